@@ -16,9 +16,9 @@ from itertools import count
 
 from benchmarks.cost import load_measurements
 from mailsync.decisions.due import (
-    DUE_CLAIM_LIFETIME_S,
+    DUE_MAILBOX_CLAIM_LIFETIME_S,
     MAX_MAILBOXES_CLAIMED_PER_TICK,
-    SYNC_INTERVAL_IF_PUSHED_S,
+    SYNC_INTERVAL_WITH_NOTIFICATIONS_S,
 )
 from mailsync.runs.batches import MAILBOXES_PER_BATCH
 
@@ -74,10 +74,10 @@ class Catchup:
                 for claimed in self._claim(due, now):
                     heapq.heappush(events, (now, next(order), claimed))
                 heapq.heappush(events, (now + TICK_S, next(order), None))
-            elif now - batch.queued_at > DUE_CLAIM_LIFETIME_S:
+            elif now - batch.queued_at > DUE_MAILBOX_CLAIM_LIFETIME_S:
                 self.lost += 1
                 for number in batch.mailboxes:
-                    heapq.heappush(due, (batch.queued_at + DUE_CLAIM_LIFETIME_S, number))
+                    heapq.heappush(due, (batch.queued_at + DUE_MAILBOX_CLAIM_LIFETIME_S, number))
             elif len(self._running) < self.concurrency:
                 heapq.heappush(self._running, (now + self.batch_s, next(order), batch))
             else:
@@ -92,7 +92,7 @@ class Catchup:
             self.finished_s, _, batch = heapq.heappop(self._running)
             unchecked.difference_update(batch.mailboxes)
             for number in batch.mailboxes:
-                heapq.heappush(due, (self.finished_s + SYNC_INTERVAL_IF_PUSHED_S, number))
+                heapq.heappush(due, (self.finished_s + SYNC_INTERVAL_WITH_NOTIFICATIONS_S, number))
 
     def _claim(self, due: list[tuple[float, int]], now: float) -> Iterator[Batch]:
         """Yield batches of the mailboxes that are due, the longest overdue first."""

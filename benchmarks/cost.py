@@ -18,13 +18,13 @@ from benchmarks.prices import Prices
 from infra.catalog import SCHEDULES
 from mailsync.decisions.freshness import (
     MAX_FEEDS_OF_SMALL_MAILBOX,
+    MAX_HIDDEN_FOLDER_SEARCH_INTERVAL,
     MAX_TIME_BETWEEN_FEED_READINGS,
-    MAX_TIME_BETWEEN_THOROUGH_READINGS,
 )
 from mailsync.decisions.verify import MAX_COMPARISON_AGE
-from mailsync.metrics import MAX_METRIC_SERIES
+from mailsync.metrics import MAX_METRIC_SERIES_PER_STAGE
 from mailsync.providers.graph.folders import FOLDERS_PER_PAGE
-from mailsync.providers.graph.listing import MESSAGES_PER_LIST_PAGE
+from mailsync.providers.graph.listing import MESSAGE_IDS_PER_LIST_PAGE
 from mailsync.sync.batch import MAX_CHECKS_IN_PARALLEL
 
 MEASURED_FILE = Path(__file__).with_name("measured.json")
@@ -184,7 +184,7 @@ def estimate_check_requests(folders: int, active: int, *, every_minutes: float) 
     """
     checks_per_hour = 60 / every_minutes
     hourly = MAX_TIME_BETWEEN_FEED_READINGS.total_seconds() / 3600 * checks_per_hour
-    daily = MAX_TIME_BETWEEN_THOROUGH_READINGS.total_seconds() / 3600 * checks_per_hour
+    daily = MAX_HIDDEN_FOLDER_SEARCH_INTERVAL.total_seconds() / 3600 * checks_per_hour
     thorough = folders + REQUESTS_FOR_FOLDER_ROLES
     inactive = 0 if folders <= MAX_FEEDS_OF_SMALL_MAILBOX else folders - active
     return CheckRequests(
@@ -195,7 +195,9 @@ def estimate_check_requests(folders: int, active: int, *, every_minutes: float) 
 
 def count_id_comparison_requests(messages_of_folders: Sequence[int]) -> int:
     """Return the requests that list all ids of these folders once, as Mailsync does every week."""
-    return sum(max(1, ceil(messages / MESSAGES_PER_LIST_PAGE)) for messages in messages_of_folders)
+    return sum(
+        max(1, ceil(messages / MESSAGE_IDS_PER_LIST_PAGE)) for messages in messages_of_folders
+    )
 
 
 def monthly_usage(measured: Measurements, *, accounts: int, every_minutes: int) -> Usage:
@@ -330,7 +332,7 @@ def _quota_table() -> Iterator[str]:
 def _fixed_table(measured: Measurements, prices: Prices) -> Iterator[str]:
     """Yield the table of what a stage costs beside its syncs and checks."""
     stage = MAX_KEYS * prices.key + MAX_SECRETS * prices.secret + prices.dashboard
-    stage += MAX_METRIC_SERIES * prices.metric + MAX_ALARM_METRICS * prices.alarm_metric
+    stage += MAX_METRIC_SERIES_PER_STAGE * prices.metric + MAX_ALARM_METRICS * prices.alarm_metric
     scheduled = monthly_usage(measured, accounts=NOTIFIED_MAILBOXES, every_minutes=15)
     both = scheduled + notification_usage(measured, accounts=NOTIFIED_MAILBOXES)
     notified = price_usage(both, prices).total - price_usage(scheduled, prices).total
@@ -343,7 +345,7 @@ def _fixed_table(measured: Measurements, prices: Prices) -> Iterator[str]:
     yield (
         f"| a stage, for any number of mailboxes: at most {MAX_KEYS} keys after two years of"
         f" rotation, {MAX_SECRETS} secrets, alarms on {MAX_ALARM_METRICS} metrics, a dashboard,"
-        f" {MAX_METRIC_SERIES} metrics of its own | up to ${stage:.0f} |"
+        f" {MAX_METRIC_SERIES_PER_STAGE} metrics of its own | up to ${stage:.0f} |"
     )
     yield (
         f"| notifications of {NOTIFIED_MAILBOXES:,} mailboxes, {NOTIFICATIONS_PER_DAY} a day each:"

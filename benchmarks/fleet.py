@@ -18,7 +18,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from infra.catalog import CHECK_BATCH_FUNCTION, FUNCTIONS, MAILBOX_SYNC_WORKFLOW
+from infra.catalog import FUNCTIONS, MAILBOX_CHECK_FUNCTION, MAILBOX_SYNC_WORKFLOW
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, create_workflows, make_aws_client
 from localdev.engine.lambda_host import LambdaHost
@@ -162,7 +162,7 @@ def open_fleet() -> Iterator[Fleet]:
             AWS_ENDPOINT_URL=endpoint.url,
             TOKEN_KEY_ARN=key,
             DATABASE_URL=postgres.url_for_login(FUNCTIONS_DATABASE_LOGIN),
-            SYNC_ACCOUNTS_ARN=function_arn(CHECK_BATCH_FUNCTION),
+            SYNC_ACCOUNTS_ARN=function_arn(MAILBOX_CHECK_FUNCTION),
             MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC_WORKFLOW.name],
             GRAPH_URL=simulators.graph_url,
             MICROSOFT_AUTHORITY=simulators.authority,

@@ -32,7 +32,7 @@ from benchmarks.fleet import (
     open_fleet,
     sync_first,
 )
-from infra.catalog import CHECK_BATCH_FUNCTION, Schedule
+from infra.catalog import MAILBOX_CHECK_FUNCTION, Schedule
 from localdev.engine.scheduler import Scheduler
 from localdev.samples import SAMPLE_EVENTS_FOLDER
 
@@ -160,7 +160,7 @@ def _watch(
             for (subject,) in found:
                 seen_at.setdefault(subject, time.monotonic())
             if busy is not None:
-                busy.append(len(fleet.host.pids(CHECK_BATCH_FUNCTION, busy=True)))
+                busy.append(len(fleet.host.pids(MAILBOX_CHECK_FUNCTION, busy=True)))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

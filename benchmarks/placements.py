@@ -25,7 +25,7 @@ from mailsync.settings import Settings
 from mailsync.store import rows
 from mailsync.store.connection import Database
 from mailsync.store.migrate import migrate
-from mailsync.store.placement_store import MESSAGES_PER_FILL_BATCH
+from mailsync.store.placement_store import MESSAGES_PER_PLACEMENT_BATCH
 from mailsync.store.statements import read_statements
 
 PAGE_SIZE = 100
@@ -155,7 +155,7 @@ def _fill(database: Database, accounts: int, messages: int) -> None:
             batch_began = time.perf_counter()
             with database.transaction() as tx:
                 filled = tx.run(
-                    "fill_placements", account_id=account_id, limit=MESSAGES_PER_FILL_BATCH
+                    "fill_placements", account_id=account_id, limit=MESSAGES_PER_PLACEMENT_BATCH
                 )
             is_left = filled[0][0] is not None
             longest = max(longest, time.perf_counter() - batch_began)

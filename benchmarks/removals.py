@@ -59,17 +59,17 @@ def _measure(owner: Connection, database: Database, number: int) -> None:
     _fill(owner, number, [each.remote_id for each in new])
     gone, deselected, swept = stores.folders.folders(run.account_id)
     stores.folders.save_tree_changes(run, [], [gone.ref.id])
-    _show("folder that is gone", _parts(lambda: stores.mail.remove_batch_of_dropped_mail(run)))
+    _show("folder that is gone", _parts(lambda: stores.mail.remove_batch_of_unmirrored_mail(run)))
     owner.run(
         f"UPDATE mailsync.email_folders SET selected = false WHERE id = {int(deselected.ref.id)}"
     )
-    _show("deselected folder", _parts(lambda: stores.mail.remove_batch_of_dropped_mail(run)))
+    _show("deselected folder", _parts(lambda: stores.mail.remove_batch_of_unmirrored_mail(run)))
     stores.feeds.restart_full_sync(run, swept.feed.ref.id)
     swept = stores.folders.folder(run.account_id, swept.ref.id)
     _show("full sync of an empty folder", _sweep(stores, run, swept.feed))
     owner.run("UPDATE mailsync.email_accounts SET status = 'purging'")
     account = AccountControlStore(database)
-    _show("account", _parts(lambda: account.purge_batch(run.account_id)))
+    _show("account", _parts(lambda: account.purge_batch_of_account(run.account_id)))
 
 
 def _parts(remove_part: Callable[[], object]) -> Iterator[float]:
@@ -89,7 +89,7 @@ def _sweep(stores: MailboxStores, run: RunRef, feed: StoredFeed) -> Iterator[flo
         times.append(time.monotonic())
         return True
 
-    stores.sweeps.hide_all_but_last_part(run, feed, [], has_time)
+    stores.sweeps.hide_unseen_except_last_batch(run, feed, [], has_time)
     has_time()
     assert stores.mail.write_page(run, a_page_write(feed, a_page()))
     has_time()

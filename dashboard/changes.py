@@ -18,7 +18,7 @@ MIN_RATIO_OF_PAUSE_TO_POLL_TIME = 4
 
 It limits the load of polls that take long, as they do with many open runs.
 """
-MAX_LONG_POLL_S = 20
+MAX_LONG_POLL_DURATION_S = 20
 
 
 class ChangeWatcher:
@@ -45,14 +45,14 @@ class ChangeWatcher:
         """Wake all requests that wait for a change, so that the server can stop."""
         self._stopped.set()
 
-    def wait_for_other_version(self, since: int) -> int:
+    def wait_until_data_version_differs(self, since: int) -> int:
         """Wait until the data has another version than `since`, at most 20 s. Return the current
         version.
 
         The version is a number that grows when a poll finds changed data in the database, the
         executions or the event bus. A page sends the version that it shows as `since`.
         """
-        deadline = time.monotonic() + MAX_LONG_POLL_S
+        deadline = time.monotonic() + MAX_LONG_POLL_DURATION_S
         while (version := self._look()) == since and time.monotonic() < deadline:
             if self._stopped.wait(MIN_POLL_INTERVAL_S / 2):
                 break
@@ -63,7 +63,7 @@ class ChangeWatcher:
             began = time.monotonic()
             if began >= self._next_look:
                 bus = [(each["id"], each["outcome"]) for each in self._list_recent_bus_events()]
-                seen = self._queries.read_data_version(), self._change_versions(), bus
+                seen = self._queries.read_change_indicators(), self._change_versions(), bus
                 self._version += seen != self._seen
                 self._seen = seen
                 ended = time.monotonic()
@@ -75,6 +75,6 @@ class ChangeWatcher:
     def _change_versions(self) -> list[tuple[str, int]]:
         running = self._executions.list_running_self_test_arns()
         return [
-            self._executions.read_newest_event_id(arn)
+            self._executions.read_newest_history_event_id(arn)
             for arn in self._queries.list_open_execution_arns() + running
         ]

@@ -21,10 +21,10 @@ from mailsync.api.provider_paths import accounts_path, sign_in_path
 from mailsync.model import Provider
 from mailsync.registry import RegisteredProvider
 
-LOCAL_STAGE = "local"
+LOCAL_STAGE_NAME = "local"
 
 
-def connections_json(sources: DashboardSources) -> Json:
+def connection_options_json(sources: DashboardSources) -> Json:
     """Return a JSON object with the mail providers whose mailboxes a user can connect.
 
     The member `signIns` contains the providers whose mailboxes are connected by a sign-in. The
@@ -36,7 +36,7 @@ def connections_json(sources: DashboardSources) -> Json:
     enters the mail server.
     """
     is_direct = sources.is_development_login_enabled
-    simulated = sources.simulated_provider
+    simulated = sources.simulated_provider_settings
     port = simulated.imap_port if simulated else 0
     server = {"host": IMAP_HOST, "port": port} if port else {"host": None, "port": None}
     return {
@@ -59,7 +59,7 @@ def connections_json(sources: DashboardSources) -> Json:
 def sign_in_providers(sources: DashboardSources) -> list[RegisteredProvider]:
     """Return the providers whose mailboxes a user of the local stack connects by a sign-in. The
     provider of the simulated mailbox is first. Empty on a deployed stage."""
-    simulated = sources.simulated_provider
+    simulated = sources.simulated_provider_settings
     first = simulated.sign_in_provider if simulated else None
     found = [each for each in _enabled_providers(sources) if not each.uses_password]
     return sorted(found, key=lambda each: each.provider != first)
@@ -71,7 +71,7 @@ def sign_in_url(sources: DashboardSources, registered: RegisteredProvider) -> st
 
 def _enabled_providers(sources: DashboardSources) -> tuple[RegisteredProvider, ...]:
     """Return the providers of a local stack. On other stages the application connects mailboxes."""
-    return sources.settings.enabled_providers() if sources.stage == LOCAL_STAGE else ()
+    return sources.settings.enabled_providers() if sources.stage == LOCAL_STAGE_NAME else ()
 
 
 class ConnectionActions:
@@ -85,7 +85,7 @@ class ConnectionActions:
 
     def _connect(self, fields: Json) -> Json:
         name = require_text_member(fields, "provider")
-        offered = connections_json(self._sources)["passwordProviders"]
+        offered = connection_options_json(self._sources)["passwordProviders"]
         if name not in [each["provider"] for each in offered]:
             raise ActionFailed(404, "This stage connects no mailbox of this provider by password.")
         login: dict[str, Any] = {
@@ -97,7 +97,7 @@ class ConnectionActions:
         )
 
 
-def begin_sign_in(sources: DashboardSources, provider: str | None) -> Response:
+def start_sign_in(sources: DashboardSources, provider: str | None) -> Response:
     """Start a sign-in at the mail provider through the API; return the redirect to the provider.
 
     The response also sets the API's sign-in cookie, because a browser sends cookies of localhost to
@@ -109,7 +109,7 @@ def begin_sign_in(sources: DashboardSources, provider: str | None) -> Response:
     Raises:
         ActionFailed: the dashboard shows a deployed stage, not a local stack.
     """
-    token = sources.make_user_token() if sources.stage == LOCAL_STAGE else None
+    token = sources.make_user_token() if sources.stage == LOCAL_STAGE_NAME else None
     if token is None:
         raise ActionFailed(404, "Only the dashboard of a local stack connects mailboxes.")
     offered = sign_in_providers(sources)

@@ -39,7 +39,7 @@ class Retrier:
     errors: names of the errors after which the state is retried.
     attempts: maximum number of retries. The first attempt does not count.
     interval_s: wait before the first retry, in seconds.
-    rate: factor by which each later wait is longer than the wait before it.
+    backoff_factor: factor by which each later wait is longer than the wait before it.
     max_delay_s: upper limit of a wait, in seconds. None: no limit.
 
     If the rule has jitter, Step Functions waits a random part of the computed time.
@@ -48,13 +48,13 @@ class Retrier:
     errors: tuple[str, ...]
     attempts: int
     interval_s: float
-    rate: float
+    backoff_factor: float
     max_delay_s: float | None
 
     def max_wait_before_retry_s(self, retry: int) -> float:
         """Return the longest possible wait, in seconds, before the retry with number `retry` (the
         first is 1)."""
-        wait_s = float(self.interval_s * self.rate ** (retry - 1))
+        wait_s = float(self.interval_s * self.backoff_factor ** (retry - 1))
         return wait_s if self.max_delay_s is None else min(wait_s, self.max_delay_s)
 
 
@@ -64,7 +64,7 @@ class State:
 
     type: type in the Amazon States Language, such as Task, Map or Wait.
     transitions: transitions that leave the state.
-    graph_inside_map: the states inside a Map. None: the state is no Map.
+    states_inside_map: the states inside a Map. None: the state is no Map.
     wait_seconds_input_path: member names, outermost first, that lead to the number of seconds in
         the input of a Wait. Empty for other states.
     """
@@ -73,7 +73,7 @@ class State:
     type: str
     transitions: tuple[Transition, ...]
     retriers: tuple[Retrier, ...]
-    graph_inside_map: "StateGraph | None" = None
+    states_inside_map: "StateGraph | None" = None
     wait_seconds_input_path: tuple[str, ...] = ()
 
     def find_retrier(self, error: str) -> Retrier | None:
@@ -97,13 +97,13 @@ class StateGraph:
     start_state: str
     states: tuple[State, ...]
 
-    def iterate_states_with_nested(self) -> Iterator[State]:
+    def iterate_states_and_states_in_maps(self) -> Iterator[State]:
         """Yield all states of the graph, including the states inside Maps. Each Map comes before
         the states inside the Map."""
         for state in self.states:
             yield state
-            if state.graph_inside_map:
-                yield from state.graph_inside_map.iterate_states_with_nested()
+            if state.states_inside_map:
+                yield from state.states_inside_map.iterate_states_and_states_in_maps()
 
 
 def parse_state_machine(text: str) -> StateGraph:
@@ -126,7 +126,7 @@ def _state(name: str, body: Mapping[str, Any]) -> State:
         type=body["Type"],
         transitions=tuple(_ways(name, body)),
         retriers=tuple(_retrier(each) for each in body.get("Retry", ())),
-        graph_inside_map=_scope(inner) if inner else None,
+        states_inside_map=_scope(inner) if inner else None,
         wait_seconds_input_path=tuple(body.get("SecondsPath", "$").split(".")[1:]),
     )
 
@@ -174,6 +174,6 @@ def _retrier(document: Mapping[str, Any]) -> Retrier:
         errors=tuple(document["ErrorEquals"]),
         attempts=document.get("MaxAttempts", 3),
         interval_s=document.get("IntervalSeconds", 1),
-        rate=document.get("BackoffRate", 2),
+        backoff_factor=document.get("BackoffRate", 2),
         max_delay_s=document.get("MaxDelaySeconds"),
     )

@@ -63,7 +63,7 @@ def find_sources_of_deployed_stage(stage: str, *, show_bodies: bool = False) -> 
         api_url=outputs["ApiUrl"],
         make_user_token=lambda: os.environ.get("MAILSYNC_TOKEN") or None,
         shows_message_bodies=show_bodies,
-        report_shown_message_body=_report_opening,
+        on_message_body_shown=_report_opening,
     )
 
 

@@ -59,7 +59,7 @@ def set_next_attempt_times(steps: Iterable[Step], scope: StateGraph) -> None:
 
     The value is the latest time at which the retry starts. It stays None if no retry follows.
     """
-    known = {each.name: each for each in scope.iterate_states_with_nested()}
+    known = {each.name: each for each in scope.iterate_states_and_states_in_maps()}
     for step in steps:
         state = known.get(step.name)
         if step.status == "waiting" and step.attempts and state:
@@ -115,7 +115,7 @@ def _ends_of_waits(
 ) -> Iterator[ExpectedEvent]:
     """Yield the expected end of each Wait state that is running. The number of seconds to wait is
     in the state's input."""
-    known = {each.name: each for each in scope.iterate_states_with_nested()}
+    known = {each.name: each for each in scope.iterate_states_and_states_in_maps()}
     for step in steps:
         if step.status == "waiting" and step.type == "Wait" and step.name in known:
             seconds = _seconds(step.input, known[step.name].wait_seconds_input_path)
@@ -143,7 +143,7 @@ def _next_step(
             "The execution is about to begin; the schedule starts it if it does not."
         )
     names = ", ".join(step_label(each, folders) for each in working[:4])
-    known = {each.name: each for each in scope.iterate_states_with_nested()}
+    known = {each.name: each for each in scope.iterate_states_and_states_in_maps()}
     ways = known[working[0].name].transitions if len(working) == 1 else ()
     then = "".join(f", then {way.target}" for way in ways if way.kind == "next")
     return ExpectedEvent(f"{names}{then}")

@@ -10,9 +10,9 @@ from dashboard.picture import draw_state_machine
 from dashboard.to_json import Json
 from infra.catalog import (
     AUTHORIZER,
-    CHECK_BATCH_FUNCTION,
     EVENT_RULES,
     FUNCTIONS,
+    MAILBOX_CHECK_FUNCTION,
     OUTBOX_PUBLISHER_FUNCTION,
     ROUTES,
     RUN_CLOSER_FUNCTION,
@@ -29,7 +29,7 @@ _PURPOSES = {
 _TRIGGERS = {
     "mailbox-sync": (
         "POST /api/email/sync",
-        *(f"event {each.event_type}" for each in syncable_providers()),
+        *(f"event {each.sync_event_type}" for each in syncable_providers()),
         "a mailbox was connected",
         "a mailbox is due and has more than a little new",
     ),
@@ -38,12 +38,12 @@ _TRIGGERS = {
 _CALLED_WHEN = {
     RUN_CLOSER_FUNCTION: "an execution ended without closing its run",
     OUTBOX_PUBLISHER_FUNCTION: "an execution closed its run",
-    CHECK_BATCH_FUNCTION: "mailboxes are due",
+    MAILBOX_CHECK_FUNCTION: "mailboxes are due",
     AUTHORIZER.name: "every route that is not public",
 }
 
 
-def workflow_json(name: str, scope: StateGraph) -> Json:
+def workflow_page_json(name: str, scope: StateGraph) -> Json:
     return {
         "name": name,
         "purpose": _PURPOSES[name],
@@ -73,7 +73,7 @@ def _retries(scope: StateGraph) -> list[Retrier]:
     """
     rules = (
         each
-        for state in scope.iterate_states_with_nested()
+        for state in scope.iterate_states_and_states_in_maps()
         for each in state.retriers
         if each.attempts
     )

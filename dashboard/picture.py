@@ -19,7 +19,7 @@ class StateBox:
     """The box that represents a state in a picture.
 
     x, y: coordinates of the box's upper left corner, in pixels.
-    inside: name of the Map whose frame contains the box. None: no Map.
+    containing_map: name of the Map whose frame contains the box. None: no Map.
     """
 
     name: str
@@ -28,7 +28,7 @@ class StateBox:
     y: float
     width: float
     height: float
-    inside: str | None
+    containing_map: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ def draw_state_machine(scope: StateGraph, inside: str | None = None) -> StateMac
     inside: name of the Map whose states are drawn. None: the states are not inside a Map.
     """
     inner = {
-        each.name: draw_state_machine(each.graph_inside_map, each.name)
+        each.name: draw_state_machine(each.states_inside_map, each.name)
         for each in scope.states
-        if each.graph_inside_map
+        if each.states_inside_map
     }
     sizes = {each.name: _size(each, inner.get(each.name)) for each in scope.states}
     ways = _merged(scope)

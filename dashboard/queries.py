@@ -97,7 +97,7 @@ class DashboardQueries:
         """Return the number of accounts and the number of open runs."""
         return self._records("totals")[0]
 
-    def read_data_version(self) -> tuple[Any, ...]:
+    def read_change_indicators(self) -> tuple[Any, ...]:
         """Return a few values from the accounts, the outbox and the open runs.
 
         The pages show these tables. When one of the tables changes, at least one of the values
@@ -122,7 +122,7 @@ class DashboardQueries:
 
         `before` is the creation time and id of a run; only older runs are returned.
         """
-        if not is_uuid(account_id):
+        if not is_uuid_or_none(account_id):
             return []
         at, run_id = before
         which = {"account_id": account_id, "status": status, "trigger": trigger, "run_id": None}
@@ -158,7 +158,7 @@ class DashboardQueries:
             {n: name for n, name in names},
         )
 
-    def read_remote_folder_id(self, folder_id: int) -> str:
+    def read_folder_id_at_provider(self, folder_id: int) -> str:
         """Return the id that the folder has at the provider.
 
         Raises:
@@ -201,18 +201,18 @@ class DashboardQueries:
             RowNotFound: there is no such account.
         """
         with self._database() as database:
-            known = [AccountId(account_id)] if is_uuid(account_id) else []
+            known = [AccountId(account_id)] if is_uuid_or_none(account_id) else []
             found = StatusStore(database).statuses_of_all_users(known)
         if not found:
             raise RowNotFound("There is no account of this id.")
         return found[0]
 
-    def list_folder_choices(self, account_id: str) -> list[FolderWithSelection]:
+    def list_folders_with_selection(self, account_id: str) -> list[FolderWithSelection]:
         return [
             FolderWithSelection(*row) for row in self._rows("folder_choices", account_id=account_id)
         ]
 
-    def list_listing_contradictions(self, account_id: str) -> list[ListingContradictionRow]:
+    def list_folder_listing_contradictions(self, account_id: str) -> list[ListingContradictionRow]:
         found = self._rows("proof_differences", account_id=account_id)
         return [ListingContradictionRow(*row) for row in found]
 
@@ -250,7 +250,7 @@ class DashboardQueries:
         """
         return self._record("message", "message", message_id=message_id)
 
-    def read_remote_message(self, message_id: int) -> Json:
+    def read_message_id_at_provider(self, message_id: int) -> Json:
         """Return the present id of a message at the provider, as `remoteId`, and the email address
         of the message's mailbox, as `emailAddress`.
 
@@ -278,7 +278,7 @@ def _camel(records: list[Json]) -> list[Json]:
     return [{to_camel_case(name): value for name, value in record.items()} for record in records]
 
 
-def is_uuid(text: str | None) -> bool:
+def is_uuid_or_none(text: str | None) -> bool:
     """Return whether the text is a UUID. Return True if the text is None, because None is a filter
     that matches every account."""
     try:

@@ -14,11 +14,11 @@ from localdev.demo_account import connect, simulator
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import ProviderSettings
 
-MAX_MESSAGES_PER_DELIVERY = 1000
-DELIVERED_MAIL_SENDER = {"name": "The dashboard", "address": "dashboard@example.com"}
-DELIVERED_MAIL_BODY = "Delivered by the dashboard, to be seen in the next sync."
-PROVIDER_THROTTLE_DURATION_S = 30
-HTTP_PATHS, IMAP_COMMANDS = "^/", "^(?!/).* [A-Z]"
+MAX_SIMULATED_MESSAGES_PER_ACTION = 1000
+SIMULATED_MAIL_SENDER = {"name": "The dashboard", "address": "dashboard@example.com"}
+SIMULATED_MAIL_BODY = "Delivered by the dashboard, to be seen in the next sync."
+SIMULATED_THROTTLING_DURATION_S = 30
+HTTP_PATH_PATTERN, IMAP_COMMAND_PATTERN = "^/", "^(?!/).* [A-Z]"
 """Patterns of fault rules: one matches the path of every HTTP request, the other matches every IMAP
 command, which follows the name of the open folder."""
 
@@ -49,11 +49,11 @@ class SimulatorActions:
 
     @property
     def _provider(self) -> ProviderSettings:
-        if self._sources.simulated_provider is None:
+        if self._sources.simulated_provider_settings is None:
             raise ActionFailed(
                 409, "Only the simulated provider has this action; this mail is real."
             )
-        return self._sources.simulated_provider
+        return self._sources.simulated_provider_settings
 
     def _control(self, action: str, **more: Any) -> Json:
         try:
@@ -82,9 +82,10 @@ class SimulatorActions:
 
     def _deliver(self, fields: Json) -> Json:
         count = require_integer_member(fields, "count", 1)
-        if not 1 <= count <= MAX_MESSAGES_PER_DELIVERY:
+        if not 1 <= count <= MAX_SIMULATED_MESSAGES_PER_ACTION:
             raise ActionFailed(
-                422, f"From 1 to {MAX_MESSAGES_PER_DELIVERY} mails can be delivered at once."
+                422,
+                f"From 1 to {MAX_SIMULATED_MESSAGES_PER_ACTION} mails can be delivered at once.",
             )
         address, folder = require_text_member(fields, "address"), fields.get("folder") or "inbox"
         subject = fields.get("subject") or "A new mail"
@@ -92,35 +93,41 @@ class SimulatorActions:
         mail = {
             "mailbox": address,
             "folder": folder,
-            "sender": DELIVERED_MAIL_SENDER,
-            "body": DELIVERED_MAIL_BODY,
+            "sender": SIMULATED_MAIL_SENDER,
+            "body": SIMULATED_MAIL_BODY,
         }
         ids = [self._control("deliver", subject=each, **mail)["id"] for each in subjects]
         return {"delivered": len(ids)}
 
     def _move(self, fields: Json) -> Json:
         """Move a message to the folder with the id `destination`."""
-        destination = self._queries.read_remote_folder_id(
+        destination = self._queries.read_folder_id_at_provider(
             require_integer_member(fields, "destination")
         )
         return self._to_message("move", fields, destination=destination)
 
     def _to_message(self, action: str, fields: Json, **more: Any) -> Json:
-        message = self._queries.read_remote_message(require_integer_member(fields, "messageId"))
+        message = self._queries.read_message_id_at_provider(
+            require_integer_member(fields, "messageId")
+        )
         return self._control(
             action, mailbox=message["emailAddress"], id=message["remoteId"], **more
         )
 
     def _throttle(self, _: Json) -> Json:
-        """Make the simulated provider reject every request for `PROVIDER_THROTTLE_DURATION_S`
+        """Make the simulated provider reject every request for `SIMULATED_THROTTLING_DURATION_S`
         seconds: over HTTP with this number in Retry-After, over IMAP as Exchange says it."""
-        lasts_s = PROVIDER_THROTTLE_DURATION_S
+        lasts_s = SIMULATED_THROTTLING_DURATION_S
         http = {"status": 429, "code": "TooManyRequests", "retry_after": lasts_s}
         text = f"Request is throttled. Suggested Backoff Time: {lasts_s * 1000} milliseconds"
         rule = {"times": None, "lasts_s": lasts_s}
         return self._inject_faults(
-            {"fault": http, "match": {"path": HTTP_PATHS}, **rule},
-            {"fault": {"imap": "BAD", "message": text}, "match": {"path": IMAP_COMMANDS}, **rule},
+            {"fault": http, "match": {"path": HTTP_PATH_PATTERN}, **rule},
+            {
+                "fault": {"imap": "BAD", "message": text},
+                "match": {"path": IMAP_COMMAND_PATTERN},
+                **rule,
+            },
         )
 
     def _inject_faults(self, *rules: Json) -> Json:

@@ -9,7 +9,7 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dashboard.actions import ActionFailed, DashboardActions
-from dashboard.connections import ConnectionActions, begin_sign_in
+from dashboard.connections import ConnectionActions, start_sign_in
 from dashboard.data import DataRoutes, json_response
 from dashboard.executions import ExecutionReader
 from dashboard.pages import SECURITY_HEADERS, static_file_response
@@ -90,7 +90,7 @@ class DashboardSite:
     def _route(self, request: Request) -> Response:
         if request.method == "GET" and request.path == SIGN_IN_PATH:
             asked_for = dict(parse_qsl(request.query)).get("provider")
-            return begin_sign_in(self._sources, asked_for)
+            return start_sign_in(self._sources, asked_for)
         if request.method == "POST" and request.path.startswith(ACTIONS_PATH_PREFIX):
             return json_response(200, self._act(request))
         if request.method != "GET":

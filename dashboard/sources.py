@@ -22,12 +22,12 @@ class DashboardSources:
         this machine.
     make_user_token: returns a token of the user for whom the dashboard calls the API. If the
         function returns None, the dashboard can neither start nor stop anything.
-    simulated_provider: URLs and credentials of the simulated provider. None: real mail.
+    simulated_provider_settings: URLs and credentials of the simulated provider. None: real mail.
     event_bus_name: the event bus to which the dashboard may send events. None: the dashboard sends
         no events.
     shows_message_bodies: whether the dashboard shows the text of a message, and the beginning of
         the text in lists.
-    report_shown_message_body: function that the dashboard calls, with account id and message id,
+    on_message_body_shown: function that the dashboard calls, with account id and message id,
         each time it shows the text of a message.
     list_recent_bus_events: function that returns the events that the event bus accepted and still
         keeps, oldest first. Each event is an object with `id`, `type`, `source`, `time`, `detail`,
@@ -44,8 +44,8 @@ class DashboardSources:
     aws_endpoint_url: str | None = None
     is_development_login_enabled: bool = False
     make_user_token: Callable[[], str | None] = lambda: None
-    simulated_provider: ProviderSettings | None = None
+    simulated_provider_settings: ProviderSettings | None = None
     event_bus_name: str | None = None
     shows_message_bodies: bool = True
-    report_shown_message_body: Callable[[str, int], None] = lambda _account, _message: None
+    on_message_body_shown: Callable[[str, int], None] = lambda _account, _message: None
     list_recent_bus_events: Callable[[], list[dict[str, Any]]] = list

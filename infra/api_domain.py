@@ -36,7 +36,7 @@ class ApiDomain(Construct):
         self.dns_target = domain.regional_domain_name
 
 
-def redirect_uris(api_url: str) -> Iterator[tuple[str, str]]:
+def redirect_uri_outputs(api_url: str) -> Iterator[tuple[str, str]]:
     """Yield, for each provider with a sign-in, the name of the stack output and the redirect URI
     that the operator enters in the app registration."""
     for each in syncable_providers():

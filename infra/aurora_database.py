@@ -53,7 +53,7 @@ class AuroraDatabase(Construct):
         proxy_id = cdk.Fn.select(6, cdk.Fn.split(":", self.proxy.db_proxy_arn))
         cdk.CfnOutput(self, "ProxyId", value=proxy_id).override_logical_id(_PROXY_ID)
 
-    def allow_connect(self, function: SyncFunction) -> None:
+    def allow_connecting(self, function: SyncFunction) -> None:
         """Let the function connect to the database.
 
         A function with the capability SCHEMA_OWNER_LOGIN connects as the owner of the database
@@ -79,7 +79,7 @@ class AuroraDatabase(Construct):
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
 
-    def allow_set_password(self, function: SyncFunction) -> None:
+    def allow_reading_login_password(self, function: SyncFunction) -> None:
         """Let the function read the password of the login `mailsync_functions`, which the function
         sets in the database."""
         arn = self.functions_login.secret_arn

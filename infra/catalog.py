@@ -28,10 +28,10 @@ class Capability(StrEnum):
     DECRYPT_STORED_TOKENS = "open tokens"  # kms:Decrypt
     ENCRYPT_STORED_TOKENS = "seal tokens"  # kms:GenerateDataKey
     START_WORKFLOWS = "workflows"  # start executions and describe them
-    START_SUCCESSOR = "successors"  # start executions of the caller's machine
+    START_SUCCESSOR_EXECUTION = "successors"  # start executions of the caller's machine
     STOP_WORKFLOWS = "stop workflows"  # end executions
-    WORKFLOW_ARNS = "workflow names"  # the machines' ARNs, without any permission
-    INVOKE_CHECK_FUNCTION = "functions"  # invoke `sync-accounts`
+    KNOW_WORKFLOW_ARNS = "workflow names"  # the machines' ARNs, without any permission
+    INVOKE_MAILBOX_CHECKS = "functions"  # invoke `sync-accounts`
     PUT_EVENTS = "event bus"  # put events on it
     VERIFY_APPLICATION_JWT = "app identity"  # the key that verifies the application's JWT
     KNOW_PUBLIC_API_URL = "public URL"  # where the API is reached from outside
@@ -201,7 +201,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="hand-over",
         purpose="Give the run to a new execution before AWS ends this one.",
-        capabilities=frozenset({Capability.DATABASE, Capability.START_SUCCESSOR}),
+        capabilities=frozenset({Capability.DATABASE, Capability.START_SUCCESSOR_EXECUTION}),
     ),
     Function(name="mark-complete", purpose="Close a run that succeeded.", capabilities=_STORE),
     Function(name="mark-failed", purpose="Close a run that failed.", capabilities=_STORE),
@@ -244,7 +244,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="webhook",
         purpose="Have a mailbox checked when its provider sends a notification.",
-        capabilities=_STORE_BY_PROVIDER | {Capability.INVOKE_CHECK_FUNCTION},
+        capabilities=_STORE_BY_PROVIDER | {Capability.INVOKE_MAILBOX_CHECKS},
         timeout_s=10,
     ),
     AUTHORIZER,
@@ -253,7 +253,7 @@ FUNCTIONS: tuple[Function, ...] = (
         name="start-due-syncs",
         purpose="Hand due mailboxes to sync-accounts; recover stale runs.",
         capabilities=frozenset(
-            {Capability.DATABASE, Capability.START_WORKFLOWS, Capability.INVOKE_CHECK_FUNCTION}
+            {Capability.DATABASE, Capability.START_WORKFLOWS, Capability.INVOKE_MAILBOX_CHECKS}
         ),
         timeout_s=60,
     ),
@@ -284,7 +284,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="close-run",
         purpose="Close the run of an execution that ended without closing it.",
-        capabilities=frozenset({Capability.DATABASE, Capability.WORKFLOW_ARNS}),
+        capabilities=frozenset({Capability.DATABASE, Capability.KNOW_WORKFLOW_ARNS}),
     ),
     # events
     Function(
@@ -314,7 +314,7 @@ _LOW_THROTTLE = RouteThrottle(requests_per_second=10, burst=20)
 """Limits of routes that applications rarely call."""
 
 
-def routes_of(provider: RegisteredProvider) -> Iterator[Route]:
+def routes_of_provider(provider: RegisteredProvider) -> Iterator[Route]:
     """Yield the API's routes for one mail provider: the routes that connect mailboxes, and the
     route that receives the provider's notifications if the provider sends any."""
     name = provider.provider
@@ -348,7 +348,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(route_key="DELETE /api/email/accounts/{accountId}", function="connect"),
     Route(route_key="GET /api/email/accounts/{accountId}/estimate", function="connect"),
-    *(route for each in syncable_providers() for route in routes_of(each)),
+    *(route for each in syncable_providers() for route in routes_of_provider(each)),
 )
 
 CORS_METHODS = tuple(sorted({route.route_key.split(" ")[0] for route in ROUTES}))
@@ -368,7 +368,7 @@ SCHEDULES: tuple[Schedule, ...] = (
 EVENT_RULES: tuple[EventRule, ...] = (
     EventRule(
         name="asked-by-event",
-        detail_types=(*(each.event_type for each in REGISTERED_PROVIDERS), "test/sync"),
+        detail_types=(*(each.sync_event_type for each in REGISTERED_PROVIDERS), "test/sync"),
         function="receive-event",
     ),
 )
@@ -384,7 +384,7 @@ OUTBOX_PUBLISHER_EXECUTION_STATUSES. It also has a schedule."""
 OUTBOX_PUBLISHER_EXECUTION_STATUSES = ("FAILED", "SUCCEEDED")
 
 
-CHECK_BATCH_FUNCTION = "sync-accounts"
+MAILBOX_CHECK_FUNCTION = "sync-accounts"
 """The function that checks a batch of mailboxes; `start-due-syncs` and `webhook` invoke
 it asynchronously."""
 

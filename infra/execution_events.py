@@ -14,7 +14,7 @@ from infra import catalog
 from infra.sync_functions import SyncFunction, SyncFunctions
 from infra.sync_workflows import SyncWorkflows
 
-MAX_EVENT_AGE = cdk.Duration.minutes(10)
+MAX_EVENT_AGE_BEFORE_DEAD_LETTER = cdk.Duration.minutes(10)
 """Age of an event at which EventBridge moves it to the dead-letter queue. Lambda does the same with
 an invocation of this age."""
 
@@ -44,7 +44,7 @@ class ExecutionEvents(Construct):
         run_closer = functions[catalog.RUN_CLOSER_FUNCTION]
         run_closer.alias.configure_async_invoke(
             retry_attempts=2,
-            max_event_age=MAX_EVENT_AGE,
+            max_event_age=MAX_EVENT_AGE_BEFORE_DEAD_LETTER,
             on_failure=destinations.SqsDestination(lost),
         )
         publisher = functions[catalog.OUTBOX_PUBLISHER_FUNCTION]
@@ -70,7 +70,7 @@ class ExecutionEvents(Construct):
                     function.alias,
                     dead_letter_queue=self._lost,
                     retry_attempts=2,
-                    max_event_age=MAX_EVENT_AGE,
+                    max_event_age=MAX_EVENT_AGE_BEFORE_DEAD_LETTER,
                 )
             ],
         )

@@ -19,8 +19,8 @@ from uv import find_uv_bin
 
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
 LAMBDAS_DIRECTORY = REPOSITORY_ROOT / "lambdas"
-SOURCE_PACKAGES = ("handlers", "mailsync")
-DEPENDENCY_CACHE = REPOSITORY_ROOT / "build" / "dependencies"
+PRODUCT_PACKAGES_IN_BUNDLE = ("handlers", "mailsync")
+DEPENDENCY_CACHE_FOLDER = REPOSITORY_ROOT / "build" / "dependencies"
 
 PYTHON_VERSION = "3.13"
 # Lambda's Python 3.13 runs on Amazon Linux 2023 with glibc 2.34; most wheels ask for 2.28.
@@ -50,7 +50,7 @@ class LambdaBundle:
         *,
         architecture: str,
         lambdas: Path = LAMBDAS_DIRECTORY,
-        cache: Path = DEPENDENCY_CACHE,
+        cache: Path = DEPENDENCY_CACHE_FOLDER,
     ) -> None:
         self._architecture = architecture
         self._lambdas = lambdas
@@ -62,7 +62,7 @@ class LambdaBundle:
         """Return the SHA-256, in hex, of all inputs of the bundle, including this file."""
         files = [
             path
-            for source in SOURCE_PACKAGES
+            for source in PRODUCT_PACKAGES_IN_BUNDLE
             for path in sorted((self._lambdas / source).rglob("*"))
             if path.is_file() and "__pycache__" not in path.parts
         ]
@@ -83,7 +83,7 @@ class LambdaBundle:
         has the reason.
         """
         shutil.copytree(self._dependencies(), target, dirs_exist_ok=True)
-        for source in SOURCE_PACKAGES:
+        for source in PRODUCT_PACKAGES_IN_BUNDLE:
             shutil.copytree(
                 self._lambdas / source,
                 target / source,

@@ -42,7 +42,7 @@ class MailsyncApp(cdk.App):
         stage = StageSettings.from_context(
             self.node.get_context("stage"), self.node.get_context("stages")
         )
-        for warning in stage.warnings:
+        for warning in stage.warnings_about_risky_settings:
             print(f"Warning: {warning}", file=sys.stderr)
         env = cdk.Environment(account=account, region=region)
         self.stateful = StatefulStack(self, f"Mailsync-{stage.name}-Stateful", env=env, stage=stage)

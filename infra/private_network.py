@@ -8,7 +8,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.settings import MIN_ZONES
+from infra.settings import MIN_AZ_COUNT
 from mailsync.registry import HTTPS_PORT
 
 POSTGRES_PORT = ec2.Port.tcp(5432)
@@ -44,7 +44,7 @@ class PrivateNetwork(Construct):
             "Vpc",
             # Not looked up: synthesis needs no AWS account.
             availability_zones=[
-                cdk.Fn.select(place, cdk.Fn.get_azs()) for place in range(len(ids) or MIN_ZONES)
+                cdk.Fn.select(place, cdk.Fn.get_azs()) for place in range(len(ids) or MIN_AZ_COUNT)
             ],
             nat_gateways=1,
             # CDK would deploy a function to close the default group, which no resource uses.

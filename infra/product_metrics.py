@@ -89,7 +89,7 @@ class ProductMetrics:
             namespace=NAMESPACE,
             metric_name=metric.name,
             dimensions_map={"service": self._service, **dimensions},
-            statistic="Sum" if metric.is_sum else "Maximum",
+            statistic="Sum" if metric.is_summed_over_period else "Maximum",
             period=period,
             label=label or metric.name,
         )

@@ -17,7 +17,7 @@ from mailsync.settings import (
     is_https_or_loopback_url,
 )
 
-PLACEHOLDER = re.compile(
+EXAMPLE_VALUE_PATTERN = re.compile(
     r"\.\.\.|<[^>]*>|\bPROJECT\b|\bREGION\b|\bPASSWORD\b"
     r"|(^|[@./])example(\.com|\.net|\.org)?(?![\w.-])|\.example(?![\w.-])"
     r"|00000000-0000-0000-0000-000000000000"
@@ -32,7 +32,7 @@ _LOG_RETENTION = re.compile(
 _APP_URL = re.compile(r"[a-z][a-z0-9+.-]*://?[!-~]+")
 
 
-def format_violations(settings: Mapping[str, Any]) -> Iterator[str]:
+def find_format_violations(settings: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence for each setting whose value has the wrong format or is an example value.
 
     Each sentence begins with the setting's name. Settings with the value None are not checked.
@@ -49,7 +49,7 @@ def format_violations(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def _find_placeholder(value: Any) -> str | None:
     texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-    return next((each for each in texts if PLACEHOLDER.search(each)), None)
+    return next((each for each in texts if EXAMPLE_VALUE_PATTERN.search(each)), None)
 
 
 def _matches(pattern: str | re.Pattern[str]) -> Callable[[Any], bool]:
@@ -80,7 +80,7 @@ def _is_reservation(value: Any) -> bool:
 
 def _is_limits(value: Any) -> bool:
     try:
-        return bool(Settings({"API_LIMITS": value}).calls_per_hour_by_kind)
+        return bool(Settings({"API_LIMITS": value}).api_calls_per_hour_by_kind)
     except (AttributeError, SettingMissing):
         return False
 

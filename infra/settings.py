@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from infra.catalog import FUNCTIONS
-from infra.setting_formats import format_violations
+from infra.setting_formats import find_format_violations
 from mailsync.providers.imap.servers import ImapSettings
 from mailsync.registry import syncable_providers
 
 _STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 _ZONE_ID = re.compile(r"[a-z]+[0-9]-az[0-9]+")
-ZONES_WITHOUT_PROXY = frozenset({"use1-az3", "usw1-az2"})
+AZS_WITHOUT_RDS_PROXY = frozenset({"use1-az3", "usw1-az2"})
 """Ids of the availability zones without RDS Proxy (Amazon Aurora User Guide, "Quotas and
 limitations for RDS Proxy"). AWS leaves the subnet of such a zone out of a proxy without a word, and
 rejects a proxy to which it leaves one subnet."""
-MIN_ZONES = 3
+MIN_AZ_COUNT = 3
 """The lowest number of availability zones of a network: one of three may fail or lack a service."""
 ARCHITECTURES = ("arm64", "x86_64")
 DATABASE_KINDS = ("external", "aurora")
-SETTINGS_PARTS = ("stage", "secrets")
+SETTINGS_FILE_PARTS = ("stage", "secrets")
 ANY_JWT_AUDIENCE = "*"
 LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
@@ -116,13 +116,13 @@ class StageSettings:
         return f"mailsync-{self.name}"
 
     @property
-    def own_url(self) -> str | None:
+    def custom_domain_api_url(self) -> str | None:
         """Return the URL of the API at the operator's domain. Return None if the API has only the
         URL that AWS assigns."""
         return f"https://{self.domain_name}" if self.domain_name else self.public_url
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings_about_risky_settings(self) -> tuple[str, ...]:
         """Return warnings about valid but risky settings; `make synth` prints them."""
         return tuple(f"Stage {self.name!r}: {each}." for each in _warnings(self))
 
@@ -146,19 +146,19 @@ class StageSettings:
             raise ValueError(f"Stage {name!r}: app_inbox_url is missing.")
         stage = cls(name=name, **settings)
         # Combinations are checked once each setting has its form.
-        if found := list(format_violations(settings)) or list(_violations(stage)):
+        if found := list(find_format_violations(settings)) or list(_violations(stage)):
             raise ValueError("\n".join(f"Stage {name!r}: {each}." for each in found))
         return stage
 
 
-def provider_ports(stage: StageSettings) -> Mapping[str, frozenset[int]]:
+def tcp_ports_by_provider(stage: StageSettings) -> Mapping[str, frozenset[int]]:
     """Return the TCP ports that functions must reach at each mail provider, by the provider's
     title. Providers for which the stage lacks a required setting are left out."""
     listed = stage.imap_servers and ImapSettings({"IMAP_SERVERS": stage.imap_servers}).servers
     return {
         each.title: listed.ports
         if listed and "IMAP_SERVERS" in each.required_settings
-        else frozenset(each.ports)
+        else frozenset(each.server_tcp_ports)
         for each in syncable_providers()
         if all(getattr(stage, name.lower(), "") is not None for name in each.required_settings)
     }
@@ -196,8 +196,8 @@ def _violations(stage: StageSettings) -> Iterator[str]:
         ),
         (
             not stage.aurora_zone_ids or _are_zones(stage.aurora_zone_ids),
-            f"aurora_zone_ids must be the ids of at least {MIN_ZONES} availability zones of one"
-            f" region, such as euw1-az1, without {sorted(ZONES_WITHOUT_PROXY)}, which have no RDS"
+            f"aurora_zone_ids must be the ids of at least {MIN_AZ_COUNT} availability zones of one"
+            f" region, such as euw1-az1, without {sorted(AZS_WITHOUT_RDS_PROXY)}, which have no RDS"
             " Proxy",
         ),
         (stage.log_level in LOG_LEVELS, f"log_level must be one of {LOG_LEVELS}"),
@@ -247,8 +247,8 @@ def _audiences(stage: StageSettings) -> list[str]:
 
 def _are_zones(ids: Sequence[str]) -> bool:
     regions = {each.partition("-")[0] for each in ids if _ZONE_ID.fullmatch(each)}
-    supported = set(ids) - ZONES_WITHOUT_PROXY
-    return len(regions) == 1 and len(ids) == len(supported) >= MIN_ZONES
+    supported = set(ids) - AZS_WITHOUT_RDS_PROXY
+    return len(regions) == 1 and len(ids) == len(supported) >= MIN_AZ_COUNT
 
 
 def _is_capacity(least: float, most: float) -> bool:
@@ -264,16 +264,16 @@ def read_settings_file(path: Path) -> Mapping[str, Any]:
     """Return the settings in the part `stage` of the file.
 
     If the file does not contain the setting `single_secret`, it is False here: the stage then has
-    no single secret, only the separate secrets that `FIELDS_OF_SECRET` lists. The default of
+    no single secret, only the separate secrets that `FIELD_NAMES_BY_SECRET` lists. The default of
     `StageSettings` is True.
 
     Raises:
-        ValueError: see `read_settings_parts`.
+        ValueError: see `read_parts_of_settings_file`.
     """
-    return {"single_secret": False, **_without_null(read_settings_parts(path)["stage"])}
+    return {"single_secret": False, **_without_null(read_parts_of_settings_file(path)["stage"])}
 
 
-def read_settings_parts(path: Path) -> Mapping[str, Any]:
+def read_parts_of_settings_file(path: Path) -> Mapping[str, Any]:
     """Return the parts of the settings file by name: `stage` and perhaps `secrets`.
 
     Raises:
@@ -293,8 +293,8 @@ def read_settings_parts(path: Path) -> Mapping[str, Any]:
         raise ValueError(f"{path} is not JSON: {error}.") from None
     if not isinstance(document, dict) or not isinstance(document.get("stage"), dict):
         raise ValueError(f'{path} must be an object with the part "stage", as in the example.')
-    if unknown := sorted(document.keys() - SETTINGS_PARTS):
-        raise ValueError(f"{path} has unknown parts: {unknown}; it may have {SETTINGS_PARTS}.")
+    if unknown := sorted(document.keys() - SETTINGS_FILE_PARTS):
+        raise ValueError(f"{path} has unknown parts: {unknown}; it may have {SETTINGS_FILE_PARTS}.")
     return document
 
 

@@ -13,12 +13,12 @@ from constructs import Construct
 
 from infra.catalog import Capability
 from infra.secret_fields import (
-    FIELDS_OF_SECRET,
-    FIELDS_OUTSIDE_TEMPLATE,
+    FIELD_NAMES_BY_SECRET,
+    FIELDS_NOT_IN_STACK_TEMPLATE,
     JWT_KEY_FIELD,
-    SINGLE_SECRET,
-    SINGLE_SECRET_FIELDS,
-    secrets_of_stage,
+    SINGLE_SECRET_FIELD_NAMES,
+    SINGLE_SECRET_NAME,
+    names_of_stage_secrets,
 )
 from infra.settings import StageSettings
 from infra.sync_functions import SyncFunction
@@ -58,7 +58,7 @@ class OperatorSecret(Construct):
     def arn(self) -> str:
         return self._secret.secret_arn
 
-    def allow_read(self, function: SyncFunction) -> None:
+    def allow_reading(self, function: SyncFunction) -> None:
         function.function.add_environment(self._variable, self._secret.secret_arn)
         self._secret.grant_read(function.role)
 
@@ -78,21 +78,21 @@ class StageSecrets:
         self._by_capability = {
             capability: add(self, name, variable, description)
             for name, (capability, add, variable, description) in _SECRETS.items()
-            if name in secrets_of_stage(stage)
+            if name in names_of_stage_secrets(stage)
         }
         self._single = (
             self.add_generated_secret(
-                SINGLE_SECRET,
+                SINGLE_SECRET_NAME,
                 "SETTINGS_SECRET_ARN",
                 "Database URL, app registration and JWT key of Mailsync",
-                *SINGLE_SECRET_FIELDS,
+                *SINGLE_SECRET_FIELD_NAMES,
             )
             if stage.single_secret
             else None
         )
 
     @property
-    def allow_by_capability(self) -> dict[Capability, Callable[[SyncFunction], None]]:
+    def grant_methods_by_capability(self) -> dict[Capability, Callable[[SyncFunction], None]]:
         """Return, by capability, the method that lets a function read the secrets of the
         capability.
 
@@ -105,15 +105,17 @@ class StageSecrets:
 
     def _allow(self, capability: Capability, function: SyncFunction) -> None:
         if secret := self._by_capability.get(capability):
-            secret.allow_read(function)
+            secret.allow_reading(function)
         if self._single and capability in _SERVED_BY_SINGLE_SECRET:
-            self._single.allow_read(function)
+            self._single.allow_reading(function)
 
-    def add_empty(self, name: str, variable: str, description: str) -> OperatorSecret:
+    def add_empty_secret(self, name: str, variable: str, description: str) -> OperatorSecret:
         """Add a secret whose fields are empty. The operator fills the fields in; later deployments
         do not overwrite them."""
         empty = cdk.SecretValue.unsafe_plain_text("")
-        fields = [each for each in FIELDS_OF_SECRET[name] if each not in FIELDS_OUTSIDE_TEMPLATE]
+        fields = [
+            each for each in FIELD_NAMES_BY_SECRET[name] if each not in FIELDS_NOT_IN_STACK_TEMPLATE
+        ]
         values = dict.fromkeys(fields, empty)
         return self._add(name, variable, description, secret_object_value=values)
 
@@ -145,13 +147,13 @@ class StageSecrets:
 _SECRETS = {
     "Database": (
         Capability.DATABASE,
-        StageSecrets.add_empty,
+        StageSecrets.add_empty_secret,
         "DATABASE_SECRET_ARN",
         "URL of the database, for the functions",
     ),
     "ProviderLogins": (
         Capability.APP_CREDENTIALS_AT_PROVIDER,
-        StageSecrets.add_empty,
+        StageSecrets.add_empty_secret,
         "PROVIDER_LOGINS_SECRET_ARN",
         "The app's logins at mail providers",
     ),
@@ -163,7 +165,7 @@ _SECRETS = {
     ),
     "Migration": (
         Capability.SCHEMA_OWNER_LOGIN,
-        StageSecrets.add_empty,
+        StageSecrets.add_empty_secret,
         "MIGRATION_SECRET_ARN",
         "Database URL of the owner of Mailsync's schema",
     ),

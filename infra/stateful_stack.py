@@ -12,7 +12,7 @@ from constructs import Construct
 from infra.aurora_database import AuroraDatabase
 from infra.catalog import Capability
 from infra.private_network import PrivateNetwork
-from infra.settings import StageSettings, provider_ports
+from infra.settings import StageSettings, tcp_ports_by_provider
 from infra.settings_secret import StageSecrets
 from infra.sync_functions import SyncFunction
 from infra.token_key import TokenKey
@@ -38,25 +38,25 @@ class StatefulStack(cdk.Stack):
                 self,
                 "Network",
                 retention=stage.log_retention,
-                provider_ports=provider_ports(stage),
+                provider_ports=tcp_ports_by_provider(stage),
                 zone_ids=stage.aurora_zone_ids,
             )
             database = AuroraDatabase(self, "Database", stage=stage, network=network)
             self.network, self._database = network, database
             self._output_database(network, database)
 
-    def allow_use_database(self, function: SyncFunction) -> None:
+    def allow_connecting_to_database(self, function: SyncFunction) -> None:
         """Let the function connect to the stage's database."""
-        self.secrets.allow_by_capability[Capability.DATABASE](function)
+        self.secrets.grant_methods_by_capability[Capability.DATABASE](function)
         if self._database:
-            self._database.allow_connect(function)
+            self._database.allow_connecting(function)
 
-    def allow_migrate(self, function: SyncFunction) -> None:
+    def allow_schema_migration(self, function: SyncFunction) -> None:
         """Let the function migrate the database schema with the login of the schema's owner."""
         if self._database:
-            self._database.allow_set_password(function)
+            self._database.allow_reading_login_password(function)
         else:
-            self.secrets.allow_by_capability[Capability.SCHEMA_OWNER_LOGIN](function)
+            self.secrets.grant_methods_by_capability[Capability.SCHEMA_OWNER_LOGIN](function)
 
     def _output_database(self, network: PrivateNetwork, database: AuroraDatabase) -> None:
         """Add stack outputs with what applications and operators need to reach the database."""

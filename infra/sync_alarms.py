@@ -22,7 +22,7 @@ from mailsync.registry import syncable_providers
 
 RUNBOOK_PATH = "docs/operations.md"
 
-DEPLOYMENT_ERRORS = ("SchemaOutdated", "SettingMissing")
+INCOMPLETE_DEPLOYMENT_ERROR_NAMES = ("SchemaOutdated", "SettingMissing")
 """Error names of an incomplete deployment. One run that fails with one of them raises the alarm."""
 DEFECT_ERRORS = (
     *("CursorExpired", "FolderGone", "FoldersFailed", "FunctionFailed", "ProviderRejected"),
@@ -33,9 +33,14 @@ retries the mailbox at growing intervals."""
 OUTAGE_ERRORS = ("ProviderThrottled", "ProviderUnavailable", "StoreUnavailable")
 """Error names of outages: the provider or the database did not recover while the workflow waited.
 """
-DEAD_EXECUTION_ERRORS = ("ExecutionDied", "LeaseLost")
+ERROR_NAMES_OF_DEAD_EXECUTIONS = ("ExecutionDied", "LeaseLost")
 """Error names of runs whose execution died or lost its lease."""
-USER_SOLVED_ERRORS = ("AccessRevoked", "AccountNotConnected", "AccountNotFound", "ExecutionStopped")
+ERROR_NAMES_FOR_USERS_TO_SOLVE = (
+    "AccessRevoked",
+    "AccountNotConnected",
+    "AccountNotFound",
+    "ExecutionStopped",
+)
 """Error names of problems that a user caused or must solve. They have no alarm of their own; the
 alarm `AccountsClose` reports many closed accounts."""
 
@@ -124,7 +129,7 @@ class SyncAlarms(Construct):
 def _of_runs(product: ProductMetrics, mailbox_sync: sfn.StateMachine) -> Iterator[AlarmSpec]:
     yield AlarmSpec(
         name="DeploymentIncomplete",
-        metric=product.failed_runs_with_any_error(DEPLOYMENT_ERRORS, _SHORT),
+        metric=product.failed_runs_with_any_error(INCOMPLETE_DEPLOYMENT_ERROR_NAMES, _SHORT),
         message="A setting or a migration is missing, so mailboxes are not synced. Read the error"
         " of the failed run and add what it names.",
     )
@@ -144,7 +149,7 @@ def _of_runs(product: ProductMetrics, mailbox_sync: sfn.StateMachine) -> Iterato
     )
     yield AlarmSpec(
         name="ExecutionsDie",
-        metric=product.failed_runs_with_any_error(DEAD_EXECUTION_ERRORS, _LONG),
+        metric=product.failed_runs_with_any_error(ERROR_NAMES_OF_DEAD_EXECUTIONS, _LONG),
         message="An execution died or lost its lease. The next run resumes its mailbox. Find the"
         " cause in the execution history.",
     )

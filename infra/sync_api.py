@@ -16,7 +16,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import catalog
-from infra.api_domain import ApiDomain, redirect_uris
+from infra.api_domain import ApiDomain, redirect_uri_outputs
 from infra.settings import StageSettings
 from infra.sync_functions import SyncFunction, SyncFunctions
 
@@ -78,7 +78,7 @@ class SyncApi(Construct):
         self._api = apigateway.HttpApi(
             self, "Api", create_default_stage=False, cors_preflight=_cors(stage)
         )
-        self._own_url = stage.own_url
+        self._own_url = stage.custom_domain_api_url
         default_stage = self._add_stage(stage)
         self._domain: ApiDomain | None = None
         if stage.domain_name and stage.certificate_arn:
@@ -118,7 +118,7 @@ class SyncApi(Construct):
         after a failure of the authorizer."""
         return self._api.metric_server_error(period=period, statistic="Sum")
 
-    def set_public_url_of_function(self, function: SyncFunction) -> None:
+    def add_api_url_to_environment(self, function: SyncFunction) -> None:
         """Set the environment variable PUBLIC_URL of the function to the URL of the API.
 
         Do not call this method for a function that handles a route: CloudFormation rejects a
@@ -129,7 +129,7 @@ class SyncApi(Construct):
     def outputs(self) -> Iterator[tuple[str, str]]:
         """Yield the name and value of each stack output about the API."""
         yield "ApiUrl", self.url
-        yield from redirect_uris(self._own_url or self.url)
+        yield from redirect_uri_outputs(self._own_url or self.url)
         if self._domain:
             yield "DnsTarget", self._domain.dns_target
 

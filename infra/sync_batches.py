@@ -9,12 +9,12 @@ from infra import catalog
 from infra.dead_letter_queue import create_dead_letter_queue
 from infra.sync_functions import SyncFunction, SyncFunctions
 
-MAX_ASYNC_INVOCATION_AGE = cdk.Duration.minutes(10)
+MAX_MAILBOX_CHECK_INVOCATION_AGE = cdk.Duration.minutes(10)
 """Age at which Lambda drops an asynchronous invocation. The claims on the batch's mailboxes end at
 this age too; the mailboxes are then due again in another batch."""
 
 
-class CheckBatchInvocations(Construct):
+class MailboxCheckInvocations(Construct):
     """The configuration of asynchronous invocations of `sync-accounts`, the function that checks a
     batch of mailboxes.
 
@@ -24,15 +24,15 @@ class CheckBatchInvocations(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:
         super().__init__(scope, construct_id)
-        self._alias = functions[catalog.CHECK_BATCH_FUNCTION].alias
+        self._alias = functions[catalog.MAILBOX_CHECK_FUNCTION].alias
         self.lost_batches = create_dead_letter_queue(self, "LostBatches")
         self._alias.configure_async_invoke(
             retry_attempts=2,
-            max_event_age=MAX_ASYNC_INVOCATION_AGE,
+            max_event_age=MAX_MAILBOX_CHECK_INVOCATION_AGE,
             on_failure=destinations.SqsDestination(self.lost_batches),
         )
 
-    def allow_check_batch_invocation(self, function: SyncFunction) -> None:
+    def allow_invoking_mailbox_checks(self, function: SyncFunction) -> None:
         """Let the function invoke `sync-accounts`."""
         function.function.add_environment("SYNC_ACCOUNTS_ARN", self._alias.function_arn)
         self._alias.grant_invoke(function.role)

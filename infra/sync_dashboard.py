@@ -15,10 +15,10 @@ from mailsync import metrics
 
 _PERIOD = cdk.Duration.minutes(5)
 _THIRD, _HALF = 8, 12
-_NEWEST = (metrics.TIME_TO_NEWEST_MAIL,)
+_NEWEST = (metrics.TIME_FROM_RUN_START_TO_NEWEST_MAIL,)
 
 
-class SyncDashboard(Construct):
+class CloudWatchDashboard(Construct):
     """A CloudWatch dashboard with graphs of runs, of the mail providers and of the AWS resources.
 
     It costs about $3 a month, because a free dashboard has at most 50 metrics.
@@ -68,7 +68,7 @@ class SyncDashboard(Construct):
             self._graph(
                 "Verification",
                 *(metrics.FOLDERS_FOUND_DIFFERENT, metrics.FOLDERS_DIFFERENT_AFTER_REPAIR),
-                right=(metrics.QUARANTINED_MESSAGES, metrics.CONTRADICTED_MESSAGES),
+                right=(metrics.QUARANTINED_MESSAGES, metrics.MESSAGES_WITH_LISTING_CONTRADICTION),
             ),
         )
 

@@ -28,7 +28,7 @@ class SyncEventBus(Construct):
         for each in catalog.EVENT_RULES:
             self._add(each, functions[each.function])
 
-    def allow_put(self, function: SyncFunction) -> None:
+    def allow_sending_events(self, function: SyncFunction) -> None:
         """Let the function publish events on the bus."""
         function.function.add_environment("EVENT_BUS_NAME", self.bus.event_bus_name)
         self.bus.grant_put_events_to(function.role)

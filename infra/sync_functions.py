@@ -240,7 +240,7 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
     if any(route.function == spec.name for route in catalog.ROUTES):
         values |= {
             "APP_INBOX_URL": stage.app_inbox_url,
-            "PUBLIC_URL": stage.own_url,
+            "PUBLIC_URL": stage.custom_domain_api_url,
             "CONFIRM_CONNECTIONS": str(stage.confirm_connections).lower(),
             "LOG_SOURCE_IP": str(stage.log_source_ip).lower(),
             "API_LIMITS": stage.api_limits,

@@ -7,7 +7,7 @@ from infra.alarm_topic import AlarmTopic
 from infra.settings import StageSettings
 from infra.sync_alarms import SyncAlarms
 from infra.sync_api import SyncApi
-from infra.sync_dashboard import SyncDashboard
+from infra.sync_dashboard import CloudWatchDashboard
 from infra.sync_functions import SyncFunctions
 from infra.sync_workflows import SyncWorkflows
 
@@ -42,7 +42,7 @@ class SyncMonitoring(Construct):
             lost_batches=lost_batches,
             topic=AlarmTopic(self, "AlarmTopic", stage=stage).topic,
         )
-        SyncDashboard(
+        CloudWatchDashboard(
             self,
             "Dashboard",
             stage=stage,

@@ -11,7 +11,7 @@ from infra.dead_letter_queue import create_dead_letter_queue
 from infra.settings import StageSettings
 from infra.sync_functions import SyncFunctions
 
-LOST_TICK_RETENTION = cdk.Duration.hours(1)
+FAILED_INVOCATION_QUEUE_RETENTION = cdk.Duration.hours(1)
 """How long the queue of lost ticks keeps a message. The number of messages is the number of ticks
 that were lost in this time, so an alarm on it ends without an operator."""
 
@@ -36,7 +36,9 @@ class SyncSchedules(Construct):
         stage: StageSettings,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.lost_ticks = create_dead_letter_queue(self, "LostTicks", retention=LOST_TICK_RETENTION)
+        self.lost_ticks = create_dead_letter_queue(
+            self, "LostTicks", retention=FAILED_INVOCATION_QUEUE_RETENTION
+        )
         for each in catalog.SCHEDULES:
             alias, interval = (
                 functions[each.function].alias,

@@ -13,7 +13,7 @@ from infra.lambda_bundle import build_lambda_code_asset
 from infra.settings import StageSettings
 from infra.stateful_stack import StatefulStack
 from infra.sync_api import SyncApi
-from infra.sync_batches import CheckBatchInvocations
+from infra.sync_batches import MailboxCheckInvocations
 from infra.sync_events import SyncEventBus
 from infra.sync_functions import SyncFunctions
 from infra.sync_monitoring import SyncMonitoring
@@ -41,7 +41,7 @@ class SyncStack(cdk.Stack):
         lost = SyncSchedules(self, "Schedules", functions=functions, stage=stage).lost_ticks
         ExecutionEvents(self, "Executions", functions=functions, workflows=workflows, lost=lost)
         events = SyncEventBus(self, "Events", functions=functions)
-        batches = CheckBatchInvocations(self, "Batches", functions=functions)
+        batches = MailboxCheckInvocations(self, "Batches", functions=functions)
         DatabaseMigration(self, "Migration", functions=functions)
         SyncMonitoring(
             self,
@@ -55,19 +55,19 @@ class SyncStack(cdk.Stack):
             lost_batches=batches.lost_batches,
         )
         allow = {
-            **stateful.secrets.allow_by_capability,
-            Capability.DATABASE: stateful.allow_use_database,
-            Capability.SCHEMA_OWNER_LOGIN: stateful.allow_migrate,
+            **stateful.secrets.grant_methods_by_capability,
+            Capability.DATABASE: stateful.allow_connecting_to_database,
+            Capability.SCHEMA_OWNER_LOGIN: stateful.allow_schema_migration,
             Capability.DECRYPT_STORED_TOKENS: stateful.token_key.allow_decryption,
             Capability.ENCRYPT_STORED_TOKENS: stateful.token_key.allow_encryption,
-            Capability.START_WORKFLOWS: workflows.allow_start,
-            Capability.START_SUCCESSOR: workflows.allow_start_successor,
-            Capability.STOP_WORKFLOWS: workflows.allow_stop,
-            Capability.WORKFLOW_ARNS: workflows.add_arns_to_environment,
-            Capability.INVOKE_CHECK_FUNCTION: batches.allow_check_batch_invocation,
-            Capability.PUT_EVENTS: events.allow_put,
+            Capability.START_WORKFLOWS: workflows.allow_starting_executions,
+            Capability.START_SUCCESSOR_EXECUTION: workflows.allow_starting_successor_execution,
+            Capability.STOP_WORKFLOWS: workflows.allow_stopping_executions,
+            Capability.KNOW_WORKFLOW_ARNS: workflows.add_workflow_arns_to_environment,
+            Capability.INVOKE_MAILBOX_CHECKS: batches.allow_invoking_mailbox_checks,
+            Capability.PUT_EVENTS: events.allow_sending_events,
             Capability.REACH_PROVIDER_SERVERS: lambda _: None,  # settings and network: SyncFunction
-            Capability.KNOW_PUBLIC_API_URL: api.set_public_url_of_function,
+            Capability.KNOW_PUBLIC_API_URL: api.add_api_url_to_environment,
         }
         functions.grant_capabilities(allow)
         machines = {"MailboxSyncArn": workflows.mailbox_sync, "TestSyncArn": workflows.test_sync}

@@ -84,12 +84,12 @@ class SyncWorkflows(Construct):
         self._start_successor = iam.Policy(self, "StartSuccessor")
         self.mailbox_sync.grant_start_execution(self._start_successor)
 
-    def allow_start(self, function: SyncFunction) -> None:
+    def allow_starting_executions(self, function: SyncFunction) -> None:
         """Let the function start and describe executions of both state machines."""
-        self.add_arns_to_environment(function)
+        self.add_workflow_arns_to_environment(function)
         self._start.attach_to_role(function.role)
 
-    def allow_start_successor(self, function: SyncFunction) -> None:
+    def allow_starting_successor_execution(self, function: SyncFunction) -> None:
         """Let a function that `mailbox-sync` invokes start executions of `mailbox-sync`.
 
         A successor is the next execution of a run, which the function starts before AWS would end
@@ -99,11 +99,11 @@ class SyncWorkflows(Construct):
         """
         self._start_successor.attach_to_role(function.role)
 
-    def allow_stop(self, function: SyncFunction) -> None:
+    def allow_stopping_executions(self, function: SyncFunction) -> None:
         """Let the function stop executions of both state machines."""
         self._stop.attach_to_role(function.role)
 
-    def add_arns_to_environment(self, function: SyncFunction) -> None:
+    def add_workflow_arns_to_environment(self, function: SyncFunction) -> None:
         """Set both state machines' ARNs in the function's environment, without granting any
         permission."""
         function.function.add_environment("MAILBOX_SYNC_ARN", self.mailbox_sync.state_machine_arn)

@@ -140,7 +140,7 @@ def _connect_page(stack: Stack) -> str:
 
 
 def _gmail_address(stack: Stack) -> str:
-    gmail = stack.provider.google.get("GMAIL_URL") if stack.simulators else None
+    gmail = stack.provider.google_settings.get("GMAIL_URL") if stack.simulators else None
     return f"  Gmail      {gmail}\n" if gmail else ""
 
 

@@ -12,11 +12,11 @@ from mailsync.model import Provider
 from mailsync.providers.kit import load_provider_kit
 from mailsync.registry import find_provider
 
-FIRST_SHARE = 0.1
+MIN_STORED_SHARE_FOR_ETA = 0.1
 """Share of the messages that must be stored before an ETA is expected to be accurate."""
-SHOWN_SHARES = (FIRST_SHARE, 0.25, 0.5, 0.75)
-ALLOWED_SHARE = 0.2
-ROUNDING_TOLERANCE_S = 1.0
+STORED_SHARES_IN_REPORT = (MIN_STORED_SHARE_FOR_ETA, 0.25, 0.5, 0.75)
+ALLOWED_RELATIVE_ETA_ERROR = 0.2
+ALLOWED_ETA_ERROR_S = 1.0
 """Error of an ETA that is always allowed. An ETA is a number of whole seconds, and the demo reads
 the ETA five times a second."""
 
@@ -36,7 +36,7 @@ class EtaRecord:
 
     readings: list[_Reading] = field(default_factory=list)
 
-    def note(self, now: float, status: dict[str, Any]) -> None:
+    def record_status(self, now: float, status: dict[str, Any]) -> None:
         """Record the ETA and the message counts of a sync status.
 
         now: time at which the status was read, in seconds of the monotonic clock.
@@ -44,7 +44,7 @@ class EtaRecord:
         numbers = (status[name] for name in ("syncProgress", "syncTotal", "etaSeconds"))
         self.readings.append(_Reading(now, *numbers))
 
-    def shown(self) -> list[tuple[float, int | None, float]]:
+    def etas_with_true_times(self) -> list[tuple[float, int | None, float]]:
         """Return a triple for each recorded status: the stored share of the messages, the ETA in
         seconds, and the seconds that the sync really needed to store the remaining messages.
 
@@ -58,30 +58,32 @@ class EtaRecord:
         return [
             (each.stored / total, each.eta_s, ended_at - each.at)
             for each in self.readings
-            if each.at < ended_at and each.stored >= FIRST_SHARE * total
+            if each.at < ended_at and each.stored >= MIN_STORED_SHARE_FOR_ETA * total
         ]
 
-    def lines(self) -> Iterator[str]:
+    def report_lines(self) -> Iterator[str]:
         """Yield two lines for the demo's report: some ETAs beside the true times, and how many ETAs
         were accurate. Yield nothing if no ETA can be compared."""
-        shown = self.shown()
+        shown = self.etas_with_true_times()
         if not shown:
             return
-        firsts = [next((it for it in shown if it[0] >= share), None) for share in SHOWN_SHARES]
+        firsts = [
+            next((it for it in shown if it[0] >= share), None) for share in STORED_SHARES_IN_REPORT
+        ]
         pairs = [f"{it[0]:.0%}: {it[1]} s ({it[2]:.0f} s)" for it in firsts if it]
         yield f"ETA, and the true time in parentheses, at {', '.join(dict.fromkeys(pairs))}."
-        right = sum(is_right(eta_s, true_s) for _, eta_s, true_s in shown)
+        right = sum(is_eta_accurate(eta_s, true_s) for _, eta_s, true_s in shown)
         yield (
             f"From the tenth part of the messages on, {right} of {len(shown)} readings were within"
-            f" {ALLOWED_SHARE:.0%} of the truth, or within a second of it."
+            f" {ALLOWED_RELATIVE_ETA_ERROR:.0%} of the truth, or within a second of it."
         )
 
 
-def is_right(eta_s: int | None, true_s: float) -> bool:
+def is_eta_accurate(eta_s: int | None, true_s: float) -> bool:
     """Return whether an ETA differs from the true time by at most a fifth of the true time, or by
     at most a second. Return False if the ETA is None."""
     return eta_s is not None and abs(eta_s - true_s) <= max(
-        ALLOWED_SHARE * true_s, ROUNDING_TOLERANCE_S
+        ALLOWED_RELATIVE_ETA_ERROR * true_s, ALLOWED_ETA_ERROR_S
     )
 
 
@@ -91,16 +93,16 @@ def quota_report(stack: Stack, account: DemoAccount, estimates: EtaRecord) -> It
     real quota. Yield nothing if the provider has no quota."""
     provider = Provider(str(account.status()["provider"]))
     registered = find_provider(provider)
-    if registered is None or registered.quota is None:
+    if registered is None or registered.quota_settings is None:
         return
     counted = simulator(stack.provider, "GET", "gmail-quota")
     refused = sum(sum(each.values()) for each in counted["refused"].values())
     messages = max(each.total for each in estimates.readings)
     units = counted["totalUnits"]
     yield f"{registered.title} counted {units:,} units and refused {refused} requests."
-    yield from estimates.lines()
-    per_minute = registered.quota.per_mailbox.default
-    cost = load_provider_kit(provider).first_sync_cost
+    yield from estimates.report_lines()
+    per_minute = registered.quota_settings.mailbox_units_per_minute_setting.default
+    cost = load_provider_kit(provider).first_sync_cost_rates
     took = estimate_first_sync(messages, cost, per_minute)
     minutes = math.ceil(took.duration_s / 60)
     yield (

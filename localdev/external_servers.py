@@ -132,7 +132,7 @@ def read_own_provider(
     entra = settings.read_section(EntraSettings)
     try:
         return ProviderSettings(
-            graph_url=settings.server_url(GRAPH_URL_SETTING),
+            graph_url=settings.read_server_url(GRAPH_URL_SETTING),
             authority=entra.authority,
             client_id=entra.client_id,
             client_secret=environment.get("MICROSOFT_CLIENT_SECRET", ""),

@@ -11,8 +11,8 @@ from localdev.simulators.google.push_tokens import PUSH_SERVICE_ACCOUNT
 from mailsync.providers.kit import webhook_path
 from mailsync.registry import GOOGLE, NumberSetting, find_provider
 
-TOPIC = "projects/simulated-project/topics/mailsync"
-MESSAGE_UNITS = 20
+PUBSUB_TOPIC_NAME = "projects/simulated-project/topics/mailsync"
+QUOTA_UNITS_PER_MESSAGE = 20
 """Quota units that fetching a message costs in projects created since May 2026 (Gmail API
 documentation, "Usage limits")."""
 
@@ -20,8 +20,11 @@ documentation, "Usage limits")."""
 def _limits() -> tuple[NumberSetting, NumberSetting]:
     registered = find_provider(GOOGLE)
     assert registered
-    assert registered.quota
-    return registered.quota.per_mailbox, registered.quota.per_project
+    assert registered.quota_settings
+    return (
+        registered.quota_settings.mailbox_units_per_minute_setting,
+        registered.quota_settings.project_units_per_minute_setting,
+    )
 
 
 def scaled_limits(quota_scale: float) -> tuple[int, int]:
@@ -44,7 +47,7 @@ def function_settings(quota_scale: float, api_url: str) -> dict[str, str]:
     """Return the environment variables of the functions for the quota and the notifications of
     Gmail."""
     return dict(_quota_settings(quota_scale)) | {
-        "GOOGLE_PUBSUB_TOPIC": TOPIC,
+        "GOOGLE_PUBSUB_TOPIC": PUBSUB_TOPIC_NAME,
         "GOOGLE_PUSH_SERVICE_ACCOUNT": PUSH_SERVICE_ACCOUNT,
         "GOOGLE_PUSH_AUDIENCE": api_url + webhook_path(GOOGLE),
     }

@@ -14,9 +14,9 @@ from dashboard.server import Dashboard
 from dashboard.sources import DashboardSources
 from infra.catalog import (
     AUTHORIZER,
-    CHECK_BATCH_FUNCTION,
     EVENT_RULES,
     FUNCTIONS,
+    MAILBOX_CHECK_FUNCTION,
     MAILBOX_SYNC_WORKFLOW,
     ROUTES,
     SCHEDULES,
@@ -218,7 +218,7 @@ class Stack:
             **self._provider_settings(),
             TOKEN_KEY_ARN=key.arn,
             EVENT_BUS_NAME=EVENT_BUS_NAME,
-            SYNC_ACCOUNTS_ARN=function_arn(CHECK_BATCH_FUNCTION),
+            SYNC_ACCOUNTS_ARN=function_arn(MAILBOX_CHECK_FUNCTION),
             MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC_WORKFLOW.name],
             TEST_SYNC_ARN=arns[TEST_SYNC_WORKFLOW.name],
             JWT_SECRET=self._jwt_secret(),
@@ -264,7 +264,7 @@ class Stack:
             aws_endpoint_url=self.aws_url,
             is_development_login_enabled=self.options.is_dev_login_on,
             make_user_token=self.token,
-            simulated_provider=self.provider if self.simulators else None,
+            simulated_provider_settings=self.provider if self.simulators else None,
             event_bus_name=EVENT_BUS_NAME,
             list_recent_bus_events=self.event_bus.list_recent_bus_events,
         )

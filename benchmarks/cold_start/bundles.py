@@ -8,7 +8,7 @@ from pathlib import Path
 
 import botocore
 
-from infra.lambda_bundle import DEPENDENCY_CACHE, REPOSITORY_ROOT
+from infra.lambda_bundle import DEPENDENCY_CACHE_FOLDER, REPOSITORY_ROOT
 
 _ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 _RUNTIME_PACKAGES = (
@@ -30,7 +30,7 @@ def write_bundle(tree: Path, target: Path) -> Path:
     """Write the bundle of the tree for this machine's processor, with the tree's own code, and
     return its folder. Dependencies are installed once for all trees with the same lock file."""
     subprocess.run(
-        [sys.executable, "-P", "-c", _WRITE, _ARCHITECTURE, DEPENDENCY_CACHE, target],
+        [sys.executable, "-P", "-c", _WRITE, _ARCHITECTURE, DEPENDENCY_CACHE_FOLDER, target],
         check=True,
         cwd=tree,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{tree / 'lambdas'}:{tree}"},

@@ -42,7 +42,7 @@ from benchmarks.imap.__main__ import add_postgres_option
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
 from localdev.engine.postgres import Postgres
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN
-from mailsync.decisions.slices import MIN_MESSAGES_FOR_SLICES
+from mailsync.decisions.slices import MAX_MESSAGES_OF_UNSLICED_FOLDER
 from mailsync.settings import Settings
 from mailsync.store.migrate import migrate
 from tests.support.dovecot import readable_folder
@@ -197,7 +197,7 @@ def _cpu_s_by_pid(pid: int) -> dict[int, float]:
 
 def _late_share(served: dict[str, Any], shape: MailboxShape, model: LatencyModel) -> float:
     """Return by how much the requests took longer than the latency model says."""
-    smallest = max(shape.messages / REQUESTS_IN_FLIGHT, MIN_MESSAGES_FOR_SLICES)
+    smallest = max(shape.messages / REQUESTS_IN_FLIGHT, MAX_MESSAGES_OF_UNSLICED_FOLDER)
     named = sum(count for count in shape.counts() if count > smallest)
     messages_ms = shape.messages * model.full_ms + named * model.lean_ms
     model_s: float = (served["requests"] * model.base_ms + messages_ms) / 1000

@@ -148,7 +148,7 @@ class BenchmarkServer:
             for message, item in zip(outlook.to_outlook_messages(found), found, strict=True):
                 # Messages share the texts of their bodies, or 100,000 would fill the memory.
                 body = bodies.setdefault(message.body, message.body)
-                _outlook_messages[message.seq] = replace(message, body=body)
+                _outlook_messages[message.message_number] = replace(message, body=body)
                 _messages[item.number] = replace(item, item=replace(item.item, body=""))
         return ReadOnlyMailbox(stored.database, stored.user_id)
 

@@ -75,7 +75,7 @@ def _measure(worker: CheckWorker, account_id: AccountId, checks: int) -> int:
     warm, report = cpu_s[2:], reports[-1]
     median = statistics.median(warm)
     print(f"outcomes: {sorted({str(each.outcome) for each in reports})}")
-    print(f"commands {report.requests}, statements {report.database_round_trips}")
+    print(f"commands {report.request_count}, statements {report.database_round_trips}")
     print(
         f"CPU, ms: first {cpu_s[0] * 1e3:.0f}, warm median {median * 1e3:.1f},"
         f" least {min(warm) * 1e3:.1f}, most {max(warm) * 1e3:.1f}"

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
 def deploy(deployment: Deployment) -> int:
     """Run the deployment and print its result; return the exit code, 130 after Ctrl-C."""
     try:
-        outputs = deployment.run()
+        outputs = deployment.deploy_stage()
     except DeploymentFailed as failed:
         print(failed, file=sys.stderr)
         return 1

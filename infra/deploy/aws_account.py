@@ -27,28 +27,28 @@ class AwsAccount:
     region: str
     session: boto3.Session
 
-    def client(self, service: str) -> Any:
+    def make_client(self, service: str) -> Any:
         return self.session.client(service, region_name=self.region)
 
     def describe_stack(self, stack: str) -> Mapping[str, Any] | None:
         """Return CloudFormation's description of the stack. Return None if no such stack exists."""
         try:
-            (found,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+            (found,) = self.make_client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationError":
                 raise
             return None
         return dict(found)
 
-    def stack_outputs(self, stack: str) -> dict[str, str]:
+    def read_stack_outputs(self, stack: str) -> dict[str, str]:
         """Return the values of the stack's outputs by name; empty if the stack does not exist."""
         found = self.describe_stack(stack) or {}
         return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
 
-    def bootstrap_version(self) -> int:
+    def read_bootstrap_version(self) -> int:
         """Return the version of the CDK's bootstrap stack in this account and region. Return 0 if
         there is no bootstrap stack."""
-        parameters = self.client("ssm")
+        parameters = self.make_client("ssm")
         try:
             found = parameters.get_parameter(Name=BOOTSTRAP_VERSION_PARAMETER)
         except parameters.exceptions.ParameterNotFound:
@@ -56,7 +56,7 @@ class AwsAccount:
         return int(found["Parameter"]["Value"])
 
 
-def open_account() -> AwsAccount:
+def read_account_of_credentials() -> AwsAccount:
     """Return the AWS account and region that the environment variables and AWS profile select.
 
     Raises:
@@ -103,7 +103,7 @@ def account_warnings(account: AwsAccount) -> Iterator[str]:
         )
 
 
-def zone_problems(account: AwsAccount, template: Path) -> Iterator[str]:
+def az_problems(account: AwsAccount, template: Path) -> Iterator[str]:
     """Yield a sentence if the region lacks an availability zone that the template's subnets need.
 
     If the template names zones by id, the sentence names the ids that the region lacks. If the
@@ -116,7 +116,7 @@ def zone_problems(account: AwsAccount, template: Path) -> Iterator[str]:
     subnets = [each["Properties"] for each in resources if each["Type"] == "AWS::EC2::Subnet"]
     if not subnets:
         return
-    found = account.client("ec2").describe_availability_zones(
+    found = account.make_client("ec2").describe_availability_zones(
         Filters=[
             {"Name": "zone-type", "Values": ["availability-zone"]},
             {"Name": "state", "Values": ["available"]},
@@ -137,7 +137,7 @@ def zone_problems(account: AwsAccount, template: Path) -> Iterator[str]:
         )
 
 
-def kind_of_database_problems(stage: StageSettings, outputs: Mapping[str, str]) -> Iterator[str]:
+def database_kind_problems(stage: StageSettings, outputs: Mapping[str, str]) -> Iterator[str]:
     """Yield a sentence if the stage is deployed with one kind of database and the settings name the
     other kind: "aurora" or "external".
 
@@ -152,7 +152,7 @@ def kind_of_database_problems(stage: StageSettings, outputs: Mapping[str, str]) 
 
 
 def _concurrency_limit(account: AwsAccount) -> int:
-    settings = account.client("lambda").get_account_settings()
+    settings = account.make_client("lambda").get_account_settings()
     return int(settings["AccountLimit"]["ConcurrentExecutions"])
 
 
@@ -189,7 +189,7 @@ def _certificate_problems(account: AwsAccount, stage: StageSettings) -> Iterator
         )
         return
     try:
-        found = account.client("acm").describe_certificate(CertificateArn=arn)["Certificate"]
+        found = account.make_client("acm").describe_certificate(CertificateArn=arn)["Certificate"]
     except ClientError as error:
         yield f"AWS does not show the certificate of certificate_arn: {error}."
         return

@@ -28,7 +28,7 @@ def find_cdk_command(repository: Path = REPOSITORY_ROOT) -> tuple[str, ...]:
     node = _find_program("node")
     if not _is_installed(repository):
         installed = subprocess.run(  # noqa: S603
-            [*npm_command(node), "ci", "--no-audit", "--no-fund", "--loglevel", "error"],
+            [*find_npm_command(node), "ci", "--no-audit", "--no-fund", "--loglevel", "error"],
             cwd=repository,
             check=False,
         )
@@ -52,7 +52,7 @@ def _is_installed(repository: Path) -> bool:
     return bool(installed == pinned) and (repository / _PROGRAM).exists()
 
 
-def npm_command(node: str) -> tuple[str, ...]:
+def find_npm_command(node: str) -> tuple[str, ...]:
     """Return the command that starts npm: the npm beside the program `node`, or npm on PATH."""
     script = Path(node).parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     return (node, str(script)) if script.is_file() else (_find_program("npm"),)
@@ -80,7 +80,7 @@ class CdkCli:
         self._command = tuple(command)
         self._account = account
 
-    def bootstrap(self) -> None:
+    def bootstrap_account_and_region(self) -> None:
         """Create or update the resources that CDK deployments need in the account and region.
 
         Raises:
@@ -122,7 +122,7 @@ class CdkCli:
             )
 
 
-def required_bootstrap_version(assembly: Path) -> int:
+def read_required_bootstrap_version(assembly: Path) -> int:
     """Return the lowest version of the CDK's bootstrap stack that the stacks of the cloud assembly
     accept; 0 if they need none."""
     artifacts = json.loads((assembly / "manifest.json").read_text())["artifacts"].values()

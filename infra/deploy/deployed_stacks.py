@@ -8,7 +8,7 @@ from pathlib import Path
 from infra.deploy.aws_account import AwsAccount
 from infra.deploy.failure import DeploymentFailed
 
-NEVER_DEPLOYED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
+FAILED_CREATION_STACK_STATUSES = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 """Statuses of a stack whose creation failed; the CDK deletes such a stack and creates it again."""
 _UNREVIEWED = "REVIEW_IN_PROGRESS"
 """The status of a stack that has only a change set. The CDK can deploy such a stack."""
@@ -36,7 +36,7 @@ def stack_problems(account: AwsAccount, stack: str) -> Iterator[str]:
         )
 
 
-def unprotect_failed_stack(account: AwsAccount, stack: str) -> bool:
+def unprotect_stack_of_failed_creation(account: AwsAccount, stack: str) -> bool:
     """Turn off the termination protection of a stack whose creation failed, so that the CDK can
     delete the stack and create it again.
 
@@ -44,15 +44,15 @@ def unprotect_failed_stack(account: AwsAccount, stack: str) -> bool:
     resources, so a stack whose creation failed is protected too.
     """
     found = account.describe_stack(stack)
-    if not found or found["StackStatus"] not in NEVER_DEPLOYED:
+    if not found or found["StackStatus"] not in FAILED_CREATION_STACK_STATUSES:
         return False
-    account.client("cloudformation").update_termination_protection(
+    account.make_client("cloudformation").update_termination_protection(
         StackName=stack, EnableTerminationProtection=False
     )
     return True
 
 
-def account_and_region_problems(account: AwsAccount, outputs_file: Path) -> Iterator[str]:
+def changed_account_or_region_problems(account: AwsAccount, outputs_file: Path) -> Iterator[str]:
     """Yield a sentence if the last deployment of the stage went to another AWS account or region.
 
     outputs_file: file in which the last deployment from this folder wrote the outputs of the

@@ -14,7 +14,7 @@ from mailsync.store.connection import Connection, Database, connect, read_databa
 from mailsync.store.functions_login import functions_login_sql
 from mailsync.store.migrate import migrate, plan_migrations, require_usable_database
 
-MIN_SERVER_VERSION = 150000
+MIN_POSTGRES_VERSION_NUMBER = 150000
 _RIGHTS = """
 SELECT current_setting('server_version_num')::int,
        has_database_privilege(current_database(), 'CREATE'),
@@ -52,7 +52,7 @@ def database_problems(values: Mapping[str, str], *, is_new_stage: bool = False) 
         yield f"The database rejects a check of the login: {_reason(error)}."
 
 
-def prepare_database(values: Mapping[str, str]) -> tuple[str, ...]:
+def migrate_database_and_create_login(values: Mapping[str, str]) -> tuple[str, ...]:
     """Apply the missing migrations; return the versions of the migrations that were applied.
 
     If the database lacks the login with which the functions connect, create the login.
@@ -113,10 +113,10 @@ def _owner_problems(settings: Settings) -> Generator[str, None, bool]:
     except MailsyncError as error:
         yield f"{name}: {error}"
         return False
-    if version < MIN_SERVER_VERSION:
+    if version < MIN_POSTGRES_VERSION_NUMBER:
         yield (
             f"The database is Postgres {version // 10000}, and Mailsync needs"
-            f" {MIN_SERVER_VERSION // 10000} or newer: upgrade it."
+            f" {MIN_POSTGRES_VERSION_NUMBER // 10000} or newer: upgrade it."
         )
         return False
     if is_read_only:

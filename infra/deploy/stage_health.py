@@ -10,13 +10,13 @@ from uuid import uuid4
 from infra.deploy.aws_account import AwsAccount
 from infra.deploy.failure import DeploymentFailed
 
-HEALTH_PATIENCE_S = 120
+HEALTH_TIMEOUT_S = 120
 """Time within which a new API must respond, in seconds: its route and its function start first."""
-SELF_TEST_PATIENCE_S = 600
+SELF_TEST_TIMEOUT_S = 600
 _POLL_INTERVAL_S = 2.0
 
 
-def require_health(api_url: str, *, patience_s: float = HEALTH_PATIENCE_S) -> None:
+def wait_for_health(api_url: str, *, patience_s: float = HEALTH_TIMEOUT_S) -> None:
     """Return once `/api/health` reports that the database is usable.
 
     Raises:
@@ -45,8 +45,8 @@ def _fetch_health(api_url: str) -> str | None:
         return f"no response ({error})"
 
 
-def require_self_test(
-    account: AwsAccount, state_machine_arn: str, *, patience_s: float = SELF_TEST_PATIENCE_S
+def run_self_test(
+    account: AwsAccount, state_machine_arn: str, *, patience_s: float = SELF_TEST_TIMEOUT_S
 ) -> None:
     """Run the stage's self-test and wait until it succeeds. The self-test sends requests to the
     database and to the mail providers.
@@ -55,7 +55,7 @@ def require_self_test(
         DeploymentFailed: the self-test failed, or still runs after `patience_s` seconds. The
             message contains the error of a failed self-test.
     """
-    executions = account.client("stepfunctions")
+    executions = account.make_client("stepfunctions")
     arn = executions.start_execution(
         stateMachineArn=state_machine_arn, name=str(uuid4()), input="{}"
     )["executionArn"]

@@ -15,22 +15,27 @@ from urllib.parse import urlsplit
 
 from infra.deploy.aws_account import AwsAccount
 from infra.deploy.failure import DeploymentFailed
-from infra.secret_fields import FIELDS_OF_SECRET, JWT_KEY_FIELD, SINGLE_SECRET, secrets_of_stage
-from infra.setting_formats import PLACEHOLDER
-from infra.settings import StageSettings, read_settings_parts
+from infra.secret_fields import (
+    FIELD_NAMES_BY_SECRET,
+    JWT_KEY_FIELD,
+    SINGLE_SECRET_NAME,
+    names_of_stage_secrets,
+)
+from infra.setting_formats import EXAMPLE_VALUE_PATTERN
+from infra.settings import StageSettings, read_parts_of_settings_file
 from mailsync.errors import SettingMissing
 from mailsync.settings import MIN_HS256_KEY_BYTES, Settings
 
-Values = Mapping[str, str]
+ValuesByFieldName = Mapping[str, str]
 _FILE = "file://"
 _CLIENT_ID_FIELD = "MICROSOFT_CLIENT_ID"
 _MICROSOFT_LOGINS = ("MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE")
 _GOOGLE_LOGIN = "GOOGLE_CLIENT_SECRET"
-_EVERY_FIELD = tuple(field for each in FIELDS_OF_SECRET.values() for field in each)
+_EVERY_FIELD = tuple(field for each in FIELD_NAMES_BY_SECRET.values() for field in each)
 _SERVED_BY_SINGLE_SECRET = ("Database", "ProviderLogins", "ApplicationKey")
 
 
-def read_secrets(path: Path) -> dict[str, str]:
+def read_secrets_of_settings_file(path: Path) -> dict[str, str]:
     """Return the values in the part `secrets` of the settings file, by field name.
 
     A value `file://NAME` is replaced by the text of the file NAME in the folder of the settings
@@ -39,7 +44,7 @@ def read_secrets(path: Path) -> dict[str, str]:
     Raises:
         ValueError: a value is not a text, or a file is missing or empty.
     """
-    part = read_settings_parts(path).get("secrets", {})
+    part = read_parts_of_settings_file(path).get("secrets", {})
     if not isinstance(part, dict) or not all(isinstance(each, str) for each in part.values()):
         raise ValueError(f'The part "secrets" of {path} must be an object of texts.')
     return {name: _text(name, value, path.parent) for name, value in part.items()}
@@ -62,39 +67,39 @@ def _text(name: str, value: str, folder: Path) -> str:
 class StageSecretValues:
     """The values of a stage's secrets, from the settings file and from the deployed secrets.
 
-    given: values in the settings file, by field name.
-    stored: values by field name, for each deployed secret by its name.
+    settings_file_values: values in the settings file, by field name.
+    deployed_values_by_secret: values by field name, for each deployed secret by its name.
     """
 
     stage: StageSettings
-    given: Values
-    stored: Mapping[str, Values]
+    settings_file_values: ValuesByFieldName
+    deployed_values_by_secret: Mapping[str, ValuesByFieldName]
 
-    def merged(self, name: str) -> dict[str, str]:
+    def merge_values_of_secret(self, name: str) -> dict[str, str]:
         """Return the values that the secret `name` gets by this deployment, by field name.
 
         A value in the settings file replaces the deployed value. If the stage still has the single
         secret of the previous release, a deployed value of the single secret replaces the deployed
         value of the secret `name`, because functions also prefer the single secret.
         """
-        stored = self.stored.get(name, {})
+        stored = self.deployed_values_by_secret.get(name, {})
         is_copied = self.stage.single_secret and name in _SERVED_BY_SINGLE_SECRET
-        single = self.stored.get(SINGLE_SECRET, {}) if is_copied else {}
-        known = {**stored, **_filled(single), **self.given}
+        single = self.deployed_values_by_secret.get(SINGLE_SECRET_NAME, {}) if is_copied else {}
+        known = {**stored, **_filled(single), **self.settings_file_values}
         return {**stored, **{each: known[each] for each in _fields(name) if each in known}}
 
-    def values(self) -> dict[str, str]:
+    def all_values(self) -> dict[str, str]:
         """Return the values that all secrets get by this deployment, by field name, without empty
         values."""
         found: dict[str, str] = {}
-        for name in secrets_of_stage(self.stage):
-            found |= _filled(self.merged(name))
+        for name in names_of_stage_secrets(self.stage):
+            found |= _filled(self.merge_values_of_secret(name))
         return found
 
-    def problems(self) -> Iterator[str]:
+    def find_problems(self) -> Iterator[str]:
         """Yield a sentence for each value that is missing, unknown or an example."""
         expected = _fields_of_stage(self.stage)
-        for field, value in self.given.items():
+        for field, value in self.settings_file_values.items():
             if field not in _EVERY_FIELD:
                 yield f"secrets has the unknown field {field}: the fields are {_listed()}."
             elif field not in expected:
@@ -104,7 +109,7 @@ class StageSecretValues:
         yield from list(self._lost_with_single_secret()) or self._missing()
 
     def _missing(self) -> Iterator[str]:
-        values = self.values()
+        values = self.all_values()
         if self.stage.database == "external" and "DATABASE_URL" not in values:
             yield "DATABASE_URL is missing: write it into the part secrets."
         if self.stage.microsoft_client_id and values.keys().isdisjoint(_MICROSOFT_LOGINS):
@@ -118,7 +123,10 @@ class StageSecretValues:
                 f" {_GOOGLE_LOGIN} into the part secrets."
             )
         yield from _certificate_problems(values)
-        has_key_secret = "ApplicationKey" in self.stored or JWT_KEY_FIELD in self.given
+        has_key_secret = (
+            "ApplicationKey" in self.deployed_values_by_secret
+            or JWT_KEY_FIELD in self.settings_file_values
+        )
         if has_key_secret and self.stage.jwt_jwks_url is None and JWT_KEY_FIELD not in values:
             yield (
                 f"{JWT_KEY_FIELD} is empty, so the API would accept no token: write the key of your"
@@ -130,7 +138,7 @@ class StageSecretValues:
     def _lost_with_single_secret(self) -> Iterator[str]:
         """Yield a sentence if the stage is about to lose values that only the single secret of the
         previous release has."""
-        single = _filled(self.stored.get(SINGLE_SECRET, {}))
+        single = _filled(self.deployed_values_by_secret.get(SINGLE_SECRET_NAME, {}))
         if single.get(_CLIENT_ID_FIELD) and not self.stage.microsoft_client_id:
             yield (
                 "The stage's single secret has the app registration: write the value of its"
@@ -138,7 +146,10 @@ class StageSecretValues:
             )
         if self.stage.single_secret:
             return
-        kept, used = self.values(), _fields_of_stage(self.stage) - self.given.keys()
+        kept, used = (
+            self.all_values(),
+            _fields_of_stage(self.stage) - self.settings_file_values.keys(),
+        )
         if any(kept.get(field) != value for field, value in single.items() if field in used):
             yield (
                 "The stage still has the single secret of the previous release. Set single_secret"
@@ -146,7 +157,7 @@ class StageSecretValues:
             )
 
 
-def _certificate_problems(values: Values) -> Iterator[str]:
+def _certificate_problems(values: ValuesByFieldName) -> Iterator[str]:
     from mailsync.credentials.identity.entra import read_client_credential  # loads msal
 
     if "MICROSOFT_CLIENT_CERTIFICATE" in values:
@@ -156,7 +167,7 @@ def _certificate_problems(values: Values) -> Iterator[str]:
             yield str(error)
 
 
-def read_stored(account: AwsAccount, outputs: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def read_deployed(account: AwsAccount, outputs: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Return the values by field name of each deployed secret, by the name of the secret.
 
     outputs: outputs of the deployed stateful stack, by name. They contain the secrets' ARNs.
@@ -164,7 +175,7 @@ def read_stored(account: AwsAccount, outputs: Mapping[str, str]) -> dict[str, di
     Raises:
         DeploymentFailed: a secret is no JSON object, because a person edited the secret.
     """
-    names = (*FIELDS_OF_SECRET, SINGLE_SECRET)
+    names = (*FIELD_NAMES_BY_SECRET, SINGLE_SECRET_NAME)
     arns = {name: outputs.get(f"{name}SecretArn") for name in names}
     return {name: _values(_read(account, arn), arn) for name, arn in arns.items() if arn}
 
@@ -182,7 +193,7 @@ def _values(secret: Mapping[str, Any], arn: str) -> dict[str, str]:
     return {name: str(value or "") for name, value in values.items()}
 
 
-def write_secrets(
+def write_changed_secrets(
     account: AwsAccount, outputs: Mapping[str, str], values: StageSecretValues
 ) -> tuple[list[str], str]:
     """Write the secrets whose values changed. Return the names of the written secrets, and a
@@ -192,10 +203,10 @@ def write_secrets(
     environment, so that the functions restart and read the new values.
     """
     written, versions = [], []
-    for name in values.stored:
-        arn, wanted = outputs[f"{name}SecretArn"], values.merged(name)
-        if wanted != values.stored[name]:
-            account.client("secretsmanager").put_secret_value(
+    for name in values.deployed_values_by_secret:
+        arn, wanted = outputs[f"{name}SecretArn"], values.merge_values_of_secret(name)
+        if wanted != values.deployed_values_by_secret[name]:
+            account.make_client("secretsmanager").put_secret_value(
                 SecretId=arn, SecretString=json.dumps(wanted)
             )
             written.append(name)
@@ -204,31 +215,35 @@ def write_secrets(
 
 
 def _fields_of_stage(stage: StageSettings) -> set[str]:
-    return {field for each in secrets_of_stage(stage) for field in FIELDS_OF_SECRET[each]}
+    return {
+        field for each in names_of_stage_secrets(stage) for field in FIELD_NAMES_BY_SECRET[each]
+    }
 
 
 def _fields(name: str) -> tuple[str, ...]:
-    if name != SINGLE_SECRET:
-        return FIELDS_OF_SECRET[name]
-    return tuple(field for each in _SERVED_BY_SINGLE_SECRET for field in FIELDS_OF_SECRET[each])
+    if name != SINGLE_SECRET_NAME:
+        return FIELD_NAMES_BY_SECRET[name]
+    return tuple(
+        field for each in _SERVED_BY_SINGLE_SECRET for field in FIELD_NAMES_BY_SECRET[each]
+    )
 
 
 def _read(account: AwsAccount, arn: str) -> Any:
-    return account.client("secretsmanager").get_secret_value(SecretId=arn)
+    return account.make_client("secretsmanager").get_secret_value(SecretId=arn)
 
 
-def _filled(values: Values) -> dict[str, str]:
+def _filled(values: ValuesByFieldName) -> dict[str, str]:
     return {name: value for name, value in values.items() if value.strip()}
 
 
 def _is_placeholder(value: str) -> bool:
     """Return whether the value is an example's. A password may contain anything else."""
     if "://" not in value:
-        return PLACEHOLDER.fullmatch(value) is not None
+        return EXAMPLE_VALUE_PATTERN.fullmatch(value) is not None
     before, _, after = value.rpartition("@")
     user, _, password = before.partition("://")[2].partition(":")
     return password == "PASSWORD" or any(  # noqa: S105
-        PLACEHOLDER.search(each) for each in (user, urlsplit(f"//{after}").hostname or "")
+        EXAMPLE_VALUE_PATTERN.search(each) for each in (user, urlsplit(f"//{after}").hostname or "")
     )
 
 

@@ -13,20 +13,25 @@ from infra.deploy.aws_account import (
     AwsAccount,
     account_problems,
     account_warnings,
-    kind_of_database_problems,
-    open_account,
-    zone_problems,
+    az_problems,
+    database_kind_problems,
+    read_account_of_credentials,
 )
-from infra.deploy.cdk_cli import REPOSITORY_ROOT, CdkCli, required_bootstrap_version
+from infra.deploy.cdk_cli import REPOSITORY_ROOT, CdkCli, read_required_bootstrap_version
 from infra.deploy.deployed_stacks import (
-    account_and_region_problems,
+    changed_account_or_region_problems,
     stack_problems,
-    unprotect_failed_stack,
+    unprotect_stack_of_failed_creation,
 )
 from infra.deploy.failure import DeploymentFailed
-from infra.deploy.stage_database import database_problems, prepare_database
-from infra.deploy.stage_health import require_health, require_self_test
-from infra.deploy.stage_secrets import StageSecretValues, read_secrets, read_stored, write_secrets
+from infra.deploy.stage_database import database_problems, migrate_database_and_create_login
+from infra.deploy.stage_health import run_self_test, wait_for_health
+from infra.deploy.stage_secrets import (
+    StageSecretValues,
+    read_deployed,
+    read_secrets_of_settings_file,
+    write_changed_secrets,
+)
 from infra.settings import StageSettings, read_settings_file
 
 
@@ -35,31 +40,31 @@ class Deployment:
     """One deployment of one stage.
 
     stage: the validated settings.
-    settings: the settings as the settings file contains them.
+    settings_as_written: the settings as the settings file contains them.
     given_secrets: the values of secrets in the settings file, by field name.
-    find_command: function that returns the command that starts the CDK's command line.
-    context: values for the context of the CDK app, besides those of the stage.
+    find_cdk_command: function that returns the command that starts the CDK's command line.
+    extra_cdk_context: values for the context of the CDK app, besides those of the stage.
     build_folder: folder for the file `outputs.STAGE.json` with the outputs of both stacks.
     """
 
     stage: StageSettings
-    settings: Mapping[str, Any]
+    settings_as_written: Mapping[str, Any]
     given_secrets: Mapping[str, str]
-    find_command: Callable[[], tuple[str, ...]]
-    context: Mapping[str, Any] = field(default_factory=dict)
+    find_cdk_command: Callable[[], tuple[str, ...]]
+    extra_cdk_context: Mapping[str, Any] = field(default_factory=dict)
     build_folder: Path = REPOSITORY_ROOT / "build"
 
-    def run(self) -> dict[str, str]:
+    def deploy_stage(self) -> dict[str, str]:
         """Deploy the stage and check that it works; return the outputs of both stacks by name.
 
         Raises:
             DeploymentFailed: a check or a step failed.
         """
         _report("Checking the settings, the AWS account and the database ...")
-        account = open_account()
+        account = read_account_of_credentials()
         _report(f"The account is {account.account_id}, the region {account.region}.")
         self._require_no_problems(account)
-        cdk = CdkCli(self.find_command(), account)
+        cdk = CdkCli(self.find_cdk_command(), account)
         with tempfile.TemporaryDirectory() as folder:
             outputs = self._deploy_state(cdk, account, Path(folder) / "state")
             values = self._secret_values(account, outputs)
@@ -68,67 +73,73 @@ class Deployment:
             version = self._write_secrets(account, outputs, values)
             _report("Deploying functions, workflows and API ...")
             assembly = self._synthesize(account, Path(folder) / "sync", version)
-            outputs |= cdk.deploy(self.stack("Sync"), assembly)
+            outputs |= cdk.deploy(self.stack_name("Sync"), assembly)
         self.build_folder.mkdir(parents=True, exist_ok=True)
         self.outputs_file.write_text(json.dumps(outputs, indent=2) + "\n")
         _report("Waiting for /api/health, then running the self-test ...")
-        require_health(outputs["ApiUrl"])
-        require_self_test(account, outputs["TestSyncArn"])
+        wait_for_health(outputs["ApiUrl"])
+        run_self_test(account, outputs["TestSyncArn"])
         return outputs
 
     @property
     def outputs_file(self) -> Path:
         return self.build_folder / f"outputs.{self.stage.name}.json"
 
-    def stack(self, part: str) -> str:
+    def stack_name(self, part: str) -> str:
         return f"Mailsync-{self.stage.name}-{part}"
 
     def _require_no_problems(self, account: AwsAccount) -> None:
-        outputs = account.stack_outputs(self.stack("Stateful"))
+        outputs = account.read_stack_outputs(self.stack_name("Stateful"))
         values = self._secret_values(account, outputs)
         found = list(
             chain(
-                account_and_region_problems(account, self.outputs_file),
-                *(stack_problems(account, self.stack(each)) for each in ("Stateful", "Sync")),
+                changed_account_or_region_problems(account, self.outputs_file),
+                *(stack_problems(account, self.stack_name(each)) for each in ("Stateful", "Sync")),
                 account_problems(account, self.stage),
-                kind_of_database_problems(self.stage, outputs),
-                values.problems(),
+                database_kind_problems(self.stage, outputs),
+                values.find_problems(),
             )
         )
-        if self.stage.database == "external" and "DATABASE_URL" in values.values() and not found:
-            found += database_problems(values.values(), is_new_stage=not outputs)
+        if (
+            self.stage.database == "external"
+            and "DATABASE_URL" in values.all_values()
+            and not found
+        ):
+            found += database_problems(values.all_values(), is_new_stage=not outputs)
         for warning in account_warnings(account):
             _report(f"Warning: {warning}")
         _require_none(found)
 
     def _deploy_state(self, cdk: CdkCli, account: AwsAccount, folder: Path) -> dict[str, str]:
         assembly = self._synthesize(account, folder, "")
-        _require_none(zone_problems(account, assembly / f"{self.stack('Stateful')}.template.json"))
-        if account.bootstrap_version() < required_bootstrap_version(assembly):
+        _require_none(
+            az_problems(account, assembly / f"{self.stack_name('Stateful')}.template.json")
+        )
+        if account.read_bootstrap_version() < read_required_bootstrap_version(assembly):
             _report(f"Preparing {account.region} for the CDK (bootstrap) ...")
-            cdk.bootstrap()
-        if unprotect_failed_stack(account, self.stack("Stateful")):
+            cdk.bootstrap_account_and_region()
+        if unprotect_stack_of_failed_creation(account, self.stack_name("Stateful")):
             _report(
                 "An earlier attempt to create the stack failed, so it is created anew. A key,"
                 " secrets and a database of that attempt remain in AWS until you delete them."
             )
         _report("Deploying the key, the secrets and, if the stage has its own, the database ...")
-        return dict(cdk.deploy(self.stack("Stateful"), assembly))
+        return dict(cdk.deploy(self.stack_name("Stateful"), assembly))
 
     def _secret_values(self, account: AwsAccount, outputs: Mapping[str, str]) -> StageSecretValues:
-        return StageSecretValues(self.stage, self.given_secrets, read_stored(account, outputs))
+        return StageSecretValues(self.stage, self.given_secrets, read_deployed(account, outputs))
 
     def _write_secrets(
         self, account: AwsAccount, outputs: Mapping[str, str], values: StageSecretValues
     ) -> str:
-        written, version = write_secrets(account, outputs, values)
+        written, version = write_changed_secrets(account, outputs, values)
         _report(f"Secrets written: {', '.join(written) or 'none, they are up to date'}.")
         return version
 
     def _migrate(self, values: StageSecretValues) -> None:
         """Migrate a database of the operator's; the function `migrate-database` migrates others."""
         if self.stage.database == "external":
-            applied = prepare_database(values.values())
+            applied = migrate_database_and_create_login(values.all_values())
             _report(f"Migrations applied: {', '.join(applied) or 'none, the schema is current'}.")
 
     def _synthesize(self, account: AwsAccount, folder: Path, secrets_version: str) -> Path:
@@ -137,10 +148,10 @@ class Deployment:
         from infra.mailsync_app import MailsyncApp  # loads the CDK, which takes seconds
 
         version = f"{self.stage.settings_version}-{secrets_version}"
-        stages = {self.stage.name: {**self.settings, "settings_version": version}}
+        stages = {self.stage.name: {**self.settings_as_written, "settings_version": version}}
         MailsyncApp(
             outdir=str(folder),
-            context={**self.context, "stage": self.stage.name, "stages": stages},
+            context={**self.extra_cdk_context, "stage": self.stage.name, "stages": stages},
             # With the account as well, the CDK would have to look up the availability zones.
             region=account.region,
         ).synth()
@@ -157,7 +168,7 @@ def read_deployment(
     """
     settings = read_settings_file(file)
     stage = StageSettings.from_context(stage_name, {stage_name: settings})
-    return Deployment(stage, settings, read_secrets(file), find_command)
+    return Deployment(stage, settings, read_secrets_of_settings_file(file), find_command)
 
 
 def _require_none(problems: Iterable[str]) -> None:

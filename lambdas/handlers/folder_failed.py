@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.decisions.successor import events_of_failed_folder
+from mailsync.decisions.successor import max_events_of_failure
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
@@ -25,6 +25,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     error, message = parse_caught_state_error(event["error"])
     if not event.get("slice"):  # else the worker that reads the feed goes on without this one
         RunFolderStore(database).fail_feed(run, failed, error, message)
-    SuccessorStore(database).count_events(run, events_of_failed_folder(event.get("retryCount")))
+    SuccessorStore(database).add_history_events(run, max_events_of_failure(event.get("retryCount")))
     logger.warning("folder_failed", error=error)
     return {"feeds": others, "hasMore": bool(others)}

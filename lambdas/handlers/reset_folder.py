@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.decisions.successor import events_of_visit, require_another_reset
+from mailsync.decisions.successor import max_events_of_visit, require_feed_resets_within_limit
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
@@ -22,7 +22,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     feeds = FeedStore(database)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id)
     feed_ids = feed_ids_of_state(event, feeds)
-    require_another_reset(feeds.restart_full_sync(run, feed_ids[0]))
-    SuccessorStore(database).count_events(run, events_of_visit(event.get("retryCount")))
+    require_feed_resets_within_limit(feeds.restart_full_sync(run, feed_ids[0]))
+    SuccessorStore(database).add_history_events(run, max_events_of_visit(event.get("retryCount")))
     logger.info("full_sync_restarted", feed_id=feed_ids[0])
     return {"resets": event["resets"] + 1, "feeds": list(feed_ids), "hasMore": True}

@@ -14,7 +14,7 @@ _REVOKE = "https://oauth2.googleapis.com/revoke"
 _CERTIFICATES = "https://www.googleapis.com/oauth2/v3/certs"
 
 
-class GoogleAddresses(SettingsSection):
+class GoogleIdentityUrls(SettingsSection):
     """The URLs of Google's identity platform. If the setting GOOGLE_IDENTITY_URL contains the URL
     of a simulator, all URLs lead to the simulator."""
 

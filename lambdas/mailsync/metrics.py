@@ -6,7 +6,7 @@ Lambda"). A function that is killed or times out prints nothing, so metrics serv
 only; the exact numbers are in the database. Each metric has the dimension `service`, such as
 `mailsync-prod`; `RunsFailed` also has `error`, and requests to providers have `provider`. Each
 combination of dimensions costs about $0.30 a month, so nothing that grows with the number of
-mailboxes is a dimension. `MAX_METRIC_SERIES` is the number of combinations.
+mailboxes is a dimension. `MAX_METRIC_SERIES_PER_STAGE` is the number of combinations.
 """
 
 import threading
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Literal, TypeVar, cast
 
-from mailsync.errors import leaf_error_names
+from mailsync.errors import raisable_error_names
 from mailsync.model import Provider
 from mailsync.registry import syncable_providers
 
 NAMESPACE = "Mailsync"
-HandlerFunction = TypeVar("HandlerFunction", bound=Callable[..., Any])
+AnyLambdaHandler = TypeVar("AnyLambdaHandler", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Metric:
     dimension: Literal["error", "provider"] | None = None
 
     @property
-    def is_sum(self) -> bool:
+    def is_summed_over_period(self) -> bool:
         """Return whether a graph adds up the metric's values of a period."""
         return self.unit == "Count" and not self.is_gauge
 
@@ -72,7 +72,7 @@ DUE_MAILBOXES = Metric("DueBacklog", "Count", "mailboxes that are due and not ye
 OLDEST_UNPUBLISHED_EVENT_AGE = Metric(
     "OldestUnpublishedEvent", "Seconds", "age of the oldest event in the outbox", True
 )
-TIME_TO_NEWEST_MAIL = Metric(
+TIME_FROM_RUN_START_TO_NEWEST_MAIL = Metric(
     "NewestStoredAfter",
     "Seconds",
     "how long after the start of a first sync the newest messages could be read",
@@ -80,7 +80,7 @@ TIME_TO_NEWEST_MAIL = Metric(
 QUARANTINED_MESSAGES = Metric(
     "QuarantinedMessages", "Count", "messages that cannot be stored", True
 )
-CONTRADICTED_MESSAGES = Metric(
+MESSAGES_WITH_LISTING_CONTRADICTION = Metric(
     "ContradictedMessages", "Count", "messages about which the provider contradicts itself", True
 )
 ACCOUNTS_CLOSED = Metric(
@@ -99,8 +99,13 @@ METRICS = (
         DUE_MAILBOXES,
         OLDEST_UNPUBLISHED_EVENT_AGE,
     ),
-    TIME_TO_NEWEST_MAIL,
-    *(QUARANTINED_MESSAGES, CONTRADICTED_MESSAGES, ACCOUNTS_CLOSED, ACCOUNTS_TO_RECONNECT),
+    TIME_FROM_RUN_START_TO_NEWEST_MAIL,
+    *(
+        QUARANTINED_MESSAGES,
+        MESSAGES_WITH_LISTING_CONTRADICTION,
+        ACCOUNTS_CLOSED,
+        ACCOUNTS_TO_RECONNECT,
+    ),
 )
 
 FUNCTION_FAILED_ERROR = "FunctionFailed"
@@ -109,11 +114,15 @@ be started."""
 UNEXPECTED_ERROR = "Unexpected"
 """Value of the dimension `error` for a run that failed with an error that has no name of its own;
 such a failure is a defect."""
-RUN_OUTCOME_ERRORS = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
+WORKFLOW_OUTCOME_ERROR_NAMES = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
 """Names of errors of failed runs that no Python function raises. The workflow records them as the
 outcome of a run."""
 ERROR_DIMENSION_VALUES = tuple(
-    sorted(leaf_error_names() | RUN_OUTCOME_ERRORS | {FUNCTION_FAILED_ERROR, UNEXPECTED_ERROR})
+    sorted(
+        raisable_error_names()
+        | WORKFLOW_OUTCOME_ERROR_NAMES
+        | {FUNCTION_FAILED_ERROR, UNEXPECTED_ERROR}
+    )
 )
 """All values of the dimension `error`."""
 PROVIDER_DIMENSION_VALUES = tuple(each.provider for each in syncable_providers())
@@ -123,7 +132,7 @@ _DIMENSION_VALUES = {
     "error": len(ERROR_DIMENSION_VALUES),
     "provider": len(PROVIDER_DIMENSION_VALUES),
 }
-MAX_METRIC_SERIES = sum(_DIMENSION_VALUES[each.dimension] for each in METRICS)
+MAX_METRIC_SERIES_PER_STAGE = sum(_DIMENSION_VALUES[each.dimension] for each in METRICS)
 """The number of combinations of metric name and dimension values that one stage can have."""
 
 _PLATFORM = ("Function.", "Lambda.", "Runtime.", "Sandbox.", "States.")
@@ -156,7 +165,7 @@ def report_gauges(
     count_metric(LONGEST_OVERDUE_TIME, overdue_s)
     count_metric(OLDEST_UNPUBLISHED_EVENT_AGE, unpublished_s)
     count_metric(QUARANTINED_MESSAGES, quarantined)
-    count_metric(CONTRADICTED_MESSAGES, contradicted)
+    count_metric(MESSAGES_WITH_LISTING_CONTRADICTION, contradicted)
     count_metric(ACCOUNTS_TO_RECONNECT, to_reconnect)
 
 
@@ -178,7 +187,7 @@ def error_dimension_value(error: str) -> str:
     return error if error in ERROR_DIMENSION_VALUES else UNEXPECTED_ERROR
 
 
-def emit_metrics(handler: HandlerFunction) -> HandlerFunction:
+def emit_metrics(handler: AnyLambdaHandler) -> AnyLambdaHandler:
     """Decorate a Lambda handler to print its counted metrics when it returns or raises."""
 
     @wraps(handler)
@@ -188,7 +197,7 @@ def emit_metrics(handler: HandlerFunction) -> HandlerFunction:
         finally:
             _emit()
 
-    return cast(HandlerFunction, run)
+    return cast(AnyLambdaHandler, run)
 
 
 def _add(metric: Metric, dimension_value: str | None, amount: float) -> None:

@@ -57,7 +57,7 @@ def _act(settings: Settings, options: argparse.Namespace) -> str:
         return "contracted"
     if options.fill:
         with closing(Database(settings)) as database:
-            filled = sum(1 for _ in PlacementStore(database).fill_all_accounts())
+            filled = sum(1 for _ in PlacementStore(database).place_all_messages())
         return f"filled {filled} accounts"
     versions = plan_migrations(settings) if options.plan else migrate(settings)
     if not versions:

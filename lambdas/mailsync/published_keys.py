@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from mailsync.log import logger
 from mailsync.response_body import (
     ACCEPT_ENCODING,
-    MAX_BODY_WITHOUT_MAIL_BYTES,
+    MAX_BYTES_OF_BODY_WITHOUT_MAIL,
     UnreadableBody,
     read_body_up_to_limit,
 )
@@ -118,7 +118,9 @@ class PublishedKeySet:
         )
         with client as http, http.stream("GET", self._url, headers=headers) as response:
             encoding = response.raise_for_status().headers.get("Content-Encoding")
-            body = read_body_up_to_limit(response.iter_raw(), encoding, MAX_BODY_WITHOUT_MAIL_BYTES)
+            body = read_body_up_to_limit(
+                response.iter_raw(), encoding, MAX_BYTES_OF_BODY_WITHOUT_MAIL
+            )
         if body is None:
             raise ValueError("too large")
         document = json.loads(body)

@@ -39,8 +39,8 @@ class QuotaSettings:
         the project in which the application is registered.
     """
 
-    per_mailbox: NumberSetting
-    per_project: NumberSetting
+    mailbox_units_per_minute_setting: NumberSetting
+    project_units_per_minute_setting: NumberSetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class RegisteredProvider:
     """The entry of one mail provider in the registry.
 
     title: the provider's name for people, as in "a mailbox of Microsoft 365".
-    sync_request_event_type: type of the event with which an application requests a sync of one of
+    sync_event_type: type of the event with which an application requests a sync of one of
         the provider's mailboxes.
     implementation_module: module whose constant `KIT` implements the provider. None: this release
         cannot sync the provider's mailboxes.
@@ -84,15 +84,15 @@ class RegisteredProvider:
 
     provider: Provider
     title: str
-    event_type: str
-    kit_module: str | None = None
+    sync_event_type: str
+    implementation_module: str | None = None
     api_url_setting: UrlSetting | None = None
     oauth_access: OAuthAccess | None = None
     required_settings: tuple[str, ...] = ()
-    ports: tuple[int, ...] = (HTTPS_PORT,)
+    server_tcp_ports: tuple[int, ...] = (HTTPS_PORT,)
     sends_notifications: bool = False
-    max_flag_age_s: int | None = None
-    quota: QuotaSettings | None = None
+    max_message_flag_delay_s: int | None = None
+    quota_settings: QuotaSettings | None = None
 
     @property
     def uses_password(self) -> bool:
@@ -112,7 +112,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         MICROSOFT,
         "Microsoft 365",
         "email/microsoft.sync",
-        kit_module="mailsync.providers.graph.kit",
+        implementation_module="mailsync.providers.graph.kit",
         api_url_setting=GRAPH_URL_SETTING,
         oauth_access=OAuthAccess("entra", ("Mail.Read", "User.Read"), resource=GRAPH_URL_SETTING),
         required_settings=("MICROSOFT_CLIENT_ID",),
@@ -122,7 +122,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         GOOGLE,
         "Gmail",
         "email/gmail.sync",
-        kit_module="mailsync.providers.gmail.kit",
+        implementation_module="mailsync.providers.gmail.kit",
         api_url_setting=GMAIL_URL_SETTING,
         oauth_access=OAuthAccess(
             "google",
@@ -131,7 +131,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         ),
         required_settings=("GOOGLE_CLIENT_ID",),
         sends_notifications=True,
-        quota=QuotaSettings(
+        quota_settings=QuotaSettings(
             NumberSetting("GMAIL_UNITS_PER_MINUTE", 6_000),
             NumberSetting("GMAIL_PROJECT_UNITS_PER_MINUTE", 1_200_000),
         ),
@@ -140,10 +140,10 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         IMAP,
         "IMAP",
         "email/imap.sync",
-        kit_module="mailsync.providers.imap.kit",
+        implementation_module="mailsync.providers.imap.kit",
         required_settings=("IMAP_SERVERS",),
-        ports=(993, 143),
-        max_flag_age_s=3600,
+        server_tcp_ports=(993, 143),
+        max_message_flag_delay_s=3600,
     ),
 )
 
@@ -153,7 +153,7 @@ def syncable_providers() -> tuple[RegisteredProvider, ...]:
 
     A stage may enable only some of these providers: `Settings.enabled_providers`.
     """
-    return tuple(each for each in REGISTERED_PROVIDERS if each.kit_module is not None)
+    return tuple(each for each in REGISTERED_PROVIDERS if each.implementation_module is not None)
 
 
 def find_provider(name: str) -> RegisteredProvider | None:
@@ -161,7 +161,7 @@ def find_provider(name: str) -> RegisteredProvider | None:
     return next((each for each in REGISTERED_PROVIDERS if each.provider == name), None)
 
 
-def find_provider_of_event(event_type: str) -> RegisteredProvider | None:
+def find_provider_of_sync_event(event_type: str) -> RegisteredProvider | None:
     """Return the provider whose mailboxes are synced when an application sends an event of this
     type. None: no provider has this event type."""
-    return next((each for each in REGISTERED_PROVIDERS if each.event_type == event_type), None)
+    return next((each for each in REGISTERED_PROVIDERS if each.sync_event_type == event_type), None)

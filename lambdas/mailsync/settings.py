@@ -148,7 +148,7 @@ class SettingsSection:
         return value
 
 
-Section = TypeVar("Section", bound=SettingsSection)
+AnySettingsSection = TypeVar("AnySettingsSection", bound=SettingsSection)
 
 
 class Settings(SettingsSection):
@@ -180,7 +180,7 @@ class Settings(SettingsSection):
         return auth
 
     @property
-    def functions_login(self) -> DatabaseLogin | None:
+    def database_login_of_functions(self) -> DatabaseLogin | None:
         """Return the database login that migrations create for the Lambda functions.
 
         None: migrations create no login; the operator creates it.
@@ -197,12 +197,12 @@ class Settings(SettingsSection):
     def database_ca_bundle(self) -> str | None:
         return self._values.get("DATABASE_CA_BUNDLE") or None
 
-    def read_section(self, section: type[Section]) -> Section:
+    def read_section(self, section: type[AnySettingsSection]) -> AnySettingsSection:
         """Return the settings of one provider or identity platform, as an object of the class
         `section`."""
         return section(self._values)
 
-    def server_url(self, setting: UrlSetting) -> str:
+    def read_server_url(self, setting: UrlSetting) -> str:
         """Return the base URL of a server from the given setting, without a slash at its end."""
         return self._https(setting.name, default=setting.default).rstrip("/")
 
@@ -227,7 +227,7 @@ class Settings(SettingsSection):
         ]
 
     @property
-    def ca_bundle(self) -> str | None:
+    def provider_ca_bundle(self) -> str | None:
         path = self._values.get("CA_BUNDLE") or None
         if path and not os.path.exists(path):
             raise SettingMissing("CA_BUNDLE names a file that does not exist.")
@@ -236,22 +236,22 @@ class Settings(SettingsSection):
     def provider_tls_context(self) -> ssl.SSLContext:
         """Return the TLS context for connections to providers. It trusts the certificates in
         CA_BUNDLE, or else the system's authorities."""
-        return ssl.create_default_context(cafile=self.ca_bundle)
+        return ssl.create_default_context(cafile=self.provider_ca_bundle)
 
     @property
     def token_key_arn(self) -> str:
         return self._required("TOKEN_KEY_ARN")
 
     @property
-    def mailbox_sync_arn(self) -> str:
+    def mailbox_sync_state_machine_arn(self) -> str:
         return self._required("MAILBOX_SYNC_ARN")
 
     @property
-    def test_sync_arn(self) -> str:
+    def self_test_state_machine_arn(self) -> str:
         return self._required("TEST_SYNC_ARN")
 
     @property
-    def sync_accounts_arn(self) -> str:
+    def sync_accounts_function_arn(self) -> str:
         return self._required("SYNC_ACCOUNTS_ARN")
 
     @property
@@ -310,11 +310,11 @@ class Settings(SettingsSection):
         return self._values.get("JWT_ISSUER") or None
 
     @property
-    def confirm_connections(self) -> bool:
+    def must_user_confirm_connection(self) -> bool:
         return self._switch("CONFIRM_CONNECTIONS", default=False)
 
     @property
-    def log_source_ip(self) -> bool:
+    def is_source_ip_logged(self) -> bool:
         return self._switch("LOG_SOURCE_IP", default=True)
 
     @property
@@ -324,7 +324,7 @@ class Settings(SettingsSection):
         return self._https("PUBLIC_URL", default="").rstrip("/")
 
     @property
-    def calls_per_hour_by_kind(self) -> Mapping[str, int]:
+    def api_calls_per_hour_by_kind(self) -> Mapping[str, int]:
         """Return the hourly rate limit of a user for each kind of call, from API_LIMITS or the
         defaults."""
         named = (each.partition("=") for each in self._values.get("API_LIMITS", "").split(","))

@@ -28,7 +28,7 @@ from localdev.engine.operating_system import HAS_SAFE_FORK
 _PROGRAM = Path(__file__).with_name("fork_server_main.py")
 _ROOT = Path("/")
 _MAX_REPLY_BYTES = 20
-LIBRARIES = (
+PRELOADED_MODULES = (
     "aws_lambda_powertools.logging",
     "aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch",
     "aws_lambda_powertools.utilities.typing",
@@ -100,7 +100,7 @@ class ForkServer:
         self._channel, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         with theirs, open(2, "wb", closefd=False) as errors:
             self._process = start_child(
-                [sys.executable, "-u", "-P", _PROGRAM, *LIBRARIES],
+                [sys.executable, "-u", "-P", _PROGRAM, *PRELOADED_MODULES],
                 env=variables,
                 cwd=_ROOT,
                 stdin=theirs.fileno(),
@@ -156,7 +156,7 @@ def _can_fork(env: Mapping[str, str], code: Path) -> bool:
     `env` has no variable that an interpreter reads at its start, and if the folder `code` contains
     none of PRELOADED_MODULES."""
     read_at_start = [name for name in env if name[:6] == "PYTHON" and name != "PYTHONPATH"]
-    packages = [name.split(".")[0] for name in LIBRARIES]
+    packages = [name.split(".")[0] for name in PRELOADED_MODULES]
     brought = [
         name for name in packages if (code / name).exists() or (code / f"{name}.py").exists()
     ]

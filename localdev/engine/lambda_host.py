@@ -72,7 +72,7 @@ class LambdaHost:
         self._busy: dict[str, set[ExecutionEnvironment]] = defaultdict(set)
         self._outdated: set[ExecutionEnvironment] = set()
         self._ended = threading.Event()
-        self.retry_after_s = [wait_s * time_scale for wait_s in ASYNC_RETRY_DELAYS_S]
+        self.async_retry_delays_s = [wait_s * time_scale for wait_s in ASYNC_RETRY_DELAYS_S]
 
     def invoke(self, reference: str, event: bytes) -> InvocationResult:
         """Run a function and return its result; `reference` is the function's name or ARN."""
@@ -105,7 +105,7 @@ class LambdaHost:
     def invoke_with_retries(self, reference: str, event: bytes) -> InvocationResult:
         """Run a function until it succeeds, at most three times; return the last result."""
         result = self.invoke(reference, event)
-        for wait_s in self.retry_after_s:
+        for wait_s in self.async_retry_delays_s:
             if not result.failed or self._ended.wait(wait_s):
                 break
             result = self.invoke(reference, event)

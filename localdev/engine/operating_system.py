@@ -40,7 +40,7 @@ def end_with_parent(number: signal.Signals) -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, number)
 
 
-def program_of(pid: int) -> str:
+def program_name_of_process(pid: int) -> str:
     """Return the first word of a process's command line: the name or path of the program. Return ""
     if the process has ended."""
     try:

@@ -25,7 +25,7 @@ import pg8000.native
 
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import FolderInUse, StartFailed
-from localdev.engine.operating_system import INITDB_LOCALE, program_of
+from localdev.engine.operating_system import INITDB_LOCALE, program_name_of_process
 from localdev.engine.system_user import (
     copy_postgres_readable_by_all_users,
     find_or_create_system_user,
@@ -321,4 +321,4 @@ def _release_stale_pid(pid_file: Path) -> None:
 
 def _is_server(pid: int) -> bool:
     """Return whether a running Postgres has this process id."""
-    return "postgres" in program_of(pid)
+    return "postgres" in program_name_of_process(pid)

@@ -61,7 +61,7 @@ class ProviderSettings:
     tenants: str = ""
     ca_bundle: str | None = None
     control_secret: str = ""
-    google: Mapping[str, str] = field(default_factory=dict)
+    google_settings: Mapping[str, str] = field(default_factory=dict)
     sign_in_provider: str = MICROSOFT
     imap_port: int = 0
     imap_password: str = ""
@@ -75,7 +75,7 @@ class ProviderSettings:
             "MICROSOFT_CLIENT_ID": self.client_id,
             "MICROSOFT_CLIENT_SECRET": self.client_secret,
             "CA_BUNDLE": self.ca_bundle or "",
-            **self.google,
+            **self.google_settings,
         }
         if self.client_certificate:
             settings["MICROSOFT_CLIENT_CERTIFICATE"] = self.client_certificate
@@ -131,7 +131,7 @@ class SimulatorProcess:
                 client_secret=ready["clientSecret"],
                 ca_bundle=ready["caBundle"],
                 control_secret=CONTROL_SECRET,
-                google={
+                google_settings={
                     "GMAIL_URL": ready["gmailUrl"],
                     "GOOGLE_IDENTITY_URL": ready["googleIdentityUrl"],
                     "GOOGLE_CLIENT_ID": ready["googleClientId"],

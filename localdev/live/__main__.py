@@ -21,7 +21,7 @@ from pathlib import Path
 
 from localdev.engine.failure import StartFailed
 from localdev.engine.postgres import lock_folder
-from localdev.live.compare import find_differences, find_unmet_expectations
+from localdev.live.compare import find_differences, find_requests_only_to_simulator
 from localdev.live.kit import LiveFailed, LiveKit, live_kit_names, load_live_kit
 from localdev.live.record import Recorder
 from localdev.live.run import Outcome, sync_and_check
@@ -31,7 +31,7 @@ from localdev.stack import Stack, delete_stack_data
 from localdev.stop_signals import StopSignals
 
 REPORT_VERSION = 1
-DATA = Path(".mailsync/live")
+DATA_FOLDER = Path(".mailsync/live")
 LIVE, SIMULATOR = "live", "simulator"
 
 
@@ -66,7 +66,9 @@ def _run(
         data = opened.enter_context(_throw_away_folder())
         live = kit.sign_in(environment, recorders[LIVE])
         simulated = opened.enter_context(
-            kit.simulate(data / "baseline", recorders[SIMULATOR], latency=options.latency)
+            kit.run_simulated_provider(
+                data / "baseline", recorders[SIMULATOR], latency=options.latency
+            )
         )
         relay = opened.enter_context(kit.open_relay(data / "relay"))
         upstreams = {SIMULATOR: simulated.upstream, LIVE: live}
@@ -98,8 +100,8 @@ def _throw_away_folder() -> Iterator[Path]:
 
     The mail of a run that was killed is deleted at the next start.
     """
-    data = DATA.resolve() / "stack"
-    with lock_folder(DATA, what="data"):
+    data = DATA_FOLDER.resolve() / "stack"
+    with lock_folder(DATA_FOLDER, what="data"):
         try:
             _delete(data)
             yield data
@@ -124,7 +126,7 @@ def _report(
     """Write the record to the file `out`, and print the differences."""
     records = {name: recorder.to_json() for name, recorder in recorders.items()}
     differences = find_differences(records[LIVE], records[SIMULATOR])
-    unmet = find_unmet_expectations(records[LIVE], records[SIMULATOR])
+    unmet = find_requests_only_to_simulator(records[LIVE], records[SIMULATOR])
     document = {
         "version": REPORT_VERSION,
         "provider": kit.provider,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Json = Mapping[str, Any]
-LATENCY_FACTOR = 10
+MIN_DIFFERENT_LATENCY_RATIO = 10
 """Quotient of two latencies from which on they count as different. Smaller differences depend on
 the machine and the network."""
 
@@ -31,7 +31,7 @@ def find_differences(live: Json, simulated: Json) -> list[str]:
     return sorted(f"{text}  [{'; '.join(kinds)}]" for text, kinds in kinds_by_text.items())
 
 
-def find_unmet_expectations(live: Json, simulated: Json) -> list[str]:
+def find_requests_only_to_simulator(live: Json, simulated: Json) -> list[str]:
     """Return the kinds of requests that the product sent to the simulator and not to the real
     provider. The comparison says nothing about their responses."""
     return sorted(kind for kind in simulated if kind not in live)
@@ -89,7 +89,7 @@ def _new(live: list[str], simulated: list[str]) -> str:
 
 def _is_near(one: str, other: str) -> bool:
     ends = sorted(float(each.rpartition("–")[2]) for each in (one, other))
-    return ends[1] < LATENCY_FACTOR * ends[0]
+    return ends[1] < MIN_DIFFERENT_LATENCY_RATIO * ends[0]
 
 
 def _listed(forms: Mapping[str, list[str]]) -> str:

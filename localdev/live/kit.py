@@ -79,7 +79,9 @@ class LiveKit(Protocol):
         """Return a relay to providers of this kind. The relay may write files to the folder."""
         ...
 
-    def connect(self, store: CredentialStore, key: SealingKey, token: str) -> AccountId:
+    def store_relayed_account(
+        self, store: CredentialStore, key: SealingKey, token: str
+    ) -> AccountId:
         """Store an account in the product's database; return the id of the account.
 
         The account's credential is `token`. The relay accepts it in place of the user's
@@ -98,7 +100,7 @@ class LiveKit(Protocol):
         """
         ...
 
-    def simulate(
+    def run_simulated_provider(
         self, folder: Path, recorder: Recorder, *, latency: str
     ) -> AbstractContextManager[SimulatedUpstream]:
         """Return a context manager that runs the simulated provider with one mailbox, and signs in

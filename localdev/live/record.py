@@ -44,7 +44,7 @@ class Vocabulary:
     """
 
     field_name: re.Pattern[str]
-    free_fields: frozenset[str]
+    fields_with_user_defined_names: frozenset[str]
     words_by_field: Mapping[str, frozenset[str]]
     fields_with_size: frozenset[str]
 
@@ -69,8 +69,8 @@ class Exchange:
     headers: Mapping[str, str] = field(default_factory=dict)
     document: Any = None
     seconds: float | None = None
-    asked_items: int | None = None
-    items: int | None = None
+    requested_page_size: int | None = None
+    full_page_item_count: int | None = None
 
 
 def magnitude_of_number(number: float) -> str:
@@ -142,10 +142,10 @@ class Recorder:
             seen.count += 1
             if exchange.seconds is not None:
                 seen.seconds.append(exchange.seconds)
-            if exchange.items is not None:
-                asked = exchange.asked_items
+            if exchange.full_page_item_count is not None:
+                asked = exchange.requested_page_size
                 wanted = magnitude_of_number(asked) if asked else "no size"
-                seen.pages.add(f"{magnitude_of_number(exchange.items)} of {wanted}")
+                seen.pages.add(f"{magnitude_of_number(exchange.full_page_item_count)} of {wanted}")
             for name, value in exchange.headers.items():
                 self._add_header(seen, name.lower(), value)
             self._add(seen, "", exchange.document, 0)
@@ -183,7 +183,9 @@ class Recorder:
                 self._add(seen, f"{path}[]", item, depth + 1)
         elif isinstance(value, dict):
             seen.objects[path] += 1
-            is_free = not self._vocabulary.free_fields.isdisjoint(re.split(r"[/\[\]]+", path))
+            is_free = not self._vocabulary.fields_with_user_defined_names.isdisjoint(
+                re.split(r"[/\[\]]+", path)
+            )
             named = [(self._name(key, is_free), inner) for key, inner in value.items()]
             for name in {name for name, _ in named}:
                 seen.fields[path, name].count += 1
@@ -244,7 +246,7 @@ def _percentiles(seconds: Sequence[float]) -> Json:
     return {"p50": at(0.5), "p95": at(0.95), "max": at(1)} if ordered else {}
 
 
-def words_of(*texts: str) -> Iterator[tuple[str, frozenset[str]]]:
+def parse_word_lists(*texts: str) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield pairs of a field name and its allowed words, for `Vocabulary.words_by_field`.
 
     texts: a field name and its words each, such as `importance: low normal high`.

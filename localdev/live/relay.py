@@ -43,7 +43,7 @@ class RelayedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedResponse:
     """The response to a relayed request.
 
     status: HTTP status. 0: the connection failed.
@@ -67,7 +67,7 @@ class Upstream:
     """
 
     base_url: str
-    trust: SSLContext
+    tls_context: SSLContext
     current_token: Callable[[bool], str]
 
 
@@ -79,11 +79,13 @@ class HttpKit(Protocol):
 
     probes: tuple[str, ...]
 
-    def is_read(self, request: RelayedRequest) -> bool:
+    def is_read_only_request(self, request: RelayedRequest) -> bool:
         """Return whether the request only reads. The relay rejects all other requests."""
         ...
 
-    def describe(self, request: RelayedRequest, received: Received) -> list[Exchange]:
+    def describe_exchanges(
+        self, request: RelayedRequest, received: ReceivedResponse
+    ) -> list[Exchange]:
         """Return the exchanges to record for one response: the response itself and, for a batch,
         one exchange for each item."""
         ...
@@ -99,7 +101,9 @@ class _Route:
     def __init__(self, upstream: Upstream, recorder: Recorder) -> None:
         self.upstream = upstream
         self.recorder = recorder
-        self.http = httpx.Client(verify=upstream.trust, timeout=UPSTREAM_TIMEOUT_S, trust_env=False)
+        self.http = httpx.Client(
+            verify=upstream.tls_context, timeout=UPSTREAM_TIMEOUT_S, trust_env=False
+        )
 
 
 class Relay:
@@ -157,7 +161,7 @@ class Relay:
             headers,
             request.body,
         )
-        if not self._kit.is_read(relayed):
+        if not self._kit.is_read_only_request(relayed):
             return Response(405)
         return self._send(route, relayed)
 
@@ -179,13 +183,13 @@ class Relay:
                 content=request.body,
             )
         except Exception:  # of httpx, msal, requests; the product sees a broken connection
-            self._record(route, request, Received(0, {}, None, monotonic() - began))
+            self._record(route, request, ReceivedResponse(0, {}, None, monotonic() - began))
             return _NO_RESPONSE
         document = _parse(received.content)
         self._record(
             route,
             request,
-            Received(received.status_code, received.headers, document, monotonic() - began),
+            ReceivedResponse(received.status_code, received.headers, document, monotonic() - began),
         )
         content = received.content
         if self._kit.replace_links(document, upstream.base_url, self.url):
@@ -197,8 +201,8 @@ class Relay:
         }
         return Response(received.status_code, content, headers)
 
-    def _record(self, route: _Route, request: RelayedRequest, received: Received) -> None:
-        for exchange in self._kit.describe(request, received):
+    def _record(self, route: _Route, request: RelayedRequest, received: ReceivedResponse) -> None:
+        for exchange in self._kit.describe_exchanges(request, received):
             route.recorder.add(exchange)
 
 

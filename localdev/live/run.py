@@ -79,7 +79,7 @@ def _connect(stack: Stack, kit: LiveKit, token: str) -> DemoAccount:
         store = CredentialStore(database)
         kms = make_aws_client("kms", stack.aws_url)
         key = Vault(stack.lambdas.settings["TOKEN_KEY_ARN"], store, kms).newest_sealing_key()
-        account_id = kit.connect(store, key, token)
+        account_id = kit.store_relayed_account(store, key, token)
     headers = {"Authorization": f"Bearer {stack.token()}"}
     return DemoAccount(account_id, "", stack.api_url, headers)
 

@@ -47,5 +47,7 @@ def parse_mail_with_oddities(
 
 def _received_at(raw: bytes) -> datetime | None:
     """Return when the last server received the message: the time in the first Received header."""
-    _, separator, date = read_header(raw, 0, len(raw))[0].text("received").rpartition(";")
+    _, separator, date = (
+        read_header(raw, 0, len(raw))[0].undecoded_value("received").rpartition(";")
+    )
     return parse_date(date) if separator else None

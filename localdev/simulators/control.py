@@ -24,12 +24,12 @@ from localdev.simulators.behaviour import LATENCY_BY_NAME, Latency
 from localdev.simulators.entra.server import EntraServer
 from localdev.simulators.faults import FaultRule, FaultScript
 from localdev.simulators.folders import FolderMoveRefused, FolderNotFound
-from localdev.simulators.gmail.control import find_message_number as number_of_gmail_message
 from localdev.simulators.gmail.control import (
+    find_label_folder_number,
     gmail_actions,
     gmail_mailbox_actions,
-    number_of_label,
 )
+from localdev.simulators.gmail.control import find_message_number as number_of_gmail_message
 from localdev.simulators.gmail.errors import GmailError
 from localdev.simulators.gmail.server import GmailServer
 from localdev.simulators.google.control import google_mailbox_actions
@@ -148,14 +148,14 @@ class ControlApi:
         return fields | found
 
     def _number_of_message(self, mailbox: Mailbox, text: str) -> int | None:
-        presented = self._imap and ImapMailbox(mailbox, self._imap.options(mailbox))
+        presented = self._imap and ImapMailbox(mailbox, self._imap.options_for_mailbox(mailbox))
         number = find_message_number(presented, text) if presented else None
         return number or number_of_gmail_message(self._gmail, mailbox, text)
 
     def _number_of_folder(self, mailbox: Mailbox, text: str) -> int | None:
-        presented = self._imap and ImapMailbox(mailbox, self._imap.options(mailbox))
+        presented = self._imap and ImapMailbox(mailbox, self._imap.options_for_mailbox(mailbox))
         number = number_of_folder(presented, text) if presented else None
-        return number or number_of_label(self._gmail, mailbox, text)
+        return number or find_label_folder_number(self._gmail, mailbox, text)
 
     def _revoke(self, mailbox: Mailbox, **number: int) -> JsonObject:
         return {"revoked": self._consents.revoke_consents_of_user(mailbox.user_id, **number)}
@@ -241,7 +241,7 @@ def _copy(mailbox: Mailbox, *, id: str, destination: str) -> str:
 
 def _renew(mailbox: Mailbox, *, id: str) -> str:
     owner = OutlookOwner(mailbox)
-    return owner.graph_id_of_message(mailbox.replace_by_copy(owner.find_message_number(id)))
+    return owner.graph_id_of_message(mailbox.replace_message_by_copy(owner.find_message_number(id)))
 
 
 def _send(mailbox: Mailbox, *, id: str) -> str:

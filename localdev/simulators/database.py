@@ -75,7 +75,7 @@ class SimulatorDatabase:
             found: sqlite3.Row | None = self._connection.execute(statement, values).fetchone()
             return found
 
-    def read_once(self, key: Hashable, read: Callable[[], T]) -> T:
+    def read_cached(self, key: Hashable, read: Callable[[], T]) -> T:
         """Return the cached result of `read` for the key.
 
         Call `read` if there is no cached result, or if this or another process has written to the
@@ -95,7 +95,7 @@ class SimulatorDatabase:
         with self._lock:
             return self._connection.execute(statement, values).rowcount
 
-    def last_number(self) -> int:
+    def last_inserted_row_id(self) -> int:
         """Return the primary key of the row that this connection inserted last, into any table.
         Call this method in the transaction of the insertion."""
         row = self.fetch_row("SELECT last_insert_rowid() AS number")

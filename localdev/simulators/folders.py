@@ -116,7 +116,7 @@ class FolderTree:
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 *(self._mailbox_id, above, name, role, hidden, search_filter),
             )
-            number = self._database.last_number()
+            number = self._database.last_inserted_row_id()
             if role not in _OUTSIDE_THE_TREE:
                 self._journal.write_entry(ChangeKind.FOLDER_CHANGED, folder=number)
         return self.find(number)

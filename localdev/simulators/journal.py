@@ -71,7 +71,7 @@ class Journal:
         row = self._database.fetch_row("SELECT coalesce(max(number), 0) AS number FROM change")
         return int(row["number"]) if row else 0
 
-    def skip_numbers(self, until: int) -> None:
+    def raise_next_change_number(self, until: int) -> None:
         """Leave a gap in the change numbers, so that the next change has at least the number
         `until`.
 
@@ -105,7 +105,7 @@ class Journal:
                 *(self._mailbox_id, kind, message, folder, placement, source, source_placement),
                 ",".join(sorted(fields)),
             )
-            number = self._database.last_number()
+            number = self._database.last_inserted_row_id()
             if kind in (ChangeKind.ADDED, ChangeKind.MOVED):
                 self._database.execute_write(
                     "UPDATE change SET placement = number WHERE number = ?", number

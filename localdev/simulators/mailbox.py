@@ -18,13 +18,13 @@ from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderNumberOrRole, FolderTree
 from localdev.simulators.journal import ChangeKind, Journal
 from localdev.simulators.message import (
-    ITEM_FIELDS_OF_EACH_MESSAGE,
+    ITEM_FIELDS_STORED_PER_MESSAGE,
     SELECT_MESSAGE_SQL,
     Message,
     Placement,
     blob_content_of_item,
+    message_columns_of_item,
     row_to_message,
-    states_of_item,
 )
 from localdev.simulators.wire_time import format_utc_seconds
 from mailsync.mime.preview import preview_of_body
@@ -67,7 +67,7 @@ class Mailbox:
             raise MessageNotFound(number)
         return found[0]
 
-    def original(self, blob_number: int) -> bytes | None:
+    def read_original_message(self, blob_number: int) -> bytes | None:
         """Return the bytes of a message as it was received (RFC 5322). Return None if the original
         was not kept or the message was deleted."""
         row = self.database.fetch_row("SELECT content FROM original WHERE blob = ?", blob_number)
@@ -172,14 +172,19 @@ class Mailbox:
             number_of_change = self._journal_of_field(message, names)
             modified_at = message.modified_at if names == {"is_read"} else datetime.now(UTC)
             blob = message.blob_number
-            if fields.keys() - set(ITEM_FIELDS_OF_EACH_MESSAGE):
+            if fields.keys() - set(ITEM_FIELDS_STORED_PER_MESSAGE):
                 blob = self._insert_blob(item)
             self.database.execute_write(
                 "UPDATE message SET blob = ?, modified_at = ?, changed = ?, is_read = ?,"
                 " is_flagged = ?, is_draft = ?, importance = ?, categories = ?, attributes = ?"
                 " WHERE number = ?",
-                *(blob, format_utc_seconds(modified_at), number_of_change, *states_of_item(item)),
-                *(orjson.dumps(message.attributes | given).decode(), number),
+                *(
+                    blob,
+                    format_utc_seconds(modified_at),
+                    number_of_change,
+                    *message_columns_of_item(item),
+                ),
+                *(orjson.dumps(message.provider_attributes | given).decode(), number),
             )
 
     def move_message(
@@ -212,7 +217,7 @@ class Mailbox:
                 f"INSERT INTO message ({columns}) SELECT {columns} FROM message WHERE number = ?",
                 number,
             )
-            copied = self.database.last_number()
+            copied = self.database.last_inserted_row_id()
             self.add_to_folder(copied, destination)
             return copied
 
@@ -269,7 +274,7 @@ class Mailbox:
             self.change_message_fields(number, is_draft=False, sent_at=datetime.now(UTC))
             self.move_message(number, "sent")
 
-    def replace_by_copy(self, number: int) -> int:
+    def replace_message_by_copy(self, number: int) -> int:
         """Replace the message by a copy with a new number in the same folder, as exporting and
         importing the message does. Return the number of the copy."""
         with self.database.transaction():
@@ -297,7 +302,7 @@ class Mailbox:
                 self.purge_message(message.number)
             self.folders.remove(folder)
 
-    def create_again(self) -> None:
+    def recreate_empty_mailbox(self) -> None:
         """Delete all messages and folders of the mailbox, and create the standard folders.
 
         This simulates a new mailbox in place of a deleted mailbox of the user. The journal
@@ -325,9 +330,9 @@ class Mailbox:
             "INSERT INTO message (mailbox_id, blob, thread, received_at, modified_at, is_read,"
             " is_flagged, is_draft, importance, categories) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(self.user_id, self._insert_blob(item), item.conversation or item.subject),
-            *(received_at, received_at, *states_of_item(item)),
+            *(received_at, received_at, *message_columns_of_item(item)),
         )
-        number = self.database.last_number()
+        number = self.database.last_inserted_row_id()
         self._place(number, folder, self._journal_of_placement(ChangeKind.ADDED, number, folder))
         return number
 
@@ -337,7 +342,7 @@ class Mailbox:
             *(blob_content_of_item(item), preview_of_body(item.body, item.body_type)),
             *(item.body_type, item.body),
         )
-        number = self.database.last_number()
+        number = self.database.last_inserted_row_id()
         if item.original is not None:
             self.database.execute_write("INSERT INTO original VALUES (?, ?)", number, item.original)
         return number

@@ -10,10 +10,10 @@ import orjson
 from localdev.mail.item import MailItem, item_from_json, item_to_json
 from localdev.simulators.wire_time import format_utc_seconds
 
-ITEM_FIELDS_OF_EACH_MESSAGE = ("is_read", "is_flagged", "is_draft", "importance", "categories")
+ITEM_FIELDS_STORED_PER_MESSAGE = ("is_read", "is_flagged", "is_draft", "importance", "categories")
 """Fields of `MailItem` that the table `message` stores, separately for each message. The other
 fields are stored in a blob, which a message shares with its copies."""
-_NOT_IN_BLOB = (*ITEM_FIELDS_OF_EACH_MESSAGE, "folder", "body", "body_type", "original")
+_NOT_IN_BLOB = (*ITEM_FIELDS_STORED_PER_MESSAGE, "folder", "body", "body_type", "original")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Message:
     modified_at: datetime
     last_change_number: int
     placements: tuple[Placement, ...]
-    attributes: dict[str, Any]
+    provider_attributes: dict[str, Any]
 
     @property
     def is_read(self) -> bool:
@@ -93,7 +93,7 @@ def blob_content_of_item(item: MailItem) -> str:
     return orjson.dumps(fields).decode()
 
 
-def states_of_item(item: MailItem) -> tuple[bool, bool, bool, str, str]:
+def message_columns_of_item(item: MailItem) -> tuple[bool, bool, bool, str, str]:
     categories = orjson.dumps(item.categories).decode()
     return item.is_read, item.is_flagged, item.is_draft, item.importance, categories
 
@@ -118,5 +118,5 @@ def row_to_message(row: sqlite3.Row) -> Message:
         modified_at=datetime.fromisoformat(row["modified_at"]),
         last_change_number=row["changed"],
         placements=tuple(Placement(*placement) for placement in placements),
-        attributes=orjson.loads(row["attributes"]),
+        provider_attributes=orjson.loads(row["attributes"]),
     )

@@ -15,7 +15,7 @@ from localdev.simulators.entra.certificates import open_server_tls_context
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET, EntraServer, is_browser_path
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
 from localdev.simulators.gmail.server import GmailServer
-from localdev.simulators.gmail.tokens import Bearer
+from localdev.simulators.gmail.tokens import TokenPermissions
 from localdev.simulators.google import server as google_server
 from localdev.simulators.google.consents import AccessTokenRefused
 from localdev.simulators.google.server import (
@@ -194,15 +194,15 @@ class Simulators:
     def _open_gmail(self) -> GmailServer:
         gmail = GmailServer(self.service)
         gmail.check_token = self._check_google_token
-        gmail.pusher.sign = self.google.push_tokens.sign
+        gmail.pusher.sign_push_token = self.google.push_tokens.sign
         return gmail
 
-    def _check_google_token(self, token: str) -> Bearer | None:
+    def _check_google_token(self, token: str) -> TokenPermissions | None:
         try:
             bearer = self.google.verify_access_token(token)
         except AccessTokenRefused:
             return None
-        return Bearer(bearer.user_id, bearer.scopes)
+        return TokenPermissions(bearer.user_id, bearer.scopes)
 
     def _own_secret(self, name: str) -> str:
         return self.service.database.read_or_create_secret(

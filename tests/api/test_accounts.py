@@ -51,7 +51,7 @@ def test_an_account_shows_a_hundred_differing_ids_of_each_folder(
     ]
     surplus = ListingContradiction(RemoteId("s"), kinds.IN_FOLDER_BUT_NOT_LISTED)
     for folder_id, found in ((first, many), (second, [surplus])):
-        FolderStore(database).mark_compared(run, folder_id, MessageListing(()), found)
+        FolderStore(database).save_id_comparison(run, folder_id, MessageListing(()), found)
 
     shown = api(f"GET {one(account_id)}").json
 

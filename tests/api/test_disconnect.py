@@ -242,7 +242,7 @@ def test_an_event_written_while_the_account_is_deleted_goes_with_it(
     """A run that fails at this moment holds the account and puts its event into the outbox."""
     store, other, account_id = AccountControlStore(database), Database(settings), ann.account_id
     store.begin_purge(AccountOfCaller(account_id, "ann"))
-    while store.purge_batch(account_id):
+    while store.purge_batch_of_account(account_id):
         pass
 
     with ThreadPoolExecutor() as pool:

@@ -88,7 +88,7 @@ def test_each_value_of_the_version_before_opens(vault: Vault, sql: Sql) -> None:
         OF_FOLDER, SealedSecret(cursor_key, cursor)
     )
     sign_in = vault.open_sealed_text(
-        SealingContext(SealedColumn.SIGN_IN, user), SealedSecret(flow_key, flow)
+        SealingContext(SealedColumn.SIGN_IN_FLOW, user), SealedSecret(flow_key, flow)
     )
     assert "code_verifier" in json.loads(sign_in)
 

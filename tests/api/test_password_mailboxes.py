@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from infra.catalog import routes_of
+from infra.catalog import routes_of_provider
 from mailsync import registry
 from mailsync.credentials import (
     StoredPasswordSource,
     get_access_token_without_lock,
     open_stored_access_token,
 )
-from mailsync.credentials.token_set import grant_sealing_context, password_context
+from mailsync.credentials.token_set import grant_sealing_context, password_sealing_context
 from mailsync.credentials.vault import SealingContext, Vault
 from mailsync.errors import AccessRevoked, ProviderUnavailable
 from mailsync.model import Account, AccountId, Provider, SealedSecret
@@ -37,7 +37,9 @@ from tests.api.syncs import executions
 from tests.api.test_provider_paths import ask
 
 PASSWORD, NEW_PASSWORD = "correct horse 'ü\"", "battery staple; --"
-POST = RegisteredProvider(Provider("post"), "Post", "email/post.sync", kit_module=__name__)
+POST = RegisteredProvider(
+    Provider("post"), "Post", "email/post.sync", implementation_module=__name__
+)
 REFUSED_AT = "SELECT refused_at IS NOT NULL FROM mailsync.email_credentials"
 TABLES = """SELECT table_name FROM information_schema.tables
  WHERE table_schema = 'mailsync' AND table_type = 'BASE TABLE'"""
@@ -239,7 +241,7 @@ def test_a_password_under_an_old_data_key_is_sealed_anew_when_it_is_used(
 )
 def test_a_grant_that_was_moved_to_the_password_does_not_open(vault: Vault, binding: bytes) -> None:
     """Who can write to the database could have it sent to a mail server."""
-    context: SealingContext = password_context(AccountId("account-1"))
+    context: SealingContext = password_sealing_context(AccountId("account-1"))
     key = vault.newest_sealing_key()
     moved = SealedSecret(key.id, b"\0" * 12 + key.cipher.encrypt(b"\0" * 12, b"grant", binding))
 
@@ -256,5 +258,5 @@ def test_a_provider_with_passwords_has_no_routes_of_a_sign_in() -> None:
     document = build_openapi_document(build_app(), [POST])
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
     assert [each for each in document["paths"] if "post" in each] == [path]
-    assert [each.route_key for each in routes_of(POST)] == [f"POST {path}"]
+    assert [each.route_key for each in routes_of_provider(POST)] == [f"POST {path}"]
     assert ask("connect", "GET /api/auth/post").problem == (404, "unknown-provider")

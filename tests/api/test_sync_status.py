@@ -146,9 +146,9 @@ def test_one_date_says_that_counts_agreed_and_one_that_ids_were_compared(
     folders.mark_verified_by_counts(run, [folder])
     counted = dates(api, run)
 
-    folders.mark_compared(run, folder, MessageListing((), remote_total=0), [])
+    folders.save_id_comparison(run, folder, MessageListing((), remote_total=0), [])
     compared = dates(api, run)
-    folders.postpone_id_comparison(run, [folder])
+    folders.postpone_message_id_comparison(run, [folder])
 
     assert (counted[0] is None, counted[1]) == (False, None)
     assert compared[1] is not None
@@ -181,7 +181,7 @@ def test_a_folder_that_was_gone_and_has_come_back_is_not_verified(
 
 def test_a_wrong_count_is_not_waited_for(api: Api, run: RunRef, database: Database) -> None:
     folder = store(database, run, "m3")
-    FolderStore(database).save_remote_count_errors(run, {folder.ref.id: (96, -1)})
+    FolderStore(database).save_remote_count_deviations(run, {folder.ref.id: (96, -1)})
 
     shown = status(api, run.account_id).json
 

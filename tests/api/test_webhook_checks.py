@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.decisions.due import MAX_NOTIFIED_WORKERS
+from mailsync.decisions.due import MAX_NOTIFIED_CHECK_WORKERS
 from mailsync.model import AccountId
 from mailsync.runs.batches import CheckFunction
 from mailsync.store.connection import Database
@@ -64,7 +64,7 @@ def test_a_thousand_are_one_check_and_few_invocations(
     for _ in range(20):
         notify(api, *[a_notification(id=str(each)) for each in range(50)])
 
-    assert 1 <= len(events) <= MAX_NOTIFIED_WORKERS
+    assert 1 <= len(events) <= MAX_NOTIFIED_CHECK_WORKERS
     assert [each for event in events for each in claim(database, event)] == [account_id]
 
 
@@ -76,10 +76,10 @@ def test_a_rejected_invocation_leaves_the_mailbox_to_the_tick_and_the_slot_to_ot
 
     environment.setattr(CheckFunction, "invoke_async", reject)
 
-    for _ in range(MAX_NOTIFIED_WORKERS + 1):
+    for _ in range(MAX_NOTIFIED_CHECK_WORKERS + 1):
         assert notify(api, a_notification()).status == 202
 
-    assert NotifiedMailboxQueueStore(database).take_slot()
+    assert NotifiedMailboxQueueStore(database).take_check_slot()
 
 
 def test_a_stage_without_the_functions_name_leaves_the_mailbox_to_the_tick(

@@ -41,7 +41,7 @@ class Office:
         made: dict[str, Path] = {}
 
         def once(deployment: Deployment, account: AwsAccount, _: Path, version: str) -> Path:
-            key = json.dumps([deployment.settings, version])
+            key = json.dumps([deployment.settings_as_written, version])
             if key not in made:
                 made[key] = synthesize(deployment, account, self.folder / str(len(made)), version)
             return made[key]
@@ -60,7 +60,9 @@ class Office:
         file.write_text(json.dumps({"stage": self.stage, "secrets": self.secrets}))
         self.patch.setenv("CDK_CALLS", str(self.folder / "calls"))
         deployment = read_deployment("prod", file, lambda: (sys.executable, str(_PROGRAM)))
-        code = deploy(replace(deployment, context=synthesis.NO_BUNDLING, build_folder=self.folder))
+        code = deploy(
+            replace(deployment, extra_cdk_context=synthesis.NO_BUNDLING, build_folder=self.folder)
+        )
         output = self.capsys.readouterr()
         return code, output.out + output.err
 

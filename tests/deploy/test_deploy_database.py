@@ -7,7 +7,7 @@ import pytest
 
 from infra.deploy import stage_database
 from infra.deploy.failure import DeploymentFailed
-from infra.deploy.stage_database import database_problems, prepare_database
+from infra.deploy.stage_database import database_problems, migrate_database_and_create_login
 from localdev.simulators.entra.certificates import open_server_tls_context
 from tests.store.cluster import Cluster
 from tests.store.servers import a_server_that_says
@@ -76,7 +76,7 @@ def test_a_login_that_may_not_migrate_is_told_what_it_lacks(cluster: Cluster) ->
 
 
 def test_an_old_server_is_refused(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_database, "MIN_SERVER_VERSION", 990000)
+    monkeypatch.setattr(stage_database, "MIN_POSTGRES_VERSION_NUMBER", 990000)
 
     assert "Mailsync needs 99 or newer" in problems(cluster.create("mine", owner="me"))
 
@@ -87,9 +87,9 @@ def test_the_login_of_the_functions_is_created_once(cluster: Cluster) -> None:
     values = {"DATABASE_URL": url, "MIGRATION_DATABASE_URL": owner}
 
     assert problems(url, owner) == ""
-    assert prepare_database(values)
+    assert migrate_database_and_create_login(values)
     for known in (values, {"DATABASE_URL": url}):  # nothing is missing, so the owner is not needed
-        assert prepare_database(known) == ()
+        assert migrate_database_and_create_login(known) == ()
         assert problems(url, known.get("MIGRATION_DATABASE_URL")) == ""
     cluster.run("DROP ROLE functions2", "CREATE ROLE functions2 LOGIN PASSWORD 'p$$''d'")
     assert "no member of the role mailsync_writer" in problems(url, owner)
@@ -98,7 +98,7 @@ def test_the_login_of_the_functions_is_created_once(cluster: Cluster) -> None:
 def test_an_owner_who_may_not_create_the_login_is_told_so(cluster: Cluster) -> None:
     """The roles and the schema can be there already."""
     owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
-    prepare_database(
+    migrate_database_and_create_login(
         {"DATABASE_URL": cluster.url("functions", "mine"), "MIGRATION_DATABASE_URL": owner}
     )
     cluster.run("ALTER ROLE me NOCREATEROLE")
@@ -123,7 +123,7 @@ def test_a_database_without_its_owner_is_not_prepared(cluster: Cluster) -> None:
     cluster.run("CREATE ROLE functions LOGIN PASSWORD 'secret of the test'")
 
     with pytest.raises(DeploymentFailed, match="The database was not prepared"):
-        prepare_database({"DATABASE_URL": cluster.url("functions", "mine")})
+        migrate_database_and_create_login({"DATABASE_URL": cluster.url("functions", "mine")})
 
 
 def test_urls_of_two_databases_are_named(cluster: Cluster) -> None:
@@ -131,7 +131,7 @@ def test_urls_of_two_databases_are_named(cluster: Cluster) -> None:
     cluster.create("another", owner="them")
 
     with pytest.raises(DeploymentFailed, match="must name the same database"):
-        prepare_database(
+        migrate_database_and_create_login(
             {
                 "DATABASE_URL": cluster.url("functions", "another"),
                 "MIGRATION_DATABASE_URL": owner,
@@ -158,7 +158,7 @@ def test_the_mailboxes_of_another_stage_are_not_taken_over(cluster: Cluster) -> 
     """A new stage, or one in the wrong account or region, could not decrypt their tokens."""
     owner = cluster.create("mine", owner="me", attributes="CREATEROLE")
     values = {"DATABASE_URL": cluster.url("functions", "mine"), "MIGRATION_DATABASE_URL": owner}
-    prepare_database(values)
+    migrate_database_and_create_login(values)
     assert not list(database_problems(values, is_new_stage=True))
 
     cluster.run(A_MAILBOX, database="mine")

@@ -13,12 +13,12 @@ from infra.deploy.__main__ import main
 from infra.deploy.aws_account import (
     account_problems,
     account_warnings,
-    kind_of_database_problems,
-    open_account,
-    zone_problems,
+    az_problems,
+    database_kind_problems,
+    read_account_of_credentials,
 )
 from infra.deploy.failure import DeploymentFailed
-from infra.deploy.stage_secrets import StageSecretValues, read_secrets
+from infra.deploy.stage_secrets import StageSecretValues, read_secrets_of_settings_file
 from infra.settings import StageSettings
 from tests.deploy.aws_double import REGION, AwsDouble, aws_double
 from tests.deploy.synthesis import PROD
@@ -54,7 +54,7 @@ def test_the_example_is_refused_by_each_value_to_write(
         **URL,
         "MIGRATION_DATABASE_URL": "postgresql://postgres.PROJECT:p@aws-0.pooler.test:5432/postgres",
     }
-    found = list(StageSecretValues(a_stage(), example, {}).problems())
+    found = list(StageSecretValues(a_stage(), example, {}).find_problems())
     assert [each.partition(" ")[0] for each in found] == [
         "MICROSOFT_CLIENT_SECRET",
         "MIGRATION_DATABASE_URL",
@@ -67,7 +67,7 @@ def test_the_example_is_refused_by_each_value_to_write(
 def test_a_password_may_look_like_an_example(password: str) -> None:
     url = f"postgresql://me:{password}@db.mailsync.test:5432/mail"
 
-    assert not list(StageSecretValues(a_stage(), {**APP, "DATABASE_URL": url}, {}).problems())
+    assert not list(StageSecretValues(a_stage(), {**APP, "DATABASE_URL": url}, {}).find_problems())
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_password_may_look_like_an_example(password: str) -> None:
 def test_a_value_of_a_secret_is_refused(
     sentence: str, settings: dict[str, object], given: dict[str, str]
 ) -> None:
-    (found,) = StageSecretValues(a_stage(**settings), given, {}).problems()
+    (found,) = StageSecretValues(a_stage(**settings), given, {}).find_problems()
 
     assert sentence in found
 
@@ -95,7 +95,7 @@ def test_a_value_of_a_secret_is_refused(
 def test_a_certificate_of_the_app_is_read_before_it_is_deployed() -> None:
     def problems(pem: str) -> list[str]:
         given = {**URL, "MICROSOFT_CLIENT_CERTIFICATE": pem}
-        return list(StageSecretValues(a_stage(), given, {}).problems())
+        return list(StageSecretValues(a_stage(), given, {}).find_problems())
 
     both = app_certificate()
     assert not problems(both)
@@ -107,9 +107,9 @@ def test_values_that_the_stage_has_need_not_be_given_again() -> None:
     stored = {"Database": URL, "ProviderLogins": APP, "ApplicationKey": {"JWT_SECRET": "k" * 64}}
     values = StageSecretValues(a_stage(), {"MICROSOFT_CLIENT_SECRET": "new"}, stored)
 
-    assert not list(values.problems())
-    assert values.merged("ProviderLogins") == {"MICROSOFT_CLIENT_SECRET": "new"}
-    assert values.merged("Database") == URL
+    assert not list(values.find_problems())
+    assert values.merge_values_of_secret("ProviderLogins") == {"MICROSOFT_CLIENT_SECRET": "new"}
+    assert values.merge_values_of_secret("Database") == URL
 
 
 SINGLE = {**URL, **APP, "MICROSOFT_CLIENT_ID": "id of the app", "JWT_SECRET": "s" * 64}
@@ -123,19 +123,19 @@ EMPTY = {
 
 
 def test_a_stage_moves_from_its_single_secret_to_three_and_loses_nothing() -> None:
-    (at_once,) = StageSecretValues(a_stage(), {}, EMPTY).problems()
+    (at_once,) = StageSecretValues(a_stage(), {}, EMPTY).find_problems()
     moving = StageSecretValues(a_stage(single_secret=True), {}, EMPTY)
-    moved = {name: moving.merged(name) for name in EMPTY}
+    moved = {name: moving.merge_values_of_secret(name) for name in EMPTY}
 
     assert "Set single_secret to true for one deployment" in at_once
-    assert not list(moving.problems())
+    assert not list(moving.find_problems())
     assert moved["Database"] == URL
     assert moved["ApplicationKey"] == {"JWT_SECRET": "s" * 64}
     assert moved["Settings"] == SINGLE
     assert moved["Migration"] == EMPTY["Migration"]
-    assert not list(StageSecretValues(a_stage(), {}, moved).problems())
+    assert not list(StageSecretValues(a_stage(), {}, moved).find_problems())
     generated = {**moved, "ApplicationKey": EMPTY["ApplicationKey"]}
-    assert list(StageSecretValues(a_stage(), {}, generated).problems()) == [at_once]
+    assert list(StageSecretValues(a_stage(), {}, generated).find_problems()) == [at_once]
 
 
 def test_the_single_secret_keeps_a_given_value_and_no_login_of_the_owner() -> None:
@@ -143,9 +143,14 @@ def test_the_single_secret_keeps_a_given_value_and_no_login_of_the_owner() -> No
     given = {"DATABASE_URL": "postgresql://new", "MIGRATION_DATABASE_URL": "postgresql://owner"}
     values = StageSecretValues(a_stage(single_secret=True), given, EMPTY)
 
-    assert values.merged("Settings") == {**SINGLE, "DATABASE_URL": "postgresql://new"}
+    assert values.merge_values_of_secret("Settings") == {
+        **SINGLE,
+        "DATABASE_URL": "postgresql://new",
+    }
     without_id = a_stage(single_secret=True, microsoft_client_id=None)
-    assert "microsoft_client_id" in "".join(StageSecretValues(without_id, {}, EMPTY).problems())
+    assert "microsoft_client_id" in "".join(
+        StageSecretValues(without_id, {}, EMPTY).find_problems()
+    )
 
 
 def test_a_file_stands_for_its_text(tmp_path: Path) -> None:
@@ -155,7 +160,7 @@ def test_a_file_stands_for_its_text(tmp_path: Path) -> None:
 
     def read(secrets: object) -> dict[str, str]:
         settings.write_text(json.dumps({"stage": {}, "secrets": secrets}))
-        return read_secrets(settings)
+        return read_secrets_of_settings_file(settings)
 
     assert read({"DATABASE_CA_BUNDLE": "file://ca.pem", "A": " b "}) == {
         "DATABASE_CA_BUNDLE": "PEM\n",
@@ -191,12 +196,12 @@ def test_there_is_no_account(
         monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
 
     with pytest.raises(DeploymentFailed, match=sentence):
-        open_account()
+        read_account_of_credentials()
 
 
 def test_reserved_concurrency_needs_a_quota(aws: AwsDouble) -> None:
     reserving = a_stage(reserved_concurrency={"sync-folder": 20})
-    account = open_account()
+    account = read_account_of_credentials()
 
     assert not list(account_problems(account, reserving))
     aws.concurrency = 119
@@ -208,7 +213,7 @@ def test_reserved_concurrency_needs_a_quota(aws: AwsDouble) -> None:
 
 
 def test_a_certificate_must_be_issued_in_the_region(aws: AwsDouble) -> None:
-    account, requested = open_account(), aws.client("acm")
+    account, requested = read_account_of_credentials(), aws.client("acm")
     arn = requested.request_certificate(DomainName=DOMAIN)["CertificateArn"]
     elsewhere = arn.replace(REGION, "us-east-1")
 
@@ -225,7 +230,7 @@ def test_a_certificate_must_be_issued_in_the_region(aws: AwsDouble) -> None:
 
 
 def test_alarms_notify_a_topic_of_their_region(aws: AwsDouble) -> None:
-    account = open_account()
+    account = read_account_of_credentials()
     here = f"arn:aws:sns:{REGION}:111122223333:pager"
 
     assert not list(account_problems(account, a_stage(alarm_topic_arn=here)))
@@ -239,7 +244,7 @@ def subnets(*zones: dict[str, object]) -> str:
 
 
 def test_the_zones_of_the_network_must_exist(aws: AwsDouble, tmp_path: Path) -> None:
-    account, template = open_account(), tmp_path / "template.json"
+    account, template = read_account_of_credentials(), tmp_path / "template.json"
     zones = aws.client("ec2").describe_availability_zones()["AvailabilityZones"]
     ids: list[dict[str, object]] = [{"AvailabilityZoneId": each["ZoneId"]} for each in zones]
     places: list[dict[str, object]] = [
@@ -248,7 +253,7 @@ def test_the_zones_of_the_network_must_exist(aws: AwsDouble, tmp_path: Path) -> 
 
     def problem(*of: dict[str, object]) -> str:
         template.write_text(subnets(*of))
-        return "".join(zone_problems(account, template))
+        return "".join(az_problems(account, template))
 
     assert problem() == problem(*ids) == problem(*places[: len(zones)]) == ""
     assert "no availability zones use1-az3 in eu-west-1" in problem(
@@ -260,10 +265,10 @@ def test_the_zones_of_the_network_must_exist(aws: AwsDouble, tmp_path: Path) -> 
 def test_a_stage_keeps_its_kind_of_database() -> None:
     own, external = {"DatabaseArn": "arn"}, {"DatabaseSecretArn": "arn"}
 
-    assert 'has the database "aurora"' in next(kind_of_database_problems(a_stage(), own))
-    assert not list(kind_of_database_problems(a_stage(), external))
-    assert not list(kind_of_database_problems(a_stage(), {}))
-    assert not list(kind_of_database_problems(a_stage(database="aurora"), own))
+    assert 'has the database "aurora"' in next(database_kind_problems(a_stage(), own))
+    assert not list(database_kind_problems(a_stage(), external))
+    assert not list(database_kind_problems(a_stage(), {}))
+    assert not list(database_kind_problems(a_stage(database="aurora"), own))
 
 
 def test_a_machine_without_node_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +322,7 @@ def test_the_pinned_command_line_is_installed_once(
 
 
 def test_the_node_of_the_virtual_environment_brings_npm() -> None:
-    command = cdk_cli.npm_command(os.environ["JSII_NODE"])
+    command = cdk_cli.find_npm_command(os.environ["JSII_NODE"])
 
     ran = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout.strip().count(".")) == (0, 2), ran.stderr

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from moto.cloudformation.models import cloudformation_backends
 
-from infra.deploy.aws_account import AwsAccount, open_account
+from infra.deploy.aws_account import AwsAccount, read_account_of_credentials
 from infra.deploy.deployed_stacks import (
-    account_and_region_problems,
+    changed_account_or_region_problems,
     stack_problems,
-    unprotect_failed_stack,
+    unprotect_stack_of_failed_creation,
 )
 from infra.deploy.failure import DeploymentFailed
-from infra.deploy.stage_secrets import read_stored
+from infra.deploy.stage_secrets import read_deployed
 from tests.deploy.aws_double import REGION, AwsDouble, aws_double
 
 STACK = "Mailsync-prod-Stateful"
@@ -30,7 +30,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsDouble]:
 @pytest.fixture
 def account(aws: AwsDouble) -> AwsAccount:
     aws.client("cloudformation").create_stack(StackName=STACK, TemplateBody=EMPTY_TEMPLATE)
-    return open_account()
+    return read_account_of_credentials()
 
 
 def problem(account: AwsAccount, status: str) -> str:
@@ -49,7 +49,7 @@ def _set_status(status: str) -> None:
 def test_a_stack_that_can_be_updated_is_no_problem(account: AwsAccount, status: str) -> None:
     assert problem(account, status) == ""
     assert not list(stack_problems(account, "Mailsync-prod-Sync"))
-    assert not unprotect_failed_stack(account, STACK)
+    assert not unprotect_stack_of_failed_creation(account, STACK)
 
 
 def test_a_stack_that_cannot_be_updated_is_named(account: AwsAccount) -> None:
@@ -61,11 +61,11 @@ def test_a_stack_that_cannot_be_updated_is_named(account: AwsAccount) -> None:
 
 def test_a_stack_whose_creation_failed_can_be_deleted(account: AwsAccount) -> None:
     """The CDK deletes it before it creates it anew, and had protected it from deletion."""
-    client = account.client("cloudformation")
+    client = account.make_client("cloudformation")
     client.update_termination_protection(StackName=STACK, EnableTerminationProtection=True)
 
     assert problem(account, "ROLLBACK_COMPLETE") == ""
-    assert unprotect_failed_stack(account, STACK)
+    assert unprotect_stack_of_failed_creation(account, STACK)
     (stack,) = cloudformation_backends["123456789012"][REGION].stacks.values()
     assert not stack.enable_termination_protection
 
@@ -78,14 +78,14 @@ def test_a_stage_that_was_deployed_elsewhere_is_not_deployed_twice(
     def problems(region: str) -> str:
         arn = f"arn:aws:states:{region}:123456789012:stateMachine:machine"
         file.write_text(json.dumps({"ApiUrl": "https://api.test", "TestSyncArn": arn}))
-        return "".join(account_and_region_problems(account, file))
+        return "".join(changed_account_or_region_problems(account, file))
 
-    assert not list(account_and_region_problems(account, file))
+    assert not list(changed_account_or_region_problems(account, file))
     assert problems(REGION) == ""
     assert "deployed in the account 123456789012 in us-east-1" in problems("us-east-1")
     file.write_text("[]")
     with pytest.raises(DeploymentFailed, match="is not what a deployment wrote"):
-        list(account_and_region_problems(account, file))
+        list(changed_account_or_region_problems(account, file))
 
 
 def test_a_secret_that_a_person_broke_is_named_and_not_quoted(
@@ -94,11 +94,11 @@ def test_a_secret_that_a_person_broke_is_named_and_not_quoted(
     secrets = aws.client("secretsmanager")
     arn = secrets.create_secret(Name="a", SecretString='{"DATABASE_URL": "x", "B": null}')["ARN"]
 
-    assert read_stored(account, {"DatabaseSecretArn": arn}) == {
+    assert read_deployed(account, {"DatabaseSecretArn": arn}) == {
         "Database": {"DATABASE_URL": "x", "B": ""}
     }
     for text in ('DATABASE_URL="secret"', '["secret"]'):
         secrets.put_secret_value(SecretId=arn, SecretString=text)
         with pytest.raises(DeploymentFailed, match="is no JSON object any more") as failed:
-            read_stored(account, {"DatabaseSecretArn": arn})
+            read_deployed(account, {"DatabaseSecretArn": arn})
         assert '"secret"' not in str(failed.value)

@@ -1,7 +1,7 @@
 import pytest
 
 from infra import catalog
-from mailsync.decisions.due import DUE_CLAIM_LIFETIME_S
+from mailsync.decisions.due import DUE_MAILBOX_CLAIM_LIFETIME_S
 from tests.deploy.template import Resource, Template
 
 
@@ -60,7 +60,7 @@ def test_each_function_that_is_invoked_asynchronously_has_limits_and_keeps_what_
     invoked = {each.function for each in catalog.SCHEDULES}
     invoked |= {each.function for each in catalog.EVENT_RULES}
     invoked |= {catalog.RUN_CLOSER_FUNCTION, catalog.OUTBOX_PUBLISHER_FUNCTION}
-    invoked.add(catalog.CHECK_BATCH_FUNCTION)
+    invoked.add(catalog.MAILBOX_CHECK_FUNCTION)
 
     assert set(sync.may("sqs:SendMessage")) == invoked
     for each in invoked:
@@ -73,10 +73,10 @@ def test_each_function_that_is_invoked_asynchronously_has_limits_and_keeps_what_
 
 def test_a_batch_is_tried_thrice_within_its_claim_and_kept_if_lost(sync: Template) -> None:
     kept = {"Fn::GetAtt": [sync.key_of("AWS::SQS::Queue", "LostBatches"), "Arn"]}
-    invoked = sync.asynchronous(catalog.CHECK_BATCH_FUNCTION)
+    invoked = sync.asynchronous(catalog.MAILBOX_CHECK_FUNCTION)
 
     assert invoked["MaximumRetryAttempts"] == 2
-    assert invoked["MaximumEventAgeInSeconds"] == DUE_CLAIM_LIFETIME_S
+    assert invoked["MaximumEventAgeInSeconds"] == DUE_MAILBOX_CLAIM_LIFETIME_S
     assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == kept
 
 

@@ -96,7 +96,7 @@ def test_only_functions_that_touch_workflows_may_control_executions(
 ) -> None:
     allowed = sync.may(f"states:{action}")
 
-    of_own_machine = touching(Capability.START_SUCCESSOR)
+    of_own_machine = touching(Capability.START_SUCCESSOR_EXECUTION)
     assert set(allowed) - of_own_machine == touching(touch) - {catalog.RUN_CLOSER_FUNCTION}
     both = [each for name, each in allowed.items() if name not in of_own_machine]
     assert all(len(as_list(each["Resource"])) == 2 for each in both)
@@ -105,7 +105,7 @@ def test_only_functions_that_touch_workflows_may_control_executions(
 def test_the_function_that_hands_over_starts_executions_of_its_own_machine_alone(
     sync: Template,
 ) -> None:
-    (function,) = touching(Capability.START_SUCCESSOR)
+    (function,) = touching(Capability.START_SUCCESSOR_EXECUTION)
 
     assert sync.may("states:StartExecution")[function]["Resource"] == {
         "Ref": sync.key_of("AWS::StepFunctions::StateMachine", "MailboxSync")
@@ -140,9 +140,9 @@ def test_only_the_tick_and_the_webhook_may_invoke_a_function_and_only_the_one_th
 ) -> None:
     allowed = sync.may("lambda:InvokeFunction")
 
-    assert set(allowed) == touching(Capability.INVOKE_CHECK_FUNCTION)
+    assert set(allowed) == touching(Capability.INVOKE_MAILBOX_CHECKS)
     assert set(allowed) == {"start-due-syncs", "webhook"}
-    invoked = {"Ref": sync.alias(catalog.find_function(catalog.CHECK_BATCH_FUNCTION))}
+    invoked = {"Ref": sync.alias(catalog.find_function(catalog.MAILBOX_CHECK_FUNCTION))}
     assert [each["Resource"] for each in allowed.values()] == [invoked, invoked]
 
 
@@ -182,10 +182,10 @@ def test_an_environment_names_a_resource_only_if_the_function_may_use_it(sync: T
         "TOKEN_KEY_ARN": touching(
             Capability.DECRYPT_STORED_TOKENS, Capability.ENCRYPT_STORED_TOKENS
         ),
-        "MAILBOX_SYNC_ARN": touching(Capability.START_WORKFLOWS, Capability.WORKFLOW_ARNS),
-        "SYNC_ACCOUNTS_ARN": touching(Capability.INVOKE_CHECK_FUNCTION),
+        "MAILBOX_SYNC_ARN": touching(Capability.START_WORKFLOWS, Capability.KNOW_WORKFLOW_ARNS),
+        "SYNC_ACCOUNTS_ARN": touching(Capability.INVOKE_MAILBOX_CHECKS),
         "EVENT_BUS_NAME": touching(Capability.PUT_EVENTS),
-        "TEST_SYNC_ARN": touching(Capability.START_WORKFLOWS, Capability.WORKFLOW_ARNS),
+        "TEST_SYNC_ARN": touching(Capability.START_WORKFLOWS, Capability.KNOW_WORKFLOW_ARNS),
         "GRAPH_URL": touching(
             Capability.APP_CREDENTIALS_AT_PROVIDER, Capability.REACH_PROVIDER_SERVERS
         ),

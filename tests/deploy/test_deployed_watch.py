@@ -30,9 +30,9 @@ def named(metric: Resource) -> tuple[str, dict[str, Any]]:
 
 
 def test_every_error_of_a_run_has_one_alarm_or_is_listed_as_not_ours() -> None:
-    from infra.sync_alarms import USER_SOLVED_ERRORS
+    from infra.sync_alarms import ERROR_NAMES_FOR_USERS_TO_SOLVE
 
-    groups = [*groups_with_an_alarm(), USER_SOLVED_ERRORS]
+    groups = [*groups_with_an_alarm(), ERROR_NAMES_FOR_USERS_TO_SOLVE]
     named = [each for group in groups for each in group]
 
     assert sorted(named) == sorted(ERROR_DIMENSION_VALUES)
@@ -51,13 +51,18 @@ def test_alarms_watch_the_errors_of_their_group(sync: Template) -> None:
 
 def groups_with_an_alarm() -> list[tuple[str, ...]]:
     from infra.sync_alarms import (
-        DEAD_EXECUTION_ERRORS,
         DEFECT_ERRORS,
-        DEPLOYMENT_ERRORS,
+        ERROR_NAMES_OF_DEAD_EXECUTIONS,
+        INCOMPLETE_DEPLOYMENT_ERROR_NAMES,
         OUTAGE_ERRORS,
     )
 
-    return [DEPLOYMENT_ERRORS, DEFECT_ERRORS, OUTAGE_ERRORS, DEAD_EXECUTION_ERRORS]
+    return [
+        INCOMPLETE_DEPLOYMENT_ERROR_NAMES,
+        DEFECT_ERRORS,
+        OUTAGE_ERRORS,
+        ERROR_NAMES_OF_DEAD_EXECUTIONS,
+    ]
 
 
 def test_every_metric_of_ours_on_alarms_is_one_that_this_stage_reports(sync: Template) -> None:

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import fields
 from pathlib import Path
 
-from infra.setting_formats import PLACEHOLDER
+from infra.setting_formats import EXAMPLE_VALUE_PATTERN
 from infra.settings import StageSettings
 from tests.deploy.template import Template
 from tests.support.paths import ROOT
@@ -31,9 +31,9 @@ def test_every_setting_of_a_stage_is_explained_and_no_other() -> None:
 
 
 def test_every_field_of_the_secrets_is_explained() -> None:
-    from infra.secret_fields import FIELDS_OF_SECRET
+    from infra.secret_fields import FIELD_NAMES_BY_SECRET
 
-    fields_of_all = {field for each in FIELDS_OF_SECRET.values() for field in each}
+    fields_of_all = {field for each in FIELD_NAMES_BY_SECRET.values() for field in each}
     assert table_after("| field | |") >= fields_of_all
 
 
@@ -85,7 +85,7 @@ def test_every_command_can_be_pasted() -> None:
         checked = subprocess.run(["bash", "-n"], input=block, text=True, check=False)
 
         assert checked.returncode == 0, block
-        assert not PLACEHOLDER.search(block.replace("LOGIN PASSWORD", "")), block
+        assert not EXAMPLE_VALUE_PATTERN.search(block.replace("LOGIN PASSWORD", "")), block
         assert set(re.findall(r"\$(\w+)", block)) <= known, block
 
 

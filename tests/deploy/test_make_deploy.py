@@ -9,9 +9,9 @@ import pytest
 
 from infra.deploy import stage_database, stage_health
 from infra.deploy.__main__ import deploy
-from infra.deploy.aws_account import AwsAccount, open_account
+from infra.deploy.aws_account import AwsAccount, read_account_of_credentials
 from infra.deploy.failure import DeploymentFailed
-from infra.deploy.stage_health import require_health, require_self_test
+from infra.deploy.stage_health import run_self_test, wait_for_health
 from infra.deploy.steps import Deployment
 from infra.settings import StageSettings
 from tests.deploy import synthesis
@@ -79,7 +79,7 @@ def test_an_interrupted_deployment_says_how_it_goes_on(
     def interrupt(_: Deployment) -> dict[str, str]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Deployment, "run", interrupt)
+    monkeypatch.setattr(Deployment, "deploy_stage", interrupt)
     code, printed = office.deploy()
 
     assert (code, "Run the command again: it continues." in printed) == (130, True)
@@ -129,7 +129,7 @@ def test_whatever_stops_a_deployment_ends_in_a_sentence(
     def stop(_: Deployment) -> dict[str, str]:
         raise error
 
-    monkeypatch.setattr(Deployment, "run", stop)
+    monkeypatch.setattr(Deployment, "deploy_stage", stop)
     stage = StageSettings(name="prod", app_inbox_url="https://app.mailsync.test/")
 
     assert deploy(Deployment(stage, {}, {}, lambda: ())) == code
@@ -138,18 +138,18 @@ def test_whatever_stops_a_deployment_ends_in_a_sentence(
 
 @pytest.fixture
 def account(aws: AwsDouble) -> AwsAccount:
-    return open_account()
+    return read_account_of_credentials()
 
 
 def test_health_is_awaited(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage_health, "_POLL_INTERVAL_S", 0)
     with an_api((503, b"store-unavailable"), (200, b"no JSON"), HEALTHY) as url:
-        require_health(url)
+        wait_for_health(url)
     with (
         an_api((503, b"store-unavailable")) as url,
         pytest.raises(DeploymentFailed, match="reports: 503 store-unavailable"),
     ):
-        require_health(url, patience_s=0)
+        wait_for_health(url, patience_s=0)
 
 
 def test_a_self_test_that_fails_ends_the_deployment(aws: AwsDouble, account: AwsAccount) -> None:
@@ -157,10 +157,10 @@ def test_a_self_test_that_fails_ends_the_deployment(aws: AwsDouble, account: Aws
         name="test-sync", definition="{}", roleArn="arn:aws:iam::123456789012:role/machine"
     )["stateMachineArn"]
 
-    require_self_test(account, machine)
+    run_self_test(account, machine)
     aws.self_test = "FAILED"
     with pytest.raises(DeploymentFailed, match="FAILED: StoreUnavailable, The database is away"):
-        require_self_test(account, machine)
+        run_self_test(account, machine)
 
 
 def test_a_stage_with_its_own_database_needs_no_lookup(

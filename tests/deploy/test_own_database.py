@@ -12,7 +12,7 @@ import pytest
 
 from infra import catalog
 from infra.catalog import Capability
-from infra.settings import StageSettings, provider_ports
+from infra.settings import StageSettings, tcp_ports_by_provider
 from mailsync import registry
 from mailsync.model import Provider
 from mailsync.registry import RegisteredProvider
@@ -159,8 +159,10 @@ def test_functions_reach_each_port_of_the_providers_that_are_synced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kit_module: str | None, ports: list[int]
 ) -> None:
     """EC2 rejects a second rule for the same port."""
-    post = RegisteredProvider(Provider("post"), "Post", "email/post.sync", kit_module=kit_module)
-    known = (*registry.REGISTERED_PROVIDERS, replace(post, ports=(993, 110, 443)))
+    post = RegisteredProvider(
+        Provider("post"), "Post", "email/post.sync", implementation_module=kit_module
+    )
+    known = (*registry.REGISTERED_PROVIDERS, replace(post, server_tcp_ports=(993, 110, 443)))
     monkeypatch.setattr(registry, "REGISTERED_PROVIDERS", known)
 
     assert sorted(port for _, port, *_ in ways_out(network(tmp_path))) == ports
@@ -195,7 +197,7 @@ def network(folder: Path, **settings: object) -> Template:
         cdk.Stack(app, "Network"),
         "Network",
         retention="ONE_WEEK",
-        provider_ports=provider_ports(stage),
+        provider_ports=tcp_ports_by_provider(stage),
     )
     app.synth()
     return Template(json.loads((folder / "Network.template.json").read_text()))

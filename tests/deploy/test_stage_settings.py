@@ -167,17 +167,21 @@ def test_keys_of_an_issuer_need_an_audience(audience: dict[str, str]) -> None:
 
 
 def test_every_audience_is_admitted_only_by_a_lone_star_and_under_a_warning() -> None:
-    (warning,) = a_stage(jwt_jwks_url=JWKS, jwt_audience="*").warnings
+    (warning,) = a_stage(jwt_jwks_url=JWKS, jwt_audience="*").warnings_about_risky_settings
 
     assert "for any of its clients" in warning
-    assert a_stage(jwt_jwks_url=JWKS, jwt_audience="inbox, admin").warnings == ()
-    assert a_stage().warnings == ()
+    assert (
+        a_stage(jwt_jwks_url=JWKS, jwt_audience="inbox, admin").warnings_about_risky_settings == ()
+    )
+    assert a_stage().warnings_about_risky_settings == ()
     with pytest.raises(ValueError, match="alone"):
         a_stage(jwt_jwks_url=JWKS, jwt_audience="*, inbox")
 
 
 def test_a_log_level_that_drops_audit_records_is_warned_of() -> None:
-    assert ["audit records" in each for each in a_stage(log_level="ERROR").warnings] == [True]
+    assert [
+        "audit records" in each for each in a_stage(log_level="ERROR").warnings_about_risky_settings
+    ] == [True]
 
 
 def test_a_deployment_prints_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

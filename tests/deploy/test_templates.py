@@ -70,7 +70,7 @@ def test_a_setting_that_names_a_resource_names_the_one_it_says(
         "MAILBOX_SYNC_ARN": sync.outputs["MailboxSyncArn"]["Value"],
         "TEST_SYNC_ARN": sync.outputs["TestSyncArn"]["Value"],
         "EVENT_BUS_NAME": {"Ref": sync.key_of("AWS::Events::EventBus", "")},
-        "SYNC_ACCOUNTS_ARN": {"Ref": alias(sync, catalog.CHECK_BATCH_FUNCTION)},
+        "SYNC_ACCOUNTS_ARN": {"Ref": alias(sync, catalog.MAILBOX_CHECK_FUNCTION)},
         "DATABASE_SECRET_ARN": {"Ref": stateful.key_of(secret, "Database")},
         "PROVIDER_LOGINS_SECRET_ARN": {"Ref": stateful.key_of(secret, "ProviderLogins")},
         "APPLICATION_KEY_SECRET_ARN": {"Ref": stateful.key_of(secret, "ApplicationKey")},

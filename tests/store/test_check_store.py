@@ -10,8 +10,8 @@ from mailsync.model import (
     FolderId,
     ListedMessage,
     MessageListing,
+    MessageRemovedFromFolder,
     RemoteId,
-    RemovedMessage,
     RunId,
     SealedSecret,
     TreeReadingMode,
@@ -75,23 +75,23 @@ def in_a_sync(mirror: Mirror, *happens: Happens) -> None:
 
 
 def removed(mirror: Mirror) -> None:
-    mirror.apply(mirror.first, RemovedMessage(RemoteId("F1-0000")))
+    mirror.apply(mirror.first, MessageRemovedFromFolder(RemoteId("F1-0000")))
 
 
 def said_to_be_gone(mirror: Mirror) -> None:
     wait_s = mirror.removals.begin_removal_verification(mirror.run).confirmation_delay_s
-    ids = mirror.removals.message_ids_due_for_confirmation(mirror.run, "", 100)
+    ids = mirror.removals.message_ids_due_for_request_by_id(mirror.run, "", 100)
     mirror.removals.record_messages_gone(mirror.run, ids, wait_s)
 
 
 def said_to_be_gone_with_most_of_the_mailbox(mirror: Mirror) -> None:
-    ids = mirror.removals.message_ids_due_for_confirmation(mirror.run, "", 100)
+    ids = mirror.removals.message_ids_due_for_request_by_id(mirror.run, "", 100)
     mirror.removals.record_messages_gone(mirror.run, ids, timedelta(hours=24).total_seconds())
 
 
 def folder_gone(mirror: Mirror) -> None:
     mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
-    mirror.mail.remove_batch_of_dropped_mail(mirror.run)
+    mirror.mail.remove_batch_of_unmirrored_mail(mirror.run)
 
 
 def empty_folder_gone(mirror: Mirror) -> None:
@@ -162,7 +162,7 @@ def test_a_check_knows_the_folders_that_exist_with_both_sides_of_their_counts(
 
     def change(mirror: Mirror) -> None:
         mirror.folders.save_remote_counts(mirror.run, counted)
-        mirror.folders.save_remote_count_errors(mirror.run, {mirror.first: (2, 3)})
+        mirror.folders.save_remote_count_deviations(mirror.run, {mirror.first: (2, 3)})
         mirror.folders.save_tree_changes(mirror.run, [], [mirror.second])
 
     in_a_sync(synced, quarantined, change)
@@ -188,8 +188,8 @@ def test_a_check_knows_how_long_ago_the_last_sync_was(synced: Mirror) -> None:
     ("is_whole", "reading", "dated"),
     [
         (True, TreeReadingMode.QUICK, [True, None, None]),
-        (True, TreeReadingMode.WHOLE, [True, True, None]),
-        (True, TreeReadingMode.THOROUGH, [True, True, True]),
+        (True, TreeReadingMode.LISTED, [True, True, None]),
+        (True, TreeReadingMode.LISTED_AND_HIDDEN, [True, True, True]),
         (False, TreeReadingMode.QUICK, [False, None, None]),
     ],
 )

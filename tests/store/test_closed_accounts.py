@@ -69,12 +69,12 @@ def test_a_closed_account_is_queued_until_its_grant_has_ended(
     assert rows(database, due_in) == [[True]]
 
     with credentials.lock_for_renewal(run.account_id) as renewal:
-        renewal.end_grant()
+        renewal.mark_grant_ended()
     rows(database, NEXT_SYNC)
     assert rows(database, due_in) == []
 
     with credentials.lock_for_renewal(run.account_id) as renewal:
-        renewal.save(OF_AN_ORGANISATION)
+        renewal.save_credentials(OF_AN_ORGANISATION)
     rows(database, NEXT_SYNC)
     assert rows(database, due_in) == [[False]]
 
@@ -87,11 +87,11 @@ def test_what_the_identity_platform_asked_for_is_kept_until_it_gives_a_new_token
 
     with credentials.lock_for_renewal(account_id) as renewal:
         renewal.postpone_renewal(now + timedelta(seconds=60))
-        renewal.end_grant()
+        renewal.mark_grant_ended()
     assert credentials.credentials(account_id).earliest_renewal_at == now + timedelta(seconds=60)
     with credentials.lock_for_renewal(account_id) as renewal:
-        issued = Credentials(None, None, None, organisation_id="tenant", access_issued_at=now)
-        renewal.save(issued)
+        issued = Credentials(None, None, None, organisation_id="tenant", access_token_issued_at=now)
+        renewal.save_credentials(issued)
 
     assert credentials.credentials(account_id) == issued
     assert one(database, REFUSED) == [False, None]

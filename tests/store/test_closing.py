@@ -76,7 +76,7 @@ def test_a_run_that_waits_for_its_provider_is_not_among_the_silent_ones(
         database,
         "UPDATE mailsync.sync_runs SET heartbeat_at = now() - interval '9 min' RETURNING 1",
     )
-    LeaseStore(database).save_requested_pause(run, 3600)
+    LeaseStore(database).save_pause_requested_by_provider(run, 3600)
 
     assert runs.stale_runs(100) == ()
 

@@ -5,12 +5,18 @@ from dataclasses import replace
 import pytest
 
 from mailsync.decisions.verify import StoredMessageState
-from mailsync.model import ListedMessage, RemoteId, RemovedMessage, UnreadableMessage, Upsert
+from mailsync.model import (
+    ListedMessage,
+    MessageRemovedFromFolder,
+    RemoteId,
+    UnreadableMessage,
+    Upsert,
+)
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
 from tests.support.builders import A_MOMENT, a_message
 
-ROW = StoredMessageState(is_read=False, version="v1", modified_at=A_MOMENT)
+ROW = StoredMessageState(is_read=False, remote_version="v1", modified_at=A_MOMENT)
 GENERATIONS = "SELECT message_id, walk FROM mailsync.emails"
 
 
@@ -25,16 +31,16 @@ def compared(mirror: Mirror) -> Mirror:
         (mirror.first, "F1", ("here", "hidden")),
         (mirror.second, "F2", ("elsewhere", "other")),
     ):
-        of = {"version": "v1", "modified_at": A_MOMENT}
+        of = {"remote_version": "v1", "modified_at": A_MOMENT}
         mirror.apply(folder_id, *(Upsert(a_message(each, remote_id, **of)) for each in names))
-    mirror.apply(mirror.first, RemovedMessage(RemoteId("hidden")))
+    mirror.apply(mirror.first, MessageRemovedFromFolder(RemoteId("hidden")))
     return mirror
 
 
 def test_a_listing_is_compared_with_the_rows_of_its_folder_and_with_what_it_names_elsewhere(
     compared: Mirror,
 ) -> None:
-    away = replace(ROW, is_in_listed_folder=False)
+    away = replace(ROW, is_visible_in_compared_folder=False)
 
     found = compared.mail.stored_message_states(
         compared.run, compared.first, ids("here", "elsewhere", "unknown")
@@ -84,12 +90,12 @@ def test_a_version_is_saved_only_where_there_was_none(compared: Mirror) -> None:
 def test_a_message_that_comes_with_another_version_is_stored_with_it(
     version: str | None, compared: Mirror
 ) -> None:
-    same = a_message("here", version=version, modified_at=A_MOMENT)
+    same = a_message("here", remote_version=version, modified_at=A_MOMENT)
 
     compared.apply(compared.first, Upsert(same))
 
     found = compared.mail.stored_message_states(compared.run, compared.first, ())
-    assert found[RemoteId("here")] == replace(ROW, version=version)
+    assert found[RemoteId("here")] == replace(ROW, remote_version=version)
 
 
 def test_what_left_a_folder_leaves_its_quarantine_and_no_other_one(compared: Mirror) -> None:
@@ -102,7 +108,7 @@ def test_what_left_a_folder_leaves_its_quarantine_and_no_other_one(compared: Mir
         compared.quarantine.quarantined_ids_of_folder(compared.run, compared.first) == frozenset()
     )
     assert compared.quarantine.quarantined_ids_of_folder(compared.run, compared.second) == {"odder"}
-    compared.apply(compared.second, RemovedMessage(RemoteId("odder")))
+    compared.apply(compared.second, MessageRemovedFromFolder(RemoteId("odder")))
     assert (
         compared.quarantine.quarantined_ids_of_folder(compared.run, compared.second) == frozenset()
     )

@@ -198,7 +198,7 @@ def test_a_purge_leaves_no_keys(mirror: Mirror) -> None:
     user_id = mirror.one("SELECT user_id FROM mailsync.email_accounts")[0]
     store.begin_purge(AccountOfCaller(account_id, user_id))
 
-    while store.purge_batch(account_id):
+    while store.purge_batch_of_account(account_id):
         pass
 
     assert mirror.one("SELECT count(*) FROM mailsync.conversation_keys") == [0]

@@ -29,7 +29,7 @@ def as_libpq(target: DatabaseTarget) -> dict[str, str]:
         "host": target.socket_dir or target.host,
         "port": str(target.port),
         "dbname": target.database,
-        "options": target.server_options or "",
+        "options": target.server_command_line_options or "",
         "application_name": target.application_name or "",
     }
     return {name: value for name, value in found.items() if value}
@@ -38,7 +38,9 @@ def as_libpq(target: DatabaseTarget) -> dict[str, str]:
 def read_by_libpq(url: str) -> dict[str, str]:
     found = conninfo(url)
     assert found is not None
-    compared = as_libpq(DatabaseTarget("u", "p", "h", 1, "d", None, False, server_options="o"))
+    compared = as_libpq(
+        DatabaseTarget("u", "p", "h", 1, "d", None, False, server_command_line_options="o")
+    )
     kept = {name: value for name, value in found.items() if name in {*compared, "application_name"}}
     return {"port": "5432", **kept}
 
@@ -51,7 +53,12 @@ def test_whatever_is_percent_encoded_arrives(
     url = f"postgresql://{user}:{password}@{host}:{port}/{database}?options={options}"
     target = read(url)
 
-    assert (target.user, target.password, target.database, target.server_options) == texts
+    assert (
+        target.user,
+        target.password,
+        target.database,
+        target.server_command_line_options,
+    ) == texts
     assert (target.host, target.port) == (host.strip("[]"), port)
     assert as_libpq(target) == read_by_libpq(url)
 

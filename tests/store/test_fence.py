@@ -12,11 +12,11 @@ from mailsync.errors import LeaseLost
 from mailsync.model import (
     ListedMessage,
     MessageListing,
+    MessageRemovedFromFolder,
     NewestMail,
     PagePlan,
     PlacementChange,
     RemoteId,
-    RemovedMessage,
     RunRef,
     Slice,
     UnreadableMessage,
@@ -65,14 +65,14 @@ WRITES: dict[str, Write] = {
         run, m.folder(m.first).feed.ref, PagePlan((a_message(SHOWN, subject="new"),)), [SHOWN]
     ),
     "MailStore.save_placement_changes": lambda m, run: m.mail.save_placement_changes(
-        run, [PlacementChange(SHOWN, removed=(RemoteId("F1"),))], None
+        run, [PlacementChange(SHOWN, removed_folder_ids=(RemoteId("F1"),))], None
     ),
     "MailStore.save_message_versions": lambda m, run: m.mail.save_message_versions(run, LISTED),
     "NewestStore.save_newest_mail": lambda m, run: NewestStore(m.database).save_newest_mail(
         run, NewestMail(a_remote_folder("F3"))
     ),
-    "MailStore.remove_batch_of_dropped_mail": lambda m, run: m.mail.remove_batch_of_dropped_mail(
-        run
+    "MailStore.remove_batch_of_unmirrored_mail": lambda m, run: (
+        m.mail.remove_batch_of_unmirrored_mail(run)
     ),
     "FolderStore.save_tree_changes": lambda m, run: m.folders.save_tree_changes(
         run, [a_remote_folder("F3")], [m.first]
@@ -80,11 +80,11 @@ WRITES: dict[str, Write] = {
     "FolderStore.save_remote_counts": lambda m, run: m.folders.save_remote_counts(
         run, [a_remote_folder("F1", total=9)]
     ),
-    "FolderStore.save_tree_reading": lambda m, run: m.folders.save_tree_reading(
-        run, is_thorough=True
+    "FolderStore.save_folder_tree_reading_time": lambda m, run: (
+        m.folders.save_folder_tree_reading_time(run, is_thorough=True)
     ),
-    "FolderStore.delete_folders_gone_twice": lambda m, run: m.folders.delete_folders_gone_twice(
-        run, [RemoteId("F1")]
+    "FolderStore.delete_folders_reported_gone_twice": lambda m, run: (
+        m.folders.delete_folders_reported_gone_twice(run, [RemoteId("F1")])
     ),
     "FeedStore.restart_full_sync": lambda m, run: m.feeds.restart_full_sync(
         run, m.feed_id(m.first)
@@ -99,17 +99,17 @@ WRITES: dict[str, Write] = {
     "FolderStore.mark_verified_by_comparison": lambda m, run: m.folders.mark_verified_by_comparison(
         run, [m.first]
     ),
-    "FolderStore.mark_compared": lambda m, run: m.folders.mark_compared(
+    "FolderStore.save_id_comparison": lambda m, run: m.folders.save_id_comparison(
         run, m.first, MessageListing(()), []
     ),
-    "FolderStore.request_id_comparison": lambda m, run: m.folders.request_id_comparison(
-        run, [m.first]
+    "FolderStore.make_message_id_comparison_due": lambda m, run: (
+        m.folders.make_message_id_comparison_due(run, [m.first])
     ),
-    "FolderStore.postpone_id_comparison": lambda m, run: m.folders.postpone_id_comparison(
-        run, [m.first]
+    "FolderStore.postpone_message_id_comparison": lambda m, run: (
+        m.folders.postpone_message_id_comparison(run, [m.first])
     ),
-    "FolderStore.save_remote_count_errors": lambda m, run: m.folders.save_remote_count_errors(
-        run, {m.first: (1, 1)}
+    "FolderStore.save_remote_count_deviations": lambda m, run: (
+        m.folders.save_remote_count_deviations(run, {m.first: (1, 1)})
     ),
     "QuarantineStore.remove_messages": lambda m, run: m.quarantine.remove_messages(run, [ODD]),
     "RemovalStore.begin_removal_verification": lambda m, run: m.removals.begin_removal_verification(
@@ -125,24 +125,28 @@ WRITES: dict[str, Write] = {
         run, [HIDDEN], 0.0
     ),
     "SliceStore.claim": lambda m, run: m.slices.claim(run, m.feed_id(m.first), Claimant(1, 9), 1),
-    "SliceStore.release": lambda m, run: m.slices.release(run, m.feed_id(m.first), A_SLICE),
-    "SliceStore.release_claims": lambda m, run: m.slices.release_claims(
+    "SliceStore.release_slice_claim": lambda m, run: m.slices.release_slice_claim(
+        run, m.feed_id(m.first), A_SLICE
+    ),
+    "SliceStore.release_claims_of_worker": lambda m, run: m.slices.release_claims_of_worker(
         run, [m.feed_id(m.first)], None
     ),
-    "SliceStore.restart_full_sync": lambda m, run: m.slices.restart_full_sync(
-        run, m.feed_id(m.first)
+    "SliceStore.restart_full_sync_without_slices": lambda m, run: (
+        m.slices.restart_full_sync_without_slices(run, m.feed_id(m.first))
     ),
     "SliceStore.save_slice": lambda m, run: m.slices.save_slice(
         run, m.folder(m.first).feed, A_SLICE, None, next_for=None
     ),
-    "SweepStore.hide_all_but_last_part": lambda m, run: m.sweeps.hide_all_but_last_part(
-        run, m.folder(m.first).feed, [], lambda: True
+    "SweepStore.hide_unseen_except_last_batch": lambda m, run: (
+        m.sweeps.hide_unseen_except_last_batch(run, m.folder(m.first).feed, [], lambda: True)
     ),
     "RunFolderStore.begin_feed": lambda m, run: m.run_folders.begin_feed(
         run, m.folder(m.first).feed.ref
     ),
-    "RunFolderStore.count_wait": lambda m, run: m.run_folders.count_wait(
-        run, m.folder(m.first).feed.ref, has_progressed=False
+    "RunFolderStore.increment_pause_count_of_feed": lambda m, run: (
+        m.run_folders.increment_pause_count_of_feed(
+            run, m.folder(m.first).feed.ref, has_progressed=False
+        )
     ),
     "RunFolderStore.fail_folder": lambda m, run: m.run_folders.fail_folder(
         run, m.first, "X", "It is so."
@@ -150,7 +154,9 @@ WRITES: dict[str, Write] = {
     "RunFolderStore.fail_feed": lambda m, run: m.run_folders.fail_feed(
         run, m.feed_id(m.first), "X", "It is so."
     ),
-    "RunFolderStore.count_repair_round": lambda m, run: m.run_folders.count_repair_round(run),
+    "RunFolderStore.increment_repair_round_count": lambda m, run: (
+        m.run_folders.increment_repair_round_count(run)
+    ),
 }
 
 
@@ -158,7 +164,9 @@ WRITES: dict[str, Write] = {
 def filled(mirror: Mirror) -> Mirror:
     """With a message that is shown, one that the provider says is gone, and an unreadable one."""
     mirror.fill(mirror.first, 2)
-    mirror.apply(mirror.first, RemovedMessage(HIDDEN), UnreadableMessage(ODD, "corrupt", ""))
+    mirror.apply(
+        mirror.first, MessageRemovedFromFolder(HIDDEN), UnreadableMessage(ODD, "corrupt", "")
+    )
     mirror.removals.record_messages_gone(mirror.run, [HIDDEN], 0.0)
     return mirror
 

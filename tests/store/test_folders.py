@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.decisions.safety import GONE_FOLDER_DESELECTION_RETENTION
+from mailsync.decisions.safety import DESELECTED_GONE_FOLDER_RETENTION
 from mailsync.decisions.verify import (
     COMPARISON_RETRY_DELAY,
     FolderCounts,
@@ -18,8 +18,8 @@ from mailsync.model import (
     FeedPosition,
     ListedMessage,
     MessageListing,
+    MessageRemovedFromFolder,
     RemoteId,
-    RemovedMessage,
     StoredFolder,
     UnreadableMessage,
     Upsert,
@@ -108,7 +108,7 @@ def test_a_hidden_folder_is_dropped_when_it_is_gone_twice_and_holds_nothing(
     hide_first(mirror)
     mirror.let_time_pass(hours)
 
-    mirror.folders.delete_folders_gone_twice(mirror.run, map(RemoteId, gone))
+    mirror.folders.delete_folders_reported_gone_twice(mirror.run, map(RemoteId, gone))
 
     assert (mirror.one("SELECT count(*) FROM mailsync.email_folders") == [1]) == is_dropped
 
@@ -116,11 +116,11 @@ def test_a_hidden_folder_is_dropped_when_it_is_gone_twice_and_holds_nothing(
 def test_the_choice_not_to_mirror_a_folder_outlives_it_by_a_month(mirror: Mirror) -> None:
     mirror.rows("UPDATE mailsync.email_folders SET selected = false WHERE remote_id = 'F1'")
     hide_first(mirror)
-    month_h = GONE_FOLDER_DESELECTION_RETENTION / timedelta(hours=1)
+    month_h = DESELECTED_GONE_FOLDER_RETENTION / timedelta(hours=1)
     for hours, left in ((month_h - 1, 2), (2, 1)):
         mirror.let_time_pass(hours)
         assert asked_about(mirror) == ([] if left == 2 else ["F1"])
-        mirror.folders.delete_folders_gone_twice(mirror.run, [F1])
+        mirror.folders.delete_folders_reported_gone_twice(mirror.run, [F1])
         assert len(mirror.rows("SELECT 1 FROM mailsync.email_folders")) == left
 
     with pytest.raises(FolderGone):
@@ -140,7 +140,9 @@ def test_counts_that_the_provider_left_out_leave_those_of_before(mirror: Mirror)
 def test_a_recount_counts_what_is_shown_and_what_is_only_in_quarantine(mirror: Mirror) -> None:
     names = mirror.fill(mirror.first, 3)
     hidden = RemoteId(names[0])
-    mirror.apply(mirror.first, RemovedMessage(hidden), Upsert(a_message(names[1], is_read=True)))
+    mirror.apply(
+        mirror.first, MessageRemovedFromFolder(hidden), Upsert(a_message(names[1], is_read=True))
+    )
     odd = [UnreadableMessage(RemoteId(each), "corrupt", "") for each in (names[1], "unstored")]
     mirror.apply(mirror.first, *odd)
     mirror.folders.save_remote_counts(mirror.run, [a_remote_folder("F1", total=4, unread=2)])
@@ -155,13 +157,13 @@ def test_what_a_count_is_wrong_by_is_kept_until_it_is_wrong_by_another_number(
     mirror: Mirror,
 ) -> None:
     for offsets in ((1, -5), (0, 0)):
-        mirror.folders.save_remote_count_errors(mirror.run, {mirror.first: offsets})
+        mirror.folders.save_remote_count_deviations(mirror.run, {mirror.first: offsets})
         count = count_of(mirror)
-        assert (count.remote_total_error, count.remote_unread_error) == offsets
+        assert (count.remote_total_excess, count.remote_unread_excess) == offsets
         assert (
             mirror.folders.recount_stored_messages(mirror.run)[
                 mirror.second
-            ].counts.remote_total_error
+            ].counts.remote_total_excess
             == 0
         )
 
@@ -169,7 +171,9 @@ def test_what_a_count_is_wrong_by_is_kept_until_it_is_wrong_by_another_number(
 def test_a_comparison_keeps_what_was_listed_only_of_a_complete_list(mirror: Mirror) -> None:
     entries = tuple(ListedMessage(RemoteId(each), each == "m1") for each in ("m1", "m2", "m3"))
     for total, listed in ((3, (3, 2)), (None, None), (4, None)):
-        mirror.folders.mark_compared(mirror.run, mirror.first, MessageListing(entries, total), [])
+        mirror.folders.save_id_comparison(
+            mirror.run, mirror.first, MessageListing(entries, total), []
+        )
         assert (
             mirror.folders.recount_stored_messages(mirror.run)[mirror.first].counts_of_last_listing
             == listed
@@ -188,9 +192,9 @@ def test_what_stays_different_is_counted_named_and_settled_by_the_next_compariso
     ]
     state = f"{DIFFERING} FROM mailsync.email_folders WHERE remote_id = 'F1'"
 
-    mirror.folders.mark_compared(mirror.run, mirror.first, MessageListing(()), left)
+    mirror.folders.save_id_comparison(mirror.run, mirror.first, MessageListing(()), left)
     assert mirror.one(state) == [120, 100]
-    mirror.folders.mark_compared(mirror.run, mirror.first, MessageListing(()), left[:1])
+    mirror.folders.save_id_comparison(mirror.run, mirror.first, MessageListing(()), left[:1])
     assert mirror.one(state) == [1, 1]
     mirror.folders.mark_verified_by_counts(mirror.run, [mirror.first])
     assert mirror.one(state) == [0, 0]
@@ -206,16 +210,16 @@ def test_a_comparison_that_failed_is_due_again_within_a_day_and_never_forgotten(
 
     mirror.fill(mirror.first, 1)
     now = datetime.now(UTC)
-    mirror.folders.postpone_id_comparison(mirror.run, [mirror.first, mirror.second])
+    mirror.folders.postpone_message_id_comparison(mirror.run, [mirror.first, mirror.second])
     assert not is_due(now)
     assert is_due(now + COMPARISON_RETRY_DELAY)
     assert (
         mirror.folders.recount_stored_messages(mirror.run)[mirror.second].counts.compared_at is None
     )
 
-    mirror.folders.request_id_comparison(mirror.run, [mirror.first])
+    mirror.folders.make_message_id_comparison_due(mirror.run, [mirror.first])
     assert is_due(now)
-    mirror.folders.postpone_id_comparison(mirror.run, [mirror.first])
+    mirror.folders.postpone_message_id_comparison(mirror.run, [mirror.first])
     assert is_due(now), "a folder that must be compared is left so"
 
 
@@ -242,31 +246,31 @@ def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_
 
     mirror.apply(mirror.first)
     assert known(mirror)["F1"].last_changed_at is None
-    mirror.apply(mirror.first, RemovedMessage(RemoteId("F1-0000")))
+    mirror.apply(mirror.first, MessageRemovedFromFolder(RemoteId("F1-0000")))
     assert known(mirror)["F1"].last_changed_at is not None
 
 
 def test_a_feed_that_failed_is_remembered_until_a_full_sync_is_asked_for(mirror: Mirror) -> None:
     mirror.fill(mirror.first, 1)
     mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first), fallback=2)
-    begun = FeedPosition(None, 2, is_full_sync_running=True, failed_feed_count=2)
+    begun = FeedPosition(None, 2, is_full_sync_running=True, failed_feed_kind_count=2)
     assert mirror.folder(mirror.first).feed.position == begun
 
     mirror.apply(mirror.first)
     mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
-    assert mirror.folder(mirror.first).feed.position.failed_feed_count == 2, (
+    assert mirror.folder(mirror.first).feed.position.failed_feed_kind_count == 2, (
         "an expired cursor is no reason"
     )
 
     mirror.apply(mirror.first)
     mirror.feeds.restart_full_syncs(mirror.run, [mirror.first])
-    assert mirror.folder(mirror.first).feed.position.failed_feed_count == 2, (
+    assert mirror.folder(mirror.first).feed.position.failed_feed_kind_count == 2, (
         "it was read in this run"
     )
 
     mirror.rows("UPDATE mailsync.sync_runs SET started_at = now()")
     mirror.feeds.restart_full_syncs(mirror.run, [mirror.first])
-    assert mirror.folder(mirror.first).feed.position.failed_feed_count == 0
+    assert mirror.folder(mirror.first).feed.position.failed_feed_kind_count == 0
 
 
 def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_does_not_answer(
@@ -279,12 +283,14 @@ def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_
     for hours, fallbacks in ((23, {"F1": 1, "F2": 1}), (2, {"F1": 0, "F2": 1})):
         mirror.let_time_pass(hours)
         mirror.feeds.retry_failed_feeds(mirror.run)
-        found = {name: each.feed.position.failed_feed_count for name, each in known(mirror).items()}
+        found = {
+            name: each.feed.position.failed_feed_kind_count for name, each in known(mirror).items()
+        }
         assert found == fallbacks
 
 
 @pytest.mark.parametrize("is_thorough", [True, False])
 def test_readings_of_the_tree_are_dated(is_thorough: bool, mirror: Mirror) -> None:
-    mirror.folders.save_tree_reading(mirror.run, is_thorough=is_thorough)
+    mirror.folders.save_folder_tree_reading_time(mirror.run, is_thorough=is_thorough)
 
     assert mirror.one(READINGS) == [True, is_thorough or None]

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from mailsync.model import FolderId, RemoteId, RemovedMessage, Upsert
+from mailsync.model import FolderId, MessageRemovedFromFolder, RemoteId, Upsert
 from mailsync.store.message_key_store import Arrival
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_remote_folder
@@ -38,7 +38,7 @@ def test_a_matched_message_is_shown_at_once_so_that_no_other_arrival_is_taken_fo
     mirror: Mirror,
 ) -> None:
     store(mirror, mirror.first, "a:1")
-    mirror.apply(mirror.first, RemovedMessage(RemoteId("a:1")))
+    mirror.apply(mirror.first, MessageRemovedFromFolder(RemoteId("a:1")))
 
     assert match(mirror, ("b:1", mirror.second)) == {"b:1": "a:1"}
     assert match(mirror, ("a:2", mirror.first)) == {}
@@ -48,21 +48,23 @@ def test_a_matched_message_is_shown_at_once_so_that_no_other_arrival_is_taken_fo
 
 def test_copies_that_arrive_together_are_not_matched(mirror: Mirror) -> None:
     store(mirror, mirror.first, "a:1")
-    mirror.apply(mirror.first, RemovedMessage(RemoteId("a:1")))
+    mirror.apply(mirror.first, MessageRemovedFromFolder(RemoteId("a:1")))
 
     assert match(mirror, ("b:1", mirror.second), ("a:2", mirror.first)) == {}
 
 
 def test_one_of_two_hidden_copies_is_not_chosen(mirror: Mirror) -> None:
     store(mirror, mirror.first, "a:1", "a:2")
-    mirror.apply(mirror.first, *(RemovedMessage(RemoteId(each)) for each in ("a:1", "a:2")))
+    mirror.apply(
+        mirror.first, *(MessageRemovedFromFolder(RemoteId(each)) for each in ("a:1", "a:2"))
+    )
 
     assert match(mirror, ("b:1", mirror.second)) == {}
 
 
 def test_a_message_whose_key_is_reported_has_not_moved(mirror: Mirror) -> None:
     store(mirror, mirror.first, "a:1")
-    mirror.apply(mirror.first, RemovedMessage(RemoteId("a:1")))
+    mirror.apply(mirror.first, MessageRemovedFromFolder(RemoteId("a:1")))
 
     assert match(mirror, ("b:1", mirror.second), valid=("a:1", "b:1")) == {}
 
@@ -95,7 +97,7 @@ def test_a_page_without_changes_costs_no_statement(mirror: Mirror) -> None:
 
     assert keys.ids_of_keys(mirror.run, []) == {}
     assert keys.keys_of_ids(mirror.run, []) == {}
-    assert keys.unused_ids(mirror.run, []) == {}
+    assert keys.choose_ids_for_new_keys(mirror.run, []) == {}
     assert mirror.database.statement_count == before
 
 
@@ -104,7 +106,7 @@ def test_a_message_that_was_requested_by_its_former_key_keeps_its_present_one(
 ) -> None:
     store(mirror, mirror.first, "a:1")
     late = a_message("a:1", "F1", key=RemoteId("a:1"), fingerprint=SAME, is_read=True)
-    mirror.apply(mirror.first, RemovedMessage(RemoteId("a:1")))
+    mirror.apply(mirror.first, MessageRemovedFromFolder(RemoteId("a:1")))
     assert match(mirror, ("b:1", mirror.second)) == {"b:1": "a:1"}
 
     mirror.mail.write_fetched_messages(mirror.run, None, [late])
@@ -114,7 +116,7 @@ def test_a_message_that_was_requested_by_its_former_key_keeps_its_present_one(
 
 def test_a_hidden_message_gives_its_key_to_one_of_a_renamed_folder(mirror: Mirror) -> None:
     store(mirror, mirror.second, "b:1")
-    mirror.apply(mirror.second, RemovedMessage(RemoteId("b:1")))
+    mirror.apply(mirror.second, MessageRemovedFromFolder(RemoteId("b:1")))
     store(mirror, mirror.first, "a:1")
 
     mirror.folders.save_tree_changes(
@@ -130,7 +132,9 @@ def test_each_message_that_was_first_seen_with_the_same_key_has_an_id_of_its_own
 ) -> None:
     given = []
     for number in range(3):
-        [new_id] = mirror.message_keys.unused_ids(mirror.run, [RemoteId("a:1")]).values()
+        [new_id] = mirror.message_keys.choose_ids_for_new_keys(
+            mirror.run, [RemoteId("a:1")]
+        ).values()
         given.append(new_id)
         named = {"fingerprint": str(UUID(int=number)), "key": RemoteId("a:1")}
         mirror.apply(mirror.first, Upsert(a_message(new_id, "F1", **named)))

@@ -20,16 +20,16 @@ def newest(*ids: str, folder: str = "F1", subject: str = "new") -> NewestMail:
 def test_a_message_that_is_stored_stays_as_it_is(mirror: Mirror) -> None:
     mirror.apply(mirror.second, Upsert(a_message("a", "F2", subject="old")))
 
-    stored = mirror.newest.save_newest_mail(mirror.run, newest("a", "b"))
+    stored = mirror.newest_mail.save_newest_mail(mirror.run, newest("a", "b"))
 
-    assert stored.messages == 1
+    assert stored.stored_message_count == 1
     assert mirror.rows(SUBJECTS) == [["a", "old"], ["b", "new"]]
     found = mirror.one("SELECT count(*) FROM mailsync.email_placements WHERE generation = 1")
     assert found == [1], "the one that a feed has confirmed"
 
 
 def test_the_first_full_sync_confirms_what_it_names_and_sweeps_the_rest(mirror: Mirror) -> None:
-    mirror.newest.save_newest_mail(mirror.run, newest("a", "b", "c"))
+    mirror.newest_mail.save_newest_mail(mirror.run, newest("a", "b", "c"))
     assert mirror.one(PROGRESS) == [3, 800]
 
     counts = mirror.apply(
@@ -51,12 +51,15 @@ def test_nothing_is_stored_in_a_folder_whose_feed_does_not_begin(
     else:
         mirror.rows("UPDATE mailsync.email_folders SET selected = false RETURNING 1")
 
-    assert mirror.newest.save_newest_mail(mirror.run, newest("a")).messages == 0
+    assert mirror.newest_mail.save_newest_mail(mirror.run, newest("a")).stored_message_count == 0
     assert mirror.rows(SUBJECTS) == []
 
 
 def test_an_inbox_without_messages_is_stored(mirror: Mirror) -> None:
-    assert mirror.newest.save_newest_mail(mirror.run, newest(folder="F3")).messages == 0
+    assert (
+        mirror.newest_mail.save_newest_mail(mirror.run, newest(folder="F3")).stored_message_count
+        == 0
+    )
 
     known = {each.ref.remote_id for each in mirror.folders.folders(mirror.run.account_id)}
     assert RemoteId("F3") in known

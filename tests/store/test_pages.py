@@ -6,9 +6,9 @@ import pytest
 
 from mailsync.model import (
     ListedMessage,
+    MessageRemovedFromFolder,
     PartialChange,
     RemoteId,
-    RemovedMessage,
     SealedSecret,
     Upsert,
     WrittenRowCounts,
@@ -45,7 +45,7 @@ def test_a_move_ends_in_the_destination_whichever_folder_is_polled_first(
     source, destination = mirror.first, mirror.second
     mirror.apply(source, Upsert(a_message("m1", "F1")))
     polls = [
-        (source, RemovedMessage(RemoteId("m1"))),
+        (source, MessageRemovedFromFolder(RemoteId("m1"))),
         (destination, Upsert(a_message("m1", "F2"))),
     ]
 
@@ -90,7 +90,9 @@ def test_a_walk_that_would_empty_a_folder_is_doubted_if_the_provider_calls_the_f
 
 def test_what_a_page_names_in_the_state_that_is_stored_is_seen_by_the_walk(mirror: Mirror) -> None:
     run, folder_id = mirror.run, mirror.first
-    mirror.apply(folder_id, *(Upsert(a_message(each, version="v1")) for each in ("m1", "m2")))
+    mirror.apply(
+        folder_id, *(Upsert(a_message(each, remote_version="v1")) for each in ("m1", "m2"))
+    )
     mirror.feeds.restart_full_sync(run, mirror.feed_id(folder_id), fallback=1)
     named = [ListedMessage(RemoteId("m1"), False, "v1"), ListedMessage(RemoteId("m2"), False, "v2")]
     page = a_page(*(PartialChange(each.remote_id, each) for each in named))
@@ -107,8 +109,8 @@ def test_what_a_page_names_in_the_state_that_is_stored_is_seen_by_the_walk(mirro
 def test_a_message_that_is_hidden_or_elsewhere_or_differs_is_not_unchanged(mirror: Mirror) -> None:
     run, mail = mirror.run, mirror.mail
     ids = [RemoteId(each) for each in ("m1", "m2", "m3")]
-    mirror.apply(mirror.first, *(Upsert(a_message(each, version="v1")) for each in ids[:2]))
-    mirror.apply(mirror.first, RemovedMessage(ids[0]))
+    mirror.apply(mirror.first, *(Upsert(a_message(each, remote_version="v1")) for each in ids[:2]))
+    mirror.apply(mirror.first, MessageRemovedFromFolder(ids[0]))
     entries = [ListedMessage(each, False, "v1") for each in ids]
 
     assert mail.ids_of_unchanged_messages(run, mirror.first, entries) == ("m2",)
@@ -147,7 +149,7 @@ def test_pages_of_several_feeds_are_one_transaction_and_a_page_that_came_too_lat
 
     late = writes[0]
     fresh = a_page_write(
-        mirror.folder(mirror.first).feed, a_page(RemovedMessage(RemoteId("of F1")))
+        mirror.folder(mirror.first).feed, a_page(MessageRemovedFromFolder(RemoteId("of F1")))
     )
     counts = mirror.mail.write_pages(mirror.run, [late, fresh])
 

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from mailsync.decisions.plan import plan_page
+from mailsync.decisions.plan import plan_writes_of_page
 from mailsync.model import PlacementChange, RemoteId, Role
 from mailsync.settings import Settings
 from mailsync.store import placement_changes
@@ -44,7 +44,7 @@ def labels(mirror: Mirror) -> Mirror:
 def save(database: Database, mirror: Mirror, *changes: PlacementChange) -> None:
     """Store one page of changes."""
     with FencedTransaction(database, mirror.run) as tx:
-        planned = plan_page(a_page(*changes)).placement_changes
+        planned = plan_writes_of_page(a_page(*changes)).placement_changes
         placement_changes.save_placement_changes(tx, mirror.run, planned, ALL_MAIL)
 
 
@@ -65,10 +65,10 @@ def test_changes_add_up_in_any_division_into_pages(labels: Mirror, seed: int) ->
             changes.append(PlacementChange(RemoteId(key), is_read=not is_read))
         elif label in where:
             held[key] = (where - {label}, is_read)
-            changes.append(PlacementChange(RemoteId(key), removed=(RemoteId(label),)))
+            changes.append(PlacementChange(RemoteId(key), removed_folder_ids=(RemoteId(label),)))
         else:
             held[key] = (where | {label}, is_read)
-            changes.append(PlacementChange(RemoteId(key), added=(RemoteId(label),)))
+            changes.append(PlacementChange(RemoteId(key), added_folder_ids=(RemoteId(label),)))
 
     while changes:
         size = dice.randint(1, 20)
@@ -94,12 +94,14 @@ def test_of_two_workers_that_end_one_placement_each_the_second_hides_the_message
     )
     ids = [RemoteId(f"m{each}") for each in range(8)]
     save(
-        labels.database, labels, *(PlacementChange(each, added=(RemoteId("work"),)) for each in ids)
+        labels.database,
+        labels,
+        *(PlacementChange(each, added_folder_ids=(RemoteId("work"),)) for each in ids),
     )
 
     def end(label: str) -> None:
         with closing(Database(settings)) as database:
-            changes = (PlacementChange(each, removed=(RemoteId(label),)) for each in ids)
+            changes = (PlacementChange(each, removed_folder_ids=(RemoteId(label),)) for each in ids)
             save(database, labels, *changes)
 
     with ThreadPoolExecutor(2) as pool:

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from mailsync.errors import SchemaOutdated
-from mailsync.model import FolderId, RemoteId, RemovedMessage, Role, Upsert
+from mailsync.model import FolderId, MessageRemovedFromFolder, RemoteId, Role, Upsert
 from mailsync.settings import Settings
 from mailsync.store import page_rows, placement_store
 from mailsync.store import rows as encoded
@@ -87,7 +87,7 @@ def test_each_change_of_labels_leaves_the_folders_that_the_provider_names(labels
     put(labels, "all")  # archived
     assert placed(labels) == ["all"]
     assert labels.rows(ROWS) == [["m", "all", False]]
-    labels.apply(labels.first, RemovedMessage(RemoteId("m")))  # it is not in that folder
+    labels.apply(labels.first, MessageRemovedFromFolder(RemoteId("m")))  # it is not in that folder
     assert placed(labels) == ["all"]
     removed = labels.removals.hide_messages_removed_from_folder(
         labels.run, folder_of(labels, "all"), [RemoteId("m")]
@@ -108,7 +108,7 @@ def folder_of(mirror: Mirror, remote_id: str) -> FolderId:
 def test_a_message_that_leaves_one_of_two_folders_stays_in_the_other(labels: Mirror) -> None:
     put(labels, "F1", "F2")
 
-    labels.apply(labels.first, RemovedMessage(RemoteId("m")))
+    labels.apply(labels.first, MessageRemovedFromFolder(RemoteId("m")))
 
     assert placed(labels) == ["F2"]
     assert labels.rows(ROWS) == [["m", "F2", False]]
@@ -177,11 +177,11 @@ def test_a_folder_that_is_gone_or_deselected_hides_or_deletes_what_is_in_no_othe
     )
 
     labels.folders.save_tree_changes(labels.run, [], [labels.first])
-    assert labels.mail.remove_batch_of_dropped_mail(labels.run) == 2
+    assert labels.mail.remove_batch_of_unmirrored_mail(labels.run) == 2
     assert labels.rows(ROWS) == [["both", "F2", False], ["one", "F1", True], ["two", "F2", False]]
 
     labels.rows(f"UPDATE mailsync.email_folders SET selected = false WHERE id = {labels.second}")
-    assert labels.mail.remove_batch_of_dropped_mail(labels.run) == 2
+    assert labels.mail.remove_batch_of_unmirrored_mail(labels.run) == 2
     assert labels.rows(ROWS) == [["one", "F1", True]]
     assert labels.rows(PLACEMENTS) == []
 
@@ -218,15 +218,15 @@ def test_the_messages_of_the_version_before_are_placed_batch_by_batch(
     mirror: Mirror, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It goes on writing meanwhile, and the function is killed after each batch."""
-    monkeypatch.setattr(placement_store, "MESSAGES_PER_FILL_BATCH", 7)
+    monkeypatch.setattr(placement_store, "MESSAGES_PER_PLACEMENT_BATCH", 7)
     ids = mirror.fill(mirror.first, 50)
-    mirror.apply(mirror.first, *(RemovedMessage(RemoteId(each)) for each in ids[::9]))
+    mirror.apply(mirror.first, *(MessageRemovedFromFolder(RemoteId(each)) for each in ids[::9]))
     for statement in EARLIER:
         mirror.rows(statement)
     chosen = random.Random(15)
 
     with closing(PreviousDatabase(settings)) as before:
-        while PlacementStore(mirror.database).fill_next_messages(mirror.run.account_id):
+        while PlacementStore(mirror.database).place_next_batch(mirror.run.account_id):
             page = encoded.message_to_row(a_message(chosen.choice(ids), "F2"))
             with before.transaction() as tx:
                 tx.run(
@@ -239,7 +239,7 @@ def test_the_messages_of_the_version_before_are_placed_batch_by_batch(
     assert len(mirror.rows(AS_PLACED)) > 40
     assert mirror.rows(AS_PLACED) == mirror.rows(AS_THE_ROWS_SAY)
     assert mirror.one("SELECT placements_filled_to FROM mailsync.email_accounts") == [None]
-    assert PlacementStore(mirror.database).fill_next_messages(mirror.run.account_id) is False
+    assert PlacementStore(mirror.database).place_next_batch(mirror.run.account_id) is False
 
 
 def test_the_contract_step_waits_for_every_account(mirror: Mirror, settings: Settings) -> None:
@@ -252,7 +252,7 @@ def test_the_contract_step_waits_for_every_account(mirror: Mirror, settings: Set
         drop_what_previous_release_needed(settings)
     assert mirror.one(FOR_THE_VERSION_BEFORE) == [3, True]
 
-    assert list(PlacementStore(mirror.database).fill_all_accounts()) == [mirror.run.account_id]
+    assert list(PlacementStore(mirror.database).place_all_messages()) == [mirror.run.account_id]
     for _ in range(2):
         drop_what_previous_release_needed(settings)
     assert mirror.one(FOR_THE_VERSION_BEFORE) == [0, False]

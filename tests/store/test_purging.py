@@ -14,10 +14,10 @@ from tests.support.builders import connect_account
 class Barred(AccountControlStore):
     """The rows of its first account are held by somebody who does not let go."""
 
-    def purge_batch(self, account_id: AccountId) -> bool:
+    def purge_batch_of_account(self, account_id: AccountId) -> bool:
         if account_id == self.list_accounts_to_purge()[0]:
             raise StoreUnavailable("The database gave up on 'purge_emails' (SQLSTATE 55P03).")
-        return super().purge_batch(account_id)
+        return super().purge_batch_of_account(account_id)
 
 
 def test_an_account_that_cannot_be_deleted_now_holds_no_other_up_and_is_not_kept_quiet(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.decisions.due import SYNC_INTERVAL_IF_ACTIVE_S, SYNC_INTERVAL_IF_PUSHED_S
+from mailsync.decisions.due import SYNC_INTERVAL_IF_ACTIVE_S, SYNC_INTERVAL_WITH_NOTIFICATIONS_S
 from mailsync.model import Notification, NotificationKind, RemoteId, RunRef, Subscription
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
@@ -70,11 +70,11 @@ def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
     schedule continues."""
     notification = Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)
 
-    assert push.save_notifications([notification]) == 1
+    assert push.save_subscription_notifications([notification]) == 1
 
     assert wait_after(run, database) <= 0
     following = begin_run(database, run.account_id, "run-2", "arn-2")
-    assert is_about(wait_after(following, database), SYNC_INTERVAL_IF_PUSHED_S)
+    assert is_about(wait_after(following, database), SYNC_INTERVAL_WITH_NOTIFICATIONS_S)
 
 
 def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_other(
@@ -85,7 +85,7 @@ def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_ot
     with closing(Database(settings)) as other, ThreadPoolExecutor(1) as provider:
         with database.transaction() as tx:
             tx.run("lock_account", account_id=run.account_id)
-            said = provider.submit(PushStore(other).save_notifications, [notification])
+            said = provider.submit(PushStore(other).save_subscription_notifications, [notification])
             assert wait([said], timeout=0.5).done == set()
             tx.run("forget_subscription", account_id=run.account_id)
         said.result(timeout=10)

@@ -13,7 +13,7 @@ from mailsync.model import Account, AccountId, Provider
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.quota_store import (
-    MAX_SLEEP_PER_MAILBOX_OPENING_S,
+    MAX_TOTAL_SLEEP_S,
     MailboxQuota,
     QuotaLimits,
     open_quota,
@@ -63,7 +63,7 @@ def left_of(database: Database, account_id: AccountId) -> int:
 def use_units(settings: Settings, account_id: AccountId, limits: QuotaLimits, seed: int) -> Used:
     """Take random units, as one function after the other does; return when, and how many."""
     dice, used, ends_at = Random(seed), list[tuple[float, float, int]](), time.monotonic() + 20
-    limit = min(limits.per_mailbox, limits.per_project)
+    limit = min(limits.mailbox_units_per_minute, limits.project_units_per_minute)
     with closing(Database(settings)) as database:
         while sum(units for *_, units in used) < limit / 2 and time.monotonic() < ends_at:
             with MailboxQuota(database, account_of(account_id), limits) as quota:
@@ -102,7 +102,7 @@ def test_a_used_up_quota_ends_in_a_pause_and_not_in_a_long_sleep(
     quota: MailboxQuota, slept: list[float], database: Database
 ) -> None:
     assert 50 < take_all(quota)[1] <= 62
-    assert sum(slept) <= MAX_SLEEP_PER_MAILBOX_OPENING_S
+    assert sum(slept) <= MAX_TOTAL_SLEEP_S
     rows(database, A_MINUTE_PASSES)
     quota.take(20)
 
@@ -114,7 +114,7 @@ def test_a_backfill_leaves_a_reserve_to_new_mail_and_pauses_for_it_several_times
     while not parts or parts[-1][0]:
         with (
             MailboxQuota(database, account_of(account_id), LIMITS, slept.append) as quota,
-            quota.backfilling(),
+            quota.keep_reserve_for_new_mail(),
         ):
             parts.append(take_all(quota))
 

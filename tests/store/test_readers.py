@@ -7,7 +7,7 @@ import pg8000.native
 import pytest
 
 from localdev.engine.postgres import Postgres
-from mailsync.model import RemoteId, RemovedMessage
+from mailsync.model import MessageRemovedFromFolder, RemoteId
 from mailsync.store.connection import Database
 from mailsync.store.status_store import StatusStore
 from tests.store.conftest import Mirror
@@ -131,10 +131,10 @@ def test_what_is_hidden_is_hidden_from_readers_with_its_body_and_comes_back(
         return [[*ids], [f"<p>{each}</p>" for each in ids], folders]
 
     assert shown() == all_of(gone, kept, moved)
-    mirror.apply(mirror.first, RemovedMessage(RemoteId(gone)))
+    mirror.apply(mirror.first, MessageRemovedFromFolder(RemoteId(gone)))
     assert shown() == all_of(kept, moved)
     mirror.folders.save_tree_changes(mirror.run, [], [mirror.second])
-    mirror.mail.remove_batch_of_dropped_mail(mirror.run)
+    mirror.mail.remove_batch_of_unmirrored_mail(mirror.run)
     assert shown() == all_of(kept)
     assert mirror.one("SELECT count(*) FROM mailsync.emails") == [3]
     mirror.folders.save_tree_changes(mirror.run, [a_remote_folder("F2")], [])

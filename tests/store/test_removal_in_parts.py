@@ -30,7 +30,7 @@ def test_the_mail_of_a_folder_that_is_gone_is_hidden_in_parts(mirror: Mirror) ->
     mirror.fill(mirror.second, 1)
     mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
 
-    removed = [mirror.mail.remove_batch_of_dropped_mail(mirror.run) for _ in range(5)]
+    removed = [mirror.mail.remove_batch_of_unmirrored_mail(mirror.run) for _ in range(5)]
 
     assert removed == [10, 10, 10, 5, 0]
     assert mirror.rows(PARTS) == [[10], [10], [10], [5]]
@@ -43,7 +43,7 @@ def test_the_mail_of_a_deselected_folder_is_deleted_in_parts(mirror: Mirror) -> 
     mirror.rows(f"UPDATE mailsync.email_folders SET selected = false WHERE id = {mirror.first}")
 
     left = []
-    while mirror.mail.remove_batch_of_dropped_mail(mirror.run):
+    while mirror.mail.remove_batch_of_unmirrored_mail(mirror.run):
         left += mirror.one("SELECT count(*) FROM mailsync.emails")
 
     # A part takes twice as many at most: by their placements, and by their rows.
@@ -63,9 +63,9 @@ def test_a_full_sync_hides_what_it_did_not_see_in_parts_and_goes_on_after_a_time
 
     seen = [RemoteId(each) for each in last]
     store = mirror.sweeps
-    assert not store.hide_all_but_last_part(mirror.run, feed, seen, lambda: next(has_time))
+    assert not store.hide_unseen_except_last_batch(mirror.run, feed, seen, lambda: next(has_time))
     assert mirror.one(SHOWN) == [NUMBER - PART]
-    assert store.hide_all_but_last_part(mirror.run, feed, seen, lambda: True)
+    assert store.hide_unseen_except_last_batch(mirror.run, feed, seen, lambda: True)
     assert mirror.folder(mirror.first).feed.position == feed.position
     counts = mirror.mail.write_page(mirror.run, write)
 
@@ -82,9 +82,14 @@ def test_a_worker_whose_page_is_stored_already_hides_nothing(mirror: Mirror) -> 
     mirror.folders.save_remote_counts(mirror.run, [a_remote_folder("F1", total=0)])
     mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
     feed = mirror.folder(mirror.first).feed
-    late = replace(feed, position=replace(feed.position, generation=feed.position.generation + 1))
+    late = replace(
+        feed,
+        position=replace(
+            feed.position, full_sync_generation=feed.position.full_sync_generation + 1
+        ),
+    )
 
-    assert mirror.sweeps.hide_all_but_last_part(mirror.run, late, [], lambda: True)
+    assert mirror.sweeps.hide_unseen_except_last_batch(mirror.run, late, [], lambda: True)
 
     assert mirror.one(SHOWN) == [NUMBER]
 

@@ -5,8 +5,11 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from mailsync.decisions.safety import MIN_SUSPICIOUS_REMOVAL_MESSAGES, SUSPICIOUS_REMOVAL_DELAY
-from mailsync.model import RemoteId, RemovedMessage, Upsert
+from mailsync.decisions.safety import (
+    MIN_SUSPICIOUS_REMOVAL_MESSAGES,
+    MIN_TIME_FROM_GONE_TO_MASS_DELETION,
+)
+from mailsync.model import MessageRemovedFromFolder, RemoteId, Upsert
 from mailsync.settings import Settings
 from mailsync.store import rows as encoded
 from mailsync.store.connection import Transaction
@@ -18,12 +21,12 @@ from tests.support.builders import a_message
 
 
 def hide(mirror: Mirror, names: Collection[str]) -> None:
-    mirror.apply(mirror.first, *(RemovedMessage(RemoteId(each)) for each in names))
+    mirror.apply(mirror.first, *(MessageRemovedFromFolder(RemoteId(each)) for each in names))
 
 
 def due(mirror: Mirror) -> tuple[RemoteId, ...]:
     mirror.removals.begin_removal_verification(mirror.run)
-    return mirror.removals.message_ids_due_for_confirmation(mirror.run, "", 1_000)
+    return mirror.removals.message_ids_due_for_request_by_id(mirror.run, "", 1_000)
 
 
 def say_gone(mirror: Mirror, names: Collection[str]) -> int:
@@ -36,7 +39,7 @@ def say_gone(mirror: Mirror, names: Collection[str]) -> int:
 
 def confirm(mirror: Mirror) -> None:
     own = AccountOfCaller(mirror.run.account_id, "ann")
-    assert AccountControlStore(mirror.database).confirm_removal(own) is not None
+    assert AccountControlStore(mirror.database).confirm_hidden_mail_removal(own) is not None
 
 
 def test_a_message_is_deleted_by_the_second_answer_two_hours_after_the_first(
@@ -71,7 +74,7 @@ def test_messages_are_asked_about_in_pieces_in_the_order_of_their_ids(mirror: Mi
     names = mirror.fill(mirror.first, 5)
     hide(mirror, names)
     found = [
-        mirror.removals.message_ids_due_for_confirmation(mirror.run, after, 2)
+        mirror.removals.message_ids_due_for_request_by_id(mirror.run, after, 2)
         for after in ("", names[1], names[3])
     ]
 
@@ -107,7 +110,7 @@ def is_not_walked(mirror: Mirror, name: str) -> None:
 
 def loses_its_folder(mirror: Mirror, name: str) -> None:
     mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
-    mirror.mail.remove_batch_of_dropped_mail(mirror.run)
+    mirror.mail.remove_batch_of_unmirrored_mail(mirror.run)
 
 
 def is_moved_out_of_the_mirror(mirror: Mirror, name: str) -> None:
@@ -205,7 +208,7 @@ def test_most_of_a_mailbox_is_deleted_by_a_second_answer_a_day_after_the_first(
         mirror.let_time_pass(hours)
         removal = mirror.removals.begin_removal_verification(mirror.run)
         assert removal.is_suspicious
-        assert removal.confirmation_delay_s == SUSPICIOUS_REMOVAL_DELAY.total_seconds()
+        assert removal.confirmation_delay_s == MIN_TIME_FROM_GONE_TO_MASS_DELETION.total_seconds()
         assert f"{len(gone)} of {len(gone)} messages" in removal.explanation
         assert due(mirror) == ()
         assert say_gone(mirror, gone) == 0
@@ -226,13 +229,17 @@ def test_most_is_more_than_half_of_the_mailbox_and_not_of_a_folder(
     mirror.fill(mirror.second, second)
     mirror.folders.recount_stored_messages(mirror.run)
     mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
-    mirror.mail.remove_batch_of_dropped_mail(mirror.run)
+    mirror.mail.remove_batch_of_unmirrored_mail(mirror.run)
     say_gone(mirror, gone)
     mirror.let_time_pass(2.1)
 
     removal = mirror.removals.begin_removal_verification(mirror.run)
     assert removal.is_suspicious == is_suspicious
-    assert (removal.hidden_messages, removal.messages_reported_gone, removal.hidden_folders) == (
+    assert (
+        removal.hidden_message_count,
+        removal.reported_gone_message_count,
+        removal.gone_mirrored_folder_count,
+    ) == (
         first,
         first,
         1,

@@ -45,6 +45,6 @@ def test_the_error_of_a_folder_ends_with_its_verification(mirror: Mirror) -> Non
 
 def test_rounds_of_repair_are_counted(mirror: Mirror) -> None:
     for _ in range(2):
-        mirror.run_folders.count_repair_round(mirror.run)
+        mirror.run_folders.increment_repair_round_count(mirror.run)
 
     assert mirror.one(ROUNDS) == [2]

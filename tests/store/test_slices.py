@@ -15,10 +15,10 @@ from mailsync.model import (
     FeedRef,
     ListedMessage,
     Message,
+    MessageRemovedFromFolder,
     Page,
     PartialChange,
     RemoteId,
-    RemovedMessage,
     Slice,
     SlicePage,
     StoredFeed,
@@ -44,7 +44,7 @@ def a_named(number: int, version: str = "v1") -> PartialChange:
 
 def a_full(number: int, version: str = "v1") -> Message:
     received_at = BEGAN + timedelta(minutes=number)
-    return replace(a_message(f"m{number}"), version=version, received_at=received_at)
+    return replace(a_message(f"m{number}"), remote_version=version, received_at=received_at)
 
 
 def name(
@@ -55,31 +55,35 @@ def name(
 ) -> StoredFeed:
     """Store a page of the feed that names messages; return the feed."""
     feed = mirror.folder(mirror.first).feed
-    gone = (RemovedMessage(RemoteId(each)) for each in removed)
+    gone = (MessageRemovedFromFolder(RemoteId(each)) for each in removed)
     page = a_page(*changes, *gone, has_more=has_more)
     write = a_page_write(feed, page)
     ids = tuple(each.remote_id for each in changes)
-    plan = replace(write.plan, to_fetch_by_id=(), pending=ids, slice_changes=changes)
+    plan = replace(
+        write.plan, changes_to_fetch_by_id=(), pending_ids=ids, changes_to_fetch_in_slices=changes
+    )
     assert mirror.mail.write_page(mirror.run, replace(write, plan=plan))
     return mirror.folder(mirror.first).feed
 
 
 def claim(mirror: Mirror, feed: StoredFeed, claimant: Claimant = WORKER) -> list[list[str]]:
     found = mirror.slices.claim(mirror.run, feed.ref.id, claimant, 2)
-    return [sorted(each.received_at) for each in found]
+    return [sorted(each.received_at_by_remote_id) for each in found]
 
 
 def save(mirror: Mirror, feed: StoredFeed, part: Slice, *messages: Message) -> int:
     page = SlicePage(messages, is_complete=True)
-    return mirror.slices.save_slice(mirror.run, feed, part, page, next_for=None).stored
+    return mirror.slices.save_slice(
+        mirror.run, feed, part, page, next_for=None
+    ).stored_message_count
 
 
 def left(mirror: Mirror, feed: StoredFeed) -> SlicesLeft:
-    return mirror.slices.left(mirror.run.account_id, feed.ref.id)
+    return mirror.slices.find_slices_left(mirror.run.account_id, feed.ref.id)
 
 
 def pending_ids(mirror: Mirror, feed: StoredFeed) -> list[str]:
-    return sorted(mirror.feeds.pending_ids(feed.ref.id, 100))
+    return sorted(mirror.feeds.next_pending_ids(feed.ref.id, 100))
 
 
 def test_each_worker_claims_the_newest_messages_that_no_other_has(mirror: Mirror) -> None:
@@ -93,7 +97,7 @@ def test_each_worker_claims_the_newest_messages_that_no_other_has(mirror: Mirror
     assert claim(mirror, feed, OTHER) == [["m0"]]
     assert left(mirror, feed) == SlicesLeft(True, False, False)
 
-    mirror.slices.release_claims(mirror.run, [feed.ref.id], OTHER.number)
+    mirror.slices.release_claims_of_worker(mirror.run, [feed.ref.id], OTHER.worker_number)
     assert claim(mirror, feed, OTHER) == [["m0"]]
     mirror.let_time_pass(hours=1)
     assert claim(mirror, feed, OTHER) == [["m3", "m4"], ["m1", "m2"]], "the worker died"
@@ -104,10 +108,10 @@ def test_workers_share_the_last_messages_so_that_they_end_together(mirror: Mirro
     claimant = Claimant(1, 70, worker_count=4)
 
     assert len(claim(mirror, feed, claimant)[0]) == 70, "more may be named"
-    mirror.slices.release_claims(mirror.run, [feed.ref.id], None)
+    mirror.slices.release_claims_of_worker(mirror.run, [feed.ref.id], None)
     name(mirror)
     found = mirror.slices.claim(mirror.run, feed.ref.id, claimant, 9)
-    assert [len(each.received_at) for each in found] == [30, 25, 25, 25, 15]
+    assert [len(each.received_at_by_remote_id) for each in found] == [30, 25, 25, 25, 15]
 
 
 def test_only_messages_in_the_version_that_the_feed_named_are_stored(mirror: Mirror) -> None:
@@ -119,7 +123,7 @@ def test_only_messages_in_the_version_that_the_feed_named_are_stored(mirror: Mir
     assert stored == 1
     assert emails(mirror.database) == {"m1": ("F1", False)}
     assert pending_ids(mirror, feed) == ["m2", "m3"]
-    assert not left(mirror, feed).is_any, "the others are fetched by their ids"
+    assert not left(mirror, feed).has_pending_messages, "the others are fetched by their ids"
 
 
 def test_a_message_that_the_feed_named_again_meanwhile_waits_for_its_new_version(
@@ -162,8 +166,8 @@ def test_a_page_that_ends_early_leaves_the_older_messages_to_another_slice(mirro
 
     saved = mirror.slices.save_slice(mirror.run, feed, part, page, next_for=OTHER)
 
-    assert saved.following
-    assert sorted(saved.following.received_at) == ["m1"]
+    assert saved.next_claimed_slice
+    assert sorted(saved.next_claimed_slice.received_at_by_remote_id) == ["m1"]
     assert pending_ids(mirror, feed) == ["m3"], "the page should have had it"
 
 
@@ -176,7 +180,7 @@ def test_a_slice_without_a_message_of_its_own_leads_nowhere(mirror: Mirror) -> N
     )
 
     assert pending_ids(mirror, feed) == ["m1", "m2"]
-    assert not left(mirror, feed).is_any
+    assert not left(mirror, feed).has_pending_messages
 
 
 def test_a_worker_claims_once_the_claim_of_another_is_committed(
@@ -219,25 +223,25 @@ class Reader:
     ) -> SlicePage | None:
         if not self.asked:
             self.meanwhile()
-        size = len(part.received_at)
-        self.asked.append((size, len(following.received_at) if following else 0))
+        size = len(part.received_at_by_remote_id)
+        self.asked.append((size, len(following.received_at_by_remote_id) if following else 0))
         if size > self.largest:
             return None
-        found = [a_full(int(each.removeprefix("m"))) for each in part.received_at]
+        found = [a_full(int(each.removeprefix("m"))) for each in part.received_at_by_remote_id]
         return SlicePage(tuple(found), is_complete=True)
 
 
 def worker_of(mirror: Mirror, feed: StoredFeed, reader: Reader) -> SliceWorker:
     mailbox: Any = SimpleNamespace(
-        slices=mirror.slices, run=mirror.run, provider=reader, readings=set()
+        slices=mirror.slices, run=mirror.run, provider=reader, feed_readings=set()
     )
-    return SliceWorker(mailbox, feed, WORKER.number)
+    return SliceWorker(mailbox, feed, WORKER.worker_number)
 
 
 def test_a_worker_that_found_one_slice_requests_the_next_one_ahead_when_there_are_more(
     mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decisions, "MESSAGES_PER_SLICE", 2)
+    monkeypatch.setattr(decisions, "MESSAGES_PER_FIRST_SLICE", 2)
     monkeypatch.setattr(decisions, "MAX_MESSAGES_PER_SLICE", 2)
     feed = name(mirror, a_named(8), a_named(7), has_more=True)
     reader = Reader(largest=2, meanwhile=lambda: name(mirror, *map(a_named, range(1, 7))))
@@ -253,8 +257,8 @@ def test_a_worker_that_found_one_slice_requests_the_next_one_ahead_when_there_ar
 def test_a_slice_that_is_too_large_for_the_provider_is_read_in_parts(
     mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decisions, "MESSAGES_PER_SLICE", 8)
-    monkeypatch.setattr(decisions, "MIN_MESSAGES_PER_SLICE", 1)
+    monkeypatch.setattr(decisions, "MESSAGES_PER_FIRST_SLICE", 8)
+    monkeypatch.setattr(decisions, "MAX_MESSAGES_OF_UNSPLIT_SLICE", 1)
     feed = name(mirror, *map(a_named, range(20)))
     reader = Reader(largest=3)
     worker = worker_of(mirror, feed, reader)

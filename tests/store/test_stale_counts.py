@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from mailsync.model import RemoteId, RemovedMessage, Upsert
+from mailsync.model import MessageRemovedFromFolder, RemoteId, Upsert
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message
 
@@ -48,14 +48,16 @@ CHANGES: dict[str, Callable[[Mirror], object]] = {
     "new": lambda mirror: mirror.apply(mirror.first, Upsert(a_message("new", "F1"))),
     "read": lambda mirror: mirror.apply(
         mirror.first,
-        Upsert(replace(a_message("F1-0000", "F1"), is_read=True, version="read")),
+        Upsert(replace(a_message("F1-0000", "F1"), is_read=True, remote_version="read")),
     ),
-    "removed": lambda mirror: mirror.apply(mirror.first, RemovedMessage(RemoteId("F1-0000"))),
+    "removed": lambda mirror: mirror.apply(
+        mirror.first, MessageRemovedFromFolder(RemoteId("F1-0000"))
+    ),
     "moved away": lambda mirror: mirror.apply(
-        mirror.second, Upsert(replace(a_message("F1-0000", "F2"), version="moved"))
+        mirror.second, Upsert(replace(a_message("F1-0000", "F2"), remote_version="moved"))
     ),
     "moved here": lambda mirror: mirror.apply(
-        mirror.first, Upsert(replace(a_message("F2-0000", "F1"), version="moved"))
+        mirror.first, Upsert(replace(a_message("F2-0000", "F1"), remote_version="moved"))
     ),
     "deleted": lambda mirror: mirror.rows(
         "DELETE FROM mailsync.emails WHERE message_id = 'F1-0000'"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mailsync.credentials.identity import require_oauth_access
-from mailsync.decisions.plan import plan_page
+from mailsync.decisions.plan import plan_writes_of_page
 from mailsync.model import (
     AccountId,
     Address,
@@ -60,13 +60,15 @@ def a_message(
 def a_page(
     *changes: Any, next_cursor: str = "c1", has_more: bool = False, void_id_prefix: str = ""
 ) -> Page:
-    return Page(tuple(changes), Cursor(next_cursor), has_more, void_id_prefix=void_id_prefix)
+    return Page(
+        tuple(changes), Cursor(next_cursor), has_more, invalidated_message_id_prefix=void_id_prefix
+    )
 
 
 def a_page_write(feed: StoredFeed, page: Page) -> PageWrite:
     """Under the first data key of the store; the cursor is not really sealed."""
     next_cursor = SealedSecret(1, page.next_cursor.encode())
-    return PageWrite(feed, page, plan_page(page), next_cursor, request_count=1)
+    return PageWrite(feed, page, plan_writes_of_page(page), next_cursor, request_count=1)
 
 
 def a_remote_folder(remote_id: str = "F1", **fields: Any) -> RemoteFolder:

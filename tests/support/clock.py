@@ -9,7 +9,7 @@ AGEING = (
     "pending_messages",
 )
 """Tables with times that decide what is due, or who is dead."""
-AGELESS = ("received_at", "sent_at", "modified_at", "access_expires_at")
+AGELESS = ("received_at", "sent_at", "modified_at", "access_token_expires_at")
 """What mail says, and what is written into a token as well."""
 _COLUMNS = """
 SELECT attrelid::regclass::text, attname FROM pg_attribute

@@ -21,7 +21,7 @@ from tests.support.imap_form import ImapForm
 _CHANGES = (
     *("deliver", "load_mail_items", "change_message_fields", "move_message", "copy_message"),
     *("delete_message", "delete_message_permanently", "purge_message", "send_draft"),
-    *("replace_by_copy", "create_folder", "rename_folder", "delete_folder", "purge_folder"),
+    *("replace_message_by_copy", "create_folder", "rename_folder", "delete_folder", "purge_folder"),
     "expire_cursors",
 )
 
@@ -91,7 +91,7 @@ class DovecotMailbox(Mailbox):
 
     def _replay_messages(self, folders: Mapping[int, str]) -> None:
         listed = {
-            each.number: (folder, each)
+            each.message_number: (folder, each)
             for folder in folders
             for each in FolderState(self, folder).list_messages()
         }
@@ -122,7 +122,7 @@ class DovecotMailbox(Mailbox):
     def _append(self, folder: int, wanted: ListedMessage) -> int:
         raw = ImapMailbox(self, self._options).read_bytes(wanted)
         assert raw is not None
-        received_at = Time2Internaldate(self.message(wanted.number).item.received_at)
+        received_at = Time2Internaldate(self.message(wanted.message_number).item.received_at)
         flags = f"({' '.join(sorted(wanted.flags))})"
         self._done(self._client.append(f'"{self._names[folder]}"', flags, received_at, raw))
         return self._new_uid("APPENDUID")

@@ -32,22 +32,22 @@ class GmailForm:
         return GmailMailbox(self._mailbox, GmailBehaviour())
 
     def message_id(self, number: int) -> str:
-        return next((each.id for each in self._gmail.list_numbers([number])), "")
+        return next((each.id for each in self._gmail.find_listed_messages([number])), "")
 
     def folder_id(self, folder: FolderNumberOrRole) -> str:
         number = self._mailbox.folders.find(folder).number
-        return GmailLabels(self._mailbox).id_by_folder.get(number, ALL_MAIL)
+        return GmailLabels(self._mailbox).label_id_by_folder_number.get(number, ALL_MAIL)
 
     def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
         """Gmail's messages have no versions."""
-        listed = self._gmail.list_numbers([each.number for each in messages])
-        ids = {each.number: each.id for each in listed}
+        listed = self._gmail.find_listed_messages([each.number for each in messages])
+        ids = {each.message_number: each.id for each in listed}
         return ((ids[each.number], "") for each in messages)
 
     def fields(self, message: Message) -> dict[str, Any]:
         item = message.item
         is_html = item.body_type == "html"
-        (listed,) = self._gmail.list_numbers([message.number])
+        (listed,) = self._gmail.find_listed_messages([message.number])
         return {
             "folders": sorted(folder_ids(map(RemoteId, listed.label_ids))),
             "conversation": thread_id(message.thread_key),
@@ -63,9 +63,9 @@ class GmailForm:
 
     def folder_fields(self, folder: Folder) -> Mapping[str, Any]:
         labels = GmailLabels(self._mailbox)
-        label = labels.by_id.get(labels.id_by_folder.get(folder.number, ""))
+        label = labels.label_by_id.get(labels.label_id_by_folder_number.get(folder.number, ""))
         if label is None:
-            counts = self._gmail.count((), includes_spam_trash=False)
+            counts = self._gmail.count_messages_and_threads((), includes_spam_trash=False)
             return {
                 "name": "All Mail",
                 "parent": None,
@@ -79,13 +79,13 @@ class GmailForm:
             "name": name,
             "parent": parent,
             "role": _ROLES.get(label.id, "other"),
-            "hidden": label.is_hidden,
+            "hidden": label.is_hidden_in_clients,
         }
 
 
 def _parent(label: GmailLabel, labels: GmailLabels) -> tuple[str | None, str]:
     """The nearest label above this one that exists, and the rest of the name."""
-    ids = {each.name: each.id for each in labels.by_id.values() if not each.is_system}
+    ids = {each.name: each.id for each in labels.label_by_id.values() if not each.is_system}
     parts = label.name.split("/")
     for length in range(len(parts) - 1, 0, -1):
         above = "/".join(parts[:length])

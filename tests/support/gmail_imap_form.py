@@ -6,7 +6,7 @@ from typing import Any
 from localdev.mail.modified_utf7 import decode_modified_utf7
 from localdev.simulators.folders import Folder
 from localdev.simulators.gmail.ids import thread_number
-from localdev.simulators.imap.flags import flags_of
+from localdev.simulators.imap.flags import flags_of_message
 from localdev.simulators.imap.gmail import GmailView
 from localdev.simulators.imap.options import GMAIL_EXTENSIONS, ImapOptions
 from localdev.simulators.mailbox import Mailbox
@@ -40,7 +40,9 @@ class GmailImapForm(ImapForm):
         for each in messages:
             item = each.item
             states = {name: getattr(item, name) for name in ("is_read", "is_flagged", "is_draft")}
-            flags = sorted(map(str.lower, flags_of(states, item.categories, each.attributes)))
+            flags = sorted(
+                map(str.lower, flags_of_message(states, item.categories, each.provider_attributes))
+            )
             important = ["\\important"] if item.importance == "high" else []
             yield self.message_id(each.number), " ".join([*flags, *important])
 

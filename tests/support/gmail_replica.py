@@ -15,12 +15,12 @@ from mailsync.model import (
     FeedRef,
     FolderId,
     FolderRef,
-    GoneMessage,
     Message,
+    MessageNotFoundById,
+    MessageRemovedFromFolder,
     PartialChange,
     PlacementChange,
     RemoteId,
-    RemovedMessage,
     TreeReadingMode,
 )
 from mailsync.providers.gmail.labels import ALL_MAIL, OUTSIDE_ALL_MAIL, folder_ids
@@ -74,7 +74,7 @@ class GmailReplica:
 
     def compared_states(self) -> dict[str, State]:
         """The states that the lists of all folders give, without a request for a message."""
-        folders = self.provider.list_folders((), TreeReadingMode.WHOLE).folders
+        folders = self.provider.list_folders((), TreeReadingMode.LISTED).folders
         lists = {
             each.remote_id: self.provider.list_folder_messages(
                 FolderRef(FolderId(1), each.remote_id)
@@ -96,7 +96,7 @@ class GmailReplica:
     def _apply(self, changes: Iterable[Change]) -> None:
         unknown: list[RemoteId] = []
         for change in changes:
-            if isinstance(change, RemovedMessage):
+            if isinstance(change, MessageRemovedFromFolder):
                 self.states.pop(change.remote_id, None)
                 continue
             assert isinstance(change, PlacementChange | PartialChange)
@@ -106,7 +106,7 @@ class GmailReplica:
             else:
                 self.states[change.remote_id] = _changed(known, change)
         for message in self.provider.fetch_messages(unknown):
-            assert isinstance(message, Message | GoneMessage), message
+            assert isinstance(message, Message | MessageNotFoundById), message
             if isinstance(message, Message):
                 folders = frozenset(message.folder_remote_ids)
                 flags = message.is_read, message.is_flagged, message.importance
@@ -119,7 +119,7 @@ def ids_of(messages: Iterable[object]) -> frozenset[str]:
 
 def _changed(state: State, change: PlacementChange) -> State:
     folders, is_read, is_flagged, importance = state
-    labels = (folders - {*change.removed, ALL_MAIL}) | {*change.added}
+    labels = (folders - {*change.removed_folder_ids, ALL_MAIL}) | {*change.added_folder_ids}
     return (
         frozenset(folder_ids(map(RemoteId, labels))),
         is_read if change.is_read is None else change.is_read,

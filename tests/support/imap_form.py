@@ -45,7 +45,7 @@ class ImapForm:
             prefix = f"{names[number]}:{state.uid_validity}:" if number in names else ":"
             for each in state.list_messages():
                 version = " ".join(sorted(flag.lower() for flag in each.flags))
-                found[each.number] = f"{prefix}{each.uid}", version
+                found[each.message_number] = f"{prefix}{each.uid}", version
         return (found[each.number] for each in messages)
 
     def fields(self, message: Message) -> dict[str, Any]:

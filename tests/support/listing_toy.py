@@ -13,7 +13,15 @@ from localdev.simulators.journal import ChangeKind, JournalEntry
 from localdev.simulators.message import age_sort_key
 from mailsync import model
 from mailsync.errors import CursorExpired
-from mailsync.model import Cursor, FeedRef, GoneMessage, ListedMessage, Message, Page, RemoteId
+from mailsync.model import (
+    Cursor,
+    FeedRef,
+    ListedMessage,
+    Message,
+    MessageNotFoundById,
+    Page,
+    RemoteId,
+)
 from mailsync.providers import Limits
 from tests.support.toy_provider import ToyProvider
 
@@ -25,7 +33,9 @@ class ListingToy(ToyProvider):
     """do_counts_cost: counts are read of the labels that are wanted. has_all_mail: there is a
     folder of all mail."""
 
-    limits = Limits(messages_per_fetch=10, max_small_sync_messages=100, news_interval_s=5.0)
+    limits = Limits(
+        messages_per_fetch=10, max_messages_in_small_folders=100, max_change_reading_interval_s=5.0
+    )
     do_counts_cost = has_all_mail = False
 
     def __init__(self, *given: Any) -> None:
@@ -39,11 +49,11 @@ class ListingToy(ToyProvider):
         listing = super().list_folders(known, reading)
         folders = listing.folders
         if self.do_counts_cost and reading is model.TreeReadingMode.QUICK:
-            wanted = {each.ref.remote_id for each in known if each.are_counts_wanted}
+            wanted = {each.ref.remote_id for each in known if each.are_remote_counts_outdated}
             folders = tuple(
                 each
                 if each.total is None or each.remote_id in wanted
-                else replace(each, total=None, unread=None, are_counts_read=False)
+                else replace(each, total=None, unread=None, has_fetched_counts=False)
                 for each in folders
             )
         if self.do_counts_cost:
@@ -93,7 +103,7 @@ class ListingToy(ToyProvider):
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | GoneMessage]:
+    ) -> Sequence[Message | MessageNotFoundById]:
         self.request_count += 20 * len(ids) - 1
         return super().fetch_messages(ids)
 
@@ -112,7 +122,7 @@ class ListingToy(ToyProvider):
         remote_id = self.message_id(entry.message)
         found = self.mailbox.find_messages([entry.message])
         if not found or not found[0].placements:
-            return model.RemovedMessage(remote_id)
+            return model.MessageRemovedFromFolder(remote_id)
         if entry.kind is ChangeKind.CHANGED:
             if entry.fields - FLAGS:
                 return model.PartialChange(remote_id)
@@ -129,7 +139,7 @@ class ListingToy(ToyProvider):
         return [self._message(each.number) for each in self.mailbox.messages(*self._labels())]
 
     def _message(self, number: int) -> Message:
-        message = replace(super()._message(number), version=None, modified_at=None)
+        message = replace(super()._message(number), remote_version=None, modified_at=None)
         outside = {
             str(each.number)
             for each in self.mailbox.folders.list_all()

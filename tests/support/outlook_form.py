@@ -8,7 +8,7 @@ from localdev.simulators.graph.ids import OutlookIds
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.properties import (
     conversation_id,
-    conversation_part_of_ids,
+    conversation_id_suffix,
     text_to_html,
     web_link,
 )
@@ -42,7 +42,7 @@ class OutlookForm:
 
     def fields(self, message: Message) -> dict[str, Any]:
         """The columns whose values are Graph's own; all text is HTML."""
-        conversation = conversation_part_of_ids(message.thread_key)
+        conversation = conversation_id_suffix(message.thread_key)
         is_text = message.item.body_type == "text"
         return {
             "conversation": conversation_id(conversation),

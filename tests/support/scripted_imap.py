@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from localdev.simulators.entra.certificates import open_server_tls_context
-from localdev.simulators.imap.command import literal_at_end
+from localdev.simulators.imap.command import find_announced_literal
 from tests.support.imap_client import RawImap
 
 Edit = Callable[[list[bytes]], list[bytes]]
@@ -210,13 +210,13 @@ class _Conversation:
         while True:
             part = self._read_line()
             line += part
-            literal = literal_at_end(part)
+            literal = find_announced_literal(part)
             if literal is None:
                 return line, literals
             line = re.sub(rb"\+\}\Z", b"}", line) + b"\r\n"
             if literal.is_synchronizing:
                 self._send(b"+ OK\r\n")
-            literals.append(self._read(literal.size))
+            literals.append(self._read(literal.byte_count))
 
     def _read_line(self) -> bytes:
         while b"\n" not in self._received:

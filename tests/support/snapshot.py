@@ -31,7 +31,7 @@ class Snapshot:
     def restore(self) -> None:
         self._simulators.service.database.restore(self._provider)
         self._simulators.service.log.clear()
-        self._simulators.graph.earlier.clear()
+        self._simulators.graph.stored_responses.clear()
         self.restore_rows()
 
 

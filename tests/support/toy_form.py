@@ -34,7 +34,7 @@ def to_message(mail: Mail, remote_id: RemoteId, labels: Sequence[int]) -> Messag
         body_text=item.body,
         categories=tuple(item.categories),
         modified_at=mail.modified_at,
-        version=str(mail.last_change_number),
+        remote_version=str(mail.last_change_number),
         fingerprint=str(UUID(int=mail.number)),
         **fields,
     )

@@ -15,12 +15,14 @@ from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import age_sort_key
 from mailsync import model
 from mailsync.errors import CursorExpired, FolderGone, ProviderRejected
-from mailsync.model import Change, Cursor, FeedRef, GoneMessage, Message, Page, RemoteId
+from mailsync.model import Change, Cursor, FeedRef, Message, MessageNotFoundById, Page, RemoteId
 from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
 from mailsync.registry import RegisteredProvider
 from tests.support.toy_form import to_message
 
-TOY = RegisteredProvider(model.Provider("toy"), "Toy", "email/toy.sync", kit_module=__name__)
+TOY = RegisteredProvider(
+    model.Provider("toy"), "Toy", "email/toy.sync", implementation_module=__name__
+)
 KINDS = {
     "labels": ProviderTraits(False, is_message_in_one_folder=False, do_ids_survive_moves=False),
     "folders": ProviderTraits(is_message_in_one_folder=False),
@@ -30,7 +32,9 @@ MOVES = "SELECT count(*) FROM change WHERE message = ? AND kind = 'moved' AND nu
 
 
 class ToyProvider:
-    limits = Limits(messages_per_fetch=10, max_small_sync_messages=100, feeds_per_connection=3)
+    limits = Limits(
+        messages_per_fetch=10, max_messages_in_small_folders=100, feeds_per_connection=3
+    )
     max_requests_in_flight, throttled_for_s, request_count = 4, 0.0, 0
 
     def __init__(self, mailbox: Mailbox, access: AccessTokenSource, kind: str = "labels") -> None:
@@ -42,7 +46,7 @@ class ToyProvider:
         self.request_count += 1
         self.access.current_token()
 
-    def fetch_newest(self, *, limit: int) -> None:
+    def fetch_newest_inbox_mail(self, *, limit: int) -> None:
         """Return None: its first page has its newest messages."""
 
     def list_folders(
@@ -84,7 +88,7 @@ class ToyProvider:
         changes = (c for each in ends.items() for c in self._changes(*each, int(since), label))
         return Page(tuple(changes), Cursor(f"after {until}"), has_more=len(entries) > limit)
 
-    def fetch_next_pages(
+    def fetch_next_page_of_each_feed(
         self,
         positions: Sequence[tuple[FeedRef, Cursor | None]],
         *,
@@ -102,23 +106,25 @@ class ToyProvider:
     ) -> model.MessageListing:
         self.request()
         found = [self._message(each.number) for each in self.mailbox.messages(self._label(folder))]
-        entries = tuple(model.ListedMessage(m.remote_id, m.is_read, m.version) for m in found)
+        entries = tuple(
+            model.ListedMessage(m.remote_id, m.is_read, m.remote_version) for m in found
+        )
         return model.MessageListing(entries, len(entries))
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def note_message_groups(self, groups: Mapping[RemoteId, str]) -> None:
         pass
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | GoneMessage]:
+    ) -> Sequence[Message | MessageNotFoundById]:
         self.request()
         numbers = [int(each.partition(".")[0]) for each in ids]
         mail = [self._message(each.number) for each in self.mailbox.find_messages(numbers)]
         found = {each.remote_id: each for each in mail}
-        return [found.get(each, GoneMessage(each)) for each in ids]
+        return [found.get(each, MessageNotFoundById(each)) for each in ids]
 
     def message_id(self, number: int) -> RemoteId:
         return self._ids_since(number, self.mailbox.journal.newest_change_number)[-1]
@@ -130,7 +136,7 @@ class ToyProvider:
         now = self._message(number) if found else None
         here = now and (str(label) in now.folder_remote_ids if label else now.folder_remote_ids)
         ended = self._ids_since(number, since)[: -1 if here else None] if may_end else []
-        removed = tuple(model.RemovedMessage(each) for each in ended)
+        removed = tuple(model.MessageRemovedFromFolder(each) for each in ended)
         return (*removed, model.Upsert(now)) if now and here else removed
 
     def _labels(self) -> list[int]:

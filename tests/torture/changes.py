@@ -49,7 +49,7 @@ def _move_messages(mailbox: Mailbox, inbox: list[int]) -> None:
     mailbox.copy_message(inbox[6], "archive")
     mailbox.move_message(inbox[-1], "sent")
     mailbox.send_draft(mailbox.messages("drafts")[0].number)
-    mailbox.replace_by_copy(inbox[7])
+    mailbox.replace_message_by_copy(inbox[7])
 
 
 def _delete_messages(mailbox: Mailbox, inbox: list[int]) -> None:

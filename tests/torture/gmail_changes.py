@@ -24,7 +24,7 @@ def change_gmail(mailbox: Mailbox, kind: str, what: int, where: int) -> None:
         wants_draft = "draft" in kind
         found = [
             each
-            for each in sorted(owner.gmail.list_all(), key=lambda each: each.number)
+            for each in sorted(owner.gmail.list_all(), key=lambda each: each.message_number)
             if ("DRAFT" in each.label_ids) == wants_draft
         ]
         if found:
@@ -32,7 +32,7 @@ def change_gmail(mailbox: Mailbox, kind: str, what: int, where: int) -> None:
 
 
 def _own_labels(owner: GmailOwner) -> list[str]:
-    known = owner.gmail.labels.by_id.values()
+    known = owner.gmail.labels.label_by_id.values()
     return sorted(each.id for each in known if not each.is_system)
 
 
@@ -56,7 +56,7 @@ def _deliver(owner: GmailOwner, what: int, where: int) -> None:
 
 def _filter(owner: GmailOwner, what: int, where: int) -> None:
     if own := _own_labels(owner):
-        owner.modify_all(["INBOX"], add=[own[where % len(own)]], limit=what % 20 + 1)
+        owner.change_labels_of_newest(["INBOX"], add=[own[where % len(own)]], limit=what % 20 + 1)
 
 
 def _rename(owner: GmailOwner, label: str, where: int) -> None:
@@ -66,12 +66,12 @@ def _rename(owner: GmailOwner, label: str, where: int) -> None:
 def _nest(owner: GmailOwner, label: str, where: int) -> None:
     tops = [
         each.id
-        for each in owner.gmail.labels.by_id.values()
+        for each in owner.gmail.labels.label_by_id.values()
         if not each.is_system and "/" not in each.name and each.id != label
     ]
-    name = owner.gmail.labels.by_id[label].name
+    name = owner.gmail.labels.label_by_id[label].name
     has_children = any(
-        each.name.startswith(f"{name}/") for each in owner.gmail.labels.by_id.values()
+        each.name.startswith(f"{name}/") for each in owner.gmail.labels.label_by_id.values()
     )
     if tops and not has_children:
         owner.nest_label(label, sorted(tops)[where % len(tops)])
@@ -80,12 +80,12 @@ def _nest(owner: GmailOwner, label: str, where: int) -> None:
 def _toggle(owner: GmailOwner, message: str, where: int) -> None:
     label = _label(owner, where)
     (found,) = [each for each in owner.gmail.list_all() if each.id == message]
-    owner.modify(message, **{"remove" if label in found.label_ids else "add": [label]})
+    owner.change_labels(message, **{"remove" if label in found.label_ids else "add": [label]})
 
 
 def _bare(owner: GmailOwner, message: str, _: int) -> None:
     (found,) = [each for each in owner.gmail.list_all() if each.id == message]
-    owner.modify(message, remove=set(found.label_ids) - {"UNREAD", "STARRED", "IMPORTANT"})
+    owner.change_labels(message, remove=set(found.label_ids) - {"UNREAD", "STARRED", "IMPORTANT"})
 
 
 def _edit(owner: GmailOwner, message: str, where: int) -> None:

@@ -13,12 +13,12 @@ from mailsync.model import (
     Cursor,
     FeedRef,
     FolderRef,
-    GoneMessage,
     Message,
     MessageListing,
+    MessageNotFoundById,
+    MessageRemovedFromFolder,
     Page,
     RemoteId,
-    RemovedMessage,
 )
 from mailsync.providers import AccessTokenSource
 from tests.support.listing_toy import ListingToy
@@ -58,7 +58,9 @@ class LyingToy(ToyProvider):
         changes = page.changes[1:] if "less" in self._lies else page.changes
         if "removed" in self._lies:
             some = self.mailbox.messages("inbox", limit=2)
-            changes += tuple(RemovedMessage(self.message_id(each.number)) for each in some)
+            changes += tuple(
+                MessageRemovedFromFolder(self.message_id(each.number)) for each in some
+            )
         return replace(page, changes=changes)
 
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
@@ -68,9 +70,9 @@ class LyingToy(ToyProvider):
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | GoneMessage]:
+    ) -> Sequence[Message | MessageNotFoundById]:
         found = super().fetch_messages(ids)
-        return [GoneMessage(each) for each in ids] if "gone" in self._lies else found
+        return [MessageNotFoundById(each) for each in ids] if "gone" in self._lies else found
 
 
 class LyingListingToy(LyingToy, ListingToy):

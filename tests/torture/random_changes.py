@@ -145,7 +145,7 @@ _OF_A_MESSAGE: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
     "delete": lambda box, message, where: box.delete_message(message.number),
     "delete for good": lambda box, message, where: box.delete_message_permanently(message.number),
     "purge": lambda box, message, where: box.purge_message(message.number),
-    "renew id": lambda box, message, where: box.replace_by_copy(message.number),
+    "renew id": lambda box, message, where: box.replace_message_by_copy(message.number),
     "send draft": _send,
     "restore": _restore,
 }

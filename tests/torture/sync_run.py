@@ -46,19 +46,22 @@ MAX_ATTEMPTS = 3
 """Of a state: what goes wrong all through a sync does so in each attempt alike."""
 DEADLOCK = "40P01"
 LARGE_FOLDERS = freshness.MAX_FEEDS_OF_SMALL_MAILBOX
-MAX_EVENTS = successor.MAX_EXECUTION_EVENTS
-LARGE_FOLDER = decisions_of_slices.MIN_MESSAGES_FOR_SLICES
+MAX_EVENTS = successor.MAX_HISTORY_EVENTS_PER_EXECUTION
+LARGE_FOLDER = decisions_of_slices.MAX_MESSAGES_OF_UNSLICED_FOLDER
 SLICE_NUMBERS = {
-    (decisions_of_slices, "MESSAGES_PER_SLICE"): (decisions_of_slices.MESSAGES_PER_SLICE, 3),
+    (decisions_of_slices, "MESSAGES_PER_FIRST_SLICE"): (
+        decisions_of_slices.MESSAGES_PER_FIRST_SLICE,
+        3,
+    ),
     (decisions_of_slices, "MAX_MESSAGES_PER_SLICE"): (
         decisions_of_slices.MAX_MESSAGES_PER_SLICE,
         4,
     ),
-    (decisions_of_slices, "MIN_MESSAGES_PER_SLICE"): (
-        decisions_of_slices.MIN_MESSAGES_PER_SLICE,
+    (decisions_of_slices, "MAX_MESSAGES_OF_UNSPLIT_SLICE"): (
+        decisions_of_slices.MAX_MESSAGES_OF_UNSPLIT_SLICE,
         1,
     ),
-    (slices, "MAX_IDLE_S"): (slices.MAX_IDLE_S, 0.0),
+    (slices, "MAX_IDLE_S"): (slices.MAX_TIME_WITHOUT_SLICE_S, 0.0),
     (slice_store, "CLAIM_LIFETIME_S"): (slice_store.CLAIM_LIFETIME_S, 0.5),
     (store_page, "MIN_MESSAGES_TO_SLICE"): (store_page.MIN_MESSAGES_TO_SLICE, 2),
     (folder_tree, "DEFAULT_PAGE_SIZE"): (store_page.DEFAULT_PAGE_SIZE, 3),
@@ -104,7 +107,7 @@ def _prepare(order: Order) -> None:
     # Pauses pass at once; those that are left to the workflow as well, see `_wait`.
     _replace(retry_budget, "time", SimpleNamespace(sleep=lambda _: None))
     _replace(quota_store, "MAX_SLEEP_S", 0.0)
-    _replace(successor, "MAX_EXECUTION_EVENTS", order.max_events or MAX_EVENTS)
+    _replace(successor, "MAX_HISTORY_EVENTS_PER_EXECUTION", order.max_events or MAX_EVENTS)
     has_time = _has_no_more_time if order.max_events else has_time_for_page
     _replace(feed_pages, "has_time_for_page", has_time)
     _replace(slices, "has_time_for_page", has_time)
@@ -112,7 +115,9 @@ def _prepare(order: Order) -> None:
     is_sliced = order.sliced_from is not None
     for (module, name), (usual, sliced) in SLICE_NUMBERS.items():
         _replace(module, name, sliced if is_sliced else usual)
-    _replace(decisions_of_slices, "MIN_MESSAGES_FOR_SLICES", order.sliced_from or LARGE_FOLDER)
+    _replace(
+        decisions_of_slices, "MAX_MESSAGES_OF_UNSLICED_FOLDER", order.sliced_from or LARGE_FOLDER
+    )
 
 
 def _replace(module: ModuleType, name: str, value: object) -> None:

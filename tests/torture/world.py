@@ -199,7 +199,7 @@ class World:
         lifetime = timedelta(days=90)
         if kind == GMAIL_API:
             for each in CATEGORIES:
-                GmailLabels(mailbox).folder_for(each)
+                GmailLabels(mailbox).find_or_create_folder_number(each)
             token = self.simulators.gmail.tokens.register(mailbox.user_id)
             tokens = TokenSet(AccessToken(token, datetime.now(UTC) + lifetime), grant="unused")
             return lambda account_id: tokens.seal_for_account(account_id, key)

@@ -12,8 +12,8 @@ from mailsync.model import (
     FeedPosition,
     FolderId,
     FolderListing,
+    MessageRemovedFromFolder,
     RemoteId,
-    RemovedMessage,
     Role,
     SealedSecret,
     StoredFolder,
@@ -31,7 +31,10 @@ def folder(
     number: int, *, selected: bool = True, full_sync_running: bool = False, mid_round: bool = False
 ) -> StoredFolder:
     position = FeedPosition(
-        SealedSecret(1, b"link"), 1, is_full_sync_running=full_sync_running, is_mid_round=mid_round
+        SealedSecret(1, b"link"),
+        1,
+        is_full_sync_running=full_sync_running,
+        has_unfinished_round=mid_round,
     )
     role = Role.INBOX if number == 1 else Role.OTHER
     return a_known_folder(number, f"F{number}", position=position, is_selected=selected, role=role)
@@ -69,13 +72,13 @@ def test_a_folder_that_waits_for_its_turn_is_not_missed() -> None:
 
 SMALL_SYNCS: dict[str, dict[str, object]] = {
     "unsettled": {"is_fully_verified": False},
-    "a change": {"pages": {1: a_page(RemovedMessage(RemoteId("m1"))), 2: a_page()}},
+    "a change": {"pages": {1: a_page(MessageRemovedFromFolder(RemoteId("m1"))), 2: a_page()}},
     "a rename": {"plan": FolderTreeDiff((a_remote_folder("F1"),), ())},
     "a deletion": {"plan": FolderTreeDiff((), (FolderId(9),))},
     "moved": {"moved": ("F1",)},
     "a count": {"counts": (EQUAL, replace(EQUAL, remote_total=4))},
     "a read state": {"counts": (EQUAL, replace(EQUAL, remote_unread=0))},
-    "a right count": {"counts": (EQUAL, replace(EQUAL, remote_total_error=1))},
+    "a right count": {"counts": (EQUAL, replace(EQUAL, remote_total_excess=1))},
 }
 
 

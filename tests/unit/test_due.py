@@ -8,9 +8,9 @@ from mailsync.decisions.due import (
     MAX_SYNC_BACKOFF_S,
     SYNC_INTERVAL_IF_ACTIVE_S,
     SYNC_INTERVAL_IF_INACTIVE_S,
-    SYNC_INTERVAL_IF_PUSHED_S,
+    SYNC_INTERVAL_WITH_NOTIFICATIONS_S,
     VERIFICATION_FAILED_ERROR,
-    needs_another_worker,
+    needs_another_notified_worker,
     seconds_until_subscription_renewal,
     seconds_until_subscription_retry,
     seconds_until_sync_after_failure,
@@ -61,7 +61,7 @@ def test_an_execution_that_died_is_taken_up_at_once_but_not_for_ever() -> None:
 def test_a_mailbox_with_push_is_asked_more_rarely_but_still_asked() -> None:
     waits = [after_success(is_pushed=each) for each in (False, True)]
 
-    assert waits == [SYNC_INTERVAL_IF_ACTIVE_S, SYNC_INTERVAL_IF_PUSHED_S]
+    assert waits == [SYNC_INTERVAL_IF_ACTIVE_S, SYNC_INTERVAL_WITH_NOTIFICATIONS_S]
 
 
 def test_a_quiet_mailbox_is_asked_ever_more_rarely_but_every_quarter_of_an_hour_at_least() -> None:
@@ -100,4 +100,4 @@ def test_a_subscription_is_renewed_before_half_of_it_is_over_and_then_often_enou
 def test_another_function_is_needed_if_those_that_work_do_not_suffice(
     waits_s: list[float], working: int, *, needed: bool
 ) -> None:
-    assert needs_another_worker(waits_s, working) is needed
+    assert needs_another_notified_worker(waits_s, working) is needed

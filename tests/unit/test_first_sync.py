@@ -9,7 +9,11 @@ from mailsync.registry import GOOGLE, syncable_providers
 from tests.support.paths import ROOT
 
 COST = FirstSyncCost(
-    messages_per_s=10, requests=100, requests_per_message=20, usd=0.001, usd_per_message=0.00001
+    messages_per_s=10,
+    fixed_quota_units=100,
+    quota_units_per_message=20,
+    fixed_usd=0.001,
+    usd_per_message=0.00001,
 )
 
 
@@ -24,28 +28,28 @@ def test_a_first_sync_takes_as_long_as_the_slower_of_speed_and_quota(
     """A tenth of the quota is left to new mail."""
     found = estimate_first_sync(messages, COST, units_per_minute)
 
-    assert found.duration_s == pytest.approx(60 * minutes + COST.start_s, abs=1)
-    assert found.requests == 100 + 20 * messages
+    assert found.duration_s == pytest.approx(60 * minutes + COST.time_to_first_message_s, abs=1)
+    assert found.quota_units == 100 + 20 * messages
     assert found.usd == pytest.approx(0.001 + 0.00001 * messages)
 
 
 def test_every_provider_states_what_its_first_sync_costs() -> None:
     """The issue's measure for Gmail: at most 20.1 units for a message of a mailbox of 10,000."""
     for each in syncable_providers():
-        cost = load_provider_kit(each.provider).first_sync_cost
-        assert 0 < cost.usd + 10_000 * cost.usd_per_message < 0.1
+        cost = load_provider_kit(each.provider).first_sync_cost_rates
+        assert 0 < cost.fixed_usd + 10_000 * cost.usd_per_message < 0.1
         assert cost.messages_per_s > 0
-    gmail = load_provider_kit(GOOGLE).first_sync_cost
-    assert 20 <= estimate_first_sync(10_000, gmail, 6_000).requests / 10_000 <= 20.1
+    gmail = load_provider_kit(GOOGLE).first_sync_cost_rates
+    assert 20 <= estimate_first_sync(10_000, gmail, 6_000).quota_units / 10_000 <= 20.1
 
 
 def test_the_record_of_a_sync_says_which_estimates_were_right() -> None:
     record = EtaRecord()
     for at, stored, eta_s in ((0, 0, None), (10, 100, 120), (50, 500, 50), (90, 900, 7)):
-        record.note(at, {"syncProgress": stored, "syncTotal": 1000, "etaSeconds": eta_s})
-    record.note(100, {"syncProgress": 1000, "syncTotal": 1000, "etaSeconds": None})
+        record.record_status(at, {"syncProgress": stored, "syncTotal": 1000, "etaSeconds": eta_s})
+    record.record_status(100, {"syncProgress": 1000, "syncTotal": 1000, "etaSeconds": None})
 
-    pairs, counts = record.lines()
+    pairs, counts = record.report_lines()
 
     assert "at 10%: 120 s (90 s), 50%: 50 s (50 s), 90%: 7 s (10 s)." in pairs
     assert "1 of 3 readings" in counts
@@ -54,10 +58,14 @@ def test_the_record_of_a_sync_says_which_estimates_were_right() -> None:
 def test_the_page_shows_what_the_estimate_says() -> None:
     page = (ROOT / "docs" / "cost.md").read_text()
     for registered in syncable_providers():
-        cost = load_provider_kit(registered.provider).first_sync_cost
-        per_minute = registered.quota.per_mailbox.default if registered.quota else None
+        cost = load_provider_kit(registered.provider).first_sync_cost_rates
+        per_minute = (
+            registered.quota_settings.mailbox_units_per_minute_setting.default
+            if registered.quota_settings
+            else None
+        )
         for messages in (1_000, 10_000, 100_000):
             found = estimate_first_sync(messages, cost, per_minute)
             minutes = max(1, round(found.duration_s / 60))
-            row = f"| {registered.title} | {messages:,} | {minutes:,} min | {found.requests:,} |"
+            row = f"| {registered.title} | {messages:,} | {minutes:,} min | {found.quota_units:,} |"
             assert f"{row} {found.usd:.3f} |" in page

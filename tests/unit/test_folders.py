@@ -6,12 +6,12 @@ import pytest
 from mailsync.decisions.folders import (
     MAX_FOLDERS_PER_FULL_SYNC_BATCH,
     MAX_MESSAGES_PER_FULL_SYNC_BATCH,
-    batch_full_sync_starts,
     diff_folders,
     explain_incomplete_listing,
     folders_with_changed_counts,
     sort_feeds_to_read,
     sort_folders_by_last_change,
+    split_small_folders_into_batches,
 )
 from mailsync.model import (
     FeedPosition,
@@ -91,7 +91,7 @@ def test_a_provider_may_let_its_users_delete_the_folder_of_a_role() -> None:
     remote, known = folders_by_role(*FIXED)
     gone = frozenset({RemoteId(Role.TRASH)})
     only_inbox = frozenset({Role.INBOX})
-    listing = FolderListing(tuple(remote[:3]), gone_folder_ids=gone, permanent_roles=only_inbox)
+    listing = FolderListing(tuple(remote[:3]), gone_folder_ids=gone, undeletable_roles=only_inbox)
 
     assert diff_folders(listing, known).gone_folder_ids == (known[3].ref.id,)
     assert explain_incomplete_listing(listing, known) is None
@@ -107,7 +107,7 @@ def test_in_a_mailbox_that_was_created_again_the_folder_of_a_role_gets_its_new_i
 
     plan = diff_folders(listing, known)
 
-    assert (plan.new_id_by_folder_id, plan.gone_folder_ids) == ({1: RemoteId(role)}, (2,))
+    assert (plan.new_remote_id_by_folder_id, plan.gone_folder_ids) == ({1: RemoteId(role)}, (2,))
     assert {each.remote_id for each in plan.new_and_changed_folders} >= {role}
     assert explain_incomplete_listing(listing, known) is None
 
@@ -122,7 +122,7 @@ def test_a_folder_keeps_its_id_while_it_exists_or_another_folder_has_the_new_one
 
     plan = diff_folders(a_listing(*remote, gone_folder_ids=gone), known)
 
-    assert (plan.new_id_by_folder_id, plan.gone_folder_ids) == ({}, (1,) if gone else ())
+    assert (plan.new_remote_id_by_folder_id, plan.gone_folder_ids) == ({}, (1,) if gone else ())
 
 
 def test_a_listing_is_whole_with_every_folder_but_those_gone_unread_or_not_looked_for() -> None:
@@ -206,7 +206,7 @@ def batches(*totals: int) -> list[list[int]]:
     for number, total in enumerate(totals):
         known.append(a_known_folder(number, f"F{number}"))
         remote.append(a_remote_folder(f"F{number}", total=total))
-    found = batch_full_sync_starts(known, remote, page_size=100, max_messages=1_000)
+    found = split_small_folders_into_batches(known, remote, page_size=100, max_messages=1_000)
     return [[totals[each.ref.id] for each in batch] for batch in found]
 
 
@@ -239,11 +239,14 @@ def test_folders_whose_walk_has_begun_or_ended_or_needs_another_feed_are_left_al
         a_known_folder(1, "begun", position=FeedPosition(sealed, 1, True)),
         a_known_folder(2, "walked", position=FeedPosition(sealed, 1, False)),
         a_known_folder(3, "unknown to the provider"),
-        a_known_folder(4, "failed", position=FeedPosition(None, 2, True, failed_feed_count=1)),
+        a_known_folder(4, "failed", position=FeedPosition(None, 2, True, failed_feed_kind_count=1)),
     ]
     remote = [a_remote_folder(each, total=1) for each in ("begun", "walked", "failed")]
 
-    assert list(batch_full_sync_starts(known, remote, page_size=100, max_messages=1_000)) == []
+    assert (
+        list(split_small_folders_into_batches(known, remote, page_size=100, max_messages=1_000))
+        == []
+    )
 
 
 def test_ten_thousand_folders_are_compared_within_a_second() -> None:

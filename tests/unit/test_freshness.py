@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from mailsync.decisions.freshness import (
     MAX_CHANGE_AGE_OF_ACTIVE_FOLDER,
     MAX_FEEDS_OF_SMALL_MAILBOX,
+    MAX_HIDDEN_FOLDER_SEARCH_INTERVAL,
     MAX_TIME_BETWEEN_FEED_READINGS,
-    MAX_TIME_BETWEEN_THOROUGH_READINGS,
     choose_feeds_to_read,
     choose_tree_reading_mode,
 )
@@ -86,14 +86,18 @@ def test_the_share_is_at_least_one_folder_and_at_most_all() -> None:
 @pytest.mark.parametrize(
     ("whole_ago", "thorough_ago", "reading"),
     [
-        (None, None, TreeReadingMode.THOROUGH),
-        (SECOND, None, TreeReadingMode.THOROUGH),
-        (SECOND, MAX_TIME_BETWEEN_THOROUGH_READINGS, TreeReadingMode.THOROUGH),
-        (None, SECOND, TreeReadingMode.WHOLE),
-        (MAX_TIME_BETWEEN_FEED_READINGS, MAX_TIME_BETWEEN_FEED_READINGS, TreeReadingMode.WHOLE),
+        (None, None, TreeReadingMode.LISTED_AND_HIDDEN),
+        (SECOND, None, TreeReadingMode.LISTED_AND_HIDDEN),
+        (SECOND, MAX_HIDDEN_FOLDER_SEARCH_INTERVAL, TreeReadingMode.LISTED_AND_HIDDEN),
+        (None, SECOND, TreeReadingMode.LISTED),
+        (
+            MAX_TIME_BETWEEN_FEED_READINGS,
+            MAX_TIME_BETWEEN_FEED_READINGS,
+            TreeReadingMode.LISTED,
+        ),
         (
             MAX_TIME_BETWEEN_FEED_READINGS - SECOND,
-            MAX_TIME_BETWEEN_THOROUGH_READINGS - SECOND,
+            MAX_HIDDEN_FOLDER_SEARCH_INTERVAL - SECOND,
             TreeReadingMode.QUICK,
         ),
     ],

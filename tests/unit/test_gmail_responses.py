@@ -76,7 +76,7 @@ def test_a_403_without_a_reason_of_the_quota_is_no_pause(error: Mapping[str, Any
 def test_times_are_those_of_the_server() -> None:
     response = parse_response(200, {"Date": "Sun, 20 Sep 2026 15:16:00 GMT"}, bytearray(b"{}"))
 
-    assert response.now == NOW
+    assert response.responded_at == NOW
 
 
 def label(label_id: str, name: str, kind: str = "user", **more: str) -> dict[str, str]:
@@ -102,7 +102,7 @@ def test_labels_are_folders_below_the_next_label_that_exists() -> None:
         ("Label_0", "/z"),
         (None, "All Mail"),
     ]
-    assert not any(each.are_counts_read for each in folders[:-1])
+    assert not any(each.has_fetched_counts for each in folders[:-1])
 
 
 def test_flags_and_chats_are_no_folders_and_categories_are_hidden_ones() -> None:

@@ -6,10 +6,10 @@ import time
 import pytest
 
 from mailsync.model import Role
-from mailsync.providers.imap.folder_commands import join_literals
+from mailsync.providers.imap.folder_commands import inline_literals
 from mailsync.providers.imap.folders import to_remote_folders
 from mailsync.providers.imap.listing import (
-    MAX_NAME_BYTES,
+    MAX_FOLDER_NAME_BYTES,
     FolderList,
     Namespaces,
     parse_list_line,
@@ -37,7 +37,7 @@ NAMES = {
     b'() "/" a (OLDNAME ("b"))': (b"a", b"/"),
     b'() "/" "[Gmail]/G&APY-"': (b"[Gmail]/G&APY-", b"/"),
     b'() "/" Entw\xc3\xbcrfe': ("Entwürfe".encode(), b"/"),
-    b'() "/" "' + b"x" * MAX_NAME_BYTES + b'"': (b"x" * MAX_NAME_BYTES, b"/"),
+    b'() "/" "' + b"x" * MAX_FOLDER_NAME_BYTES + b'"': (b"x" * MAX_FOLDER_NAME_BYTES, b"/"),
 }
 UNREADABLE = [
     b"",
@@ -48,7 +48,7 @@ UNREADABLE = [
     b'() "//" a',
     b'() "/" "a\r\nx LOGOUT"',
     b'() "/" a\0b',
-    b'() "/" ' + b"x" * (MAX_NAME_BYTES + 1),
+    b'() "/" ' + b"x" * (MAX_FOLDER_NAME_BYTES + 1),
 ]
 
 
@@ -68,8 +68,8 @@ def test_a_line_without_a_name_that_can_be_sent_back_is_counted(line: bytes) -> 
 
 
 def test_a_name_can_be_a_literal_and_comes_with_its_numbers() -> None:
-    lines = join_literals([(b'() "/" {4}', b'a"b '), b"", b'() "/" c'])
-    statuses = join_literals([(b"{4}", b'a"b '), b" (MESSAGES 2 UIDNEXT 5)", b"c (MESSAGES x) "])
+    lines = inline_literals([(b'() "/" {4}', b'a"b '), b"", b'() "/" c'])
+    statuses = inline_literals([(b"{4}", b'a"b '), b" (MESSAGES 2 UIDNEXT 5)", b"c (MESSAGES x) "])
 
     found = to_folder_list(lines, statuses, Namespaces())
 
@@ -98,7 +98,7 @@ def test_folders_of_others_are_left_out() -> None:
     found = to_folder_list([b'() "/" ' + each for each in names], [], namespaces)
 
     assert [each.name for each in found.folders] == [b"own"]
-    assert len(found.others) == 4
+    assert len(found.other_owners_folder_names) == 4
     assert parse_namespaces(b'(("INBOX." ".")) NIL NIL') == Namespaces((b"INBOX.",), ())
 
 
@@ -116,7 +116,7 @@ def test_roles_are_given_once_and_names_are_shown_below_the_folders_that_hold_ma
     listed: FolderList = to_folder_list(lines, [], Namespaces((b"Mail/",)))
 
     found = to_remote_folders(
-        [each for each in listed.folders if each.is_selectable], {}, listed.prefixes
+        [each for each in listed.folders if each.is_selectable], {}, listed.personal_prefixes
     )
 
     assert {each.remote_id: (each.display_name, each.parent_remote_id) for each in found} == {
@@ -148,7 +148,7 @@ def test_any_bytes_are_read_in_little_time() -> None:
     began = time.thread_time()
 
     listed = to_folder_list(lines, lines, parse_namespaces(b" ".join(lines)))
-    to_remote_folders(listed.folders, {}, listed.prefixes)
+    to_remote_folders(listed.folders, {}, listed.personal_prefixes)
 
     assert time.thread_time() - began < 1
     assert parse_status_line(b"a (MESSAGES 99999999999999999999 UNSEEN 3)") == (b"a", {"UNSEEN": 3})

@@ -14,7 +14,7 @@ from mailsync.providers.imap.responses import (
     parse_search,
     split_responses,
 )
-from mailsync.providers.imap.uids import MAX_RANGES, parse_uid_ranges
+from mailsync.providers.imap.uids import MAX_PARSED_UID_RANGES, parse_uid_ranges
 
 MESSAGE = b"Subject: a\r\n\r\n)"
 RESPONSE: list[bytes | tuple[bytes, bytes]] = [
@@ -141,4 +141,4 @@ def test_long_lines_need_little_memory() -> None:
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 2 * len(line)
-    assert len(parse_uid_ranges(b"1," * (MAX_RANGES + 9))) == MAX_RANGES
+    assert len(parse_uid_ranges(b"1," * (MAX_PARSED_UID_RANGES + 9))) == MAX_PARSED_UID_RANGES

@@ -2,10 +2,10 @@
 
 import pytest
 
-from mailsync.providers.imap.login import Refusal, classify_refusal
+from mailsync.providers.imap.login import LoginRefusalReason, classify_refusal
 
 REFUSALS = {
-    Refusal.PASSWORD: (
+    LoginRefusalReason.WRONG_PASSWORD: (
         "[AUTHENTICATIONFAILED] Authentication failed.",  # Dovecot
         "[AUTHENTICATIONFAILED] Invalid credentials (Failure)",  # Gmail
         "[AUTHENTICATIONFAILED] Authentication failed. Too many attempts, try again later",
@@ -18,7 +18,7 @@ REFUSALS = {
         "[AUTHENTICATIONFAILED] LOGIN Invalid credentials",  # Yahoo
         "[EXPIRED] Password expired",
     ),
-    Refusal.APP_PASSWORD: (
+    LoginRefusalReason.APP_PASSWORD_REQUIRED: (
         "[ALERT] Application-specific password required: https://support.google.com/a (Failure)",
         "[ALERT] Please log in via your web browser: https://support.google.com/b (Failure)",
         "[WEBALERT https://accounts.google.com/signin] Web login required.",
@@ -28,7 +28,7 @@ REFUSALS = {
         "Please using authorized code to login.",  # QQ
         "You are yet to enable IMAP for your account.",  # Zoho
     ),
-    Refusal.PAUSE: (
+    LoginRefusalReason.PAUSE_REQUESTED: (
         "[LIMIT] Maximum number of connections from user+IP exceeded",  # Dovecot
         "[ALERT] Too many simultaneous connections. (Failure)",  # Gmail
         "[UNAVAILABLE] Temporary authentication failure.",  # Dovecot
@@ -37,7 +37,7 @@ REFUSALS = {
         "Server Unavailable. 15",  # Exchange
         "Service temporarily unavailable",
     ),
-    Refusal.UNKNOWN: (
+    LoginRefusalReason.UNKNOWN_REASON: (
         "",
         "Sorry.",
         "[CONTACTADMIN] Ask them",
@@ -49,7 +49,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_only_an_explicit_refusal_counts_as_a_wrong_password(refusal: Refusal) -> None:
+def test_only_an_explicit_refusal_counts_as_a_wrong_password(refusal: LoginRefusalReason) -> None:
     for text in REFUSALS[refusal]:
         assert (classify_refusal(text), text) == (refusal, text)
         assert classify_refusal(text.upper()) is refusal

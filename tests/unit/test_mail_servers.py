@@ -145,5 +145,5 @@ def test_a_name_with_many_addresses_costs_no_more_time(monkeypatch: pytest.Monke
     monkeypatch.setattr(transport, "CONNECT_TIMEOUT_S", 0.4)
     with pytest.raises(ServerUnusable, match="cannot be reached"):
         open_socket(["8.8.8.8"] * 1000, MailboxAddress("imap.example.com", 993, "ann"))
-    assert len(timeouts) == transport.MAX_ADDRESSES
+    assert len(timeouts) == transport.MAX_TRIED_IP_ADDRESSES
     assert sum(timeouts) < 0.5

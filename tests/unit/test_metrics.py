@@ -8,10 +8,10 @@ from infra import catalog
 from mailsync.decisions.due import EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR
 from mailsync.metrics import (
     ERROR_DIMENSION_VALUES,
-    MAX_METRIC_SERIES,
+    MAX_METRIC_SERIES_PER_STAGE,
     METRICS,
     PROVIDER_REQUESTS,
-    RUN_OUTCOME_ERRORS,
+    WORKFLOW_OUTCOME_ERROR_NAMES,
     count_failed_run,
     count_metric,
     count_provider_metric,
@@ -36,8 +36,8 @@ def test_all_combinations_of_names_and_dimensions_cost_at_most_twelve_dollars_a_
         - len(of_providers)
         + len(ERROR_DIMENSION_VALUES)
         + len(of_providers) * len(syncable_providers())
-    ) == MAX_METRIC_SERIES
-    assert MAX_METRIC_SERIES * DOLLARS_PER_SERIES <= 12
+    ) == MAX_METRIC_SERIES_PER_STAGE
+    assert MAX_METRIC_SERIES_PER_STAGE * DOLLARS_PER_SERIES <= 12
 
 
 def test_whatever_a_run_fails_of_is_counted_under_a_name_of_the_closed_set() -> None:
@@ -53,8 +53,12 @@ def test_whatever_a_run_fails_of_is_counted_under_a_name_of_the_closed_set() -> 
 def test_the_names_that_no_function_raises_are_those_of_schedule_and_workflow() -> None:
     failed_at = re.findall(r'"Error": "(\w+)"', catalog.MAILBOX_SYNC_WORKFLOW.asl_text)
 
-    assert {EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR} < RUN_OUTCOME_ERRORS
-    assert {*failed_at, EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR} >= RUN_OUTCOME_ERRORS
+    assert {EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR} < WORKFLOW_OUTCOME_ERROR_NAMES
+    assert {
+        *failed_at,
+        EXECUTION_DIED_ERROR,
+        EXECUTION_STOPPED_ERROR,
+    } >= WORKFLOW_OUTCOME_ERROR_NAMES
 
 
 def test_an_invocation_tells_sums_in_one_line_and_one_more_per_error(

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsync.decisions.plan import plan_page
+from mailsync.decisions.plan import plan_writes_of_page
 from mailsync.model import (
     Change,
+    MessageRemovedFromFolder,
     PartialChange,
     RemoteId,
-    RemovedMessage,
     UnreadableMessage,
     Upsert,
 )
@@ -19,11 +19,11 @@ IDS = st.sampled_from(["a", "b", "c"])
 CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(lambda each, read: Upsert(a_message(each, is_read=read)), IDS, st.booleans()),
     st.builds(lambda each: PartialChange(RemoteId(each)), IDS),
-    st.builds(lambda each: RemovedMessage(RemoteId(each)), IDS),
+    st.builds(lambda each: MessageRemovedFromFolder(RemoteId(each)), IDS),
     st.builds(lambda each: UnreadableMessage(RemoteId(each), "corrupt", ""), IDS),
 )
 WHOLE, CHANGED = Upsert(a_message("m1")), PartialChange(RemoteId("m1"))
-REMOVED = RemovedMessage(RemoteId("m1"))
+REMOVED = MessageRemovedFromFolder(RemoteId("m1"))
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ REMOVED = RemovedMessage(RemoteId("m1"))
         ((Upsert(a_message("m1", subject="old")), WHOLE), "upserts"),
         ((REMOVED, WHOLE), "upserts"),
         ((WHOLE, REMOVED), "removed_ids"),
-        ((WHOLE, CHANGED), "to_fetch_by_id"),
+        ((WHOLE, CHANGED), "changes_to_fetch_by_id"),
         ((CHANGED, WHOLE), "upserts"),
     ],
     ids=["twice", "removed and added", "added and removed", "then changed", "changed, then whole"],
@@ -40,22 +40,24 @@ REMOVED = RemovedMessage(RemoteId("m1"))
 def test_the_last_change_of_a_message_in_a_page_counts(
     changes: tuple[Change, ...], outcome: str
 ) -> None:
-    plan = plan_page(a_page(*changes))
+    plan = plan_writes_of_page(a_page(*changes))
 
-    expected = {"upserts": WHOLE.message, "removed_ids": "m1", "to_fetch_by_id": CHANGED}
+    expected = {"upserts": WHOLE.message, "removed_ids": "m1", "changes_to_fetch_by_id": CHANGED}
     for name, value in expected.items():
         assert list(getattr(plan, name)) == ([value] if name == outcome else [])
 
 
 def test_an_unreadable_message_does_not_touch_the_others() -> None:
-    plan = plan_page(a_page(WHOLE, UnreadableMessage(RemoteId("m2"), "corrupt", "no body")))
+    plan = plan_writes_of_page(
+        a_page(WHOLE, UnreadableMessage(RemoteId("m2"), "corrupt", "no body"))
+    )
 
     assert [each.remote_id for each in plan.upserts] == ["m1"]
     assert [each.cause for each in plan.unreadable_messages] == ["corrupt"]
 
 
 def test_writes_are_ordered_by_id_so_that_writers_do_not_deadlock() -> None:
-    plan = plan_page(a_page(Upsert(a_message("b")), Upsert(a_message("a"))))
+    plan = plan_writes_of_page(a_page(Upsert(a_message("b")), Upsert(a_message("a"))))
 
     assert [each.remote_id for each in plan.upserts] == ["a", "b"]
 
@@ -66,14 +68,14 @@ def remote_id(change: Change) -> RemoteId:
 
 @given(st.lists(CHANGES, max_size=12))
 def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[Change]) -> None:
-    plan = plan_page(a_page(*changes))
+    plan = plan_writes_of_page(a_page(*changes))
 
     outcomes = [each.remote_id for each in plan.upserts] + list(plan.removed_ids)
-    outcomes += [each.remote_id for each in plan.to_fetch_by_id]
+    outcomes += [each.remote_id for each in plan.changes_to_fetch_by_id]
     outcomes += [each.remote_id for each in plan.unreadable_messages]
     assert sorted(outcomes) == sorted({remote_id(each) for each in changes})
 
 
 @given(st.lists(CHANGES, max_size=12))
 def test_a_page_planned_twice_is_the_page_planned_once(changes: list[Change]) -> None:
-    assert plan_page(a_page(*changes, *changes)) == plan_page(a_page(*changes))
+    assert plan_writes_of_page(a_page(*changes, *changes)) == plan_writes_of_page(a_page(*changes))

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from mailsync.decisions.remaining_time import (
-    BACKFILL_PART_S,
-    MAX_SLOWDOWN_OF_PART,
-    MIN_PAGES_FOR_SPEED,
-    MIN_READING_S,
+    BACKFILL_PART_DURATION_S,
+    MAX_BACKFILL_PART_SLOWDOWN_FACTOR,
+    MIN_PAGES_FOR_ESTIMATE,
+    MIN_READING_TIME_FOR_ESTIMATE_S,
     QuotaStatus,
     ReadingProgress,
     estimate_remaining_s,
@@ -104,7 +104,10 @@ def test_in_19_of_20_runs_every_estimate_is_as_exact_as_stated(mailbox: str) -> 
 
 
 MEASURED = ReadingProgress(
-    stored=2_000, pages=MIN_PAGES_FOR_SPEED, reading_s=MIN_READING_S, folder_reading_s=60.0
+    new_message_count=2_000,
+    page_count=MIN_PAGES_FOR_ESTIMATE,
+    elapsed_reading_s=MIN_READING_TIME_FOR_ESTIMATE_S,
+    summed_folder_reading_s=60.0,
 )
 
 
@@ -112,13 +115,13 @@ MEASURED = ReadingProgress(
     ("change", "missing", "expected"),
     [
         ({}, 8_000, 240),
-        ({"folder_reading_s": 120.0}, 8_000, 480),
+        ({"summed_folder_reading_s": 120.0}, 8_000, 480),
         ({}, 0, None),
-        ({"pages": MIN_PAGES_FOR_SPEED - 1}, 8_000, None),
-        ({"reading_s": MIN_READING_S - 1}, 8_000, None),
+        ({"page_count": MIN_PAGES_FOR_ESTIMATE - 1}, 8_000, None),
+        ({"elapsed_reading_s": MIN_READING_TIME_FOR_ESTIMATE_S - 1}, 8_000, None),
         ({"is_paused": True}, 8_000, None),
-        ({"stored": 900, "reread": 1_100}, 8_000, None),
-        ({"stored": 0}, 8_000, None),
+        ({"new_message_count": 900, "reread_message_count": 1_100}, 8_000, None),
+        ({"new_message_count": 0}, 8_000, None),
     ],
     ids=[
         *("measured", "one folder is left", "nothing is missing", "too few pages", "too short"),
@@ -147,7 +150,9 @@ def _backfill(
         while used < part and stored < messages:
             now, stored, used = now + 1 / per_second, stored + 1, used + 20
             yield now, stored, QuotaStatus(per_minute, 0, None, messages - stored, 20 * stored)
-        for _ in range(math.ceil(BACKFILL_PART_S - 1 - (now - began)) if stored < messages else 0):
+        for _ in range(
+            math.ceil(BACKFILL_PART_DURATION_S - 1 - (now - began)) if stored < messages else 0
+        ):
             now += 1
             yield now, stored, QuotaStatus(per_minute, 0, None, messages - stored, 20 * stored)
 
@@ -170,10 +175,12 @@ def test_with_a_quota_the_estimate_is_right_from_the_tenth_part_on(
     for then, stored, quota in seen[messages // 10 : -1]:
         progress = ReadingProgress(stored, 0, stored // 100, then, then, is_paused=True)
         estimate_s = estimate_remaining_s(
-            progress, missing=quota.pending, missing_in_largest_folder=0, quota=quota
+            progress, missing=quota.pending_message_count, missing_in_largest_folder=0, quota=quota
         )
         off_s = abs((estimate_s or 0) - (ends_at - then))
-        if off_s > max(0.2 * (ends_at - then), BACKFILL_PART_S * MAX_SLOWDOWN_OF_PART):
+        if off_s > max(
+            0.2 * (ends_at - then), BACKFILL_PART_DURATION_S * MAX_BACKFILL_PART_SLOWDOWN_FACTOR
+        ):
             wrong.append((stored, estimate_s, ends_at - then))
 
     assert wrong == []

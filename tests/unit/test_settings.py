@@ -91,7 +91,7 @@ def url_of(name: str, url: str) -> str:
     settings = Settings({name: url})
     of_servers = {each.name: each for each in (GRAPH_URL_SETTING, AUTHORITY_SETTING)}
     if name in of_servers:
-        return settings.server_url(of_servers[name])
+        return settings.read_server_url(of_servers[name])
     return str(getattr(settings, name.lower()))
 
 
@@ -173,8 +173,8 @@ def test_every_audience_is_let_in_by_its_own_word_alone() -> None:
 
 
 def test_a_switch_is_true_or_false() -> None:
-    assert Settings({}).confirm_connections is False
-    assert Settings({"CONFIRM_CONNECTIONS": "True"}).confirm_connections is True
-    assert Settings({"LOG_SOURCE_IP": ""}).log_source_ip is True
+    assert Settings({}).must_user_confirm_connection is False
+    assert Settings({"CONFIRM_CONNECTIONS": "True"}).must_user_confirm_connection is True
+    assert Settings({"LOG_SOURCE_IP": ""}).is_source_ip_logged is True
     with pytest.raises(SettingMissing, match="CONFIRM_CONNECTIONS"):
-        _ = Settings({"CONFIRM_CONNECTIONS": "yes"}).confirm_connections
+        _ = Settings({"CONFIRM_CONNECTIONS": "yes"}).must_user_confirm_connection

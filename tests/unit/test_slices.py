@@ -3,11 +3,11 @@
 import pytest
 
 from mailsync.decisions.slices import (
+    MAX_MESSAGES_OF_UNSLICED_FOLDER,
     MAX_MESSAGES_PER_SLICE,
-    MESSAGES_PER_SLICE,
-    MIN_MESSAGES_FOR_SLICES,
-    are_slices_useful,
+    MESSAGES_PER_FIRST_SLICE,
     choose_sliced_feeds,
+    is_first_slice_useful,
     next_slice_size,
 )
 from mailsync.model import (
@@ -24,7 +24,7 @@ from mailsync.model import (
 from mailsync.sync.map_items import split_feeds_into_map_items
 
 NEW = FeedPosition(None, 1, True)
-LARGE = MIN_MESSAGES_FOR_SLICES + 1
+LARGE = MAX_MESSAGES_OF_UNSLICED_FOLDER + 1
 
 
 def a_feed(number: int, position: FeedPosition = NEW) -> StoredFeed:
@@ -36,7 +36,7 @@ def a_feed(number: int, position: FeedPosition = NEW) -> StoredFeed:
     ("totals", "expected"),
     [
         ([LARGE, 1], [0]),
-        ([MIN_MESSAGES_FOR_SLICES, 1], []),
+        ([MAX_MESSAGES_OF_UNSLICED_FOLDER, 1], []),
         ([LARGE, LARGE, LARGE], [0, 1, 2]),
         ([LARGE] * 4, []),
         ([40 * LARGE, *[LARGE] * 11], [0]),
@@ -56,7 +56,7 @@ def test_large_folders_are_sliced_while_workers_are_left(
     "position",
     [
         FeedPosition(SealedSecret(1, b"half read"), 1, True),
-        FeedPosition(None, 2, True, failed_feed_count=1),
+        FeedPosition(None, 2, True, failed_feed_kind_count=1),
         FeedPosition(None, 1, True, page_size=25),
     ],
 )
@@ -68,8 +68,8 @@ def test_a_feed_that_was_begun_or_failed_goes_on_as_it_is(position: FeedPosition
 
 
 def test_a_first_slice_with_a_fifth_of_its_messages_is_useful() -> None:
-    assert are_slices_useful(20, 100)
-    assert not are_slices_useful(19, 100)
+    assert is_first_slice_useful(20, 100)
+    assert not is_first_slice_useful(19, 100)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_first_slice_with_a_fifth_of_its_messages_is_useful() -> None:
         (100, 100, 500, 125),
         (180, 180, 500, MAX_MESSAGES_PER_SLICE),
         (200, 200, 8_000, 153),
-        (100, 100, 8_000, MESSAGES_PER_SLICE),
+        (100, 100, 8_000, MESSAGES_PER_FIRST_SLICE),
         (40, 40, 8_000, 50),
         (200, 200, None, 100),
         (1, 1, None, 1),

@@ -21,9 +21,9 @@ from mailsync.decisions.verify import (
 )
 from mailsync.model import (
     FolderId,
-    GoneMessage,
     ListedMessage,
     Message,
+    MessageNotFoundById,
     RemoteId,
     UnreadableMessage,
 )
@@ -57,7 +57,7 @@ def listed(name: str, *, is_read: bool = True, version: str | None = "v") -> Lis
     return ListedMessage(RemoteId(name), is_read, version, A_MOMENT)
 
 
-ROW = StoredMessageState(is_read=True, version="v", modified_at=A_MOMENT)
+ROW = StoredMessageState(is_read=True, remote_version="v", modified_at=A_MOMENT)
 
 
 def differences(
@@ -66,13 +66,15 @@ def differences(
     """Without those fields that are empty."""
     rows = {RemoteId(name): row for name, row in stored.items()}
     found = compare_listing_with_rows(entries, rows, frozenset(map(RemoteId, quarantined.split())))
-    assert found.is_empty == (replace(found, messages_lacking_version=()) == ListingDifference())
+    assert found.is_empty == (
+        replace(found, messages_with_version_to_store=()) == ListingDifference()
+    )
     return {name: value for name in ListingDifference.__slots__ if (value := getattr(found, name))}
 
 
 def test_ids_are_compared_in_both_directions_and_by_their_state() -> None:
     entries = [listed(each) for each in ("same", "missing", "misread", "edited", "odd")]
-    misread, edited = replace(ROW, is_read=False), replace(ROW, version="older")
+    misread, edited = replace(ROW, is_read=False), replace(ROW, remote_version="older")
 
     found = differences(
         *entries, same=ROW, misread=misread, edited=edited, surplus=ROW, quarantined="odd"
@@ -86,9 +88,9 @@ def test_ids_are_compared_in_both_directions_and_by_their_state() -> None:
 
 
 def test_what_is_hidden_or_elsewhere_is_shown_again_where_it_is_listed() -> None:
-    away = replace(ROW, is_in_listed_folder=False)
+    away = replace(ROW, is_visible_in_compared_folder=False)
 
-    assert differences(listed("m1"), m1=away) == {"ids_to_show_again": ("m1",)}
+    assert differences(listed("m1"), m1=away) == {"ids_to_show_in_folder": ("m1",)}
     assert differences(listed("m1", version="newer"), m1=away) == {"changed_ids": ("m1",)}
     assert differences(m1=away) == {}
 
@@ -98,10 +100,12 @@ def test_what_is_quarantined_and_no_longer_listed_is_released() -> None:
 
 
 def test_a_row_of_a_release_without_versions_is_equal_if_it_was_not_modified_since() -> None:
-    before = replace(ROW, version=None)
+    before = replace(ROW, remote_version=None)
     unversioned = ListedMessage(RemoteId("m1"), True, None, A_MOMENT)
 
-    assert differences(listed("m1"), m1=before) == {"messages_lacking_version": (listed("m1"),)}
+    assert differences(listed("m1"), m1=before) == {
+        "messages_with_version_to_store": (listed("m1"),)
+    }
     assert differences(listed("m1"), m1=replace(before, modified_at=LATER)) == {
         "changed_ids": ("m1",)
     }
@@ -120,9 +124,9 @@ def test_a_version_wins_over_the_time_of_the_last_modification() -> None:
 
 def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
     listed = dict.fromkeys(map(RemoteId, ("phantom", "read", "fine", "odd", "elsewhere")), False)
-    answers: list[Message | GoneMessage | UnreadableMessage] = [
-        GoneMessage(RemoteId("phantom")),
-        GoneMessage(RemoteId("deleted")),
+    answers: list[Message | MessageNotFoundById | UnreadableMessage] = [
+        MessageNotFoundById(RemoteId("phantom")),
+        MessageNotFoundById(RemoteId("deleted")),
         UnreadableMessage(RemoteId("odd"), "corrupt", ""),
         a_message("fine", "F1", is_read=False),
         a_message("read", "F1", is_read=True),
@@ -193,17 +197,19 @@ def mended(rows: Rows, entries: list[ListedMessage], difference: ListingDifferen
         **rows,
         **{
             each: StoredMessageState(
-                bool(known[each].is_read), known[each].version, known[each].modified_at
+                bool(known[each].is_read), known[each].remote_version, known[each].modified_at
             )
             for each in fetched
         },
     }
-    for remote_id in difference.ids_to_show_again:
-        after[remote_id] = replace(after[remote_id], is_in_listed_folder=True)
+    for remote_id in difference.ids_to_show_in_folder:
+        after[remote_id] = replace(after[remote_id], is_visible_in_compared_folder=True)
     for remote_id in difference.unlisted_ids:
-        after[remote_id] = replace(after[remote_id], is_in_listed_folder=False)
-    for entry in difference.messages_lacking_version:
-        after[entry.remote_id] = replace(after[entry.remote_id], version=entry.version)
+        after[remote_id] = replace(after[remote_id], is_visible_in_compared_folder=False)
+    for entry in difference.messages_with_version_to_store:
+        after[entry.remote_id] = replace(
+            after[entry.remote_id], remote_version=entry.remote_version
+        )
     return after
 
 
@@ -216,7 +222,7 @@ def test_a_folder_that_was_mended_has_no_difference_and_shows_what_is_listed(
     quarantined -= set(difference.ids_gone_from_quarantine)
 
     assert compare_listing_with_rows(entries, after, quarantined).is_empty
-    shown = {remote_id for remote_id, row in after.items() if row.is_in_listed_folder}
+    shown = {remote_id for remote_id, row in after.items() if row.is_visible_in_compared_folder}
     assert shown | quarantined == {each.remote_id for each in entries} | (quarantined & shown)
 
 
@@ -225,11 +231,13 @@ def test_each_message_differs_in_one_way_at_most(
     entries: list[ListedMessage], rows: Rows, quarantined: frozenset[RemoteId]
 ) -> None:
     found = compare_listing_with_rows(entries, rows, quarantined)
-    ways = found.missing_ids + found.changed_ids + found.ids_to_show_again + found.unlisted_ids
+    ways = found.missing_ids + found.changed_ids + found.ids_to_show_in_folder + found.unlisted_ids
 
     assert len(set(ways)) == len(ways)
     assert not set(found.missing_ids) & (rows.keys() | quarantined)
-    assert {each.remote_id for each in found.messages_lacking_version} <= rows.keys() - set(ways)
+    assert {each.remote_id for each in found.messages_with_version_to_store} <= rows.keys() - set(
+        ways
+    )
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 2))
@@ -238,7 +246,7 @@ def test_a_count_agrees_with_what_it_was_found_to_be_wrong_by_and_with_nothing_e
 ) -> None:
     count = FolderCounts(remote, stored, quarantined, remote_unread, unread)
     offset, unread_offset = count.remote_minus_stored_counts
-    known = replace(count, remote_total_error=offset, remote_unread_error=unread_offset)
+    known = replace(count, remote_total_excess=offset, remote_unread_excess=unread_offset)
 
     assert counts_agree(known)
     assert counts_agree(count) == (offset == 0 and (unread_offset == 0 or quarantined > 0))

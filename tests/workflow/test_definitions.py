@@ -10,7 +10,7 @@ from botocore.session import get_session
 from infra import catalog
 from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SAMPLE_EVENTS_FOLDER
 from mailsync.decisions import successor
-from mailsync.errors import leaf_error_names
+from mailsync.errors import raisable_error_names
 
 SERVICE_ERRORS = {
     "Lambda.ServiceException",
@@ -79,7 +79,7 @@ def successors(state: dict[str, Any]) -> set[str]:
 def test_every_product_error_has_a_route_and_every_route_a_product_error() -> None:
     named = named_errors(catalog.MAILBOX_SYNC_WORKFLOW, "Retry", "Catch")
 
-    assert named - SERVICE_ERRORS - {"States.ALL"} == leaf_error_names()
+    assert named - SERVICE_ERRORS - {"States.ALL"} == raisable_error_names()
 
 
 @EVERY_TASK
@@ -235,17 +235,17 @@ def test_the_events_that_a_visit_counts_are_an_upper_bound() -> None:
 
     for machine, name, state in tasks:
         iteration = 0 if machine is outer else 2
-        assert max_events(machine, name) + iteration <= successor.HISTORY_EVENTS_PER_STATE_VISIT
+        assert max_events(machine, name) + iteration <= successor.MAX_HISTORY_EVENTS_PER_STATE_VISIT
         if name in reached(machine, successors(state)):
             assert payload(state)["retryCount.$"] == "$$.State.RetryCount", "it is counted"
         retries = sum(rule["MaxAttempts"] for rule in state["Retry"])
         choice, task = EVENTS["Choice"], EVENTS["Task"]
         assert (
-            task + retries * successor.EVENTS_PER_RETRY + choice
-            <= successor.HISTORY_EVENTS_OF_UNCOUNTED_FAILURE
+            task + retries * successor.HISTORY_EVENTS_PER_STATE_RETRY + choice
+            <= successor.MAX_HISTORY_EVENTS_OF_FAILED_STATE
         )
     of_first_states = 2 * EVENTS["Task"] + EVENTS["Choice"] + 1
-    assert of_first_states <= 2 * successor.HISTORY_EVENTS_PER_STATE_VISIT
+    assert of_first_states <= 2 * successor.MAX_HISTORY_EVENTS_PER_STATE_VISIT
 
 
 def payload(state: dict[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class AccountConnector:
             user_id=user_id,
             provider=self.provider,
             provider_account_id=mailbox.remote_account_id,
-            other_provider_account_id=mailbox.other_remote_account_id,
+            other_provider_account_id=mailbox.former_remote_account_id,
             email_address=mailbox.address,
             seal=lambda account_id: seal(account_id, key),
         )

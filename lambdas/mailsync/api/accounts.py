@@ -134,14 +134,14 @@ def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> Accou
     " confirmation does not cover messages that disappear later. Repeating it changes nothing.",
     responses=describe_responses({200: RemovalConfirmed}, 404, 409, 422),
 )
-def confirm_removal(account_id: AccountIdParameter) -> RemovalConfirmed:
+def confirm_removal_of_hidden_mail(account_id: AccountIdParameter) -> RemovalConfirmed:
     account = _account_of_caller(account_id)
     count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
-    removal = AccountControlStore(open_database()).confirm_removal(account)
+    removal = AccountControlStore(open_database()).confirm_hidden_mail_removal(account)
     if removal is None:
         raise ApiError(_NOTHING_TO_CONFIRM)
     event = router.current_event
-    ids = {"account_id": account.id, "messages": removal.messages_reported_gone}
+    ids = {"account_id": account.id, "messages": removal.reported_gone_message_count}
     write_audit_record(event, "removal_confirmed", account.user_id, **ids)
     return RemovalConfirmed(
         account_id=account.id,
@@ -191,9 +191,9 @@ def _view(account: AccountRow) -> AccountView:
         sync_status=account.sync_status,
         last_sync_at=account.last_sync_at,
         initial_sync_completed=account.initial_sync_completed,
-        verified_at=account.verified_at,
-        compared_at=account.compared_at,
-        pending_removal=to_optional_pending_removal(account.removal),
+        verified_at=account.counts_verified_at,
+        compared_at=account.oldest_id_comparison_at,
+        pending_removal=to_optional_pending_removal(account.hidden_mail),
         next_sync_at=account.next_sync_at,
         last_error=to_failure(account.last_error, account.last_error_message),
         created_at=account.created_at,

@@ -34,6 +34,6 @@ def _logs_source_ip() -> bool:
     A missing setting raises no error, because the action to record has already taken place.
     """
     try:
-        return load_settings().log_source_ip
+        return load_settings().is_source_ip_logged
     except SettingMissing:
         return False

@@ -26,7 +26,10 @@ from mailsync.api.caller import (
     is_caller_admin,
 )
 from mailsync.api.json_text import parse_untrusted_json
-from mailsync.api.organisation_mailboxes import OrganisationMailboxRequest, connect_mailbox
+from mailsync.api.organisation_mailboxes import (
+    OrganisationMailboxRequest,
+    connect_organisation_mailbox,
+)
 from mailsync.api.password_mailboxes import connect_with_password, parse_password_login
 from mailsync.api.problems import (
     MALFORMED_BODY_PROBLEM,
@@ -36,7 +39,7 @@ from mailsync.api.problems import (
     register_problem_handler,
 )
 from mailsync.api.provider_paths import (
-    UNKNOWN_PROVIDER,
+    UNKNOWN_PROVIDER_PROBLEM,
     accounts_path,
     confirm_connection_path,
     require_provider,
@@ -165,7 +168,7 @@ def connect_without_sign_in(provider: str) -> Response[str]:
     if registration.oauth_access is None:
         return _connect_with_password(event, registration.provider)
     if registration.oauth_access.resource is None:
-        raise ApiError(UNKNOWN_PROVIDER)
+        raise ApiError(UNKNOWN_PROVIDER_PROBLEM)
     return _connect_organisation_mailbox(event, registration.provider)
 
 
@@ -191,7 +194,7 @@ def _connect_organisation_mailbox(
         raise ApiError(NOT_ADMIN_PROBLEM)
     count_against_rate_limit(caller, RateLimitedCall.ORGANISATION_MAILBOX)
     wanted = OrganisationMailboxRequest.from_body(_json_body(event), caller)
-    connected = connect_mailbox(wanted, _connector(settings, provider), settings)
+    connected = connect_organisation_mailbox(wanted, _connector(settings, provider), settings)
     write_audit_record(
         event,
         "organisation_account_connected",
@@ -237,7 +240,9 @@ def _sign_in_flow(settings: Settings, provider: str) -> SignInFlow:
 def _connector(settings: Settings, provider: Provider) -> AccountConnector:
     credentials = CredentialStore(open_database())
     vault = Vault(settings.token_key_arn, credentials)
-    trigger = SyncStarter(RunStore(open_database()), StepFunctions(), settings.mailbox_sync_arn)
+    trigger = SyncStarter(
+        RunStore(open_database()), StepFunctions(), settings.mailbox_sync_state_machine_arn
+    )
     return AccountConnector(provider, credentials, vault, trigger)
 
 

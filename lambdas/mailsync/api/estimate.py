@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from mailsync.api.caller_account import cannot_sync_error, require_caller_account
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
-from mailsync.api.removal import ACCOUNT_PATH, account_of_caller
+from mailsync.api.removal import ACCOUNT_PATH, parse_account_of_caller
 from mailsync.sync.estimate import estimate_first_sync_of_account
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
@@ -27,7 +27,7 @@ def estimate_first_sync(account_id: str) -> Response[str]:
         AccountNotFound: the caller has no such account.
         AccountNotConnected: the account cannot be synced.
     """
-    own = account_of_caller(account_id, router.current_event)
+    own = parse_account_of_caller(account_id, router.current_event)
     account = require_caller_account(own.id, own.user_id).account
     count_against_rate_limit(own.user_id, RateLimitedCall.ACCOUNT_CHANGE)
     if account.status != "active":
@@ -35,9 +35,9 @@ def estimate_first_sync(account_id: str) -> Response[str]:
     found = estimate_first_sync_of_account(own.id)
     body = {
         "accountId": own.id,
-        "messages": found.messages,
+        "messages": found.message_count,
         "durationSeconds": found.duration_s,
-        "requests": found.requests,
+        "requests": found.quota_units,
         "usd": found.usd,
     }
     headers = {"Cache-Control": "no-store"}

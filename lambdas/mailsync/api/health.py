@@ -42,7 +42,7 @@ def start_self_test() -> SelfTestStarted:
     )
     count_against_rate_limit(ALL_USERS_LIMIT_USER_ID, RateLimitedCall.SELF_TEST_BY_ALL_USERS)
     name = str(uuid4())
-    arn = StepFunctions().start(load_settings().test_sync_arn, name, {})
+    arn = StepFunctions().start(load_settings().self_test_state_machine_arn, name, {})
     logger.info("self_test_started", execution=name)
     return SelfTestStarted(execution_arn=arn, event_id=name)
 
@@ -53,7 +53,7 @@ def start_self_test() -> SelfTestStarted:
     operation_id="get_health",
     responses=describe_responses({200: Health}, public=True),
 )
-def health() -> Health:
+def show_health() -> Health:
     """Return 200 if the database accepts writes and has the schema of this version."""
     require_usable_database(open_database())
     return Health()

@@ -59,7 +59,7 @@ class OrganisationMailboxRequest:
         )
 
 
-def connect_mailbox(
+def connect_organisation_mailbox(
     wanted: OrganisationMailboxRequest, connector: AccountConnector, settings: Settings
 ) -> ConnectedAccount:
     """Verify that the mailbox is readable, store its account and start the first sync. Return the

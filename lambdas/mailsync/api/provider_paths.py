@@ -10,7 +10,7 @@ from mailsync.settings import load_settings
 
 _SIGN_IN = re.compile(r"/api/auth/[^/]+")
 _CALLBACK = re.compile(r"/api/auth/[^/]+/callback")
-UNKNOWN_PROVIDER = Problem(
+UNKNOWN_PROVIDER_PROBLEM = Problem(
     kind="unknown-provider",
     status=404,
     title="This provider is not known here",
@@ -65,9 +65,9 @@ def require_provider(name: str) -> RegisteredProvider:
             provider's mailboxes (404).
     """
     found = find_provider(name)
-    if found is None or found.kit_module is None:
-        raise ApiError(UNKNOWN_PROVIDER)
-    require_enabled(found.provider)
+    if found is None or found.implementation_module is None:
+        raise ApiError(UNKNOWN_PROVIDER_PROBLEM)
+    require_enabled_provider(found.provider)
     return found
 
 
@@ -82,11 +82,11 @@ def require_sign_in_provider(name: str) -> Provider:
     """
     found = require_provider(name)
     if found.uses_password:
-        raise ApiError(UNKNOWN_PROVIDER)
+        raise ApiError(UNKNOWN_PROVIDER_PROBLEM)
     return found.provider
 
 
-def require_enabled(provider: Provider) -> None:
+def require_enabled_provider(provider: Provider) -> None:
     """Raise an error unless this stage syncs mailboxes of the provider.
 
     Raises:

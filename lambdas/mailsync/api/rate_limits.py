@@ -20,7 +20,7 @@ ALL_USERS_LIMIT_USER_ID = ""
 
 class RateLimitedCall(StrEnum):
     """The groups of API calls. Each group has an hourly limit per user, in
-    `Settings.calls_per_hour_by_kind`."""
+    `Settings.api_calls_per_hour_by_kind`."""
 
     SYNC = "sync"
     FULL_SYNC = "full-sync"
@@ -37,7 +37,7 @@ def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:
     Raises:
         ApiError: the limit is reached (429, with Retry-After).
     """
-    per_hour = load_settings().calls_per_hour_by_kind[kind]
+    per_hour = load_settings().api_calls_per_hour_by_kind[kind]
     wait_s = RateLimitStore(open_database()).count_call(user_id, kind, per_hour)
     if wait_s:
         logger.info("call_refused", kind=kind, wait_s=wait_s)

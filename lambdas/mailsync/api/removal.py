@@ -25,7 +25,7 @@ from mailsync.store.connection import open_database
 from mailsync.store.control_store import AccountControlStore, AccountOfCaller
 from mailsync.sync.purge import purge_account
 from mailsync.sync.push import end_subscriptions
-from mailsync.sync.revocation import AccessEnd, prepare_revocation
+from mailsync.sync.revocation import RevocationOutcome, prepare_revocation
 
 ACCOUNT_PATH = "/api/email/accounts/<account_id>"
 KEEP_DATA, PURGE_DATA = "keep", "purge"
@@ -35,9 +35,13 @@ PURGE_BUDGET_S = 13.0
 scheduled function `purge-accounts` deletes the rest."""
 
 _SENTENCE_OF_ACCESS = {
-    AccessEnd.REVOKED: "The access to the mailbox was withdrawn.",
-    AccessEnd.KEPT_FOR_OTHERS: "The access is kept, because the mailbox is connected elsewhere.",
-    AccessEnd.FORGOTTEN: "The access was deleted here; the mail provider did not confirm its end.",
+    RevocationOutcome.REVOKED: "The access to the mailbox was withdrawn.",
+    RevocationOutcome.KEPT_FOR_OTHER_CONNECTIONS: (
+        "The access is kept, because the mailbox is connected elsewhere."
+    ),
+    RevocationOutcome.ONLY_STORED_TOKENS_DELETED: (
+        "The access was deleted here; the mail provider did not confirm its end."
+    ),
 }
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
@@ -52,13 +56,13 @@ def remove_account(account_id: str) -> Response[str]:
     the caller can repeat the request.
     """
     deadline = time.monotonic() + PURGE_BUDGET_S
-    account, data = account_of_caller(account_id, router.current_event), _data()
+    account, data = parse_account_of_caller(account_id, router.current_event), _data()
     count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
     store = AccountControlStore(open_database())
     end_subscriptions(account)
     revocation = prepare_revocation(account.id)
     stopped = store.disconnect_account(account) if data == KEEP_DATA else store.begin_purge(account)
-    access = revocation.run() if revocation else None
+    access = revocation.revoke_grant() if revocation else None
     event = router.current_event
     write_audit_record(
         event,
@@ -79,7 +83,7 @@ def remove_account(account_id: str) -> Response[str]:
     return _removed(account, "purging", message, access)
 
 
-def account_of_caller(account_id: str, event: APIGatewayProxyEventV2) -> AccountOfCaller:
+def parse_account_of_caller(account_id: str, event: APIGatewayProxyEventV2) -> AccountOfCaller:
     """Return the account id of the request's path together with the caller's user id.
 
     This function does not check whether the account exists and belongs to the caller. The store
@@ -108,7 +112,7 @@ def _stop_run(run_id: RunId | None) -> None:
 
 
 def _removed(
-    account: AccountOfCaller, status: str, message: str, access: AccessEnd | None
+    account: AccountOfCaller, status: str, message: str, access: RevocationOutcome | None
 ) -> Response[str]:
     if access is not None:
         message = f"{message} {_SENTENCE_OF_ACCESS[access]}"

@@ -54,7 +54,9 @@ def to_optional_pending_removal(removal: HiddenMail) -> PendingRemoval | None:
     """Convert the hidden mail of an account to a response model. Return None if no message and no
     folder is hidden."""
     return (
-        to_pending_removal(removal) if removal.hidden_messages or removal.hidden_folders else None
+        to_pending_removal(removal)
+        if removal.hidden_message_count or removal.gone_mirrored_folder_count
+        else None
     )
 
 
@@ -62,11 +64,11 @@ def to_pending_removal(removal: HiddenMail) -> PendingRemoval:
     """Convert the hidden mail of an account to a response model. All counts are 0 if nothing is
     hidden."""
     return PendingRemoval(
-        hidden=removal.hidden_messages,
-        gone=removal.messages_reported_gone,
-        folders=removal.hidden_folders,
-        gone_since=removal.gone_since,
+        hidden=removal.hidden_message_count,
+        gone=removal.reported_gone_message_count,
+        folders=removal.gone_mirrored_folder_count,
+        gone_since=removal.first_reported_gone_at,
         deleted_from=removal.deletion_due_at,
         needs_confirmation=removal.is_suspicious,
-        confirmed_at=removal.confirmed_at,
+        confirmed_at=removal.removal_confirmed_by_user_at,
     )

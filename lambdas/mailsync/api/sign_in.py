@@ -138,7 +138,7 @@ class SignInFlow:
             cookie_hash=_hash(cookie),
             user_id=user_id,
             flow=self._vault.seal_text(
-                SealingContext(SealedColumn.SIGN_IN, user_id), json.dumps(flow)
+                SealingContext(SealedColumn.SIGN_IN_FLOW, user_id), json.dumps(flow)
             ),
             seconds=STARTED_SIGN_IN_LIFETIME_S,
         )
@@ -168,7 +168,7 @@ class SignInFlow:
         mailbox = _Mailbox(
             self.provider, signed_in.home_account_id, signed_in.address, signed_in.tokens
         )
-        if self._settings.confirm_connections:
+        if self._settings.must_user_confirm_connection:
             return self._store_unconfirmed(sign_in.user_id, mailbox)
         return self._connect(sign_in.user_id, mailbox)
 
@@ -217,10 +217,10 @@ class SignInFlow:
         return sign_in
 
     def _open_flow(self, sign_in: StoredSignIn) -> dict[str, Any]:
-        place = SealingContext(SealedColumn.SIGN_IN, sign_in.user_id)
+        place = SealingContext(SealedColumn.SIGN_IN_FLOW, sign_in.user_id)
         try:
             flow: dict[str, Any] = json.loads(
-                self._vault.open_sealed_text(place, sign_in.sealed_flow)
+                self._vault.open_sealed_text(place, sign_in.sealed_authorization_flow)
             )
         except AccessRevoked:  # raised for a value that cannot be decrypted
             raise ApiError(_UNKNOWN) from None

@@ -39,7 +39,7 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
         next_retry_at=account.next_sync_at if retries else None,
         verified_at=account.verified_at,
         compared_at=account.compared_at,
-        max_flag_age_seconds=provider.max_flag_age_s if provider else None,
+        max_flag_age_seconds=provider.max_message_flag_delay_s if provider else None,
         pending_removal=to_optional_pending_removal(account.removal),
         run_id=account.run_id,
     )
@@ -56,10 +56,10 @@ def _progress(account: AccountStatus) -> tuple[int, int]:
     surplus is the sum of the stored counts minus the number of stored messages.
     """
     folders = account.folders
-    if account.quota and account.quota.pending:
+    if account.quota and account.quota.pending_message_count:
         # A backfill has listed every message; the counts of its folders come at its end.
-        done = (account.message_count or 0) + account.reading.stored
-        return done, done + account.quota.pending
+        done = (account.message_count or 0) + account.reading.new_message_count
+        return done, done + account.quota.pending_message_count
     stored = sum(each.total for each in folders)
     progress = stored + sum(each.quarantined for each in folders)
     total = sum(max(0, each.remote_total - each.count_offset) for each in folders)
@@ -67,10 +67,10 @@ def _progress(account: AccountStatus) -> tuple[int, int]:
         surplus = max(0, stored - account.message_count)
         total -= surplus
         # Messages of the open run are in no count until it ends.
-        progress = min(progress - surplus + account.reading.stored, total)
+        progress = min(progress - surplus + account.reading.new_message_count, total)
     elif account.quota:
         # The contents of all messages are fetched, and nothing is counted yet.
-        progress = account.reading.stored
+        progress = account.reading.new_message_count
         total = max(total, progress)
     if any(each.walking for each in folders):
         total = max(total, progress)
@@ -82,7 +82,9 @@ def _rate(account: AccountStatus, now: datetime) -> float:
     has started."""
     if account.run_started_at is None:
         return 0.0
-    return account.reading.stored / max((now - account.run_started_at).total_seconds(), 1.0)
+    return account.reading.new_message_count / max(
+        (now - account.run_started_at).total_seconds(), 1.0
+    )
 
 
 def _remaining_s(account: AccountStatus, missing: int) -> int | None:

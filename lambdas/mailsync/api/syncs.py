@@ -81,7 +81,7 @@ def start_sync(
         count_against_rate_limit(user, RateLimitedCall.FULL_SYNC)
     account = _caller_account(request.account_id)
     run = _run(account, scope, idempotency_key)
-    if run.scope_of_first_request not in (None, scope):
+    if run.scope_of_idempotency_key not in (None, scope):
         raise ApiError(_KEY_REUSED)
     logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)
     status_url = f"{api_base_url(router.current_event, settings)}{SYNC_PATH}?accountId={account.id}"
@@ -123,7 +123,9 @@ def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStop
     operation_id="get_sync_status",
     responses=describe_responses({200: SyncStatusView, 304: None}, 404, 422),
 )
-def sync_status(account_id: Annotated[UUID, Query(alias="accountId")]) -> Response[SyncStatusView]:
+def show_sync_status(
+    account_id: Annotated[UUID, Query(alias="accountId")],
+) -> Response[SyncStatusView]:
     view = to_sync_status_view(_caller_account(account_id), datetime.now(UTC))
     headers: dict[str, str | list[str]] = (
         {"Retry-After": str(STATUS_POLL_INTERVAL_S)} if view.run_id is not None else {}

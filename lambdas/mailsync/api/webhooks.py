@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.problems import ApiError, Problem, register_problem_handler
-from mailsync.api.provider_paths import require_enabled
+from mailsync.api.provider_paths import require_enabled_provider
 from mailsync.errors import ProviderRejected
 from mailsync.log import logger
 from mailsync.model import MailboxNotification, Notification, Provider
@@ -28,7 +28,7 @@ from mailsync.providers.kit import (
     load_push_kit,
     webhook_path,
 )
-from mailsync.runs.batches import start_notified_check
+from mailsync.runs.batches import start_check_of_notified_mailboxes
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.push_store import PushStore
@@ -73,7 +73,7 @@ _TOO_LARGE = Problem(
     detail=f"The body is too large; send at most {MAX_NOTIFICATION_BYTES} bytes in one request.",
 )
 
-AnyNotification = Notification | MailboxNotification
+ProviderNotification = Notification | MailboxNotification
 """A received notification of any provider. It names either a subscription or a mailbox."""
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
@@ -103,18 +103,18 @@ def receive_notifications(provider: str) -> Response[str]:
         raise ApiError(_POSTPONED) from None
     genuine = _save(Provider(provider), notifications)
     if genuine:
-        start_notified_check(NotifiedMailboxQueueStore(open_database()))
+        start_check_of_notified_mailboxes(NotifiedMailboxQueueStore(open_database()))
     logger.info("notified", genuine=genuine, ignored=len(notifications) - genuine)
     return Response(HTTPStatus.ACCEPTED, _TEXT, "", _PLAIN_TEXT_HEADERS)
 
 
-def _save(provider: Provider, notifications: Sequence[AnyNotification]) -> int:
+def _save(provider: Provider, notifications: Sequence[ProviderNotification]) -> int:
     """Make the notified mailboxes due; return the number of genuine notifications."""
     store = PushStore(open_database())
     addresses = [each.address for each in notifications if isinstance(each, MailboxNotification)]
-    found = store.save_mailbox_notifications(provider, addresses) if addresses else 0
+    found = store.save_notifications_by_address(provider, addresses) if addresses else 0
     of_subscriptions = [each for each in notifications if isinstance(each, Notification)]
-    return min(found, len(addresses)) + store.save_notifications(of_subscriptions)
+    return min(found, len(addresses)) + store.save_subscription_notifications(of_subscriptions)
 
 
 def _push_kit(name: str) -> PushKit:
@@ -128,7 +128,7 @@ def _push_kit(name: str) -> PushKit:
         push = load_push_kit(provider)
     except ProviderRejected:
         raise ApiError(_NO_PUSH) from None
-    require_enabled(provider)
+    require_enabled_provider(provider)
     return push
 
 

@@ -19,7 +19,7 @@ from mailsync.credentials.token_set import (
     TokenSet,
     access_token_sealing_context,
     grant_sealing_context,
-    password_context,
+    password_sealing_context,
     seal_password,
 )
 from mailsync.credentials.vault import SealingKey, Vault
@@ -29,7 +29,7 @@ from mailsync.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from mailsync.model import NEVER, AccessToken, Account, AccountId, Credentials, Provider
+from mailsync.model import NEVER_EXPIRES, AccessToken, Account, AccountId, Credentials, Provider
 from mailsync.registry import find_provider
 from mailsync.settings import Settings
 
@@ -52,14 +52,14 @@ class LockedCredentials(Protocol):
     @property
     def credentials(self) -> Credentials: ...
 
-    def save(self, credentials: Credentials) -> None: ...
+    def save_credentials(self, credentials: Credentials) -> None: ...
 
     def postpone_renewal(self, until: datetime) -> None:
         """Store a pause that the identity platform requested: no worker may request a token of this
         account before `until`."""
         ...
 
-    def end_grant(self) -> None:
+    def mark_grant_ended(self) -> None:
         """Record that the grant has ended, or that the mail server refused the password. The
         account stays closed until a person connects the mailbox again."""
         ...
@@ -77,7 +77,7 @@ class CredentialStore(Protocol):
         """
         ...
 
-    def save_address(self, account_id: AccountId, address: str) -> None:
+    def save_email_address(self, account_id: AccountId, address: str) -> None:
         """Store the email address that the account has now at its provider."""
         ...
 
@@ -148,7 +148,7 @@ class StoredAccessTokenSource:
             if stored and _is_fresh(stored) and _is_usable(stored, before, refused):
                 return stored
             _respect_pause(before)
-            grant = open_grant(self._account_id, before, self._vault)
+            grant = decrypt_grant(self._account_id, before, self._vault)
             key = self._vault.newest_sealing_key()
             with self._store.lock_for_renewal(self._account_id) as renewal:
                 if renewal.credentials != before:
@@ -157,7 +157,7 @@ class StoredAccessTokenSource:
             # Each in a transaction of its own: a disconnection locks the account first.
             if isinstance(outcome, TokenSet):
                 if outcome.address is not None:
-                    self._store.save_address(self._account_id, outcome.address)
+                    self._store.save_email_address(self._account_id, outcome.address)
                 return outcome.access_token
             # Raised here and not in the block, so that the pause or the end of the grant is
             # committed first.
@@ -184,9 +184,9 @@ class StoredAccessTokenSource:
             return ProviderThrottled(str(throttled), retry_after_s=wait_s)
         except AccessRevoked as error:
             if error.is_final:
-                renewal.end_grant()
+                renewal.mark_grant_ended()
             return error
-        renewal.save(renewed.seal_for_account(self._account_id, key))
+        renewal.save_credentials(renewed.seal_for_account(self._account_id, key))
         return renewed
 
 
@@ -242,7 +242,7 @@ class StoredPasswordSource:
             with self._store.lock_for_renewal(self._account_id) as renewal:
                 is_current = renewal.credentials == stored
                 if is_current:
-                    renewal.end_grant()
+                    renewal.mark_grant_ended()
             if is_current:
                 break
         raise AccessRevoked(
@@ -258,11 +258,11 @@ class StoredPasswordSource:
         this method its old data key would be needed for ever.
         """
         key = self._vault.newest_sealing_key()
-        if stored.password is None or stored.password.key_id == key.id:
+        if stored.sealed_password is None or stored.sealed_password.key_id == key.id:
             return
         with self._store.lock_for_renewal(self._account_id) as renewal:
             if renewal.credentials == stored:
-                renewal.save(seal_password(self._account_id, access.token, key))
+                renewal.save_credentials(seal_password(self._account_id, access.token, key))
 
 
 class UnrenewableAccessToken:
@@ -312,18 +312,18 @@ def get_access_token_without_lock(
     wait for this function. It raises the same errors as `StoredAccessTokenSource`.
     """
     credentials = store.credentials(account.id)
-    if credentials.password is not None:
+    if credentials.sealed_password is not None:
         return UnrenewableAccessToken(_password(account.id, credentials, vault))
     stored = _stored(account.id, credentials, vault)
     if stored and _is_fresh(stored):
         return UnrenewableAccessToken(stored)
     _respect_pause(credentials)
-    grant = open_grant(account.id, credentials, vault)
+    grant = decrypt_grant(account.id, credentials, vault)
     issued = _tokens(settings, account.provider, grant, credentials.organisation_id)
     return UnrenewableAccessToken(issued.access_token)
 
 
-def open_grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
+def decrypt_grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
     """Decrypt and return the account's grant (refresh token). Return None if the account has no
     grant."""
     if credentials.sealed_grant is None:
@@ -338,22 +338,22 @@ def _password(account_id: AccountId, credentials: Credentials, vault: Vault) -> 
         AccountNotConnected: the account has no password.
         AccessRevoked: the password cannot be decrypted.
     """
-    if credentials.password is None:
+    if credentials.sealed_password is None:
         raise AccountNotConnected(
             f"Account {account_id} has no password, so new mail is not synced. Stored mail stays"
             " readable; connect the mailbox again."
         )
-    text = vault.open_sealed_text(password_context(account_id), credentials.password)
-    return AccessToken(text, NEVER)
+    text = vault.open_sealed_text(password_sealing_context(account_id), credentials.sealed_password)
+    return AccessToken(text, NEVER_EXPIRES)
 
 
 def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> AccessToken | None:
-    if credentials.sealed_access_token is None or credentials.access_expires_at is None:
+    if credentials.sealed_access_token is None or credentials.access_token_expires_at is None:
         return None
     token = vault.open_sealed_text(
         access_token_sealing_context(account_id), credentials.sealed_access_token
     )
-    return AccessToken(token, credentials.access_expires_at)
+    return AccessToken(token, credentials.access_token_expires_at)
 
 
 def _is_usable(stored: AccessToken, credentials: Credentials, refused: AccessToken | None) -> bool:
@@ -361,7 +361,7 @@ def _is_usable(stored: AccessToken, credentials: Credentials, refused: AccessTok
     token, and the token is old enough to be renewed."""
     if refused is None or stored.token != refused.token:
         return True
-    issued_at = credentials.access_issued_at
+    issued_at = credentials.access_token_issued_at
     return issued_at is not None and datetime.now(UTC) - issued_at < MIN_TOKEN_AGE_FOR_RENEWAL
 
 

@@ -40,9 +40,9 @@ class TokenSet:
             sealed_access_token=key.seal_text(
                 access_token_sealing_context(account_id), self.access_token.token
             ),
-            access_expires_at=self.access_token.expires_at,
+            access_token_expires_at=self.access_token.expires_at,
             organisation_id=self.organisation_id,
-            access_issued_at=datetime.now(UTC),
+            access_token_issued_at=datetime.now(UTC),
         )
 
 
@@ -55,19 +55,22 @@ def grant_sealing_context(account_id: AccountId) -> SealingContext:
 def access_token_sealing_context(account_id: AccountId) -> SealingContext:
     """Return the sealing context of an account's access token: the column and the account to which
     the sealed token is bound."""
-    return SealingContext(SealedColumn.ACCESS, account_id)
+    return SealingContext(SealedColumn.ACCESS_TOKEN, account_id)
 
 
 def seal_password(account_id: AccountId, password: str, key: SealingKey) -> Credentials:
     """Encrypt the password of a mailbox, bound to the account; return the credentials for the
     store."""
-    sealed = key.seal_text(password_context(account_id), password)
+    sealed = key.seal_text(password_sealing_context(account_id), password)
     return Credentials(
-        sealed_grant=None, sealed_access_token=None, access_expires_at=None, password=sealed
+        sealed_grant=None,
+        sealed_access_token=None,
+        access_token_expires_at=None,
+        sealed_password=sealed,
     )
 
 
-def password_context(account_id: AccountId) -> SealingContext:
+def password_sealing_context(account_id: AccountId) -> SealingContext:
     """Return the sealing context of an account's password: the column and the account to which the
     sealed password is bound."""
     return SealingContext(SealedColumn.PASSWORD, account_id)

@@ -43,15 +43,15 @@ class SealedColumn(StrEnum):
     text of its column here, so never edit these texts."""
 
     GRANT = "email_credentials.grant_sealed"
-    ACCESS = "email_credentials.access_sealed"
+    ACCESS_TOKEN = "email_credentials.access_sealed"  # noqa: S105
     PASSWORD = "email_credentials.password_sealed"  # noqa: S105
     CURSOR = "folder_cursors.cursor_sealed"
-    SIGN_IN = "sign_ins.flow_sealed"
+    SIGN_IN_FLOW = "sign_ins.flow_sealed"
     PENDING_CONNECTION = "pending_connections.connection_sealed"
 
 
 _BOUND_TO_OWNER_ALONE = frozenset(
-    {SealedColumn.GRANT, SealedColumn.ACCESS, SealedColumn.CURSOR, SealedColumn.SIGN_IN}
+    {SealedColumn.GRANT, SealedColumn.ACCESS_TOKEN, SealedColumn.CURSOR, SealedColumn.SIGN_IN_FLOW}
 )
 """The columns into which releases before migration 0016 wrote values that are bound to their owner
 alone. If another column contains such a value, somebody has moved the value there, so the vault
@@ -79,7 +79,7 @@ class SealingContext:
         return f"{self.column}\0{self.owner}".encode()
 
     @property
-    def bindings(self) -> tuple[bytes, ...]:
+    def accepted_associated_data(self) -> tuple[bytes, ...]:
         """Return all associated data that `Vault.open_sealed_text` accepts for a stored value.
 
         The first is the associated data of this release. A column that existed before migration
@@ -172,7 +172,7 @@ class Vault:
         """
         cipher = self._key(sealed.key_id).cipher
         nonce, ciphertext = sealed.sealed_bytes[:_NONCE_BYTES], sealed.sealed_bytes[_NONCE_BYTES:]
-        for binding in context.bindings:
+        for binding in context.accepted_associated_data:
             try:
                 return cipher.decrypt(nonce, ciphertext, binding).decode()
             except (InvalidTag, ValueError):

@@ -10,10 +10,10 @@ with 512 MB."""
 MAX_PAUSES_PER_REQUEST = 2
 """The maximum number of pauses before retries of one request. Each pause is twice as long as the
 pause before it. All pauses of a request together are shorter than `SHUTDOWN_RESERVE_S`."""
-STEP_PAUSE_BUDGET_S = 60.0
+MAX_TOTAL_PAUSE_PER_STATE_S = 60.0
 """The limit in seconds for the sum of all pauses within one state of the workflow. It is a fifth of
 the time-out of the Lambda functions that call a provider."""
-CHECK_PAUSE_BUDGET_S = 5.0
+MAX_TOTAL_PAUSE_PER_CHECK_S = 5.0
 """The limit in seconds for the sum of all pauses of one check of a mailbox. The limit is low,
 because other mailboxes wait for the check to end. If longer pauses are needed, an execution does
 the work instead of the check."""
@@ -38,7 +38,7 @@ def has_time_for_folders(remaining_s: float) -> bool:
     """Return whether a function that syncs many folders has time for a few more folders.
 
     Afterwards the function still needs time to return the remaining folders to the workflow.
-    `MIN_TIME_FOR_MORE_FOLDERS_S` includes that time.
+    `MIN_TIME_FOR_FOLDERS_S` includes that time.
 
     remaining_s: seconds until the function's time-out.
     """

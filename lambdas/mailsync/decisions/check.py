@@ -88,4 +88,8 @@ def _is_unfinished(feed: StoredFeed) -> bool:
     """Return whether an earlier sync left pages of the feed unread, or messages of the feed
     pending."""
     position = feed.position
-    return position.is_full_sync_running or not position.is_start_of_round or feed.has_pending
+    return (
+        position.is_full_sync_running
+        or not position.is_next_page_first_of_round
+        or feed.has_pending_messages
+    )

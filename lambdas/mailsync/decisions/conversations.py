@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectedKeys:
+class ConversationKeys:
     """The keys of messages that belong to one conversation. A key is a UUID that messages of one
     conversation share (`Message.conversation_keys`).
 
@@ -20,9 +20,9 @@ class ConnectedKeys:
     conversation_ids: tuple[int, ...]
 
 
-def connect_keys(
+def group_keys_by_conversation(
     keys_of_messages: Iterable[Sequence[str]], stored: Mapping[str, int]
-) -> tuple[ConnectedKeys, ...]:
+) -> tuple[ConversationKeys, ...]:
     """Group keys into conversations: return one ConversationKeys for each connected component of
     the keys. Keys of the same message are connected, and keys of the same stored conversation are
     connected.
@@ -40,7 +40,7 @@ def connect_keys(
     for each in parents:
         components.setdefault(_root(parents, each), []).append(each)
     return tuple(
-        ConnectedKeys(
+        ConversationKeys(
             tuple(each for each in component if isinstance(each, str)),
             tuple(sorted(each for each in component if isinstance(each, int))),
         )

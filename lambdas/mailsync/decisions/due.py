@@ -7,39 +7,39 @@ MAX_MAILBOXES_CLAIMED_PER_TICK = 3000
 invocation of the schedule `start-due-syncs`, once a minute. With 10,000 mailboxes and an interval
 of 5 minutes, 2,000 mailboxes become due in a minute. The limit is 1.5 times this number. After an
 outage 10,000 overdue mailboxes are spread over four minutes."""
-DUE_CLAIM_LIFETIME_S = 600
+DUE_MAILBOX_CLAIM_LIFETIME_S = 600
 """The lifetime in seconds of a worker's claim on a due mailbox. If the worker dies, the claim ends
 after this time."""
-NOTIFIED_CLAIM_LIFETIME_S = 60
+NOTIFIED_MAILBOX_CLAIM_LIFETIME_S = 60
 """The lifetime in seconds of a worker's claim on a mailbox for which a notification arrived."""
 MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S = 15
 """The minimum average number of seconds between two checks of a mailbox that notifications start.
 Two such checks may follow each other at once. A check of a mailbox with 1,000 folders is 111
 requests. So notifications cause at most half of the 10,000 requests that Microsoft Graph allows in
 ten minutes."""
-MAX_NOTIFIED_WORKERS = 4
+MAX_NOTIFIED_CHECK_WORKERS = 4
 """The maximum number of functions that check notified mailboxes at the same time. An AWS account
 may have only 10 concurrent functions, and the scheduled checks need some of them."""
-MAILBOXES_PER_WORKER = 10
+NOTIFIED_MAILBOXES_PER_WORKER = 10
 """The number of notified mailboxes that one function checks in parallel."""
-MAX_COUNTED_MAILBOXES = MAX_NOTIFIED_WORKERS * MAILBOXES_PER_WORKER
+MAX_NOTIFIED_MAILBOXES_COUNTED = MAX_NOTIFIED_CHECK_WORKERS * NOTIFIED_MAILBOXES_PER_WORKER
 """The maximum number of waiting notified mailboxes that are counted to decide whether another
 function is needed. More mailboxes would not change the decision."""
-MAX_NOTIFIED_WAIT_S = 2.0
+MAX_MAILBOX_WAIT_FOR_WORKER_S = 2.0
 """The seconds that a notified mailbox waits for the functions that already check notified
 mailboxes. A function with a free thread looks for waiting mailboxes every second. So no thread is
 free if a mailbox has waited longer than this, and another function is invoked."""
-MAX_NOTIFIED_WAIT_WITHOUT_TICK_S = 60.0
+NOTIFIED_MAILBOX_SCHEDULE_DELAY_S = 60.0
 """The seconds for which a tick of the schedule leaves a notified mailbox to functions that check
 notified mailboxes. After this time the tick claims the mailbox like any due mailbox. Without this
 delay, a tick after a thousand notifications would start 20 more functions, with ten connections to
 the database each."""
-CHECK_SLOT_LIFETIME_S = 60
+NOTIFIED_WORKER_SLOT_LIFETIME_S = 60
 """The lifetime in seconds of a slot. A slot is the right of one function to check notified
 mailboxes; the function renews it while it works. If the function dies or its invocation is lost,
 another function may take the slot after this time."""
 
-SYNC_INTERVAL_AFTER_NOTIFICATION_S = 60
+RECHECK_DELAY_AFTER_NOTIFICATION_S = 60
 """The seconds from a check that a notification started and that found nothing new to a second
 check."""
 SYNC_INTERVAL_IF_ACTIVE_S = 5 * 60
@@ -47,7 +47,7 @@ SYNC_INTERVAL_IF_ACTIVE_S = 5 * 60
 SYNC_INTERVAL_IF_INACTIVE_S = 15 * 60
 """The seconds between two syncs of a mailbox that has not changed for hours. New mail of such a
 mailbox arrives at most this much later."""
-SYNC_INTERVAL_IF_PUSHED_S = 15 * 60
+SYNC_INTERVAL_WITH_NOTIFICATIONS_S = 15 * 60
 """The seconds between two syncs of a mailbox whose provider sends notifications. These syncs are
 needed because some notifications are lost."""
 _INACTIVE_SHARE = 12
@@ -83,14 +83,14 @@ _MAX_BACKOFF_S: Mapping[str, float] = {
     FOLDERS_FAILED_ERROR: MAX_BACKOFF_IF_FOLDERS_FAILED_S,
     VERIFICATION_FAILED_ERROR: MAX_BACKOFF_IF_UNVERIFIED_S,
 }
-ACCOUNT_CLOSING_ERRORS = frozenset({"AccessRevoked"})
+ERRORS_THAT_CLOSE_ACCOUNT = frozenset({"AccessRevoked"})
 """Error names of failures that close the account."""
 
 MIN_SUBSCRIPTION_RETRY_S = 5 * 60
 MAX_SUBSCRIPTION_RETRY_S = 6 * 60 * 60
 
 
-def needs_another_worker(waits_s: Sequence[float], working: int) -> bool:
+def needs_another_notified_worker(waits_s: Sequence[float], working: int) -> bool:
     """Return whether another function must be invoked to check notified mailboxes.
 
     Another function is needed if a mailbox waits and no function works, if more mailboxes wait than
@@ -103,7 +103,10 @@ def needs_another_worker(waits_s: Sequence[float], working: int) -> bool:
     """
     if not waits_s or working == 0:
         return bool(waits_s)
-    return len(waits_s) > working * MAILBOXES_PER_WORKER or max(waits_s) > MAX_NOTIFIED_WAIT_S
+    return (
+        len(waits_s) > working * NOTIFIED_MAILBOXES_PER_WORKER
+        or max(waits_s) > MAX_MAILBOX_WAIT_FOR_WORKER_S
+    )
 
 
 def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter: float) -> float:
@@ -147,7 +150,7 @@ def seconds_until_sync_after_success(
         SYNC_INTERVAL_IF_INACTIVE_S,
         max(SYNC_INTERVAL_IF_ACTIVE_S, unchanged_for_s / _INACTIVE_SHARE),
     )
-    return (SYNC_INTERVAL_IF_PUSHED_S if is_pushed else interval) * (0.9 + 0.2 * jitter)
+    return (SYNC_INTERVAL_WITH_NOTIFICATIONS_S if is_pushed else interval) * (0.9 + 0.2 * jitter)
 
 
 def seconds_until_subscription_renewal(*, lasts_s: float, jitter: float) -> float:

@@ -19,11 +19,11 @@ class FirstSyncCost:
     """
 
     messages_per_s: float
-    requests: float
-    requests_per_message: float
-    usd: float
+    fixed_quota_units: float
+    quota_units_per_message: float
+    fixed_usd: float
     usd_per_message: float
-    start_s: float = 10.0
+    time_to_first_message_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class FirstSyncEstimate:
     usd: list price on AWS in US dollars, without the database.
     """
 
-    messages: int
+    message_count: int
     duration_s: int
-    requests: int
+    quota_units: int
     usd: float
 
 
@@ -51,10 +51,10 @@ def estimate_first_sync(
         `RESERVED_QUOTA_SHARE` of the quota to new mail. None: no quota of the provider limits a
         first sync.
     """
-    requests = math.ceil(cost.requests + cost.requests_per_message * messages)
-    duration_s = cost.start_s + messages / cost.messages_per_s
+    requests = math.ceil(cost.fixed_quota_units + cost.quota_units_per_message * messages)
+    duration_s = cost.time_to_first_message_s + messages / cost.messages_per_s
     if units_per_minute is not None:
         minutes = requests / (units_per_minute * (1 - RESERVED_QUOTA_SHARE))
-        duration_s = max(duration_s, cost.start_s + 60 * minutes)
-    usd = cost.usd + cost.usd_per_message * messages
+        duration_s = max(duration_s, cost.time_to_first_message_s + 60 * minutes)
+    usd = cost.fixed_usd + cost.usd_per_message * messages
     return FirstSyncEstimate(messages, math.ceil(duration_s), requests, round(usd, 4))

@@ -40,7 +40,7 @@ class FolderTreeDiff:
 
     new_and_changed_folders: tuple[RemoteFolder, ...]
     gone_folder_ids: tuple[FolderId, ...]
-    new_id_by_folder_id: Mapping[FolderId, RemoteId] = field(default_factory=dict)
+    new_remote_id_by_folder_id: Mapping[FolderId, RemoteId] = field(default_factory=dict)
 
 
 def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> FolderTreeDiff:
@@ -57,7 +57,7 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
        again under its old name is one gone folder and one new folder.
     """
     before = {folder.ref.remote_id: folder for folder in known}
-    kept = listing.permanent_roles - {folder.role for folder in listing.folders}
+    kept = listing.undeletable_roles - {folder.role for folder in listing.folders}
     new_id_by_role = {
         folder.role: folder.remote_id
         for folder in listing.folders
@@ -80,7 +80,7 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
             for folder in gone
             if folder.role not in kept and folder.ref.id not in new_ids
         ),
-        new_id_by_folder_id=new_ids,
+        new_remote_id_by_folder_id=new_ids,
     )
 
 
@@ -97,7 +97,7 @@ def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFol
     expected = {
         folder.role
         for folder in known
-        if folder.role in listing.permanent_roles
+        if folder.role in listing.undeletable_roles
         and folder.ref.remote_id not in listing.failure_reasons
     }
     if missing := (expected | {Role.INBOX}) - shown:
@@ -162,7 +162,7 @@ def sort_feeds_to_read(
     return tuple(sorted(feeds, key=lambda feed: (feed.ref.id not in of_inbox, -total[feed.ref.id])))
 
 
-def batch_full_sync_starts(
+def split_small_folders_into_batches(
     folders: Iterable[StoredFolder],
     remote: Iterable[RemoteFolder],
     *,
@@ -214,5 +214,5 @@ def _is_untouched(position: FeedPosition) -> bool:
     return (
         position.is_full_sync_running
         and position.cursor is None
-        and position.failed_feed_count == 0
+        and position.failed_feed_kind_count == 0
     )

@@ -20,9 +20,9 @@ MAX_CHANGE_AGE_OF_ACTIVE_FOLDER = timedelta(days=1)
 MAX_TIME_BETWEEN_FEED_READINGS = timedelta(hours=1)
 """The longest time between two readings of the same change feed. It is also the longest time
 between two readings of a mailbox's whole folder tree."""
-MAX_TIME_BETWEEN_THOROUGH_READINGS = timedelta(days=1)
+MAX_HIDDEN_FOLDER_SEARCH_INTERVAL = timedelta(days=1)
 """The longest time between two searches for hidden folders in a mailbox. Such a search looks below
-every folder (`TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS`)."""
+every folder (`TreeReadingMode.LISTED_AND_HIDDEN`)."""
 
 
 def choose_feeds_to_read(
@@ -69,10 +69,10 @@ def choose_tree_reading_mode(
     whole_at: when a check last read all listed folders. None: never.
     thorough_at: when a check last searched for hidden folders as well. None: never.
     """
-    if thorough_at is None or now - thorough_at >= MAX_TIME_BETWEEN_THOROUGH_READINGS:
-        return TreeReadingMode.THOROUGH
+    if thorough_at is None or now - thorough_at >= MAX_HIDDEN_FOLDER_SEARCH_INTERVAL:
+        return TreeReadingMode.LISTED_AND_HIDDEN
     if whole_at is None or now - whole_at >= MAX_TIME_BETWEEN_FEED_READINGS:
-        return TreeReadingMode.WHOLE
+        return TreeReadingMode.LISTED
     return TreeReadingMode.QUICK
 
 

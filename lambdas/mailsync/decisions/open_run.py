@@ -7,7 +7,7 @@ RUNNING_EXECUTION_STATUS = "RUNNING"
 """The status that Step Functions reports for an execution that has not ended."""
 
 
-STALE_RUN_S = 60
+STALE_RUN_HEARTBEAT_AGE_S = 60
 """The age in seconds of a run's last heartbeat from which the run is stale: the execution of a
 stale run may be dead."""
 

@@ -4,29 +4,29 @@ from typing import TypeVar
 
 from mailsync.model import (
     Change,
+    MessageRemovedFromFolder,
     Page,
     PagePlan,
     PartialChange,
     PlacementChange,
     RemoteId,
-    RemovedMessage,
     StateChange,
     UnreadableMessage,
     Upsert,
 )
 
-KeyedChange = TypeVar(
-    "KeyedChange",
+ChangeType = TypeVar(
+    "ChangeType",
     Upsert,
     PartialChange,
     StateChange,
     PlacementChange,
-    RemovedMessage,
+    MessageRemovedFromFolder,
     UnreadableMessage,
 )
 
 
-def plan_page(page: Page) -> PagePlan:
+def plan_writes_of_page(page: Page) -> PagePlan:
     """Return the writes for one page of changes, one write per message.
 
     A page may contain several changes of one message: feeds repeat changes, and a message that was
@@ -43,8 +43,8 @@ def plan_page(page: Page) -> PagePlan:
         last[key] = _merged(last.get(key), change)
     return PagePlan(
         upserts=tuple(each.message for each in _only(last, Upsert)),
-        to_fetch_by_id=_only(last, PartialChange),
-        removed_ids=tuple(each.remote_id for each in _only(last, RemovedMessage)),
+        changes_to_fetch_by_id=_only(last, PartialChange),
+        removed_ids=tuple(each.remote_id for each in _only(last, MessageRemovedFromFolder)),
         unreadable_messages=_only(last, UnreadableMessage),
         state_changes=_only(last, StateChange),
         placement_changes=tuple(each for each in last.values() if isinstance(each, PlacementChange))
@@ -63,20 +63,25 @@ def _merged(earlier: Change | None, change: Change) -> Change:
         return change
     if not isinstance(earlier, PlacementChange):
         return PartialChange(change.remote_id)
-    added, removed = frozenset(change.added), frozenset(change.removed)
+    added, removed = frozenset(change.added_folder_ids), frozenset(change.removed_folder_ids)
     return PlacementChange(
         change.remote_id,
-        added=tuple(each for each in earlier.added if each not in removed | added) + change.added,
-        removed=tuple(each for each in earlier.removed if each not in removed | added)
-        + change.removed,
+        added_folder_ids=tuple(
+            each for each in earlier.added_folder_ids if each not in removed | added
+        )
+        + change.added_folder_ids,
+        removed_folder_ids=tuple(
+            each for each in earlier.removed_folder_ids if each not in removed | added
+        )
+        + change.removed_folder_ids,
         is_read=earlier.is_read if change.is_read is None else change.is_read,
         is_flagged=earlier.is_flagged if change.is_flagged is None else change.is_flagged,
         importance=change.importance or earlier.importance,
-        group=change.group or earlier.group,
+        fetch_group=change.fetch_group or earlier.fetch_group,
     )
 
 
-def _only(changes: dict[RemoteId, Change], kind: type[KeyedChange]) -> tuple[KeyedChange, ...]:
+def _only(changes: dict[RemoteId, Change], kind: type[ChangeType]) -> tuple[ChangeType, ...]:
     """Return the changes of one kind, sorted by message id: writers that lock rows in the same
     order do not deadlock."""
     return tuple(each for _, each in sorted(changes.items()) if isinstance(each, kind))

@@ -23,7 +23,7 @@ class PushHealth(StrEnum):
     LAPSED = "lapsed"
 
 
-def classify_push(
+def classify_push_health(
     *,
     expires_at: datetime | None,
     subscribed_at: datetime,

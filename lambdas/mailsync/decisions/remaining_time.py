@@ -4,13 +4,13 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-MIN_PAGES_FOR_SPEED = 20
+MIN_PAGES_FOR_ESTIMATE = 20
 """The smallest number of pages from which a speed is computed. If the times of pages vary by half
 their mean, the mean of 20 is within 22 % of the true one in 19 of 20 cases (2 · 0.5 / √20)."""
-MIN_READING_S = 60.0
+MIN_READING_TIME_FOR_ESTIMATE_S = 60.0
 """The shortest reading in seconds from which a speed is computed. Until then the start of the
 functions, some 5 s, makes the speed look too low, and the minute may be a fast or a slow one."""
-MAX_REREAD_SHARE = 0.5
+MAX_REREAD_SHARE_FOR_ESTIMATE = 0.5
 """The largest share of already stored messages among the messages that a run has read. Above this
 share the run's remaining time is not estimated, because the speed so far is mostly the speed of
 messages that were stored already. It says little about the new messages that remain."""
@@ -18,14 +18,14 @@ QUOTA_WINDOW_S = 60.0
 """The seconds for which a quota grants its units."""
 RESERVED_QUOTA_SHARE = 0.1
 """The share of a quota that backfills leave to new mail."""
-BACKFILL_PARTS = 8
+BACKFILL_PARTS_PER_MINUTE = 8
 """The number of equal parts in which a backfill uses up the quota of one minute. A backfill is the
 fetching of the pending messages of a mailbox. New mail is read between two parts, so new mail waits
 for an eighth of a minute and not for a whole minute."""
-BACKFILL_PART_S = QUOTA_WINDOW_S / BACKFILL_PARTS
+BACKFILL_PART_DURATION_S = QUOTA_WINDOW_S / BACKFILL_PARTS_PER_MINUTE
 """The seconds from the start of one part of a backfill to the start of the next part. A part
 consists of the requests and a pause after the requests."""
-MAX_SLOWDOWN_OF_PART = 1.25
+MAX_BACKFILL_PART_SLOWDOWN_FACTOR = 1.25
 """If a part of a backfill takes longer than this factor times BACKFILL_PART_DURATION_S, the work
 limits the speed of the backfill, not the quota."""
 
@@ -43,16 +43,16 @@ class QuotaStatus:
     """
 
     units_per_minute: int
-    taken: int
+    units_taken_in_last_minute: int
     paused_until: datetime | None
-    pending: int = 0
-    used: int = 0
+    pending_message_count: int = 0
+    units_used_by_run: int = 0
 
     @property
     def units_left(self) -> int:
         """Return the number of units that the mailbox can still take now: `units_per_minute` minus
         the units that were taken in the last minute."""
-        return max(0, self.units_per_minute - self.taken)
+        return max(0, self.units_per_minute - self.units_taken_in_last_minute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,11 @@ class ReadingProgress:
     is_paused: whether the provider has requested a pause that has not ended.
     """
 
-    stored: int = 0
-    reread: int = 0
-    pages: int = 0
-    reading_s: float = 0.0
-    folder_reading_s: float = 0.0
+    new_message_count: int = 0
+    reread_message_count: int = 0
+    page_count: int = 0
+    elapsed_reading_s: float = 0.0
+    summed_folder_reading_s: float = 0.0
     is_paused: bool = False
 
 
@@ -99,16 +99,21 @@ def estimate_remaining_s(
     later. The estimate is too high after a pause that has ended, because the pause counts as
     reading time.
     """
-    if quota and quota.pending and progress.stored:
+    if quota and quota.pending_message_count and progress.new_message_count:
         return math.ceil(_seconds_of_quota(progress, quota))
-    is_measured = progress.pages >= MIN_PAGES_FOR_SPEED and progress.reading_s >= MIN_READING_S
-    read = progress.stored + progress.reread
-    if missing <= 0 or not is_measured or progress.is_paused or not progress.stored:
+    is_measured = (
+        progress.page_count >= MIN_PAGES_FOR_ESTIMATE
+        and progress.elapsed_reading_s >= MIN_READING_TIME_FOR_ESTIMATE_S
+    )
+    read = progress.new_message_count + progress.reread_message_count
+    if missing <= 0 or not is_measured or progress.is_paused or not progress.new_message_count:
         return None
-    if progress.reread > read * MAX_REREAD_SHARE:
+    if progress.reread_message_count > read * MAX_REREAD_SHARE_FOR_ESTIMATE:
         return None
-    together_s = missing * progress.reading_s / progress.stored
-    alone_s = missing_in_largest_folder * progress.folder_reading_s / progress.stored
+    together_s = missing * progress.elapsed_reading_s / progress.new_message_count
+    alone_s = (
+        missing_in_largest_folder * progress.summed_folder_reading_s / progress.new_message_count
+    )
     return math.ceil(max(together_s, alone_s))
 
 
@@ -123,16 +128,25 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     start of the functions and the list of the messages, which take some seconds, would make the
     first parts look slow.
     """
-    at_speed_so_far_s = quota.pending * progress.reading_s / progress.stored
-    part_units = quota.units_per_minute * (1 - RESERVED_QUOTA_SHARE) / BACKFILL_PARTS
-    parts_used = quota.used / part_units
-    parts_begun, slowest_part_s = math.ceil(parts_used), BACKFILL_PART_S * MAX_SLOWDOWN_OF_PART
-    is_slow = progress.reading_s > max(parts_used * slowest_part_s, parts_begun * BACKFILL_PART_S)
+    at_speed_so_far_s = (
+        quota.pending_message_count * progress.elapsed_reading_s / progress.new_message_count
+    )
+    part_units = quota.units_per_minute * (1 - RESERVED_QUOTA_SHARE) / BACKFILL_PARTS_PER_MINUTE
+    parts_used = quota.units_used_by_run / part_units
+    parts_begun, slowest_part_s = (
+        math.ceil(parts_used),
+        BACKFILL_PART_DURATION_S * MAX_BACKFILL_PART_SLOWDOWN_FACTOR,
+    )
+    is_slow = progress.elapsed_reading_s > max(
+        parts_used * slowest_part_s, parts_begun * BACKFILL_PART_DURATION_S
+    )
     if not parts_begun or is_slow:
         return at_speed_so_far_s
     # The pause of a part follows its work, so the time lags behind the units within a part.
     lag = (parts_used - math.floor(parts_used)) / 2
-    part_s = min(progress.reading_s / max(1.0, parts_used - lag), slowest_part_s)
-    parts = math.ceil(parts_used * (1 + quota.pending / progress.stored))
-    until_last_part_s = (parts - 1) * max(part_s, BACKFILL_PART_S) - progress.reading_s
+    part_s = min(progress.elapsed_reading_s / max(1.0, parts_used - lag), slowest_part_s)
+    parts = math.ceil(parts_used * (1 + quota.pending_message_count / progress.new_message_count))
+    until_last_part_s = (parts - 1) * max(
+        part_s, BACKFILL_PART_DURATION_S
+    ) - progress.elapsed_reading_s
     return max(until_last_part_s, min(at_speed_so_far_s, 1.0))

@@ -13,15 +13,15 @@ MIN_SUSPICIOUS_REMOVAL_MESSAGES = 20
 MAX_UNSUSPICIOUS_REMOVAL_SHARE = 0.5
 """The removal of at most this share of the stored messages is never suspicious."""
 
-REMOVAL_CONFIRMATION_DELAY = timedelta(hours=2)
+MIN_TIME_FROM_GONE_TO_DELETION = timedelta(hours=2)
 """The minimum time from the provider's first response that a message or folder is gone to the
 deletion of the message or folder. Just before the deletion a second request by id must get the same
 response."""
-SUSPICIOUS_REMOVAL_DELAY = timedelta(hours=24)
+MIN_TIME_FROM_GONE_TO_MASS_DELETION = timedelta(hours=24)
 """The minimum time from the provider's first response that messages are gone to their deletion, if
 most of a mailbox would be deleted. After a person has confirmed the removal, the shorter
 `MIN_TIME_FROM_GONE_TO_DELETION` applies."""
-GONE_FOLDER_DESELECTION_RETENTION = timedelta(days=30)
+DESELECTED_GONE_FOLDER_RETENTION = timedelta(days=30)
 """How long Mailsync remembers that a user deselected a folder (chose not to mirror the folder)
 after the folder has disappeared at the provider. If the folder comes back within this time, it is
 still deselected."""

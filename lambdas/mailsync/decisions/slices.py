@@ -6,22 +6,22 @@ from collections.abc import Collection, Mapping, Sequence
 from mailsync.decisions.budget import grow_page_size, shrink_page_size
 from mailsync.model import FeedId, SlicePage, StoredFeed
 
-MIN_MESSAGES_FOR_SLICES = 400
+MAX_MESSAGES_OF_UNSLICED_FOLDER = 400
 """A folder with more messages than this can be read in slices. 400 messages are four pages, one
 page for each worker."""
-MESSAGES_PER_SLICE = 100
+MESSAGES_PER_FIRST_SLICE = 100
 """The number of messages of a worker's first slice: as many as a page with contents has."""
 MAX_MESSAGES_PER_SLICE = 200
 """The maximum number of messages of a slice. A large slice is faster than two small slices, because
 each request costs the provider additional time. But Graph gives up on a page that takes too long
 (Microsoft Graph docs, "List messages"), and 200 messages take 5 s at 27 ms each."""
-MIN_MESSAGES_PER_SLICE = 25
+MAX_MESSAGES_OF_UNSPLIT_SLICE = 25
 """A failed slice with at most this number of messages is not split into smaller slices, because
 each slice costs a request. Its messages are fetched by their ids."""
-BYTES_PER_SLICE = 6 * 2**20
+TARGET_BYTES_PER_SLICE = 6 * 2**20
 """The target for the decompressed size of a slice that has more messages than a worker's first
 slice. 6 MB are 150 messages of 40 KB. A function holds two slices at a time."""
-MIN_USEFUL_SLICE_SHARE = 0.2
+MIN_STORED_SHARE_OF_FIRST_SLICE = 0.2
 """The minimum share of the messages of a full sync's first slice that the slice must store. If it
 stores fewer, the full sync uses no slices, because most messages would be requested by their ids.
 """
@@ -51,21 +51,21 @@ def choose_sliced_feeds(
         if feed.ref.id in begun
         or (
             feed.position.cursor is None
-            and feed.position.failed_feed_count == 0
+            and feed.position.failed_feed_kind_count == 0
             and feed.position.page_size is None
-            and totals.get(feed.ref.id, 0) > max(share, MIN_MESSAGES_FOR_SLICES)
+            and totals.get(feed.ref.id, 0) > max(share, MAX_MESSAGES_OF_UNSLICED_FOLDER)
         )
     ]
     return tuple(large) if len(large) < max_in_flight else ()
 
 
-def are_slices_useful(stored: int, claimed: int) -> bool:
+def is_first_slice_useful(stored: int, claimed: int) -> bool:
     """Return whether a full sync goes on with slices after its first slice.
 
     stored: number of messages that the first slice brought and that the worker stored.
     claimed: number of messages that the first slice should have brought.
     """
-    return stored >= MIN_USEFUL_SLICE_SHARE * claimed
+    return stored >= MIN_STORED_SHARE_OF_FIRST_SLICE * claimed
 
 
 def next_slice_size(size: int, claimed: int, page: SlicePage | None) -> int:
@@ -81,15 +81,15 @@ def next_slice_size(size: int, claimed: int, page: SlicePage | None) -> int:
     """
     if page is None:
         return shrink_page_size(size)
-    fitting = claimed * BYTES_PER_SLICE // max(1, page.size_bytes)
-    return min(grow_page_size(size, MAX_MESSAGES_PER_SLICE), max(MESSAGES_PER_SLICE, fitting))
+    fitting = claimed * TARGET_BYTES_PER_SLICE // max(1, page.size_bytes)
+    return min(grow_page_size(size, MAX_MESSAGES_PER_SLICE), max(MESSAGES_PER_FIRST_SLICE, fitting))
 
 
-def is_split_useful(claimed: int, page: SlicePage | None) -> bool:
+def should_split_slice(claimed: int, page: SlicePage | None) -> bool:
     """Return whether the messages of a slice must be fetched again in smaller slices: the slice
     failed, and it had more than `MAX_MESSAGES_OF_UNSPLIT_SLICE` messages.
 
     claimed: number of messages of the slice.
     page: the provider's response for the slice. None: the slice failed.
     """
-    return page is None and claimed > MIN_MESSAGES_PER_SLICE
+    return page is None and claimed > MAX_MESSAGES_OF_UNSPLIT_SLICE

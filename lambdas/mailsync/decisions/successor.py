@@ -10,7 +10,7 @@ largest number of events that the visit can cost.
 from mailsync.errors import ProviderRejected
 from mailsync.model import RunId
 
-MAX_EXECUTION_EVENTS = 20_000
+MAX_HISTORY_EVENTS_PER_EXECUTION = 20_000
 """The number of counted history events after which an execution hands its run over. The other 5,000
 events are reserved for the states that the execution still enters, and for retries of functions
 that could not reach the database and so could not count."""
@@ -20,30 +20,30 @@ reserved for the longest Wait state, which takes one hour, and for the retries o
 MAX_MAP_ITEMS = 100
 """The maximum number of items of one Map state. An item costs 11 history events even if its
 function returns immediately because the run is about to be handed over."""
-MAX_WAITS_WITHOUT_PROGRESS = 50
+MAX_SUCCESSIVE_PROVIDER_PAUSES = 50
 """The number of successive pauses without a new page, requested by the provider, after which a
 change feed fails. A state whose function could not work between so many pauses fails as well; the
 retries of the state go on for some 20 minutes."""
-MAX_RESETS_PER_RUN = 10
+MAX_FEED_RESETS_PER_RUN = 10
 """The number of full syncs of one change feed that one run may begin because the feed's cursor
 expired. One visit of the Map state allows two full syncs, but a run has many visits."""
 MAX_EXECUTIONS_PER_RUN = 100
 """The maximum number of executions of one run. A first sync of 100 million messages needs about 100
 executions. A run that needs more executions probably never ends."""
 
-HISTORY_EVENTS_PER_STATE_VISIT = 13
+MAX_HISTORY_EVENTS_PER_STATE_VISIT = 13
 """The maximum number of history events from one visit of a Task state to the next visit of a Task
 state: 5 of the Task, 2 of a Choice, 2 of a Wait, and 4 of a Map or of an iteration of a Map."""
-EVENTS_PER_RETRY = 3
+HISTORY_EVENTS_PER_STATE_RETRY = 3
 """The number of history events that one retry of a Task state costs."""
-HISTORY_EVENTS_OF_UNCOUNTED_FAILURE = 94
+MAX_HISTORY_EVENTS_OF_FAILED_STATE = 94
 """The maximum number of history events of a Task state that failed and could not count its own
 events, because its function may not have reached the database: the Task, its 29 retries, and a
 Choice. The state `folder-failed`, which comes next, counts these events."""
 _MAX_EXECUTION_NAME_CHARS = 80
 
 
-def events_of_visit(retry_count: int | None) -> int:
+def max_events_of_visit(retry_count: int | None) -> int:
     """Return the largest number of history events that one visit of a state can cost, including the
     retries of the state.
 
@@ -52,10 +52,10 @@ def events_of_visit(retry_count: int | None) -> int:
     """
     if retry_count is None:
         return 0
-    return HISTORY_EVENTS_PER_STATE_VISIT + EVENTS_PER_RETRY * retry_count
+    return MAX_HISTORY_EVENTS_PER_STATE_VISIT + HISTORY_EVENTS_PER_STATE_RETRY * retry_count
 
 
-def require_another_reset(resets: int) -> None:
+def require_feed_resets_within_limit(resets: int) -> None:
     """Check that a run has not begun too many full syncs of one change feed.
 
     resets: number of full syncs of the feed that the run has begun because the cursor expired.
@@ -63,25 +63,25 @@ def require_another_reset(resets: int) -> None:
     Raises:
         ProviderRejected: `resets` exceeds `MAX_FEED_RESETS_PER_RUN`.
     """
-    if resets > MAX_RESETS_PER_RUN:
+    if resets > MAX_FEED_RESETS_PER_RUN:
         raise ProviderRejected(
             f"The provider rejected the position in the folder's changes {resets} times in this"
             " sync. The stored mail stays, and the next sync reads the folder again."
         )
 
 
-def events_of_failed_folder(retry_count: int | None) -> int:
+def max_events_of_failure(retry_count: int | None) -> int:
     """Return the largest number of history events that two visits together can cost: the visit of
     the state that failed, which could not count its own events, and the visit of the state
     `folder-failed` after it.
 
     retry_count: number of retries of `folder-failed`. None: see
-        `max_history_events_of_state_visit`.
+        `max_events_of_visit`.
     """
-    return HISTORY_EVENTS_OF_UNCOUNTED_FAILURE + events_of_visit(retry_count)
+    return MAX_HISTORY_EVENTS_OF_FAILED_STATE + max_events_of_visit(retry_count)
 
 
-def successor_name(run_id: RunId, execution_name: str) -> str:
+def successor_execution_name(run_id: RunId, execution_name: str) -> str:
     """Return the name of the next execution of a run, after the execution `execution_name`. The
     first execution has the run id as its name. The second execution has the name `<run id>-2`, the
     third `<run id>-3`.
@@ -101,4 +101,4 @@ def successor_name(run_id: RunId, execution_name: str) -> str:
         )
     suffix = f"-{number}"
     name = run_id[: _MAX_EXECUTION_NAME_CHARS - len(suffix)] + suffix
-    return name if name != run_id else successor_name(run_id, f"-{number}")
+    return name if name != run_id else successor_execution_name(run_id, f"-{number}")

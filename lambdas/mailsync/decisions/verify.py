@@ -9,14 +9,14 @@ from enum import StrEnum
 
 from mailsync.model import (
     FolderId,
-    GoneMessage,
     ListedMessage,
     Message,
+    MessageNotFoundById,
     RemoteId,
     UnreadableMessage,
 )
 
-MAX_REPAIRS_PER_RUN = 2
+MAX_REPAIRS_OF_FOLDER_PER_RUN = 2
 """The maximum number of times that one run repairs the same folder."""
 MAX_COMPARISON_AGE = timedelta(days=7)
 """The longest time between two comparisons of a folder. A comparison compares the id and the
@@ -35,10 +35,12 @@ MAX_FOLDERS_PER_REPAIR_ROUND = 100
 history of an execution is limited (`successor.MAX_MAP_ITEMS`). More folders take more rounds."""
 
 
-def max_repair_rounds(folder_count: int) -> int:
+def max_repair_rounds_per_run(folder_count: int) -> int:
     """Return the maximum number of rounds of repairs of one run in a mailbox with `folder_count`
     folders. A round compares and repairs up to `MAX_FOLDERS_PER_REPAIR_ROUND` folders."""
-    return MAX_REPAIRS_PER_RUN * max(1, math.ceil(folder_count / MAX_FOLDERS_PER_REPAIR_ROUND))
+    return MAX_REPAIRS_OF_FOLDER_PER_RUN * max(
+        1, math.ceil(folder_count / MAX_FOLDERS_PER_REPAIR_ROUND)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,8 @@ class FolderCounts:
     quarantined_total: int
     remote_unread: int | None
     stored_unread: int
-    remote_total_error: int = 0
-    remote_unread_error: int = 0
+    remote_total_excess: int = 0
+    remote_unread_excess: int = 0
     compared_at: datetime | None = None
 
     @property
@@ -77,13 +79,13 @@ class FolderCounts:
         )
 
     @property
-    def min_differing_messages(self) -> int:
+    def lower_bound_of_differing_messages(self) -> int:
         """Return a lower bound of the number of messages that differ from the provider, derived
         from the difference of the counts. 0: the counts agree."""
         total, unread = self.remote_minus_stored_counts
         if self.quarantined_total:
-            return abs(total - self.remote_total_error)
-        return max(abs(total - self.remote_total_error), abs(unread - self.remote_unread_error))
+            return abs(total - self.remote_total_excess)
+        return max(abs(total - self.remote_total_excess), abs(unread - self.remote_unread_excess))
 
 
 def counts_agree(count: FolderCounts) -> bool:
@@ -91,7 +93,7 @@ def counts_agree(count: FolderCounts) -> bool:
 
     The counts of unread messages are compared only if no message of the folder is in quarantine.
     """
-    return count.min_differing_messages == 0
+    return count.lower_bound_of_differing_messages == 0
 
 
 def folders_due_for_id_comparison(
@@ -129,9 +131,9 @@ class StoredMessageState:
     """
 
     is_read: bool
-    version: str | None
+    remote_version: str | None
     modified_at: datetime | None
-    is_in_listed_folder: bool = True
+    is_visible_in_compared_folder: bool = True
     is_flagged: bool = False
     importance: str = "normal"
 
@@ -145,9 +147,9 @@ class StoredMessageState:
         flags = (listed.is_read, listed.is_flagged, listed.importance)
         if any(flag not in (None, mine) for flag, mine in zip(flags, stored, strict=True)):
             return False
-        if self.version is None or listed.version is None:
+        if self.remote_version is None or listed.remote_version is None:
             return listed.modified_at is None or self.modified_at == listed.modified_at
-        return self.version == listed.version
+        return self.remote_version == listed.remote_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +170,9 @@ class ListingDifference:
     missing_ids: tuple[RemoteId, ...] = ()
     unlisted_ids: tuple[RemoteId, ...] = ()
     changed_ids: tuple[RemoteId, ...] = ()
-    ids_to_show_again: tuple[RemoteId, ...] = ()
+    ids_to_show_in_folder: tuple[RemoteId, ...] = ()
     ids_gone_from_quarantine: tuple[RemoteId, ...] = ()
-    messages_lacking_version: tuple[ListedMessage, ...] = ()
+    messages_with_version_to_store: tuple[ListedMessage, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -178,7 +180,7 @@ class ListingDifference:
             self.missing_ids
             or self.unlisted_ids
             or self.changed_ids
-            or self.ids_to_show_again
+            or self.ids_to_show_in_folder
             or self.ids_gone_from_quarantine
         )
 
@@ -204,18 +206,18 @@ def compare_listing_with_rows(
                 missing.append(remote_id)
         elif not row.equals_listed_message(entry):
             changed.append(remote_id)
-        elif not row.is_in_listed_folder:
+        elif not row.is_visible_in_compared_folder:
             returned.append(remote_id)
-        elif row.version is None and entry.version is not None:
+        elif row.remote_version is None and entry.remote_version is not None:
             unversioned.append(entry)
-    here = {remote_id for remote_id, row in stored.items() if row.is_in_listed_folder}
+    here = {remote_id for remote_id, row in stored.items() if row.is_visible_in_compared_folder}
     return ListingDifference(
         missing_ids=tuple(missing),
         changed_ids=tuple(changed),
-        ids_to_show_again=tuple(returned),
+        ids_to_show_in_folder=tuple(returned),
         unlisted_ids=tuple(sorted(here - entries.keys())),
         ids_gone_from_quarantine=tuple(sorted(quarantined - entries.keys())),
-        messages_lacking_version=tuple(unversioned),
+        messages_with_version_to_store=tuple(unversioned),
     )
 
 
@@ -246,7 +248,7 @@ class ListingContradiction:
 
 def find_listing_contradictions(
     listed: Mapping[RemoteId, bool | None],
-    answers: Iterable[Message | GoneMessage | UnreadableMessage],
+    answers: Iterable[Message | MessageNotFoundById | UnreadableMessage],
     folder: RemoteId,
 ) -> Iterator[ListingContradiction]:
     """Yield the messages for which the provider's response to a request by id contradicts the
@@ -264,13 +266,13 @@ def find_listing_contradictions(
 
 def _contradiction(
     listed: Mapping[RemoteId, bool | None],
-    answer: Message | GoneMessage | UnreadableMessage,
+    answer: Message | MessageNotFoundById | UnreadableMessage,
     folder: RemoteId,
 ) -> ListingContradictionKind | None:
     is_listed = answer.remote_id in listed
     if isinstance(answer, UnreadableMessage):
         return None if is_listed else ListingContradictionKind.IN_FOLDER_BUT_NOT_LISTED
-    if isinstance(answer, GoneMessage) or folder not in answer.folder_remote_ids:
+    if isinstance(answer, MessageNotFoundById) or folder not in answer.folder_remote_ids:
         return ListingContradictionKind.LISTED_BUT_NOT_IN_FOLDER if is_listed else None
     if not is_listed:
         return ListingContradictionKind.IN_FOLDER_BUT_NOT_LISTED

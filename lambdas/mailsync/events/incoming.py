@@ -13,7 +13,7 @@ from typing import Any
 from mailsync.errors import AccountNotConnected, AccountNotFound, SettingMissing
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider, SyncScope, SyncType
-from mailsync.registry import find_provider_of_event
+from mailsync.registry import find_provider_of_sync_event
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import SyncStarter
 from mailsync.settings import Settings
@@ -50,11 +50,11 @@ def parse_event(kind: str, detail: Any, settings: Settings) -> RequestedSync | I
         kind: the detail type of the event.
         detail: the detail of the event, not validated yet.
     """
-    registration = find_provider_of_event(kind)
+    registration = find_provider_of_sync_event(kind)
     if registration is None:
         return InvalidEvent("This detail type is unknown, so no sync was started.")
     provider = registration.provider
-    if registration.kit_module is None:
+    if registration.implementation_module is None:
         return InvalidEvent(f"Mailboxes of {provider} cannot be synced yet; connect another one.")
     try:
         settings.require_enabled(provider)

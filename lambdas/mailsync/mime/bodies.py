@@ -82,18 +82,18 @@ class Bodies:
     problems: phrases that say what is malformed in the texts.
     """
 
-    texts: list[Part] = field(default_factory=list)
-    htmls: list[Part] = field(default_factory=list)
-    others: list[Part] = field(default_factory=list)
+    text_parts: list[Part] = field(default_factory=list)
+    html_parts: list[Part] = field(default_factory=list)
+    attachment_parts: list[Part] = field(default_factory=list)
     problems: dict[str, None] = field(default_factory=dict)
 
-    def text(self) -> str | None:
+    def joined_text(self) -> str | None:
         """Return all plain texts of the body, joined. Return None if there is no plain text."""
-        return self._joined(self.texts, "\n")
+        return self._joined(self.text_parts, "\n")
 
-    def html(self) -> str | None:
+    def joined_html(self) -> str | None:
         """Return all HTML texts of the body, joined. Return None if there is no HTML text."""
-        return self._joined(self.htmls, "\n")
+        return self._joined(self.html_parts, "\n")
 
     def attachments(self, html: str | None) -> tuple[Attachment, ...]:
         """Return the attachments, at most 1,000.
@@ -101,10 +101,10 @@ class Bodies:
         html: the HTML of the body, which shows some attachments inline. None: the message has no
             HTML.
         """
-        if len(self.others) > MAX_ATTACHMENTS:
+        if len(self.attachment_parts) > MAX_ATTACHMENTS:
             self.problems[f"has more than {MAX_ATTACHMENTS} attachments"] = None
-        shown = _shown_in(html) if html and self.others else set()
-        return tuple(_attachment(part, shown) for part in self.others[:MAX_ATTACHMENTS])
+        shown = _shown_in(html) if html and self.attachment_parts else set()
+        return tuple(_attachment(part, shown) for part in self.attachment_parts[:MAX_ATTACHMENTS])
 
     def _joined(self, parts: list[Part], separator: str) -> str | None:
         if not parts:
@@ -123,7 +123,7 @@ class Bodies:
         charset = part.charset
         if part.content_type == "text/plain" and b"begin " in content:
             files = islice(_UUENCODED.finditer(content), MAX_ATTACHMENTS)
-            self.others += [_uuencoded_part(part, found) for found in files]
+            self.attachment_parts += [_uuencoded_part(part, found) for found in files]
             content = _UUENCODED.sub(b"", content, count=MAX_ATTACHMENTS)
         if charset is None and part.content_type == "text/html":
             charset = _charset_of_markup(content)
@@ -158,9 +158,9 @@ def _choose(part: Part, bodies: Bodies, *, is_first: bool) -> None:
         for number, child in enumerate(part.children):
             _choose(child, bodies, is_first=number == 0)
     elif _is_body(part, is_first):
-        (bodies.htmls if part.content_type == "text/html" else bodies.texts).append(part)
+        (bodies.html_parts if part.content_type == "text/html" else bodies.text_parts).append(part)
     elif not _is_unused_alternative(part):
-        bodies.others.append(part)
+        bodies.attachment_parts.append(part)
 
 
 def _is_body(part: Part, is_first: bool) -> bool:

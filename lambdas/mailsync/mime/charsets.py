@@ -118,7 +118,7 @@ def decode_unlabelled(content: bytes) -> tuple[str, str]:
     return _guess(content)
 
 
-def restore_bytes(text: str, charset: str | None, size: int) -> bytes | None:
+def recover_encoded_bytes(text: str, charset: str | None, size: int) -> bytes | None:
     """Find the bytes from which `decode_text` made this text, for a text whose original bytes are
     not at hand. The bytes are the text encoded in the charset, or else in UTF-8.
 

@@ -43,10 +43,10 @@ class Header:
     """
 
     fields: tuple[tuple[str, bytes], ...]
-    stray_lines: int = 0
-    is_cut: bool = False
+    stray_line_count: int = 0
+    is_truncated: bool = False
 
-    def first(self, name: str) -> bytes | None:
+    def first_raw_value(self, name: str) -> bytes | None:
         """Return the bytes of the value of the first field with this name. Return None if there is
         no such field."""
         for each, value in self.fields:  # a generator takes twice the time
@@ -54,19 +54,19 @@ class Header:
                 return value
         return None
 
-    def text(self, name: str) -> str:
+    def undecoded_value(self, name: str) -> str:
         """Return the value of the first field with this name on one line. Encoded words are not
         decoded: identifiers such as Message-ID contain none (RFC 2047, section 5). Return "" if
         there is no such field."""
-        value = self.first(name)
+        value = self.first_raw_value(name)
         return to_one_line(value) if value else ""
 
-    def decoded(self, name: str) -> str:
+    def decoded_value(self, name: str) -> str:
         """Return the value of the first field with this name on one line, with its encoded words
         decoded. Return "" if there is no such field."""
-        return decode_header_text(self.text(name))
+        return decode_header_text(self.undecoded_value(name))
 
-    def joined(self, name: str) -> str:
+    def joined_values(self, name: str) -> str:
         """Return the values of all fields with this name, separated by commas, with undecoded
         words."""
         return ", ".join(to_one_line(value) for each, value in self.fields if each == name)
@@ -100,7 +100,7 @@ def read_header(raw: bytes, start: int, end: int) -> tuple[Header, int]:
         return Header(tuple(fields), stray_lines), end
     end_of_header = _END_OF_HEADER.search(raw, max(start, position - 1), end)
     body = end_of_header.end() if end_of_header else end
-    return Header(tuple(fields), stray_lines, is_cut=True), body
+    return Header(tuple(fields), stray_lines, is_truncated=True), body
 
 
 def _line_end(raw: bytes, position: int, end: int) -> int:

@@ -81,18 +81,18 @@ def parse_parts(root: Part, problems: tuple[str, ...] = ()) -> ParsedMessage:
     """
     header = root.header
     bodies = choose_bodies(root)
-    text, html = bodies.text(), bodies.html()
+    text, html = bodies.joined_text(), bodies.joined_html()
     attachments = bodies.attachments(html)
     fields = _Fields(header)
     senders = fields.addresses("from") or fields.addresses("sender")
     to, cc = fields.addresses("to"), fields.addresses("cc")
-    sent_at = parse_date(header.text("date"))
+    sent_at = parse_date(header.undecoded_value("date"))
     preview = preview_of_body(text or "", "text") or preview_of_body(html or "", "html")
     return ParsedMessage(
         internet_message_id=_message_id(header),
         in_reply_to=_in_reply_to(header, (*senders, *to, *cc)),
-        references=parse_identifiers(header.text("references"))[:MAX_REFERENCES],
-        subject=header.decoded("subject")[:MAX_SUBJECT_CHARS],
+        references=parse_identifiers(header.undecoded_value("references"))[:MAX_REFERENCES],
+        subject=header.decoded_value("subject")[:MAX_SUBJECT_CHARS],
         sender=senders[0] if senders else None,
         to=to,
         cc=cc,
@@ -135,7 +135,7 @@ class _Fields:
     def addresses(self, name: str) -> tuple[Address, ...]:
         """Return the addresses of all fields of this name; a name that is missing is the address,
         as at Microsoft Graph."""
-        found = parse_addresses(self._header.joined(name), limit=MAX_ADDRESSES + 1)
+        found = parse_addresses(self._header.joined_values(name), limit=MAX_ADDRESSES + 1)
         self._has_too_many |= len(found) > MAX_ADDRESSES
         return tuple(
             Address(each.name or each.address, each.address) for each in found[:MAX_ADDRESSES]
@@ -153,13 +153,13 @@ class _Fields:
             found.append(f"has bytes above 127 in {', '.join(named[:_MAX_NAMED])}{more}")
         if self._has_too_many:
             found.append(f"has more than {MAX_ADDRESSES:,} addresses in one field")
-        if sent_at is None and self._header.text("date"):
+        if sent_at is None and self._header.undecoded_value("date"):
             found.append("has a date that cannot be read")
         return tuple(found)
 
 
 def _message_id(header: Header) -> str | None:
-    text = header.text("message-id")
+    text = header.undecoded_value("message-id")
     return next(iter(parse_identifiers(text)), text) or None
 
 
@@ -167,14 +167,14 @@ def _in_reply_to(header: Header, people: tuple[Address, ...]) -> str | None:
     """Return the first id that is no address of the message: some programs write `Message from Ada
     <ada@example.org> of Monday <id@example.org>`, and all replies to Ada would be one conversation.
     """
-    found = parse_identifiers(header.text("in-reply-to"))
+    found = parse_identifiers(header.undecoded_value("in-reply-to"))
     addresses = {f"<{each.address}>" for each in people} if len(found) > 1 else set()
     return next((each for each in found if each not in addresses), None)
 
 
 def _importance(header: Header) -> str:
     for name in _IMPORTANCE_HEADERS:
-        words = header.text(name).lower().split()
+        words = header.undecoded_value(name).lower().split()
         if words:
             return _IMPORTANCE.get(words[0].strip("()"), "normal")
     return "normal"

@@ -65,7 +65,7 @@ class Part:
     def content_id(self) -> str | None:
         """Return the Content-ID without its angle brackets. Return None if the part has no
         Content-ID."""
-        text = self.header.text("content-id")
+        text = self.header.undecoded_value("content-id")
         return next(iter(parse_identifiers(text)), text).strip("<> ") or None
 
     @property
@@ -125,9 +125,9 @@ def _part(
     raw: bytes, start: int, end: int, budget: _Budget, *, parent_type: str, depth: int
 ) -> Part:
     header, body = read_header(raw, start, end)
-    if header.is_cut:
+    if header.is_truncated:
         budget.report("has a header that is too long, so the rest of it is ignored")
-    part = describe_part(header, raw, body, end, parent_type=parent_type)
+    part = build_part(header, raw, body, end, parent_type=parent_type)
     content_type = part.content_type
     if not content_type.startswith("multipart/"):
         return part
@@ -135,7 +135,7 @@ def _part(
     return replace(part, children=children, content_type=content_type if children else "text/plain")
 
 
-def describe_part(header: Header, raw: bytes, start: int, end: int, *, parent_type: str) -> Part:
+def build_part(header: Header, raw: bytes, start: int, end: int, *, parent_type: str) -> Part:
     """Return a part without children. Its type, encoding and disposition are those that the header
     names.
 
@@ -145,8 +145,10 @@ def describe_part(header: Header, raw: bytes, start: int, end: int, *, parent_ty
     """
     default = "message/rfc822" if parent_type == "multipart/digest" else "text/plain"
     content_type, parameters = _type(header, default)
-    disposition, disposition_parameters = parse_parameters(header.text("content-disposition"))
-    found = _TOKEN.search(header.text("content-transfer-encoding"))
+    disposition, disposition_parameters = parse_parameters(
+        header.undecoded_value("content-disposition")
+    )
+    found = _TOKEN.search(header.undecoded_value("content-transfer-encoding"))
     return Part(
         header=header,
         raw=raw,
@@ -162,7 +164,7 @@ def describe_part(header: Header, raw: bytes, start: int, end: int, *, parent_ty
 
 
 def _type(header: Header, default: str) -> tuple[str, Mapping[str, str]]:
-    text = header.text("content-type")
+    text = header.undecoded_value("content-type")
     value, parameters = parse_parameters(text)
     for name, quoted, plain in _PARAMETER_WITHOUT_SEMICOLON.findall(text):
         if name.lower() not in parameters:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from mailsync.mime.message import ParsedMessage
 
-MAX_KEYS = 100
+MAX_THREAD_KEYS_PER_MESSAGE = 100
 """The maximum number of keys of one message."""
 
 
@@ -23,8 +23,8 @@ def thread_keys(message: ParsedMessage) -> tuple[str, ...]:
     own = (message.internet_message_id or "",)
     others = list(filter(_is_id, message.references)) or [message.in_reply_to or ""]
     ids = list(filter(_is_id, dict.fromkeys((*own, *others))))
-    if len(ids) > MAX_KEYS:
-        ids = [*ids[:2], *ids[2 - MAX_KEYS :]]
+    if len(ids) > MAX_THREAD_KEYS_PER_MESSAGE:
+        ids = [*ids[:2], *ids[2 - MAX_THREAD_KEYS_PER_MESSAGE :]]
     return tuple(map(key_of_message_id, ids))
 
 

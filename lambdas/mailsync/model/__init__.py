@@ -1,7 +1,7 @@
 """Define the values that the product works with. docs/glossary.md defines the terms."""
 
 from mailsync.model.account import (
-    NEVER,
+    NEVER_EXPIRES,
     AccessToken,
     Account,
     Credentials,
@@ -15,7 +15,7 @@ from mailsync.model.account import (
 )
 from mailsync.model.feed import FeedPosition, FeedRef, FolderRef, StoredFeed
 from mailsync.model.folder import (
-    PERMANENT_ROLES,
+    UNDELETABLE_ROLES,
     FolderListing,
     NewestMail,
     RemoteFolder,
@@ -38,16 +38,16 @@ from mailsync.model.ids import (
 from mailsync.model.message import (
     Address,
     Change,
-    GoneMessage,
     ListedMessage,
     Message,
     MessageListing,
+    MessageNotFoundById,
+    MessageRemovedFromFolder,
     MessageState,
     Page,
     PagePlan,
     PartialChange,
     PlacementChange,
-    RemovedMessage,
     StateChange,
     UnreadableMessage,
     Upsert,
@@ -59,8 +59,8 @@ from mailsync.model.slice import Slice, SlicePage
 __all__ = [
     "MAX_REMOTE_ID_BYTES",
     "MAX_USER_ID_CHARS",
-    "NEVER",
-    "PERMANENT_ROLES",
+    "NEVER_EXPIRES",
+    "UNDELETABLE_ROLES",
     "AccessToken",
     "Account",
     "AccountId",
@@ -75,11 +75,12 @@ __all__ = [
     "FolderId",
     "FolderListing",
     "FolderRef",
-    "GoneMessage",
     "ListedMessage",
     "MailboxNotification",
     "Message",
     "MessageListing",
+    "MessageNotFoundById",
+    "MessageRemovedFromFolder",
     "MessageState",
     "NewestMail",
     "Notification",
@@ -91,7 +92,6 @@ __all__ = [
     "Provider",
     "RemoteFolder",
     "RemoteId",
-    "RemovedMessage",
     "Role",
     "RunId",
     "RunRef",

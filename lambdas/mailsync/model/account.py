@@ -10,7 +10,7 @@ from mailsync.model.ids import AccountId, RemoteId
 
 Provider = NewType("Provider", str)
 """The name of a mail provider as stored in the database; `mailsync.registry` lists all names."""
-NEVER = datetime.max.replace(tzinfo=UTC)
+NEVER_EXPIRES = datetime.max.replace(tzinfo=UTC)
 """The value of `AccessToken.expires_at` for a password, which does not expire."""
 
 
@@ -49,8 +49,8 @@ class Account:
     remote_id: str = ""
     organisation_id: str | None = None
     max_requests_in_flight: int | None = None
-    throttled_for_s: float = 0.0
-    are_placements_backfilled: bool = True
+    remaining_provider_pause_s: float = 0.0
+    has_placements_of_all_messages: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ class AccessToken:
     expires_at: datetime
 
     @property
-    def is_password(self) -> bool:
+    def holds_mailbox_password(self) -> bool:
         """Return whether `token` contains the password of the mailbox and not an access token."""
-        return self.expires_at == NEVER
+        return self.expires_at == NEVER_EXPIRES
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +90,11 @@ class Credentials:
 
     sealed_grant: SealedSecret | None
     sealed_access_token: SealedSecret | None
-    access_expires_at: datetime | None
+    access_token_expires_at: datetime | None
     organisation_id: str | None = None
-    access_issued_at: datetime | None = None
+    access_token_issued_at: datetime | None = None
     earliest_renewal_at: datetime | None = None
-    password: SealedSecret | None = None
+    sealed_password: SealedSecret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class Notification:
         proves that the provider sent the notification.
     """
 
-    remote_id: RemoteId
+    subscription_remote_id: RemoteId
     secret: str = field(repr=False)
     kind: NotificationKind
 

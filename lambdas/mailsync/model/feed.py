@@ -43,17 +43,17 @@ class FeedPosition:
     """
 
     cursor: SealedSecret | None
-    generation: int
+    full_sync_generation: int
     is_full_sync_running: bool
     page_size: int | None = None
-    is_mid_round: bool = False
-    failed_feed_count: int = 0
+    has_unfinished_round: bool = False
+    failed_feed_kind_count: int = 0
 
     @property
-    def is_start_of_round(self) -> bool:
+    def is_next_page_first_of_round(self) -> bool:
         """Return whether the next page is the first page of a round. A round reports the changes up
         to the moment when the round starts."""
-        return self.cursor is None or not self.is_mid_round
+        return self.cursor is None or not self.has_unfinished_round
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,6 @@ class StoredFeed:
     ref: FeedRef
     position: FeedPosition
     read_at: datetime | None = None
-    has_pending: bool = False
-    pending_wait_s: float = 0.0
+    has_pending_messages: bool = False
+    pending_fetch_due_in_s: float = 0.0
     has_slices: bool = False

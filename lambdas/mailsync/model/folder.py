@@ -24,7 +24,7 @@ class Role(StrEnum):
     OTHER = "other"
 
 
-PERMANENT_ROLES = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
+UNDELETABLE_ROLES = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
 """The roles of the folders that every mailbox has and that its owner cannot delete. A provider with
 other rules names its roles in `FolderListing.undeletable_roles`."""
 
@@ -48,7 +48,7 @@ class RemoteFolder:
     total: int | None
     unread: int | None
     is_hidden: bool = False
-    are_counts_read: bool = True
+    has_fetched_counts: bool = True
 
 
 class TreeReadingMode(StrEnum):
@@ -57,16 +57,16 @@ class TreeReadingMode(StrEnum):
     QUICK: only folders in which changes are likely. Folders that were listed within the last hour
         may be left out. If the provider needs one request per folder for the counts, only the
         counts of folders with `StoredFolder.are_remote_counts_outdated` are fetched.
-    ALL_LISTED_FOLDERS: every folder that the provider lists. If the provider reports more child
+    LISTED: every folder that the provider lists. If the provider reports more child
         folders of a folder than it lists, the folder's hidden child folders are read as well.
-    LISTED_AND_HIDDEN_FOLDERS: every folder that the provider lists, and the hidden child folders of
+    LISTED_AND_HIDDEN: every folder that the provider lists, and the hidden child folders of
         every folder. In a large mailbox the code of a provider may search for hidden child folders
         below some folders only.
     """
 
     QUICK = "quick"
-    WHOLE = "whole"
-    THOROUGH = "thorough"
+    LISTED = "whole"
+    LISTED_AND_HIDDEN = "thorough"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +98,13 @@ class FolderListing:
     omitted_folder_ids: frozenset[RemoteId] = frozenset()
     failure_reasons: Mapping[RemoteId, str] = field(default_factory=dict)
     new_id_by_old_id: Mapping[RemoteId, RemoteId] = field(default_factory=dict)
-    new_key_prefix_by_old: Mapping[str, str] = field(default_factory=dict)
-    permanent_roles: frozenset[Role] = PERMANENT_ROLES
+    new_message_id_prefix_by_old_prefix: Mapping[str, str] = field(default_factory=dict)
+    undeletable_roles: frozenset[Role] = UNDELETABLE_ROLES
 
     @property
-    def are_counts_read(self) -> bool:
+    def has_fetched_all_counts(self) -> bool:
         """Return whether this reading fetched the provider's counts of every listed folder."""
-        return all(each.are_counts_read for each in self.folders)
+        return all(each.has_fetched_counts for each in self.folders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,8 @@ class NewestMail:
         Inbox, because the provider's list may be wrong.
     """
 
-    inbox: RemoteFolder
-    messages: tuple[Message, ...] = ()
+    inbox_folder: RemoteFolder
+    inbox_messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class StoredFolder:
     remote_total: int | None = None
     remote_unread: int | None = None
     last_changed_at: datetime | None = None
-    are_counts_wanted: bool = False
+    are_remote_counts_outdated: bool = False
 
 
 def feeds_of(folders: Iterable[StoredFolder]) -> tuple[StoredFeed, ...]:

@@ -53,7 +53,7 @@ class Message:
     modified_at: datetime | None = None
     web_link: str | None = None
     kind: str = "message"
-    version: str | None = None
+    remote_version: str | None = None
     """Text that the provider changes whenever it changes the message, such as an ETag. None: the
     provider gave no version."""
     fingerprint: str | None = None
@@ -85,7 +85,7 @@ class MessageState:
     is_flagged: bool
     is_draft: bool
     categories: tuple[str, ...]
-    version: str
+    remote_version: str
     importance: str | None = None
 
 
@@ -111,11 +111,13 @@ class PartialChange:
     received_at: datetime | None = None
 
     @property
-    def can_be_in_slice(self) -> bool:
+    def can_be_fetched_in_slice(self) -> bool:
         """Return whether a worker can fetch the message with a slice (`Slice`): the page reports
         when the message arrived, and its version."""
         state = self.reported_state
-        return self.received_at is not None and state is not None and state.version is not None
+        return (
+            self.received_at is not None and state is not None and state.remote_version is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +154,16 @@ class PlacementChange:
     """
 
     remote_id: RemoteId
-    added: tuple[RemoteId, ...] = ()
-    removed: tuple[RemoteId, ...] = ()
+    added_folder_ids: tuple[RemoteId, ...] = ()
+    removed_folder_ids: tuple[RemoteId, ...] = ()
     is_read: bool | None = None
     is_flagged: bool | None = None
     importance: str | None = None
-    group: str | None = None
+    fetch_group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class RemovedMessage:
+class MessageRemovedFromFolder:
     """A message that a change feed reports as removed from the feed's folder. The message may still
     exist in another folder.
 
@@ -188,7 +190,7 @@ class UnreadableMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class GoneMessage:
+class MessageNotFoundById:
     """A message that was requested by its id and that the provider did not find. The message does
     not exist any more, or exists only outside the folders that the provider lists.
 
@@ -201,7 +203,14 @@ class GoneMessage:
     is_certain: bool = True
 
 
-Change = Upsert | PartialChange | StateChange | PlacementChange | RemovedMessage | UnreadableMessage
+Change = (
+    Upsert
+    | PartialChange
+    | StateChange
+    | PlacementChange
+    | MessageRemovedFromFolder
+    | UnreadableMessage
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +242,11 @@ class Page:
     changes: tuple[Change, ...]
     next_cursor: Cursor
     has_more: bool
-    needs_full_sync_next: bool = False
-    valid_id_prefix: str = ""
-    listed_ids: frozenset[RemoteId] | None = None
-    void_id_prefix: str = ""
-    compared_states: tuple[StateChange, ...] = ()
+    next_round_is_full_sync: bool = False
+    current_message_id_prefix: str = ""
+    all_message_ids: frozenset[RemoteId] | None = None
+    invalidated_message_id_prefix: str = ""
+    states_to_compare: tuple[StateChange, ...] = ()
     is_listing: bool = False
 
 
@@ -253,7 +262,7 @@ class ListedMessage:
 
     remote_id: RemoteId
     is_read: bool | None
-    version: str | None = None
+    remote_version: str | None = None
     modified_at: datetime | None = None
     is_flagged: bool | None = None
     importance: str | None = None
@@ -298,16 +307,16 @@ class PagePlan:
     """
 
     upserts: tuple[Message, ...] = ()
-    to_fetch_by_id: tuple[PartialChange, ...] = ()
+    changes_to_fetch_by_id: tuple[PartialChange, ...] = ()
     removed_ids: tuple[RemoteId, ...] = ()
     unreadable_messages: tuple[UnreadableMessage, ...] = ()
     state_changes: tuple[StateChange, ...] = ()
     placement_changes: tuple[PlacementChange, ...] = ()
-    pending: tuple[RemoteId, ...] = ()
-    seen_ids: tuple[RemoteId, ...] = ()
-    groups: Mapping[RemoteId, str] = field(default_factory=dict)
-    slice_changes: tuple[PartialChange, ...] = ()
-    missing_ids: tuple[RemoteId, ...] = ()
+    pending_ids: tuple[RemoteId, ...] = ()
+    listed_stored_ids: tuple[RemoteId, ...] = ()
+    fetch_group_by_message_id: Mapping[RemoteId, str] = field(default_factory=dict)
+    changes_to_fetch_in_slices: tuple[PartialChange, ...] = ()
+    possibly_gone_ids: tuple[RemoteId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

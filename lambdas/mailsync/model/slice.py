@@ -19,15 +19,15 @@ class Slice:
         named these messages without their contents.
     """
 
-    received_at: Mapping[RemoteId, datetime]
+    received_at_by_remote_id: Mapping[RemoteId, datetime]
 
     @property
-    def since(self) -> datetime:
-        return min(self.received_at.values())
+    def earliest_arrival(self) -> datetime:
+        return min(self.received_at_by_remote_id.values())
 
     @property
-    def until(self) -> datetime:
-        return max(self.received_at.values())
+    def latest_arrival(self) -> datetime:
+        return max(self.received_at_by_remote_id.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from mailsync.model import (
     FeedRef,
     FolderListing,
     FolderRef,
-    GoneMessage,
     Message,
     MessageListing,
+    MessageNotFoundById,
     NewestMail,
     Page,
     RemoteId,
@@ -78,10 +78,10 @@ class Limits:
     """
 
     messages_per_fetch: int
-    max_small_sync_messages: int
+    max_messages_in_small_folders: int
     feeds_per_connection: int = 1
     is_fetch_one_request: bool = False
-    news_interval_s: float | None = None
+    max_change_reading_interval_s: float | None = None
     messages_per_page: int = 0
 
 
@@ -111,11 +111,13 @@ class ProviderTraits:
 
 
 @runtime_checkable
-class ContentsLister(Protocol):
+class CompleteMessageLister(Protocol):
     """Interface of a provider that can list the complete messages of a folder. Many messages of a
     folder then cost one request per page instead of one per message."""
 
-    def list_contents(self, folder: FolderRef) -> Iterator[Sequence[Message | UnreadableMessage]]:
+    def list_complete_messages(
+        self, folder: FolderRef
+    ) -> Iterator[Sequence[Message | UnreadableMessage]]:
         """Yield the complete messages of a folder, page by page, in their state after the call. The
         list may lack messages. It ends early if one of the messages of a page makes the page fail.
 
@@ -197,7 +199,7 @@ class MailProvider(Protocol):
         pause."""
         ...
 
-    def fetch_newest(self, *, limit: int) -> NewestMail | None:
+    def fetch_newest_inbox_mail(self, *, limit: int) -> NewestMail | None:
         """Fetch the Inbox and its newest messages, in fewer round trips than the Inbox's change
         feed needs.
 
@@ -247,7 +249,7 @@ class MailProvider(Protocol):
         """
         ...
 
-    def fetch_next_pages(
+    def fetch_next_page_of_each_feed(
         self,
         positions: Sequence[tuple[FeedRef, Cursor | None]],
         *,
@@ -285,18 +287,18 @@ class MailProvider(Protocol):
         """
         ...
 
-    def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def note_message_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Note which messages belong together, before `fetch_messages` is called for them. The
         provider may fetch the messages of a group together, such as the messages of a Gmail thread.
         A provider without groups does nothing.
 
-        groups: group of each message (`PlacementChange.group`), by message id.
+        groups: group of each message (`PlacementChange.fetch_group`), by message id.
         """
         ...
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
+    ) -> Sequence[Message | MessageNotFoundById | UnreadableMessage]:
         """Fetch messages by id; return one result per id, in the order of the ids.
 
         If the provider requests a pause during the call, or the memory limit is reached, the call

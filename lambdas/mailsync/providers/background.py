@@ -26,7 +26,7 @@ class BackgroundRead(Generic[_Result]):
         self._thread = Thread(target=self._run, name="read-ahead", daemon=True)
         self._thread.start()
 
-    def is_of_current_thread(self) -> bool:
+    def is_running_in_current_thread(self) -> bool:
         """Return whether the caller runs in the thread of this read."""
         return current_thread() is self._thread
 

@@ -78,7 +78,7 @@ class MailboxIdentity:
 
     remote_account_id: str
     address: str
-    other_remote_account_id: str | None = None
+    former_remote_account_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class PushKit(Protocol):
     """
 
     subscription_lifetime: timedelta
-    leftover_search_budget_s: float
+    leftover_subscription_search_s: float
     has_one_subscription_per_mailbox: bool
 
     def is_configured(self, settings: Settings) -> bool:
@@ -162,7 +162,7 @@ class ProviderKit(Protocol):
     push_kit: PushKit | None
     """The provider's functions for push subscriptions. None: the provider sends no notifications.
     """
-    first_sync_cost: FirstSyncCost
+    first_sync_cost_rates: FirstSyncCost
 
     def open_mailbox(
         self,
@@ -243,9 +243,9 @@ def load_provider_kit(provider: Provider) -> ProviderKit:
         ProviderRejected: this release has no kit for the provider.
     """
     registration = find_provider(provider)
-    if registration is None or registration.kit_module is None:
+    if registration is None or registration.implementation_module is None:
         raise ProviderRejected(f"Accounts of provider '{provider}' cannot be synced yet.")
-    return cast(ProviderKit, import_module(registration.kit_module).KIT)
+    return cast(ProviderKit, import_module(registration.implementation_module).KIT)
 
 
 def load_password_kit(provider: Provider) -> PasswordKit:
@@ -277,7 +277,7 @@ def count_messages_in_folders(mailbox: MailProvider) -> int:
     If a message can be in several folders, only the folder of all mail, the trash and the junk
     folder are counted.
     """
-    folders = mailbox.list_folders((), TreeReadingMode.WHOLE).folders
+    folders = mailbox.list_folders((), TreeReadingMode.LISTED).folders
     all_mail = mailbox.traits.folder_of_all_mail
     beside = (Role.TRASH, Role.JUNK)
     return sum(

@@ -11,7 +11,7 @@ from random import random
 from mailsync.decisions.budget import (
     MAX_PAUSES_PER_REQUEST,
     MAX_SLEEP_PER_PAUSE_S,
-    STEP_PAUSE_BUDGET_S,
+    MAX_TOTAL_PAUSE_PER_STATE_S,
     retry_pause_s,
 )
 
@@ -23,7 +23,10 @@ class RetryBudget:
     """
 
     def __init__(
-        self, sleep: Callable[[float], None] | None = None, *, total_s: float = STEP_PAUSE_BUDGET_S
+        self,
+        sleep: Callable[[float], None] | None = None,
+        *,
+        total_s: float = MAX_TOTAL_PAUSE_PER_STATE_S,
     ) -> None:
         self._sleep = sleep or time.sleep
         self._left_s = total_s

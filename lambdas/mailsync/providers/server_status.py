@@ -18,7 +18,7 @@ def fetch_server_status(server: UrlSetting, settings: Settings) -> int:
     """
     try:
         response = httpx.get(
-            settings.server_url(server),
+            settings.read_server_url(server),
             verify=settings.provider_tls_context(),
             timeout=_TIMEOUT_S,
             follow_redirects=False,

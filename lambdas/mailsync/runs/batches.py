@@ -77,7 +77,7 @@ def _check_function(arn: str) -> CheckFunction:
     return CheckFunction(arn)
 
 
-def start_notified_check(queue: NotifiedMailboxQueueStore) -> bool:
+def start_check_of_notified_mailboxes(queue: NotifiedMailboxQueueStore) -> bool:
     """Invoke `sync-accounts` asynchronously to check the notified mailboxes, if some can be checked
     now. Return whether the function was invoked.
 
@@ -87,13 +87,13 @@ def start_notified_check(queue: NotifiedMailboxQueueStore) -> bool:
     """
     holder = None
     try:
-        function = _check_function(load_settings().sync_accounts_arn)
-        if holder := queue.take_slot():
+        function = _check_function(load_settings().sync_accounts_function_arn)
+        if holder := queue.take_check_slot():
             function.invoke_async({"holder": holder})
     except Exception as failure:
         logger.warning("notified_check_not_started", cause=type(failure).__name__)
         if holder:
             with suppress(StoreRejected, StoreUnavailable):
-                queue.release_slot(holder)
+                queue.release_check_slot(holder)
         return False
     return holder is not None

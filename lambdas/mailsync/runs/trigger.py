@@ -53,7 +53,7 @@ class SyncStarter:
             run = self._runs.enqueue_run(account_id, new_id, scope, trigger, idempotency_key)
             action = self._action(run, is_new=run.id == new_id)
             if action is OpenRunAction.CLOSE_DEAD_RUN:
-                if idempotency_key and run.scope_of_first_request is None:
+                if idempotency_key and run.scope_of_idempotency_key is None:
                     self._runs.delete_joined_idempotency_key(account_id, run.id, idempotency_key)
                 self.close_run(account_id, run.id, run.execution_name)
                 continue
@@ -182,5 +182,5 @@ def open_sync_starter(machine_arn: str | None = None) -> SyncStarter:
     machine_arn: ARN of the state machine. None: the ARN in the settings.
     """
     if machine_arn is None:
-        machine_arn = load_settings().mailbox_sync_arn
+        machine_arn = load_settings().mailbox_sync_state_machine_arn
     return SyncStarter(RunStore(open_database()), StepFunctions(), machine_arn)

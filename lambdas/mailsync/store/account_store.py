@@ -31,13 +31,13 @@ class AccountRow:
     sync_status: str
     last_sync_at: datetime | None
     initial_sync_completed: bool
-    verified_at: datetime | None
-    compared_at: datetime | None
+    counts_verified_at: datetime | None
+    oldest_id_comparison_at: datetime | None
     last_error: str | None
     last_error_message: str | None
     next_sync_at: datetime
     created_at: datetime
-    removal: HiddenMail
+    hidden_mail: HiddenMail
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +195,8 @@ def row_to_account(row: Sequence[Any]) -> Account:
         remote_id=remote_id,
         organisation_id=organisation_id,
         max_requests_in_flight=max_in_flight,
-        throttled_for_s=throttled_for_s,
-        are_placements_backfilled=are_placements_backfilled,
+        remaining_provider_pause_s=throttled_for_s,
+        has_placements_of_all_messages=are_placements_backfilled,
     )
 
 

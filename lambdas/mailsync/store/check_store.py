@@ -15,7 +15,7 @@ from random import random
 from typing import Any
 
 from mailsync.decisions.due import (
-    SYNC_INTERVAL_AFTER_NOTIFICATION_S,
+    RECHECK_DELAY_AFTER_NOTIFICATION_S,
     seconds_until_sync_after_failure,
     seconds_until_sync_after_success,
 )
@@ -40,7 +40,7 @@ from mailsync.store.account_store import row_to_account
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.credential_store import row_to_credentials
 from mailsync.store.folder_store import (
-    GONE_FOLDER_STATEMENT_PARAMETERS,
+    GONE_FOLDER_TIME_LIMITS_S,
     count_listing_as_parameters,
     row_to_stored_folder,
 )
@@ -74,7 +74,7 @@ class Check:
     account: Account
     began_at: datetime
     is_fully_verified: bool
-    is_pushed: bool
+    has_push_notifications: bool
     unchanged_for_s: float
     since_last_sync_s: float
     folder_tree_read_at: datetime | None
@@ -131,7 +131,7 @@ class CheckStore:
                 account_id=account_id,
                 checker=CHECK_FUNCTION_NAME,
                 seconds=CHECK_LEASE_LIFETIME_S,
-                **GONE_FOLDER_STATEMENT_PARAMETERS,
+                **GONE_FOLDER_TIME_LIMITS_S,
             )
             if not found:
                 return None
@@ -145,7 +145,7 @@ class CheckStore:
             account=row_to_account([account_id, *account]),
             began_at=began_at,
             is_fully_verified=is_fully_verified,
-            is_pushed=is_pushed,
+            has_push_notifications=is_pushed,
             unchanged_for_s=unchanged_for_s,
             since_last_sync_s=since_s,
             folder_tree_read_at=whole,
@@ -161,7 +161,7 @@ class CheckStore:
         every folder with its counts and no message is pending."""
         wait_s = seconds_until_sync_after_success(
             has_news=False,
-            is_pushed=check.is_pushed,
+            is_pushed=check.has_push_notifications,
             unchanged_for_s=check.unchanged_for_s,
             jitter=random(),  # noqa: S311
         )
@@ -171,13 +171,13 @@ class CheckStore:
                 **_fence(check),
                 began_at=check.began_at,
                 next_in_s=wait_s,
-                recheck_s=float(SYNC_INTERVAL_AFTER_NOTIFICATION_S),
+                recheck_s=float(RECHECK_DELAY_AFTER_NOTIFICATION_S),
                 cursors=_cursor_rows(end.new_cursors),
                 compared=_compared_rows(end.listings_equal_to_rows),
                 is_whole=end.is_every_folder_listed,
                 is_tree_read=end.is_every_folder_listed
                 and end.tree_reading_mode is not TreeReadingMode.QUICK,
-                is_thorough=end.tree_reading_mode is TreeReadingMode.THOROUGH,
+                is_thorough=end.tree_reading_mode is TreeReadingMode.LISTED_AND_HIDDEN,
             )
             _demand(ended, check)
 
@@ -286,8 +286,8 @@ def _count(row: list[Any]) -> FolderCounts:
         quarantined_total=quarantined,
         remote_unread=remote_unread,
         stored_unread=unread,
-        remote_total_error=offset,
-        remote_unread_error=unread_offset,
+        remote_total_excess=offset,
+        remote_unread_excess=unread_offset,
         compared_at=compared_at,
     )
 
@@ -296,7 +296,7 @@ def _cursor_rows(cursors: Mapping[StoredFeed, SealedSecret | None]) -> Any:
     def row(feed: StoredFeed, sealed: SealedSecret | None) -> dict[str, Any]:
         return {
             "feed_id": feed.ref.id,
-            "walk": feed.position.generation,
+            "walk": feed.position.full_sync_generation,
             "key_id": sealed.key_id if sealed else None,
             "cursor": base64.b64encode(sealed.sealed_bytes).decode() if sealed else None,
         }

@@ -25,7 +25,7 @@ from mailsync.settings import Settings, load_settings
 from mailsync.store.database_url import DatabaseTarget, parse_database_url
 from mailsync.store.iam_token import iam_token
 from mailsync.store.large_parameters import LargeParameterConnection
-from mailsync.store.parameters import JsonBytes, find_parameters
+from mailsync.store.parameters import JsonBytes, replace_named_parameters
 from mailsync.store.session import BEGIN_STATEMENTS, END_STALE_READ_ONLY_SESSION_SQL
 from mailsync.store.sqlstate import error_from_fields, read_only_error
 from mailsync.store.statements import read_statements
@@ -53,7 +53,7 @@ class Connection(LargeParameterConnection):
     def __init__(self, target: DatabaseTarget, **how: Any) -> None:
         self._must_bind, self._is_bound = target.requires_channel_binding, False
         self._connect_timeout_s = target.connect_timeout_s
-        wanted = {"client_encoding": "UTF8", "options": target.server_options}
+        wanted = {"client_encoding": "UTF8", "options": target.server_command_line_options}
         super().__init__(
             target.user,
             database=target.database,
@@ -68,7 +68,7 @@ class Connection(LargeParameterConnection):
     def run(self, sql: str, **parameters: Any) -> Any:
         if not parameters:
             return super().run(sql)
-        statement, values_of = find_parameters(sql)
+        statement, values_of = replace_named_parameters(sql)
         self._context = self.execute_unnamed(statement, values_of(parameters))
         return self._context.rows
 

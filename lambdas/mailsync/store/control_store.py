@@ -23,13 +23,13 @@ from mailsync.store.mail_store import MESSAGES_PER_DELETE_BATCH
 from mailsync.store.removal_store import (
     HiddenMail,
     hidden_mail_of_account,
-    schedule_removal_confirmation,
+    schedule_second_request_by_id,
 )
 from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import add_outbox_event, close_run
 
 RUNS_PER_DELETE_BATCH = 500
-KEYS_PER_DELETE_BATCH = 10_000
+CONVERSATION_KEYS_PER_DELETE_BATCH = 10_000
 
 _CHANGED = "The account was paused or its choice of folders changed; what is stored stays."
 
@@ -108,7 +108,7 @@ class AccountControlStore:
                 held.tx.run("make_due", account_id=held.account_id)
         return AccountChangeResult(stopped_run_id=stopped)
 
-    def confirm_removal(self, own: AccountOfCaller) -> HiddenMail | None:
+    def confirm_hidden_mail_removal(self, own: AccountOfCaller) -> HiddenMail | None:
         """Record that the user confirms the removal of the hidden messages that the provider
         reports as gone. Make the next sync due immediately, or at the end of the running sync.
 
@@ -128,7 +128,7 @@ class AccountControlStore:
                     "confirm_removal", account_id=held.account_id, error=SUSPICIOUS_REMOVAL_ERROR
                 )
                 removal = hidden_mail_of_account(held.tx, held.account_id)
-                schedule_removal_confirmation(held.tx, held.account_id, removal)
+                schedule_second_request_by_id(held.tx, held.account_id, removal)
         return removal if removal.is_most_of_mailbox else None
 
     def disconnect_account(self, own: AccountOfCaller) -> RunId | None:
@@ -159,7 +159,7 @@ class AccountControlStore:
         with self._database.transaction() as tx:
             return tuple(AccountId(each) for (each,) in tx.run("purging_accounts"))
 
-    def purge_batch(self, account_id: AccountId) -> bool:
+    def purge_batch_of_account(self, account_id: AccountId) -> bool:
         """Delete one batch of the account's data; return whether more data may remain.
 
         Messages are deleted first. Later calls delete the keys that connect messages to
@@ -170,7 +170,7 @@ class AccountControlStore:
             return bool(
                 tx.run_returning_row_count("purge_emails", **own, limit=MESSAGES_PER_DELETE_BATCH)
                 or tx.run_returning_row_count(
-                    "purge_conversations", **own, limit=KEYS_PER_DELETE_BATCH
+                    "purge_conversations", **own, limit=CONVERSATION_KEYS_PER_DELETE_BATCH
                 )
                 or tx.run_returning_row_count("purge_runs", **own, limit=RUNS_PER_DELETE_BATCH)
             )

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from mailsync.decisions.conversations import connect_keys
+from mailsync.decisions.conversations import group_keys_by_conversation
 from mailsync.model import Message, RunRef
 from mailsync.store import rows
 from mailsync.store.connection import Transaction
@@ -69,7 +69,7 @@ def _conversation_ids(
     wanted = sorted({key for keys in keys_of_messages for key in keys})
     found = tx.run("conversations_of_keys", account_id=run.account_id, keys=rows.to_jsonb(wanted))
     stored = {key: conversation_id for key, conversation_id in found}
-    components = connect_keys(keys_of_messages, stored)
+    components = group_keys_by_conversation(keys_of_messages, stored)
     groups = [
         {
             "number": number,

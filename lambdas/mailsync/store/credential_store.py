@@ -23,7 +23,7 @@ class StoredSignIn:
     """
 
     user_id: str
-    sealed_flow: SealedSecret
+    sealed_authorization_flow: SealedSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class CredentialRenewal:
         self._account_id = account_id
         self.credentials = credentials
 
-    def save(self, credentials: Credentials) -> None:
+    def save_credentials(self, credentials: Credentials) -> None:
         _save(self._tx, self._account_id, credentials)
 
     def postpone_renewal(self, until: datetime) -> None:
@@ -51,7 +51,7 @@ class CredentialRenewal:
         account before `until`."""
         self._tx.run("postpone_renewal", account_id=self._account_id, renew_after=until)
 
-    def end_grant(self) -> None:
+    def mark_grant_ended(self) -> None:
         """Record that the grant has ended or the password is refused; the account stays closed
         until it is connected again."""
         self._tx.run("grant_ended", account_id=self._account_id)
@@ -76,7 +76,7 @@ class CredentialStore:
         with self._database.transaction() as tx:
             return _credentials(tx.run("find_credentials", account_id=account_id), account_id)
 
-    def save_address(self, account_id: AccountId, address: str) -> None:
+    def save_email_address(self, account_id: AccountId, address: str) -> None:
         """Store the email address that the account has now at its provider."""
         with self._database.transaction() as tx:
             tx.run("save_address", account_id=account_id, email_address=address)
@@ -214,11 +214,11 @@ def row_to_credentials(row: list[Any]) -> Credentials:
     return Credentials(
         sealed_grant=SealedSecret(grant_key_id, grant) if grant is not None else None,
         sealed_access_token=SealedSecret(access_key_id, access) if access is not None else None,
-        access_expires_at=expires_at,
+        access_token_expires_at=expires_at,
         organisation_id=organisation_id,
-        access_issued_at=issued_at,
+        access_token_issued_at=issued_at,
         earliest_renewal_at=renew_after,
-        password=SealedSecret(password_key_id, password) if password is not None else None,
+        sealed_password=SealedSecret(password_key_id, password) if password is not None else None,
     )
 
 
@@ -226,7 +226,7 @@ def _save(tx: Transaction, account_id: AccountId, credentials: Credentials) -> N
     grant, access, password = (
         credentials.sealed_grant,
         credentials.sealed_access_token,
-        credentials.password,
+        credentials.sealed_password,
     )
     tx.run(
         "save_credentials",
@@ -235,9 +235,9 @@ def _save(tx: Transaction, account_id: AccountId, credentials: Credentials) -> N
         grant_sealed=grant.sealed_bytes if grant else None,
         access_key_id=access.key_id if access else None,
         access_sealed=access.sealed_bytes if access else None,
-        access_expires_at=credentials.access_expires_at,
+        access_expires_at=credentials.access_token_expires_at,
         organisation_id=credentials.organisation_id,
-        access_issued_at=credentials.access_issued_at,
+        access_issued_at=credentials.access_token_issued_at,
         password_key_id=password.key_id if password else None,
         password_sealed=password.sealed_bytes if password else None,
     )

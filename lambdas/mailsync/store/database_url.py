@@ -87,7 +87,7 @@ class DatabaseTarget:
     socket_dir: str | None
     is_encrypted: bool
     requires_channel_binding: bool = False
-    server_options: str | None = None
+    server_command_line_options: str | None = None
     application_name: str | None = None
     connect_timeout_s: int = CONNECT_TIMEOUT_S
 
@@ -208,7 +208,7 @@ def _target(options: Mapping[str, str]) -> DatabaseTarget:
         socket_dir=socket_dir,
         is_encrypted=_is_encrypted(options.get("sslmode"), host, socket_dir),
         requires_channel_binding=options.get("channel_binding") == "require",
-        server_options=options.get("options"),
+        server_command_line_options=options.get("options"),
         application_name=options.get("application_name", options.get("fallback_application_name")),
         connect_timeout_s=_seconds(options.get("connect_timeout", "0")) or CONNECT_TIMEOUT_S,
     )

@@ -49,14 +49,14 @@ class FeedStore:
         ref, place = FeedRef(FeedId(number), folder), read_position(position)
         return StoredFeed(ref, place, read_at, has_pending, wait_s, has_slices)
 
-    def pending_ids(self, feed_id: FeedId, limit: int) -> dict[RemoteId, str | None]:
+    def next_pending_ids(self, feed_id: FeedId, limit: int) -> dict[RemoteId, str | None]:
         """Return the ids of the next pending messages of a feed, at most `limit`, in the order in
         which to fetch them, and the group of each message.
 
         A message is pending if a page has named it and its contents are still to be fetched. A
         group is a set of messages that the provider fetches more cheaply together, such as a Gmail
-        thread (`PlacementChange.group`). None: the message is in no group. Messages that must not
-        be requested yet after a failed request, or that a worker has claimed, are left out.
+        thread (`PlacementChange.fetch_group`). None: the message is in no group. Messages that must
+        not be requested yet after a failed request, or that a worker has claimed, are left out.
         """
         with self._database.transaction() as tx:
             found = tx.run("pending_ids", feed_id=feed_id, limit=limit)
@@ -119,9 +119,9 @@ def read_position(columns: Sequence[Any]) -> FeedPosition:
     key_id, cursor, generation, full_sync_running, page_size, mid_round, fallback = columns
     return FeedPosition(
         cursor=SealedSecret(key_id, cursor) if cursor is not None else None,
-        generation=generation,
+        full_sync_generation=generation,
         is_full_sync_running=full_sync_running,
         page_size=page_size,
-        is_mid_round=mid_round,
-        failed_feed_count=fallback,
+        has_unfinished_round=mid_round,
+        failed_feed_kind_count=fallback,
     )

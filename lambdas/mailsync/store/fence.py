@@ -9,7 +9,7 @@ from mailsync.model import RunRef
 from mailsync.store.connection import Database, Transaction
 
 
-class OneTransaction(Database):
+class DatabaseInOpenTransaction(Database):
     """A `Database` that runs every statement in one transaction, which is open already. The end of
     a `transaction()` block commits nothing; the owner of the open transaction commits it.
 
@@ -40,7 +40,9 @@ class FencedTransaction:
         self._run = run
         self._is_exclusive = is_exclusive
         self._is_fenced = (
-            isinstance(database, OneTransaction) and database.run == run and not is_exclusive
+            isinstance(database, DatabaseInOpenTransaction)
+            and database.run == run
+            and not is_exclusive
         )
 
     def __enter__(self) -> Transaction:

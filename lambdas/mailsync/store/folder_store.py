@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mailsync.decisions.safety import GONE_FOLDER_DESELECTION_RETENTION, REMOVAL_CONFIRMATION_DELAY
+from mailsync.decisions.safety import (
+    DESELECTED_GONE_FOLDER_RETENTION,
+    MIN_TIME_FROM_GONE_TO_DELETION,
+)
 from mailsync.decisions.verify import (
     COMPARISON_RETRY_DELAY,
     MAX_COMPARISON_AGE,
@@ -35,9 +38,9 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.feed_store import read_position
 from mailsync.store.fence import FencedTransaction
 
-GONE_FOLDER_STATEMENT_PARAMETERS = {
-    "confirmed_s": REMOVAL_CONFIRMATION_DELAY.total_seconds(),
-    "choice_s": GONE_FOLDER_DESELECTION_RETENTION.total_seconds(),
+GONE_FOLDER_TIME_LIMITS_S = {
+    "confirmed_s": MIN_TIME_FROM_GONE_TO_DELETION.total_seconds(),
+    "choice_s": DESELECTED_GONE_FOLDER_RETENTION.total_seconds(),
 }
 """Time limits in seconds, as parameters of SQL statements about folders that are gone at the
 provider. `confirmed_s`: the minimum time between the two reports that a folder is gone.
@@ -62,7 +65,7 @@ class CountedFolder:
     counts: FolderCounts
     is_full_sync_complete: bool
     counts_of_last_listing: tuple[int, int] | None
-    contradicted_messages: int
+    listing_contradiction_count: int
 
 
 class FolderStore:
@@ -84,9 +87,7 @@ class FolderStore:
         that no longer exist there. Folders of the second kind are hidden and not deleted yet."""
         with self._database.transaction() as tx:
             known = tx.run("known_folders", account_id=account_id)
-            gone = tx.run(
-                "hidden_folders", account_id=account_id, **GONE_FOLDER_STATEMENT_PARAMETERS
-            )
+            gone = tx.run("hidden_folders", account_id=account_id, **GONE_FOLDER_TIME_LIMITS_S)
         return tuple(map(row_to_stored_folder, known)), tuple(map(row_to_stored_folder, gone))
 
     def folder(self, account_id: AccountId, folder_id: FolderId) -> StoredFolder:
@@ -114,7 +115,7 @@ class FolderStore:
         do_ids_survive_moves: bool = True,
     ) -> None:
         """Store new and changed folders; hide the folders that are gone.
-        `MailStore.remove_batch_of_dropped_mail` then hides their mail.
+        `MailStore.remove_batch_of_unmirrored_mail` then hides their mail.
 
         new_ids: the new id at the provider, by the id of the stored folder. The folder keeps its
             selection and its mail, and starts a full sync. The folder is hidden instead if another
@@ -156,11 +157,11 @@ class FolderStore:
                 "save_remote_counts", account_id=run.account_id, folders=rows.folders_json(folders)
             )
 
-    def save_tree_reading(self, run: RunRef, *, is_thorough: bool) -> None:
+    def save_folder_tree_reading_time(self, run: RunRef, *, is_thorough: bool) -> None:
         with FencedTransaction(self._database, run) as tx:
             tx.run("save_tree_reading", account_id=run.account_id, is_thorough=is_thorough)
 
-    def delete_folders_gone_twice(self, run: RunRef, gone: Iterable[RemoteId]) -> None:
+    def delete_folders_reported_gone_twice(self, run: RunRef, gone: Iterable[RemoteId]) -> None:
         """Delete each folder of `gone` that contains no mail and that the provider has reported
         as gone twice."""
         with FencedTransaction(self._database, run) as tx:
@@ -168,7 +169,7 @@ class FolderStore:
                 "drop_gone_folders",
                 account_id=run.account_id,
                 remote_ids=rows.to_jsonb(sorted(gone)),
-                **GONE_FOLDER_STATEMENT_PARAMETERS,
+                **GONE_FOLDER_TIME_LIMITS_S,
             )
 
     def recount_stored_messages(
@@ -218,7 +219,7 @@ class FolderStore:
         with FencedTransaction(self._database, run) as tx:
             tx.run("save_verified", ids=rows.to_jsonb(list(folders)))
 
-    def mark_compared(
+    def save_id_comparison(
         self,
         run: RunRef,
         folder_id: FolderId,
@@ -251,7 +252,7 @@ class FolderStore:
                     differences=rows.contradictions_json(left[:MAX_RECORDED_CONTRADICTIONS]),
                 )
 
-    def are_flags_compared_elsewhere(
+    def are_flags_compared_in_other_folder(
         self, run: RunRef, folder_id: FolderId, elsewhere: RemoteId
     ) -> bool:
         """Return whether the comparison of another folder covers the flags of this folder's
@@ -271,13 +272,13 @@ class FolderStore:
                 )
             )
 
-    def request_id_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
+    def make_message_id_comparison_due(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Make the next verification compare the message ids of these folders with the
         provider's."""
         with FencedTransaction(self._database, run) as tx:
             tx.run("compare_soon", ids=rows.to_jsonb(list(folders)))
 
-    def postpone_id_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
+    def postpone_message_id_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Postpone the next comparison of message ids in these folders by
         `COMPARISON_RETRY_DELAY`. The caller does this before a comparison, in case the comparison
         fails."""
@@ -288,7 +289,7 @@ class FolderStore:
                 ago_s=(MAX_COMPARISON_AGE - COMPARISON_RETRY_DELAY).total_seconds(),
             )
 
-    def save_remote_count_errors(
+    def save_remote_count_deviations(
         self, run: RunRef, offsets: Mapping[FolderId, tuple[int, int]]
     ) -> None:
         """Store for each folder by how much the provider's own message counts are wrong.
@@ -337,7 +338,7 @@ def row_to_stored_folder(row: Sequence[Any]) -> StoredFolder:
         remote_total=total,
         remote_unread=unread,
         last_changed_at=active_at,
-        are_counts_wanted=wants_counts,
+        are_remote_counts_outdated=wants_counts,
     )
 
 
@@ -371,11 +372,11 @@ def _counted(*row: Any) -> CountedFolder:
             quarantined_total=quarantined,
             remote_unread=remote_unread,
             stored_unread=unread,
-            remote_total_error=offset,
-            remote_unread_error=unread_offset,
+            remote_total_excess=offset,
+            remote_unread_excess=unread_offset,
             compared_at=compared_at,
         ),
         is_full_sync_complete=not full_sync_running,
         counts_of_last_listing=None if list_total is None else (list_total, list_unread),
-        contradicted_messages=differing,
+        listing_contradiction_count=differing,
     )

@@ -60,14 +60,14 @@ class RunFolderRow:
     role: str
     status: str
     attempts: int
-    pages: int
+    page_count: int
     requests: int
     inserted: int
     updated: int
     unchanged: int
     removed: int
     quarantined: int
-    resets: int
+    full_sync_restart_count: int
     error: str | None
     error_message: str | None
     started_at: datetime

@@ -74,7 +74,7 @@ class LeaseStore:
                 execution_name=execution_name,
                 sync_type=sync_type,
                 trigger=trigger,
-                events=2 * successor.HISTORY_EVENTS_PER_STATE_VISIT,
+                events=2 * successor.MAX_HISTORY_EVENTS_PER_STATE_VISIT,
             )
         for error in stale_errors:
             count_failed_run(error)
@@ -100,19 +100,19 @@ class LeaseStore:
                 run_id=run.run_id,
                 requests=requests,
                 events=events,
-                max_events=successor.MAX_EXECUTION_EVENTS,
+                max_events=successor.MAX_HISTORY_EVENTS_PER_EXECUTION,
                 max_age_s=float(successor.MAX_EXECUTION_AGE_S),
             )
         return bool(beat and beat[0][0])
 
-    def count_wait(self, run: RunRef) -> int:
+    def increment_pause_count_of_run(self, run: RunRef) -> int:
         """Add one to the run's count of pauses that the provider requested. Return the number of
         such pauses since a state of the workflow last did its work."""
         with self._database.transaction() as tx:
             counted = tx.run("count_wait", run_id=run.run_id)
         return int(counted[0][0]) if counted else 0
 
-    def save_requested_pause(self, run: RunRef, wait_s: float) -> None:
+    def save_pause_requested_by_provider(self, run: RunRef, wait_s: float) -> None:
         """Store that the provider requested a pause of `wait_s` seconds. Extend the lease beyond
         the end of the pause. During the pause no worker sends requests for this mailbox."""
         with self._database.transaction() as tx:

@@ -42,7 +42,7 @@ class MailStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def remove_batch_of_dropped_mail(self, run: RunRef) -> int:
+    def remove_batch_of_unmirrored_mail(self, run: RunRef) -> int:
         """Process the next messages in folders that are not mirrored. Delete messages that are only
         in unselected folders. Take messages out of folders that no longer exist at the provider.
         Return the number of processed messages, at most MESSAGES_PER_DELETE_BATCH; 0 if no such
@@ -55,7 +55,9 @@ class MailStore:
                 email_ids = rows.to_jsonb([email_id for (email_id,) in locked])
                 tx.run("drop_unselected", email_ids=email_ids)
                 dropped = tx.run("dropped_folder_ids", account_id=run.account_id)
-                page_rows.end_locked_placements(tx, locked, [each for (each,) in dropped])
+                page_rows.end_placements_of_locked_messages(
+                    tx, locked, [each for (each,) in dropped]
+                )
         return len(locked)
 
     def write_page(self, run: RunRef, write: PageWrite) -> WrittenRowCounts | None:
@@ -128,7 +130,7 @@ class MailStore:
         """Write pending messages of a feed after their contents were fetched by id. The written
         messages are no longer pending.
 
-        plan: the writes of these messages. `PagePlan.missing_ids` has the messages that the
+        plan: the writes of these messages. `PagePlan.possibly_gone_ids` has the messages that the
             provider reports as gone without certainty.
         fetched: the ids of the other fetched messages.
         request_count: number of requests to the provider that fetched the messages.
@@ -147,8 +149,8 @@ class MailStore:
                     tx, run, feed.folder, plan.unreadable_messages
                 )
                 tx.run("drop_pending", feed_id=feed.id, ids=rows.to_jsonb(list(fetched)))
-                counts += pending_messages.note_missing(tx, run, feed, plan)
-                page_writes.count_pending(
+                counts += pending_messages.save_pending_not_found_by_id(tx, run, feed, plan)
+                page_writes.add_pending_to_run_counts(
                     tx, run, feed, counts, requests=request_count, has_more=has_more
                 )
                 return counts
@@ -160,7 +162,9 @@ class MailStore:
     def save_message_versions(self, run: RunRef, entries: Iterable[ListedMessage]) -> None:
         """Store the versions that the provider lists for these messages. Their rows have no version
         yet, and otherwise equal the listed state."""
-        versions = [{"message_id": each.remote_id, "version": each.version} for each in entries]
+        versions = [
+            {"message_id": each.remote_id, "version": each.remote_version} for each in entries
+        ]
         with FencedTransaction(self._database, run) as tx:
             tx.run("save_versions", account_id=run.account_id, versions=rows.to_jsonb(versions))
 
@@ -194,7 +198,7 @@ class MailStore:
             found = tx.run("stored_ids", account_id=run.account_id, ids=rows.to_jsonb(list(ids)))
         return frozenset(RemoteId(each) for (each,) in found)
 
-    def sort_placement_changes(
+    def classify_placement_changes(
         self,
         run: RunRef,
         feed: FeedRef,
@@ -209,7 +213,7 @@ class MailStore:
         if not changes:
             return ClassifiedChanges()
         with self._database.transaction() as tx:
-            return placement_changes.sort_placement_changes(tx, run, feed.id, changes, all_mail)
+            return placement_changes.classify_placement_changes(tx, run, feed.id, changes, all_mail)
 
     def save_placement_changes(
         self, run: RunRef, changes: Sequence[PlacementChange], all_mail: RemoteId | None
@@ -244,7 +248,7 @@ class MailStore:
             entry.remote_id
             for entry in entries
             if (row := stored.get(entry.remote_id))
-            and row.is_in_listed_folder
+            and row.is_visible_in_compared_folder
             and row.equals_listed_message(entry)
         )
 

@@ -61,7 +61,7 @@ class MessageKeyStore:
             found = tx.run("keys_in_folder", account_id=run.account_id, folder_id=folder_id)
         return frozenset(RemoteId(key) for (key,) in found)
 
-    def keys_without_version(
+    def new_or_changed_keys(
         self, run: RunRef, folder_id: FolderId, versions: Mapping[RemoteId, str]
     ) -> frozenset[RemoteId]:
         """Return the keys of messages that are not stored in this folder, or that are stored in
@@ -93,7 +93,9 @@ class MessageKeyStore:
             )
         return {RemoteId(key): fingerprint and str(fingerprint) for key, fingerprint in found}
 
-    def unused_ids(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
+    def choose_ids_for_new_keys(
+        self, run: RunRef, keys: Collection[RemoteId]
+    ) -> dict[RemoteId, RemoteId]:
         """Choose a message id for each new key (a key that no stored message has). Return the ids
         by key.
 
@@ -103,7 +105,7 @@ class MessageKeyStore:
         ids = {key: key for key in keys}
         while owners := self._owners_of_ids(run, ids.values()):
             ids |= {
-                key: RemoteId(f"{key}{REUSED_KEY_MARK}{owners[taken]}")
+                key: RemoteId(f"{key}{REUSED_KEY_ID_SEPARATOR}{owners[taken]}")
                 for key, taken in ids.items()
                 if taken in owners
             }
@@ -165,7 +167,7 @@ class MessageKeyStore:
         return {RemoteId(key): RemoteId(message_id) for key, message_id, *_ in found}
 
 
-REUSED_KEY_MARK = "~"
+REUSED_KEY_ID_SEPARATOR = "~"
 """The character between a key and the digits that make a different id of the key. No key ends with
 this character and digits."""
 

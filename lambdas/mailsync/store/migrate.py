@@ -33,7 +33,7 @@ from mailsync.store.functions_login import functions_login_sql
 from mailsync.store.session import BEGIN_MIGRATION_STATEMENTS
 
 MIGRATIONS_FOLDER = Path(__file__).with_name("migrations")
-CONTRACT_SQL_FILE = Path(__file__).with_name("contract.sql")
+SCHEMA_CONTRACTION_SQL_FILE = Path(__file__).with_name("contract.sql")
 _UNFILLED = "SELECT count(*) FROM mailsync.email_accounts WHERE placements_filled_to IS NOT NULL"
 _LOCK = 0x6D61696C
 _LOCK_PATIENCE_S = 120
@@ -91,7 +91,7 @@ def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tu
             _prepare(migrator)
         for each in missing:
             _apply(migrator, each)
-        login = settings.functions_login
+        login = settings.database_login_of_functions
         if login:
             migrator.run(functions_login_sql(login), "The login of the functions")
     return tuple(each.version for each in missing)
@@ -113,7 +113,7 @@ def drop_what_previous_release_needed(settings: Settings) -> None:
                 " the command with --fill first."
             )
         migrator.run(
-            f"{BEGIN_MIGRATION_STATEMENTS};\n{CONTRACT_SQL_FILE.read_text()};\nCOMMIT",
+            f"{BEGIN_MIGRATION_STATEMENTS};\n{SCHEMA_CONTRACTION_SQL_FILE.read_text()};\nCOMMIT",
             "The contract step",
         )
 

@@ -12,19 +12,19 @@ from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.conversations import any_needs_conversation
 from mailsync.store.fence import FencedTransaction
-from mailsync.store.page_writes import count_changes_outside_feed
+from mailsync.store.page_writes import add_changes_outside_feed_to_counts
 
 
 @dataclass(frozen=True, slots=True)
-class StoredNewest:
+class StoredNewestMail:
     """The result of storing the newest messages of an Inbox.
 
     stored_message_count: number of messages that were stored.
     seconds_since_run_start: seconds between the start of the run and this storing.
     """
 
-    messages: int
-    after_s: float
+    stored_message_count: int
+    seconds_since_run_start: float
 
 
 class NewestStore:
@@ -33,7 +33,7 @@ class NewestStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save_newest_mail(self, run: RunRef, newest: NewestMail) -> StoredNewest:
+    def save_newest_mail(self, run: RunRef, newest: NewestMail) -> StoredNewestMail:
         """Store the folder Inbox, and its newest messages that are not stored yet. Messages that
         are stored already do not change.
 
@@ -43,11 +43,11 @@ class NewestStore:
         No message is stored if the folder is not mirrored, or if its feed has been read already.
         """
         with FencedTransaction(
-            self._database, run, is_exclusive=any_needs_conversation(newest.messages)
+            self._database, run, is_exclusive=any_needs_conversation(newest.inbox_messages)
         ) as tx:
             inbox = {
                 "account_id": run.account_id,
-                "folders": rows.folders_json([newest.inbox]),
+                "folders": rows.folders_json([newest.inbox_folder]),
             }
             tx.run("save_folders", **inbox, feed_id=None)
             tx.run("save_remote_counts", **inbox)  # else the sync would seem to be complete
@@ -55,15 +55,15 @@ class NewestStore:
             [[after_s]] = tx.run("seconds_since_start", run_id=run.run_id)
         if stored:
             count_metric(MESSAGES_STORED, stored)
-        return StoredNewest(stored, after_s)
+        return StoredNewestMail(stored, after_s)
 
 
 def _save_messages(tx: Transaction, run: RunRef, newest: NewestMail) -> int:
     """Store the messages; return their number. A long body is left to the feed, which puts it into
     quarantine."""
-    account_id, remote_id = run.account_id, newest.inbox.remote_id
+    account_id, remote_id = run.account_id, newest.inbox_folder.remote_id
     begins = tx.run("feed_to_begin", account_id=account_id, remote_id=remote_id)
-    ids = [each.remote_id for each in newest.messages]
+    ids = [each.remote_id for each in newest.inbox_messages]
     if not (begins and ids):
         return 0
     stored = {
@@ -71,7 +71,7 @@ def _save_messages(tx: Transaction, run: RunRef, newest: NewestMail) -> int:
     }
     new = [
         each
-        for each in newest.messages
+        for each in newest.inbox_messages
         if each.remote_id not in stored
         and page_rows.count_body_chars(each) <= page_rows.MAX_BODY_CHARS
     ]
@@ -88,5 +88,5 @@ def _save_messages(tx: Transaction, run: RunRef, newest: NewestMail) -> int:
         folder_id=folder.id,
         ids=rows.to_jsonb([each.remote_id for each in new]),
     )
-    count_changes_outside_feed(tx, run, FeedRef(FeedId(feed_id), folder), counts)
+    add_changes_outside_feed_to_counts(tx, run, FeedRef(FeedId(feed_id), folder), counts)
     return counts.inserted

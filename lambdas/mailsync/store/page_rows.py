@@ -32,7 +32,7 @@ default, attachments included, so real text is shorter. Measured: a function tha
 12 million characters (36 MB) uses 151 MB in all."""
 
 WriteResult = TypeVar("WriteResult")
-Placed = TypeVar("Placed", Message, StateChange)
+MessageOrStateChange = TypeVar("MessageOrStateChange", Message, StateChange)
 
 
 def retry_with_savepoints(write: Callable[[bool], WriteResult]) -> WriteResult:
@@ -134,10 +134,10 @@ def end_placements(
     first.
     """
     locked = tx.run("lock_messages", account_id=run.account_id, ids=rows.to_jsonb(ids))
-    return end_locked_placements(tx, locked, None if folder_id is None else [folder_id])
+    return end_placements_of_locked_messages(tx, locked, None if folder_id is None else [folder_id])
 
 
-def end_locked_placements(
+def end_placements_of_locked_messages(
     tx: Transaction,
     locked: Sequence[Sequence[int]],
     folder_ids: Sequence[FolderId] | None,
@@ -219,8 +219,8 @@ _TOO_LARGE = f"The body has more than {MAX_BODY_CHARS:,} characters."
 
 
 def split_by_selected_folder(
-    tx: Transaction, run: RunRef, folder: FolderRef | None, messages: Sequence[Placed]
-) -> tuple[Sequence[Placed], frozenset[RemoteId]]:
+    tx: Transaction, run: RunRef, folder: FolderRef | None, messages: Sequence[MessageOrStateChange]
+) -> tuple[Sequence[MessageOrStateChange], frozenset[RemoteId]]:
     """Return two results: the messages that are in a mirrored folder, each with only its mirrored
     folders, and the ids of the messages that are in no mirrored folder.
 

@@ -64,9 +64,9 @@ class PageWrite:
             *(each.remote_id for each in plan.placement_changes),
             *(each.remote_id for each in plan.unreadable_messages),
             *self.unchanged_ids,
-            *plan.seen_ids,
-            *plan.pending,
-            *plan.missing_ids,
+            *plan.listed_stored_ids,
+            *plan.pending_ids,
+            *plan.possibly_gone_ids,
         )
 
 
@@ -101,7 +101,7 @@ def apply_pages(
     return all_counts
 
 
-def count_pending(
+def add_pending_to_run_counts(
     tx: Transaction,
     run: RunRef,
     feed: FeedRef,
@@ -118,7 +118,7 @@ def count_pending(
     _count_pages(tx, run, [_counts(feed, counts, requests, has_more=has_more)])
 
 
-def count_changes_outside_feed(
+def add_changes_outside_feed_to_counts(
     tx: Transaction, run: RunRef, feed: FeedRef, counts: WrittenRowCounts
 ) -> None:
     """Add written messages to the counts of the run and of the feed's folder. The messages were
@@ -131,12 +131,12 @@ def _advance(tx: Transaction, writes: Sequence[PageWrite]) -> frozenset[FeedId]:
     pages = [
         {
             "feed_id": write.feed.ref.id,
-            "generation": write.feed.position.generation,
+            "generation": write.feed.position.full_sync_generation,
             "cursor": _base64(write.feed.position.cursor),
             "next_key_id": write.next_cursor.key_id,
             "next_cursor": _base64(write.next_cursor),
             "has_more": write.page.has_more,
-            "is_start_of_round": write.feed.position.is_start_of_round,
+            "is_start_of_round": write.feed.position.is_next_page_first_of_round,
             "page_request_age_s": write.page_request_age_s,
         }
         for write in writes
@@ -155,7 +155,7 @@ def _apply_page(
     ref, position, plan = write.feed.ref, write.feed.position, write.plan
     changed_ids = _ids_in_changed_folders(write)
     left = placement_changes.folders_of_messages(tx, run, changed_ids)
-    if prefix := write.page.void_id_prefix:
+    if prefix := write.page.invalidated_message_id_prefix:
         tx.run("declare_keys_void", account_id=run.account_id, prefix=prefix)
     counts = page_rows.save_messages(
         tx,
@@ -163,9 +163,11 @@ def _apply_page(
         ref.folder,
         plan.upserts,
         savepoints=savepoints,
-        is_first_full_sync=position.generation == 1 and position.is_full_sync_running,
+        is_first_full_sync=position.full_sync_generation == 1 and position.is_full_sync_running,
     )
-    counts += page_rows.mark_seen_by_full_sync(tx, run, (*write.unchanged_ids, *plan.seen_ids))
+    counts += page_rows.mark_seen_by_full_sync(
+        tx, run, (*write.unchanged_ids, *plan.listed_stored_ids)
+    )
     counts += state_rows.save_states(
         tx,
         run,
@@ -180,13 +182,13 @@ def _apply_page(
     counts += page_rows.quarantine_messages(tx, run, ref.folder, plan.unreadable_messages)
     if not ref.folder:
         pending_messages.drop_fetched_from_pending(tx, ref, plan)
-        pending_messages.note_removed_pending(tx, write.feed, write.page, plan)
+        pending_messages.save_pending_removed_by_feed(tx, write.feed, write.page, plan)
     is_news = not position.is_full_sync_running
-    counts += pending_messages.leave_pending(tx, run, ref, plan, is_news=is_news)
-    counts += pending_messages.note_missing(tx, run, ref, plan)
+    counts += pending_messages.save_pending_messages(tx, run, ref, plan, is_news=is_news)
+    counts += pending_messages.save_pending_not_found_by_id(tx, run, ref, plan)
     if write.ends_full_sync:
         counts += hide_unseen_by_full_sync(tx, run, write.feed, is_listing=write.page.is_listing)
-    placement_changes.mark_counts_wanted(tx, run, changed_ids, left)
+    placement_changes.schedule_reading_of_remote_counts(tx, run, changed_ids, left)
     return counts
 
 

@@ -19,7 +19,7 @@ class JsonBytes:
 
 
 @lru_cache(maxsize=512)
-def find_parameters(sql: str) -> tuple[str, Callable[[dict[str, Any]], tuple[Any, ...]]]:
+def replace_named_parameters(sql: str) -> tuple[str, Callable[[dict[str, Any]], tuple[Any, ...]]]:
     """Replace the named parameters of an SQL statement by numbered ones. Return the new statement,
     and a function that converts named values to a tuple in the order of the numbers.
 

@@ -3,7 +3,7 @@ to be fetched. All functions work in the caller's transaction."""
 
 from datetime import datetime
 
-from mailsync.decisions.safety import REMOVAL_CONFIRMATION_DELAY
+from mailsync.decisions.safety import MIN_TIME_FROM_GONE_TO_DELETION
 from mailsync.model import (
     FeedRef,
     Page,
@@ -19,15 +19,15 @@ from mailsync.store.connection import Transaction
 from mailsync.store.page_rows import hide_removed_messages
 
 
-def leave_pending(
+def save_pending_messages(
     tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan, *, is_news: bool
 ) -> WrittenRowCounts:
     """Record as pending the messages of a page whose contents are fetched later.
 
     is_news: whether the messages are fetched before those that a full sync has named.
     """
-    pending = (*plan.pending, *plan.missing_ids)
-    sliced = {each.remote_id: each for each in plan.slice_changes}
+    pending = (*plan.pending_ids, *plan.possibly_gone_ids)
+    sliced = {each.remote_id: each for each in plan.changes_to_fetch_in_slices}
     if pending:
         tx.run(
             "add_pending",
@@ -35,7 +35,11 @@ def leave_pending(
             feed_id=feed.id,
             ids=rows.to_jsonb(
                 [
-                    [each, plan.groups.get(each), *_time_and_version(sliced.get(each))]
+                    [
+                        each,
+                        plan.fetch_group_by_message_id.get(each),
+                        *_time_and_version(sliced.get(each)),
+                    ]
                     for each in pending
                 ]
             ),
@@ -47,10 +51,12 @@ def leave_pending(
 def _time_and_version(change: PartialChange | None) -> tuple[datetime | None, str | None]:
     if change is None or change.reported_state is None:
         return None, None
-    return change.received_at, change.reported_state.version
+    return change.received_at, change.reported_state.remote_version
 
 
-def note_removed_pending(tx: Transaction, feed: StoredFeed, page: Page, plan: PagePlan) -> None:
+def save_pending_removed_by_feed(
+    tx: Transaction, feed: StoredFeed, page: Page, plan: PagePlan
+) -> None:
     """Mark the pending messages that a page reports as removed. If the page is the first of a list
     of all messages, mark every pending message of the feed; a later page of the list that names a
     message removes its mark.
@@ -64,9 +70,11 @@ def note_removed_pending(tx: Transaction, feed: StoredFeed, page: Page, plan: Pa
         tx.run("note_removed_pending", feed_id=feed.ref.id, ids=ids)
 
 
-def note_missing(tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan) -> WrittenRowCounts:
+def save_pending_not_found_by_id(
+    tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan
+) -> WrittenRowCounts:
     """Record that the provider, requested by id, reports pending messages as gone
-    (`PagePlan.missing_ids`).
+    (`PagePlan.possibly_gone_ids`).
 
     A message stays pending, and is requested again later, until a second source confirms that the
     message is gone. The second source is the change feed, a complete list, or another report by id
@@ -74,13 +82,13 @@ def note_missing(tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan) ->
     confirmation by a second report, the next verification compares the ids of archive, trash and
     junk, which together contain every message.
     """
-    if not plan.missing_ids:
+    if not plan.possibly_gone_ids:
         return WrittenRowCounts()
     confirmed = tx.run(
         "note_missing",
         feed_id=feed.id,
-        ids=rows.to_jsonb(list(plan.missing_ids)),
-        confirmed_s=REMOVAL_CONFIRMATION_DELAY.total_seconds(),
+        ids=rows.to_jsonb(list(plan.possibly_gone_ids)),
+        confirmed_s=MIN_TIME_FROM_GONE_TO_DELETION.total_seconds(),
     )
     gone = tuple(RemoteId(each) for (each,) in confirmed)
     return hide_removed_messages(tx, run, feed, PagePlan(removed_ids=gone))

@@ -29,12 +29,12 @@ class ClassifiedChanges:
         messages, if the folder of all mail is mirrored.
     """
 
-    shown: set[RemoteId] = field(default_factory=set)
-    pending: set[RemoteId] = field(default_factory=set)
-    mirrored: set[RemoteId] = field(default_factory=set)
+    stored_and_shown_ids: set[RemoteId] = field(default_factory=set)
+    pending_ids: set[RemoteId] = field(default_factory=set)
+    ids_added_to_mirrored_folders: set[RemoteId] = field(default_factory=set)
 
 
-def sort_placement_changes(
+def classify_placement_changes(
     tx: Transaction,
     run: RunRef,
     feed_id: FeedId,
@@ -55,9 +55,9 @@ def sort_placement_changes(
         changes=_changes_json(changes),
     ):
         for is_one, ids in (
-            (is_shown, result.shown),
-            (is_pending, result.pending),
-            (is_mirrored, result.mirrored),
+            (is_shown, result.stored_and_shown_ids),
+            (is_pending, result.pending_ids),
+            (is_mirrored, result.ids_added_to_mirrored_folders),
         ):
             if is_one:
                 ids.add(RemoteId(message_id))
@@ -96,7 +96,7 @@ def folders_of_messages(
     return tuple(FolderId(folder_id) for (folder_id,) in found)
 
 
-def mark_counts_wanted(
+def schedule_reading_of_remote_counts(
     tx: Transaction, run: RunRef, ids: Sequence[RemoteId], left: Sequence[FolderId]
 ) -> None:
     """Mark folders so that the next verification reads their message counts from the provider.
@@ -127,8 +127,8 @@ def _changes_json(changes: Iterable[PlacementChange]) -> JsonBytes:
         [
             {
                 "message_id": each.remote_id,
-                "added": list(each.added),
-                "removed": list(each.removed),
+                "added": list(each.added_folder_ids),
+                "removed": list(each.removed_folder_ids),
                 "is_read": each.is_read,
                 "is_flagged": each.is_flagged,
                 "importance": each.importance,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
 
-MESSAGES_PER_FILL_BATCH = 10_000
+MESSAGES_PER_PLACEMENT_BATCH = 10_000
 """The number of messages that get their placement in one transaction: about half a second of work.
 """
 
@@ -18,7 +18,7 @@ class PlacementStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def fill_next_messages(self, account_id: AccountId) -> bool:
+    def place_next_batch(self, account_id: AccountId) -> bool:
         """Create the placements of the account's next batch of messages; return whether messages
         without placements remain.
 
@@ -26,15 +26,17 @@ class PlacementStore:
         No lease is needed: placements that a worker has written meanwhile stay unchanged.
         """
         with self._database.transaction() as tx:
-            filled = tx.run("fill_placements", account_id=account_id, limit=MESSAGES_PER_FILL_BATCH)
+            filled = tx.run(
+                "fill_placements", account_id=account_id, limit=MESSAGES_PER_PLACEMENT_BATCH
+            )
         return bool(filled) and filled[0][0] is not None
 
-    def fill_all_accounts(self) -> Iterator[AccountId]:
+    def place_all_messages(self) -> Iterator[AccountId]:
         """Create all missing placements, account by account, also for accounts that are never
         synced. Yield the id of each account when its placements are complete."""
         with self._database.transaction() as tx:
             found = tx.run("unfilled_accounts")
         for (account_id,) in found:
-            while self.fill_next_messages(account_id):
+            while self.place_next_batch(account_id):
                 pass
             yield account_id

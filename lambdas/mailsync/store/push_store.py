@@ -16,7 +16,7 @@ from mailsync.decisions.due import (
     seconds_until_subscription_renewal,
     seconds_until_subscription_retry,
 )
-from mailsync.decisions.push_health import PushHealth, classify_push
+from mailsync.decisions.push_health import PushHealth, classify_push_health
 from mailsync.model import (
     AccountId,
     Notification,
@@ -201,7 +201,7 @@ class PushStore:
         if not found:
             return None
         expires_at, subscribed_at, notified_at, changed_at, last_error, now = found[0]
-        health = classify_push(
+        health = classify_push_health(
             expires_at=expires_at,
             subscribed_at=subscribed_at,
             notified_at=notified_at,
@@ -216,7 +216,7 @@ class PushStore:
             [[is_subscribed]] = tx.run("is_subscribed_by_others", account_id=account_id)
         return bool(is_subscribed)
 
-    def save_mailbox_notifications(self, provider: Provider, addresses: Sequence[str]) -> int:
+    def save_notifications_by_address(self, provider: Provider, addresses: Sequence[str]) -> int:
         """Make each mailbox due for which a notification with an email address arrived. Return the
         number of accounts of these mailboxes. The caller has verified who sent the notifications.
 
@@ -235,7 +235,7 @@ class PushStore:
             _notify(tx, [AccountId(account_id) for (account_id,) in found])
         return len(found)
 
-    def save_notifications(self, notifications: Sequence[Notification]) -> int:
+    def save_subscription_notifications(self, notifications: Sequence[Notification]) -> int:
         """Make each mailbox due for whose subscription a genuine notification arrived. Return the
         number of genuine notifications.
 
@@ -245,7 +245,7 @@ class PushStore:
         if not notifications:
             return 0
         with self._database.transaction() as tx:
-            remote_ids = to_jsonb(sorted({each.remote_id for each in notifications}))
+            remote_ids = to_jsonb(sorted({each.subscription_remote_id for each in notifications}))
             known = {
                 remote_id: (account_id, secret_hash)
                 for remote_id, account_id, secret_hash in tx.run(
@@ -255,10 +255,17 @@ class PushStore:
             genuine = [
                 each
                 for each in notifications
-                if each.remote_id in known
-                and compare_digest(known[each.remote_id][1], _hash(each.secret))
+                if each.subscription_remote_id in known
+                and compare_digest(known[each.subscription_remote_id][1], _hash(each.secret))
             ]
-            _apply(tx, genuine, {each.remote_id: known[each.remote_id][0] for each in genuine})
+            _apply(
+                tx,
+                genuine,
+                {
+                    each.subscription_remote_id: known[each.subscription_remote_id][0]
+                    for each in genuine
+                },
+            )
         return len(genuine)
 
 
@@ -278,7 +285,7 @@ def _apply(
     Locks accounts before subscriptions, in the order of a disconnection.
     """
     of_kind = {
-        kind: sorted({each.remote_id for each in notifications if each.kind is kind})
+        kind: sorted({each.subscription_remote_id for each in notifications if each.kind is kind})
         for kind in NotificationKind
     }
     removed = of_kind[NotificationKind.SUBSCRIPTION_REMOVED]

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from mailsync.decisions.due import (
-    CHECK_SLOT_LIFETIME_S,
-    MAX_COUNTED_MAILBOXES,
-    MAX_NOTIFIED_WAIT_WITHOUT_TICK_S,
-    MAX_NOTIFIED_WORKERS,
+    MAX_NOTIFIED_CHECK_WORKERS,
+    MAX_NOTIFIED_MAILBOXES_COUNTED,
     MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S,
-    NOTIFIED_CLAIM_LIFETIME_S,
-    needs_another_worker,
+    NOTIFIED_MAILBOX_CLAIM_LIFETIME_S,
+    NOTIFIED_MAILBOX_SCHEDULE_DELAY_S,
+    NOTIFIED_WORKER_SLOT_LIFETIME_S,
+    needs_another_notified_worker,
 )
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
@@ -34,14 +34,14 @@ class DueMailboxQueueStore:
         mailbox. If the worker dies, the mailbox becomes due again after that time.
 
         While a function is checking notified mailboxes, this method leaves out mailboxes that were
-        notified less than `MAX_NOTIFIED_WAIT_WITHOUT_TICK_S` seconds ago.
+        notified less than `NOTIFIED_MAILBOX_SCHEDULE_DELAY_S` seconds ago.
         """
         with self._database.transaction() as tx:
             found = tx.run(
                 "claim_due_accounts",
                 limit=limit,
                 next_in_s=wait_s,
-                notified_wait_s=MAX_NOTIFIED_WAIT_WITHOUT_TICK_S,
+                notified_wait_s=NOTIFIED_MAILBOX_SCHEDULE_DELAY_S,
             )
         return tuple(AccountId(each) for (each,) in found)
 
@@ -57,36 +57,39 @@ class NotifiedMailboxQueueStore:
     """Claims mailboxes that are due after a notification. Raises StoreUnavailable and
     StoreRejected.
 
-    At most `MAX_NOTIFIED_WORKERS` Lambda functions check such mailboxes at the same time. Each of
-    these functions holds a slot (a permit to check them) under a unique name. Every method is one
-    transaction.
+    At most `MAX_NOTIFIED_CHECK_WORKERS` Lambda functions check such mailboxes at the same time.
+    Each of these functions holds a slot (a permit to check them) under a unique name. Every method
+    is one transaction.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take_slot(self) -> str | None:
+    def take_check_slot(self) -> str | None:
         """Take a slot for a function that the caller then invokes; return the name under which the
         function holds the slot.
 
         Returns None if no function is needed: no notified mailbox can be checked now, or the
         functions that hold slots can check all notified mailboxes. Also returns None if every slot
-        is taken. The slot becomes free `CHECK_SLOT_LIFETIME_S` seconds after its last use.
+        is taken. The slot becomes free `NOTIFIED_WORKER_SLOT_LIFETIME_S` seconds after its last
+        use.
         """
         holder = str(uuid4())
         with self._database.transaction() as tx:
             waits = [
                 waited_s
-                for _, waited_s in tx.run("find_notified_accounts", limit=MAX_COUNTED_MAILBOXES)
+                for _, waited_s in tx.run(
+                    "find_notified_accounts", limit=MAX_NOTIFIED_MAILBOXES_COUNTED
+                )
             ]
             [[working]] = tx.run("count_check_slots")
-            if not needs_another_worker(waits, working):
+            if not needs_another_notified_worker(waits, working):
                 return None
             taken = tx.run(
                 "take_check_slot",
                 holder=holder,
-                slots=MAX_NOTIFIED_WORKERS,
-                held_s=float(CHECK_SLOT_LIFETIME_S),
+                slots=MAX_NOTIFIED_CHECK_WORKERS,
+                held_s=float(NOTIFIED_WORKER_SLOT_LIFETIME_S),
             )
         return holder if taken else None
 
@@ -95,12 +98,14 @@ class NotifiedMailboxQueueStore:
         return their account ids. Also extend the function's hold on its slot.
 
         Returns an empty tuple if the function no longer holds a slot, or if no mailbox waits. A
-        claim ends after `NOTIFIED_CLAIM_LIFETIME_S` seconds; the mailbox is then due again.
+        claim ends after `NOTIFIED_MAILBOX_CLAIM_LIFETIME_S` seconds; the mailbox is then due again.
 
         holder: name under which the function holds the slot.
         """
         with self._database.transaction() as tx:
-            if not tx.run("keep_check_slot", holder=holder, held_s=float(CHECK_SLOT_LIFETIME_S)):
+            if not tx.run(
+                "keep_check_slot", holder=holder, held_s=float(NOTIFIED_WORKER_SLOT_LIFETIME_S)
+            ):
                 return ()
             found = tx.run("find_notified_accounts", limit=limit) if limit else []
             if not found:
@@ -108,12 +113,12 @@ class NotifiedMailboxQueueStore:
             claimed = tx.run(
                 "claim_notified_accounts",
                 ids=to_jsonb([account_id for account_id, _ in found]),
-                next_in_s=float(NOTIFIED_CLAIM_LIFETIME_S),
+                next_in_s=float(NOTIFIED_MAILBOX_CLAIM_LIFETIME_S),
                 pause_s=float(MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S),
             )
         return tuple(AccountId(account_id) for (account_id,) in claimed)
 
-    def release_slot(self, holder: str) -> None:
+    def release_check_slot(self, holder: str) -> None:
         """Make the slot free for another function."""
         with self._database.transaction() as tx:
             tx.run("release_check_slot", holder=holder)

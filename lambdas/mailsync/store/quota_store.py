@@ -19,7 +19,11 @@ from random import sample
 from threading import Lock
 from typing import Any
 
-from mailsync.decisions.remaining_time import BACKFILL_PARTS, RESERVED_QUOTA_SHARE, QuotaStatus
+from mailsync.decisions.remaining_time import (
+    BACKFILL_PARTS_PER_MINUTE,
+    RESERVED_QUOTA_SHARE,
+    QuotaStatus,
+)
 from mailsync.errors import ProviderThrottled, SettingMissing
 from mailsync.log import logger
 from mailsync.model import Account, AccountId, Provider
@@ -28,27 +32,27 @@ from mailsync.settings import Settings, SettingsSection
 from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
 
-PROJECT_COUNTER_ROWS = 8
+PROJECT_QUOTA_ROW_COUNT = 8
 """The number of database rows among which the quota of a project is divided. With several rows,
 functions seldom wait for each other's lock."""
-PROJECT_COUNTER_ROWS_TRIED = 3
-UNITS_PER_RESERVATION = 200
+MAX_PROJECT_QUOTA_ROWS_PER_BLOCK = 3
+UNITS_PER_BLOCK = 200
 """The number of units that one transaction takes as a block, unless one request needs more."""
 WINDOW_S = 60.0
-RESERVATION_SHARE = 1 / 60
+BLOCK_LIFETIME_WINDOW_SHARE = 1 / 60
 """The lifetime of a block of units, as a share of the window. A function uses the units of a block
 within one to two times this time, and gives the others back."""
 MAX_SLEEP_S = 1.0
 """The longest time in seconds that a function sleeps for units. A Wait state of the workflow costs
 less than a longer sleep."""
 MIN_SLEEP_S = 0.05
-MAX_SLEEP_PER_MAILBOX_OPENING_S = 5.0
+MAX_TOTAL_SLEEP_S = 5.0
 """The limit in seconds for all sleeps of one function together, while it has the mailbox open."""
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
-MIN_TIME_BETWEEN_STATES_S = 1.0
+MIN_WORKFLOW_STATE_REENTRY_S = 1.0
 """The minimum seconds that a workflow needs to leave a state, and to enter the state again after a
 Wait."""
-PAUSE_AFTER_REFUSAL_S = 60.0
+DEFAULT_THROTTLE_PAUSE_S = 60.0
 """The pause in seconds after the provider has refused a request because of its quota without naming
 a pause. It equals the window, after which the quota is available again."""
 
@@ -61,8 +65,8 @@ class QuotaLimits:
         60.
     """
 
-    per_mailbox: int
-    per_project: int
+    mailbox_units_per_minute: int
+    project_units_per_minute: int
     window_s: float = WINDOW_S
 
 
@@ -71,7 +75,10 @@ class QuotaLimitsSection(SettingsSection):
 
     def limits(self, names: QuotaSettings) -> QuotaLimits:
         """Return a provider's limits: the values of these settings, or else their defaults."""
-        return QuotaLimits(self._number(names.per_mailbox), self._number(names.per_project))
+        return QuotaLimits(
+            self._number(names.mailbox_units_per_minute_setting),
+            self._number(names.project_units_per_minute_setting),
+        )
 
     def _number(self, setting: NumberSetting) -> int:
         value = self._values.get(setting.name, "").strip() or str(setting.default)
@@ -140,7 +147,7 @@ class MailboxQuota:
             self._give_back()
 
     @contextmanager
-    def backfilling(self) -> Iterator[None]:
+    def keep_reserve_for_new_mail(self) -> Iterator[None]:
         """Treat all requests in the `with` block as requests for old mail. They leave a reserve, a
         tenth of the quota, to requests for new mail."""
         self._is_backfilling = True
@@ -165,7 +172,7 @@ class MailboxQuota:
             if is_backfill:
                 self._require_part_of_backfill()
             while (wait_s := self._take(units, is_backfill)) > 0:
-                if wait_s > MAX_SLEEP_S or self._slept_s + wait_s > MAX_SLEEP_PER_MAILBOX_OPENING_S:
+                if wait_s > MAX_SLEEP_S or self._slept_s + wait_s > MAX_TOTAL_SLEEP_S:
                     raise ProviderThrottled(
                         "The provider's quota is used up for the moment. The mail stays, and the"
                         " sync goes on when there is quota again.",
@@ -178,13 +185,13 @@ class MailboxQuota:
     def report_exhausted(self, retry_after_s: float | None, *, is_project: bool) -> None:
         """Store the pause that the provider requested, so that no function sends a request before
         its end."""
-        pause_s = PAUSE_AFTER_REFUSAL_S if retry_after_s is None else retry_after_s
+        pause_s = DEFAULT_THROTTLE_PAUSE_S if retry_after_s is None else retry_after_s
         logger.warning("quota_exhausted", is_project=is_project, seconds=round(pause_s, 1))
         with self._lock, self._database.transaction() as tx:
             tx.run(
                 "pause_quota",
                 **self._bucket(is_project=is_project),
-                slots=PROJECT_COUNTER_ROWS if is_project else 1,
+                slots=PROJECT_QUOTA_ROW_COUNT if is_project else 1,
                 pause_s=float(pause_s),
             )
             self._block = None
@@ -192,11 +199,11 @@ class MailboxQuota:
     def _require_part_of_backfill(self) -> None:
         """Raise ProviderThrottled if this function has used its part of the quota for a backfill.
         The pause is the time in which the quota allows as many units."""
-        limit = _limit(self._limits.per_mailbox, is_backfill=True)
-        if self._backfill_units < max(1, limit // BACKFILL_PARTS):
+        limit = _limit(self._limits.mailbox_units_per_minute, is_backfill=True)
+        if self._backfill_units < max(1, limit // BACKFILL_PARTS_PER_MINUTE):
             return
         allowed_s = self._backfill_units / limit * self._limits.window_s
-        passed_s = time.monotonic() - self._opened_at + MIN_TIME_BETWEEN_STATES_S
+        passed_s = time.monotonic() - self._opened_at + MIN_WORKFLOW_STATE_REENTRY_S
         raise ProviderThrottled(
             "The backfill leaves the provider's quota to new mail for some seconds. The mail stays,"
             " and the sync goes on then.",
@@ -223,13 +230,15 @@ class MailboxQuota:
         """Take a block of the mailbox's quota and of the project's: both, or none. Return it, or
         the seconds until there are so many units. Slots are locked in order, against deadlocks."""
         taken_at = time.monotonic()
-        wanted = _Wanted(units, UNITS_PER_RESERVATION, is_backfill)
+        wanted = _Wanted(units, UNITS_PER_BLOCK, is_backfill)
         mailbox = self._take_of(tx, 0, wanted, is_project=False)
         if not mailbox.units:
             return mailbox.wait_s
         wanted = _Wanted(units, mailbox.units, is_backfill)
         waits = []
-        for slot in sorted(sample(range(PROJECT_COUNTER_ROWS), PROJECT_COUNTER_ROWS_TRIED)):
+        for slot in sorted(
+            sample(range(PROJECT_QUOTA_ROW_COUNT), MAX_PROJECT_QUOTA_ROWS_PER_BLOCK)
+        ):
             project = self._take_of(tx, slot, wanted, is_project=True)
             if project.units:
                 _return_units(tx, (mailbox,), mailbox.units - project.units)
@@ -256,8 +265,8 @@ class MailboxQuota:
             limit=limit,
             units=wanted.units,
             block=wanted.block,
-            awaited=max(wanted.units, limit // BACKFILL_PARTS if is_patient else 0),
-            hold_s=self._limits.window_s * RESERVATION_SHARE,
+            awaited=max(wanted.units, limit // BACKFILL_PARTS_PER_MINUTE if is_patient else 0),
+            hold_s=self._limits.window_s * BLOCK_LIFETIME_WINDOW_SHARE,
             window_s=self._limits.window_s,
         )
         return _Grant(bucket_id, *grant)
@@ -269,8 +278,12 @@ class MailboxQuota:
                 _return_units(tx, block.sources, block.units)
 
     def _bucket(self, *, is_project: bool) -> dict[str, Any]:
-        slots = PROJECT_COUNTER_ROWS if is_project else 1
-        limit = self._limits.per_project if is_project else self._limits.per_mailbox
+        slots = PROJECT_QUOTA_ROW_COUNT if is_project else 1
+        limit = (
+            self._limits.project_units_per_minute
+            if is_project
+            else self._limits.mailbox_units_per_minute
+        )
         return {
             "provider": self._account.provider,
             "account_id": None if is_project else self._account.id,
@@ -281,9 +294,9 @@ class MailboxQuota:
 def open_quota(database: Database, account: Account, settings: Settings) -> MailboxQuota | None:
     """Return the quota of the account's mailbox. None: the provider has no quota."""
     provider = find_provider(account.provider)
-    if provider is None or provider.quota is None:
+    if provider is None or provider.quota_settings is None:
         return None
-    limits = settings.read_section(QuotaLimitsSection).limits(provider.quota)
+    limits = settings.read_section(QuotaLimitsSection).limits(provider.quota_settings)
     return MailboxQuota(database, account, limits)
 
 
@@ -291,9 +304,13 @@ def mailbox_units_per_minute(provider: Provider, settings: Settings) -> int | No
     """Return the quota of one mailbox, in the provider's units per minute. None: the provider has
     no quota."""
     found = find_provider(provider)
-    if found is None or found.quota is None:
+    if found is None or found.quota_settings is None:
         return None
-    return settings.read_section(QuotaLimitsSection).limits(found.quota).per_mailbox
+    return (
+        settings.read_section(QuotaLimitsSection)
+        .limits(found.quota_settings)
+        .mailbox_units_per_minute
+    )
 
 
 def quotas_of_accounts(

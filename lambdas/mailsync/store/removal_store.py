@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from mailsync.decisions.safety import (
     MIN_SUSPICIOUS_REMOVAL_MESSAGES,
-    REMOVAL_CONFIRMATION_DELAY,
-    SUSPICIOUS_REMOVAL_DELAY,
+    MIN_TIME_FROM_GONE_TO_DELETION,
+    MIN_TIME_FROM_GONE_TO_MASS_DELETION,
     is_most_of_mailbox,
 )
 from mailsync.model import AccountId, FolderId, RemoteId, RunRef
@@ -45,19 +45,19 @@ class HiddenMail:
         exist at the provider.
     """
 
-    hidden_messages: int
-    messages_reported_gone: int
-    unconfirmed_messages: int
+    hidden_message_count: int
+    reported_gone_message_count: int
+    gone_count_unconfirmed_by_user: int
     stored_message_count: int
-    gone_since: datetime | None
-    confirmed_at: datetime | None
-    hidden_folders: int
+    first_reported_gone_at: datetime | None
+    removal_confirmed_by_user_at: datetime | None
+    gone_mirrored_folder_count: int
 
     @property
     def is_most_of_mailbox(self) -> bool:
         """Return whether the messages reported gone are most of the mailbox."""
         return is_most_of_mailbox(
-            stored=self.stored_message_count, removing=self.messages_reported_gone
+            stored=self.stored_message_count, removing=self.reported_gone_message_count
         )
 
     @property
@@ -65,16 +65,16 @@ class HiddenMail:
         """Return whether the messages reported gone are most of the mailbox, and no person has
         confirmed their removal."""
         return is_most_of_mailbox(
-            stored=self.stored_message_count, removing=self.unconfirmed_messages
+            stored=self.stored_message_count, removing=self.gone_count_unconfirmed_by_user
         )
 
     @property
     def explanation(self) -> str:
         """Return a text for the user that says what happened to the mail and what to do."""
         return (
-            f"{self.messages_reported_gone} of {self.stored_message_count} messages are no longer"
-            " in any folder at the provider. They are hidden here. Confirm the removal if it is"
-            " intended; otherwise they are deleted if the provider still reports them as gone"
+            f"{self.reported_gone_message_count} of {self.stored_message_count} messages are no"
+            " longer in any folder at the provider. They are hidden here. Confirm the removal if it"
+            " is intended; otherwise they are deleted if the provider still reports them as gone"
             " after a day. Messages that come back are shown again."
         )
 
@@ -82,7 +82,11 @@ class HiddenMail:
     def confirmation_delay_s(self) -> float:
         """Return the minimum seconds between the provider's first and second response that a
         message is gone. After the second response the message is deleted."""
-        after = SUSPICIOUS_REMOVAL_DELAY if self.is_suspicious else REMOVAL_CONFIRMATION_DELAY
+        after = (
+            MIN_TIME_FROM_GONE_TO_MASS_DELETION
+            if self.is_suspicious
+            else MIN_TIME_FROM_GONE_TO_DELETION
+        )
         return after.total_seconds()
 
     @property
@@ -90,8 +94,8 @@ class HiddenMail:
         """Return the earliest time at which a sync may delete a hidden message. Before the deletion
         the sync requests the message by id once more. None: no message is reported as gone."""
         return (
-            self.gone_since + timedelta(seconds=self.confirmation_delay_s)
-            if self.gone_since
+            self.first_reported_gone_at + timedelta(seconds=self.confirmation_delay_s)
+            if self.first_reported_gone_at
             else None
         )
 
@@ -113,7 +117,7 @@ class RemovalStore:
         with FencedTransaction(self._database, run) as tx:
             removal = hidden_mail_of_account(tx, run.account_id)
             if removal.is_most_of_mailbox:
-                schedule_removal_confirmation(tx, run.account_id, removal)
+                schedule_second_request_by_id(tx, run.account_id, removal)
         return removal
 
     def hide_messages_removed_from_folder(
@@ -158,7 +162,7 @@ class RemovalStore:
                 is_only_folder=is_only_folder,
             )
 
-    def message_ids_due_for_confirmation(
+    def message_ids_due_for_request_by_id(
         self, run: RunRef, after: str, limit: int
     ) -> tuple[RemoteId, ...]:
         """Return the ids of up to `limit` hidden messages that are due for a request by id. The ids
@@ -216,7 +220,7 @@ def hidden_mail_of_account(tx: Transaction, account_id: AccountId) -> HiddenMail
     return hidden_mail_of_accounts(tx, [account_id])[account_id]
 
 
-def schedule_removal_confirmation(
+def schedule_second_request_by_id(
     tx: Transaction, account_id: AccountId, removal: HiddenMail
 ) -> None:
     """Set the time of the second request by id for each message of the account that the provider

@@ -55,7 +55,7 @@ def message_to_row(message: Message) -> JsonRow:
         "message_id": message.remote_id,
         "folder_remote_ids": list(message.folder_remote_ids),
         "row_hash": _digest(row),
-        "version": _storable(message.version),
+        "version": _storable(message.remote_version),
         "body_hash": _hex(b'{"html":', html, b',"text":', text, b"}"),
         **row,
         "html": orjson.Fragment(html),
@@ -106,7 +106,7 @@ def ids_and_folders_json(rows: Iterable[JsonRow]) -> JsonBytes:
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
 
 
-def folders_of_states_json(changes: Iterable[StateChange]) -> JsonBytes:
+def folder_ids_of_state_changes_json(changes: Iterable[StateChange]) -> JsonBytes:
     """Return the message ids and folder ids of the changes as JSON."""
     return to_jsonb(
         [
@@ -116,7 +116,7 @@ def folders_of_states_json(changes: Iterable[StateChange]) -> JsonBytes:
     )
 
 
-def states_json(changes: Iterable[StateChange]) -> JsonBytes:
+def state_changes_json(changes: Iterable[StateChange]) -> JsonBytes:
     """Return the message ids and states of the changes as JSON."""
     return to_jsonb(
         [
@@ -126,7 +126,7 @@ def states_json(changes: Iterable[StateChange]) -> JsonBytes:
                 "is_flagged": each.state.is_flagged,
                 "is_draft": each.state.is_draft,
                 "categories": _storable(list(each.state.categories)),
-                "version": _storable(each.state.version),
+                "version": _storable(each.state.remote_version),
                 "importance": each.state.importance,
             }
             for each in changes

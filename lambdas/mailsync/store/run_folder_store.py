@@ -20,7 +20,9 @@ class RunFolderStore:
         with FencedTransaction(self._database, run) as tx:
             tx.run("begin_run_folder", run_id=run.run_id, folder_id=folder_id)
 
-    def count_wait(self, run: RunRef, feed: FeedRef, *, has_progressed: bool) -> int:
+    def increment_pause_count_of_feed(
+        self, run: RunRef, feed: FeedRef, *, has_progressed: bool
+    ) -> int:
         """Add one to the count of pauses that the provider requested before the next page of the
         feed. Return the number of such pauses since the last stored page.
 
@@ -58,13 +60,13 @@ class RunFolderStore:
             [[rounds, failed]] = tx.run("repair_state", run_id=run.run_id)
         return int(rounds), frozenset(FolderId(folder_id) for folder_id in failed)
 
-    def feed_ids_failed_before(self, run: RunRef) -> frozenset[FeedId]:
+    def feed_ids_failed_in_past_executions(self, run: RunRef) -> frozenset[FeedId]:
         """Return the ids of the feeds that failed in an earlier execution of this run. An earlier
         execution has handed the run over to its successor."""
         with self._database.transaction() as tx:
             found = tx.run("feeds_failed_before", run_id=run.run_id)
         return frozenset(FeedId(feed_id) for (feed_id,) in found)
 
-    def count_repair_round(self, run: RunRef) -> None:
+    def increment_repair_round_count(self, run: RunRef) -> None:
         with FencedTransaction(self._database, run) as tx:
             tx.run("count_repair_round", run_id=run.run_id)

@@ -8,7 +8,7 @@ from random import random
 from typing import Any
 
 from mailsync.decisions.due import (
-    ACCOUNT_CLOSING_ERRORS,
+    ERRORS_THAT_CLOSE_ACCOUNT,
     SUSPICIOUS_REMOVAL_ERROR,
     VERIFICATION_FAILED_ERROR,
     seconds_until_sync_after_failure,
@@ -80,7 +80,7 @@ def complete_or_fail_run(tx: Transaction, run: RunRef, *, requests: int = 0) -> 
     return proven
 
 
-def is_mirror_proven(tx: Transaction, run: RunRef) -> bool:
+def has_stored_all_named_messages(tx: Transaction, run: RunRef) -> bool:
     """Return whether a completed run has stored every message that the provider named. Return False
     if a named message of the account is still pending (its contents were not fetched yet)."""
     [[are_pending]] = tx.run("messages_are_pending", account_id=run.account_id)
@@ -128,8 +128,8 @@ def fail_run(
         return None
     [(failures, status, is_connected_anew, is_removal_confirmed)] = held
     # What the run signed in with is not what the account has now.
-    is_outdated = error in ACCOUNT_CLOSING_ERRORS and is_connected_anew
-    needs_person = error in ACCOUNT_CLOSING_ERRORS and not is_outdated
+    is_outdated = error in ERRORS_THAT_CLOSE_ACCOUNT and is_connected_anew
+    needs_person = error in ERRORS_THAT_CLOSE_ACCOUNT and not is_outdated
     # The run may have asked for the hidden messages before a person confirmed their removal.
     is_due = is_outdated or (is_removal_confirmed and not needs_person)
     wait_s = seconds_until_sync_after_failure(failures=failures + 1, cause=error, jitter=random())  # noqa: S311

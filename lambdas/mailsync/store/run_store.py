@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mailsync.decisions.due import VERIFICATION_FAILED_ERROR
-from mailsync.decisions.open_run import STALE_RUN_S
+from mailsync.decisions.open_run import STALE_RUN_HEARTBEAT_AGE_S
 from mailsync.errors import LeaseLost, StoreRejected
 from mailsync.metrics import RUNS_COMPLETED, count_failed_run, count_metric
 from mailsync.model import (
@@ -21,7 +21,7 @@ from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import (
     complete_or_fail_run,
     fail_run,
-    is_mirror_proven,
+    has_stored_all_named_messages,
 )
 
 
@@ -43,7 +43,7 @@ class EnqueuedRun:
     execution_name: str
     status: str
     scope: SyncScope
-    scope_of_first_request: SyncScope | None = None
+    scope_of_idempotency_key: SyncScope | None = None
     is_stale: bool = False
 
     @property
@@ -177,7 +177,7 @@ class RunStore:
         with self._database.transaction() as tx:
             if not tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch):
                 if tx.run("completed_run", run_id=run.run_id):
-                    return is_mirror_proven(tx, run)
+                    return has_stored_all_named_messages(tx, run)
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
             proven = complete_or_fail_run(tx, run, requests=requests)
         if proven is None:
@@ -233,7 +233,7 @@ class RunStore:
     def stale_runs(self, limit: int) -> tuple[StaleRun, ...]:
         """Return up to `limit` open runs whose last heartbeat is older than STALE_RUN_S."""
         with self._database.transaction() as tx:
-            found = tx.run("stale_runs", seconds=STALE_RUN_S, limit=limit)
+            found = tx.run("stale_runs", seconds=STALE_RUN_HEARTBEAT_AGE_S, limit=limit)
         return tuple(
             StaleRun(RunId(run), AccountId(account), arn, name) for run, account, arn, name in found
         )
@@ -246,12 +246,12 @@ def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun
     if not found:
         return None
     *run, sync_type, folder_ids = found[0]
-    return replace(_open_run(run), scope_of_first_request=_wish(sync_type, folder_ids))
+    return replace(_open_run(run), scope_of_idempotency_key=_wish(sync_type, folder_ids))
 
 
 def _open_run(row: list[Any]) -> EnqueuedRun:
     run_id, execution_arn, execution_name, status, heartbeat_age_s, sync_type, folder_ids = row
-    scope, is_stale = _wish(sync_type, folder_ids), heartbeat_age_s > STALE_RUN_S
+    scope, is_stale = _wish(sync_type, folder_ids), heartbeat_age_s > STALE_RUN_HEARTBEAT_AGE_S
     return EnqueuedRun(
         RunId(run_id), execution_arn, execution_name, status, scope, is_stale=is_stale
     )

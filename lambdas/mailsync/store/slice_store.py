@@ -11,7 +11,7 @@ Raises StoreUnavailable and StoreRejected; writing methods also raise LeaseLost.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from mailsync.decisions.slices import MIN_MESSAGES_PER_SLICE
+from mailsync.decisions.slices import MAX_MESSAGES_OF_UNSPLIT_SLICE
 from mailsync.metrics import MESSAGES_STORED, count_metric
 from mailsync.model import (
     AccountId,
@@ -43,8 +43,8 @@ class Claimant:
     worker_count: number of workers that claim slices of the feed.
     """
 
-    number: int
-    slice_size: int
+    worker_number: int
+    max_messages_per_slice: int
     worker_count: int = 1
 
 
@@ -57,8 +57,8 @@ class SlicesLeft:
     is_full_sync_running: whether the feed's full sync is running and may add such messages.
     """
 
-    is_any: bool
-    is_any_free: bool
+    has_pending_messages: bool
+    has_unclaimed_messages: bool
     is_full_sync_running: bool
 
 
@@ -71,9 +71,9 @@ class StoredSlice:
     next_claimed_slice: the slice that the same transaction claimed. None: no slice was claimed.
     """
 
-    counts: WrittenRowCounts
-    stored: int
-    following: Slice | None
+    written_row_counts: WrittenRowCounts
+    stored_message_count: int
+    next_claimed_slice: Slice | None
 
 
 class SliceStore:
@@ -88,7 +88,7 @@ class SliceStore:
             found = tx.run("sliced_feeds", account_id=account_id)
         return frozenset(FeedId(each) for (each,) in found)
 
-    def left(self, account_id: AccountId, feed_id: FeedId) -> SlicesLeft:
+    def find_slices_left(self, account_id: AccountId, feed_id: FeedId) -> SlicesLeft:
         with self._database.transaction() as tx:
             found = tx.run("slices_left", account_id=account_id, feed_id=feed_id)
         return SlicesLeft(*found[0]) if found else SlicesLeft(False, False, False)
@@ -99,13 +99,19 @@ class SliceStore:
             claimed = [_claim(tx, feed_id, claimant) for _ in range(count)]
         return [each for each in claimed if each]
 
-    def release(self, run: RunRef, feed_id: FeedId, part: Slice) -> None:
+    def release_slice_claim(self, run: RunRef, feed_id: FeedId, part: Slice) -> None:
         """End the claim on a slice that could not be fetched. Workers can then claim its messages
         again, in smaller slices."""
         with FencedTransaction(self._database, run) as tx:
-            tx.run("release_slice", feed_id=feed_id, ids=rows.to_jsonb(list(part.received_at)))
+            tx.run(
+                "release_slice",
+                feed_id=feed_id,
+                ids=rows.to_jsonb(list(part.received_at_by_remote_id)),
+            )
 
-    def release_claims(self, run: RunRef, feed_ids: Collection[FeedId], worker: int | None) -> None:
+    def release_claims_of_worker(
+        self, run: RunRef, feed_ids: Collection[FeedId], worker: int | None
+    ) -> None:
         """End the claims on slices of these feeds that an earlier attempt of a worker has left.
 
         worker: number of the worker. None: end the claims of all workers.
@@ -114,7 +120,7 @@ class SliceStore:
         with FencedTransaction(self._database, run) as tx:
             tx.run("release_slices", account_id=run.account_id, feed_ids=ids, worker=worker)
 
-    def restart_full_sync(self, run: RunRef, feed_id: FeedId) -> None:
+    def restart_full_sync_without_slices(self, run: RunRef, feed_id: FeedId) -> None:
         """Restart the full sync of a feed, to read the feed without slices: too few of its messages
         could be stored from the first slice. Delete the records of the feed's pending messages,
         because the pages of the new full sync contain these messages."""
@@ -155,7 +161,7 @@ class SliceStore:
                 return StoredSlice(counts, len(named), following)
 
         stored = page_rows.retry_with_savepoints(write)
-        if written := stored.counts.inserted + stored.counts.updated:
+        if written := stored.written_row_counts.inserted + stored.written_row_counts.updated:
             count_metric(MESSAGES_STORED, written)
         return stored
 
@@ -170,9 +176,9 @@ def _claim(tx: Transaction, feed_id: FeedId, claimant: Claimant) -> Slice | None
     found = tx.run(
         "claim_slice",
         feed_id=feed_id,
-        worker=claimant.number,
-        limit=claimant.slice_size,
-        min_messages=MIN_MESSAGES_PER_SLICE,
+        worker=claimant.worker_number,
+        limit=claimant.max_messages_per_slice,
+        min_messages=MAX_MESSAGES_OF_UNSPLIT_SLICE,
         worker_count=claimant.worker_count,
         claim_s=CLAIM_LIFETIME_S,
     )
@@ -198,7 +204,7 @@ def _named(
     return [
         each
         for each in messages
-        if each.remote_id in versions and each.version == versions[each.remote_id]
+        if each.remote_id in versions and each.remote_version == versions[each.remote_id]
     ]
 
 
@@ -214,11 +220,11 @@ def _save(
         feed.ref.folder,
         named,
         savepoints=savepoints,
-        is_first_full_sync=position.generation == 1 and position.is_full_sync_running,
+        is_first_full_sync=position.full_sync_generation == 1 and position.is_full_sync_running,
     )
     ids = rows.to_jsonb([each.remote_id for each in named])
     tx.run("drop_pending", feed_id=feed.ref.id, ids=ids)
-    page_writes.count_changes_outside_feed(tx, run, feed.ref, counts)
+    page_writes.add_changes_outside_feed_to_counts(tx, run, feed.ref, counts)
     return counts
 
 
@@ -231,11 +237,13 @@ def _split_rest(
     Another worker may have stored some of both meanwhile. A page without any message of the slice
     leads nowhere, so that all are fetched by id.
     """
-    left = {each: at for each, at in part.received_at.items() if each not in stored}
+    left = {each: at for each, at in part.received_at_by_remote_id.items() if each not in stored}
     if page is None or page.is_complete:
         return list(left), []
     times = [each.received_at for each in page.messages if each.received_at]
-    if not times or not any(each.remote_id in part.received_at for each in page.messages):
+    if not times or not any(
+        each.remote_id in part.received_at_by_remote_id for each in page.messages
+    ):
         return list(left), []
     reached = min(times)
     released = [each for each, received_at in left.items() if received_at <= reached]

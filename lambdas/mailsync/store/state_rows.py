@@ -30,7 +30,7 @@ def save_states(
     ids = rows.to_jsonb([each.remote_id for each in changes])
     locked = tx.run("lock_messages", account_id=run.account_id, ids=ids)
     updated = tx.run_returning_row_count(
-        "save_states", account_id=run.account_id, states=rows.states_json(changes)
+        "save_states", account_id=run.account_id, states=rows.state_changes_json(changes)
     )
     tx.run(
         "show_again",
@@ -54,13 +54,13 @@ def _save_states_and_folders(
         ids=rows.to_jsonb([each.remote_id for each in changes]),
     )
     updated = tx.run_returning_row_count(
-        "save_states", account_id=run.account_id, states=rows.states_json(changes)
+        "save_states", account_id=run.account_id, states=rows.state_changes_json(changes)
     )
     tx.run(
         "save_placements",
         account_id=run.account_id,
         folder_id=None,
-        keys=rows.folders_of_states_json(changes),
+        keys=rows.folder_ids_of_state_changes_json(changes),
     )
     email_ids = rows.to_jsonb([email_id for (email_id,) in locked])
     tx.run("show_in_placements", email_ids=email_ids)

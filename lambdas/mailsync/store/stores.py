@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mailsync.model import RunRef
 from mailsync.store.connection import Database
 from mailsync.store.feed_store import FeedStore
-from mailsync.store.fence import FencedTransaction, OneTransaction
+from mailsync.store.fence import DatabaseInOpenTransaction, FencedTransaction
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
@@ -33,7 +33,7 @@ class MailboxStores:
         return MailStore(self.database)
 
     @property
-    def newest(self) -> NewestStore:
+    def newest_mail(self) -> NewestStore:
         return NewestStore(self.database)
 
     @property
@@ -88,7 +88,7 @@ class MailboxStores:
             LeaseLost: another execution holds the lease of the mailbox.
         """
         with FencedTransaction(self.database, run) as tx:
-            yield StoresInTransaction(OneTransaction(tx, run))
+            yield StoresInTransaction(DatabaseInOpenTransaction(tx, run))
 
 
 @dataclass(frozen=True, slots=True)

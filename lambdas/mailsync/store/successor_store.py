@@ -1,6 +1,6 @@
 """Store the hand-over of a run from one execution to the next."""
 
-from mailsync.decisions.successor import successor_name
+from mailsync.decisions.successor import successor_execution_name
 from mailsync.errors import LeaseLost
 from mailsync.model import RunRef
 from mailsync.store.connection import Database
@@ -27,7 +27,7 @@ class SuccessorStore:
         Raises:
             LeaseLost: another execution has taken the lease.
         """
-        successor = successor_name(run.run_id, execution_name)
+        successor = successor_execution_name(run.run_id, execution_name)
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=run.account_id)
             current = tx.run("current_execution", run_id=run.run_id)
@@ -44,7 +44,7 @@ class SuccessorStore:
             tx.run("name_successor", run_id=run.run_id, execution_name=successor)
         return successor
 
-    def count_events(self, run: RunRef, events: int) -> None:
+    def add_history_events(self, run: RunRef, events: int) -> None:
         """Add a number of Step Functions history events to the count of the run's current
         execution."""
         with self._database.transaction() as tx:

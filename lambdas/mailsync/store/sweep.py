@@ -13,7 +13,7 @@ from mailsync.model import FolderId, RemoteId, RunRef, StoredFeed, WrittenRowCou
 from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import FencedTransaction
-from mailsync.store.page_rows import end_locked_placements
+from mailsync.store.page_rows import end_placements_of_locked_messages
 
 MAX_MESSAGES_PER_SWEEP = 5_000
 """The maximum number of messages that one transaction hides: about half a second of work."""
@@ -26,7 +26,7 @@ class SweepStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def hide_all_but_last_part(
+    def hide_unseen_except_last_batch(
         self,
         run: RunRef,
         feed: StoredFeed,
@@ -69,14 +69,14 @@ def hide_unseen_by_full_sync(
         next verification then also compares every folder with stored messages, and every folder
         that the provider does not count.
     """
-    generation, removed = feed.position.generation, 0
+    generation, removed = feed.position.full_sync_generation, 0
     doubtful: list[FolderId] = []
     unseen = tx.run("lock_unseen", **_of_feed(run, feed), seen="[]", folder_ids=None, limit=None)
     if unseen:
         sizes = _sizes(tx, run, feed, ())
         doubtful = [folder_id for folder_id, _, is_doubtful in sizes if is_doubtful]
         credible = [folder_id for folder_id, size, is_doubtful in sizes if size and not is_doubtful]
-        removed = end_locked_placements(tx, unseen, credible, unseen_before=generation)
+        removed = end_placements_of_locked_messages(tx, unseen, credible, unseen_before=generation)
     tx.run(
         "full_sync_ended",
         feed_id=feed.ref.id,
@@ -101,7 +101,9 @@ def _hide_part(
         folder_ids=rows.to_jsonb(list(folder_ids)),
         limit=MAX_MESSAGES_PER_SWEEP,
     )
-    hidden = end_locked_placements(tx, unseen, folder_ids, unseen_before=feed.position.generation)
+    hidden = end_placements_of_locked_messages(
+        tx, unseen, folder_ids, unseen_before=feed.position.full_sync_generation
+    )
     logger.info("unseen_hidden", feed_id=feed.ref.id, messages=hidden)
     return MAX_MESSAGES_PER_SWEEP
 
@@ -130,7 +132,7 @@ def _lock_position(tx: Transaction, feed: StoredFeed) -> bool:
         tx.run(
             "lock_position",
             feed_id=feed.ref.id,
-            generation=feed.position.generation,
+            generation=feed.position.full_sync_generation,
             cursor=cursor.sealed_bytes if cursor else None,
         )
     )
@@ -140,5 +142,5 @@ def _of_feed(run: RunRef, feed: StoredFeed) -> dict[str, object]:
     return {
         "account_id": run.account_id,
         "feed_id": feed.ref.id,
-        "generation": feed.position.generation,
+        "generation": feed.position.full_sync_generation,
     }

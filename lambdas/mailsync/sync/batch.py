@@ -13,7 +13,7 @@ from threading import Lock
 from mailsync.credentials import open_stored_access_token
 from mailsync.credentials.kms import KmsDataKeys
 from mailsync.credentials.vault import Vault
-from mailsync.decisions.budget import CHECK_PAUSE_BUDGET_S
+from mailsync.decisions.budget import MAX_TOTAL_PAUSE_PER_CHECK_S
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId
 from mailsync.providers.kit import load_provider_kit
@@ -58,9 +58,9 @@ class CheckBatchReport:
         idle = [each for each in all_checked if each.outcome is CheckOutcome.NOTHING_NEW]
         return cls(
             outcomes=dict(Counter(str(each.outcome) for each in all_checked)),
-            requests=sum(each.requests for each in idle),
+            requests=sum(each.request_count for each in idle),
             statements=sum(each.database_round_trips for each in idle),
-            seconds=round(sum(each.seconds for each in idle), 3),
+            seconds=round(sum(each.duration_s for each in idle), 3),
         )
 
 
@@ -159,7 +159,7 @@ def _opener(
             account_id=account.id, run_id=run.run_id, provider=account.provider
         )
         access = open_stored_access_token(account, credentials, vault, settings, check.credentials)
-        budget = RetryBudget(total_s=CHECK_PAUSE_BUDGET_S)
+        budget = RetryBudget(total_s=MAX_TOTAL_PAUSE_PER_CHECK_S)
         kit = load_provider_kit(account.provider)
         quota = open_quota(database, account, settings)
         provider = kit.open_mailbox(

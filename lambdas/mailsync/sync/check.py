@@ -85,9 +85,9 @@ class CheckReport:
     """
 
     outcome: CheckOutcome
-    requests: int = 0
+    request_count: int = 0
     database_round_trips: int = 0
-    seconds: float = 0.0
+    duration_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class CheckWorker:
     start_execution: Callable[[AccountId, RunId], None]
 
     @property
-    def checks(self) -> CheckStore:
+    def check_store(self) -> CheckStore:
         return CheckStore(self.database)
 
 
@@ -132,9 +132,9 @@ def check_account(
             "account_checked",
             account_id=account_id,
             outcome=outcome,
-            requests=checked.requests,
+            requests=checked.request_count,
             statements=checked.database_round_trips,
-            seconds=round(checked.seconds, 3),
+            seconds=round(checked.duration_s, 3),
         )
     return checked
 
@@ -155,7 +155,7 @@ class _Work:
         return self._mailbox.provider.request_count if self._mailbox else 0
 
     def run(self) -> CheckOutcome:
-        check = self._worker.checks.begin_check(self._account_id, RunId(str(uuid4())))
+        check = self._worker.check_store.begin_check(self._account_id, RunId(str(uuid4())))
         if check is None:
             return CheckOutcome.BUSY
         try:
@@ -175,11 +175,11 @@ class _Work:
                 mailbox.access_token_source.current_token()
         except MailsyncError as failure:
             message = str(failure) if isinstance(failure, AccessRevoked) else None
-            self._worker.checks.keep_account_closed(check, message)
+            self._worker.check_store.keep_account_closed(check, message)
             cause = type(failure).__name__
             logger.info("account_stays_closed", account_id=self._account_id, cause=cause)
             return False
-        self._worker.checks.reopen_account(check)
+        self._worker.check_store.reopen_account(check)
         logger.info("account_reopened", account_id=self._account_id)
         return True
 
@@ -214,9 +214,9 @@ class _Work:
             return "first sync"
         if len(check.folders) > MAX_FOLDERS_PER_CHECKED_MAILBOX:
             return "many folders"
-        if check.account.are_placements_backfilled:
+        if check.account.has_placements_of_all_messages:
             return None
-        is_left = PlacementStore(self._worker.database).fill_next_messages(self._account_id)
+        is_left = PlacementStore(self._worker.database).place_next_batch(self._account_id)
         return "placements to fill" if is_left else None
 
     def _check(self, check: Check, mailbox: Mailbox) -> CheckOutcome:
@@ -241,7 +241,7 @@ class _Work:
             return self._end(check, mailbox, seen, counts)
         if result is CheckResult.NEEDS_EXECUTION:
             return self._hand_over(check, "more than a page")
-        if not self._worker.checks.open_run(check):
+        if not self._worker.check_store.open_run(check):
             return CheckOutcome.BUSY
         return self._sync(check, mailbox, seen)
 
@@ -260,10 +260,10 @@ class _Work:
             new_cursors=_cursors(mailbox, check, seen),
             listings_equal_to_rows=compared,
             is_every_folder_listed=seen.folder_listing.is_whole
-            and seen.folder_listing.are_counts_read,
+            and seen.folder_listing.has_fetched_all_counts,
             tree_reading_mode=seen.tree_reading_mode,
         )
-        self._worker.checks.save_idle_check(check, end)
+        self._worker.check_store.save_idle_check(check, end)
         return CheckOutcome.NOTHING_NEW
 
     def _sync(self, check: Check, mailbox: Mailbox, seen: MailboxSnapshot) -> CheckOutcome:
@@ -272,13 +272,13 @@ class _Work:
             return self._hand_over(check, "more than a page")
         # Where each count costs a request, those of unchanged folders are read hourly.
         is_quick = check.is_fully_verified and (
-            not seen.folder_listing.are_counts_read
+            not seen.folder_listing.has_fetched_all_counts
             or (seen.tree_reading_mode is TreeReadingMode.QUICK and seen.folder_listing.is_whole)
         )
-        reading = TreeReadingMode.QUICK if is_quick else TreeReadingMode.WHOLE
+        reading = TreeReadingMode.QUICK if is_quick else TreeReadingMode.LISTED
         if not recalculate_counts(mailbox, self._remaining_s, reading, synced).is_done:
             return self._hand_over(check, "counts differ")
-        mailbox.readings.report()
+        mailbox.feed_readings.log_feed_counts()
         proven = mailbox.runs.complete(check.run, requests=self.requests)
         if proven is None:
             return CheckOutcome.FAILED
@@ -287,7 +287,7 @@ class _Work:
 
     def _hand_over(self, check: Check, cause: str) -> CheckOutcome:
         """Leave the run to an execution; if it cannot be started, a later tick starts it."""
-        if not self._worker.checks.hand_over_run(check):
+        if not self._worker.check_store.hand_over_run(check):
             return CheckOutcome.BUSY
         logger.info("handed_over", account_id=self._account_id, cause=cause)
         try:
@@ -298,7 +298,7 @@ class _Work:
 
     def _fail(self, check: Check, failure: Exception, message: str) -> CheckOutcome:
         error = type(failure).__name__
-        self._worker.checks.fail_run_of_check(check, error, message)
+        self._worker.check_store.fail_run_of_check(check, error, message)
         logger.error("sync_failed", error=error)
         return CheckOutcome.FAILED
 
@@ -344,8 +344,8 @@ def _cursors(
 ) -> Mapping[StoredFeed, SealedSecret | None]:
     """Return the new cursors of the feeds that were read; None where the cursor is unchanged."""
     return {
-        feed: mailbox.seal_cursor(feed.ref, page.next_cursor)
-        if page.next_cursor != mailbox.open_cursor(feed)
+        feed: mailbox.encrypt_cursor(feed.ref, page.next_cursor)
+        if page.next_cursor != mailbox.decrypt_cursor(feed)
         else None
         for feed in feeds_of(check.folders)
         if (page := seen.page_by_feed_id.get(feed.ref.id))

@@ -37,4 +37,4 @@ def estimate_first_sync_of_account(account_id: AccountId) -> FirstSyncEstimate:
     with quota or nullcontext(), closing(mailbox):
         messages = kit.count_messages(mailbox)
     per_minute = mailbox_units_per_minute(account.provider, settings)
-    return estimate_first_sync(messages, kit.first_sync_cost, per_minute)
+    return estimate_first_sync(messages, kit.first_sync_cost_rates, per_minute)

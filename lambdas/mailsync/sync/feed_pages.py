@@ -14,7 +14,7 @@ from mailsync.decisions.budget import (
     shrink_page_size,
     wait_state_seconds,
 )
-from mailsync.decisions.successor import MAX_WAITS_WITHOUT_PROGRESS
+from mailsync.decisions.successor import MAX_SUCCESSIVE_PROVIDER_PAUSES
 from mailsync.errors import (
     CursorExpired,
     FolderGone,
@@ -32,7 +32,7 @@ from mailsync.model import (
     StoredFeed,
     WrittenRowCounts,
 )
-from mailsync.providers import ContentsLister, FeedFailed, MailProvider, SliceReader
+from mailsync.providers import CompleteMessageLister, FeedFailed, MailProvider, SliceReader
 from mailsync.sync.listed_contents import may_list_contents
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.slices import store_first_slice, store_slices, sync_slices
@@ -128,8 +128,9 @@ def sync_feed(
 ) -> FeedProgress:
     """Store pages of a feed until the feed is up to date or the time budget is spent; return the
     feed if it has more changes. After a round (a pass over the feed) that an earlier sync left
-    unfinished, read one more round. Every `Limits.news_interval_s` seconds read new changes before
-    pending messages. Return a pause instead of a transient failure that follows a stored page.
+    unfinished, read one more round. Every `Limits.max_change_reading_interval_s` seconds read new
+    changes before pending messages. Return a pause instead of a transient failure that follows a
+    stored page.
 
     Raises:
         CursorExpired: the cursor is invalid, or more than `MAX_EMPTY_PAGES` pages were empty.
@@ -145,7 +146,7 @@ def sync_feed(
         started = time.monotonic()
         feed = mailbox.feeds.find_feed(account_id, feed_id)
         try:
-            if not feed.has_pending and news.is_read:
+            if not feed.has_pending_messages and news.is_read:
                 return FeedProgress()
             if before := _store_before_page(mailbox, feed, news, remaining_s):
                 if before.feed_ids:
@@ -162,12 +163,12 @@ def sync_feed(
         except (ProviderThrottled, ProviderUnavailable) as failure:
             return _paused(mailbox, feed.ref, failure, progressed=has_progressed)
         # A reading without changes succeeds without end, and takes no pending message's turn.
-        is_progress = bool(page.changes) or not feed.has_pending
+        is_progress = bool(page.changes) or not feed.has_pending_messages
         has_progressed |= is_progress
-        started_in_this_sync |= feed.position.is_start_of_round
-        news.add(page, counts, is_start=feed.position.is_start_of_round)
+        started_in_this_sync |= feed.position.is_next_page_first_of_round
+        news.add(page, counts, is_start=feed.position.is_next_page_first_of_round)
         is_read = is_feed_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync)
-        if is_read and not feed.has_pending:
+        if is_read and not feed.has_pending_messages:
             return FeedProgress()
         empty_pages = _count_empty_pages(page, empty_pages, is_read=is_read)
         slowest_s = max(slowest_s, is_progress * (time.monotonic() - started))
@@ -184,14 +185,14 @@ def _store_before_page(
     to fetch.
     """
     if feed.has_slices:
-        if not feed.position.is_start_of_round:
+        if not feed.position.is_next_page_first_of_round:
             return None
         store_slices(mailbox, feed, remaining_s)
         return FeedProgress()
-    if not feed.has_pending or news.is_due(feed.position):
+    if not feed.has_pending_messages or news.is_due(feed.position):
         return None
-    if feed.pending_wait_s:
-        return FeedProgress((feed.ref.id,), wait_state_seconds(feed.pending_wait_s))
+    if feed.pending_fetch_due_in_s:
+        return FeedProgress((feed.ref.id,), wait_state_seconds(feed.pending_fetch_due_in_s))
     pause = store_pending_messages(mailbox, feed, lambda: has_time_for_page(remaining_s(), 0.0))
     if pause:
         return _paused(mailbox, feed.ref, pause, progressed=True)
@@ -207,7 +208,7 @@ def _are_slices_useful(mailbox: Mailbox, feed: StoredFeed, counts: WrittenRowCou
     if store_first_slice(mailbox, feed):
         return True
     logger.warning("slices_not_useful", **log_fields_of_feed(feed.ref))
-    mailbox.slices.restart_full_sync(mailbox.run, feed.ref.id)
+    mailbox.slices.restart_full_sync_without_slices(mailbox.run, feed.ref.id)
     return False
 
 
@@ -237,9 +238,11 @@ class _NewsClock:
 
     def __init__(self, provider: MailProvider) -> None:
         self.has_stored_pending = False
-        self._interval_s = provider.limits.news_interval_s  # None: after all pending messages
+        self._interval_s = (
+            provider.limits.max_change_reading_interval_s
+        )  # None: after all pending messages
         # What many pages of a round name can then be listed at once.
-        self._is_round_read_first = isinstance(provider, ContentsLister)
+        self._is_round_read_first = isinstance(provider, CompleteMessageLister)
         self._began_at: float | None = None
         self._read_from: float | None = None
 
@@ -254,9 +257,9 @@ class _NewsClock:
             return (
                 self._is_round_read_first
                 and may_list_contents(position)
-                and not position.is_start_of_round
+                and not position.is_next_page_first_of_round
             )
-        if self._read_from is None or not position.is_start_of_round:
+        if self._read_from is None or not position.is_next_page_first_of_round:
             return True
         return self.has_stored_pending and self._is_over(self._read_from)
 
@@ -290,7 +293,7 @@ def is_feed_up_to_date_after(
     """
     if counts is None or counts.pending or page.has_more:
         return False
-    return started_in_this_sync or page.needs_full_sync_next
+    return started_in_this_sync or page.next_round_is_full_sync
 
 
 def _count_empty_pages(page: Page, before: int, *, is_read: bool) -> int:
@@ -313,16 +316,18 @@ def _paused(
     progressed: bool,
 ) -> FeedProgress:
     """Return a pause in place of a transient failure, or raise the failure where a pause does not
-    help. After `MAX_WAITS_WITHOUT_PROGRESS` pauses without a page it is ProviderRejected, which no
-    state retries."""
+    help. After `MAX_SUCCESSIVE_PROVIDER_PAUSES` pauses without a page it is ProviderRejected, which
+    no state retries."""
     pause_s = TRANSIENT_FAILURE_PAUSE_S if progressed else None
     if isinstance(failure, ProviderThrottled) and failure.retry_after_s is not None:
         mailbox.save_reported_limits(failure)
         pause_s = failure.retry_after_s
     if pause_s is None:
         raise failure
-    waits = mailbox.run_folders.count_wait(mailbox.run, feed, has_progressed=progressed)
-    if waits > MAX_WAITS_WITHOUT_PROGRESS:
+    waits = mailbox.run_folders.increment_pause_count_of_feed(
+        mailbox.run, feed, has_progressed=progressed
+    )
+    if waits > MAX_SUCCESSIVE_PROVIDER_PAUSES:
         raise ProviderRejected(
             f"The provider requested {waits} pauses in succession and returned no page. The stored"
             f" mail stays; the next sync tries again. Its last response: {failure}"
@@ -334,7 +339,7 @@ def _fetch_names(mailbox: Mailbox, feed: StoredFeed) -> Page | None:
     """Fetch the first page of a full sync that only names messages. None: no such full sync
     begins."""
     provider, position = mailbox.provider, feed.position
-    if position.cursor is not None or position.failed_feed_count or position.page_size:
+    if position.cursor is not None or position.failed_feed_kind_count or position.page_size:
         return None
     if not isinstance(provider, SliceReader):
         return None
@@ -349,7 +354,10 @@ def _fetch(mailbox: Mailbox, feed: StoredFeed, *, is_sliced: bool) -> Page:
     size = min(position.page_size or largest, largest)
     try:
         page = mailbox.provider.fetch_page(
-            feed.ref, mailbox.open_cursor(feed), limit=size, fallback=position.failed_feed_count
+            feed.ref,
+            mailbox.decrypt_cursor(feed),
+            limit=size,
+            fallback=position.failed_feed_kind_count,
         )
     except ProviderUnavailable:
         if size > 1:
@@ -362,6 +370,6 @@ def _fetch(mailbox: Mailbox, feed: StoredFeed, *, is_sliced: bool) -> Page:
 
 def _fall_back(mailbox: Mailbox, feed: StoredFeed) -> None:
     """Restart with the provider's next feed, since this one cannot get past a message."""
-    fallback = feed.position.failed_feed_count + 1
+    fallback = feed.position.failed_feed_kind_count + 1
     logger.warning("feed_failed", **log_fields_of_feed(feed.ref), fallback=fallback)
     mailbox.feeds.restart_full_sync(mailbox.run, feed.ref.id, fallback=fallback)

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from mailsync.decisions.budget import has_time_for_folders
 from mailsync.decisions.folders import (
-    batch_full_sync_starts,
     folders_with_changed_counts,
     sort_feeds_to_read,
     sort_folders_by_last_change,
+    split_small_folders_into_batches,
 )
 from mailsync.decisions.freshness import choose_feeds_to_read
 from mailsync.errors import CursorExpired
@@ -34,7 +34,7 @@ from mailsync.sync.feed_pages import is_feed_up_to_date_after
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.newest import store_newest_mail
 from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, store_pages
-from mailsync.sync.stored_tree import remove_dropped_mail, save_folder_tree
+from mailsync.sync.stored_tree import drop_unmirrored_mail, save_folder_tree
 
 MAX_FEEDS_READ_AT_ONCE = 1_500
 """The maximum number of change feeds whose next pages one function reads together. With four
@@ -126,7 +126,7 @@ def sync_folders(
         if is_begun := not known and store_newest_mail(mailbox) is not None:
             known = mailbox.folders.folders(run.account_id)
         seen = _snapshot(mailbox, known, asked.sync_type, is_begun=is_begun)
-        failed_before = mailbox.run_folders.feed_ids_failed_before(run)
+        failed_before = mailbox.run_folders.feed_ids_failed_in_past_executions(run)
         if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
             restart = asked.folder_ids
     listing = seen.folder_listing
@@ -137,12 +137,12 @@ def sync_folders(
     synced = [each for each in folders if not each.feed.position.is_full_sync_running]
     done = _apply(mailbox, feeds_of(synced), seen.page_by_feed_id, seen.requested_at, remaining_s)
     if moved := _moved_silently(synced, seen):
-        mailbox.folders.request_id_comparison(run, moved)
-    starts = batch_full_sync_starts(
+        mailbox.folders.make_message_id_comparison_due(run, moved)
+    starts = split_small_folders_into_batches(
         folders,
         listing.folders,
         page_size=DEFAULT_PAGE_SIZE,
-        max_messages=mailbox.provider.limits.max_small_sync_messages,
+        max_messages=mailbox.provider.limits.max_messages_in_small_folders,
     )
     done |= _start_full_syncs(mailbox, list(starts), remaining_s)
     waiting = seen.postponed_feed_ids & {each.ref.id for each in feeds_of(synced)} | failed_before
@@ -168,11 +168,11 @@ def _store_tree(
         )
         if restart is not None:
             stores.feeds.restart_full_syncs(run, restart)
-        if any(each.feed.position.failed_feed_count for each in seen.known_folders):
+        if any(each.feed.position.failed_feed_kind_count for each in seen.known_folders):
             stores.feeds.retry_failed_feeds(run)
-        is_removed = remove_dropped_mail(mailbox, stores, lambda: False)
+        is_removed = drop_unmirrored_mail(mailbox, stores, lambda: False)
         known, gone = stores.folders.folders_including_gone(run.account_id)
-    return known, gone, is_removed or remove_dropped_mail(mailbox, mailbox, has_time)
+    return known, gone, is_removed or drop_unmirrored_mail(mailbox, mailbox, has_time)
 
 
 def _start_full_syncs(
@@ -189,7 +189,7 @@ def _start_full_syncs(
         if not has_time_for_folders(remaining_s()):
             break
         next_requested_at = time.monotonic()  # at the earliest
-        pages = mailbox.provider.fetch_next_pages(
+        pages = mailbox.provider.fetch_next_page_of_each_feed(
             positions[number],
             limit=DEFAULT_PAGE_SIZE,
             following=positions[number + 1] if number + 1 < len(batches) else (),
@@ -211,7 +211,7 @@ def _snapshot(
     thorough = sync_type is SyncType.FULL or (
         not is_begun and (sync_type is SyncType.INITIAL or not known)
     )
-    reading = TreeReadingMode.THOROUGH if thorough else TreeReadingMode.WHOLE
+    reading = TreeReadingMode.LISTED_AND_HIDDEN if thorough else TreeReadingMode.LISTED
     since_s = 0.0 if sync_type is SyncType.AUTO else float("inf")
     return read_mailbox(mailbox, known, reading, since_s=since_s)
 
@@ -224,7 +224,7 @@ def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> C
         if folder.ref.remote_id in seen.changed_folder_ids
         and (page := seen.page_by_feed_id.get(folder.feed.ref.id))
         and not page.changes
-        and page.listed_ids is None
+        and page.all_message_ids is None
         and not page.has_more
     ]
 
@@ -232,7 +232,9 @@ def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> C
 def _fetch_next_pages(mailbox: Mailbox, feeds: Sequence[StoredFeed]) -> Mapping[FeedId, Page]:
     positions = list(_positions(mailbox, feeds))
     return (
-        mailbox.provider.fetch_next_pages(positions, limit=DEFAULT_PAGE_SIZE) if positions else {}
+        mailbox.provider.fetch_next_page_of_each_feed(positions, limit=DEFAULT_PAGE_SIZE)
+        if positions
+        else {}
     )
 
 
@@ -259,11 +261,11 @@ def _apply(
         feed.ref.id
         for feed in feeds
         if feed.ref.id in stored
-        and not feed.has_pending
+        and not feed.has_pending_messages
         and is_feed_up_to_date_after(
             pages[feed.ref.id],
             stored[feed.ref.id],
-            started_in_this_sync=feed.position.is_start_of_round,
+            started_in_this_sync=feed.position.is_next_page_first_of_round,
         )
     )
 
@@ -272,6 +274,6 @@ def _positions(mailbox: Mailbox, feeds: Sequence[StoredFeed]) -> Iterator[tuple[
     """Yield the cursors; feeds that need a full sync are left to `sync-folder`."""
     for feed in feeds:
         with suppress(CursorExpired):
-            cursor = mailbox.open_cursor(feed)
+            cursor = mailbox.decrypt_cursor(feed)
             if cursor is not None:
                 yield feed.ref, cursor

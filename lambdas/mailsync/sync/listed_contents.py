@@ -20,10 +20,10 @@ from mailsync.model import (
     StoredFeed,
     UnreadableMessage,
 )
-from mailsync.providers import ContentsLister
+from mailsync.providers import CompleteMessageLister
 from mailsync.sync.mailbox import Mailbox
 
-MIN_LISTED_MESSAGES = 200
+MIN_PENDING_MESSAGES_TO_LIST_FOLDER = 200
 """The minimum number of pending messages of a folder for which the folder is listed, instead of
 requesting each message by id."""
 MAX_LISTED_MESSAGES_PER_PENDING_MESSAGE = 8
@@ -38,10 +38,10 @@ def may_list_contents(position: FeedPosition) -> bool:
     Return False during a full sync, and after the provider's preferred feed of the folder has
     failed. In both cases the messages are pending because a page that contains them fails.
     """
-    return not position.is_full_sync_running and position.failed_feed_count == 0
+    return not position.is_full_sync_running and position.failed_feed_kind_count == 0
 
 
-def leaves_contents_pending(
+def should_leave_contents_pending(
     mailbox: Mailbox, feed: StoredFeed, page: Page, wanted: Collection[RemoteId]
 ) -> bool:
     """Return whether to leave messages pending instead of fetching each by id. Return True if the
@@ -50,9 +50,9 @@ def leaves_contents_pending(
     wanted: ids of the messages that the page names without contents.
     """
     return (
-        isinstance(mailbox.provider, ContentsLister)
+        isinstance(mailbox.provider, CompleteMessageLister)
         and len(wanted) > _MAX_NAMED_PER_PAGE
-        and (page.has_more or feed.has_pending)
+        and (page.has_more or feed.has_pending_messages)
         and may_list_contents(feed.position)
     )
 
@@ -67,17 +67,21 @@ def store_pending_from_list(
     has_time: returns whether there is time for another page of the list.
     """
     feed, provider = stored.ref, mailbox.provider
-    if feed.folder is None or not isinstance(provider, ContentsLister):
+    if feed.folder is None or not isinstance(provider, CompleteMessageLister):
         return False
     if not may_list_contents(stored.position):
         return False
     folder = mailbox.folders.folder(mailbox.run.account_id, feed.folder.id)
     total = folder.remote_total or 0
-    pending = set(mailbox.feeds.pending_ids(feed.id, total + MIN_LISTED_MESSAGES))
+    pending = set(
+        mailbox.feeds.next_pending_ids(feed.id, total + MIN_PENDING_MESSAGES_TO_LIST_FOLDER)
+    )
     number = len(pending)
-    if number < max(MIN_LISTED_MESSAGES, total / MAX_LISTED_MESSAGES_PER_PENDING_MESSAGE):
+    if number < max(
+        MIN_PENDING_MESSAGES_TO_LIST_FOLDER, total / MAX_LISTED_MESSAGES_PER_PENDING_MESSAGE
+    ):
         return False
-    for page in provider.list_contents(feed.folder):
+    for page in provider.list_complete_messages(feed.folder):
         found = {_id_of(each): each for each in page if _id_of(each) in pending}
         if found:
             pending -= found.keys()

@@ -13,7 +13,10 @@ from typing import Any
 from mailsync.credentials import open_stored_access_token
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.decisions.budget import MAX_SLEEP_PER_PAUSE_S
-from mailsync.decisions.successor import MAX_WAITS_WITHOUT_PROGRESS, events_of_visit
+from mailsync.decisions.successor import (
+    MAX_SUCCESSIVE_PROVIDER_PAUSES,
+    max_events_of_visit,
+)
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
 from mailsync.model import (
@@ -48,21 +51,24 @@ class FeedReadings:
     ids_of_feeds_read_from_cursor: feeds that were read from a stored cursor on.
     """
 
-    feeds_in_full_sync: set[FeedId] = field(default_factory=set)
-    feeds_read_after_cursor: set[FeedId] = field(default_factory=set)
+    ids_of_feeds_read_from_start: set[FeedId] = field(default_factory=set)
+    ids_of_feeds_read_from_cursor: set[FeedId] = field(default_factory=set)
 
     def add(self, feed: StoredFeed) -> None:
         """Record that a page of the feed was stored. A feed whose full sync ends and is followed by
         another round counts as read from its beginning."""
         if feed.position.is_full_sync_running:
-            self.feeds_in_full_sync.add(feed.ref.id)
-        elif feed.ref.id not in self.feeds_in_full_sync:
-            self.feeds_read_after_cursor.add(feed.ref.id)
+            self.ids_of_feeds_read_from_start.add(feed.ref.id)
+        elif feed.ref.id not in self.ids_of_feeds_read_from_start:
+            self.ids_of_feeds_read_from_cursor.add(feed.ref.id)
 
-    def report(self) -> dict[str, int]:
+    def log_feed_counts(self) -> dict[str, int]:
         """Log how many feeds were read from their beginning and how many from a cursor. Return both
         numbers for the output of a workflow state."""
-        full_syncs, cursors_used = len(self.feeds_in_full_sync), len(self.feeds_read_after_cursor)
+        full_syncs, cursors_used = (
+            len(self.ids_of_feeds_read_from_start),
+            len(self.ids_of_feeds_read_from_cursor),
+        )
         logger.info("feeds_read", cursors_used=cursors_used, full_syncs=full_syncs)
         return {"cursorsUsed": cursors_used, "fullSyncs": full_syncs}
 
@@ -82,17 +88,17 @@ class Mailbox(MailboxStores):
     database: Database
     vault: Vault
     max_requests_in_flight: int
-    readings: FeedReadings = field(default_factory=FeedReadings)
+    feed_readings: FeedReadings = field(default_factory=FeedReadings)
     quota: MailboxQuota | None = None
 
     @contextmanager
-    def backfilling(self) -> Iterator[None]:
+    def keep_reserve_for_new_mail(self) -> Iterator[None]:
         """Treat all requests in the `with` block as requests for old mail. They leave a part of the
         provider's quota, the reserve, to requests for new mail."""
-        with self.quota.backfilling() if self.quota else nullcontext():
+        with self.quota.keep_reserve_for_new_mail() if self.quota else nullcontext():
             yield
 
-    def open_cursor(self, feed: StoredFeed) -> Cursor | None:
+    def decrypt_cursor(self, feed: StoredFeed) -> Cursor | None:
         """Return the decrypted cursor of a feed. None: the full sync of the feed has stored no page
         yet.
 
@@ -109,7 +115,7 @@ class Mailbox(MailboxStores):
                 f"The stored cursor of feed {feed.ref.id} does not open; reading it again."
             ) from None
 
-    def seal_cursor(self, feed: FeedRef, cursor: Cursor) -> SealedSecret:
+    def encrypt_cursor(self, feed: FeedRef, cursor: Cursor) -> SealedSecret:
         return self.vault.seal_text(self._sealing_context(feed), cursor)
 
     def save_reported_limits(self, failure: ProviderThrottled | None = None) -> None:
@@ -124,7 +130,7 @@ class Mailbox(MailboxStores):
         asked_s = (failure.retry_after_s if failure else None) or 0.0
         pause_s = max(asked_s, self.provider.throttled_for_s)
         if pause_s > MAX_SLEEP_PER_PAUSE_S:
-            self.leases.save_requested_pause(self.run, pause_s)
+            self.leases.save_pause_requested_by_provider(self.run, pause_s)
         if self.provider.max_requests_in_flight < self.max_requests_in_flight:
             self.leases.save_max_requests_in_flight(
                 self.run.account_id, self.provider.max_requests_in_flight
@@ -137,10 +143,10 @@ class Mailbox(MailboxStores):
 
 def require_unthrottled(account: Account) -> None:
     """Raise ProviderThrottled if a pause that the provider requested has not ended."""
-    if account.throttled_for_s > 0:
+    if account.remaining_provider_pause_s > 0:
         raise ProviderThrottled(
             "The pause that the provider asked for is not over.",
-            retry_after_s=account.throttled_for_s,
+            retry_after_s=account.remaining_provider_pause_s,
         )
 
 
@@ -160,17 +166,17 @@ def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
         LeaseLost: another execution holds the lease.
         AccessRevoked: no access token is available until a person acts.
         ProviderThrottled: a pause that the provider requested has not ended. After
-            `MAX_WAITS_WITHOUT_PROGRESS` pauses in succession the error names no pause.
+            `MAX_SUCCESSIVE_PROVIDER_PAUSES` pauses in succession the error names no pause.
     """
     run, retry_count = RunRef.from_workflow_state(state), state.get("retryCount")
     database = open_database()
     account = AccountStore(database).active_account(run.account_id)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
     leases = LeaseStore(database)
-    is_spent = leases.renew(run, events=events_of_visit(retry_count))
+    is_spent = leases.renew(run, events=max_events_of_visit(retry_count))
     if is_spent and retry_count is not None:
         raise HandOverDue
-    if not account.are_placements_backfilled:
+    if not account.has_placements_of_all_messages:
         _fill_placements(database, account.id)
     if at_once := state.get("atOnce"):
         account = replace(account, max_requests_in_flight=at_once)
@@ -207,7 +213,7 @@ def _bounded_waits(leases: LeaseStore, run: RunRef) -> Iterator[None]:
     try:
         yield
     except ProviderThrottled as failure:
-        if leases.count_wait(run) > MAX_WAITS_WITHOUT_PROGRESS:
+        if leases.increment_pause_count_of_run(run) > MAX_SUCCESSIVE_PROVIDER_PAUSES:
             failure.retry_after_s = None
         raise
 
@@ -218,7 +224,7 @@ def _fill_placements(database: Database, account_id: AccountId) -> None:
     A function that is killed meanwhile continues in its next attempt.
     """
     placements = PlacementStore(database)
-    while placements.fill_next_messages(account_id):
+    while placements.place_next_batch(account_id):
         pass
     logger.info("placements_filled")
 

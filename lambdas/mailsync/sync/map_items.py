@@ -9,9 +9,9 @@ from mailsync.decisions.successor import MAX_MAP_ITEMS
 from mailsync.model import FeedId, FeedRef, FolderId, StoredFeed
 from mailsync.store.feed_store import FeedStore
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.slices import FEED_WORKER_NUMBER, choose_feeds_to_slice
+from mailsync.sync.slices import WORKER_NUMBER_OF_FEED_READER, choose_feeds_to_slice
 
-MAX_FEEDS_WITH_FOLDER_IDS = 2_000
+MAX_FEEDS_FOR_FOLDER_IDS_IN_ITEMS = 2_000
 """The maximum number of change feeds for which the items of the workflow also contain the ids of
 the folders. The workflow's state may have 256 KiB, which the ids of some 25,000 feeds fill."""
 
@@ -61,7 +61,7 @@ def split_feeds_into_map_items(
         # The large ones stay alone, so that small ones do not wait for them.
         half = MAX_MAP_ITEMS // 2
         parts = parts[:half] + [feeds[half * per_item + start :: half] for start in range(half)]
-    named = feeds if len(feeds) <= MAX_FEEDS_WITH_FOLDER_IDS else ()
+    named = feeds if len(feeds) <= MAX_FEEDS_FOR_FOLDER_IDS_IN_ITEMS else ()
     items = [_map_item(part, None, has_names=bool(named)) for part in parts]
     if sliced_ids:
         items = _with_slices(
@@ -82,7 +82,7 @@ def _with_slices(
     rest = max(0, len(others) - helpers)
     return [
         *(
-            item | {"slice": FEED_WORKER_NUMBER} if is_sliced else item
+            item | {"slice": WORKER_NUMBER_OF_FEED_READER} if is_sliced else item
             for item, is_sliced in zip(first, of_feed[:begun], strict=True)
         ),
         *others[rest:],

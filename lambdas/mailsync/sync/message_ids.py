@@ -23,12 +23,12 @@ from mailsync.model import (
     FeedRef,
     FolderListing,
     FolderRef,
-    GoneMessage,
     Message,
     MessageListing,
+    MessageNotFoundById,
+    MessageRemovedFromFolder,
     Page,
     RemoteId,
-    RemovedMessage,
     RunRef,
     StateChange,
     StoredFolder,
@@ -39,14 +39,14 @@ from mailsync.model import (
 from mailsync.providers import Limits, MailProvider, ProviderTraits
 from mailsync.storable import to_storable_text
 from mailsync.store.connection import Database
-from mailsync.store.message_key_store import REUSED_KEY_MARK, Arrival, MessageKeyStore
+from mailsync.store.message_key_store import REUSED_KEY_ID_SEPARATOR, Arrival, MessageKeyStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.sync.renamed_folders import find_renamed_folders
 
-MAX_MATCHED_PER_LISTING = 100
+MAX_NEWEST_MESSAGES_TO_MATCH = 100
 """The number of newest messages of a folder among which a comparison looks for moved messages. It
 costs one more request, of 25 KB. An older message that moved is fetched again."""
-_FetchResult = Message | GoneMessage | UnreadableMessage
+_FetchResult = Message | MessageNotFoundById | UnreadableMessage
 
 
 class ProviderWithStableIds:
@@ -86,7 +86,7 @@ class ProviderWithStableIds:
     def throttled_for_s(self) -> float:
         return self._provider.throttled_for_s
 
-    def fetch_newest(self, *, limit: int) -> None:
+    def fetch_newest_inbox_mail(self, *, limit: int) -> None:
         """Return None: such a provider cannot fetch the newest messages outside a page. Only a page
         shows which messages moved, so only the messages of pages get ids that stay."""
 
@@ -100,7 +100,9 @@ class ProviderWithStableIds:
         if not gone or not new:
             return listing
         renamed, prefixes = find_renamed_folders(self._provider, self._keys, self._run, gone, new)
-        return replace(listing, new_id_by_old_id=renamed, new_key_prefix_by_old=prefixes)
+        return replace(
+            listing, new_id_by_old_id=renamed, new_message_id_prefix_by_old_prefix=prefixes
+        )
 
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
@@ -108,14 +110,16 @@ class ProviderWithStableIds:
         page = self._provider.fetch_page(feed, cursor, limit=limit, fallback=fallback)
         return self._translated([(feed, page)])[feed.id]
 
-    def fetch_next_pages(
+    def fetch_next_page_of_each_feed(
         self,
         positions: Sequence[tuple[FeedRef, Cursor | None]],
         *,
         limit: int,
         following: Sequence[tuple[FeedRef, Cursor | None]] = (),
     ) -> Mapping[FeedId, Page]:
-        pages = self._provider.fetch_next_pages(positions, limit=limit, following=following)
+        pages = self._provider.fetch_next_page_of_each_feed(
+            positions, limit=limit, following=following
+        )
         read = [(feed, pages[feed.id]) for feed, _ in positions if feed.id in pages]
         return self._translated(read)
 
@@ -125,14 +129,14 @@ class ProviderWithStableIds:
         ids = self._keys.ids_of_keys(self._run, keys)
         if len(ids) < len(keys):
             ids |= self._matched_newest(folder, keys, ids)
-        ids |= self._keys.unused_ids(self._run, set(keys) - ids.keys())
+        ids |= self._keys.choose_ids_for_new_keys(self._run, set(keys) - ids.keys())
         entries = (replace(each, remote_id=ids[each.remote_id]) for each in listing.messages)
         return replace(listing, messages=tuple(entries))
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
         self._provider.note_next_feed(feed)
 
-    def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def note_message_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: a provider whose ids change names no groups."""
 
     def fetch_messages(
@@ -160,14 +164,18 @@ class ProviderWithStableIds:
             self._run, [_key(each) for _, page in pages for each in page.changes]
         )
         for feed, page in pages:
-            removed = [_key(each) for each in page.changes if isinstance(each, RemovedMessage)]
+            removed = [
+                _key(each) for each in page.changes if isinstance(each, MessageRemovedFromFolder)
+            ]
             self._removals.hide_messages_removed_from_folder(
                 self._run,
                 feed.folder.id if feed.folder else None,
                 [ids.get(each, each) for each in removed],
             )
         arrivals = [
-            Arrival(key, it, feed.folder.id if feed.folder else None, page.valid_id_prefix)
+            Arrival(
+                key, it, feed.folder.id if feed.folder else None, page.current_message_id_prefix
+            )
             for feed, page in pages
             for key, it in _arrivals(page.changes)
             if key not in ids
@@ -180,7 +188,7 @@ class ProviderWithStableIds:
                 is_only_folder=self.traits.is_message_in_one_folder,
             )
         unknown = {_key(each) for _, page in pages for each in page.changes} - ids.keys()
-        ids |= self._keys.unused_ids(self._run, unknown)
+        ids |= self._keys.choose_ids_for_new_keys(self._run, unknown)
         return {
             feed.id: replace(page, changes=tuple(_with_id(each, ids) for each in page.changes))
             for feed, page in pages
@@ -188,22 +196,24 @@ class ProviderWithStableIds:
 
     def _with_removals(self, feed: FeedRef, page: Page) -> Page:
         """Return the page with the removals that only its complete list of ids shows."""
-        if page.listed_ids is None or feed.folder is None:
+        if page.all_message_ids is None or feed.folder is None:
             return page
         stored = self._keys.keys_in_folder(self._run, feed.folder.id)
-        removed = tuple(RemovedMessage(key) for key in sorted(stored - page.listed_ids))
+        removed = tuple(
+            MessageRemovedFromFolder(key) for key in sorted(stored - page.all_message_ids)
+        )
         return replace(page, changes=(*removed, *page.changes))
 
     def _with_changed_states(self, feed: FeedRef, page: Page) -> Page:
         """Return the page with its compared states turned into changes. States whose version is
         already stored are left out."""
-        if not page.compared_states or feed.folder is None:
+        if not page.states_to_compare or feed.folder is None:
             return page
-        versions = {each.remote_id: each.state.version for each in page.compared_states}
-        changed_keys = self._keys.keys_without_version(self._run, feed.folder.id, versions)
+        versions = {each.remote_id: each.state.remote_version for each in page.states_to_compare}
+        changed_keys = self._keys.new_or_changed_keys(self._run, feed.folder.id, versions)
         changed_keys -= {_key(each) for each in page.changes}
-        changed = (each for each in page.compared_states if each.remote_id in changed_keys)
-        return replace(page, changes=(*page.changes, *changed), compared_states=())
+        changed = (each for each in page.states_to_compare if each.remote_id in changed_keys)
+        return replace(page, changes=(*page.changes, *changed), states_to_compare=())
 
     def _matched_newest(
         self, folder: FolderRef, listed: Sequence[RemoteId], known: Mapping[RemoteId, RemoteId]
@@ -212,9 +222,9 @@ class ProviderWithStableIds:
         of the folder: a page may report that a message left, and a later one where it arrived."""
         newest = FeedRef(FeedId(0), folder)
         with suppress(ProviderRejected, ProviderUnavailable):  # then they are fetched
-            page = self._provider.fetch_page(newest, None, limit=MAX_MATCHED_PER_LISTING)
+            page = self._provider.fetch_page(newest, None, limit=MAX_NEWEST_MESSAGES_TO_MATCH)
             arrivals = [
-                Arrival(key, it, folder.id, page.valid_id_prefix)
+                Arrival(key, it, folder.id, page.current_message_id_prefix)
                 for key, it in _arrivals(page.changes)
                 if key not in known
             ]
@@ -246,13 +256,13 @@ def _of_id(
         return replace(found, remote_id=remote_id)
     present = found.internet_message_id
     if internet_message_id and present and to_storable_text(present) != internet_message_id:
-        return GoneMessage(remote_id)
+        return MessageNotFoundById(remote_id)
     return replace(found, remote_id=remote_id, key=key)
 
 
 def _first_key(remote_id: RemoteId) -> RemoteId:
     """Return the key with which a message was first seen that has this id."""
-    key, _, number = remote_id.rpartition(REUSED_KEY_MARK)
+    key, _, number = remote_id.rpartition(REUSED_KEY_ID_SEPARATOR)
     return RemoteId(key) if number.isdigit() and key else remote_id
 
 
@@ -271,7 +281,9 @@ def _arrivals(changes: Iterable[Change]) -> Iterable[tuple[RemoteId, str]]:
 def _valid_keys(pages: Iterable[Page]) -> frozenset[RemoteId]:
     """Return the keys that the pages report as those of messages."""
     changes = (each for page in pages for each in page.changes)
-    return frozenset(_key(each) for each in changes if not isinstance(each, RemovedMessage))
+    return frozenset(
+        _key(each) for each in changes if not isinstance(each, MessageRemovedFromFolder)
+    )
 
 
 def _with_id(change: Change, ids: Mapping[RemoteId, RemoteId]) -> Change:

@@ -3,7 +3,7 @@ read."""
 
 from mailsync.errors import StoreRejected
 from mailsync.log import logger
-from mailsync.metrics import TIME_TO_NEWEST_MAIL, count_metric
+from mailsync.metrics import TIME_FROM_RUN_START_TO_NEWEST_MAIL, count_metric
 from mailsync.sync.mailbox import Mailbox
 
 MAX_NEWEST_MESSAGES = 50
@@ -21,15 +21,19 @@ def store_newest_mail(mailbox: Mailbox) -> int | None:
     Raises:
         ProviderThrottled: the provider requests a pause of the whole mailbox.
     """
-    newest = mailbox.provider.fetch_newest(limit=MAX_NEWEST_MESSAGES)
+    newest = mailbox.provider.fetch_newest_inbox_mail(limit=MAX_NEWEST_MESSAGES)
     if newest is None:
         return None
     try:
-        stored = mailbox.newest.save_newest_mail(mailbox.run, newest)
+        stored = mailbox.newest_mail.save_newest_mail(mailbox.run, newest)
     except StoreRejected as rejected:
         logger.warning("newest_not_stored", cause=str(rejected))
         return None
-    if stored.messages:
-        count_metric(TIME_TO_NEWEST_MAIL, stored.after_s)
-        logger.info("newest_stored", messages=stored.messages, after_s=round(stored.after_s, 3))
-    return stored.messages
+    if stored.stored_message_count:
+        count_metric(TIME_FROM_RUN_START_TO_NEWEST_MAIL, stored.seconds_since_run_start)
+        logger.info(
+            "newest_stored",
+            messages=stored.stored_message_count,
+            after_s=round(stored.seconds_since_run_start, 3),
+        )
+    return stored.stored_message_count

@@ -35,9 +35,9 @@ def check_notified_mailboxes(
         try:
             all_checked += _drain(queue, slot, remaining_s)
         finally:
-            queue.release_slot(slot)
+            queue.release_check_slot(slot)
         # A notification that arrived between the last claim and the release found no free slot.
-        slot = queue.take_slot() if remaining_s() >= MIN_TIME_PER_CHECK_S else None
+        slot = queue.take_check_slot() if remaining_s() >= MIN_TIME_PER_CHECK_S else None
     return report_batch(all_checked)
 
 
@@ -55,5 +55,5 @@ def _drain(
                 return all_checked
             done, running = wait(running, MAX_TIME_BETWEEN_CLAIMS_S, FIRST_COMPLETED)
             all_checked += [each.result() for each in done]
-        queue.release_slot(holder)  # another function begins while the last checks end
+        queue.release_check_slot(holder)  # another function begins while the last checks end
         return all_checked + [each.result() for each in running]

@@ -8,7 +8,7 @@ from mailsync.model import FeedRef, Page, PagePlan, PlacementChange, RemoteId
 from mailsync.sync.mailbox import Mailbox
 
 
-def split_placement_changes(
+def split_off_messages_to_fetch(
     mailbox: Mailbox, feed: FeedRef, plan: PagePlan
 ) -> tuple[PagePlan, Sequence[RemoteId]]:
     """Split the placement changes of a plan. Return the plan with only the changes of stored
@@ -19,18 +19,24 @@ def split_placement_changes(
     message is not fetched here if it entered no folder, because it is fetched later anyway.
     """
     all_mail = mailbox.provider.traits.folder_of_all_mail
-    found = mailbox.mail.sort_placement_changes(mailbox.run, feed, plan.placement_changes, all_mail)
-    kept = tuple(each for each in plan.placement_changes if each.remote_id in found.shown)
+    found = mailbox.mail.classify_placement_changes(
+        mailbox.run, feed, plan.placement_changes, all_mail
+    )
+    kept = tuple(
+        each for each in plan.placement_changes if each.remote_id in found.stored_and_shown_ids
+    )
     wanted = [
         each.remote_id
         for each in plan.placement_changes
-        if each.remote_id in found.mirrored - found.shown
-        and (each.added or each.remote_id not in found.pending)
+        if each.remote_id in found.ids_added_to_mirrored_folders - found.stored_and_shown_ids
+        and (each.added_folder_ids or each.remote_id not in found.pending_ids)
     ]
     return replace(plan, placement_changes=kept), wanted
 
 
-def plan_listing(mailbox: Mailbox, feed: FeedRef, page: Page, plan: PagePlan) -> PagePlan:
+def plan_page_of_listed_ids(
+    mailbox: Mailbox, feed: FeedRef, page: Page, plan: PagePlan
+) -> PagePlan:
     """Return the writes for a page of a full sync that lists only message ids. Stored messages
     count as seen by the full sync. The other messages become pending.
 
@@ -40,16 +46,26 @@ def plan_listing(mailbox: Mailbox, feed: FeedRef, page: Page, plan: PagePlan) ->
     that are not stored become pending.
     """
     all_mail = mailbox.provider.traits.folder_of_all_mail
-    found = mailbox.mail.sort_placement_changes(mailbox.run, feed, plan.placement_changes, all_mail)
+    found = mailbox.mail.classify_placement_changes(
+        mailbox.run, feed, plan.placement_changes, all_mail
+    )
     listed = [each.remote_id for each in plan.placement_changes]
     pending: Sequence[RemoteId]
-    seen = tuple(each for each in listed if each in found.shown)
+    seen = tuple(each for each in listed if each in found.stored_and_shown_ids)
     if all_mail is None or _is_mirrored(mailbox, all_mail):
-        pending = [each for each in listed if each not in found.shown]
+        pending = [each for each in listed if each not in found.stored_and_shown_ids]
     else:
         pending = [] if page.has_more else _ids_in_mirrored_folders(mailbox, feed)
-    groups = {each.remote_id: each.group for each in plan.placement_changes if each.group}
-    return replace(plan, placement_changes=(), seen_ids=seen, pending=tuple(pending), groups=groups)
+    groups = {
+        each.remote_id: each.fetch_group for each in plan.placement_changes if each.fetch_group
+    }
+    return replace(
+        plan,
+        placement_changes=(),
+        listed_stored_ids=seen,
+        pending_ids=tuple(pending),
+        fetch_group_by_message_id=groups,
+    )
 
 
 def _is_mirrored(mailbox: Mailbox, remote_id: RemoteId) -> bool:
@@ -66,9 +82,9 @@ def _ids_in_mirrored_folders(mailbox: Mailbox, feed: FeedRef) -> Sequence[Remote
         if folder.is_selected:
             listing = mailbox.provider.list_folder_messages(folder.ref, has_flags=False)
             ids |= dict.fromkeys(each.remote_id for each in listing.messages)
-    shown = mailbox.mail.sort_placement_changes(
+    shown = mailbox.mail.classify_placement_changes(
         mailbox.run, feed, list(_unchanged(ids)), None
-    ).shown
+    ).stored_and_shown_ids
     return [each for each in ids if each not in shown]
 
 

@@ -13,7 +13,7 @@ def purge_account(store: AccountControlStore, account_id: AccountId, budget_s: f
     """Delete the data of an account in batches for about `budget_s` seconds; return whether no data
     remains."""
     deadline = time.monotonic() + budget_s
-    while store.purge_batch(account_id):
+    while store.purge_batch_of_account(account_id):
         if time.monotonic() > deadline:
             return False
     if not store.delete_emptied_account(account_id):

@@ -57,7 +57,7 @@ def renew_due_subscriptions(
     renewed = failed = 0
     store = PushStore(open_database())
     for provider, push_kit in _push_kits():
-        leftovers = LeftoverSubscriptions(store, push_kit.leftover_search_budget_s)
+        leftovers = LeftoverSubscriptions(store, push_kit.leftover_subscription_search_s)
         callback_url = f"{public_url}{webhook_path(provider)}"
         store.add_missing_subscriptions(provider, callback_url)
         while (

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from mailsync.decisions.budget import SHUTDOWN_RESERVE_S
 from mailsync.log import logger
-from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
+from mailsync.model import Message, MessageNotFoundById, RemoteId, UnreadableMessage
 from mailsync.providers import ResponseTooLarge
 from mailsync.store.removal_store import HiddenMail
 from mailsync.sync.mailbox import Mailbox
 
-MessageFetchResult = Message | GoneMessage | UnreadableMessage
+MessageFetchResult = Message | MessageNotFoundById | UnreadableMessage
 _READ_AT_ONCE = 200
 _SLOWEST_BATCH_S = 10.0
 
@@ -38,7 +38,7 @@ def verify_hidden_messages(
     removal: how much of the mailbox is hidden.
     """
     after, deleted = "", 0
-    while ids := mailbox.removals.message_ids_due_for_confirmation(
+    while ids := mailbox.removals.message_ids_due_for_request_by_id(
         mailbox.run, after, _READ_AT_ONCE
     ):
         after = ids[-1]

@@ -33,7 +33,7 @@ from mailsync.sync.removals import (
     store_messages_in_mirrored_folders,
 )
 
-MAX_SAMPLED_MESSAGES = 10
+MAX_MESSAGES_TO_CHECK_LISTING = 10
 """The maximum number of messages that are requested by id to check whether a list of a folder is
 complete. It applies to a provider whose lists of ids are cheap (`are_lists_of_ids_cheap`)."""
 
@@ -61,11 +61,11 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     listing, difference = compare_folder(mailbox, folder, has_flags=has_flags)
     if mailbox.provider.traits.are_lists_of_ids_cheap:
         difference = _adopt_listing(mailbox, folder, listing, difference)
-    if difference.ids_to_show_again:
+    if difference.ids_to_show_in_folder:
         mailbox.removals.show_messages_again(
             run,
             folder_id,
-            difference.ids_to_show_again,
+            difference.ids_to_show_in_folder,
             is_only_folder=mailbox.provider.traits.is_message_in_one_folder,
         )
     if difference.ids_gone_from_quarantine:
@@ -83,11 +83,11 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
         missing=len(difference.missing_ids),
         surplus=len(difference.unlisted_ids),
         changed=len(difference.changed_ids),
-        returned=len(difference.ids_to_show_again),
+        returned=len(difference.ids_to_show_in_folder),
         left=len(left),
     )
     if asked == len(wanted) + len(difference.unlisted_ids):
-        mailbox.folders.mark_compared(run, folder_id, listing, left, has_flags=has_flags)
+        mailbox.folders.save_id_comparison(run, folder_id, listing, left, has_flags=has_flags)
 
 
 def _is_read_with_all_mail(mailbox: Mailbox, folder: StoredFolder) -> bool:
@@ -96,7 +96,7 @@ def _is_read_with_all_mail(mailbox: Mailbox, folder: StoredFolder) -> bool:
     all_mail = mailbox.provider.traits.folder_of_all_mail
     if all_mail in (None, folder.ref.remote_id) or folder.role in (Role.TRASH, Role.JUNK):
         return False
-    return mailbox.folders.are_flags_compared_elsewhere(mailbox.run, folder.ref.id, all_mail)
+    return mailbox.folders.are_flags_compared_in_other_folder(mailbox.run, folder.ref.id, all_mail)
 
 
 def _adopt_listing(
@@ -118,12 +118,12 @@ def _adopt_listing(
         [
             PlacementChange(
                 each,
-                added=(folder.ref.remote_id,),
+                added_folder_ids=(folder.ref.remote_id,),
                 is_read=entries[each].is_read,
                 is_flagged=entries[each].is_flagged,
                 importance=entries[each].importance,
             )
-            for each in difference.changed_ids + difference.ids_to_show_again
+            for each in difference.changed_ids + difference.ids_to_show_in_folder
         ],
         None if is_all_mail else all_mail,
     )
@@ -137,7 +137,7 @@ def _adopt_listing(
         # Deleted there, or moved out of it: then in the folder of all mail, too.
         leaving -= _shown_ids(mailbox, folder, leaving)
     unlisted = tuple(each for each in difference.unlisted_ids if each not in leaving)
-    return replace(difference, changed_ids=(), ids_to_show_again=(), unlisted_ids=unlisted)
+    return replace(difference, changed_ids=(), ids_to_show_in_folder=(), unlisted_ids=unlisted)
 
 
 def _shown_ids(
@@ -145,8 +145,8 @@ def _shown_ids(
 ) -> frozenset[RemoteId]:
     """Return the ids of those messages that are in a folder."""
     changes = [PlacementChange(each) for each in ids]
-    found = mailbox.mail.sort_placement_changes(mailbox.run, folder.feed.ref, changes, None)
-    return frozenset(found.shown)
+    found = mailbox.mail.classify_placement_changes(mailbox.run, folder.feed.ref, changes, None)
+    return frozenset(found.stored_and_shown_ids)
 
 
 def _is_as_long_as_counted(listing: MessageListing, folder: StoredFolder) -> bool:
@@ -186,8 +186,8 @@ def compare_folder(
         mail.stored_message_states(run, folder.ref.id, ids),
         mailbox.quarantine.quarantined_ids_of_folder(run, folder.ref.id),
     )
-    if difference.messages_lacking_version:
-        mail.save_message_versions(run, difference.messages_lacking_version)
+    if difference.messages_with_version_to_store:
+        mail.save_message_versions(run, difference.messages_with_version_to_store)
     _require_credible(mailbox, folder, listing, difference)
     return listing, difference
 
@@ -205,7 +205,7 @@ def _require_credible(
         return
     sample = next(split_ids_into_fetch_batches(mailbox, surplus))
     if mailbox.provider.traits.are_lists_of_ids_cheap:
-        sample = surplus[:: math.ceil(len(surplus) / MAX_SAMPLED_MESSAGES)]
+        sample = surplus[:: math.ceil(len(surplus) / MAX_MESSAGES_TO_CHECK_LISTING)]
     for part in fetch_messages_in_parts(mailbox, sample, one_by_one=True):
         for found in part:
             if isinstance(found, Message) and folder.ref.remote_id in found.folder_remote_ids:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Thread
 
-from mailsync.credentials import open_grant
+from mailsync.credentials import decrypt_grant
 from mailsync.credentials.identity import open_identity_platform, require_oauth_access
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.log import logger
@@ -26,7 +26,7 @@ REVOCATION_TIMEOUT_S = 5.0
 platform."""
 
 
-class AccessEnd(StrEnum):
+class RevocationOutcome(StrEnum):
     """What happened to the application's access to a mailbox when the mailbox was disconnected.
 
     REVOKED: the identity platform has confirmed that the tokens no longer work.
@@ -36,8 +36,8 @@ class AccessEnd(StrEnum):
     """
 
     REVOKED = "revoked"
-    KEPT_FOR_OTHERS = "kept for other connections"
-    FORGOTTEN = "forgotten"
+    KEPT_FOR_OTHER_CONNECTIONS = "kept for other connections"
+    ONLY_STORED_TOKENS_DELETED = "forgotten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Revocation:
     account: Account
     credentials: Credentials = field(repr=False)
 
-    def run(self) -> AccessEnd:
+    def revoke_grant(self) -> RevocationOutcome:
         """Revoke the grant unless another account uses the mailbox; return the outcome.
 
         Call this after the account was disconnected. If two accounts of a mailbox are disconnected
@@ -60,7 +60,7 @@ class Revocation:
         """
         account = self.account
         if AccountStore(open_database()).is_connected_by_others(account):
-            return AccessEnd.KEPT_FOR_OTHERS
+            return RevocationOutcome.KEPT_FOR_OTHER_CONNECTIONS
         ended: list[bool] = []
         revoking = Thread(
             name=f"revoke-{account.id}", target=self._revoke, args=(ended,), daemon=True
@@ -69,12 +69,16 @@ class Revocation:
         revoking.join(REVOCATION_TIMEOUT_S)
         is_revoked = ended == [True]
         logger.info("grant_revoked" if is_revoked else "grant_forgotten", account_id=account.id)
-        return AccessEnd.REVOKED if is_revoked else AccessEnd.FORGOTTEN
+        return (
+            RevocationOutcome.REVOKED
+            if is_revoked
+            else RevocationOutcome.ONLY_STORED_TOKENS_DELETED
+        )
 
     def _revoke(self, ended: list[bool]) -> None:
         account, settings = self.account, load_settings()
         try:
-            grant = open_grant(account.id, self.credentials, open_vault())
+            grant = decrypt_grant(account.id, self.credentials, open_vault())
             oauth = require_oauth_access(account.provider)
             platform = open_identity_platform(oauth)
             if grant is not None:

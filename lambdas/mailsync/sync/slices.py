@@ -9,10 +9,10 @@ from dataclasses import replace
 from mailsync.decisions import slices as decisions
 from mailsync.decisions.budget import has_time_for_page
 from mailsync.decisions.slices import (
-    are_slices_useful,
     choose_sliced_feeds,
-    is_split_useful,
+    is_first_slice_useful,
     next_slice_size,
+    should_split_slice,
 )
 from mailsync.errors import FolderGone
 from mailsync.log import logger
@@ -22,9 +22,9 @@ from mailsync.store.slice_store import Claimant
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.store_page import log_fields_of_feed
 
-FEED_WORKER_NUMBER = 0
+WORKER_NUMBER_OF_FEED_READER = 0
 """The number of the worker that reads the change feed."""
-MAX_IDLE_S = 20.0
+MAX_TIME_WITHOUT_SLICE_S = 20.0
 """The seconds after which a worker ends if it has found no slice. The worker that reads the feed
 has then failed, waits for the provider, or names messages more slowly than they are fetched."""
 _FIRST_PAUSE_S = 0.05
@@ -47,7 +47,7 @@ class SliceWorker:
         self._mailbox = mailbox
         self._feed = feed
         worker_count = mailbox.provider.max_requests_in_flight
-        self._claimant = Claimant(number, decisions.MESSAGES_PER_SLICE, worker_count)
+        self._claimant = Claimant(number, decisions.MESSAGES_PER_FIRST_SLICE, worker_count)
         self._is_single = is_single
         self._claimed: list[Slice] = []
 
@@ -67,25 +67,27 @@ class SliceWorker:
         part, *others = self._claimed
         assert isinstance(mailbox.provider, SliceReader), "only such a provider has slices"
         page = mailbox.provider.fetch_slice(feed.ref, part, following=others[0] if others else None)
-        claimed = len(part.received_at)
-        size = next_slice_size(self._claimant.slice_size, claimed, page)
-        self._claimant = replace(self._claimant, slice_size=size)
-        if is_split_useful(claimed, page):
-            mailbox.slices.release(mailbox.run, feed.ref.id, part)
+        claimed = len(part.received_at_by_remote_id)
+        size = next_slice_size(self._claimant.max_messages_per_slice, claimed, page)
+        self._claimant = replace(self._claimant, max_messages_per_slice=size)
+        if should_split_slice(claimed, page):
+            mailbox.slices.release_slice_claim(mailbox.run, feed.ref.id, part)
             self._claimed = others
             return 0, claimed
         next_for = None if self._is_single else self._claimant
         stored = mailbox.slices.save_slice(mailbox.run, feed, part, page, next_for=next_for)
-        self._claimed = [*others, stored.following] if stored.following else others
-        mailbox.readings.add(feed)
+        self._claimed = (
+            [*others, stored.next_claimed_slice] if stored.next_claimed_slice else others
+        )
+        mailbox.feed_readings.add(feed)
         logger.info(
             "slice_stored",
             **log_fields_of_feed(feed.ref),
-            worker=self._claimant.number,
+            worker=self._claimant.worker_number,
             claimed=claimed,
-            stored=stored.stored,
+            stored=stored.stored_message_count,
         )
-        return stored.stored, claimed
+        return stored.stored_message_count, claimed
 
 
 def sync_slices(
@@ -105,7 +107,7 @@ def sync_slices(
     Raises:
         MailsyncError: the provider or the store fails.
     """
-    mailbox.slices.release_claims(mailbox.run, feed_ids, number)
+    mailbox.slices.release_claims_of_worker(mailbox.run, feed_ids, number)
     workers = {feed_id: _worker(mailbox, feed_id, number) for feed_id in feed_ids}
     slowest_s, busy_at = 0.0, time.monotonic()
     pauses = _Pauses()
@@ -117,7 +119,7 @@ def sync_slices(
             pauses = _Pauses()
             slowest_s = max(slowest_s, busy_at - started)
             continue
-        if not _may_come(mailbox, feed_ids) or started - busy_at > MAX_IDLE_S:
+        if not _may_come(mailbox, feed_ids) or started - busy_at > MAX_TIME_WITHOUT_SLICE_S:
             return ()
         pauses.sleep()
     return tuple(feed_ids)
@@ -126,8 +128,10 @@ def sync_slices(
 def store_slices(mailbox: Mailbox, feed: StoredFeed, remaining_s: Callable[[], float]) -> None:
     """Store slices of a feed whose round (its pass over all message ids) has ended. Stop when the
     time budget is spent, or when no worker has a slice of the feed left to store."""
-    mailbox.slices.release_claims(mailbox.run, (feed.ref.id,), FEED_WORKER_NUMBER)
-    worker = SliceWorker(mailbox, feed, FEED_WORKER_NUMBER)
+    mailbox.slices.release_claims_of_worker(
+        mailbox.run, (feed.ref.id,), WORKER_NUMBER_OF_FEED_READER
+    )
+    worker = SliceWorker(mailbox, feed, WORKER_NUMBER_OF_FEED_READER)
     slowest_s = 0.0
     pauses = _Pauses()
     while has_time_for_page(remaining_s(), slowest_s):
@@ -135,7 +139,9 @@ def store_slices(mailbox: Mailbox, feed: StoredFeed, remaining_s: Callable[[], f
         if worker.store_next():
             pauses = _Pauses()
             slowest_s = max(slowest_s, time.monotonic() - started)
-        elif not mailbox.slices.left(mailbox.run.account_id, feed.ref.id).is_any:
+        elif not mailbox.slices.find_slices_left(
+            mailbox.run.account_id, feed.ref.id
+        ).has_pending_messages:
             return
         else:
             pauses.sleep()
@@ -164,7 +170,7 @@ def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple
         return ()
     begun = mailbox.slices.sliced_feed_ids(account_id)
     if begun:
-        mailbox.slices.release_claims(mailbox.run, begun, None)
+        mailbox.slices.release_claims_of_worker(mailbox.run, begun, None)
     totals: Counter[FeedId] = Counter()
     for folder in mailbox.folders.folders(account_id):
         totals[folder.feed.ref.id] += folder.remote_total or 0
@@ -175,8 +181,8 @@ def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple
 def store_first_slice(mailbox: Mailbox, feed: StoredFeed) -> bool:
     """Store the first slice of a full sync. Return whether further slices are worth their
     requests; True if no slice was free."""
-    found = SliceWorker(mailbox, feed, FEED_WORKER_NUMBER, is_single=True).store_next()
-    return found is None or are_slices_useful(*found)
+    found = SliceWorker(mailbox, feed, WORKER_NUMBER_OF_FEED_READER, is_single=True).store_next()
+    return found is None or is_first_slice_useful(*found)
 
 
 def _worker(mailbox: Mailbox, feed_id: FeedId, number: int) -> SliceWorker | None:
@@ -189,5 +195,5 @@ def _worker(mailbox: Mailbox, feed_id: FeedId, number: int) -> SliceWorker | Non
 
 def _may_come(mailbox: Mailbox, feed_ids: Sequence[FeedId]) -> bool:
     """Return whether a slice is free, or a full sync that runs may name more messages."""
-    all_left = [mailbox.slices.left(mailbox.run.account_id, each) for each in feed_ids]
-    return any(each.is_any_free or each.is_full_sync_running for each in all_left)
+    all_left = [mailbox.slices.find_slices_left(mailbox.run.account_id, each) for each in feed_ids]
+    return any(each.has_unclaimed_messages or each.is_full_sync_running for each in all_left)

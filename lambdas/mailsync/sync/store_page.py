@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mailsync.decisions.plan import plan_page
+from mailsync.decisions.plan import plan_writes_of_page
 from mailsync.errors import MailsyncError, ProviderRejected, ProviderThrottled, StoreRejected
 from mailsync.log import logger
 from mailsync.model import (
     FeedId,
     FeedRef,
-    GoneMessage,
     Message,
+    MessageNotFoundById,
     Page,
     PagePlan,
     PartialChange,
@@ -25,9 +25,9 @@ from mailsync.model import (
 from mailsync.providers import Limits, ResponseTooLarge, SliceReader
 from mailsync.store.page_rows import MAX_BODY_CHARS, count_body_chars
 from mailsync.store.page_writes import PageWrite
-from mailsync.sync.listed_contents import leaves_contents_pending, store_pending_from_list
+from mailsync.sync.listed_contents import should_leave_contents_pending, store_pending_from_list
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.placement_changes import plan_listing, split_placement_changes
+from mailsync.sync.placement_changes import plan_page_of_listed_ids, split_off_messages_to_fetch
 
 DEFAULT_PAGE_SIZE = 100
 MIN_MESSAGES_TO_SLICE = 21
@@ -73,7 +73,9 @@ def store_page(
         names, because other functions send requests to the mailbox at the same time.
     has_time: returns whether there is time to hide more messages that a full sync did not see.
     """
-    write = _prepare(mailbox, feed, page, plan_page(page), requested_at, one_by_one=one_by_one)
+    write = _prepare(
+        mailbox, feed, page, plan_writes_of_page(page), requested_at, one_by_one=one_by_one
+    )
     if not _is_swept(mailbox, write, has_time):
         return None
     counts = mailbox.mail.write_page(mailbox.run, write)
@@ -104,7 +106,7 @@ def store_pages(
     for feed, page in pages:
         if not has_time():
             break
-        plan = plan_page(page)
+        plan = plan_writes_of_page(page)
         if group and (chars > MAX_FETCHED_BODY_CHARS_PER_PAGE or _needs_stored_state(page, plan)):
             stored |= _write_group(mailbox, group)
             group, chars = [], 0
@@ -126,19 +128,21 @@ def store_pages(
 def _is_swept(mailbox: Mailbox, write: PageWrite, has_time: Callable[[], bool]) -> bool:
     """Before the last page of a full sync is stored, hide what the full sync did not see, except
     for what one transaction can hide. Return False if there was no time for that."""
-    if not write.ends_full_sync or write.feed.position.generation == 1:
+    if not write.ends_full_sync or write.feed.position.full_sync_generation == 1:
         return True
-    return mailbox.sweeps.hide_all_but_last_part(mailbox.run, write.feed, write.seen_ids, has_time)
+    return mailbox.sweeps.hide_unseen_except_last_batch(
+        mailbox.run, write.feed, write.seen_ids, has_time
+    )
 
 
 def _needs_stored_state(page: Page, plan: PagePlan) -> bool:
     """Return whether the writes of a page depend on rows that the pages before it may change."""
     return bool(
         page.is_listing
-        or page.listed_ids is not None
+        or page.all_message_ids is not None
         or plan.state_changes
         or plan.placement_changes
-        or any(change.reported_state for change in plan.to_fetch_by_id)
+        or any(change.reported_state for change in plan.changes_to_fetch_by_id)
     )
 
 
@@ -185,7 +189,7 @@ def _prepare(
     """Return the write of a page, with the contents that the page lacks and the sealed cursor."""
     unchanged = _unchanged(mailbox, feed.ref, plan)
     if page.is_listing:
-        plan = plan_listing(mailbox, feed.ref, page, plan)
+        plan = plan_page_of_listed_ids(mailbox, feed.ref, page, plan)
     else:
         plan = _with_listed_removals(mailbox, feed.ref, page, plan)
         plan = _with_contents(mailbox, feed, page, plan, unchanged, one_by_one=one_by_one)
@@ -193,7 +197,7 @@ def _prepare(
         feed,
         page,
         plan,
-        mailbox.seal_cursor(feed.ref, page.next_cursor),
+        mailbox.encrypt_cursor(feed.ref, page.next_cursor),
         request_count=1,
         page_request_age_s=time.monotonic() - requested_at,
         unchanged_ids=unchanged,
@@ -205,7 +209,7 @@ def _prepare(
 def _note_stored(mailbox: Mailbox, write: PageWrite, counts: WrittenRowCounts | None) -> None:
     if counts is None:
         return
-    mailbox.readings.add(write.feed)
+    mailbox.feed_readings.add(write.feed)
     if write.page.changes:
         logger.info(
             "page_synced",
@@ -233,16 +237,18 @@ def _with_contents(
     """Return the plan with the contents of the messages that the page only names, except for
     stored messages in the state that the page names, and of those that are left pending."""
     known = frozenset(unchanged)
-    named = [each for each in plan.to_fetch_by_id if each.remote_id not in known]
+    named = [each for each in plan.changes_to_fetch_by_id if each.remote_id not in known]
     if sliced := _sliced(mailbox, feed, named):
         pending = tuple(each.remote_id for each in named)
-        return replace(plan, to_fetch_by_id=(), pending=pending, slice_changes=sliced)
+        return replace(
+            plan, changes_to_fetch_by_id=(), pending_ids=pending, changes_to_fetch_in_slices=sliced
+        )
     wanted = [each.remote_id for each in named]
     plan, not_stored = _split_state_changes(mailbox, feed.ref, plan)
-    plan, not_known = split_placement_changes(mailbox, feed.ref, plan)
+    plan, not_known = split_off_messages_to_fetch(mailbox, feed.ref, plan)
     wanted += [*not_stored, *not_known]
-    if leaves_contents_pending(mailbox, feed, page, wanted):
-        return replace(plan, to_fetch_by_id=(), pending=tuple(wanted))
+    if should_leave_contents_pending(mailbox, feed, page, wanted):
+        return replace(plan, changes_to_fetch_by_id=(), pending_ids=tuple(wanted))
     return _completed(mailbox, plan, wanted, one_by_one=one_by_one)[0]
 
 
@@ -254,10 +260,10 @@ def _sliced(
     if (
         not isinstance(mailbox.provider, SliceReader)
         or not feed.position.is_full_sync_running
-        or feed.position.failed_feed_count  # by a message that no page may contain
+        or feed.position.failed_feed_kind_count  # by a message that no page may contain
     ):
         return ()
-    sliced = tuple(each for each in named if each.can_be_in_slice)
+    sliced = tuple(each for each in named if each.can_be_fetched_in_slice)
     return sliced if len(sliced) >= MIN_MESSAGES_TO_SLICE else ()
 
 
@@ -266,7 +272,9 @@ def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteI
 
     A state in the feed of a mailbox does not say in which folders the message is.
     """
-    entries = [change.reported_state for change in plan.to_fetch_by_id if change.reported_state]
+    entries = [
+        change.reported_state for change in plan.changes_to_fetch_by_id if change.reported_state
+    ]
     if not entries or feed.folder is None:
         return ()
     return mailbox.mail.ids_of_unchanged_messages(mailbox.run, feed.folder.id, entries)
@@ -274,10 +282,10 @@ def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteI
 
 def _with_listed_removals(mailbox: Mailbox, feed: FeedRef, page: Page, plan: PagePlan) -> PagePlan:
     """Return the plan with the removals that only the complete list of a mailbox's ids shows."""
-    if page.listed_ids is None or feed.folder is not None:
+    if page.all_message_ids is None or feed.folder is not None:
         return plan
     named = {each.remote_id for each in plan.state_changes}
-    gone = mailbox.mail.ids_in_folders(mailbox.run) - page.listed_ids - named
+    gone = mailbox.mail.ids_in_folders(mailbox.run) - page.all_message_ids - named
     return replace(plan, removed_ids=tuple(sorted({*plan.removed_ids, *gone})))
 
 
@@ -312,21 +320,23 @@ def store_pending_messages(
     feed = stored.ref
     if store_pending_from_list(mailbox, stored, has_time):
         return None
-    groups = mailbox.feeds.pending_ids(feed.id, DEFAULT_PAGE_SIZE)
+    groups = mailbox.feeds.next_pending_ids(feed.id, DEFAULT_PAGE_SIZE)
     wanted = tuple(groups)
-    mailbox.provider.note_groups({each: it for each, it in groups.items() if it})
+    mailbox.provider.note_message_groups({each: it for each, it in groups.items() if it})
     requests_before = mailbox.provider.request_count
-    with mailbox.backfilling():
+    with mailbox.keep_reserve_for_new_mail():
         plan, pause = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
-    missing = frozenset(plan.missing_ids)
-    fetched = [each for each in wanted[: len(wanted) - len(plan.pending)] if each not in missing]
+    missing = frozenset(plan.possibly_gone_ids)
+    fetched = [
+        each for each in wanted[: len(wanted) - len(plan.pending_ids)] if each not in missing
+    ]
     counts = mailbox.mail.write_pending_messages(
         mailbox.run,
         feed,
         plan,
         fetched,
         request_count=mailbox.provider.request_count - requests_before,
-        has_more=bool(plan.pending) or len(wanted) == DEFAULT_PAGE_SIZE,
+        has_more=bool(plan.pending_ids) or len(wanted) == DEFAULT_PAGE_SIZE,
     )
     logger.info(
         "pending_stored",
@@ -347,7 +357,7 @@ def _completed(
     If the provider requests a pause after some messages were fetched, the others are left pending
     too, and the pause is returned.
     """
-    fetched: list[Message | GoneMessage | UnreadableMessage] = []
+    fetched: list[Message | MessageNotFoundById | UnreadableMessage] = []
     pause: ProviderThrottled | None = None
     limits, chars = mailbox.provider.limits, 0
     is_alone = one_by_one and not limits.is_fetch_one_request
@@ -374,15 +384,15 @@ def _completed(
             chars += count_body_chars(each) if isinstance(each, Message) else 0
             if chars > MAX_FETCHED_BODY_CHARS_PER_PAGE:
                 break
-    gone = [each for each in fetched if isinstance(each, GoneMessage)]
+    gone = [each for each in fetched if isinstance(each, MessageNotFoundById)]
     completed = replace(
         plan,
-        to_fetch_by_id=(),
+        changes_to_fetch_by_id=(),
         upserts=plan.upserts + tuple(each for each in fetched if isinstance(each, Message)),
         removed_ids=plan.removed_ids + tuple(each.remote_id for each in gone if each.is_certain),
-        missing_ids=tuple(each.remote_id for each in gone if not each.is_certain),
+        possibly_gone_ids=tuple(each.remote_id for each in gone if not each.is_certain),
         unreadable_messages=plan.unreadable_messages
         + tuple(each for each in fetched if isinstance(each, UnreadableMessage)),
-        pending=tuple(wanted[len(fetched) :]),
+        pending_ids=tuple(wanted[len(fetched) :]),
     )
     return completed, pause

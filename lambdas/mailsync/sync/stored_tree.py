@@ -34,8 +34,8 @@ def save_folder_tree(
             run,
             plan.new_and_changed_folders,
             plan.gone_folder_ids,
-            new_ids=plan.new_id_by_folder_id,
-            new_key_prefixes=listing.new_key_prefix_by_old,
+            new_ids=plan.new_remote_id_by_folder_id,
+            new_key_prefixes=listing.new_message_id_prefix_by_old_prefix,
             has_feed_per_folder=traits.has_feed_per_folder,
             do_ids_survive_moves=traits.do_ids_survive_moves,
         )
@@ -43,17 +43,19 @@ def save_folder_tree(
             "folders_mirrored",
             changed=len(plan.new_and_changed_folders),
             gone=len(plan.gone_folder_ids),
-            created_again=len(plan.new_id_by_folder_id),
+            created_again=len(plan.new_remote_id_by_folder_id),
         )
     if has_changed or folders_with_changed_counts(listing, known):
         folders.save_remote_counts(run, listing.folders)
         has_changed = True
     if listing.is_whole and reading is not TreeReadingMode.QUICK:
-        folders.save_tree_reading(run, is_thorough=reading is TreeReadingMode.THOROUGH)
+        folders.save_folder_tree_reading_time(
+            run, is_thorough=reading is TreeReadingMode.LISTED_AND_HIDDEN
+        )
     return has_changed
 
 
-def remove_dropped_mail(
+def drop_unmirrored_mail(
     mailbox: Mailbox, stores: MailboxStores, has_time: Callable[[], bool]
 ) -> bool:
     """Delete the stored mail of folders that the user has deselected, and hide the mail of folders
@@ -67,7 +69,7 @@ def remove_dropped_mail(
         which no time was left.
     """
     removed = 0
-    while (part := stores.mail.remove_batch_of_dropped_mail(mailbox.run)) and has_time():
+    while (part := stores.mail.remove_batch_of_unmirrored_mail(mailbox.run)) and has_time():
         removed += part
     if removed or part:
         logger.info("dropped_mail_removed", messages=removed + part)

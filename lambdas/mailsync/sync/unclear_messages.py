@@ -19,11 +19,11 @@ class UnclearMessages:
     """
 
     ids_in_quarantine: tuple[RemoteId, ...]
-    hidden_mail: HiddenMail
+    hidden_mail_summary: HiddenMail
     is_hidden_mail_due: bool
 
     @property
-    def exist(self) -> bool:
+    def has_messages_due(self) -> bool:
         return bool(self.ids_in_quarantine) or self.is_hidden_mail_due
 
 
@@ -37,8 +37,8 @@ def find_unclear_messages(mailbox: Mailbox, stores: MailboxStores) -> UnclearMes
     """
     run = mailbox.run
     removal = stores.removals.begin_removal_verification(run)
-    is_due = removal.hidden_messages > 0 and bool(
-        stores.removals.message_ids_due_for_confirmation(run, "", 1)
+    is_due = removal.hidden_message_count > 0 and bool(
+        stores.removals.message_ids_due_for_request_by_id(run, "", 1)
     )
     due = stores.quarantine.message_ids_due_for_retry(run, MAX_RETRIED_MESSAGES_PER_RUN)
     return UnclearMessages(due, removal, is_due)

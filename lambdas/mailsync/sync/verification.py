@@ -11,10 +11,10 @@ from mailsync.decisions.folders import explain_incomplete_listing, sort_folders_
 from mailsync.decisions.verify import (
     MAX_COMPARED_FOLDERS_PER_RUN,
     MAX_FOLDERS_PER_REPAIR_ROUND,
-    MAX_REPAIRS_PER_RUN,
+    MAX_REPAIRS_OF_FOLDER_PER_RUN,
     counts_agree,
     folders_due_for_id_comparison,
-    max_repair_rounds,
+    max_repair_rounds_per_run,
 )
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
@@ -26,7 +26,7 @@ from mailsync.sync.folder_tree import FolderSync
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.quarantine import retry_quarantined_messages
 from mailsync.sync.removals import verify_hidden_messages
-from mailsync.sync.stored_tree import remove_dropped_mail, save_folder_tree
+from mailsync.sync.stored_tree import drop_unmirrored_mail, save_folder_tree
 from mailsync.sync.unclear_messages import find_unclear_messages
 
 FOLDER_NOT_READ_ERROR = "FolderNotRead"
@@ -78,7 +78,7 @@ class RemainingVerification:
 def recalculate_counts(
     mailbox: Mailbox,
     remaining_s: Callable[[], float],
-    reading: TreeReadingMode = TreeReadingMode.WHOLE,
+    reading: TreeReadingMode = TreeReadingMode.LISTED,
     synced: FolderSync | None = None,
 ) -> RemainingVerification:
     """Count the stored messages of every folder, and compare the counts with the provider's current
@@ -111,18 +111,18 @@ def recalculate_counts(
             tree = _Tree(before, known, listing)
             # What `synced` stands for includes this, unless a folder is gone since.
             is_removed = bool(synced and synced.is_mail_removed and not has_changed)
-            is_removed = is_removed or remove_dropped_mail(mailbox, stores, lambda: False)
+            is_removed = is_removed or drop_unmirrored_mail(mailbox, stores, lambda: False)
             unclear = find_unclear_messages(mailbox, stores)
-            if is_removed and not unclear.exist:
+            if is_removed and not unclear.has_messages_due:
                 return _verify(mailbox, stores, tree, reading)
     if fault:
         raise ProviderUnavailable(f"{fault} No mail is deleted for that; trying again.")
     if not is_removed:
-        if not remove_dropped_mail(mailbox, mailbox, lambda: has_time_for_folders(remaining_s())):
+        if not drop_unmirrored_mail(mailbox, mailbox, lambda: has_time_for_folders(remaining_s())):
             return RemainingVerification(has_new_folders=True)
         unclear = find_unclear_messages(mailbox, mailbox)
     retry_quarantined_messages(mailbox, unclear.ids_in_quarantine, remaining_s)
-    verify_hidden_messages(mailbox, unclear.hidden_mail, remaining_s)
+    verify_hidden_messages(mailbox, unclear.hidden_mail_summary, remaining_s)
     with mailbox.in_one_transaction(run) as stores:
         return _verify(mailbox, stores, tree, reading)
 
@@ -155,7 +155,7 @@ def _verify(
     tree as quickly as it can also counts only the folders that have changed."""
     run = mailbox.run
     if tree.listing.gone_folder_ids:
-        stores.folders.delete_folders_gone_twice(run, tree.listing.gone_folder_ids)
+        stores.folders.delete_folders_reported_gone_twice(run, tree.listing.gone_folder_ids)
     unread = _folders_with_unread_counts(tree.known, tree.listing)
     counted = stores.folders.recount_stored_messages(
         run,
@@ -178,7 +178,7 @@ def _verify(
 def _folders_with_unread_counts(
     known: Iterable[StoredFolder], listing: FolderListing
 ) -> frozenset[FolderId]:
-    unread = {each.remote_id for each in listing.folders if not each.are_counts_read}
+    unread = {each.remote_id for each in listing.folders if not each.has_fetched_counts}
     return frozenset(each.ref.id for each in known if each.ref.remote_id in unread)
 
 
@@ -207,10 +207,10 @@ def _classify(
 
     steady: folders whose provider counts have not changed since the last reading."""
     run = mailbox.run
-    may_repair = rounds < max_repair_rounds(len(counted))
+    may_repair = rounds < max_repair_rounds_per_run(len(counted))
     new = [each for each, folder in counted.items() if not folder.is_full_sync_complete]
     if new and may_repair:
-        stores.run_folders.count_repair_round(run)
+        stores.run_folders.increment_repair_round_count(run)
         return RemainingVerification(failed_folder_count=failed, has_new_folders=True)
     by_counts = frozenset(each for each, folder in counted.items() if _is_equal(folder))
     equal = stores.folders.mark_verified_by_counts(run, sorted(by_counts))
@@ -222,10 +222,10 @@ def _classify(
     room = max(0, MAX_FOLDERS_PER_REPAIR_ROUND - len(mismatched))
     due = () if rounds else _due(counted, verified)[:room]
     if due:
-        stores.folders.postpone_id_comparison(run, due)
+        stores.folders.postpone_message_id_comparison(run, due)
     logger.info("counts_compared", agreeing=len(verified), mismatched=len(mismatched), round=rounds)
     if may_repair and (mismatched or due):
-        stores.run_folders.count_repair_round(run)
+        stores.run_folders.increment_repair_round_count(run)
         if mismatched:
             count_metric(FOLDERS_FOUND_DIFFERENT, len(mismatched))
         chosen = (mismatched + due)[:MAX_FOLDERS_PER_REPAIR_ROUND]
@@ -300,7 +300,7 @@ def _with_offsets(
         if _is_miscounted(folder)
     }
     if offsets:
-        stores.folders.save_remote_count_errors(mailbox.run, offsets)
+        stores.folders.save_remote_count_deviations(mailbox.run, offsets)
     explained = {
         each
         for each, folder in off.items()
@@ -314,8 +314,8 @@ def _is_contradicted(folder: CountedFolder, listed: int) -> bool:
     """Return whether contradictions of the provider explain the difference of the counts. listed:
     the number of messages in its last list."""
     count = folder.counts
-    differing = count.min_differing_messages
-    return listed == count.remote_total and differing <= folder.contradicted_messages
+    differing = count.lower_bound_of_differing_messages
+    return listed == count.remote_total and differing <= folder.listing_contradiction_count
 
 
 def _is_miscounted(folder: CountedFolder) -> bool:
@@ -336,9 +336,9 @@ def _due(counted: _CountedFolders, verified: frozenset[FolderId]) -> tuple[Folde
 
 
 def _sentence(mismatched: Iterable[CountedFolder]) -> str:
-    differences = [folder.counts.min_differing_messages for folder in mismatched]
+    differences = [folder.counts.lower_bound_of_differing_messages for folder in mismatched]
     return (
-        f"After {MAX_REPAIRS_PER_RUN} repairs the mirror still differs from the provider (folders:"
-        f" {len(differences)}, messages: {sum(differences) or 'unknown'}). The stored mail stays"
-        " readable, and the next sync compares it again."
+        f"After {MAX_REPAIRS_OF_FOLDER_PER_RUN} repairs the mirror still differs from the provider"
+        f" (folders: {len(differences)}, messages: {sum(differences) or 'unknown'}). The stored"
+        " mail stays readable, and the next sync compares it again."
     )

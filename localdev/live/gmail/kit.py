@@ -12,7 +12,7 @@ from localdev.live.gmail.sign_in import GmailUpstream, sign_in_at_simulator, sig
 from localdev.live.gmail.words import MAILBOX_PATH, VOCABULARY, describe_exchange
 from localdev.live.kit import SimulatedUpstream
 from localdev.live.record import Exchange, Recorder
-from localdev.live.relay import Received, Relay, RelayedRequest, Upstream
+from localdev.live.relay import ReceivedResponse, Relay, RelayedRequest, Upstream
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem
 from localdev.simulators import Simulators
@@ -52,7 +52,9 @@ class GmailLiveKit:
     def open_relay(self, folder: Path) -> "GmailRelay":
         return GmailRelay(self)
 
-    def connect(self, store: CredentialStore, key: SealingKey, token: str) -> AccountId:
+    def store_relayed_account(
+        self, store: CredentialStore, key: SealingKey, token: str
+    ) -> AccountId:
         tokens = TokenSet(AccessToken(token, datetime.now(UTC) + _LIFETIME), grant="")
         return store.connect_account(
             user_id=DEMO_USER_ID,
@@ -62,10 +64,12 @@ class GmailLiveKit:
             seal=lambda account_id: tokens.seal_for_account(account_id, key),
         )
 
-    def is_read(self, request: RelayedRequest) -> bool:
+    def is_read_only_request(self, request: RelayedRequest) -> bool:
         return request.method == "GET" and request.target.startswith(MAILBOX_PATH)
 
-    def describe(self, request: RelayedRequest, received: Received) -> list[Exchange]:
+    def describe_exchanges(
+        self, request: RelayedRequest, received: ReceivedResponse
+    ) -> list[Exchange]:
         return [describe_exchange(request, received)]
 
     def replace_links(self, document: Any, base_url: str, relay_url: str) -> bool:
@@ -77,7 +81,7 @@ class GmailLiveKit:
         return sign_in_of_user(environment, recorder)
 
     @contextmanager
-    def simulate(
+    def run_simulated_provider(
         self, folder: Path, recorder: Recorder, *, latency: str
     ) -> Iterator[SimulatedUpstream]:
         with Simulators(folder) as simulators:

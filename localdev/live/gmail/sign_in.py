@@ -69,13 +69,13 @@ def sign_in_of_user(environment: Mapping[str, str], recorder: Recorder) -> Gmail
         _ = settings.read_section(GoogleSettings).client_secret
         limits = _quota_settings(settings, environment)
         sign_in = _BrowserSignIn(settings, recorder)
-        gmail_url = settings.server_url(GMAIL_URL_SETTING)
+        gmail_url = settings.read_server_url(GMAIL_URL_SETTING)
         sign_in.run(lambda url: print(f"Open this address in a browser:\n{url}", flush=True))
     except SettingMissing as missing:
         raise LiveFailed(f"{missing} {_PAGE}") from None
     return GmailUpstream(
         base_url=gmail_url,
-        trust=settings.provider_tls_context(),
+        tls_context=settings.provider_tls_context(),
         current_token=sign_in.current_token,
         function_settings=limits,
     )
@@ -107,7 +107,7 @@ def sign_in_at_simulator(simulators: Simulators, address: str, recorder: Recorde
     sign_in.run(consent)
     return GmailUpstream(
         base_url=simulators.gmail_url,
-        trust=trust,
+        tls_context=trust,
         current_token=sign_in.current_token,
         function_settings={"GOOGLE_IDENTITY_URL": google.base_url},
     )
@@ -117,9 +117,12 @@ def _quota_settings(settings: Settings, environment: Mapping[str, str]) -> dict[
     """Return the settings of the project's quota that the user gave. Raises SettingMissing."""
     registered = find_provider(GOOGLE)
     assert registered
-    assert registered.quota
-    settings.read_section(QuotaLimitsSection).limits(registered.quota)
-    names = (registered.quota.per_mailbox.name, registered.quota.per_project.name)
+    assert registered.quota_settings
+    settings.read_section(QuotaLimitsSection).limits(registered.quota_settings)
+    names = (
+        registered.quota_settings.mailbox_units_per_minute_setting.name,
+        registered.quota_settings.project_units_per_minute_setting.name,
+    )
     return {name: environment[name] for name in names if environment.get(name)}
 
 

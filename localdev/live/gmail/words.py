@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from localdev.live.record import Exchange, Vocabulary, words_of
-from localdev.live.relay import Received, RelayedRequest
+from localdev.live.record import Exchange, Vocabulary, parse_word_lists
+from localdev.live.relay import ReceivedResponse, RelayedRequest
 
 MAILBOX_PATH = "/gmail/v1/users/me/"
 _RESOURCES = frozenset(("attachments", "history", "labels", "messages", "profile", "threads"))
@@ -28,9 +28,9 @@ _LISTS = ("history", "messages", "threads")
 _TOKEN = "nextPageToken"
 VOCABULARY = Vocabulary(
     field_name=re.compile(r"[A-Za-z][A-Za-z_]{0,39}|@type"),
-    free_fields=frozenset(("metadata",)),
+    fields_with_user_defined_names=frozenset(("metadata",)),
     words_by_field=dict(
-        words_of(
+        parse_word_lists(
             "reason: ACCESS_TOKEN_SCOPE_INSUFFICIENT API_KEY_INVALID RATE_LIMIT_EXCEEDED"
             " SERVICE_DISABLED accessNotConfigured authError backendError badRequest"
             " dailyLimitExceeded domainPolicy failedPrecondition forbidden internalError invalid"
@@ -69,7 +69,7 @@ VOCABULARY = Vocabulary(
 )
 
 
-def describe_exchange(request: RelayedRequest, received: Received) -> Exchange:
+def describe_exchange(request: RelayedRequest, received: ReceivedResponse) -> Exchange:
     """Return the exchange to record for a request and its response.
 
     The exchange has an item count only if another page follows, because the size of the last page
@@ -90,8 +90,8 @@ def describe_exchange(request: RelayedRequest, received: Received) -> Exchange:
         headers=received.headers,
         document=_without_mail(document),
         seconds=received.seconds,
-        asked_items=_asked_items(request.target),
-        items=len(items) if isinstance(items, list) else None,
+        requested_page_size=_asked_items(request.target),
+        full_page_item_count=len(items) if isinstance(items, list) else None,
     )
 
 

@@ -18,8 +18,8 @@ from urllib.parse import parse_qsl, unquote
 from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.live.graph.sign_in import sign_in_at_simulator, sign_in_of_user
 from localdev.live.kit import SimulatedUpstream
-from localdev.live.record import Exchange, Recorder, Vocabulary, words_of
-from localdev.live.relay import Received, Relay, RelayedRequest, Upstream
+from localdev.live.record import Exchange, Recorder, Vocabulary, parse_word_lists
+from localdev.live.relay import ReceivedResponse, Relay, RelayedRequest, Upstream
 from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
 from localdev.simulators.behaviour import LATENCY_BY_NAME
@@ -65,9 +65,9 @@ _VOCABULARY = Vocabulary(
     field_name=re.compile(
         r"(?:[A-Za-z][A-Za-z_-]{0,39})?(?:@(?:odata|microsoft\.graph)\.[A-Za-z]{1,30})?|@[a-z]{1,30}"
     ),
-    free_fields=frozenset(("extensions", "customSecurityAttributes")),
+    fields_with_user_defined_names=frozenset(("extensions", "customSecurityAttributes")),
     words_by_field=dict(
-        words_of(
+        parse_word_lists(
             *_ERROR_CODES,
             "@odata.type: #microsoft.graph.message #microsoft.graph.mailFolder"
             " #microsoft.graph.mailSearchFolder #microsoft.graph.eventMessage"
@@ -116,7 +116,9 @@ class GraphLiveKit:
     def open_relay(self, folder: Path) -> Relay:
         return Relay(self)
 
-    def connect(self, store: CredentialStore, key: SealingKey, token: str) -> AccountId:
+    def store_relayed_account(
+        self, store: CredentialStore, key: SealingKey, token: str
+    ) -> AccountId:
         tokens = TokenSet(AccessToken(token, datetime.now(UTC) + _LIFETIME), grant="")
         return store.connect_account(
             user_id=DEMO_USER_ID,
@@ -126,13 +128,15 @@ class GraphLiveKit:
             seal=lambda account_id: tokens.seal_for_account(account_id, key),
         )
 
-    def is_read(self, request: RelayedRequest) -> bool:
+    def is_read_only_request(self, request: RelayedRequest) -> bool:
         if request.method == "POST" and request.target == _BATCH_PATH:
             items = _items(_parse(request.body), "requests")
             return bool(items) and all(item.get("method") == "GET" for item in items)
         return request.method == "GET"
 
-    def describe(self, request: RelayedRequest, received: Received) -> list[Exchange]:
+    def describe_exchanges(
+        self, request: RelayedRequest, received: ReceivedResponse
+    ) -> list[Exchange]:
         status, headers, document = received.status, received.headers, received.document
         if request.target != _BATCH_PATH:
             asked = _asked_items(request.target, request.headers)
@@ -182,7 +186,7 @@ class GraphLiveKit:
         return sign_in_of_user(environment, recorder)
 
     @contextmanager
-    def simulate(
+    def run_simulated_provider(
         self, folder: Path, recorder: Recorder, *, latency: str
     ) -> Iterator[SimulatedUpstream]:
         with Simulators(folder) as simulators:
@@ -274,8 +278,8 @@ def _exchange(
         status=status,
         headers=headers,
         document=document,
-        asked_items=asked_items,
-        items=len(items) if isinstance(items, list) else None,
+        requested_page_size=asked_items,
+        full_page_item_count=len(items) if isinstance(items, list) else None,
     )
 
 

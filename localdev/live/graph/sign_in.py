@@ -41,12 +41,17 @@ def sign_in_of_user(environment: Mapping[str, str], recorder: Recorder) -> Upstr
     settings = Settings(environment)
     entra = settings.read_section(EntraSettings)
     try:
-        graph_url, trust = settings.server_url(GRAPH_URL_SETTING), settings.provider_tls_context()
-        sign_in = _DeviceSignIn(entra.client_id, entra.authority, settings.ca_bundle, recorder)
+        graph_url, trust = (
+            settings.read_server_url(GRAPH_URL_SETTING),
+            settings.provider_tls_context(),
+        )
+        sign_in = _DeviceSignIn(
+            entra.client_id, entra.authority, settings.provider_ca_bundle, recorder
+        )
     except SettingMissing as missing:
         raise LiveFailed(f"{missing} {_PAGE}") from None
     sign_in.run()
-    return Upstream(base_url=graph_url, trust=trust, current_token=sign_in.current_token)
+    return Upstream(base_url=graph_url, tls_context=trust, current_token=sign_in.current_token)
 
 
 def sign_in_at_simulator(simulators: Simulators, user_id: str, recorder: Recorder) -> Upstream:
@@ -56,7 +61,9 @@ def sign_in_at_simulator(simulators: Simulators, user_id: str, recorder: Recorde
     sign_in = _DeviceSignIn(CLIENT_ID, simulators.authority, bundle, recorder)
     sign_in.run(lambda code: simulators.entra.device_codes.approve(code, user_id))
     trust = Settings({}).provider_tls_context()  # the simulated Graph speaks plain HTTP
-    return Upstream(base_url=simulators.graph_url, trust=trust, current_token=sign_in.current_token)
+    return Upstream(
+        base_url=simulators.graph_url, tls_context=trust, current_token=sign_in.current_token
+    )
 
 
 class _DeviceSignIn:

@@ -8,11 +8,11 @@ from typing import Any
 
 from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.live.imap.relay import (
-    USER,
+    RELAY_USER_NAME,
     ImapRelay,
     ImapUpstream,
     Session,
-    has_labels_of_token,
+    is_token_of_gmail_server,
     port_of_token,
 )
 from localdev.live.imap.words import VOCABULARY
@@ -44,9 +44,11 @@ class ImapLiveKit:
     def open_relay(self, folder: Path) -> ImapRelay:
         return ImapRelay(folder)
 
-    def connect(self, store: CredentialStore, key: SealingKey, token: str) -> AccountId:
-        has_labels = has_labels_of_token(token)
-        address = MailboxAddress("localhost", port_of_token(token), USER, has_labels)
+    def store_relayed_account(
+        self, store: CredentialStore, key: SealingKey, token: str
+    ) -> AccountId:
+        has_labels = is_token_of_gmail_server(token)
+        address = MailboxAddress("localhost", port_of_token(token), RELAY_USER_NAME, has_labels)
         return store.connect_account(
             user_id=DEMO_USER_ID,
             provider=self.provider,
@@ -74,7 +76,7 @@ class ImapLiveKit:
         upstream = ImapUpstream(
             host=host,
             port=int(port or TLS_PORT),
-            trust=Settings(environment).provider_tls_context(),
+            tls_context=Settings(environment).provider_tls_context(),
             user_name=environment.get("IMAP_USER_NAME") or address,
             password=getpass.getpass(f"Password of {address} for {host}: "),
         )
@@ -90,7 +92,7 @@ class ImapLiveKit:
         return upstream
 
     @contextmanager
-    def simulate(
+    def run_simulated_provider(
         self, folder: Path, recorder: Recorder, *, latency: str
     ) -> Iterator[SimulatedUpstream]:
         with Simulators(folder, imap_ports=ImapServerSettings(password=_PASSWORD)) as simulators:
@@ -102,7 +104,7 @@ class ImapLiveKit:
             upstream = ImapUpstream(
                 host="localhost",
                 port=simulators.imap.port,
-                trust=trust,
+                tls_context=trust,
                 user_name=_ADDRESS,
                 password=_PASSWORD,
             )

@@ -23,10 +23,10 @@ from localdev.live.kit import LiveFailed
 from localdev.live.record import Exchange, Recorder
 from localdev.simulators.entra.certificates import open_server_tls_context
 from mailsync.providers.imap.address import STARTTLS_PORT
-from mailsync.providers.imap.responses import Records
+from mailsync.providers.imap.responses import ImaplibResponse
 
 TIMEOUT_S = 60
-USER = "mailbox"
+RELAY_USER_NAME = "mailbox"
 """User name with which the product logs in to the relay."""
 _WITH_LABELS = "labels"
 _MAX_LINE_BYTES = 16 * 2**20
@@ -58,7 +58,7 @@ class ImapUpstream:
 
     host: str
     port: int
-    trust: ssl.SSLContext
+    tls_context: ssl.SSLContext
     user_name: str
     password: str
 
@@ -146,7 +146,7 @@ class Session:
         connected = socket.create_connection((upstream.host, upstream.port), timeout=TIMEOUT_S)
         begins_with_tls = upstream.port != STARTTLS_PORT
         if begins_with_tls:
-            connected = upstream.trust.wrap_socket(connected, server_hostname=upstream.host)
+            connected = upstream.tls_context.wrap_socket(connected, server_hostname=upstream.host)
         self._server = connected
         self._lines: IO[bytes] = connected.makefile("rb")
         began = time.monotonic()
@@ -154,7 +154,9 @@ class Session:
         self._record("GREETING", [], b"x OK " + self.greeting.partition(b"OK ")[2], began)
         if not begins_with_tls:
             self.exchange(b"s STARTTLS\r\n")
-            self._server = upstream.trust.wrap_socket(connected, server_hostname=upstream.host)
+            self._server = upstream.tls_context.wrap_socket(
+                connected, server_hostname=upstream.host
+            )
             self._lines = self._server.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -187,7 +189,7 @@ class Session:
         tag, _, command = line.strip().partition(b" ")
         self._server.sendall(line)
         began = time.monotonic()
-        untagged: list[Records] = []
+        untagged: list[ImaplibResponse] = []
         received: list[bytes] = []
 
         def take(content: bytes) -> None:
@@ -207,7 +209,7 @@ class Session:
         self._record(describe_command(command.decode("latin-1")), untagged, first, began)
         return b"".join(received)
 
-    def _read_response(self, take: Callable[[bytes], object]) -> Records:
+    def _read_response(self, take: Callable[[bytes], object]) -> ImaplibResponse:
         """Read a response of the server; return its records. A record of a literal has the size of
         the literal as text in place of the contents.
 
@@ -237,7 +239,9 @@ class Session:
             raise ConnectionError
         return line
 
-    def _record(self, kind: str, untagged: list[Records], tagged: bytes, began: float) -> None:
+    def _record(
+        self, kind: str, untagged: list[ImaplibResponse], tagged: bytes, began: float
+    ) -> None:
         status, _, text = tagged.partition(b" ")[2].decode("latin-1").partition(" ")
         self._recorder.add(
             Exchange(
@@ -284,7 +288,7 @@ def _has_labels(upstream: ImapUpstream, recorder: Recorder) -> bool:
     return False
 
 
-def has_labels_of_token(token: str) -> bool:
+def is_token_of_gmail_server(token: str) -> bool:
     """Return whether the mail server behind this password of the relay has Gmail's IMAP
     extensions."""
     return token.split("-")[1] == _WITH_LABELS
@@ -292,7 +296,7 @@ def has_labels_of_token(token: str) -> bool:
 
 def _has_token(arguments: bytes, token: str, client: ssl.SSLSocket, lines: IO[bytes]) -> bool:
     """Return whether a login has the relay's user name and password."""
-    if arguments == f'"{USER}" "{token}"'.encode():
+    if arguments == f'"{RELAY_USER_NAME}" "{token}"'.encode():
         return True
     mechanism, _, response = arguments.partition(b" ")
     if mechanism.upper() != b"PLAIN":
@@ -301,7 +305,7 @@ def _has_token(arguments: bytes, token: str, client: ssl.SSLSocket, lines: IO[by
         client.sendall(b"+ \r\n")
         response = lines.readline(_MAX_LINE_BYTES)
     with suppress(ValueError):
-        return b64decode(response) == f"\0{USER}\0{token}".encode()
+        return b64decode(response) == f"\0{RELAY_USER_NAME}\0{token}".encode()
     return False
 
 
@@ -314,7 +318,7 @@ def _only_reads(command: bytes) -> bool:
     return verb.decode("latin-1") in _READING and not marks_as_read and is_whole
 
 
-def _without_star(records: Records) -> Records:
+def _without_star(records: ImaplibResponse) -> ImaplibResponse:
     first, *others = records
     if isinstance(first, tuple):
         return [(first[0][2:], first[1]), *others]

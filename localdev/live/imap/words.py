@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from localdev.live.record import Vocabulary, words_of
-from mailsync.providers.imap.responses import Records, parse_fetch
+from localdev.live.record import Vocabulary, parse_word_lists
+from mailsync.providers.imap.responses import ImaplibResponse, parse_fetch
 
 _CAPABILITIES = (
     "IMAP4 IMAP4REV1 IMAP4REV2 ACL ANNOTATE-EXPERIMENT-1 APPENDLIMIT AUTH=CRAM-MD5 AUTH=GSSAPI"
@@ -51,9 +51,9 @@ _COMMANDS = (
 _COMMAND_WORDS = _FIELD_NAMES | frozenset(_COMMANDS.split())
 VOCABULARY = Vocabulary(
     field_name=re.compile("|".join(re.escape(each) for each in _FIELD_NAMES)),
-    free_fields=frozenset(),
+    fields_with_user_defined_names=frozenset(),
     words_by_field=dict(
-        words_of(
+        parse_word_lists(
             f"CODE: {_CODES}",
             "FLAG: \\seen \\answered \\flagged \\deleted \\draft \\recent \\noselect \\noinferiors"
             " \\haschildren \\hasnochildren \\marked \\unmarked \\nonexistent \\subscribed \\remote"
@@ -96,7 +96,7 @@ def _listed_word(match: re.Match[str]) -> str:
     return "{word}"
 
 
-def describe_responses(untagged: Sequence[Records], tagged: str) -> dict[str, Any]:
+def describe_responses(untagged: Sequence[ImaplibResponse], tagged: str) -> dict[str, Any]:
     """Describe the responses to a command. Return an object whose keys are fixed words.
 
     untagged: the parsed untagged responses, each without the leading `* `. In place of a literal's
@@ -115,7 +115,9 @@ def describe_responses(untagged: Sequence[Records], tagged: str) -> dict[str, An
     return found
 
 
-def _add_response(found: dict[str, Any], uids: list[int], records: Records, text: str) -> None:
+def _add_response(
+    found: dict[str, Any], uids: list[int], records: ImaplibResponse, text: str
+) -> None:
     first, _, rest = text.partition(" ")
     if first.isdigit():
         name = rest.partition(" ")[0].upper()
@@ -162,7 +164,7 @@ def _listed(text: str) -> dict[str, Any]:
     return {"FLAG": _flags(flags.split()), "NAME-FORM": form, named: True}
 
 
-def _fetched(records: Records) -> dict[str, Any]:
+def _fetched(records: ImaplibResponse) -> dict[str, Any]:
     try:
         items = parse_fetch(records)
     except ValueError:

@@ -43,10 +43,10 @@ class ConsentStore(consents.ConsentStore):
     token_prefix = "1.A"
     refresh_token_lifetime_s = REFRESH_TOKEN_LIFETIME_S
 
-    def error_of_refused_grant(self, fault: GrantFault) -> GrantRefused:
+    def error_for_grant_fault(self, fault: GrantFault) -> GrantRefused:
         return GrantRefused(*_REFUSALS[fault])
 
-    def error_of_refused_consent(self, refusal: Any) -> GrantRefused:
+    def error_for_ended_consent(self, refusal: Any) -> GrantRefused:
         return GrantRefused(refusal, "The provided grant has expired due to it being revoked.")
 
     def revoke_consents_of_user(self, user_id: str, number: int = AADSTS_GRANT_REVOKED) -> int:

@@ -21,11 +21,11 @@ from localdev.simulators.entra.device_codes import DEVICE_CODE_GRANT_TYPE, Devic
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, OUTLOOK_AUDIENCE, TokenSigner
 from localdev.simulators.faults import Fault
 from localdev.simulators.identity.answers import (
+    error_page_response,
+    html_page_response,
     injected_response,
     json_response,
-    page_response,
     redirect,
-    refusal_page,
 )
 from localdev.simulators.identity.sign_in_page import render_sign_in_page
 from localdev.simulators.service import (
@@ -112,7 +112,7 @@ class EntraServer:
         if fault:
             return fault
         page = render_sign_in_page(query, self._service.mailboxes())
-        return page_response(page)
+        return html_page_response(page)
 
     def _sign_in(self, tenant: str, request: Request) -> Response:
         """Handle the sign-in form: parameters of the authorize request, and the chosen account."""
@@ -136,7 +136,7 @@ class EntraServer:
 
     def _device_page(self, tenant: str, request: Request) -> Response:
         page = render_sign_in_page({}, self._service.mailboxes(), asks_for_code=True)
-        return page_response(page)
+        return html_page_response(page)
 
     def _device_sign_in(self, tenant: str, request: Request) -> Response:
         """Handle the form of the device page: the code that a program shows, and the account."""
@@ -153,7 +153,9 @@ class EntraServer:
         except UserNotFound:
             known = False
         if not known:
-            return refusal_page("AADSTS70018: That code did not work. Check it and try again.")
+            return error_page_response(
+                "AADSTS70018: That code did not work. Check it and try again."
+            )
         return Response(200, b"Close this window.", {"Content-Type": "text/plain; charset=utf-8"})
 
     def _admin_consent(self, tenant: str, request: Request) -> Response:
@@ -173,11 +175,11 @@ class EntraServer:
         """Return an error page for a wrong authorize request, or None if the request is right. The
         error must not redirect the browser, because the redirect address has not been verified."""
         if query.get("client_id") != self._client_id:
-            return refusal_page("AADSTS700016: Application was not found in the directory.")
+            return error_page_response("AADSTS700016: Application was not found in the directory.")
         if not query.get("redirect_uri"):
-            return refusal_page("AADSTS900144: 'redirect_uri' is required.")
+            return error_page_response("AADSTS900144: 'redirect_uri' is required.")
         if query.get("response_type") != "code":
-            return refusal_page("AADSTS700054: response_type must be 'code'.")
+            return error_page_response("AADSTS700054: response_type must be 'code'.")
         return None
 
     def _consented(self, query: dict[str, str], account: str) -> Response:

@@ -4,20 +4,20 @@ from base64 import urlsafe_b64encode
 
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import invalid_argument
-from localdev.simulators.gmail.payload import content_of, parse, walk
+from localdev.simulators.gmail.payload import decode_content, parse_message, walk_parts
 from localdev.simulators.gmail.reading import require_read_scope
 
 
 def find_attachment(raw: bytes, part_id: str) -> bytes | None:
     """Return the content of a part of a raw message. Return None if the message has no such
     part."""
-    parts = dict(walk(parse(raw)))
-    return content_of(parts[part_id]) if part_id in parts else None
+    parts = dict(walk_parts(parse_message(raw)))
+    return decode_content(parts[part_id]) if part_id in parts else None
 
 
 def get_attachment(call: GmailCall) -> GmailResult:
     require_read_scope(call)
-    message_id, attachment_id = call.names
+    message_id, attachment_id = call.path_ids
     message = call.gmail.message(message_id)
     part_id = call.attachment_ids.find_part_id(message_id, attachment_id)
     content = None if part_id is None else find_attachment(message.raw, part_id)

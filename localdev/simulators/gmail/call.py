@@ -25,8 +25,8 @@ class GmailCall:
 
     gmail: GmailMailbox
     attachment_ids: AttachmentIds
-    names: tuple[str, ...]
-    params: dict[str, list[str]]
+    path_ids: tuple[str, ...]
+    query_parameters: dict[str, list[str]]
     body: Any = None
     scopes: Collection[str] = field(default_factory=frozenset)
 
@@ -34,35 +34,35 @@ class GmailCall:
     def behaviour(self) -> GmailBehaviour:
         return self.gmail.behaviour
 
-    def text(self, name: str) -> str | None:
-        values = self.params.get(name)
+    def read_text_parameter(self, name: str) -> str | None:
+        values = self.query_parameters.get(name)
         return values[-1] if values else None
 
-    def texts(self, name: str) -> Sequence[str]:
-        return self.params.get(name, [])
+    def read_repeated_parameter(self, name: str) -> Sequence[str]:
+        return self.query_parameters.get(name, [])
 
-    def is_true(self, name: str) -> bool:
+    def read_bool_parameter(self, name: str) -> bool:
         """Return whether the query parameter `name` is true. Return False if the query lacks it.
         Raises GmailError 400 if the value is not a boolean."""
-        value = (self.text(name) or "false").lower()
+        value = (self.read_text_parameter(name) or "false").lower()
         if value not in ("true", "false", "1", "0"):
             raise invalid_argument(f"Invalid value at '{name}' (TYPE_BOOL), \"{value}\"")
         return value in ("true", "1")
 
-    def choice(self, name: str, choices: Sequence[str]) -> str:
+    def read_enum_parameter(self, name: str, choices: Sequence[str]) -> str:
         """Return the value of the query parameter `name`, spelt as in `choices`. Return the first
         of `choices` if the query lacks the parameter. Raises GmailError 400 for any other value."""
-        value = self.text(name)
+        value = self.read_text_parameter(name)
         if value is None:
             return choices[0]
         if value.lower() not in [each.lower() for each in choices]:
             raise invalid_argument(f"Invalid value at '{name}' (TYPE_ENUM), \"{value}\"")
         return next(each for each in choices if each.lower() == value.lower())
 
-    def page_size(self) -> int:
+    def read_page_size(self) -> int:
         """Return the page size that the parameter `maxResults` asks for: 100 if the query lacks it,
         and at most `behaviour.largest_page`. Raises GmailError 400 if the value is no number."""
-        value = self.text("maxResults")
+        value = self.read_text_parameter("maxResults")
         if value is None:
             return 100
         if not re.fullmatch(r"[0-9]{1,10}", value):

@@ -16,7 +16,7 @@ from localdev.simulators.gmail.tokens import READ_SCOPE
 from localdev.simulators.mailbox import Mailbox
 
 JsonObject = dict[str, Any]
-MailReader = Callable[[JsonObject], MailItem]
+MailItemParser = Callable[[JsonObject], MailItem]
 
 
 def gmail_actions(server: GmailServer) -> dict[tuple[str, str], Callable[[JsonObject], Any]]:
@@ -26,13 +26,13 @@ def gmail_actions(server: GmailServer) -> dict[tuple[str, str], Callable[[JsonOb
         ("DELETE", "gmail-quota"): lambda _: server.quota.reset(),
         ("GET", "gmail-switches"): lambda _: asdict(server.behaviour),
         ("POST", "gmail-switches"): lambda fields: _set_behaviour(server, fields),
-        ("GET", "gmail-watches"): lambda _: server.pusher.watches(),
+        ("GET", "gmail-watches"): lambda _: server.pusher.list_active_watches(),
         ("GET", "gmail-pushes"): lambda _: list(server.pusher.deliveries),
     }
 
 
 def gmail_mailbox_actions(
-    server: GmailServer, read_mail: MailReader
+    server: GmailServer, read_mail: MailItemParser
 ) -> dict[str, Callable[..., Any]]:
     """Return the actions on one mailbox by name. They take and return Gmail's ids.
 
@@ -50,7 +50,7 @@ def gmail_mailbox_actions(
             lambda owner, *, labels=("INBOX",), **fields: owner.deliver(read_mail(fields), labels)
         ),
         "gmail-chat": of_owner(_chat),
-        "gmail-modify": of_message(GmailOwner.modify),
+        "gmail-modify": of_message(GmailOwner.change_labels),
         "gmail-modify-all": of_owner(
             lambda owner, *, labels, **fields: {"changed": owner.modify_all(labels, **fields)}
         ),
@@ -71,7 +71,9 @@ def gmail_mailbox_actions(
         "gmail-nest-label": of_owner(GmailOwner.nest_label),
         "gmail-delete-label": of_owner(GmailOwner.delete_label),
         "gmail-add-unknown-label": of_message(_add_unknown_label),
-        "gmail-hold-history": lambda mailbox, *, seconds: server.hold_history(mailbox, seconds),
+        "gmail-hold-history": lambda mailbox, *, seconds: server.freeze_history_list(
+            mailbox, seconds
+        ),
         "gmail-token": partial(_register_token, server),
         "gmail-expire-watch": server.pusher.expire_watch,
         "gmail-push": lambda mailbox, **fields: {"status": server.pusher.push(mailbox, **fields)},
@@ -91,14 +93,14 @@ def _register_token(
 def find_message_number(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
     """Return the number of the message with this id in the simulated mailbox. Return None if the
     text has not the form of a Gmail id. Raises GmailError 404 if no message has the id."""
-    return server.open(mailbox).find_number(text) if is_id(text) else None
+    return server.open_gmail_mailbox(mailbox).find_number(text) if is_id(text) else None
 
 
-def number_of_label(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
+def find_label_folder_number(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
     """Return the number of the folder of the label with this id. Return None if the text is no id
     of a label or no label has the id."""
     if text in SYSTEM_LABELS or text.startswith("Label_"):
-        return folder_of_label(server.open(mailbox), text)
+        return folder_of_label(server.open_gmail_mailbox(mailbox), text)
     return None
 
 
@@ -108,4 +110,4 @@ def _set_behaviour(server: GmailServer, fields: JsonObject) -> JsonObject:
 
 
 def _chat(owner: GmailOwner, *, text: str, when: str | None = None) -> str:
-    return owner.chat(text, datetime.fromisoformat(when) if when else None)
+    return owner.store_chat_message(text, datetime.fromisoformat(when) if when else None)

@@ -84,7 +84,7 @@ def corrupt_result(result: GmailResult, fault: Fault, call: GmailCall) -> GmailR
     if fault.page in ("no link", "nothing"):
         document.pop("nextPageToken", None)
     if fault.page in ("same link", "empty", "ever empty"):
-        token = call.text("pageToken") or document.get("nextPageToken")
+        token = call.read_text_parameter("pageToken") or document.get("nextPageToken")
         if token:
             document["nextPageToken"] = token
     items = _items(name, document[name], fault)

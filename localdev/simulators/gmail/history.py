@@ -13,7 +13,7 @@ import orjson
 
 from localdev.simulators.folders import PURGED, RETAINED
 from localdev.simulators.gmail.ids import change_number, history_id, message_id, thread_id
-from localdev.simulators.gmail.labels import OUTSIDE_ALL_MAIL
+from localdev.simulators.gmail.labels import LABELS_OUTSIDE_ALL_MAIL
 from localdev.simulators.gmail.mailbox import GmailMailbox, labels_of_flags
 from localdev.simulators.journal import ChangeKind, JournalEntry
 
@@ -76,8 +76,8 @@ class History:
 
     def __init__(self, gmail: GmailMailbox) -> None:
         self._gmail = gmail
-        self._database = gmail.neutral.database
-        find = gmail.neutral.folders.find
+        self._database = gmail.simulated_mailbox.database
+        find = gmail.simulated_mailbox.folders.find
         self._outside = {find(RETAINED).number, find(PURGED).number}
 
     def is_expired(self, start: int) -> bool:
@@ -87,9 +87,9 @@ class History:
         start: the historyId after which a client wants the changes.
         """
         number = change_number(start)
-        if number < self._gmail.history_start or start > self._gmail.history_id:
+        if number < self._gmail.history_start_change_number or start > self._gmail.history_id:
             return True
-        return self._gmail.neutral.journal.has_position_expired(number, None)
+        return self._gmail.simulated_mailbox.journal.has_position_expired(number, None)
 
     def records_after(self, start: int, *, until: int | None = None) -> list[JsonObject]:
         """Return the history records with ids above `start`, oldest first.
@@ -102,7 +102,9 @@ class History:
         }
         entries = [
             each
-            for each in self._gmail.neutral.journal.entries_between(change_number(start) - 1)
+            for each in self._gmail.simulated_mailbox.journal.entries_between(
+                change_number(start) - 1
+            )
             if each.message is not None
         ]
         pasts = self._pasts({each.message for each in entries if each.message is not None})
@@ -158,7 +160,9 @@ class History:
         thread = thread_id(version[1]) if version else ""
         if version is None or not past.exists or past.placements & self._outside:
             return _State(None, thread, frozenset())
-        labels = self._gmail.labels.ids_at_any_time(past.placements) | past.flags_at(number)
+        labels = self._gmail.labels.ids_of_current_or_deleted_folders(
+            past.placements
+        ) | past.flags_at(number)
         return _State(message_id(version[0]), thread, frozenset(labels))
 
     def _records(self, entry: JournalEntry, before: _State, after: _State) -> Iterator[JsonObject]:
@@ -189,7 +193,7 @@ class History:
         if added := after.labels - before.labels:
             yield "labelsAdded", after, added
         removed = before.labels - after.labels
-        if after.labels & OUTSIDE_ALL_MAIL:
+        if after.labels & LABELS_OUTSIDE_ALL_MAIL:
             removed -= self._unreported()
         if removed:
             yield "labelsRemoved", after, removed

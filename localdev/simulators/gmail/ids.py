@@ -14,7 +14,7 @@ from hashlib import sha256
 from localdev.simulators.wire_time import format_utc_seconds
 
 FIRST_MESSAGE_ID = 0x1900000000000000
-RECORDS_PER_CHANGE = 4
+HISTORY_IDS_PER_CHANGE = 4
 _FIRST_HISTORY_ID = 1_000
 _YEAR_ONE_S = 62_135_596_800
 _MESSAGE_ID = re.compile(r"[0-9a-f]{16}")
@@ -50,7 +50,7 @@ def thread_id(thread_key: str) -> str:
     return found
 
 
-def known_thread_key(text: str) -> str | None:
+def find_cached_thread_key(text: str) -> str | None:
     """Return the key of the thread with this id, from the memory of this process. Return None if
     this process has not made the thread's id yet.
 
@@ -59,18 +59,18 @@ def known_thread_key(text: str) -> str | None:
     return _KEY_BY_THREAD_ID.get(text)
 
 
-def history_id(change_number: int, place: int = RECORDS_PER_CHANGE - 1) -> int:
+def history_id(change_number: int, place: int = HISTORY_IDS_PER_CHANGE - 1) -> int:
     """Return the id of a history record.
 
     change_number: number of the change that the record reports.
     place: position of the record among the records of the same change, from 0 on.
     """
-    return _FIRST_HISTORY_ID + RECORDS_PER_CHANGE * change_number + place
+    return _FIRST_HISTORY_ID + HISTORY_IDS_PER_CHANGE * change_number + place
 
 
 def change_number(history: int) -> int:
     """Return the number of the change that a historyId belongs to."""
-    return (history - _FIRST_HISTORY_ID) // RECORDS_PER_CHANGE
+    return (history - _FIRST_HISTORY_ID) // HISTORY_IDS_PER_CHANGE
 
 
 def page_token(received_at: str, number: int) -> str:

@@ -28,7 +28,7 @@ SYSTEM_LABELS = (
     *("CHAT", "SENT", "INBOX", "IMPORTANT", "TRASH", "DRAFT", "SPAM"),
     *(*CATEGORIES, STARRED, UNREAD),
 )
-OUTSIDE_ALL_MAIL = frozenset({"TRASH", "SPAM"})
+LABELS_OUTSIDE_ALL_MAIL = frozenset({"TRASH", "SPAM"})
 _HIDDEN = frozenset({CHAT, *CATEGORIES})
 
 
@@ -46,14 +46,14 @@ class GmailLabel:
     id: str
     name: str
     is_system: bool
-    is_hidden: bool = False
-    is_listed: bool = True
+    is_hidden_in_clients: bool = False
+    is_returned_by_api: bool = True
     folder_number: int | None = None
 
     def to_json(self) -> dict[str, str]:
         """Return the label in the form of `labels.list`, without counts."""
         document = {"id": self.id, "name": self.name}
-        if self.is_hidden:
+        if self.is_hidden_in_clients:
             hides = "hide" if self.is_system else "show"
             document |= {"messageListVisibility": hides, "labelListVisibility": "labelHide"}
         return document | {"type": "system" if self.is_system else "user"}
@@ -80,20 +80,20 @@ class GmailLabels:
         self._mailbox = mailbox
 
     @property
-    def by_id(self) -> Mapping[str, GmailLabel]:
+    def label_by_id(self) -> Mapping[str, GmailLabel]:
         return self._known.by_id
 
     @property
-    def id_by_folder(self) -> Mapping[int, str]:
+    def label_id_by_folder_number(self) -> Mapping[int, str]:
         """Return the id of each folder's label, by folder number. Folders that are no labels are
         missing."""
         return self._known.id_by_folder
 
-    def ids_of_folders(self, folders: Iterable[int]) -> set[str]:
-        known = self.id_by_folder
+    def label_ids_of_folders(self, folders: Iterable[int]) -> set[str]:
+        known = self.label_id_by_folder_number
         return {known[each] for each in folders if each in known}
 
-    def ids_at_any_time(self, folders: Iterable[int]) -> set[str]:
+    def ids_of_current_or_deleted_folders(self, folders: Iterable[int]) -> set[str]:
         """Return the ids of the labels of folders that exist or were deleted. The label of a
         deleted folder had the id `Label_N`.
 
@@ -101,9 +101,9 @@ class GmailLabels:
         """
         numbers = {*folders}
         gone = numbers - self._known.folders
-        return self.ids_of_folders(numbers) | {f"Label_{number}" for number in gone}
+        return self.label_ids_of_folders(numbers) | {f"Label_{number}" for number in gone}
 
-    def folder_for(self, label_id: str) -> int:
+    def find_or_create_folder_number(self, label_id: str) -> int:
         """Return the number of a label's folder. Create the folder if the label is a system label
         that has no folder yet.
 
@@ -111,14 +111,14 @@ class GmailLabels:
             FolderNotFound: the mailbox has no such label, or the label is a field of a message,
                 such as UNREAD.
         """
-        label = self.by_id.get(label_id)
+        label = self.label_by_id.get(label_id)
         if label is None or label_id in FLAG_LABELS:
             raise FolderNotFound(label_id)
         if label.folder_number is not None:
             return label.folder_number
-        return self.create_fixed(label_id)
+        return self.create_label_with_id(label_id)
 
-    def create_fixed(self, label_id: str, *, is_listed: bool = True) -> int:
+    def create_label_with_id(self, label_id: str, *, is_listed: bool = True) -> int:
         """Create a label with this id instead of `Label_N`; return the number of the label's
         folder.
 
@@ -136,7 +136,7 @@ class GmailLabels:
     @property
     def _known(self) -> _Known:
         key = ("gmail labels", self._mailbox.user_id)
-        return self._mailbox.database.read_once(key, self._read)
+        return self._mailbox.database.read_cached(key, self._read)
 
     def _read(self) -> _Known:
         folders = {each.number: each for each in self._mailbox.folders.list_all()}
@@ -149,7 +149,9 @@ class GmailLabels:
             if number in shown and (label := _label(folders[number], folders, fixed))
         }
         system = {
-            each: GmailLabel(id=each, name=each, is_system=True, is_hidden=each in _HIDDEN)
+            each: GmailLabel(
+                id=each, name=each, is_system=True, is_hidden_in_clients=each in _HIDDEN
+            )
             for each in SYSTEM_LABELS
         }
         by_id = system | found
@@ -192,15 +194,15 @@ def _label(
             id=label_id,
             name=label_id,
             is_system=True,
-            is_hidden=label_id in _HIDDEN,
-            is_listed=is_listed,
+            is_hidden_in_clients=label_id in _HIDDEN,
+            is_returned_by_api=is_listed,
             folder_number=folder.number,
         )
     return GmailLabel(
         id=f"Label_{folder.number}",
         name=_path_name(folder, folders),
         is_system=False,
-        is_hidden=folder.is_hidden,
+        is_hidden_in_clients=folder.is_hidden,
         folder_number=folder.number,
     )
 

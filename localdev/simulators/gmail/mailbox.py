@@ -12,10 +12,10 @@ from localdev.simulators.folders import PURGED, RETAINED
 from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.errors import GmailError, invalid_argument, not_found
 from localdev.simulators.gmail.ids import (
+    find_cached_thread_key,
     history_id,
     id_number_of,
     is_id,
-    known_thread_key,
     message_id,
     page_token,
     position_of_token,
@@ -25,13 +25,13 @@ from localdev.simulators.gmail.labels import (
     CHAT,
     FLAG_LABELS,
     IMPORTANT,
-    OUTSIDE_ALL_MAIL,
+    LABELS_OUTSIDE_ALL_MAIL,
     STARRED,
     UNREAD,
     GmailLabels,
 )
 from localdev.simulators.gmail.message_view import GmailMessage
-from localdev.simulators.gmail.schema import GIVE_IDS_SQL
+from localdev.simulators.gmail.schema import INSERT_MESSAGE_IDS_SQL
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
 from localdev.simulators.message_bytes import compose
@@ -66,7 +66,7 @@ class ListedMessage:
     id, thread_id: Gmail's ids of the message and of its thread.
     """
 
-    number: int
+    message_number: int
     id: str
     thread_id: str
     label_ids: tuple[str, ...]
@@ -85,7 +85,7 @@ class GmailMailbox:
     def __init__(
         self, mailbox: Mailbox, behaviour: GmailBehaviour, *, held_change: int | None = None
     ) -> None:
-        self.neutral = mailbox
+        self.simulated_mailbox = mailbox
         self.held_change = held_change
         self.labels = GmailLabels(mailbox)
         self.behaviour = behaviour
@@ -95,10 +95,10 @@ class GmailMailbox:
     @property
     def history_id(self) -> int:
         """Return the present historyId of the mailbox."""
-        return history_id(self.newest_change)
+        return history_id(self.newest_change_number)
 
     @property
-    def newest_change(self) -> int:
+    def newest_change_number(self) -> int:
         """Return the number of the newest change to which `history_id` belongs: a change of a
         message that is not hidden from the history, or an expiry of the history. Return 0 if there
         is none."""
@@ -107,15 +107,15 @@ class GmailMailbox:
             " AND (message IS NOT NULL OR kind = 'cursors expired')"
             " AND number NOT IN (SELECT number FROM gmail_hidden_change)"
             " ORDER BY number DESC LIMIT 1",
-            self.neutral.user_id,
+            self.simulated_mailbox.user_id,
         )
         return int(row["number"]) if row else 0
 
     @property
-    def history_start(self) -> int:
+    def history_start_change_number(self) -> int:
         """Return the number of the change after which the history of the mailbox begins."""
         row = self._database.fetch_row(
-            "SELECT since FROM gmail_mailbox WHERE mailbox_id = ?", self.neutral.user_id
+            "SELECT since FROM gmail_mailbox WHERE mailbox_id = ?", self.simulated_mailbox.user_id
         )
         return int(row["since"]) if row else 0
 
@@ -130,9 +130,9 @@ class GmailMailbox:
         row = self._database.fetch_row(
             "SELECT message FROM gmail_message v WHERE id_number = ? AND mailbox_id = ?"
             " AND id_number = (SELECT max(id_number) FROM gmail_message WHERE message = v.message)",
-            *(id_number_of(text), self.neutral.user_id),
+            *(id_number_of(text), self.simulated_mailbox.user_id),
         )
-        if row is None or not self.list_numbers([row["message"]]):
+        if row is None or not self.find_listed_messages([row["message"]]):
             raise not_found()
         return int(row["message"])
 
@@ -142,16 +142,16 @@ class GmailMailbox:
         Raises:
             GmailError: 404 if no message has the id, 400 if the text has not the form of an id.
         """
-        return self.messages_of([self.find_number(text)])[0]
+        return self.find_messages([self.find_number(text)])[0]
 
-    def messages_of(self, numbers: Sequence[int]) -> list[GmailMessage]:
+    def find_messages(self, numbers: Sequence[int]) -> list[GmailMessage]:
         """Return the messages with these numbers, in the order of `numbers`. Leave out messages
         that do not exist or that their owner deleted permanently."""
-        found = {each.number: each for each in self.neutral.find_messages(numbers)}
-        listed = {each.number: each for each in self.list_numbers(numbers)}
+        found = {each.number: each for each in self.simulated_mailbox.find_messages(numbers)}
+        listed = {each.message_number: each for each in self.find_listed_messages(numbers)}
         return [self._message(listed[each], found[each]) for each in numbers if each in listed]
 
-    def list_numbers(self, numbers: Sequence[int]) -> list[ListedMessage]:
+    def find_listed_messages(self, numbers: Sequence[int]) -> list[ListedMessage]:
         """Return the messages with these numbers, without contents. Leave out messages that do not
         exist or that their owner deleted permanently."""
         rows = self._rows(f"AND m.number {_IN_JSON}", orjson.dumps(list(numbers)).decode())
@@ -183,14 +183,19 @@ class GmailMailbox:
         listed = [self._listed(row) for row in rows[:limit]]
         has_more = len(rows) > limit and bool(listed)
         last = listed[-1] if has_more else None
-        return listed, page_token(last.received_at, last.number) if last else None
+        return listed, page_token(last.received_at, last.message_number) if last else None
 
-    def count(self, label_ids: Collection[str], *, includes_spam_trash: bool) -> dict[str, int]:
+    def count_messages_and_threads(
+        self, label_ids: Collection[str], *, includes_spam_trash: bool
+    ) -> dict[str, int]:
         """Return the counts of the messages that have all of the labels, by Gmail's names:
         messages, unread messages, threads, and threads with an unread message."""
         where, values = self._selection(label_ids, includes_spam_trash=includes_spam_trash)
         row = self._database.fetch_row(
-            f"{_COUNTS} AND NOT {_IS_PLACED} {where}", self.neutral.user_id, self._hidden, *values
+            f"{_COUNTS} AND NOT {_IS_PLACED} {where}",
+            self.simulated_mailbox.user_id,
+            self._hidden,
+            *values,
         )
         assert row is not None
         return dict(row)
@@ -224,11 +229,11 @@ class GmailMailbox:
         found = [
             each
             for each in newest.values()
-            if position is None or (each.received_at, each.number) < position
+            if position is None or (each.received_at, each.message_number) < position
         ]
         page = found[:limit]
         has_more = len(found) > len(page)
-        return page, page_token(page[-1].received_at, page[-1].number) if has_more else None
+        return page, page_token(page[-1].received_at, page[-1].message_number) if has_more else None
 
     def messages_of_thread(self, text: str) -> list[GmailMessage]:
         """Return the messages of the thread with this id, oldest first.
@@ -238,15 +243,16 @@ class GmailMailbox:
         """
         if not is_id(text):
             raise invalid_argument("Invalid id value")
-        key = known_thread_key(text) or self._find_thread_key(text)
+        key = find_cached_thread_key(text) or self._find_thread_key(text)
         rows = self._rows("AND v.thread = ? ORDER BY m.received_at, m.number", key)
         if not rows:
             raise not_found()
-        return self.messages_of([row["number"] for row in rows])
+        return self.find_messages([row["number"] for row in rows])
 
     def _find_thread_key(self, text: str) -> str | None:
         rows = self._database.fetch_rows(
-            "SELECT DISTINCT thread FROM gmail_message WHERE mailbox_id = ?", self.neutral.user_id
+            "SELECT DISTINCT thread FROM gmail_message WHERE mailbox_id = ?",
+            self.simulated_mailbox.user_id,
         )
         return next((row["thread"] for row in rows if thread_id(row["thread"]) == text), None)
 
@@ -255,15 +261,15 @@ class GmailMailbox:
     ) -> tuple[str, list[Any]]:
         conditions, values = [], []
         for each in label_ids:
-            label = self.labels.by_id.get(each)
-            if label is None or not label.is_listed:
+            label = self.labels.label_by_id.get(each)
+            if label is None or not label.is_returned_by_api:
                 raise GmailError(400, "invalidArgument", f"Invalid label: {each}")
             if each in FLAG_LABELS:
                 conditions.append(_FLAG_SQL[each])
             else:
                 conditions.append(_IS_PLACED)
                 values.append(orjson.dumps([label.folder_number or -1]).decode())
-        if not includes_spam_trash and not OUTSIDE_ALL_MAIL & {*label_ids}:
+        if not includes_spam_trash and not LABELS_OUTSIDE_ALL_MAIL & {*label_ids}:
             conditions.append(f"NOT {_IS_PLACED}")
             values.append(self._numbers_of_roles("trash", "junk"))
         return "".join(f" AND {each}" for each in conditions), values
@@ -274,7 +280,10 @@ class GmailMailbox:
         where: a further condition and an order, as SQL.
         """
         return self._database.fetch_rows(
-            f"{_ROWS} AND NOT {_IS_PLACED} {where}", self.neutral.user_id, self._hidden, *values
+            f"{_ROWS} AND NOT {_IS_PLACED} {where}",
+            self.simulated_mailbox.user_id,
+            self._hidden,
+            *values,
         )
 
     @cached_property
@@ -283,18 +292,18 @@ class GmailMailbox:
         return self._numbers_of_roles(RETAINED, PURGED)
 
     def _numbers_of_roles(self, *roles: str) -> str:
-        numbers = [self.neutral.folders.find(role).number for role in roles]
+        numbers = [self.simulated_mailbox.folders.find(role).number for role in roles]
         return orjson.dumps(numbers).decode()
 
     def _listed(self, row: Row) -> ListedMessage:
-        labels = self.labels.ids_of_folders(orjson.loads(row["folders"]))
+        labels = self.labels.label_ids_of_folders(orjson.loads(row["folders"]))
         labels |= labels_of_flags(
             is_read=row["is_read"],
             is_flagged=row["is_flagged"],
             is_important=row["importance"] == "high",
         )
         return ListedMessage(
-            number=row["number"],
+            message_number=row["number"],
             id=message_id(row["id_number"]),
             thread_id=thread_id(row["thread"]),
             label_ids=tuple(sorted(labels)),
@@ -302,10 +311,10 @@ class GmailMailbox:
         )
 
     def _message(self, listed: ListedMessage, message: Message) -> GmailMessage:
-        original = self.neutral.original(message.blob_number)
+        original = self.simulated_mailbox.read_original_message(message.blob_number)
         raw = compose(message.item) if original is None else original
         row = self._database.fetch_row(
-            "SELECT max(number) AS number FROM change WHERE message = ?", listed.number
+            "SELECT max(number) AS number FROM change WHERE message = ?", listed.message_number
         )
         return GmailMessage(
             id=listed.id,
@@ -322,16 +331,16 @@ class GmailMailbox:
     def _register(self) -> None:
         """Begin Gmail's history of the mailbox, and give ids to its messages, unless this has been
         done before."""
-        user_id, database = self.neutral.user_id, self._database
+        user_id, database = self.simulated_mailbox.user_id, self._database
         known = "SELECT 1 FROM gmail_mailbox WHERE mailbox_id = ?"
         if database.fetch_row(known, user_id):
             return
         with database.transaction():
             if database.fetch_row(known, user_id):
                 return
-            newest = self.newest_change
+            newest = self.newest_change_number
             database.execute_write("INSERT INTO gmail_mailbox VALUES (?, ?)", user_id, newest)
-            database.execute_write(GIVE_IDS_SQL, user_id)
+            database.execute_write(INSERT_MESSAGE_IDS_SQL, user_id)
             database.execute_write(
                 "INSERT OR IGNORE INTO gmail_flags SELECT changed, number, is_read, is_flagged,"
                 " importance = 'high' FROM message WHERE mailbox_id = ?",

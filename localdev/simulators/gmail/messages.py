@@ -6,15 +6,15 @@ from localdev.simulators.gmail.shapes import FORMATS, FORMATS_WITH_BODY, message
 
 
 def get_message(call: GmailCall) -> GmailResult:
-    form = call.choice("format", FORMATS)
+    form = call.read_enum_parameter("format", FORMATS)
     has_body = form in FORMATS_WITH_BODY
     if has_body:
         require_read_scope(call)
-    message = call.gmail.message(call.names[0])
+    message = call.gmail.message(call.path_ids[0])
     document = message_to_json(
         message,
         form,
-        call.texts("metadataHeaders"),
+        call.read_repeated_parameter("metadataHeaders"),
         attachment_ids=call.attachment_ids,
         max_inline_bytes=call.behaviour.max_inline_text_bytes,
     )

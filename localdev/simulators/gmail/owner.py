@@ -32,9 +32,9 @@ class GmailOwner:
         self._mailbox = mailbox
         self._database = mailbox.database
 
-    def id_of(self, number: int) -> str:
+    def message_id_of_number(self, number: int) -> str:
         """Return the id of a message by its number in the simulated mailbox."""
-        (listed,) = self.gmail.list_numbers([number])
+        (listed,) = self.gmail.find_listed_messages([number])
         return listed.id
 
     def deliver(self, item: MailItem, label_ids: Collection[str] = ("INBOX",)) -> str:
@@ -48,9 +48,9 @@ class GmailOwner:
             number = self._mailbox.deliver(item, folders[0])
             for folder in folders[1:]:
                 self._mailbox.add_to_folder(number, folder)
-        return self.id_of(number)
+        return self.message_id_of_number(number)
 
-    def modify(
+    def change_labels(
         self, message_id: str, *, add: Collection[str] = (), remove: Collection[str] = ()
     ) -> None:
         """Add labels to a message and remove labels from it. Adding TRASH or SPAM also removes
@@ -59,7 +59,7 @@ class GmailOwner:
         with self._database.transaction():
             self._modify(number, set(add), set(remove))
 
-    def modify_all(
+    def change_labels_of_newest(
         self,
         label_ids: Collection[str],
         *,
@@ -78,24 +78,24 @@ class GmailOwner:
         )
         with self._database.transaction():
             for each in listed:
-                self._modify(each.number, set(add), set(remove))
+                self._modify(each.message_number, set(add), set(remove))
         return len(listed)
 
     def archive(self, message_id: str) -> None:
-        self.modify(message_id, remove=["INBOX"])
+        self.change_labels(message_id, remove=["INBOX"])
 
     def trash(self, message_id: str) -> None:
-        self.modify(message_id, add=["TRASH"])
+        self.change_labels(message_id, add=["TRASH"])
 
     def untrash(self, message_id: str) -> None:
         """Take a message out of the trash. The message does not return to the inbox."""
-        self.modify(message_id, remove=["TRASH"])
+        self.change_labels(message_id, remove=["TRASH"])
 
     def mark_as_spam(self, message_id: str) -> None:
-        self.modify(message_id, add=["SPAM"])
+        self.change_labels(message_id, add=["SPAM"])
 
     def unmark_as_spam(self, message_id: str) -> None:
-        self.modify(message_id, add=["INBOX"], remove=["SPAM"])
+        self.change_labels(message_id, add=["INBOX"], remove=["SPAM"])
 
     def star(self, message_id: str, *, is_starred: bool = True) -> None:
         self._flag(message_id, STARRED, is_set=is_starred)
@@ -130,7 +130,7 @@ class GmailOwner:
                 "UPDATE message SET thread = ? WHERE number = ?", fields["subject"], number
             )
         self._mailbox.change_message_fields(number, **fields)
-        return self.id_of(number)
+        return self.message_id_of_number(number)
 
     def send_draft(self, message_id: str) -> str:
         """Send a draft; return the id of the sent message, which is a new one."""
@@ -138,9 +138,11 @@ class GmailOwner:
         with self._database.transaction():
             self._mailbox.change_message_fields(number, is_draft=False, sent_at=datetime.now(UTC))
             self._modify(number, {"SENT"}, {"DRAFT"})
-        return self.id_of(number)
+        return self.message_id_of_number(number)
 
-    def chat(self, text: str, when: datetime | None = None, *, raw: bytes = b"") -> str:
+    def store_chat_message(
+        self, text: str, when: datetime | None = None, *, raw: bytes = b""
+    ) -> str:
         """Store a chat message with the label CHAT; return its id.
 
         when: time of the message. None: now.
@@ -185,7 +187,7 @@ class GmailOwner:
         folder = self._folder(label)
         names = {
             each.folder_number: each.name
-            for each in self.gmail.labels.by_id.values()
+            for each in self.gmail.labels.label_by_id.values()
             if each.folder_number is not None
         }
         with self._database.transaction(), self._history_of_label_deletion():
@@ -198,14 +200,14 @@ class GmailOwner:
 
     def add_unknown_label(self, message_id: str, label_id: str) -> None:
         """Give a message a label that neither `labels.list` nor `labels.get` knows."""
-        known = self.gmail.labels.by_id.get(label_id)
+        known = self.gmail.labels.label_by_id.get(label_id)
         folder = known.folder_number if known else None
         if folder is None:
-            folder = self.gmail.labels.create_fixed(label_id, is_listed=False)
+            folder = self.gmail.labels.create_label_with_id(label_id, is_listed=False)
         self._mailbox.add_to_folder(self.gmail.find_number(message_id), folder)
 
     @contextmanager
-    def hidden_from_history(self) -> Iterator[None]:
+    def hide_changes_from_history(self) -> Iterator[None]:
         """Leave the changes that are made in the `with` block out of Gmail's history. No other
         thread may change the mailbox meanwhile."""
         newest = self._mailbox.journal.newest_change_number
@@ -221,7 +223,7 @@ class GmailOwner:
         if self.gmail.behaviour.is_label_deletion_in_history:
             yield
             return
-        with self.hidden_from_history():
+        with self.hide_changes_from_history():
             yield
 
     @property
@@ -230,7 +232,7 @@ class GmailOwner:
 
     def _flag(self, message_id: str, label: str, *, is_set: bool) -> None:
         change = {"add" if is_set else "remove": [label]}
-        self.modify(message_id, **change)
+        self.change_labels(message_id, **change)
 
     def _modify(self, number: int, add: set[str], remove: set[str]) -> None:
         for label in (add | remove) & _FIELD_BY_FLAG.keys():
@@ -247,12 +249,12 @@ class GmailOwner:
             self._mailbox.remove_from_folder(number, folder)
 
     def _folder(self, label_id: str) -> int:
-        return self.gmail.labels.folder_for(label_id)
+        return self.gmail.labels.find_or_create_folder_number(label_id)
 
     def _label_of_name(self, name: str) -> int | None:
         """Return the number of the folder of the user's label with this name. Return None if no
         label has the name."""
-        for label in self.gmail.labels.by_id.values():
+        for label in self.gmail.labels.label_by_id.values():
             if not label.is_system and label.name == name:
                 return label.folder_number
         return None
@@ -263,10 +265,10 @@ def folder_of_label(gmail: GmailMailbox, text: str) -> int | None:
 
     text: id or name of the label.
     """
-    for label in gmail.labels.by_id.values():
+    for label in gmail.labels.label_by_id.values():
         if text in (label.id, label.name) and label.folder_number is not None:
             return label.folder_number
     try:
-        return gmail.labels.folder_for(text)
+        return gmail.labels.find_or_create_folder_number(text)
     except FolderNotFound:
         return None

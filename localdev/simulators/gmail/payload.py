@@ -24,7 +24,7 @@ _UNREADABLE = (LookupError, ValueError, TypeError, AttributeError)
 """The exceptions that the standard library raises for malformed parameters."""
 
 
-def parse(raw: bytes) -> Message:
+def parse_message(raw: bytes) -> Message:
     """Parse a message. A message that is nested too deeply for the parser becomes one text part
     without a header."""
     try:
@@ -51,21 +51,21 @@ def headers_to_json(mail: Message, wanted: Collection[str] = ()) -> list[JsonObj
     """
     names = {each.lower() for each in wanted}
     return [
-        {"name": clean(name), "value": _decode_words(_unfold(str(value)))}
+        {"name": replace_invalid_characters(name), "value": _decode_words(_unfold(str(value)))}
         for name, value in mail.raw_items()
         if not names or name.lower() in names
     ]
 
 
-def walk(mail: Message, part_id: str = "") -> Iterator[tuple[str, Message]]:
+def walk_parts(mail: Message, part_id: str = "") -> Iterator[tuple[str, Message]]:
     """Yield all parts of a message with their part ids. The first pair is the message itself, with
     an empty id."""
     yield part_id, mail
     for child_id, child in _children(mail, part_id):
-        yield from walk(child, child_id)
+        yield from walk_parts(child, child_id)
 
 
-def content_of(mail: Message) -> bytes:
+def decode_content(mail: Message) -> bytes:
     """Return the content of a part without its transfer encoding. The content of an enclosed
     message is the whole message."""
     if mail.get_content_maintype() == "message" and mail.is_multipart():
@@ -77,7 +77,7 @@ def content_of(mail: Message) -> bytes:
     return content if isinstance(content, bytes) else b""
 
 
-def clean(text: str) -> str:
+def replace_invalid_characters(text: str) -> str:
     """Replace everything in a text that UTF-8 cannot encode by U+FFFD: bytes of a header that are
     not UTF-8, and unpaired surrogates."""
     try:
@@ -92,7 +92,7 @@ def _part_to_json(
     name = _file_name(mail)
     item: JsonObject = {
         "partId": part_id,
-        "mimeType": clean(mail.get_content_type()),
+        "mimeType": replace_invalid_characters(mail.get_content_type()),
         "filename": name,
         "headers": headers_to_json(mail),
         "body": {"size": 0},
@@ -102,7 +102,7 @@ def _part_to_json(
             _part_to_json(child, child_id, new_id, max_inline_bytes) for child_id, child in children
         ]
         return item
-    if mail.get_content_maintype() == "multipart" or not (content := content_of(mail)):
+    if mail.get_content_maintype() == "multipart" or not (content := decode_content(mail)):
         return item
     item["body"] = {"size": len(content)}
     is_text = mail.get_content_maintype() == "text"
@@ -146,7 +146,7 @@ def _unfold(value: str) -> str:
 
 
 def _decode_words(value: str) -> str:
-    return clean(_ENCODED_WORD.sub(_decoded, _BETWEEN_WORDS.sub(r"\1", value)))
+    return replace_invalid_characters(_ENCODED_WORD.sub(_decoded, _BETWEEN_WORDS.sub(r"\1", value)))
 
 
 def _decoded(word: re.Match[str]) -> str:

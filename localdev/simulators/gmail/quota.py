@@ -75,16 +75,16 @@ class Quota:
                 "mostInFlight": dict(counts.most_in_flight),
             }
 
-    def units_of(self, user_id: str) -> int:
+    def used_units_of_user(self, user_id: str) -> int:
         with self._lock:
             return self._counts.units[user_id]
 
-    def in_flight(self, user_id: str) -> int:
+    def requests_in_flight(self, user_id: str) -> int:
         with self._lock:
             return self._in_flight[user_id]
 
     @contextmanager
-    def counted_request(self, user_id: str, behaviour: GmailBehaviour) -> Iterator[None]:
+    def count_request_in_flight(self, user_id: str, behaviour: GmailBehaviour) -> Iterator[None]:
         """Count a request of a user as in flight while the `with` block runs.
 
         Raises:

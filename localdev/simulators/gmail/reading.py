@@ -9,19 +9,21 @@ from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError, invalid_argument, not_found
 from localdev.simulators.gmail.history import HISTORY_TYPES, History, filter_records
 from localdev.simulators.gmail.ids import history_id, history_token, record_of_history_token
-from localdev.simulators.gmail.labels import OUTSIDE_ALL_MAIL, GmailLabel
+from localdev.simulators.gmail.labels import LABELS_OUTSIDE_ALL_MAIL, GmailLabel
 from localdev.simulators.gmail.tokens import READING_SCOPES
 
-MAX_ESTIMATE = 201
+MAX_RESULT_SIZE_ESTIMATE = 201
 _UINT64 = re.compile(r"[0-9]{1,20}")
 
 
 def get_profile(call: GmailCall) -> GmailResult:
     gmail = call.gmail
-    counts = gmail.count((), includes_spam_trash=call.behaviour.does_profile_count_trash)
+    counts = gmail.count_messages_and_threads(
+        (), includes_spam_trash=call.behaviour.does_profile_count_trash
+    )
     return GmailResult(
         document={
-            "emailAddress": gmail.neutral.address,
+            "emailAddress": gmail.simulated_mailbox.address,
             "messagesTotal": counts["messagesTotal"],
             "threadsTotal": counts["threadsTotal"],
             "historyId": str(gmail.history_id),
@@ -30,35 +32,39 @@ def get_profile(call: GmailCall) -> GmailResult:
 
 
 def list_labels(call: GmailCall) -> GmailResult:
-    labels = [each.to_json() for each in call.gmail.labels.by_id.values() if each.is_listed]
+    labels = [
+        each.to_json() for each in call.gmail.labels.label_by_id.values() if each.is_returned_by_api
+    ]
     return GmailResult(document={"labels": labels})
 
 
 def get_label(call: GmailCall) -> GmailResult:
-    label = call.gmail.labels.by_id.get(call.names[0])
-    if label is None or not label.is_listed:
+    label = call.gmail.labels.label_by_id.get(call.path_ids[0])
+    if label is None or not label.is_returned_by_api:
         raise not_found()
     return GmailResult(document={**label.to_json(), **_counts(call, label)})
 
 
 def _counts(call: GmailCall, label: GmailLabel) -> dict[str, int]:
-    with_trash = call.behaviour.is_trash_counted or label.id in OUTSIDE_ALL_MAIL
-    return call.gmail.count([label.id], includes_spam_trash=with_trash)
+    with_trash = call.behaviour.is_trash_counted or label.id in LABELS_OUTSIDE_ALL_MAIL
+    return call.gmail.count_messages_and_threads([label.id], includes_spam_trash=with_trash)
 
 
 def list_messages(call: GmailCall) -> GmailResult:
-    if call.text("q"):
+    if call.read_text_parameter("q"):
         require_read_scope(call)
         raise invalid_argument("The simulator does not search mail.")
     listed, token = call.gmail.list_page(
-        call.texts("labelIds"),
-        includes_spam_trash=call.is_true("includeSpamTrash"),
-        token=call.text("pageToken"),
-        limit=call.page_size(),
+        call.read_repeated_parameter("labelIds"),
+        includes_spam_trash=call.read_bool_parameter("includeSpamTrash"),
+        token=call.read_text_parameter("pageToken"),
+        limit=call.read_page_size(),
     )
     if call.behaviour.are_pages_disordered:
         listed.reverse()
-    document: dict[str, object] = {"resultSizeEstimate": MAX_ESTIMATE if token else len(listed)}
+    document: dict[str, object] = {
+        "resultSizeEstimate": MAX_RESULT_SIZE_ESTIMATE if token else len(listed)
+    }
     if listed:
         document["messages"] = [{"id": each.id, "threadId": each.thread_id} for each in listed]
     if token:
@@ -69,7 +75,7 @@ def list_messages(call: GmailCall) -> GmailResult:
 def list_history(call: GmailCall) -> GmailResult:
     gmail, held = call.gmail, call.gmail.held_change
     newest = gmail.history_id if held is None else min(gmail.history_id, history_id(held))
-    types = call.texts("historyTypes")
+    types = call.read_repeated_parameter("historyTypes")
     if unknown := {*types} - {*HISTORY_TYPES}:
         raise invalid_argument(f"Invalid value at 'history_types' (TYPE_ENUM), \"{min(unknown)}\"")
     history = History(gmail)
@@ -77,13 +83,13 @@ def list_history(call: GmailCall) -> GmailResult:
     if history.is_expired(start):
         raise not_found()
     records = history.records_after(_history_position(call, start), until=held)
-    page = records[: call.page_size()]
+    page = records[: call.read_page_size()]
     lists = [HISTORY_TYPES[each] for each in types or HISTORY_TYPES]
     following = history_token(int(page[-1]["id"])) if len(records) > len(page) else None
     if call.behaviour.are_pages_disordered:
         page.reverse()
     document: dict[str, object] = {"historyId": str(newest)}
-    if shown := filter_records(page, lists, call.text("labelId")):
+    if shown := filter_records(page, lists, call.read_text_parameter("labelId")):
         document["history"] = shown
     if following:
         document["nextPageToken"] = following
@@ -91,7 +97,7 @@ def list_history(call: GmailCall) -> GmailResult:
 
 
 def _start_history_id(call: GmailCall) -> int:
-    text = call.text("startHistoryId")
+    text = call.read_text_parameter("startHistoryId")
     if text is None or not _UINT64.fullmatch(text):
         raise invalid_argument("Invalid startHistoryId" if text else "Missing startHistoryId")
     return int(text)
@@ -99,7 +105,7 @@ def _start_history_id(call: GmailCall) -> int:
 
 def _history_position(call: GmailCall, start: int) -> int:
     """Return the id of the record after which the page begins."""
-    token = call.text("pageToken")
+    token = call.read_text_parameter("pageToken")
     if token is None:
         return start
     position = record_of_history_token(token)

@@ -17,10 +17,11 @@ gmail_watch: the watches on mailboxes, for push notifications.
 from dataclasses import fields
 
 from localdev.mail.item import MailItem
-from localdev.simulators.message import ITEM_FIELDS_OF_EACH_MESSAGE
+from localdev.simulators.message import ITEM_FIELDS_STORED_PER_MESSAGE
 
 _CONTENT_FIELDS = sorted(
-    {each.name for each in fields(MailItem)} - {*ITEM_FIELDS_OF_EACH_MESSAGE, "folder", "original"}
+    {each.name for each in fields(MailItem)}
+    - {*ITEM_FIELDS_STORED_PER_MESSAGE, "folder", "original"}
 )
 
 
@@ -33,7 +34,7 @@ def _are_contents_changed(row: str) -> str:
     return f"{row}.kind = 'changed' AND ({' OR '.join(named)})"
 
 
-GIVE_IDS_SQL = f"""
+INSERT_MESSAGE_IDS_SQL = f"""
 INSERT INTO gmail_message
 SELECT max(c.number), m.number, m.mailbox_id, m.thread
   FROM message m JOIN change c ON c.message = m.number

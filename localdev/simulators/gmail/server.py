@@ -27,9 +27,9 @@ from localdev.simulators.gmail.routes import find_route, split_user
 from localdev.simulators.gmail.tokens import (
     METADATA_SCOPE,
     READING_SCOPES,
-    Bearer,
+    AccessTokenChecker,
     RegisteredTokens,
-    TokenCheck,
+    TokenPermissions,
 )
 from localdev.simulators.gmail.watches import Pusher
 from localdev.simulators.mailbox import Mailbox
@@ -60,7 +60,7 @@ class GmailServer:
         self.behaviour = GmailBehaviour()
         self.quota = Quota()
         self.tokens = RegisteredTokens()
-        self.check_token: TokenCheck | None = None
+        self.check_token: AccessTokenChecker | None = None
         self.attachment_ids = AttachmentIds()
         self.service = service
         self.pusher = Pusher(self)
@@ -70,16 +70,16 @@ class GmailServer:
         """Set switches of `GmailBehaviour` by name. Raises TypeError for an unknown switch."""
         self.behaviour = replace(self.behaviour, **values)
 
-    def open(self, mailbox: Mailbox) -> GmailMailbox:
+    def open_gmail_mailbox(self, mailbox: Mailbox) -> GmailMailbox:
         """Return the reader that shows the simulated mailbox in Gmail's terms."""
         held, until = self._held.get(mailbox.user_id, (0, 0.0))
         held_change = held if time.monotonic() < until else None
         return GmailMailbox(mailbox, self.behaviour, held_change=held_change)
 
-    def hold_history(self, mailbox: Mailbox, seconds: float) -> None:
+    def freeze_history_list(self, mailbox: Mailbox, seconds: float) -> None:
         """Let `history.list` report no new changes of the mailbox for some seconds. The profile and
         push notifications name the historyId of new changes all the same."""
-        newest = self.open(mailbox).newest_change
+        newest = self.open_gmail_mailbox(mailbox).newest_change_number
         self._held[mailbox.user_id] = (newest, time.monotonic() + seconds)
 
     def __call__(self, request: Request) -> Response:
@@ -104,13 +104,13 @@ class GmailServer:
         bearer = self._bearer(request)
         user, path = split_user(request.path)
         mailbox = visit.mailbox = self._mailbox(bearer, user)
-        visit.in_flight = self.quota.in_flight(mailbox.user_id)
+        visit.in_flight = self.quota.requests_in_flight(mailbox.user_id)
         behaviour = self.behaviour
         _check_scopes(bearer)
         if not behaviour.is_api_enabled:
             raise _api_is_disabled()
         with ExitStack() as held:
-            held.enter_context(self.quota.counted_request(mailbox.user_id, behaviour))
+            held.enter_context(self.quota.count_request_in_flight(mailbox.user_id, behaviour))
             route, names = find_route(request.method, path)
             self.quota.charge(mailbox.user_id, route.name, route.units, behaviour)
             if fault:
@@ -118,10 +118,10 @@ class GmailServer:
                 if fault.status is not None:
                     raise error_of_fault(fault)
             call = GmailCall(
-                gmail=self.open(mailbox),
+                gmail=self.open_gmail_mailbox(mailbox),
                 attachment_ids=self.attachment_ids,
-                names=names,
-                params=parse_qs(request.query, keep_blank_values=True),
+                path_ids=names,
+                query_parameters=parse_qs(request.query, keep_blank_values=True),
                 body=_json_body(request),
                 scopes=bearer.scopes,
             )
@@ -135,7 +135,7 @@ class GmailServer:
             )
         return corrupt_result(result, fault, call) if fault else result
 
-    def _bearer(self, request: Request) -> Bearer:
+    def _bearer(self, request: Request) -> TokenPermissions:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         bearer = self.tokens.check(token) if scheme.lower() == "bearer" else None
         if bearer is None and self.check_token and scheme.lower() == "bearer":
@@ -144,7 +144,7 @@ class GmailServer:
             raise _not_authenticated()
         return bearer
 
-    def _mailbox(self, bearer: Bearer, user: str) -> Mailbox:
+    def _mailbox(self, bearer: TokenPermissions, user: str) -> Mailbox:
         try:
             mailbox = self.service.find_mailbox(bearer.user_id)
         except UserNotFound:
@@ -176,7 +176,7 @@ class GmailServer:
         )
 
 
-def _check_scopes(bearer: Bearer) -> None:
+def _check_scopes(bearer: TokenPermissions) -> None:
     if not bearer.scopes & (READING_SCOPES | {METADATA_SCOPE}):
         message = "Request had insufficient authentication scopes."
         details = error_info("ACCESS_TOKEN_SCOPE_INSUFFICIENT", service="gmail.googleapis.com")

@@ -11,10 +11,10 @@ from typing import Any
 from localdev.simulators.gmail.attachment_ids import AttachmentIds
 from localdev.simulators.gmail.message_view import GmailMessage
 from localdev.simulators.gmail.payload import (
-    clean,
     headers_to_json,
-    parse,
+    parse_message,
     payload_to_json,
+    replace_invalid_characters,
 )
 
 FORMATS = ("full", "metadata", "minimal", "raw")
@@ -40,7 +40,7 @@ def message_to_json(
     document: dict[str, Any] = {
         "id": message.id,
         "threadId": message.thread_id,
-        "snippet": clean(message.snippet),
+        "snippet": replace_invalid_characters(message.snippet),
         "sizeEstimate": message.size_estimate,
         "historyId": message.history_id,
         "internalDate": str(message.internal_date_ms),
@@ -50,12 +50,15 @@ def message_to_json(
     if form == "raw":
         document["raw"] = urlsafe_b64encode(message.raw).decode()
     elif form == "full":
-        new_id, mail = attachment_ids.renew(message.id), parse(_shown(message))
+        new_id, mail = attachment_ids.renew(message.id), parse_message(_shown(message))
         document["payload"] = payload_to_json(mail, new_id, max_inline_bytes=max_inline_bytes)
     elif form == "metadata":
-        mail = parse(message.raw)
+        mail = parse_message(message.raw)
         headers = headers_to_json(mail, metadata_headers)
-        document["payload"] = {"mimeType": clean(mail.get_content_type()), "headers": headers}
+        document["payload"] = {
+            "mimeType": replace_invalid_characters(mail.get_content_type()),
+            "headers": headers,
+        }
     return document
 
 

@@ -10,29 +10,29 @@ from typing import Any
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import invalid_argument
 from localdev.simulators.gmail.message_view import GmailMessage
-from localdev.simulators.gmail.payload import clean
-from localdev.simulators.gmail.reading import MAX_ESTIMATE, require_read_scope
+from localdev.simulators.gmail.payload import replace_invalid_characters
+from localdev.simulators.gmail.reading import MAX_RESULT_SIZE_ESTIMATE, require_read_scope
 from localdev.simulators.gmail.shapes import FORMATS_OF_THREADS, FORMATS_WITH_BODY, message_to_json
 
 
 def get_thread(call: GmailCall) -> GmailResult:
-    form = call.choice("format", FORMATS_OF_THREADS)
+    form = call.read_enum_parameter("format", FORMATS_OF_THREADS)
     has_body = form in FORMATS_WITH_BODY
     if has_body:
         require_read_scope(call)
-    with call.gmail.neutral.database.transaction():
-        messages = call.gmail.messages_of_thread(call.names[0])
+    with call.gmail.simulated_mailbox.database.transaction():
+        messages = call.gmail.messages_of_thread(call.path_ids[0])
     shown = [
         message_to_json(
             message,
             form,
-            call.texts("metadataHeaders"),
+            call.read_repeated_parameter("metadataHeaders"),
             attachment_ids=call.attachment_ids,
             max_inline_bytes=call.behaviour.max_inline_text_bytes,
         )
         for message in messages
     ]
-    document = {"id": call.names[0], "historyId": _history_id(messages), "messages": shown}
+    document = {"id": call.path_ids[0], "historyId": _history_id(messages), "messages": shown}
     return GmailResult(
         document=document,
         full_message_count=len(shown) * has_body,
@@ -41,18 +41,20 @@ def get_thread(call: GmailCall) -> GmailResult:
 
 
 def list_threads(call: GmailCall) -> GmailResult:
-    if call.text("q"):
+    if call.read_text_parameter("q"):
         require_read_scope(call)
         raise invalid_argument("The simulator does not search mail.")
-    with call.gmail.neutral.database.transaction():
+    with call.gmail.simulated_mailbox.database.transaction():
         page, token = call.gmail.list_threads(
-            call.texts("labelIds"),
-            includes_spam_trash=call.is_true("includeSpamTrash"),
-            token=call.text("pageToken"),
-            limit=call.page_size(),
+            call.read_repeated_parameter("labelIds"),
+            includes_spam_trash=call.read_bool_parameter("includeSpamTrash"),
+            token=call.read_text_parameter("pageToken"),
+            limit=call.read_page_size(),
         )
         shown = [_thread_to_json(call, each.thread_id) for each in page]
-    document: dict[str, Any] = {"resultSizeEstimate": MAX_ESTIMATE if token else len(page)}
+    document: dict[str, Any] = {
+        "resultSizeEstimate": MAX_RESULT_SIZE_ESTIMATE if token else len(page)
+    }
     if shown:
         document["threads"] = shown
     if token:
@@ -63,7 +65,7 @@ def list_threads(call: GmailCall) -> GmailResult:
 def _thread_to_json(call: GmailCall, thread_id: str) -> dict[str, Any]:
     """Return the JSON of a thread in `threads.list`, which has no messages."""
     messages = call.gmail.messages_of_thread(thread_id)
-    snippet = clean(messages[-1].snippet)
+    snippet = replace_invalid_characters(messages[-1].snippet)
     return {"id": thread_id, "snippet": snippet, "historyId": _history_id(messages)}
 
 

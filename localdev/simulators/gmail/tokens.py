@@ -13,14 +13,14 @@ READING_SCOPES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
+class TokenPermissions:
     """What an access token permits: the user's id in the simulators, and the granted scopes."""
 
     user_id: str
     scopes: frozenset[str]
 
 
-TokenCheck = Callable[[str], Bearer | None]
+AccessTokenChecker = Callable[[str], TokenPermissions | None]
 """A function that takes an access token and returns what the token permits. It returns None if the
 token is unknown, expired or revoked."""
 
@@ -30,19 +30,19 @@ class RegisteredTokens:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._bearers: dict[str, Bearer] = {}
+        self._bearers: dict[str, TokenPermissions] = {}
 
     def register(self, user_id: str, scopes: frozenset[str] = frozenset({READ_SCOPE})) -> str:
         """Return a new access token for the mailbox of the user."""
         token = "ya29.test-" + token_urlsafe(32)
         with self._lock:
-            self._bearers[token] = Bearer(user_id, scopes)
+            self._bearers[token] = TokenPermissions(user_id, scopes)
         return token
 
     def revoke(self, token: str) -> None:
         with self._lock:
             self._bearers.pop(token, None)
 
-    def check(self, token: str) -> Bearer | None:
+    def check(self, token: str) -> TokenPermissions | None:
         with self._lock:
             return self._bearers.get(token)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from localdev.simulators.gmail.server import GmailServer
 
 WATCH_LIFETIME_S = 7 * 24 * 3600
-SUBSCRIPTION = "projects/simulated-project/subscriptions/mailsync"
+PUBSUB_SUBSCRIPTION_NAME = "projects/simulated-project/subscriptions/mailsync"
 _TOPIC = re.compile(r"projects/[^/]+/topics/[^/]+")
 _TURN_S = 0.05
 _TIMEOUT_S = 10
@@ -48,7 +48,7 @@ def start_watch(call: GmailCall) -> GmailResult:
     topic = str(fields.get("topicName") or "")
     if not _TOPIC.fullmatch(topic):
         raise invalid_argument("Invalid topicName does not match projects/*/topics/*")
-    database, user_id = call.gmail.neutral.database, call.gmail.neutral.user_id
+    database, user_id = call.gmail.simulated_mailbox.database, call.gmail.simulated_mailbox.user_id
     present = database.fetch_row(
         "SELECT * FROM gmail_watch WHERE mailbox_id = ? AND expires_at > ?", user_id, time.time()
     )
@@ -77,8 +77,8 @@ def start_watch(call: GmailCall) -> GmailResult:
 
 
 def stop_watch(call: GmailCall) -> GmailResult:
-    call.gmail.neutral.database.execute_write(
-        "DELETE FROM gmail_watch WHERE mailbox_id = ?", call.gmail.neutral.user_id
+    call.gmail.simulated_mailbox.database.execute_write(
+        "DELETE FROM gmail_watch WHERE mailbox_id = ?", call.gmail.simulated_mailbox.user_id
     )
     return GmailResult(document=None)
 
@@ -102,7 +102,7 @@ class Pusher:
     """
 
     def __init__(self, server: "GmailServer") -> None:
-        self.sign: PushSigner | None = None
+        self.sign_push_token: PushSigner | None = None
         self.deliveries: deque[JsonObject] = deque(maxlen=1_000)
         self._server = server
         self._last_at: dict[str, float] = {}
@@ -122,7 +122,7 @@ class Pusher:
             self._thread.join()
         self._http.close()
 
-    def watches(self) -> list[JsonObject]:
+    def list_active_watches(self) -> list[JsonObject]:
         """Return all watches that have not expired."""
         return [dict(row) for row in self._rows()]
 
@@ -150,7 +150,7 @@ class Pusher:
         return self._post(body, mailbox.user_id, newest, token)
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
+    def pause_automatic_pushes(self) -> Iterator[None]:
         """Stop the thread from posting pushes while the `with` block runs. `push` and
         `deliver_pending_pushes` still post. For tests."""
         self._is_paused = True
@@ -180,7 +180,7 @@ class Pusher:
         )
 
     def _open(self, mailbox: Mailbox) -> GmailMailbox:
-        return self._server.open(mailbox)
+        return self._server.open_gmail_mailbox(mailbox)
 
     def _take_turn(self) -> None:
         behaviour = self._server.behaviour
@@ -189,10 +189,10 @@ class Pusher:
             if now < self._last_at.get(user_id, -1e9) + behaviour.push_interval_s:
                 continue
             gmail = self._open(Mailbox(self._server.service.database, user_id))
-            newest = gmail.newest_change
+            newest = gmail.newest_change_number
             if newest <= row["announced"]:
                 continue
-            gmail.neutral.database.execute_write(
+            gmail.simulated_mailbox.database.execute_write(
                 "UPDATE gmail_watch SET announced = ? WHERE mailbox_id = ?", newest, user_id
             )
             if _is_announced(gmail, row) and not behaviour.pushes_lost:
@@ -219,7 +219,7 @@ class Pusher:
         url = self._server.behaviour.push_url
         if url is None:
             return 200
-        signed = token or (self.sign(url) if self.sign else None)
+        signed = token or (self.sign_push_token(url) if self.sign_push_token else None)
         headers = {"Content-Type": "application/json"}
         if signed:
             headers["Authorization"] = f"Bearer {signed}"
@@ -240,7 +240,7 @@ def _is_announced(gmail: GmailMailbox, row: Row) -> bool:
     if not labels or row["announced"] < 0:
         return True
     history, start = History(gmail), history_id(row["announced"])
-    if change_number(start) < gmail.history_start:
+    if change_number(start) < gmail.history_start_change_number:
         return True
     found: set[str] = set()
     for record in history.records_after(start):
@@ -265,6 +265,6 @@ def _message(address: str, history: int) -> bytes:
                 "publishTime": now,
                 "publish_time": now,
             },
-            "subscription": SUBSCRIPTION,
+            "subscription": PUBSUB_SUBSCRIPTION_NAME,
         }
     )

@@ -69,10 +69,10 @@ class ConsentStore(consents.ConsentStore):
     token_prefix = "1//0"
     refresh_token_lifetime_s = UNUSED_REFRESH_TOKEN_LIFETIME_S
 
-    def error_of_refused_grant(self, fault: GrantFault) -> GrantRefused:
+    def error_for_grant_fault(self, fault: GrantFault) -> GrantRefused:
         return GrantRefused(_REFUSALS[fault])
 
-    def error_of_refused_consent(self, refusal: Any) -> GrantRefused:
+    def error_for_ended_consent(self, refusal: Any) -> GrantRefused:
         end = GrantEnd(refusal)
         if end is GrantEnd.ACCOUNT_DELETED:
             return GrantRefused("Account has been deleted")
@@ -80,12 +80,12 @@ class ConsentStore(consents.ConsentStore):
             return GrantRefused(f"reauth related error ({end})", str(end))
         return GrantRefused(_ENDED)
 
-    def allow_offline_access(self, consent_id: str) -> None:
+    def record_offline_consent(self, consent_id: str) -> None:
         """Record that the user has granted offline access in this consent. The application then
         gets a refresh token when it redeems the consent's authorization code."""
         self._write("INSERT INTO {}offline_consent VALUES (?)", consent_id)
 
-    def has_offline_access(self, consent_id: str) -> bool:
+    def has_offline_consent(self, consent_id: str) -> bool:
         found = self._row("SELECT 1 FROM {}offline_consent WHERE consent_id = ?", consent_id)
         return found is not None
 

@@ -25,11 +25,11 @@ from localdev.simulators.google.consents import (
 )
 from localdev.simulators.google.push_tokens import ISSUER, PushTokenSigner
 from localdev.simulators.identity.answers import (
+    error_page_response,
+    html_page_response,
     injected_response,
     json_response,
-    page_response,
     redirect,
-    refusal_page,
 )
 from localdev.simulators.identity.sign_in_page import render_sign_in_page
 from localdev.simulators.identity.signing import SigningKey, unique_id
@@ -123,7 +123,7 @@ class GoogleIdentityServer:
         mailboxes = self._service.mailboxes()
         if hint := query.get("login_hint", "").lower():
             mailboxes.sort(key=lambda each: each.address.lower() != hint)
-        return page_response(render_sign_in_page(query, mailboxes, tickable_scopes=asked))
+        return html_page_response(render_sign_in_page(query, mailboxes, tickable_scopes=asked))
 
     def _sign_in(self, request: Request) -> Response:
         """Handle the sign-in form: parameters of the authorize request, the chosen account, and the
@@ -138,10 +138,10 @@ class GoogleIdentityServer:
         try:
             account = self.accounts.find(query.get("account", ""))
         except UserNotFound:
-            return refusal_page("Couldn't find your Google Account.")
+            return error_page_response("Couldn't find your Google Account.")
         organisation = self.behaviour.internal_organisation
         if organisation is not None and account.organisation != organisation:
-            return refusal_page("Error 403: org_internal. This app is restricted.", 403)
+            return error_page_response("Error 403: org_internal. This app is restricted.", 403)
         if self.behaviour.is_app_blocked:
             return redirect(query, {"error": "admin_policy_enforced"})
         ticked = [value for name, value in form if name == "tick"]
@@ -150,15 +150,23 @@ class GoogleIdentityServer:
     def _authorize_fault(self, query: dict[str, str]) -> Response | None:
         """Return an error page; Google shows these to the person and does not redirect."""
         if query.get("client_id") != self.client_id or self.behaviour.is_client_deleted:
-            return refusal_page("Error 401: invalid_client. The OAuth client was not found.", 401)
+            return error_page_response(
+                "Error 401: invalid_client. The OAuth client was not found.", 401
+            )
         if self.behaviour.is_client_disabled:
-            return refusal_page("Error 401: disabled_client. The OAuth client was disabled.", 401)
+            return error_page_response(
+                "Error 401: disabled_client. The OAuth client was disabled.", 401
+            )
         if not query.get("redirect_uri"):
-            return refusal_page("Error 400: invalid_request. Missing parameter: redirect_uri.")
+            return error_page_response(
+                "Error 400: invalid_request. Missing parameter: redirect_uri."
+            )
         if query.get("response_type") != "code":
-            return refusal_page("Error 400: unsupported_response_type.")
+            return error_page_response("Error 400: unsupported_response_type.")
         if not query.get("scope"):
-            return refusal_page("Error 400: invalid_request. Missing required parameter: scope.")
+            return error_page_response(
+                "Error 400: invalid_request. Missing required parameter: scope."
+            )
         return None
 
     def _consented(
@@ -183,7 +191,7 @@ class GoogleIdentityServer:
         )
         has_consented_again = not earlier or "consent" in query.get("prompt", "").split()
         if query.get("access_type") == "offline" and has_consented_again:
-            self.consents.allow_offline_access(self.consents.consent_id_of_code(code))
+            self.consents.record_offline_consent(self.consents.consent_id_of_code(code))
         answer = {"code": code, "scope": " ".join(sorted(granted)), "authuser": "0"}
         return redirect(query, {**answer, "prompt": "consent", "iss": ISSUER})
 
@@ -226,7 +234,7 @@ class GoogleIdentityServer:
             verifier=form.get("code_verifier"),
         )
         tokens = self._tokens(consent_id, nonce)
-        if self.consents.has_offline_access(consent_id):
+        if self.consents.has_offline_consent(consent_id):
             tokens |= self._refresh_token(consent_id)
         return tokens
 

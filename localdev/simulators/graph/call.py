@@ -61,7 +61,7 @@ class GraphCall:
         """
         return f"{self.base_url}/$metadata#{contents}"
 
-    def mailbox_context(self, collection: str, *, is_entity: bool = False) -> str:
+    def mailbox_odata_context(self, collection: str, *, is_entity: bool = False) -> str:
         """Return the value of `@odata.context` for a collection of the mailbox. The value is a URL
         that names the user and the selected properties, as in Graph's responses.
 

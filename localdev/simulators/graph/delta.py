@@ -39,7 +39,7 @@ def parse_delta_cursor(call: GraphCall, owner_id: str, folder: int | None) -> De
 
     Raises GraphError 410 for a link that has expired.
     """
-    journal = call.mailbox.neutral.journal
+    journal = call.mailbox.simulated_mailbox.journal
     token = call.query.get("deltatoken") or call.query.get("skiptoken")
     # The documented "from now on" does not exist for Outlook: everything is enumerated.
     if token is None or token == "latest":
@@ -56,7 +56,7 @@ def parse_delta_cursor(call: GraphCall, owner_id: str, folder: int | None) -> De
 def serve_delta_page(call: GraphCall, feed: DeltaFeed, cursor: DeltaCursor) -> GraphResult:
     """Return one page of a delta round. The page has a `nextLink` if another page follows, or the
     `deltaLink` of the next round."""
-    newest = call.mailbox.neutral.journal.newest_change_number
+    newest = call.mailbox.simulated_mailbox.journal.newest_change_number
     until = cursor.until
     size = min(call.prefer_header.page_size or DEFAULT_PAGE_SIZE, call.behaviour.largest_page)
     if cursor.walking:

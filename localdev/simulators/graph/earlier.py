@@ -14,7 +14,7 @@ _TOKENS = ("deltatoken", "skiptoken")
 RequestKind = tuple[str, ...]
 
 
-class EarlierResponses:
+class StoredResponses:
     """Stores the newest responses to each kind of request. Requests of one kind have the same
     mailbox, method, path and query options; only their page and delta tokens may differ.
 

@@ -32,9 +32,9 @@ class FolderFeed:
 
     def list_existing_items(self, position: DeltaRoundPosition | None, size: int) -> DeltaItemsPage:
         after = int(position[0]) if position else 0
-        folders = [folder for folder in self._visible() if folder.seq > after]
+        folders = [folder for folder in self._visible() if folder.folder_number > after]
         page = folders[:size]
-        end = (page[-1].seq,) if page else position
+        end = (page[-1].folder_number,) if page else position
         objects = [delta_folder_json(folder, self._select) for folder in page]
         return objects, end, len(folders) > size
 
@@ -42,7 +42,7 @@ class FolderFeed:
         self, since: int, until: int, position: DeltaRoundPosition | None, size: int
     ) -> DeltaItemsPage:
         last: dict[int, JournalEntry] = {}
-        for entry in self._mailbox.neutral.journal.entries_between(since, until):
+        for entry in self._mailbox.simulated_mailbox.journal.entries_between(since, until):
             if entry.kind in _OF_FOLDERS and entry.folder is not None:
                 last[entry.folder] = entry
         after = int(position[0]) if position else 0
@@ -50,7 +50,7 @@ class FolderFeed:
             (entry for entry in last.values() if entry.number > after),
             key=lambda entry: entry.number,
         )
-        visible = {folder.seq: folder for folder in self._visible()}
+        visible = {folder.folder_number: folder for folder in self._visible()}
         value = []
         for entry in touched[:size]:
             if folder := visible.get(entry.folder or 0):
@@ -73,7 +73,7 @@ class FolderFeed:
 
 def serve_folder_delta(call: GraphCall) -> GraphResult:
     """Serve `GET mailFolders/delta`: a page of the delta of the mailbox's folders."""
-    with call.mailbox.neutral.database.transaction():
+    with call.mailbox.simulated_mailbox.database.transaction():
         cursor = parse_delta_cursor(call, call.mailbox.user_id, None)
         feed = FolderFeed(call, query_that_started_chain(cursor))
         result = serve_delta_page(call, feed, cursor)

@@ -21,7 +21,7 @@ def list_child_folders(call: GraphCall) -> GraphResult:
 
 def get_folder(call: GraphCall) -> GraphResult:
     folder = call.mailbox.folders.find(call.path_ids[0])
-    context = {"@odata.context": call.mailbox_context("mailFolders", is_entity=True)}
+    context = {"@odata.context": call.mailbox_odata_context("mailFolders", is_entity=True)}
     return GraphResult(
         document=context | folder_json(folder, call.query.selected_properties("mailFolder"))
     )
@@ -35,7 +35,7 @@ def _page_of_children(call: GraphCall, parent: str, path: str) -> GraphResult:
     select = call.query.selected_properties("mailFolder")
     wanted = [each for each in call.mailbox.folders.list_children(parent) if _is_asked(call, each)]
     page = wanted[skip : skip + top]
-    document: dict[str, Any] = {"@odata.context": call.mailbox_context(path)}
+    document: dict[str, Any] = {"@odata.context": call.mailbox_odata_context(path)}
     if call.query.is_option_true("count"):
         document |= {"@odata.count": len(wanted)}
     if len(wanted) > skip + top:

@@ -75,13 +75,13 @@ class OutlookIds:
     def change_key(self, number: int, version: int) -> str:
         return "CQAAABYAAAC" + b64encode(self._code("change key", 21, number, version)).decode()
 
-    def number_of_folder_id(self, folder_id: str) -> int | None:
+    def parse_folder_id(self, folder_id: str) -> int | None:
         """Return the number of the folder with this id; 0 for the root folder. Return None if the
         text is no folder id of this mailbox."""
         numbers = self._numbers(_FOLDER, folder_id, 1)
         return numbers[0] if numbers else None
 
-    def numbers_of_message_id(self, message_id: str) -> tuple[int, int | None] | None:
+    def parse_message_id(self, message_id: str) -> tuple[int, int | None] | None:
         """Return the message number and the placement number that a message id contains. The
         placement number is None in an immutable id. Return None if the text is no message id of
         this mailbox."""
@@ -93,7 +93,7 @@ class OutlookIds:
 
     def has_id(self, text: str) -> bool:
         """Return whether the text is the id of a folder or message that this mailbox has or had."""
-        return bool(self._numbers(_FOLDER, text, 1) or self.numbers_of_message_id(text))
+        return bool(self._numbers(_FOLDER, text, 1) or self.parse_message_id(text))
 
     def _id(self, form: _Form, *numbers: int) -> str:
         prefix, size, suffix = form

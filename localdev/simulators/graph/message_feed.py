@@ -47,10 +47,10 @@ class DeltaReport(Enum):
 class MessageFeed:
     def __init__(self, call: GraphCall, folder: OutlookFolder, query: ODataQuery) -> None:
         self.owner_id = folder.id
-        self.folder = folder.seq
+        self.folder = folder.folder_number
         self.delta_path = f"mailFolders('{folder.id}')/messages/delta"
         self._outlook = call.mailbox
-        self._mailbox = call.mailbox.neutral
+        self._mailbox = call.mailbox.simulated_mailbox
         self._behaviour = call.behaviour
         self._view = call.message_view_for(query)
         query.require_newest_first_order()
@@ -104,7 +104,7 @@ class MessageFeed:
 
     def _messages(self, numbers: Sequence[int]) -> dict[int, OutlookMessage]:
         found = self._outlook.to_outlook_messages(self._mailbox.find_messages(numbers))
-        return {message.seq: message for message in found}
+        return {message.message_number: message for message in found}
 
     def _objects(
         self, happened: Sequence[FolderMessageEvent], message: OutlookMessage | None
@@ -205,8 +205,8 @@ def serve_message_delta(call: GraphCall) -> GraphResult:
     folder = call.mailbox.folders.find(call.path_ids[0])
     if folder.search_folder_filter is not None:
         raise bad_request_error("Change tracking is not supported for search folders.")
-    with call.mailbox.neutral.database.transaction():
-        cursor = parse_delta_cursor(call, folder.id, folder.seq)
+    with call.mailbox.simulated_mailbox.database.transaction():
+        cursor = parse_delta_cursor(call, folder.id, folder.folder_number)
         feed = MessageFeed(call, folder, query_that_started_chain(cursor))
         result = serve_delta_page(call, feed, cursor)
     context = {"@odata.context": call.odata_context("Collection(message)")}

@@ -17,14 +17,14 @@ def list_messages(call: GraphCall) -> GraphResult:
         "top", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_LIST_PAGE_SIZE
     )
     skip = call.query.integer_option("skip", default=0)
-    since, before = call.query.received_span() or ("", "99999")
-    neutral = call.mailbox.neutral
+    since, before = call.query.received_time_span() or ("", "99999")
+    neutral = call.mailbox.simulated_mailbox
     found = neutral.messages(
         *folders, older_than=(before, 0), since=since, skip=skip, limit=top + 1
     )
     view = call.message_view
     value = [message_json(each, view) for each in call.mailbox.to_outlook_messages(found[:top])]
-    document: dict[str, Any] = {"@odata.context": call.mailbox_context(path)}
+    document: dict[str, Any] = {"@odata.context": call.mailbox_odata_context(path)}
     if call.query.is_option_true("count"):
         document["@odata.count"] = neutral.count_messages(*folders)
     if len(found) > top:
@@ -45,7 +45,7 @@ def get_message(call: GraphCall) -> GraphResult:
     if call.mailbox.is_purged(message) and not call.behaviour.purged_stay_readable:
         raise MessageNotFound(call.path_ids[-1])
     view = call.message_view
-    context = {"@odata.context": call.mailbox_context("messages", is_entity=True)}
+    context = {"@odata.context": call.mailbox_odata_context("messages", is_entity=True)}
     full = int(view.includes_property("body"))
     document = context | message_json(message, view)
     return GraphResult(document=document, full_message_count=full, bodiless_message_count=1 - full)
@@ -60,9 +60,11 @@ def move_message(call: GraphCall) -> GraphResult:
     if not isinstance(destination, str) or not destination:
         raise bad_request_error("The request is malformed: destinationId.", "ErrorInvalidRequest")
     number = call.mailbox.find_message_number(call.path_ids[-1])
-    call.mailbox.neutral.move_message(number, call.mailbox.folders.find(destination).seq)
-    [message] = call.mailbox.to_outlook_messages([call.mailbox.neutral.message(number)])
-    context = {"@odata.context": call.mailbox_context("messages", is_entity=True)}
+    call.mailbox.simulated_mailbox.move_message(
+        number, call.mailbox.folders.find(destination).folder_number
+    )
+    [message] = call.mailbox.to_outlook_messages([call.mailbox.simulated_mailbox.message(number)])
+    context = {"@odata.context": call.mailbox_odata_context("messages", is_entity=True)}
     return GraphResult(status=201, document=context | message_json(message, call.message_view))
 
 
@@ -70,5 +72,7 @@ def _scope(call: GraphCall) -> tuple[list[int], str]:
     """Return the numbers of the folders whose messages are listed, and the path of the list."""
     if call.path_ids:
         folder = call.mailbox.folders.find(call.path_ids[0])
-        return [folder.seq] if folder.seq else [], f"mailFolders('{folder.id}')/messages"
-    return [folder.seq for folder in call.mailbox.folders.list_all()], "messages"
+        return [
+            folder.folder_number
+        ] if folder.folder_number else [], f"mailFolders('{folder.id}')/messages"
+    return [folder.folder_number for folder in call.mailbox.folders.list_all()], "messages"

@@ -38,7 +38,7 @@ class OutlookFolder:
     visible_child_count: number of the folder's child folders that are not hidden.
     """
 
-    seq: int
+    folder_number: int
     id: str
     parent_id: str | None
     display_name: str
@@ -47,7 +47,7 @@ class OutlookFolder:
     search_folder_filter: str | None
     total: int = 0
     unread: int = 0
-    children: int = 0
+    visible_child_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class OutlookMessage:
     properties: the properties of Graph's message, without ids, folder, read state and body.
     """
 
-    seq: int
+    message_number: int
     folder_id: str
     immutable_id: str
     default_id: str
@@ -77,7 +77,7 @@ class OutlookMailbox:
     """Reads a simulated mailbox in Graph's terms. Methods accept immutable and default ids."""
 
     def __init__(self, mailbox: Mailbox) -> None:
-        self.neutral = mailbox
+        self.simulated_mailbox = mailbox
         self.ids = OutlookIds(mailbox.database, mailbox.user_id)
         self.user_id = mailbox.user_id
         self.address = mailbox.address
@@ -87,18 +87,18 @@ class OutlookMailbox:
     def message(self, message_id: str) -> OutlookMessage:
         """Return the message with this id. Raises MessageNotFound."""
         return self.to_outlook_messages(
-            [self.neutral.message(self.find_message_number(message_id))]
+            [self.simulated_mailbox.message(self.find_message_number(message_id))]
         )[0]
 
     def find_message_number(self, message_id: str) -> int:
         """Return the number of the message with this id in the simulated mailbox. Raises
         MessageNotFound."""
-        numbers = self.ids.numbers_of_message_id(message_id)
+        numbers = self.ids.parse_message_id(message_id)
         if numbers is None:
             raise MessageNotFound(message_id)
         number, placement = numbers
         try:
-            message = self.neutral.message(number)
+            message = self.simulated_mailbox.message(number)
         except MessageNotFound:
             raise MessageNotFound(message_id) from None
         if placement not in (None, message.only_placement.change_number):
@@ -107,10 +107,14 @@ class OutlookMailbox:
 
     def messages(self, folder: str) -> list[OutlookMessage]:
         """Return all messages of a folder, newest first."""
-        return self.to_outlook_messages(self.neutral.messages(self.folders.find(folder).seq))
+        return self.to_outlook_messages(
+            self.simulated_mailbox.messages(self.folders.find(folder).folder_number)
+        )
 
     def is_purged(self, message: OutlookMessage) -> bool:
-        return message.folder_id == self.ids.folder_id(self.neutral.folders.find(PURGED).number)
+        return message.folder_id == self.ids.folder_id(
+            self.simulated_mailbox.folders.find(PURGED).number
+        )
 
     def to_outlook_messages(self, messages: Sequence[Message]) -> list[OutlookMessage]:
         versions = self._versions([message.number for message in messages])
@@ -120,7 +124,7 @@ class OutlookMailbox:
         if len(message.placements) != 1:
             raise ValueError(f"Graph needs message {message.number} in exactly one folder")
         return OutlookMessage(
-            seq=message.number,
+            message_number=message.number,
             folder_id=self.ids.folder_id(message.only_folder_number),
             immutable_id=self.ids.immutable_id(message.number),
             default_id=self.ids.default_id(message.number, message.only_placement.change_number),
@@ -135,7 +139,7 @@ class OutlookMailbox:
     def _versions(self, numbers: Sequence[int]) -> dict[int, int]:
         """Return the number of each message's newest change that is not only a change of the read
         state, by message number."""
-        rows = self.neutral.database.fetch_rows(
+        rows = self.simulated_mailbox.database.fetch_rows(
             "SELECT message, max(number) AS version FROM change"
             " WHERE message IN (SELECT value FROM json_each(?)) AND fields <> 'is_read'"
             " GROUP BY message",
@@ -168,7 +172,7 @@ class OutlookFolders:
         try:
             if name in ROLE_BY_WELL_KNOWN_NAME:
                 return self._mailbox.folders.find(ROLE_BY_WELL_KNOWN_NAME[name]).number
-            number = self._ids.number_of_folder_id(reference)
+            number = self._ids.parse_folder_id(reference)
             if number is None:
                 number = self._own_number(name)
             return self._mailbox.folders.find(number).number if number else 0
@@ -196,14 +200,14 @@ class OutlookFolders:
 
     def _root(self) -> OutlookFolder:
         return OutlookFolder(
-            seq=0,
+            folder_number=0,
             id=self._ids.root_id(),
             parent_id=None,
             display_name=_ROOT_NAME,
             role=ROOT_FOLDER_NAME,
             is_hidden=False,
             search_folder_filter=None,
-            children=len(
+            visible_child_count=len(
                 [each for each in self._mailbox.folders.list_children(None) if not each.is_hidden]
             ),
         )
@@ -233,7 +237,7 @@ class OutlookFolders:
         is_outside = folder.role in _OUTSIDE
         parent = None if is_outside else self._ids.folder_id(folder.parent or 0)
         return OutlookFolder(
-            seq=folder.number,
+            folder_number=folder.number,
             id=self._ids.folder_id(folder.number),
             parent_id=parent,
             display_name=folder.name,
@@ -242,5 +246,5 @@ class OutlookFolders:
             search_folder_filter=folder.search_filter,
             total=folder.total,
             unread=folder.unread,
-            children=children,
+            visible_child_count=children,
         )

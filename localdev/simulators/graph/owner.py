@@ -25,7 +25,7 @@ class OutlookOwner:
         return self._outlook.find_message_number(message_id)
 
     def number_of_folder(self, reference: str) -> int:
-        return self._outlook.folders.find(reference).seq
+        return self._outlook.folders.find(reference).folder_number
 
     def graph_id_of_message(self, number: int) -> str:
         return self._outlook.ids.immutable_id(number)
@@ -39,7 +39,7 @@ class OutlookOwner:
         number = self.find_message_number(message_id)
         fields: dict[str, Any] = {}
         attributes: dict[str, Any] = {}
-        known = self._mailbox.message(number).attributes
+        known = self._mailbox.message(number).provider_attributes
         for name, value in changes.items():
             if name not in _FIELDS or name in known:
                 attributes[name] = value
@@ -79,7 +79,7 @@ class OutlookOwner:
             ):
                 database.execute_write(statement, mailbox.user_id)
             renew_ids(database, mailbox.user_id)
-            mailbox.create_again()
+            mailbox.recreate_empty_mailbox()
             create_conversation_history(mailbox)
         self._outlook = OutlookMailbox(mailbox)
 

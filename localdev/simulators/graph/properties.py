@@ -17,7 +17,7 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
     `Message.provider_attributes` replaces the property of the same name.
     """
     item = message.item
-    conversation = conversation_part_of_ids(message.thread_key)
+    conversation = conversation_id_suffix(message.thread_key)
     sender = {"from": _recipient(item.sender), "sender": _recipient(item.sender)}
     received_at = format_utc_seconds(item.received_at)
     return {
@@ -44,12 +44,12 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
         "bccRecipients": _recipients(item.bcc),
         "replyTo": _recipients(item.reply_to),
         "flag": {"flagStatus": "flagged" if item.is_flagged else "notFlagged"},
-        **message.attributes,
+        **message.provider_attributes,
     }
 
 
 @lru_cache(maxsize=10_000)
-def conversation_part_of_ids(thread: str) -> str:
+def conversation_id_suffix(thread: str) -> str:
     """Return the part that identifies a thread in its conversation id and in web links.
 
     thread: the thread's key, `Message.thread_key`.

@@ -84,7 +84,7 @@ class ODataQuery:
         self._require("orderby", "receivedDateTime desc")
         self._require("filter", None)
 
-    def received_span(self) -> tuple[str, str] | None:
+    def received_time_span(self) -> tuple[str, str] | None:
         """Return the two times of a filter `receivedDateTime ge TIME and receivedDateTime lt TIME`,
         in UTC with whole seconds. Return None if the request has no filter.
 

@@ -24,7 +24,7 @@ from localdev.simulators.graph.corruption import (
     corrupt_response_body,
     graph_error_from_fault,
 )
-from localdev.simulators.graph.earlier import EarlierResponses
+from localdev.simulators.graph.earlier import StoredResponses
 from localdev.simulators.graph.errors import (
     GraphError,
     bad_request_error,
@@ -63,7 +63,7 @@ class LoggedRequestFacts:
     """
 
     mailbox: Mailbox | None = None
-    in_flight: int = 0
+    other_requests_in_flight: int = 0
 
 
 class GraphServer:
@@ -78,7 +78,7 @@ class GraphServer:
         self._service = service
         self._signer = signer
         self._links = DeltaLinks(service.database)
-        self.earlier = EarlierResponses()
+        self.stored_responses = StoredResponses()
 
     def __call__(self, request: Request) -> Response:
         if request.path.lower() == f"{VERSION_PATH_PREFIX}/$batch" and request.method == "POST":
@@ -121,10 +121,10 @@ class GraphServer:
                 return self._list_of_application(request, bearer, fault)
             owner = find_requested_mailbox_id(self._service.database, rest, _json_body(request))
         mailbox = visit.mailbox = self._mailbox(bearer, owner, of_mailbox=bool(rest))
-        visit.in_flight = self.throttle.requests_in_flight(mailbox.user_id)
+        visit.other_requests_in_flight = self.throttle.requests_in_flight(mailbox.user_id)
         with ExitStack() as held:
             held.enter_context(
-                self.throttle.counted_request(mailbox.user_id, self._service.behaviour)
+                self.throttle.count_request_in_flight(mailbox.user_id, self._service.behaviour)
             )
             _inject(fault)
             began = time.monotonic()
@@ -153,9 +153,13 @@ class GraphServer:
         """Return the result. For the fault `old`, return the oldest stored response to this kind of
         request instead, if a response is stored."""
         most = self._service.behaviour.answers_kept
-        earlier = self.earlier.find_oldest_response(request, mailbox.user_id) if most else None
+        earlier = (
+            self.stored_responses.find_oldest_response(request, mailbox.user_id) if most else None
+        )
         if most and result.document:
-            self.earlier.store_response(request, mailbox.user_id, result.document, most=most)
+            self.stored_responses.store_response(
+                request, mailbox.user_id, result.document, most=most
+            )
         if earlier and fault and fault.page == "old":
             return replace(result, document=earlier)
         return result
@@ -253,7 +257,7 @@ class GraphServer:
             prefer=", ".join(request.headers.get_all("Prefer", [])),
             status=response.status,
             mailbox=visit.mailbox.address if visit.mailbox else None,
-            in_flight=visit.in_flight,
+            in_flight=visit.other_requests_in_flight,
             in_batch=in_batch,
             duration_s=time.monotonic() - began,
         )

@@ -66,7 +66,7 @@ def folder_json(folder: OutlookFolder, select: frozenset[str] | None) -> dict[st
         "id": folder.id,
         "displayName": folder.display_name,
         "parentFolderId": folder.parent_id,
-        "childFolderCount": folder.children,
+        "childFolderCount": folder.visible_child_count,
         "unreadItemCount": folder.unread,
         "totalItemCount": folder.total,
         "sizeInBytes": 0,

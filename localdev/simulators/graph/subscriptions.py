@@ -76,7 +76,7 @@ def create_subscription(call: GraphCall) -> GraphResult:
     lifecycle_url = wanted.get("lifecycleNotificationUrl")
     for each in filter(None, (url, lifecycle_url)):
         _shake_hands(str(each))
-    subscription_id, database = str(uuid4()), call.mailbox.neutral.database
+    subscription_id, database = str(uuid4()), call.mailbox.simulated_mailbox.database
     with database.transaction():
         database.execute_write(
             "INSERT INTO subscription SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1,"
@@ -90,7 +90,7 @@ def create_subscription(call: GraphCall) -> GraphResult:
 
 def list_subscriptions(call: GraphCall) -> GraphResult:
     return _page(
-        call.mailbox.neutral.database,
+        call.mailbox.simulated_mailbox.database,
         call.query,
         call.behaviour,
         call.base_url,
@@ -153,7 +153,7 @@ def renew_subscription(call: GraphCall) -> GraphResult:
     """Renew the subscription. This also authorizes the subscription again after the lifecycle event
     `reauthorizationRequired`."""
     subscription = _stored(call, call.path_ids[0])
-    call.mailbox.neutral.database.execute_write(
+    call.mailbox.simulated_mailbox.database.execute_write(
         "UPDATE subscription SET expires_at = ?, authorized = 1 WHERE id = ?",
         *(_expires_at(_object(call.body)), subscription["id"]),
     )
@@ -162,7 +162,7 @@ def renew_subscription(call: GraphCall) -> GraphResult:
 
 def delete_subscription(call: GraphCall) -> GraphResult:
     subscription = _stored(call, call.path_ids[0])
-    call.mailbox.neutral.database.execute_write(
+    call.mailbox.simulated_mailbox.database.execute_write(
         "DELETE FROM subscription WHERE id = ?", subscription["id"]
     )
     return GraphResult(status=204)
@@ -171,7 +171,7 @@ def delete_subscription(call: GraphCall) -> GraphResult:
 def _stored(call: GraphCall, subscription_id: str) -> Row:
     """Return the subscription with this id. Raises GraphError 404 if the subscription is another
     user's, is missing or has expired."""
-    row = _found(call.mailbox.neutral.database, subscription_id)
+    row = _found(call.mailbox.simulated_mailbox.database, subscription_id)
     if call.user_id and {row["mailbox_id"], _creator(row)} != {call.user_id}:
         raise _unknown()
     return row

@@ -29,7 +29,7 @@ class MailboxThrottle:
             return self._in_flight[mailbox_id]
 
     @contextmanager
-    def counted_request(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
+    def count_request_in_flight(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
         """Count a request to the mailbox as in flight while the `with` block runs.
 
         Raises:

@@ -14,11 +14,11 @@ def json_response(status: int, document: Any) -> Response:
     return Response(status, orjson.dumps(document), headers)
 
 
-def page_response(page: bytes) -> Response:
+def html_page_response(page: bytes) -> Response:
     return Response(200, page, {"Content-Type": "text/html; charset=utf-8"})
 
 
-def refusal_page(sentence: str, status: int = 400) -> Response:
+def error_page_response(sentence: str, status: int = 400) -> Response:
     """Return a page with an error text. Such an error must not redirect the browser to the
     application, because the redirect address has not been verified."""
     return Response(status, sentence.encode(), {"Content-Type": "text/plain; charset=utf-8"})

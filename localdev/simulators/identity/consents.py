@@ -65,11 +65,11 @@ class ConsentStore(ABC):
         self._database = database
 
     @abstractmethod
-    def error_of_refused_grant(self, fault: GrantFault) -> Exception:
+    def error_for_grant_fault(self, fault: GrantFault) -> Exception:
         """Return the platform's error for a rejected code or token."""
 
     @abstractmethod
-    def error_of_refused_consent(self, refusal: Any) -> Exception:
+    def error_for_ended_consent(self, refusal: Any) -> Exception:
         """Return the platform's error for a token or code whose consent was ended.
 
         refusal: the reason that the platform stored when it ended the consent, such as an
@@ -118,14 +118,14 @@ class ConsentStore(ABC):
             row = self._row("SELECT * FROM {}code WHERE value = ?", code)
             self._write("DELETE FROM {}code WHERE value = ?", code)
         if row is None:
-            raise self.error_of_refused_grant(GrantFault.CODE_UNKNOWN)
+            raise self.error_for_grant_fault(GrantFault.CODE_UNKNOWN)
         if row["expires_at"] < time.time():
-            raise self.error_of_refused_grant(GrantFault.CODE_EXPIRED)
+            raise self.error_for_grant_fault(GrantFault.CODE_EXPIRED)
         if row["redirect_uri"] != redirect_uri:
-            raise self.error_of_refused_grant(GrantFault.REDIRECT_URI_DIFFERS)
+            raise self.error_for_grant_fault(GrantFault.REDIRECT_URI_DIFFERS)
         # A verifier without a challenge: the request for the code was tampered with.
         if row["challenge"] != (_challenge(verifier) if verifier else None):
-            raise self.error_of_refused_grant(GrantFault.VERIFIER_DIFFERS)
+            raise self.error_for_grant_fault(GrantFault.VERIFIER_DIFFERS)
         return row["consent_id"], row["nonce"]
 
     def issue_refresh_token(self, consent_id: str) -> str:
@@ -146,16 +146,16 @@ class ConsentStore(ABC):
         """
         row = self._row("SELECT * FROM {}refresh_token WHERE value = ?", refresh_token)
         if row is None:
-            raise self.error_of_refused_grant(GrantFault.TOKEN_UNKNOWN)
+            raise self.error_for_grant_fault(GrantFault.TOKEN_UNKNOWN)
         if row["expires_at"] < time.time():
-            raise self.error_of_refused_grant(GrantFault.TOKEN_EXPIRED)
+            raise self.error_for_grant_fault(GrantFault.TOKEN_EXPIRED)
         return str(row["consent_id"])
 
     def user_and_scope_of_consent(self, consent_id: str) -> tuple[str, str]:
         row = self._row("SELECT * FROM {}consent WHERE id = ?", consent_id)
         assert row is not None
         if row["refusal"]:
-            raise self.error_of_refused_consent(row["refusal"])
+            raise self.error_for_ended_consent(row["refusal"])
         return row["user_id"], row["scope"]
 
     def expire_refresh_tokens(self, user_id: str) -> int:

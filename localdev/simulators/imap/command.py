@@ -41,11 +41,11 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedLiteral:
-    size: int
+    byte_count: int
     is_synchronizing: bool
 
 
-def literal_at_end(line: bytes) -> AnnouncedLiteral | None:
+def find_announced_literal(line: bytes) -> AnnouncedLiteral | None:
     """Return the size of the literal that a line announces at its end, as `{12}` does. Return None
     if the line announces no literal, so that the command is complete."""
     match = _LITERAL_AT_END.search(line)
@@ -127,7 +127,7 @@ class _Tokens:
         raise BadCommand("Error in IMAP command: invalid characters in an argument.")
 
 
-def to_text(token: Token) -> str:
+def parse_text_argument(token: Token) -> str:
     """Return an argument as text. Raises BadCommand if the argument is a list or not UTF-8."""
     if isinstance(token, list):
         raise BadCommand("A list is not expected here.")
@@ -137,20 +137,20 @@ def to_text(token: Token) -> str:
         raise BadCommand("An argument is not UTF-8.") from None
 
 
-def to_keyword(token: Token) -> str:
+def parse_keyword_argument(token: Token) -> str:
     """Return an argument as text in capitals. Raises BadCommand if the argument is a list or not
     UTF-8."""
-    return to_text(token).upper()
+    return parse_text_argument(token).upper()
 
 
-def to_list(token: Token) -> list[Token]:
+def parse_list_argument(token: Token) -> list[Token]:
     if not isinstance(token, list):
         raise BadCommand("A list is expected here.")
     return token
 
 
-def to_number(token: Token) -> int:
-    text = to_text(token)
+def parse_number_argument(token: Token) -> int:
+    text = parse_text_argument(token)
     if not re.fullmatch(r"[0-9]{1,19}", text, re.ASCII):
         raise BadCommand("A number is expected here.")
     return int(text)

@@ -9,13 +9,18 @@ from localdev.simulators.imap.command import (
     BadCommand,
     Command,
     Token,
-    to_keyword,
-    to_list,
-    to_text,
+    parse_keyword_argument,
+    parse_list_argument,
+    parse_text_argument,
 )
 from localdev.simulators.imap.flags import canonical_flag
-from localdev.simulators.imap.names import NamedFolder, is_listed
-from localdev.simulators.imap.response import Status, Text, Untagged, quote
+from localdev.simulators.imap.names import NamedFolder, matches_list_pattern
+from localdev.simulators.imap.response import (
+    FixedTextResponse,
+    StatusResponse,
+    UntaggedResponse,
+    quote,
+)
 from localdev.simulators.imap.session import Handler, Session
 from localdev.simulators.imap.store import ImapMailbox
 
@@ -24,15 +29,15 @@ _MORE_STATUS_ITEMS = {"HIGHESTMODSEQ": "CONDSTORE", "MAILBOXID": "OBJECTID"}
 _DATE_TIME = "%d-%b-%Y %H:%M:%S %z"
 
 
-def folder_name(session: Session, token: Token) -> str:
+def parse_folder_name(session: Session, token: Token) -> str:
     """Return the folder's name that an argument contains. The argument is in UTF-8 if the client
     has enabled UTF8=ACCEPT, else in modified UTF-7."""
-    name = to_text(token)
+    name = parse_text_argument(token)
     return name if session.is_utf8 else decode_modified_utf7(name)
 
 
-def _list(session: Session, command: Command) -> Iterator[Untagged | str]:
-    mailbox = session.logged_in_mailbox()
+def _list(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
+    mailbox = session.require_logged_in_mailbox()
     arguments = list(command.arguments)
     selection = _list_options(session, arguments, "LIST-EXTENDED")
     if len(arguments) < 2:
@@ -43,7 +48,7 @@ def _list(session: Session, command: Command) -> Iterator[Untagged | str]:
         returned = {"CHILDREN", "SPECIAL-USE"}
     if patterns == b"" and not isinstance(patterns, list):
         separator = quote(mailbox.options.separator)
-        yield Text("LIST", b'LIST (\\Noselect) %b ""' % separator)
+        yield FixedTextResponse("LIST", b'LIST (\\Noselect) %b ""' % separator)
         return
     wanted = patterns if isinstance(patterns, list) else [patterns]
     folders = _matching(session, mailbox, reference, wanted)
@@ -58,12 +63,12 @@ def _list(session: Session, command: Command) -> Iterator[Untagged | str]:
 def _matching(
     session: Session, mailbox: ImapMailbox, reference: Token, patterns: Iterable[Token]
 ) -> list[NamedFolder]:
-    base, separator = folder_name(session, reference), mailbox.options.separator
-    wanted = [base + folder_name(session, each) for each in patterns]
+    base, separator = parse_folder_name(session, reference), mailbox.options.separator
+    wanted = [base + parse_folder_name(session, each) for each in patterns]
     return [
         each
         for each in mailbox.list_folders()
-        if any(is_listed(each.name, pattern, separator) for pattern in wanted)
+        if any(matches_list_pattern(each.name, pattern, separator) for pattern in wanted)
     ]
 
 
@@ -71,8 +76,12 @@ def _list_options(session: Session, arguments: list[Token], extension: str) -> l
     """Take the options in front of the reference out of the arguments."""
     if not (arguments and isinstance(arguments[0], list)):
         return []
-    session.require(extension)
-    return [to_keyword(each) for each in to_list(arguments.pop(0)) if not isinstance(each, list)]
+    session.require_extension(extension)
+    return [
+        parse_keyword_argument(each)
+        for each in parse_list_argument(arguments.pop(0))
+        if not isinstance(each, list)
+    ]
 
 
 def _return_options(session: Session, rest: list[Token]) -> tuple[set[str], list[str]]:
@@ -80,9 +89,9 @@ def _return_options(session: Session, rest: list[Token]) -> tuple[set[str], list
     empty without this option."""
     if not rest:
         return set(), []
-    if len(rest) != 2 or to_keyword(rest[0]) != "RETURN":
+    if len(rest) != 2 or parse_keyword_argument(rest[0]) != "RETURN":
         raise BadCommand("Error in IMAP command LIST.")
-    options = to_list(rest[1])
+    options = parse_list_argument(rest[1])
     names, items = set[str](), list[str]()
     for number, option in enumerate(options):
         if isinstance(option, list):
@@ -90,8 +99,12 @@ def _return_options(session: Session, rest: list[Token]) -> tuple[set[str], list
                 raise BadCommand("Error in IMAP command LIST.")
             items = _status_items(session, option)
         else:
-            names.add(to_keyword(option))
-            session.require(_EXTENSION_OF_RETURN.get(to_keyword(option), to_keyword(option)))
+            names.add(parse_keyword_argument(option))
+            session.require_extension(
+                _EXTENSION_OF_RETURN.get(
+                    parse_keyword_argument(option), parse_keyword_argument(option)
+                )
+            )
     return names, items
 
 
@@ -108,15 +121,20 @@ def _listed(
     folder: NamedFolder,
     kind: str,
     returned: Collection[str] = (),
-) -> Text:
+) -> FixedTextResponse:
     attributes = " ".join(folder.attributes(returned)).encode()
     separator = quote(mailbox.options.separator)
-    line = b"%b (%b) %b %b" % (kind.encode(), attributes, separator, session.quoted(folder.name))
-    return Text(kind, line, about=folder.name)
+    line = b"%b (%b) %b %b" % (
+        kind.encode(),
+        attributes,
+        separator,
+        session.quote_folder_name(folder.name),
+    )
+    return FixedTextResponse(kind, line, folder_name_or_uid=folder.name)
 
 
-def _lsub(session: Session, command: Command) -> Iterator[Untagged | str]:
-    mailbox = session.logged_in_mailbox()
+def _lsub(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
+    mailbox = session.require_logged_in_mailbox()
     if len(command.arguments) != 2:
         raise BadCommand("LSUB needs a reference and a pattern.")
     reference, pattern = command.arguments
@@ -124,35 +142,35 @@ def _lsub(session: Session, command: Command) -> Iterator[Untagged | str]:
         yield _listed(session, mailbox, each, "LSUB")
 
 
-def _status(session: Session, command: Command) -> Iterator[Untagged | str]:
-    mailbox = session.logged_in_mailbox()
+def _status(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
+    mailbox = session.require_logged_in_mailbox()
     if len(command.arguments) != 2:
         raise BadCommand("STATUS needs a mailbox and items.")
-    items = _status_items(session, to_list(command.arguments[1]))
-    folder = mailbox.find_folder(folder_name(session, command.arguments[0]))
+    items = _status_items(session, parse_list_argument(command.arguments[1]))
+    folder = mailbox.find_folder(parse_folder_name(session, command.arguments[0]))
     yield _status_response(session, mailbox, folder, items)
-    yield from session.changes(may_expunge=True)
+    yield from session.report_folder_changes(may_expunge=True)
 
 
 def _status_items(session: Session, tokens: list[Token]) -> list[str]:
-    items = [to_keyword(each) for each in tokens]
+    items = [parse_keyword_argument(each) for each in tokens]
     for item in items:
         if item in _MORE_STATUS_ITEMS:
-            session.require(_MORE_STATUS_ITEMS[item])
+            session.require_extension(_MORE_STATUS_ITEMS[item])
         elif item not in _STATUS_ITEMS:
             raise BadCommand(f"Invalid status item {item[:50]}")
     if not items:
         raise BadCommand("STATUS needs items.")
     if "HIGHESTMODSEQ" in items:
-        session.enabled.add("CONDSTORE")
+        session.enabled_extensions.add("CONDSTORE")
     return items
 
 
 def _status_response(
     session: Session, mailbox: ImapMailbox, folder: NamedFolder, items: list[str]
-) -> Status:
+) -> StatusResponse:
     with mailbox.transaction():
-        state = mailbox.state(folder)
+        state = mailbox.folder_state(folder)
         values: dict[str, int | str] = {}
         for item in items:
             match item:
@@ -169,50 +187,50 @@ def _status_response(
                 case "HIGHESTMODSEQ":
                     values[item] = state.highest_mod_seq
                 case _:
-                    values[item] = f"({mailbox_id(folder)})"
-    return Status(folder.name, session.quoted(folder.name), values)
+                    values[item] = f"({folder_object_id(folder)})"
+    return StatusResponse(folder.name, session.quote_folder_name(folder.name), values)
 
 
-def mailbox_id(folder: NamedFolder) -> str:
+def folder_object_id(folder: NamedFolder) -> str:
     """Return the value of MAILBOXID for a folder (RFC 8474). Renaming a folder does not change
     it."""
     return f"F{folder.folder.number}"
 
 
-def _create(session: Session, command: Command) -> Iterator[Untagged | str]:
+def _create(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
     name = _names(session, command, 1)[0]
-    session.logged_in_mailbox().create_folder(name)
-    yield from session.changes(may_expunge=True)
+    session.require_logged_in_mailbox().create_folder(name)
+    yield from session.report_folder_changes(may_expunge=True)
 
 
-def _delete(session: Session, command: Command) -> Iterator[Untagged | str]:
+def _delete(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
     name = _names(session, command, 1)[0]
-    mailbox = session.logged_in_mailbox()
+    mailbox = session.require_logged_in_mailbox()
     mailbox.delete_folder(name)
-    if session.selected and not mailbox.state(session.selected.folder).exists:
+    if session.selected and not mailbox.folder_state(session.selected.folder).exists:
         session.selected = None
-    yield from session.changes(may_expunge=True)
+    yield from session.report_folder_changes(may_expunge=True)
 
 
-def _rename(session: Session, command: Command) -> Iterator[Untagged | str]:
-    session.logged_in_mailbox().rename_folder(*_names(session, command, 2))
-    yield from session.changes(may_expunge=True)
+def _rename(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
+    session.require_logged_in_mailbox().rename_folder(*_names(session, command, 2))
+    yield from session.report_folder_changes(may_expunge=True)
 
 
-def _subscribe(session: Session, command: Command) -> Iterator[Untagged | str]:
-    session.logged_in_mailbox().find_folder(_names(session, command, 1)[0])
-    yield from session.changes(may_expunge=True)
+def _subscribe(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
+    session.require_logged_in_mailbox().find_folder(_names(session, command, 1)[0])
+    yield from session.report_folder_changes(may_expunge=True)
 
 
 def _names(session: Session, command: Command, count: int) -> list[str]:
-    session.logged_in_mailbox()
+    session.require_logged_in_mailbox()
     if len(command.arguments) != count:
         raise BadCommand(f"{command.verb} needs {count} mailbox names.")
-    return [folder_name(session, each) for each in command.arguments]
+    return [parse_folder_name(session, each) for each in command.arguments]
 
 
-def _append(session: Session, command: Command) -> Iterator[Untagged | str]:
-    mailbox = session.logged_in_mailbox()
+def _append(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
+    mailbox = session.require_logged_in_mailbox()
     if not 2 <= len(command.arguments) <= 4:
         raise BadCommand("APPEND needs a mailbox and a message.")
     name, *options, message = command.arguments
@@ -220,13 +238,16 @@ def _append(session: Session, command: Command) -> Iterator[Untagged | str]:
         raise BadCommand("APPEND needs a literal.")
     flags = frozenset[str]()
     if options and isinstance(options[0], list):
-        flags = frozenset(canonical_flag(to_text(each)) for each in to_list(options.pop(0)))
-    received_at = _date_time(to_text(options[0])) if options else datetime.now(UTC)
-    folder = mailbox.find_folder(folder_name(session, name), code="TRYCREATE")
+        flags = frozenset(
+            canonical_flag(parse_text_argument(each))
+            for each in parse_list_argument(options.pop(0))
+        )
+    received_at = _date_time(parse_text_argument(options[0])) if options else datetime.now(UTC)
+    folder = mailbox.find_folder(parse_folder_name(session, name), code="TRYCREATE")
     uid = mailbox.append(folder, message, flags - {"\\Recent"}, received_at)
-    yield from session.changes(may_expunge=True)
+    yield from session.report_folder_changes(may_expunge=True)
     if session.options.offers("UIDPLUS"):
-        yield f"[APPENDUID {mailbox.state(folder).uid_validity} {uid}] Append completed."
+        yield f"[APPENDUID {mailbox.folder_state(folder).uid_validity} {uid}] Append completed."
 
 
 def _date_time(text: str) -> datetime:

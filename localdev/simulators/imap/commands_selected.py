@@ -7,17 +7,24 @@ from localdev.simulators.imap.command import (
     BadCommand,
     Command,
     Token,
-    to_keyword,
-    to_list,
-    to_number,
-    to_text,
+    parse_keyword_argument,
+    parse_list_argument,
+    parse_number_argument,
+    parse_text_argument,
 )
-from localdev.simulators.imap.commands_folders import folder_name, mailbox_id
+from localdev.simulators.imap.commands_folders import folder_object_id, parse_folder_name
 from localdev.simulators.imap.flags import SYSTEM_FLAGS, canonical_flag, format_flags
 from localdev.simulators.imap.folder_state import FolderState, ListedMessage
 from localdev.simulators.imap.number_set import NumberSet, format_number_set, parse_number_set
-from localdev.simulators.imap.response import Fetched, Number, Rejected, Text, Untagged, vanished
-from localdev.simulators.imap.selection import is_by_uid, named_messages, with_flag
+from localdev.simulators.imap.response import (
+    CommandRejected,
+    FetchResponse,
+    FixedTextResponse,
+    NumberResponse,
+    UntaggedResponse,
+    vanished_response,
+)
+from localdev.simulators.imap.selection import filter_by_flag, find_named_messages, is_by_uid
 from localdev.simulators.imap.session import Handler, Selected, Session
 from localdev.simulators.imap.store import ImapMailbox
 
@@ -32,18 +39,18 @@ class _Known:
     uids: NumberSet | None
 
 
-def _select(session: Session, command: Command) -> Iterator[Untagged | str]:
-    mailbox = session.logged_in_mailbox()
+def _select(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
+    mailbox = session.require_logged_in_mailbox()
     if not command.arguments:
         raise BadCommand(f"{command.verb} needs a mailbox.")
     if session.selected is not None:
         session.selected = None
-        yield Text("CLOSED", b"OK [CLOSED] Previous mailbox closed.")
+        yield FixedTextResponse("CLOSED", b"OK [CLOSED] Previous mailbox closed.")
     known = _select_parameters(session, command.arguments[1:])
     is_read_only = command.verb == "EXAMINE"
     with mailbox.transaction():
-        folder = mailbox.find_folder(folder_name(session, command.arguments[0]))
-        state = mailbox.state(folder)
+        folder = mailbox.find_folder(parse_folder_name(session, command.arguments[0]))
+        state = mailbox.folder_state(folder)
         selected = Selected(folder, is_read_only, state.list_messages(), state.highest_mod_seq)
         opening = list(_opening(session, selected, state))
         earlier = _vanished_since(known, state) if known else []
@@ -55,41 +62,47 @@ def _select(session: Session, command: Command) -> Iterator[Untagged | str]:
     yield f"[{access}] {command.verb.capitalize()} completed."
 
 
-def _opening(session: Session, selected: Selected, state: FolderState) -> Iterator[Untagged]:
+def _opening(
+    session: Session, selected: Selected, state: FolderState
+) -> Iterator[UntaggedResponse]:
     keywords = {flag for each in selected.messages for flag in each.flags} - {*SYSTEM_FLAGS}
     flags = format_flags(frozenset({*SYSTEM_FLAGS, *keywords}))
-    yield Text("FLAGS", b"FLAGS %b" % flags)
+    yield FixedTextResponse("FLAGS", b"FLAGS %b" % flags)
     permanent = b"()" if selected.is_read_only else flags[:-1] + b" \\*)"
-    yield Text("PERMANENTFLAGS", b"OK [PERMANENTFLAGS %b] Flags permitted." % permanent)
-    yield Number("EXISTS", len(selected.messages), b"%d EXISTS")
-    yield Number("RECENT", 0, b"%d RECENT")
+    yield FixedTextResponse(
+        "PERMANENTFLAGS", b"OK [PERMANENTFLAGS %b] Flags permitted." % permanent
+    )
+    yield NumberResponse("EXISTS", len(selected.messages), b"%d EXISTS")
+    yield NumberResponse("RECENT", 0, b"%d RECENT")
     unseen = [n for n, each in enumerate(selected.messages, 1) if "\\Seen" not in each.flags]
     if unseen:
-        yield Number("UNSEEN-NUMBER", unseen[0], b"OK [UNSEEN %d] First unseen.")
-    yield Number("UIDVALIDITY", state.uid_validity, b"OK [UIDVALIDITY %d] UIDs valid")
-    yield Number("UIDNEXT", state.uid_next, b"OK [UIDNEXT %d] Predicted next UID")
+        yield NumberResponse("UNSEEN-NUMBER", unseen[0], b"OK [UNSEEN %d] First unseen.")
+    yield NumberResponse("UIDVALIDITY", state.uid_validity, b"OK [UIDVALIDITY %d] UIDs valid")
+    yield NumberResponse("UIDNEXT", state.uid_next, b"OK [UIDNEXT %d] Predicted next UID")
     if session.options.offers("CONDSTORE"):
-        yield Number("HIGHESTMODSEQ", selected.mod_seq, b"OK [HIGHESTMODSEQ %d] Highest")
+        yield NumberResponse("HIGHESTMODSEQ", selected.mod_seq, b"OK [HIGHESTMODSEQ %d] Highest")
     if session.options.offers("OBJECTID"):
-        yield Text("MAILBOXID", b"OK [MAILBOXID (%b)] Ok" % mailbox_id(selected.folder).encode())
+        yield FixedTextResponse(
+            "MAILBOXID", b"OK [MAILBOXID (%b)] Ok" % folder_object_id(selected.folder).encode()
+        )
 
 
 def _select_parameters(session: Session, rest: list[Token]) -> _Known | None:
     """Enable the extensions that the parameters name; return the values of QRESYNC."""
     known = None
-    for number, token in enumerate(parameters := to_list(rest[0]) if rest else []):
+    for number, token in enumerate(parameters := parse_list_argument(rest[0]) if rest else []):
         if isinstance(token, list):
             if not number or parameters[number - 1] != b"QRESYNC":
                 raise BadCommand("Unexpected parameters.")
             known = _known(token)
             continue
-        name = to_keyword(token)
+        name = parse_keyword_argument(token)
         if name not in ("CONDSTORE", "QRESYNC"):
             raise BadCommand("Unknown parameter.")
-        session.require(name)
+        session.require_extension(name)
         if name == "QRESYNC" and not session.has_qresync:
             raise BadCommand("QRESYNC not enabled.")
-        session.enabled.add("CONDSTORE")
+        session.enabled_extensions.add("CONDSTORE")
         if name == "QRESYNC" and not isinstance(parameters[-1], list):
             raise BadCommand("QRESYNC needs values.")
     return known
@@ -99,8 +112,8 @@ def _known(values: list[Token]) -> _Known:
     if len(values) < 2:
         raise BadCommand("QRESYNC needs UIDVALIDITY and a mod-sequence.")
     has_uids = len(values) > 2 and not isinstance(values[2], list)
-    uids = parse_number_set(to_text(values[2])) if has_uids else None
-    return _Known(to_number(values[0]), to_number(values[1]), uids)
+    uids = parse_number_set(parse_text_argument(values[2])) if has_uids else None
+    return _Known(parse_number_argument(values[0]), parse_number_argument(values[1]), uids)
 
 
 def _vanished_since(known: _Known, state: FolderState) -> list[int]:
@@ -110,61 +123,61 @@ def _vanished_since(known: _Known, state: FolderState) -> list[int]:
 
 def _changes_since(
     session: Session, selected: Selected, known: _Known, earlier: list[int]
-) -> Iterator[Untagged]:
+) -> Iterator[UntaggedResponse]:
     if earlier:
-        yield vanished(earlier, earlier=True)
+        yield vanished_response(earlier, earlier=True)
     wanted = set(known.uids.select(selected.uids)) if known.uids else set(selected.uids)
     for number, each in enumerate(selected.messages, 1):
         if each.mod_seq > known.mod_seq and each.uid in wanted:
-            yield session.flags_of(number, each, with_uid=True)
+            yield session.flags_response(number, each, with_uid=True)
 
 
-def _close(session: Session, command: Command) -> Iterator[Untagged | str]:
-    selected, mailbox = session.opened_folder(), session.logged_in_mailbox()
+def _close(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
+    selected, mailbox = session.require_open_folder(), session.require_logged_in_mailbox()
     if command.verb == "CLOSE" and not selected.is_read_only:
         mailbox.expunge(selected.folder, _deleted(mailbox, selected))
     session.selected = None
     yield f"{command.verb.capitalize()} completed."
 
 
-def _expunge(session: Session, command: Command) -> Iterator[Untagged | str]:
-    selected, mailbox = session.opened_folder(), session.logged_in_mailbox()
+def _expunge(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
+    selected, mailbox = session.require_open_folder(), session.require_logged_in_mailbox()
     deleted = [] if selected.is_read_only else _deleted(mailbox, selected)
     if is_by_uid(command):
-        session.require("UIDPLUS")
-        wanted = parse_number_set(to_text(_argument(command, 0))).select(selected.uids)
+        session.require_extension("UIDPLUS")
+        wanted = parse_number_set(parse_text_argument(_argument(command, 0))).select(selected.uids)
         deleted = [each for each in deleted if each.uid in set(wanted)]
     mailbox.expunge(selected.folder, deleted)
-    yield from session.changes(may_expunge=True)
+    yield from session.report_folder_changes(may_expunge=True)
 
 
 def _deleted(mailbox: ImapMailbox, selected: Selected) -> list[ListedMessage]:
     """Return the messages that are known to the session and have the flag \\Deleted now."""
     known = set(selected.uids)
-    present = mailbox.state(selected.folder).list_messages()
-    return with_flag([each for each in present if each.uid in known], "\\Deleted")
+    present = mailbox.folder_state(selected.folder).list_messages()
+    return filter_by_flag([each for each in present if each.uid in known], "\\Deleted")
 
 
-def _store(session: Session, command: Command) -> Iterator[Untagged | str]:
-    selected, mailbox = session.opened_folder(), session.logged_in_mailbox()
+def _store(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
+    selected, mailbox = session.require_open_folder(), session.require_logged_in_mailbox()
     arguments = list(command.arguments)
     limit = None
     if len(arguments) > 2 and isinstance(arguments[1], list):
-        limit = _unchanged_since(session, to_list(arguments.pop(1)))
+        limit = _unchanged_since(session, parse_list_argument(arguments.pop(1)))
     if len(arguments) < 3:
         raise BadCommand("STORE needs messages, an item and flags.")
     numbers, item, *given = arguments
-    operation, is_silent = _operation(to_keyword(item))
+    operation, is_silent = _operation(parse_keyword_argument(item))
     words = given[0] if isinstance(given[0], list) else given
-    flags = frozenset(canonical_flag(to_text(each)) for each in words)
+    flags = frozenset(canonical_flag(parse_text_argument(each)) for each in words)
     if "\\Recent" in flags:
         raise BadCommand("Invalid system flag \\Recent.")
-    chosen = named_messages(selected, numbers, by_uid=is_by_uid(command))
+    chosen = find_named_messages(selected, numbers, by_uid=is_by_uid(command))
     if selected.is_read_only:
         # Dovecot does the same.
         yield "Store ignored with read-only mailbox."
         return
-    fresh = {each.uid: each for each in mailbox.state(selected.folder).list_messages()}
+    fresh = {each.uid: each for each in mailbox.folder_state(selected.folder).list_messages()}
     modified: list[int] = []
     with mailbox.transaction():
         for number, each in chosen:
@@ -178,13 +191,13 @@ def _store(session: Session, command: Command) -> Iterator[Untagged | str]:
         yield f"[MODIFIED {format_number_set(modified)}] Conditional store failed."
 
 
-def _stored(session: Session, silent: set[int], *, by_uid: bool) -> Iterator[Untagged]:
+def _stored(session: Session, silent: set[int], *, by_uid: bool) -> Iterator[UntaggedResponse]:
     """Yield the changed flags; of a silent STORE only the new mod-sequences, if at all."""
-    for each in session.changes(may_expunge=by_uid, with_uid=by_uid):
-        if not isinstance(each, Fetched) or each.uid not in silent:
+    for each in session.report_folder_changes(may_expunge=by_uid, with_uid=by_uid):
+        if not isinstance(each, FetchResponse) or each.uid not in silent:
             yield each
-        elif "CONDSTORE" in session.enabled:
-            yield each.without("FLAGS")
+        elif "CONDSTORE" in session.enabled_extensions:
+            yield each.without_item("FLAGS")
 
 
 def _operation(item: str) -> tuple[str, bool]:
@@ -207,21 +220,21 @@ def _result(operation: str, present: frozenset[str], given: frozenset[str]) -> f
 
 
 def _unchanged_since(session: Session, modifiers: list[Token]) -> int:
-    session.require("CONDSTORE")
-    if len(modifiers) != 2 or to_keyword(modifiers[0]) != "UNCHANGEDSINCE":
+    session.require_extension("CONDSTORE")
+    if len(modifiers) != 2 or parse_keyword_argument(modifiers[0]) != "UNCHANGEDSINCE":
         raise BadCommand("Unknown modifier of STORE.")
-    session.enabled.add("CONDSTORE")
-    return to_number(modifiers[1])
+    session.enabled_extensions.add("CONDSTORE")
+    return parse_number_argument(modifiers[1])
 
 
-def _copy(session: Session, command: Command) -> Iterator[Untagged | str]:
-    selected, mailbox = session.opened_folder(), session.logged_in_mailbox()
+def _copy(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
+    selected, mailbox = session.require_open_folder(), session.require_logged_in_mailbox()
     is_move = command.verb.endswith("MOVE")
     if is_move:
-        session.require("MOVE")
+        session.require_extension("MOVE")
         _writable(session)
-    name = folder_name(session, _argument(command, 1))
-    chosen = named_messages(selected, _argument(command, 0), by_uid=is_by_uid(command))
+    name = parse_folder_name(session, _argument(command, 1))
+    chosen = find_named_messages(selected, _argument(command, 0), by_uid=is_by_uid(command))
     messages = [each for _, each in chosen]
     if not messages:
         yield "No messages found."
@@ -234,18 +247,18 @@ def _copy(session: Session, command: Command) -> Iterator[Untagged | str]:
     code = ""
     if session.options.offers("UIDPLUS"):
         sources, copies = (format_number_set(uids) for uids in zip(*pairs, strict=True))
-        code = f"[COPYUID {mailbox.state(target).uid_validity} {sources} {copies}] "
+        code = f"[COPYUID {mailbox.folder_state(target).uid_validity} {sources} {copies}] "
     if is_move and code:
-        yield Text("COPYUID", f"OK {code}Moved UIDs.".encode())
+        yield FixedTextResponse("COPYUID", f"OK {code}Moved UIDs.".encode())
         code = ""
-    yield from session.changes(may_expunge=is_move or is_by_uid(command))
+    yield from session.report_folder_changes(may_expunge=is_move or is_by_uid(command))
     yield f"{code}{command.verb.capitalize()} completed."
 
 
 def _writable(session: Session) -> Selected:
-    selected = session.opened_folder()
+    selected = session.require_open_folder()
     if selected.is_read_only:
-        raise Rejected("Mailbox is read-only.")
+        raise CommandRejected("Mailbox is read-only.")
     return selected
 
 

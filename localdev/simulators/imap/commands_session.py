@@ -5,9 +5,19 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 
-from localdev.simulators.imap.command import BadCommand, Command, to_keyword, to_text
+from localdev.simulators.imap.command import (
+    BadCommand,
+    Command,
+    parse_keyword_argument,
+    parse_text_argument,
+)
 from localdev.simulators.imap.options import MAX_LITERAL_BYTES, ImapOptions
-from localdev.simulators.imap.response import Rejected, Text, Untagged, quote
+from localdev.simulators.imap.response import (
+    CommandRejected,
+    FixedTextResponse,
+    UntaggedResponse,
+    quote,
+)
 from localdev.simulators.imap.session import Handler, Session
 from localdev.simulators.imap.store import ImapMailbox
 
@@ -22,7 +32,7 @@ _USER = re.compile(rb"(?:user=|n,a=)([^\x01]+?),?\x01")
 _TOKEN_REFUSED = b'{"status":"401","schemes":"bearer","scope":"https://outlook.office.com/"}'
 
 
-def capabilities(session: Session) -> str:
+def offered_capabilities(session: Session) -> str:
     """Return the capabilities that the server offers at this point of the connection, as text.
 
     Before TLS the server offers STARTTLS and no authentication. After the login it no longer offers
@@ -41,86 +51,86 @@ def capabilities(session: Session) -> str:
 _BEFORE_LOGIN = ("LITERAL+", "SASL-IR", "ID", "ENABLE")
 
 
-def _capability(session: Session, _: Command) -> Iterator[Untagged | str]:
-    yield Text("CAPABILITY", f"CAPABILITY {capabilities(session)}".encode())
+def _capability(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
+    yield FixedTextResponse("CAPABILITY", f"CAPABILITY {offered_capabilities(session)}".encode())
 
 
-def _noop(session: Session, _: Command) -> Iterator[Untagged | str]:
-    yield from session.changes(may_expunge=True)
+def _noop(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
+    yield from session.report_folder_changes(may_expunge=True)
 
 
-def _check(session: Session, _: Command) -> Iterator[Untagged | str]:
-    session.opened_folder()
-    yield from session.changes(may_expunge=True)
+def _check(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
+    session.require_open_folder()
+    yield from session.report_folder_changes(may_expunge=True)
 
 
-def _logout(session: Session, _: Command) -> Iterator[Untagged | str]:
-    yield Text("BYE", b"BYE Logging out")
+def _logout(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
+    yield FixedTextResponse("BYE", b"BYE Logging out")
 
 
-def _id(session: Session, _: Command) -> Iterator[Untagged | str]:
-    session.require("ID")
-    yield Text("ID", b'ID ("name" "Mailsync simulator")')
+def _id(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
+    session.require_extension("ID")
+    yield FixedTextResponse("ID", b'ID ("name" "Mailsync simulator")')
 
 
-def _namespace(session: Session, _: Command) -> Iterator[Untagged | str]:
-    session.require("NAMESPACE")
-    options: ImapOptions = session.logged_in_mailbox().options
+def _namespace(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
+    session.require_extension("NAMESPACE")
+    options: ImapOptions = session.require_logged_in_mailbox().options
     line = b"NAMESPACE ((%b %b)) NIL NIL" % (quote(options.prefix), quote(options.separator))
-    yield Text("NAMESPACE", line)
+    yield FixedTextResponse("NAMESPACE", line)
 
 
-def _enable(session: Session, command: Command) -> Iterator[Untagged | str]:
-    session.require("ENABLE")
-    session.logged_in_mailbox()
+def _enable(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
+    session.require_extension("ENABLE")
+    session.require_logged_in_mailbox()
     if not command.arguments:
         raise BadCommand("ENABLE needs the names of extensions.")
     names = []
-    for name in map(to_keyword, command.arguments):
+    for name in map(parse_keyword_argument, command.arguments):
         if name in _ENABLED_WITH and session.options.offers(name):
-            session.enabled |= _ENABLED_WITH[name]
+            session.enabled_extensions |= _ENABLED_WITH[name]
             names.append(name)
-    yield Text("ENABLED", " ".join(["ENABLED", *names]).encode())
+    yield FixedTextResponse("ENABLED", " ".join(["ENABLED", *names]).encode())
 
 
-def _starttls(session: Session, command: Command) -> Iterator[Untagged | str]:
+def _starttls(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
     if session.wire.is_encrypted or session.mailbox is not None:
         raise BadCommand("TLS is active already.")
     session.wire.write_line(f"{command.tag} OK Begin TLS negotiation now.".encode())
     session.backend.start_tls(session.wire)
-    yield STARTED_TLS
+    yield TLS_STARTED_MARK
 
 
-STARTED_TLS = "\0"
+TLS_STARTED_MARK = "\0"
 """What the handler of STARTTLS yields in place of the text of the tagged OK response. That response
 was already sent, before the handshake."""
 
 
-def _login(session: Session, command: Command) -> Iterator[Untagged | str]:
+def _login(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
     _require_login_is_possible(session)
     if len(command.arguments) != 2:
         raise BadCommand("LOGIN needs a user name and a password.")
-    user_name, password = map(to_text, command.arguments)
+    user_name, password = map(parse_text_argument, command.arguments)
     yield _logged_in(session, user_name, password=password)
 
 
-def _authenticate(session: Session, command: Command) -> Iterator[Untagged | str]:
+def _authenticate(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
     _require_login_is_possible(session)
     if not 1 <= len(command.arguments) <= 2:
         raise BadCommand("AUTHENTICATE needs a mechanism.")
-    mechanism = to_keyword(command.arguments[0])
+    mechanism = parse_keyword_argument(command.arguments[0])
     if not session.options.offers(f"AUTH={mechanism}"):
-        raise Rejected("Unsupported authentication mechanism.")
+        raise CommandRejected("Unsupported authentication mechanism.")
     if len(command.arguments) == 2:
-        session.require("SASL-IR")
-        response = to_text(command.arguments[1]).encode()
+        session.require_extension("SASL-IR")
+        response = parse_text_argument(command.arguments[1]).encode()
     else:
         response = _challenge(session, b"")
     content = _decoded(response)
     if mechanism == "PLAIN":
         words = content.split(b"\0")
         if len(words) != 3:
-            raise Rejected("Authentication failed.", "AUTHENTICATIONFAILED")
+            raise CommandRejected("Authentication failed.", "AUTHENTICATIONFAILED")
         user_name, password = (word.decode("utf-8", "replace") for word in words[1:])
         yield _logged_in(session, user_name, password=password)
     else:
@@ -131,10 +141,10 @@ def _logged_in_by_token(session: Session, content: bytes) -> str:
     user, token = _USER.search(content), _TOKEN.search(content)
     try:
         if not (user and token):
-            raise Rejected("Authentication failed.", "AUTHENTICATIONFAILED")
+            raise CommandRejected("Authentication failed.", "AUTHENTICATIONFAILED")
         user_name = user[1].decode("utf-8", "replace")
         return _logged_in(session, user_name, token=token[1].decode("ascii", "replace"))
-    except Rejected:
+    except CommandRejected:
         # The client acknowledges the error with an empty line, and then gets NO.
         _challenge(session, _TOKEN_REFUSED)
         raise
@@ -148,17 +158,17 @@ def _logged_in(
         mailbox = backend.find_mailbox_of_token(user_name, token)
     else:
         mailbox = backend.find_mailbox(user_name, password or "")
-    session.options = backend.options(mailbox)
+    session.options = backend.options_for_mailbox(mailbox)
     session.mailbox = ImapMailbox(mailbox, session.options)
     session.wire.max_literal_bytes = MAX_LITERAL_BYTES
-    return f"[CAPABILITY {capabilities(session)}] Logged in"
+    return f"[CAPABILITY {offered_capabilities(session)}] Logged in"
 
 
 def _require_login_is_possible(session: Session) -> None:
     if session.mailbox is not None:
         raise BadCommand("You are logged in already.")
     if not session.wire.is_encrypted:
-        raise Rejected("Plaintext authentication disallowed without TLS.", "PRIVACYREQUIRED")
+        raise CommandRejected("Plaintext authentication disallowed without TLS.", "PRIVACYREQUIRED")
 
 
 def _challenge(session: Session, content: bytes) -> bytes:

@@ -33,7 +33,7 @@ def _set_options(
         without options of their own.
     """
     owner = server.service.find_mailbox(mailbox) if mailbox else None
-    options = server.options(owner)
+    options = server.options_for_mailbox(owner)
     if without is not None:
         unknown = {*without} - {*ALL_EXTENSIONS}
         if unknown:

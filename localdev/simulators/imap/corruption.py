@@ -5,48 +5,50 @@ from dataclasses import replace
 
 from localdev.simulators.faults import Fault
 from localdev.simulators.imap.response import (
-    Fetched,
-    Number,
-    Numbers,
-    Status,
-    Text,
-    Untagged,
-    vanished,
+    FetchResponse,
+    FixedTextResponse,
+    NumberListResponse,
+    NumberResponse,
+    StatusResponse,
+    UntaggedResponse,
+    vanished_response,
 )
 
 _COUNTS = ("EXISTS", "MESSAGES", "UNSEEN")
 _OPTIONAL = ("UIDNEXT", "HIGHESTMODSEQ", "UIDVALIDITY")
 _ITEMS = ("LIST", "LSUB", "STATUS", "FETCH", "SEARCH")
-_Forgery = Callable[[Iterable[Untagged], Fault], Iterator[Untagged]]
+_Forgery = Callable[[Iterable[UntaggedResponse], Fault], Iterator[UntaggedResponse]]
 
 
-def corrupt(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
+def forge_responses(
+    responses: Iterable[UntaggedResponse], fault: Fault
+) -> Iterator[UntaggedResponse]:
     """Yield the responses, changed by the forgery that `fault.page` names. Yield the responses
     unchanged if `fault.page` is None or IMAP has no such forgery."""
     forgery = _FORGERIES.get(fault.page or "")
     return forgery(responses, fault) if forgery else iter(responses)
 
 
-def _nothing(responses: Iterable[Untagged], _: Fault) -> Iterator[Untagged]:
+def _nothing(responses: Iterable[UntaggedResponse], _: Fault) -> Iterator[UntaggedResponse]:
     for each in responses:
-        if isinstance(each, Numbers) and each.kind == "SEARCH":
+        if isinstance(each, NumberListResponse) and each.kind == "SEARCH":
             yield replace(each, numbers=())
         elif each.kind not in (*_ITEMS, "VANISHED"):
             yield each
 
 
-def _less(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
+def _less(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[UntaggedResponse]:
     """Leave out the folders or UIDs in `fault.about`. If `fault.about` is empty, leave out every
     second folder or message."""
     number = 0
     for each in responses:
-        if isinstance(each, Numbers) and each.kind == "SEARCH":
+        if isinstance(each, NumberListResponse) and each.kind == "SEARCH":
             yield replace(each, numbers=_fewer(each.numbers, fault))
-        elif each.kind not in _ITEMS or isinstance(each, Numbers | Number):
+        elif each.kind not in _ITEMS or isinstance(each, NumberListResponse | NumberResponse):
             yield each
         else:
             number += 1
-            if each.about not in fault.about if fault.about else number % 2:
+            if each.folder_name_or_uid not in fault.about if fault.about else number % 2:
                 yield each
 
 
@@ -56,40 +58,40 @@ def _fewer(numbers: Sequence[int], fault: Fault) -> Sequence[int]:
     return numbers[::2]
 
 
-def _duplicate(responses: Iterable[Untagged], _: Fault) -> Iterator[Untagged]:
+def _duplicate(responses: Iterable[UntaggedResponse], _: Fault) -> Iterator[UntaggedResponse]:
     for each in responses:
         yield each
         yield each
 
 
-def _partial(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
+def _partial(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[UntaggedResponse]:
     """Leave only the UID in FETCH responses, and no item in STATUS responses."""
     for each in responses:
-        if isinstance(each, Fetched) and _is_about(each, fault):
+        if isinstance(each, FetchResponse) and _is_about(each, fault):
             yield replace(each, items=tuple(item for item in each.items if item[0] == "UID"))
-        elif isinstance(each, Status) and _is_about(each, fault):
+        elif isinstance(each, StatusResponse) and _is_about(each, fault):
             yield replace(each, values={})
         else:
             yield each
 
 
 def _without(kind: str) -> _Forgery:
-    def forge(responses: Iterable[Untagged], _: Fault) -> Iterator[Untagged]:
+    def forge(responses: Iterable[UntaggedResponse], _: Fault) -> Iterator[UntaggedResponse]:
         return (each for each in responses if each.kind != kind)
 
     return forge
 
 
-def _removed(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
+def _removed(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[UntaggedResponse]:
     """Replace the FETCH responses by one VANISHED response with their UIDs."""
     gone = []
     for each in responses:
-        if isinstance(each, Fetched) and _is_about(each, fault):
+        if isinstance(each, FetchResponse) and _is_about(each, fault):
             gone.append(each.uid)
         else:
             yield each
     if gone:
-        yield vanished(gone, earlier=True)
+        yield vanished_response(gone, earlier=True)
 
 
 def _changed_numbers(names: tuple[str, ...], sign: int) -> _Forgery:
@@ -100,11 +102,11 @@ def _changed_numbers(names: tuple[str, ...], sign: int) -> _Forgery:
             return number
         return max(number + sign * fault.off_by, 0)
 
-    def forge(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
+    def forge(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[UntaggedResponse]:
         for each in responses:
-            if isinstance(each, Number) and each.kind in names:
+            if isinstance(each, NumberResponse) and each.kind in names:
                 yield replace(each, number=int(changed(each.kind, each.number, fault)))
-            elif isinstance(each, Status) and _is_about(each, fault):
+            elif isinstance(each, StatusResponse) and _is_about(each, fault):
                 values = {name: changed(name, value, fault) for name, value in each.values.items()}
                 yield replace(each, values=values)
             else:
@@ -113,16 +115,16 @@ def _changed_numbers(names: tuple[str, ...], sign: int) -> _Forgery:
     return forge
 
 
-def _uncounted(responses: Iterable[Untagged], fault: Fault) -> Iterator[Untagged]:
+def _uncounted(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[UntaggedResponse]:
     for each in responses:
-        if isinstance(each, Status) and _is_about(each, fault):
+        if isinstance(each, StatusResponse) and _is_about(each, fault):
             yield replace(each, values={})
-        elif not isinstance(each, Number) or each.kind not in _OPTIONAL:
+        elif not isinstance(each, NumberResponse) or each.kind not in _OPTIONAL:
             yield each
 
 
-def _is_about(response: Text | Status | Fetched, fault: Fault) -> bool:
-    return not fault.about or response.about in fault.about
+def _is_about(response: FixedTextResponse | StatusResponse | FetchResponse, fault: Fault) -> bool:
+    return not fault.about or response.folder_name_or_uid in fault.about
 
 
 _FORGERIES: dict[str, _Forgery] = {

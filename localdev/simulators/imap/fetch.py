@@ -10,25 +10,30 @@ from localdev.simulators.imap.command import (
     BadCommand,
     Command,
     Token,
-    to_keyword,
-    to_list,
-    to_number,
-    to_text,
+    parse_keyword_argument,
+    parse_list_argument,
+    parse_number_argument,
+    parse_text_argument,
 )
 from localdev.simulators.imap.flags import format_flags
 from localdev.simulators.imap.folder_state import GmailValues, ListedMessage
 from localdev.simulators.imap.gmail import format_labels
-from localdev.simulators.imap.message_bytes import section
+from localdev.simulators.imap.message_bytes import extract_section
 from localdev.simulators.imap.mime_parts import (
     body_structure,
-    envelope,
-    numbered_section,
+    extract_numbered_section,
+    format_envelope,
     parse_parts,
 )
 from localdev.simulators.imap.number_set import parse_number_set
-from localdev.simulators.imap.options import GMAIL
-from localdev.simulators.imap.response import Fetched, Untagged, literal, vanished
-from localdev.simulators.imap.selection import is_by_uid, named_messages
+from localdev.simulators.imap.options import GMAIL_CAPABILITY
+from localdev.simulators.imap.response import (
+    FetchResponse,
+    UntaggedResponse,
+    literal,
+    vanished_response,
+)
+from localdev.simulators.imap.selection import find_named_messages, is_by_uid
 from localdev.simulators.imap.session import Handler, Selected, Session
 from localdev.simulators.imap.store import ImapMailbox
 
@@ -43,9 +48,9 @@ _MACROS = {
     "ALL": "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE",
 }
 _EXTENSION = {"MODSEQ": "CONDSTORE", "EMAILID": "OBJECTID", "THREADID": "OBJECTID"}
-_EXTENSION |= dict.fromkeys(("X-GM-MSGID", "X-GM-THRID", "X-GM-LABELS"), GMAIL)
+_EXTENSION |= dict.fromkeys(("X-GM-MSGID", "X-GM-THRID", "X-GM-LABELS"), GMAIL_CAPABILITY)
 _OF_PARTS: dict[str, Callable[[bytes], bytes]] = {
-    "ENVELOPE": envelope,
+    "ENVELOPE": format_envelope,
     "BODYSTRUCTURE": lambda raw: body_structure(parse_parts(raw)),
 }
 """Items that describe the message, and the functions that make them of its bytes."""
@@ -74,8 +79,8 @@ class _Modifiers:
     reports_vanished: bool = False
 
 
-def _fetch(session: Session, command: Command) -> Iterator[Untagged | str]:
-    selected, mailbox = session.opened_folder(), session.logged_in_mailbox()
+def _fetch(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
+    selected, mailbox = session.require_open_folder(), session.require_logged_in_mailbox()
     by_uid = is_by_uid(command)
     if not 2 <= len(command.arguments) <= 3:
         raise BadCommand("FETCH needs messages and items.")
@@ -85,7 +90,7 @@ def _fetch(session: Session, command: Command) -> Iterator[Untagged | str]:
         items = [_Item("UID"), *(each for each in items if each.label != "UID")]
     if modifiers.changed_since is not None and all(each.label != "MODSEQ" for each in items):
         items.append(_Item("MODSEQ"))
-    chosen = named_messages(selected, command.arguments[0], by_uid=by_uid)
+    chosen = find_named_messages(selected, command.arguments[0], by_uid=by_uid)
     changed = [pair for pair in chosen if pair[1].mod_seq > (modifiers.changed_since or 0)]
     if modifiers.reports_vanished:
         yield from _vanished(mailbox, selected, command.arguments[0], modifiers)
@@ -97,44 +102,46 @@ def _fetch(session: Session, command: Command) -> Iterator[Untagged | str]:
         is_gone |= not exists
         if marks_read and exists:
             mailbox.set_flags(message, lambda present: present | {"\\Seen"})
-        yield Fetched(number, message.uid, _values(mailbox, message, items, exists=exists))
-    yield from session.changes(may_expunge=by_uid, with_uid=by_uid)
+        yield FetchResponse(number, message.uid, _values(mailbox, message, items, exists=exists))
+    yield from session.report_folder_changes(may_expunge=by_uid, with_uid=by_uid)
     if is_gone:
         yield "[EXPUNGEISSUED] Some messages were already expunged."
 
 
 def _modifiers(session: Session, rest: Sequence[Token], *, by_uid: bool) -> _Modifiers:
-    words = to_list(rest[0]) if rest else []
+    words = parse_list_argument(rest[0]) if rest else []
     if not words:
         return _Modifiers()
-    session.require("CONDSTORE")
-    if to_keyword(words[0]) != "CHANGEDSINCE" or not 2 <= len(words) <= 3:
+    session.require_extension("CONDSTORE")
+    if parse_keyword_argument(words[0]) != "CHANGEDSINCE" or not 2 <= len(words) <= 3:
         raise BadCommand("Unknown FETCH modifier.")
-    reports_vanished = len(words) == 3 and to_keyword(words[2]) == "VANISHED"
+    reports_vanished = len(words) == 3 and parse_keyword_argument(words[2]) == "VANISHED"
     if len(words) == 3 and not reports_vanished:
         raise BadCommand("Unknown FETCH modifier.")
     if reports_vanished and not (by_uid and session.has_qresync):
         raise BadCommand("VANISHED FETCH modifier needs UID FETCH, and QRESYNC enabled.")
-    session.enabled.add("CONDSTORE")
-    return _Modifiers(to_number(words[1]), reports_vanished)
+    session.enabled_extensions.add("CONDSTORE")
+    return _Modifiers(parse_number_argument(words[1]), reports_vanished)
 
 
 def _vanished(
     mailbox: ImapMailbox, selected: Selected, uids: Token, modifiers: _Modifiers
-) -> Iterator[Untagged]:
+) -> Iterator[UntaggedResponse]:
     since = modifiers.changed_since or 0
-    left = set(mailbox.state(selected.folder).uids_vanished_since(since)) - set(selected.uids)
-    wanted = parse_number_set(to_text(uids)).select(sorted(left))
+    left = set(mailbox.folder_state(selected.folder).uids_vanished_since(since)) - set(
+        selected.uids
+    )
+    wanted = parse_number_set(parse_text_argument(uids)).select(sorted(left))
     if wanted:
-        yield vanished(wanted, earlier=True)
+        yield vanished_response(wanted, earlier=True)
 
 
 def _items(session: Session, token: Token) -> list[_Item]:
     if isinstance(token, list):
-        names = [to_text(each) for each in token]
+        names = [parse_text_argument(each) for each in token]
     else:
-        macro = _MACROS.get(to_text(token).upper())
-        names = macro.split() if macro else [to_text(token)]
+        macro = _MACROS.get(parse_text_argument(token).upper())
+        names = macro.split() if macro else [parse_text_argument(token)]
     return [_item(session, name) for name in names]
 
 
@@ -142,9 +149,9 @@ def _item(session: Session, name: str) -> _Item:
     label = name.upper()
     if label in _PLAIN_VALUES or label == "RFC822.SIZE":
         if label in _EXTENSION:
-            session.require(_EXTENSION[label])
+            session.require_extension(_EXTENSION[label])
         if label == "MODSEQ":
-            session.enabled.add("CONDSTORE")
+            session.enabled_extensions.add("CONDSTORE")
         return _Item(label)
     if label in _OF_PARTS:
         return _Item(label, "")
@@ -191,7 +198,7 @@ def _section_value(raw: bytes | None, item: _Item) -> bytes:
     if item.label in _OF_PARTS:
         return _OF_PARTS[item.label](raw)
     name = item.section or ""
-    read = numbered_section if name[:1].isdigit() else section
+    read = extract_numbered_section if name[:1].isdigit() else extract_section
     content = read(raw, name, item.fields)
     if item.part:
         content = content[item.part[0] : item.part[0] + item.part[1]]

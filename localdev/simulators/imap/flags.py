@@ -7,7 +7,7 @@ from typing import Any
 
 from localdev.mail.modified_utf7 import encode_modified_utf7
 
-ATTRIBUTE = "imapFlags"
+FLAGS_ATTRIBUTE_NAME = "imapFlags"
 """Key in `Message.provider_attributes`. Its value is the list of a message's system flags for which
 `MailItem` has no field: \\Answered and \\Deleted."""
 _FIELD_BY_FLAG = {"\\Seen": "is_read", "\\Flagged": "is_flagged", "\\Draft": "is_draft"}
@@ -16,7 +16,7 @@ SYSTEM_FLAGS = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
 _BY_LOWER_CASE = {flag.lower(): flag for flag in (*SYSTEM_FLAGS, "\\Recent")}
 
 
-def flags_of(
+def flags_of_message(
     fields: Mapping[str, Any], categories: Iterable[str], attributes: Mapping[str, Any]
 ) -> frozenset[str]:
     """Return the IMAP flags of a message.
@@ -26,7 +26,7 @@ def flags_of(
     attributes: the message's `Message.provider_attributes`.
     """
     flags = {flag for flag, field in _FIELD_BY_FLAG.items() if fields[field]}
-    more = attributes.get(ATTRIBUTE)
+    more = attributes.get(FLAGS_ATTRIBUTE_NAME)
     flags.update(each for each in _IN_ATTRIBUTE if isinstance(more, list) and each in more)
     return frozenset(flags | {keyword_of_category(each) for each in categories})
 
@@ -44,7 +44,7 @@ def keyword_of_category(category: str) -> str:
     return word or "_"
 
 
-def changes_to_flags(
+def flags_to_stored_values(
     wanted: frozenset[str], categories: Iterable[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Convert IMAP flags to stored values. Return two mappings: values of fields of `MailItem`, and
@@ -59,7 +59,7 @@ def changes_to_flags(
     kept = [each for each in categories if keyword_of_category(each) in keywords]
     added = sorted(keywords - {keyword_of_category(each) for each in kept})
     fields["categories"] = (*kept, *added)
-    return fields, {ATTRIBUTE: [each for each in _IN_ATTRIBUTE if each in wanted]}
+    return fields, {FLAGS_ATTRIBUTE_NAME: [each for each in _IN_ATTRIBUTE if each in wanted]}
 
 
 @lru_cache(maxsize=1024)

@@ -14,7 +14,7 @@ from sqlite3 import Row
 import orjson
 
 from localdev.mail.item import MailItem
-from localdev.simulators.imap.flags import flags_of
+from localdev.simulators.imap.flags import flags_of_message
 from localdev.simulators.journal import ChangeKind
 from localdev.simulators.mailbox import Mailbox
 
@@ -86,7 +86,7 @@ class ListedMessage:
     """
 
     uid: int
-    number: int
+    message_number: int
     blob_number: int
     thread_key: str
     received_at: str
@@ -105,7 +105,7 @@ class FolderState:
     def __init__(self, mailbox: Mailbox, folder: int) -> None:
         self._mailbox = mailbox
         self._database = mailbox.database
-        self.folder = folder
+        self.folder_number = folder
 
     def list_messages(self) -> list[ListedMessage]:
         """Return all messages of the folder in ascending order of their UIDs."""
@@ -117,36 +117,36 @@ class FolderState:
                 row["thread"],
                 row["received_at"],
                 row["changed"],
-                flags_in(row),
+                flags_of_row(row),
                 row["size"],
             )
-            for row in self._database.fetch_rows(_LISTED, self.folder)
+            for row in self._database.fetch_rows(_LISTED, self.folder_number)
         ]
 
     @property
     def exists(self) -> bool:
-        return bool(self._number("SELECT number FROM folder WHERE number = ?", self.folder))
+        return bool(self._number("SELECT number FROM folder WHERE number = ?", self.folder_number))
 
     @property
     def uid_next(self) -> int:
-        return self._number(_NEWEST_UID, self.folder) + 1
+        return self._number(_NEWEST_UID, self.folder_number) + 1
 
     @property
     def highest_mod_seq(self) -> int:
         """Return the number of the newest change of a message that is or was in the folder."""
-        return self._number(_NEWEST_CHANGE, self.folder)
+        return self._number(_NEWEST_CHANGE, self.folder_number)
 
     @property
     def uid_validity(self) -> int:
         """Return the folder's UIDVALIDITY. No two folders have the same, and it grows each time
         that the cursors of the folder or of the mailbox expire."""
-        expired = self._number(_EXPIRED, self._mailbox.user_id, self.folder)
-        return self.folder * _UID_VALIDITY_STEP + expired
+        expired = self._number(_EXPIRED, self._mailbox.user_id, self.folder_number)
+        return self.folder_number * _UID_VALIDITY_STEP + expired
 
     def uids_vanished_since(self, mod_seq: int) -> Sequence[int]:
         """Return the UIDs that disappeared from the folder by changes after `mod_seq`, in ascending
         order."""
-        rows = self._database.fetch_rows(_VANISHED, self.folder, mod_seq)
+        rows = self._database.fetch_rows(_VANISHED, self.folder_number, mod_seq)
         return sorted({row["uid"] for row in rows if row["uid"]})
 
     def _number(self, statement: str, *values: object) -> int:
@@ -154,7 +154,7 @@ class FolderState:
         return int(row["number"] or 0) if row else 0
 
 
-def flags_in(row: Row) -> frozenset[str]:
+def flags_of_row(row: Row) -> frozenset[str]:
     """Return the IMAP flags of a message.
 
     row: a row of the SQLite table `message`.
@@ -169,4 +169,4 @@ def _flags(
     """Return the IMAP flags for columns of the table `message`. The cache is effective, because
     most messages of a mailbox have one of few combinations of flags."""
     fields = {"is_read": is_read, "is_flagged": is_flagged, "is_draft": is_draft}
-    return flags_of(fields, orjson.loads(categories), orjson.loads(attributes))
+    return flags_of_message(fields, orjson.loads(categories), orjson.loads(attributes))

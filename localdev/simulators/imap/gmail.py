@@ -18,7 +18,12 @@ from localdev.mail.item import MailItem
 from localdev.mail.modified_utf7 import encode_modified_utf7
 from localdev.simulators.folders import PURGED, RETAINED, Folder
 from localdev.simulators.gmail.ids import FIRST_MESSAGE_ID, thread_number
-from localdev.simulators.imap.folder_state import FolderState, GmailValues, ListedMessage, flags_in
+from localdev.simulators.imap.folder_state import (
+    FolderState,
+    GmailValues,
+    ListedMessage,
+    flags_of_row,
+)
 from localdev.simulators.imap.names import NamedFolder, name_folders
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.journal import ChangeKind, JournalEntry
@@ -89,7 +94,7 @@ class GmailView:
             NamedFolder("[Gmail]/Starred", _STARRED, has_children=False, special_use="\\Flagged"),
         ]
 
-    def state(self, folder: int) -> "GmailFolderState":
+    def folder_state(self, folder: int) -> "GmailFolderState":
         return GmailFolderState(self, folder)
 
     def message_id(self, number: int) -> int:
@@ -107,14 +112,14 @@ class GmailView:
         self._read_on()
         return self._newest_uids.get(folder, 0), self._newest_changes.get(folder, 1)
 
-    def shows(self, listed: ListedMessage, folder: int) -> bool:
+    def is_message_in_folder(self, listed: ListedMessage, folder: int) -> bool:
         """Return whether the folder shows the message with the UID that it had when it was listed.
 
         Return False if the message was deleted, left the folder, or has another UID now.
         """
         statement = "SELECT 1 FROM message WHERE number = ?"
-        exists = self.mailbox.database.fetch_row(statement, listed.number) is not None
-        return exists and self.uids_of(listed.number).get(folder) == listed.uid
+        exists = self.mailbox.database.fetch_row(statement, listed.message_number) is not None
+        return exists and self.uids_of(listed.message_number).get(folder) == listed.uid
 
     def list_messages(self, folder: int) -> list[ListedMessage]:
         self._read_on()
@@ -145,7 +150,7 @@ class GmailView:
             row["thread"],
             row["received_at"],
             seen.mod_seq,
-            flags_in(row),
+            flags_of_row(row),
             row["size"],
             values,
         )
@@ -198,11 +203,11 @@ class GmailFolderState(FolderState):
         self._view = view
 
     def list_messages(self) -> list[ListedMessage]:
-        return self._view.list_messages(self.folder)
+        return self._view.list_messages(self.folder_number)
 
     @property
     def exists(self) -> bool:
-        return self.folder == _STARRED.number or super().exists
+        return self.folder_number == _STARRED.number or super().exists
 
     @property
     def uid_validity(self) -> int:
@@ -210,11 +215,11 @@ class GmailFolderState(FolderState):
 
     @property
     def uid_next(self) -> int:
-        return self._view.newest_uid_and_mod_seq(self.folder)[0] + 1
+        return self._view.newest_uid_and_mod_seq(self.folder_number)[0] + 1
 
     @property
     def highest_mod_seq(self) -> int:
-        return self._view.newest_uid_and_mod_seq(self.folder)[1]
+        return self._view.newest_uid_and_mod_seq(self.folder_number)[1]
 
     def uids_vanished_since(self, mod_seq: int) -> Sequence[int]:
         return ()

@@ -10,7 +10,7 @@ from email.policy import compat32
 from email.utils import getaddresses
 from typing import Any
 
-from localdev.simulators.imap.message_bytes import header_value, section
+from localdev.simulators.imap.message_bytes import extract_section, header_value
 from localdev.simulators.imap.response import quote
 
 MAX_DEPTH, MAX_PARTS = 20, 1000
@@ -32,7 +32,7 @@ class Part:
 
     @property
     def body(self) -> bytes:
-        return section(self.raw, "TEXT")
+        return extract_section(self.raw, "TEXT")
 
     @property
     def is_multipart(self) -> bool:
@@ -48,9 +48,9 @@ def parse_parts(raw: bytes, *, depth: int = 0) -> Part:
 
     depth: number of parts that enclose this part. Parts at MAX_DEPTH are not split.
     """
-    headers = BytesHeaderParser(policy=compat32).parsebytes(section(raw, "HEADER"))
+    headers = BytesHeaderParser(policy=compat32).parsebytes(extract_section(raw, "HEADER"))
     children: tuple[Part, ...] = ()
-    body = section(raw, "TEXT")
+    body = extract_section(raw, "TEXT")
     if depth < MAX_DEPTH and headers.get_content_maintype() == "multipart":
         pieces = _split(body, _attempt(headers.get_boundary) or "")
         children = tuple(parse_parts(piece, depth=depth + 1) for piece in pieces)
@@ -59,7 +59,7 @@ def parse_parts(raw: bytes, *, depth: int = 0) -> Part:
     return Part(raw, headers, children)
 
 
-def numbered_section(raw: bytes, name: str, fields: Iterable[str] = ()) -> bytes:
+def extract_numbered_section(raw: bytes, name: str, fields: Iterable[str] = ()) -> bytes:
     """Return the bytes of a section of one MIME part, such as `1.2`, `1.2.MIME` or `2.HEADER`.
     Return b"" if the message lacks the part."""
     match = re.fullmatch(r"(\d+(?:\.\d+)*)(?:\.(.+))?", name)
@@ -74,11 +74,11 @@ def numbered_section(raw: bytes, name: str, fields: Iterable[str] = ()) -> bytes
     if match[2] is None:
         return part.body
     if match[2] == "MIME":
-        return section(part.raw, "HEADER")
-    return section(part.children[0].raw, match[2], fields) if part.is_message else b""
+        return extract_section(part.raw, "HEADER")
+    return extract_section(part.children[0].raw, match[2], fields) if part.is_message else b""
 
 
-def envelope(raw: bytes) -> bytes:
+def format_envelope(raw: bytes) -> bytes:
     """Return the value of the FETCH item ENVELOPE for a message."""
     sender = _addresses(raw, "From")
     values = [
@@ -108,7 +108,7 @@ def body_structure(part: Part) -> bytes:
         b"%d" % len(body),
     ]
     if part.is_message:
-        values += [envelope(part.children[0].raw), body_structure(part.children[0])]
+        values += [format_envelope(part.children[0].raw), body_structure(part.children[0])]
     if part.is_message or main == "text":
         values.append(b"%d" % body.count(b"\n"))
     return b"(%b)" % b" ".join([*values, _NIL, *tail])

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from localdev.simulators.folders import Folder
-from localdev.simulators.imap.options import GMAIL, ImapOptions
+from localdev.simulators.imap.options import GMAIL_CAPABILITY, ImapOptions
 
 INBOX = "INBOX"
 _SPECIAL_USE = {
@@ -65,21 +65,21 @@ def name_folders(folders: Iterable[Folder], options: ImapOptions) -> list[NamedF
         named[_unique(_joined(path, options), named.keys())] = folder
     # By the names: with the prefix `INBOX.` all folders are children of INBOX.
     parents = {name.rpartition(options.separator)[0] for name in named}
-    uses = _GMAIL_SPECIAL_USE if options.offers(GMAIL) else _SPECIAL_USE
+    uses = _GMAIL_SPECIAL_USE if options.offers(GMAIL_CAPABILITY) else _SPECIAL_USE
     return [
         NamedFolder(name, named[name], name in parents, uses.get(named[name].role))
         for name in sorted(named, key=lambda name: (name != INBOX, name))
     ]
 
 
-def canonical(name: str, separator: str) -> str:
+def capitalize_inbox(name: str, separator: str) -> str:
     """Return a folder's name with the first level in capitals if that level is INBOX in any case:
     `inbox/Work` becomes `INBOX/Work` (RFC 3501). Return other names unchanged."""
     first, found, rest = name.partition(separator)
     return f"{INBOX}{found}{rest}" if first.upper() == INBOX else name
 
 
-def is_listed(name: str, pattern: str, separator: str) -> bool:
+def matches_list_pattern(name: str, pattern: str, separator: str) -> bool:
     """Return whether a pattern of LIST matches a folder's name. `*` matches any text; `%` matches
     text without a separator.
 
@@ -87,7 +87,7 @@ def is_listed(name: str, pattern: str, separator: str) -> bool:
     expression could grow exponentially.
     """
     ends = {0}
-    for part in re.findall(r"[*%]+|[^*%]+", canonical(pattern, separator)):
+    for part in re.findall(r"[*%]+|[^*%]+", capitalize_inbox(pattern, separator)):
         if "*" in part:
             ends = set(range(min(ends), len(name) + 1))
         elif "%" in part:
@@ -112,7 +112,7 @@ def _path(folder: Folder, by_number: dict[int, Folder]) -> Iterator[Folder]:
 
 
 def _joined(path: list[Folder], options: ImapOptions) -> str:
-    if options.offers(GMAIL) and len(path) == 1 and path[0].role in _GMAIL_NAMES:
+    if options.offers(GMAIL_CAPABILITY) and len(path) == 1 and path[0].role in _GMAIL_NAMES:
         return _GMAIL_NAMES[path[0].role]
     if path[0].role == "inbox":
         return options.separator.join([INBOX, *(_level(each, options) for each in path[1:])])

@@ -9,12 +9,12 @@ ALL_EXTENSIONS = (
 )
 WITHOUT_QRESYNC = tuple(each for each in ALL_EXTENSIONS if each != "QRESYNC")
 WITHOUT_CONDSTORE = tuple(each for each in WITHOUT_QRESYNC if each != "CONDSTORE")
-GMAIL = "X-GM-EXT-1"
+GMAIL_CAPABILITY = "X-GM-EXT-1"
 """Capability name of Gmail's IMAP extensions. A server that offers it shows the mailbox as Gmail
 does; see the module `gmail`."""
 GMAIL_EXTENSIONS = (
     *("LITERAL+", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "ESEARCH"),
-    *("SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "CONDSTORE", "UTF8=ACCEPT", GMAIL),
+    *("SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "CONDSTORE", "UTF8=ACCEPT", GMAIL_CAPABILITY),
     *("AUTH=PLAIN", "AUTH=XOAUTH2", "AUTH=OAUTHBEARER"),
 )
 MAX_LINE_BYTES = 65_536

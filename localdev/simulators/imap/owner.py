@@ -7,7 +7,7 @@ same ids. A folder's name may be in modified UTF-7, as a server sends it, or in 
 import re
 
 from localdev.mail.modified_utf7 import decode_modified_utf7
-from localdev.simulators.imap.names import NamedFolder, canonical
+from localdev.simulators.imap.names import NamedFolder, capitalize_inbox
 from localdev.simulators.imap.store import ImapMailbox
 
 _MESSAGE = re.compile(r"(.+):([0-9]{1,20}):([0-9]{1,20})", re.DOTALL)
@@ -27,18 +27,18 @@ def find_message_number(mailbox: ImapMailbox, place: str) -> int | None:
     folder = _find(mailbox, match[1]) if match else None
     if not (match and folder):
         return None
-    state = mailbox.state(folder)
+    state = mailbox.folder_state(folder)
     if state.uid_validity != int(match[2]):
         return None
     uid = int(match[3])
-    return next((each.number for each in state.list_messages() if each.uid == uid), None)
+    return next((each.message_number for each in state.list_messages() if each.uid == uid), None)
 
 
 def _find(mailbox: ImapMailbox, name: str) -> NamedFolder | None:
     """Return the folder with this name, or None. Mailsync stores each byte of a name as a character
     with the same number, so a name in UTF-8 is decoded first."""
     wanted = {name, decode_modified_utf7(name), _as_utf8(name)}
-    wanted = {canonical(each, mailbox.options.separator) for each in wanted}
+    wanted = {capitalize_inbox(each, mailbox.options.separator) for each in wanted}
     return next((each for each in mailbox.list_folders() if each.name in wanted), None)
 
 

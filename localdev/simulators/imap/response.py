@@ -8,7 +8,7 @@ from localdev.mail.modified_utf7 import encode_modified_utf7
 from localdev.simulators.imap.number_set import format_number_set
 
 
-class Rejected(Exception):
+class CommandRejected(Exception):
     """Raised when the server rejects a command with the response NO.
 
     code: the response code in brackets, such as `CANNOT`. Empty: the response has no code.
@@ -24,7 +24,7 @@ class Bye(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class FixedTextResponse:
     """An untagged response of fixed text. Injected faults can omit or repeat the response, but
     do not change the text.
 
@@ -34,14 +34,14 @@ class Text:
 
     kind: str
     text: bytes
-    about: str = ""
+    folder_name_or_uid: str = ""
 
     def render(self) -> bytes:
         return self.text
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class NumberResponse:
     """An untagged response with one number, such as `3 EXISTS` or `OK [UIDNEXT 4] ...`.
 
     kind: the name of the number, such as `EXISTS` or `UIDNEXT`.
@@ -50,14 +50,14 @@ class Number:
 
     kind: str
     number: int
-    template: bytes
+    text_template: bytes
 
     def render(self) -> bytes:
-        return self.template % self.number
+        return self.text_template % self.number
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StatusResponse:
     """A STATUS response, which describes one folder.
 
     folder_name_or_uid: name of the folder, as a fault rule names the folder.
@@ -65,7 +65,7 @@ class Status:
     values: the value of each status item: a number, or an id as text for MAILBOXID.
     """
 
-    about: str
+    folder_name_or_uid: str
     name: bytes
     values: Mapping[str, int | str]
     kind: str = "STATUS"
@@ -76,7 +76,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchResponse:
     """A FETCH response about one message.
 
     sequence_number: IMAP sequence number of the message.
@@ -84,17 +84,17 @@ class Fetched:
     is_change: whether the server reports changed flags. False: the client fetched the message.
     """
 
-    sequence: int
+    sequence_number: int
     uid: int
     items: tuple[tuple[str, bytes], ...]
     is_change: bool = False
     kind: str = "FETCH"
 
     @property
-    def about(self) -> str:
+    def folder_name_or_uid(self) -> str:
         return str(self.uid)
 
-    def without(self, name: str) -> "Fetched":
+    def without_item(self, name: str) -> "FetchResponse":
         return replace(self, items=tuple(item for item in self.items if item[0] != name))
 
     @property
@@ -103,11 +103,11 @@ class Fetched:
 
     def render(self) -> bytes:
         items = b" ".join(name.encode() + b" " + value for name, value in self.items)
-        return b"%d FETCH (%b)" % (self.sequence, items)
+        return b"%d FETCH (%b)" % (self.sequence_number, items)
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class NumberListResponse:
     """An untagged response with a list of UIDs or sequence numbers: SEARCH, ESEARCH or VANISHED.
 
     render_numbers: function that returns the text of the response for a list of numbers.
@@ -115,23 +115,27 @@ class Numbers:
 
     kind: str
     numbers: Sequence[int]
-    write: Callable[[Sequence[int]], bytes] = field(repr=False)
+    render_numbers: Callable[[Sequence[int]], bytes] = field(repr=False)
 
     def render(self) -> bytes:
-        return self.write(self.numbers)
+        return self.render_numbers(self.numbers)
 
 
-Untagged = Text | Number | Status | Fetched | Numbers
+UntaggedResponse = (
+    FixedTextResponse | NumberResponse | StatusResponse | FetchResponse | NumberListResponse
+)
 
 
-def vanished(uids: Sequence[int], *, earlier: bool) -> Numbers:
+def vanished_response(uids: Sequence[int], *, earlier: bool) -> NumberListResponse:
     """Return a VANISHED response, which names the UIDs of removed messages (RFC 7162, section
     3.2.10).
 
     earlier: whether the messages were removed before the client opened the folder.
     """
     head = b"VANISHED (EARLIER) " if earlier else b"VANISHED "
-    return Numbers("VANISHED", uids, lambda found: head + format_number_set(found).encode())
+    return NumberListResponse(
+        "VANISHED", uids, lambda found: head + format_number_set(found).encode()
+    )
 
 
 def quote(text: str) -> bytes:

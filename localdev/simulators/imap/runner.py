@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from localdev.simulators.faults import UNKNOWN_ERROR, Fault
 from localdev.simulators.imap.command import BadCommand, Command
-from localdev.simulators.imap.commands_session import STARTED_TLS
-from localdev.simulators.imap.corruption import corrupt
-from localdev.simulators.imap.response import Bye, Fetched, Rejected, Untagged
+from localdev.simulators.imap.commands_session import TLS_STARTED_MARK
+from localdev.simulators.imap.corruption import forge_responses
+from localdev.simulators.imap.response import Bye, CommandRejected, FetchResponse, UntaggedResponse
 from localdev.simulators.imap.session import Handler, Session
 from localdev.simulators.imap.wire import Disconnected
 
@@ -50,9 +50,9 @@ def _serve_next(session: Session, handlers: Mapping[str, Handler]) -> bool:
     reply = _reply_of_fault(fault) if fault else None
     if reply is None:
         reply = _run(session, command, handlers, fault)
-    if reply == STARTED_TLS:
+    if reply == TLS_STARTED_MARK:
         return False
-    session.backend.record(session.number, command, folder, reply.split(" ")[0])
+    session.backend.record_command(session.number, command, folder, reply.split(" ")[0])
     is_bye = reply.startswith("BYE")
     wire.write_line(f"{'*' if is_bye else command.tag} {reply}".encode("utf-8", "replace"))
     wire.flush()
@@ -70,23 +70,25 @@ def _run(
     responses = _untagged(handler(session, command), completion)
     bodies = others = 0
     try:
-        for response in corrupt(responses, fault) if fault else responses:
-            is_body = isinstance(response, Fetched) and response.has_body
+        for response in forge_responses(responses, fault) if fault else responses:
+            is_body = isinstance(response, FetchResponse) and response.has_body
             bodies, others = bodies + is_body, others + (not is_body)
             _write(session, response, fault)
         if fault and fault.cut == "mid body":
             raise Disconnected
-        session.backend.pause(session.backend.latency_s(bodies, others))
-        return STARTED_TLS if completion[-1] == STARTED_TLS else f"OK {completion[-1]}"
+        session.backend.sleep_unless_stopped(session.backend.response_latency_s(bodies, others))
+        return TLS_STARTED_MARK if completion[-1] == TLS_STARTED_MARK else f"OK {completion[-1]}"
     except BadCommand as bad:
         return f"BAD {bad.args[0]}"
-    except Rejected as rejected:
+    except CommandRejected as rejected:
         return f"NO {f'[{rejected.code}] ' if rejected.code else ''}{rejected}"
     except Bye as bye:
         return f"BYE {bye}"
 
 
-def _untagged(produced: Iterator[Untagged | str], completion: list[str]) -> Iterator[Untagged]:
+def _untagged(
+    produced: Iterator[UntaggedResponse | str], completion: list[str]
+) -> Iterator[UntaggedResponse]:
     """Yield the responses; append the text of the tagged OK to `completion`."""
     for each in produced:
         if isinstance(each, str):
@@ -95,12 +97,14 @@ def _untagged(produced: Iterator[Untagged | str], completion: list[str]) -> Iter
             yield each
 
 
-def _write(session: Session, response: Untagged, fault: Fault | None) -> None:
+def _write(session: Session, response: UntaggedResponse, fault: Fault | None) -> None:
     line = b"* " + response.render()
     if fault and fault.cut == "mid body" and len(line) > 1:
         literal = line.find(b"}\r\n")
-        if literal >= 0 or not isinstance(response, Fetched):
-            session.wire.write_cut(line[: max(literal, 0) + (len(line) - max(literal, 0)) // 2])
+        if literal >= 0 or not isinstance(response, FetchResponse):
+            session.wire.send_partial_line(
+                line[: max(literal, 0) + (len(line) - max(literal, 0)) // 2]
+            )
             raise Disconnected
     session.wire.write_line(line)
 
@@ -109,7 +113,7 @@ def _interrupt(session: Session, fault: Fault | None) -> None:
     """Inject a delay or a cut before the response. Silence is a delay without end."""
     if fault is None:
         return
-    session.backend.pause(fault.delay_s)
+    session.backend.sleep_unless_stopped(fault.delay_s)
     if fault.cut == "before answer":
         raise Disconnected
 

@@ -11,17 +11,17 @@ from localdev.simulators.imap.command import (
     BadCommand,
     Command,
     Token,
-    to_keyword,
-    to_list,
-    to_number,
-    to_text,
+    parse_keyword_argument,
+    parse_list_argument,
+    parse_number_argument,
+    parse_text_argument,
 )
 from localdev.simulators.imap.flags import canonical_flag
 from localdev.simulators.imap.folder_state import ListedMessage
 from localdev.simulators.imap.message_bytes import header_value
 from localdev.simulators.imap.number_set import NumberSet, format_number_set, parse_number_set
-from localdev.simulators.imap.options import GMAIL
-from localdev.simulators.imap.response import Numbers, Rejected, Untagged
+from localdev.simulators.imap.options import GMAIL_CAPABILITY
+from localdev.simulators.imap.response import CommandRejected, NumberListResponse, UntaggedResponse
 from localdev.simulators.imap.selection import is_by_uid
 from localdev.simulators.imap.session import Handler, Session
 from localdev.simulators.imap.store import ImapMailbox
@@ -79,7 +79,7 @@ class _Keys:
             test = inner.read_all(depth + 1)
             self.uses_mod_seq |= inner.uses_mod_seq
             return test
-        name = to_keyword(token)
+        name = parse_keyword_argument(token)
         if re.fullmatch(r"[\d*][\d:,*]*", name):
             return self._in_set(parse_number_set(name), by_uid=False)
         match name:
@@ -90,11 +90,13 @@ class _Keys:
                 one, other = self._key(depth + 1), self._key(depth + 1)
                 return lambda each: one(each) or other(each)
             case "UID":
-                return self._in_set(parse_number_set(to_text(self._next())), by_uid=True)
+                return self._in_set(
+                    parse_number_set(parse_text_argument(self._next())), by_uid=True
+                )
         return self._flag_key(name) or self._number_key(name) or self._text_key(name)
 
     def _in_set(self, wanted: NumberSet, *, by_uid: bool) -> _Test:
-        selected = self._session.opened_folder()
+        selected = self._session.require_open_folder()
         if by_uid:
             uids = set(wanted.select(selected.uids))
             return lambda each: each.message.uid in uids
@@ -107,7 +109,7 @@ class _Keys:
         if name in ("NEW", "RECENT"):
             return lambda _: False
         if name in ("KEYWORD", "UNKEYWORD"):
-            flag = canonical_flag(to_text(self._next()))
+            flag = canonical_flag(parse_text_argument(self._next()))
             return lambda each: (flag in each.message.flags) == (name == "KEYWORD")
         flag = _FLAG_KEYS.get(name.removeprefix("UN"), "")
         if not flag:
@@ -116,20 +118,20 @@ class _Keys:
 
     def _number_key(self, name: str) -> _Test | None:
         if name == "MODSEQ":
-            self._session.require("CONDSTORE")
-            self._session.enabled.add("CONDSTORE")
+            self._session.require_extension("CONDSTORE")
+            self._session.enabled_extensions.add("CONDSTORE")
             self.uses_mod_seq = True
             if self._tokens and not isinstance(self._tokens[-1], Atom | list):
                 self._next()  # entry name, such as "/flags/\\draft"
                 self._next()  # entry type
-            least = to_number(self._next())
+            least = parse_number_argument(self._next())
             return lambda each: each.message.mod_seq >= least
         if name in ("X-GM-MSGID", "X-GM-THRID"):
-            self._session.require(GMAIL)
-            wanted = to_number(self._next())
+            self._session.require_extension(GMAIL_CAPABILITY)
+            wanted = parse_number_argument(self._next())
             return lambda each: wanted == _gmail_number(each.message, name)
         if name in ("LARGER", "SMALLER"):
-            bound = to_number(self._next())
+            bound = parse_number_argument(self._next())
             sign = 1 if name == "LARGER" else -1
             return lambda each: sign * (each.mailbox.message_size(each.message) or 0) > sign * bound
         if name in ("BEFORE", "ON", "SINCE"):
@@ -140,15 +142,15 @@ class _Keys:
 
     def _text_key(self, name: str) -> _Test:
         if name == "HEADER" or name in _HEADER_KEYS:
-            field = to_text(self._next()) if name == "HEADER" else name
-            wanted = to_text(self._next()).lower()
+            field = parse_text_argument(self._next()) if name == "HEADER" else name
+            wanted = parse_text_argument(self._next()).lower()
             return lambda each: _header_has(each.raw, field, wanted)
         if name in ("TEXT", "BODY"):
-            content = to_text(self._next()).lower().encode()
+            content = parse_text_argument(self._next()).lower().encode()
             return lambda each: content in each.raw.lower()
         if name in ("EMAILID", "THREADID"):
-            self._session.require("OBJECTID")
-            wanted = to_text(self._next())
+            self._session.require_extension("OBJECTID")
+            wanted = parse_text_argument(self._next())
             return lambda each: name == "EMAILID" and f"M{each.message.blob_number}" == wanted
         raise BadCommand(f"Unknown search key {name[:50]}")
 
@@ -164,19 +166,21 @@ def _gmail_number(message: ListedMessage, name: str) -> int | None:
     return message.gmail.message_id if name == "X-GM-MSGID" else message.gmail.thread_id
 
 
-def _search(session: Session, command: Command) -> Iterator[Untagged | str]:
-    selected, mailbox = session.opened_folder(), session.logged_in_mailbox()
+def _search(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
+    selected, mailbox = session.require_open_folder(), session.require_logged_in_mailbox()
     arguments = list(command.arguments)
     returned = None
     if len(arguments) >= 2 and arguments[0] == b"RETURN" and isinstance(arguments[1], list):
-        session.require("ESEARCH")
-        returned = [to_keyword(each) for each in to_list(arguments[1])] or ["ALL"]
+        session.require_extension("ESEARCH")
+        returned = [parse_keyword_argument(each) for each in parse_list_argument(arguments[1])] or [
+            "ALL"
+        ]
         if not set(returned) <= set(_RETURNS):
             raise BadCommand("Unknown return option of SEARCH.")
         del arguments[:2]
     if len(arguments) >= 2 and arguments[0] == b"CHARSET":
-        if to_keyword(arguments[1]) not in ("UTF-8", "US-ASCII"):
-            raise Rejected("Unknown charset", "BADCHARSET (UTF-8 US-ASCII)")
+        if parse_keyword_argument(arguments[1]) not in ("UTF-8", "US-ASCII"):
+            raise CommandRejected("Unknown charset", "BADCHARSET (UTF-8 US-ASCII)")
         del arguments[:2]
     keys = _Keys(session, arguments)
     test = keys.read_all()
@@ -188,12 +192,12 @@ def _search(session: Session, command: Command) -> Iterator[Untagged | str]:
     ]
     mod_seq = max((mod_seq for _, mod_seq in found), default=0) if keys.uses_mod_seq else 0
     yield _result(command, [number for number, _ in found], returned, mod_seq)
-    yield from session.changes(may_expunge=by_uid)
+    yield from session.report_folder_changes(may_expunge=by_uid)
 
 
 def _result(
     command: Command, found: Sequence[int], returned: Sequence[str] | None, mod_seq: int
-) -> Numbers:
+) -> NumberListResponse:
     def search(numbers: Sequence[int]) -> bytes:
         words = ["SEARCH", *map(str, numbers)]
         if mod_seq:
@@ -215,7 +219,7 @@ def _result(
             words.append(f"MODSEQ {mod_seq}")
         return " ".join(words).encode()
 
-    return Numbers("SEARCH", found, search if returned is None else extended)
+    return NumberListResponse("SEARCH", found, search if returned is None else extended)
 
 
 def _by_date(name: str, day: date, day_of: Callable[[_Candidate], date | None]) -> _Test:
@@ -241,7 +245,7 @@ def _sent(each: _Candidate) -> date | None:
 
 def _date(token: Token) -> date:
     try:
-        return datetime.strptime(to_text(token), "%d-%b-%Y").date()
+        return datetime.strptime(parse_text_argument(token), "%d-%b-%Y").date()
     except ValueError:
         raise BadCommand("Invalid search date.") from None
 

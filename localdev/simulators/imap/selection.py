@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from localdev.simulators.imap.command import BadCommand, Command, Token, to_text
+from localdev.simulators.imap.command import BadCommand, Command, Token, parse_text_argument
 from localdev.simulators.imap.folder_state import ListedMessage
 from localdev.simulators.imap.number_set import parse_number_set
 from localdev.simulators.imap.session import Selected
@@ -12,7 +12,7 @@ def is_by_uid(command: Command) -> bool:
     return command.verb.startswith("UID ")
 
 
-def named_messages(
+def find_named_messages(
     selected: Selected, numbers: Token, *, by_uid: bool
 ) -> list[tuple[int, ListedMessage]]:
     """Return the messages that a command names, each after its sequence number.
@@ -23,7 +23,7 @@ def named_messages(
     Raises:
         BadCommand: the set is malformed or has a sequence number that is too high.
     """
-    wanted = parse_number_set(to_text(numbers))
+    wanted = parse_number_set(parse_text_argument(numbers))
     if not by_uid:
         if wanted.highest > len(selected.messages):
             raise BadCommand("Invalid messageset: the mailbox has fewer messages.")
@@ -36,7 +36,7 @@ def named_messages(
     ]
 
 
-def with_flag(
+def filter_by_flag(
     messages: Iterator[ListedMessage] | list[ListedMessage], flag: str
 ) -> list[ListedMessage]:
     return [each for each in messages if flag in each.flags]

@@ -17,10 +17,10 @@ from localdev.simulators.faults import Fault
 from localdev.simulators.imap.command import Command
 from localdev.simulators.imap.commands_folders import FOLDER_COMMANDS
 from localdev.simulators.imap.commands_selected import SELECTED_COMMANDS
-from localdev.simulators.imap.commands_session import SESSION_COMMANDS, capabilities
+from localdev.simulators.imap.commands_session import SESSION_COMMANDS, offered_capabilities
 from localdev.simulators.imap.fetch import FETCH_COMMANDS
 from localdev.simulators.imap.options import ImapOptions
-from localdev.simulators.imap.response import Rejected
+from localdev.simulators.imap.response import CommandRejected
 from localdev.simulators.imap.runner import run_session
 from localdev.simulators.imap.search import SEARCH_COMMANDS
 from localdev.simulators.imap.session import Handler, Session
@@ -32,7 +32,7 @@ HANDLERS: dict[str, Handler] = (
     SESSION_COMMANDS | FOLDER_COMMANDS | SELECTED_COMMANDS | FETCH_COMMANDS | SEARCH_COMMANDS
 )
 READING_SCOPES = (f"{OUTLOOK_AUDIENCE}/IMAP.AccessAsUser.All",)
-MAX_PAUSE_S = 86_400.0
+MAX_RESPONSE_DELAY_S = 86_400.0
 _KEPT = 100_000
 _PRIVATE_VERBS = ("LOGIN", "AUTHENTICATE", "APPEND")
 
@@ -113,10 +113,10 @@ class ImapServer:
 
     def serve(self, wire: Wire) -> None:
         session = Session(next(self._numbers), wire, self)
-        greeting = f"[CAPABILITY {capabilities(session)}] Simulator ready."
+        greeting = f"[CAPABILITY {offered_capabilities(session)}] Simulator ready."
         run_session(session, HANDLERS, greeting)
 
-    def options(self, mailbox: Mailbox | None) -> ImapOptions:
+    def options_for_mailbox(self, mailbox: Mailbox | None) -> ImapOptions:
         """Return the server's options for a mailbox. None as `mailbox`: the client has not logged
         in."""
         default = self.current_options
@@ -131,7 +131,7 @@ class ImapServer:
         except UserNotFound:
             is_right = False
         if not is_right:
-            raise Rejected("Authentication failed.", "AUTHENTICATIONFAILED")
+            raise CommandRejected("Authentication failed.", "AUTHENTICATIONFAILED")
         return mailbox
 
     def find_mailbox_of_token(self, user_name: str, token: str) -> Mailbox:
@@ -141,9 +141,9 @@ class ImapServer:
             claims = self._signer.verify_token(token, audience=OUTLOOK_AUDIENCE)
             mailbox = self.service.find_mailbox(user_name)
         except (AccessTokenRefused, UserNotFound):
-            raise Rejected("AUTHENTICATE failed.", "AUTHENTICATIONFAILED") from None
+            raise CommandRejected("AUTHENTICATE failed.", "AUTHENTICATIONFAILED") from None
         if claims.user_id != mailbox.user_id or not claims.has_any_scope_or_role(*READING_SCOPES):
-            raise Rejected("AUTHENTICATE failed.", "AUTHENTICATIONFAILED")
+            raise CommandRejected("AUTHENTICATE failed.", "AUTHENTICATIONFAILED")
         return mailbox
 
     def start_tls(self, wire: Wire) -> None:
@@ -152,7 +152,7 @@ class ImapServer:
     def next_fault(self, verb: str, target: str) -> Fault | None:
         return self.service.faults.next_fault(verb, target)
 
-    def record(self, session: int, command: Command, folder: str, status: str) -> None:
+    def record_command(self, session: int, command: Command, folder: str, status: str) -> None:
         arguments = "" if command.verb in _PRIVATE_VERBS else command.text
         self.commands.append(
             CommandRecord(
@@ -168,12 +168,12 @@ class ImapServer:
     def commands_as_json(self) -> list[dict[str, Any]]:
         return [asdict(each) for each in self.commands.copy()]
 
-    def pause(self, seconds: float) -> None:
+    def sleep_unless_stopped(self, seconds: float) -> None:
         """Sleep for some seconds, at most a day. Return at once when the server stops."""
         if seconds > 0:
-            self._stopped.wait(min(seconds, MAX_PAUSE_S))
+            self._stopped.wait(min(seconds, MAX_RESPONSE_DELAY_S))
 
-    def latency_s(self, bodies: int, others: int) -> float:
+    def response_latency_s(self, bodies: int, others: int) -> float:
         return self.service.latency.page_latency_s(full=bodies, lean=others)
 
 
@@ -206,7 +206,7 @@ class _Listener(ThreadingTCPServer):
         with self._lock:
             remaining = list(self._open)
         for wire in remaining:
-            wire.interrupt()
+            wire.shut_down_connection()
         self.server_close()
 
     def serve(self, connection: socket) -> None:

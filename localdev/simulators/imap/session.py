@@ -12,17 +12,17 @@ from localdev.simulators.imap.names import NamedFolder
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.response import (
     Bye,
-    Fetched,
-    Number,
-    Untagged,
+    FetchResponse,
+    NumberResponse,
+    UntaggedResponse,
     quote_name,
-    vanished,
+    vanished_response,
 )
 from localdev.simulators.imap.store import ImapMailbox
 from localdev.simulators.imap.wire import Wire
 from localdev.simulators.mailbox import Mailbox
 
-Handler = Callable[["Session", Command], Iterator[Untagged | str]]
+Handler = Callable[["Session", Command], Iterator[UntaggedResponse | str]]
 """A function that runs a command. It yields the untagged responses, and then the text of the tagged
 OK response.
 
@@ -33,7 +33,7 @@ Raises BadCommand, CommandRejected and Bye.
 class Backend(Protocol):
     """The interface through which a session finds mailboxes on the server."""
 
-    def options(self, mailbox: Mailbox | None) -> ImapOptions:
+    def options_for_mailbox(self, mailbox: Mailbox | None) -> ImapOptions:
         """Return the server's options for a mailbox. None as `mailbox`: the client has not logged
         in."""
         ...
@@ -48,9 +48,9 @@ class Backend(Protocol):
 
     def start_tls(self, wire: Wire) -> None: ...
     def next_fault(self, verb: str, target: str) -> Fault | None: ...
-    def record(self, session: int, command: Command, folder: str, status: str) -> None: ...
-    def pause(self, seconds: float) -> None: ...
-    def latency_s(self, bodies: int, others: int) -> float: ...
+    def record_command(self, session: int, command: Command, folder: str, status: str) -> None: ...
+    def sleep_unless_stopped(self, seconds: float) -> None: ...
+    def response_latency_s(self, bodies: int, others: int) -> float: ...
 
 
 @dataclass(slots=True)
@@ -84,41 +84,43 @@ class Session:
         self.number = number
         self.wire = wire
         self.backend = backend
-        self.options = backend.options(None)
+        self.options = backend.options_for_mailbox(None)
         self.mailbox: ImapMailbox | None = None
         self.selected: Selected | None = None
-        self.enabled: set[str] = set()
+        self.enabled_extensions: set[str] = set()
 
     @property
     def is_utf8(self) -> bool:
-        return "UTF8=ACCEPT" in self.enabled
+        return "UTF8=ACCEPT" in self.enabled_extensions
 
     @property
     def has_qresync(self) -> bool:
-        return "QRESYNC" in self.enabled
+        return "QRESYNC" in self.enabled_extensions
 
-    def require(self, extension: str) -> None:
+    def require_extension(self, extension: str) -> None:
         """Raise BadCommand unless the server offers the extension."""
         if not self.options.offers(extension):
             raise BadCommand(f"Error in IMAP command: {extension} is not supported.")
 
-    def logged_in_mailbox(self) -> ImapMailbox:
+    def require_logged_in_mailbox(self) -> ImapMailbox:
         """Return the mailbox of the logged-in user. Raises BadCommand before the login."""
         if self.mailbox is None:
             raise BadCommand("Please login first.")
         return self.mailbox
 
-    def opened_folder(self) -> Selected:
+    def require_open_folder(self) -> Selected:
         """Return the open folder. Raises BadCommand if no folder is open."""
-        self.logged_in_mailbox()
+        self.require_logged_in_mailbox()
         if self.selected is None:
             raise BadCommand("No mailbox selected.")
         return self.selected
 
-    def quoted(self, name: str) -> bytes:
+    def quote_folder_name(self, name: str) -> bytes:
         return quote_name(name, is_utf8=self.is_utf8)
 
-    def changes(self, *, may_expunge: bool, with_uid: bool = False) -> Iterator[Untagged]:
+    def report_folder_changes(
+        self, *, may_expunge: bool, with_uid: bool = False
+    ) -> Iterator[UntaggedResponse]:
         """Yield the responses that report changes of the open folder since the last such report.
         Yield nothing if no folder is open.
 
@@ -132,7 +134,7 @@ class Session:
         selected = self.selected
         if selected is None or self.mailbox is None:
             return
-        state = self.mailbox.state(selected.folder)
+        state = self.mailbox.folder_state(selected.folder)
         if not state.exists:
             raise Bye("Mailbox was deleted under us.")
         mod_seq = state.highest_mod_seq
@@ -150,12 +152,14 @@ class Session:
             present = sorted([*present, *kept], key=lambda each: each.uid)
         selected.messages = present
         if not known.keys() >= remaining:
-            yield Number("EXISTS", len(present), b"%d EXISTS")
+            yield NumberResponse("EXISTS", len(present), b"%d EXISTS")
         for number, each in enumerate(present, 1):
             if each.uid in known and each.mod_seq != known[each.uid].mod_seq:
-                yield self.flags_of(number, each, with_uid=with_uid)
+                yield self.flags_response(number, each, with_uid=with_uid)
 
-    def flags_of(self, number: int, message: ListedMessage, *, with_uid: bool) -> Fetched:
+    def flags_response(
+        self, number: int, message: ListedMessage, *, with_uid: bool
+    ) -> FetchResponse:
         """Return a FETCH response that reports the flags of a message.
 
         number: sequence number of the message.
@@ -163,14 +167,14 @@ class Session:
         items = [("FLAGS", format_flags(message.flags))]
         if with_uid or self.has_qresync:
             items.insert(0, ("UID", b"%d" % message.uid))
-        if "CONDSTORE" in self.enabled:
+        if "CONDSTORE" in self.enabled_extensions:
             items.append(("MODSEQ", b"(%d)" % message.mod_seq))
-        return Fetched(number, message.uid, tuple(items), is_change=True)
+        return FetchResponse(number, message.uid, tuple(items), is_change=True)
 
-    def _removed(self, selected: Selected, numbers: list[int]) -> Iterator[Untagged]:
+    def _removed(self, selected: Selected, numbers: list[int]) -> Iterator[UntaggedResponse]:
         if self.has_qresync and numbers:
             uids = [selected.messages[number - 1].uid for number in numbers]
-            yield vanished(uids, earlier=False)
+            yield vanished_response(uids, earlier=False)
             return
         for number in reversed(numbers):
-            yield Number("EXPUNGE", number, b"%d EXPUNGE")
+            yield NumberResponse("EXPUNGE", number, b"%d EXPUNGE")

@@ -9,12 +9,12 @@ from localdev.mail.item import MailItem
 from localdev.mail.parse import parse_mail
 from localdev.mail.wire_form import to_wire_form
 from localdev.simulators.folders import Folder
-from localdev.simulators.imap.flags import changes_to_flags, flags_of
+from localdev.simulators.imap.flags import flags_of_message, flags_to_stored_values
 from localdev.simulators.imap.folder_state import FolderState, ListedMessage
 from localdev.simulators.imap.gmail import GmailView
-from localdev.simulators.imap.names import INBOX, NamedFolder, canonical, name_folders
-from localdev.simulators.imap.options import GMAIL, ImapOptions
-from localdev.simulators.imap.response import Rejected
+from localdev.simulators.imap.names import INBOX, NamedFolder, capitalize_inbox, name_folders
+from localdev.simulators.imap.options import GMAIL_CAPABILITY, ImapOptions
+from localdev.simulators.imap.response import CommandRejected
 from localdev.simulators.mailbox import Mailbox, MessageNotFound
 from localdev.simulators.message import Message
 from localdev.simulators.message_bytes import compose
@@ -28,18 +28,18 @@ class ImapMailbox:
     """
 
     def __init__(self, mailbox: Mailbox, options: ImapOptions) -> None:
-        self.neutral = mailbox
+        self.simulated_mailbox = mailbox
         self.options = options
         self._newest_original: tuple[int, bytes | None] = (0, None)
-        self._gmail = GmailView(mailbox, options) if options.offers(GMAIL) else None
+        self._gmail = GmailView(mailbox, options) if options.offers(GMAIL_CAPABILITY) else None
 
     def transaction(self) -> AbstractContextManager[None]:
-        return self.neutral.database.transaction()
+        return self.simulated_mailbox.database.transaction()
 
     def list_folders(self) -> list[NamedFolder]:
         if self._gmail:
             return self._gmail.list_folders()
-        return name_folders(self.neutral.folders.list_all(), self.options)
+        return name_folders(self.simulated_mailbox.folders.list_all(), self.options)
 
     def find_folder(self, name: str, *, code: str = "") -> NamedFolder:
         """Return the folder with this name.
@@ -49,24 +49,28 @@ class ImapMailbox:
         Raises:
             CommandRejected: the mailbox has no such folder.
         """
-        wanted = canonical(name, self.options.separator)
+        wanted = capitalize_inbox(name, self.options.separator)
         for each in self.list_folders():
             if each.name == wanted:
                 return each
-        raise Rejected(f"Mailbox doesn't exist: {name[:200]}", code)
+        raise CommandRejected(f"Mailbox doesn't exist: {name[:200]}", code)
 
-    def state(self, folder: NamedFolder) -> FolderState:
+    def folder_state(self, folder: NamedFolder) -> FolderState:
         number = folder.folder.number
-        return self._gmail.state(number) if self._gmail else FolderState(self.neutral, number)
+        return (
+            self._gmail.folder_state(number)
+            if self._gmail
+            else FolderState(self.simulated_mailbox, number)
+        )
 
     def is_in_folder(self, listed: ListedMessage, folder: NamedFolder) -> bool:
         """Return whether the message is still in the folder."""
         if self._gmail:
-            return self._gmail.shows(listed, folder.folder.number)
+            return self._gmail.is_message_in_folder(listed, folder.folder.number)
         return (
-            self.neutral.database.fetch_row(
+            self.simulated_mailbox.database.fetch_row(
                 "SELECT 1 FROM placement WHERE message = ? AND folder = ?",
-                *(listed.number, folder.folder.number),
+                *(listed.message_number, folder.folder.number),
             )
             is not None
         )
@@ -76,11 +80,11 @@ class ImapMailbox:
         if listed.original_size is not None:
             # A client reads a large message in parts, one after the other.
             if self._newest_original[0] != listed.blob_number:
-                content = self.neutral.original(listed.blob_number)
+                content = self.simulated_mailbox.read_original_message(listed.blob_number)
                 self._newest_original = (listed.blob_number, content)
             return self._newest_original[1]
         try:
-            message = self.neutral.message(listed.number)
+            message = self.simulated_mailbox.message(listed.message_number)
         except MessageNotFound:
             return None
         return compose(_without_states(message.item))
@@ -103,15 +107,17 @@ class ImapMailbox:
         """
         with self.transaction():
             try:
-                message = self.neutral.message(listed.number)
+                message = self.simulated_mailbox.message(listed.message_number)
             except MessageNotFound:
                 return
             present = _flags(message)
             wanted = change(present)
             if wanted == present:
                 return
-            fields, attributes = changes_to_flags(wanted, message.item.categories)
-            self.neutral.change_message_fields(listed.number, attributes=attributes, **fields)
+            fields, attributes = flags_to_stored_values(wanted, message.item.categories)
+            self.simulated_mailbox.change_message_fields(
+                listed.message_number, attributes=attributes, **fields
+            )
 
     def append(
         self, folder: NamedFolder, raw: bytes, flags: frozenset[str], received_at: datetime
@@ -119,11 +125,11 @@ class ImapMailbox:
         """Store a new message in the folder; return the UID of the message."""
         original = to_wire_form(raw)
         item = replace(parse_mail(original), received_at=received_at, original=original)
-        fields, attributes = changes_to_flags(flags, ())
+        fields, attributes = flags_to_stored_values(flags, ())
         with self.transaction():
-            number = self.neutral.deliver(replace(item, **fields), folder.folder.number)
+            number = self.simulated_mailbox.deliver(replace(item, **fields), folder.folder.number)
             if any(attributes.values()):
-                self.neutral.change_message_fields(number, attributes=attributes)
+                self.simulated_mailbox.change_message_fields(number, attributes=attributes)
             return self._uid(number, folder)
 
     def copy(self, messages: Sequence[ListedMessage], target: NamedFolder) -> list[tuple[int, int]]:
@@ -134,7 +140,13 @@ class ImapMailbox:
             return self._labelled(messages, target)
         with self.transaction():
             return [
-                (each.uid, self._uid(self.neutral.copy_message(each.number, destination), target))
+                (
+                    each.uid,
+                    self._uid(
+                        self.simulated_mailbox.copy_message(each.message_number, destination),
+                        target,
+                    ),
+                )
                 for each in self._existing(messages)
             ]
 
@@ -145,11 +157,15 @@ class ImapMailbox:
         before and in `target`."""
         with self.transaction():
             for each in self._existing(messages):
-                placements = self.neutral.message(each.number).placements
+                placements = self.simulated_mailbox.message(each.message_number).placements
                 if target.folder.number not in {it.folder_number for it in placements}:
-                    self.neutral.add_to_folder(each.number, target.folder.number)
-        uids = {each.number: each.uid for each in self.state(target).list_messages()}
-        return [(each.uid, uids[each.number]) for each in messages if each.number in uids]
+                    self.simulated_mailbox.add_to_folder(each.message_number, target.folder.number)
+        uids = {each.message_number: each.uid for each in self.folder_state(target).list_messages()}
+        return [
+            (each.uid, uids[each.message_number])
+            for each in messages
+            if each.message_number in uids
+        ]
 
     def move(
         self, source: NamedFolder, messages: Sequence[ListedMessage], target: NamedFolder
@@ -159,10 +175,10 @@ class ImapMailbox:
         moved = []
         with self.transaction():
             for each in self._existing(messages):
-                self.neutral.move_message(
-                    each.number, target.folder.number, source=source.folder.number
+                self.simulated_mailbox.move_message(
+                    each.message_number, target.folder.number, source=source.folder.number
                 )
-                moved.append((each.uid, self._uid(each.number, target)))
+                moved.append((each.uid, self._uid(each.message_number, target)))
         return moved
 
     def expunge(self, folder: NamedFolder, messages: Sequence[ListedMessage]) -> None:
@@ -176,54 +192,56 @@ class ImapMailbox:
             return
         with self.transaction():
             for each in self._existing(messages):
-                message = self.neutral.message(each.number)
+                message = self.simulated_mailbox.message(each.message_number)
                 if self._gmail and role not in ("trash", "junk"):
                     self._take_label(message, folder.folder.number)
                 elif not self._gmail and len(message.placements) > 1:
-                    self.neutral.remove_from_folder(each.number, folder.folder.number)
+                    self.simulated_mailbox.remove_from_folder(
+                        each.message_number, folder.folder.number
+                    )
                 else:
-                    self.neutral.purge_message(each.number)
+                    self.simulated_mailbox.purge_message(each.message_number)
 
     def create_folder(self, name: str) -> None:
         """Create a folder with this name, and all missing parent folders. Raises
         CommandRejected."""
         separator = self.options.separator
-        name = canonical(name.removesuffix(separator), separator)
+        name = capitalize_inbox(name.removesuffix(separator), separator)
         with self.transaction():
             existing = {each.name: each.folder for each in self.list_folders()}
             if name in existing or not name or name == self.options.prefix.removesuffix(separator):
-                raise Rejected("Mailbox already exists", "ALREADYEXISTS")
+                raise CommandRejected("Mailbox already exists", "ALREADYEXISTS")
             above, level = self._parent(name, existing)
-            self.neutral.create_folder(level, parent=above.number if above else None)
+            self.simulated_mailbox.create_folder(level, parent=above.number if above else None)
 
     def delete_folder(self, name: str) -> None:
         """Delete a folder with its mail; in Gmail, delete a label and keep its mail. Raises
         CommandRejected for INBOX and for a folder with children."""
         folder = self.find_folder(name, code="NONEXISTENT")
         if folder.name == INBOX:
-            raise Rejected("INBOX can't be deleted.", "CANNOT")
+            raise CommandRejected("INBOX can't be deleted.", "CANNOT")
         if folder.has_children:
-            raise Rejected("The mailbox has children.", "HASCHILDREN")
+            raise CommandRejected("The mailbox has children.", "HASCHILDREN")
         if self._gmail:
             self._delete_label(folder)
         else:
-            self.neutral.purge_folder(folder.folder.number)
+            self.simulated_mailbox.purge_folder(folder.folder.number)
 
     def _delete_label(self, folder: NamedFolder) -> None:
         """Delete the label of a folder, and keep its messages."""
         number = folder.folder.number
         with self.transaction():
-            for each in self.neutral.messages(number):
+            for each in self.simulated_mailbox.messages(number):
                 self._take_label(each, number)
-            self.neutral.folders.remove(number)
+            self.simulated_mailbox.folders.remove(number)
 
     def _take_label(self, message: Message, folder: int) -> None:
         """Remove a message from a folder. A message that is in no other folder moves to the
         archive."""
         if len(message.placements) > 1:
-            self.neutral.remove_from_folder(message.number, folder)
+            self.simulated_mailbox.remove_from_folder(message.number, folder)
         else:
-            self.neutral.move_message(message.number, "archive", source=folder)
+            self.simulated_mailbox.move_message(message.number, "archive", source=folder)
 
     def rename_folder(self, name: str, new_name: str) -> None:
         """Rename a folder with its children. Raises CommandRejected.
@@ -231,22 +249,24 @@ class ImapMailbox:
         INBOX cannot be renamed. Its mail moves to a new folder with the new name instead (RFC 3501,
         section 6.3.5).
         """
-        new_name = canonical(new_name, self.options.separator)
+        new_name = capitalize_inbox(new_name, self.options.separator)
         with self.transaction():
             folder = self.find_folder(name, code="NONEXISTENT")
             if folder.name == INBOX:
                 self.create_folder(new_name)
-                messages = self.state(folder).list_messages()
+                messages = self.folder_state(folder).list_messages()
                 self.move(folder, messages, self.find_folder(new_name))
                 return
             existing = {each.name: each.folder for each in self.list_folders()}
             if new_name in existing:
-                raise Rejected("Target mailbox already exists", "ALREADYEXISTS")
+                raise CommandRejected("Target mailbox already exists", "ALREADYEXISTS")
             if new_name.startswith(folder.name + self.options.separator):
-                raise Rejected("A mailbox can't become its own child.", "CANNOT")
+                raise CommandRejected("A mailbox can't become its own child.", "CANNOT")
             above, level = self._parent(new_name, existing)
-            self.neutral.folders.move(folder.folder.number, above.number if above else None)
-            self.neutral.rename_folder(folder.folder.number, level)
+            self.simulated_mailbox.folders.move(
+                folder.folder.number, above.number if above else None
+            )
+            self.simulated_mailbox.rename_folder(folder.folder.number, level)
 
     def _parent(self, name: str, existing: dict[str, Folder]) -> tuple[Folder | None, str]:
         """Return the parent folder of a new folder, and the last level of the new folder's name.
@@ -254,9 +274,11 @@ class ImapMailbox:
         separator = self.options.separator
         path, _, level = name.rpartition(separator)
         if not level or (path and not path.strip(separator)):
-            raise Rejected("Invalid mailbox name", "CANNOT")
+            raise CommandRejected("Invalid mailbox name", "CANNOT")
         if self.options.prefix and not f"{path}{separator}".startswith(self.options.prefix):
-            raise Rejected(f"Invalid mailbox name: it lacks {self.options.prefix!r}", "CANNOT")
+            raise CommandRejected(
+                f"Invalid mailbox name: it lacks {self.options.prefix!r}", "CANNOT"
+            )
         if not path or path == self.options.prefix.removesuffix(separator):
             return None, level
         if path not in existing:
@@ -264,12 +286,12 @@ class ImapMailbox:
         return self.find_folder(path).folder, level
 
     def _existing(self, messages: Sequence[ListedMessage]) -> Iterable[ListedMessage]:
-        numbers = [each.number for each in messages]
-        exist = {each.number for each in self.neutral.find_messages(numbers)}
-        return [each for each in messages if each.number in exist]
+        numbers = [each.message_number for each in messages]
+        exist = {each.number for each in self.simulated_mailbox.find_messages(numbers)}
+        return [each for each in messages if each.message_number in exist]
 
     def _uid(self, number: int, folder: NamedFolder) -> int:
-        placements = self.neutral.message(number).placements
+        placements = self.simulated_mailbox.message(number).placements
         return next(
             each.change_number for each in placements if each.folder_number == folder.folder.number
         )
@@ -277,7 +299,7 @@ class ImapMailbox:
 
 def _flags(message: Message) -> frozenset[str]:
     fields = {name: getattr(message.item, name) for name in ("is_read", "is_flagged", "is_draft")}
-    return flags_of(fields, message.item.categories, message.attributes)
+    return flags_of_message(fields, message.item.categories, message.provider_attributes)
 
 
 def _without_states(item: MailItem) -> MailItem:

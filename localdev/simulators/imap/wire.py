@@ -9,7 +9,7 @@ from io import BufferedReader
 from localdev.simulators.imap.command import (
     BadCommand,
     Command,
-    literal_at_end,
+    find_announced_literal,
     parse_command,
     parse_tag,
 )
@@ -61,10 +61,10 @@ class Wire:
         while True:
             part = self.read_line()
             line += part
-            announced = literal_at_end(part)
+            announced = find_announced_literal(part)
             if announced is None:
                 break
-            size += announced.size
+            size += announced.byte_count
             if size > self.max_literal_bytes or len(line) > MAX_LINE_BYTES:
                 if not announced.is_synchronizing:
                     raise Disconnected
@@ -72,7 +72,7 @@ class Wire:
             if announced.is_synchronizing:
                 self.write_line(b"+ OK")
                 self.flush()
-            literals.append(self._read(announced.size))
+            literals.append(self._read(announced.byte_count))
         try:
             return parse_command(line, literals)
         except BadCommand as bad:
@@ -95,7 +95,7 @@ class Wire:
         if len(self._pending) > _FLUSH_BYTES:
             self.flush()
 
-    def write_cut(self, part: bytes) -> None:
+    def send_partial_line(self, part: bytes) -> None:
         """Send the beginning of a line, without a line break, at once. The caller then closes the
         connection, as a fault demands that cuts a response."""
         self._pending += part
@@ -107,14 +107,14 @@ class Wire:
             with self._failures():
                 self.connection.sendall(content)
 
-    def interrupt(self) -> None:
+    def shut_down_connection(self) -> None:
         """Shut the connection down. A thread that is reading from the connection then gets
         Disconnected."""
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        self.interrupt()
+        self.shut_down_connection()
         with contextlib.suppress(OSError):
             self._reader.close()
             self.connection.close()

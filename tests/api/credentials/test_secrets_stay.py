@@ -112,7 +112,7 @@ def _graph(platform: IdentityPlatform) -> object:
         base_url=platform.authority,
         mailbox="/me",
         access=access,
-        ca_bundle=platform.app.ca_bundle,
+        ca_bundle=platform.app.provider_ca_bundle,
         budget=RetryBudget(sleep=lambda _: None),
         on_request=lambda _: None,
     )
@@ -125,7 +125,10 @@ def _gmail(platform: IdentityPlatform) -> object:
     access = UnrenewableAccessToken(AccessToken("token", datetime.now(UTC) + timedelta(hours=1)))
     budget = RetryBudget(sleep=lambda _: None)
     mailbox = GmailMailbox(
-        base_url=platform.authority, access=access, ca_bundle=platform.app.ca_bundle, budget=budget
+        base_url=platform.authority,
+        access=access,
+        ca_bundle=platform.app.provider_ca_bundle,
+        budget=budget,
     )
     with closing(mailbox):
         return mailbox.fetch_messages([RemoteId("1900000000000001")])

@@ -42,8 +42,8 @@ class Worker:
         self.account_id = self.connect_account(
             seal=lambda account_id: replace(
                 tokens.seal_for_account(account_id, key),
-                access_expires_at=now + timedelta(minutes=minutes_left),
-                access_issued_at=now - age,
+                access_token_expires_at=now + timedelta(minutes=minutes_left),
+                access_token_issued_at=now - age,
             )
         )
 

@@ -35,7 +35,10 @@ def check(kind: str, detail: Any) -> None:
 def test_every_event_has_a_schema_and_every_rule_a_reader() -> None:
     inbound = {kind for each in catalog.EVENT_RULES for kind in each.detail_types}
 
-    assert inbound == {SELF_TEST_EVENT_TYPE, *(each.event_type for each in REGISTERED_PROVIDERS)}
+    assert inbound == {
+        SELF_TEST_EVENT_TYPE,
+        *(each.sync_event_type for each in REGISTERED_PROVIDERS),
+    }
     assert set(SCHEMAS) == {*inbound, *OUTBOUND}
     for each in SCHEMAS.values():
         Draft202012Validator.check_schema(each)

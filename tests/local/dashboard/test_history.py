@@ -126,7 +126,7 @@ WAITS = {
 
 def test_every_wait_of_the_workflow_is_told_with_its_end(scope: StateGraph) -> None:
     assert {
-        each.name for each in scope.iterate_states_with_nested() if each.type == "Wait"
+        each.name for each in scope.iterate_states_and_states_in_maps() if each.type == "Wait"
     } == WAITS.keys()
 
     for name, result in WAITS.items():

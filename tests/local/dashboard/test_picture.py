@@ -25,12 +25,12 @@ def overlap(one: StateBox, other: StateBox) -> bool:
 
 def crossings(picture: StateMachinePicture) -> list[str]:
     """Lines that run through a state; a Map's own lines are inside of it."""
-    scopes = {node.name: node.inside for node in picture.nodes}
+    scopes = {node.name: node.containing_map for node in picture.nodes}
     return [
         f"{edge.source} -> {edge.target} through {node.name}"
         for edge in picture.edges
         for node in picture.nodes
-        if node.inside == scopes[edge.source]
+        if node.containing_map == scopes[edge.source]
         for (x1, y1), (x2, y2) in pairwise(edge.points)
         if overlap(node, StateBox("", "", min(x1, x2), min(y1, y2), abs(x1 - x2), abs(y1 - y2), ""))
     ]
@@ -42,7 +42,7 @@ def test_every_state_and_every_way_is_drawn(workflow: Workflow) -> None:
 
     picture = draw_state_machine(scope)
 
-    states = list(scope.iterate_states_with_nested())
+    states = list(scope.iterate_states_and_states_in_maps())
     assert {each.name for each in picture.nodes} == {each.name for each in states}
     ways = {(way.source, way.target, way.kind) for each in states for way in each.transitions}
     assert {(each.source, each.target, each.kind) for each in picture.edges} == ways
@@ -58,12 +58,12 @@ def test_no_states_overlap_no_line_crosses_one_and_a_map_frames_its_own(
     nodes = {node.name: node for node in picture.nodes}
     for one, other in combinations(picture.nodes, 2):
         assert (
-            one.name in (other.name, other.inside)
-            or other.name == one.inside
+            one.name in (other.name, other.containing_map)
+            or other.name == one.containing_map
             or not overlap(one, other)
         )
     for node in picture.nodes:
-        frame = nodes[node.inside] if node.inside else None
+        frame = nodes[node.containing_map] if node.containing_map else None
         right, bottom = (
             (frame.x + frame.width, frame.y + frame.height)
             if frame

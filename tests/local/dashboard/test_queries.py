@@ -117,13 +117,16 @@ def test_hidden_mail_and_hidden_folders_are_not_there(
             "UPDATE mailsync.emails SET removed_at = now() WHERE id = :id", id=first["id"]
         )
         assert queries.list_messages(folder, (None, MAX_ROW_ID), 50) == others
-        assert queries.read_account(ADA).removal.hidden_messages == 1
+        assert queries.read_account(ADA).removal.hidden_message_count == 1
         for ask in (queries.read_message, queries.read_message_body):
             with pytest.raises(RowNotFound):
                 ask(first["id"])
         connection.run("UPDATE mailsync.email_folders SET gone_at = now()")
 
-    assert (queries.list_folder_choices(ADA), queries.read_account(ADA).removal.hidden_folders) == (
+    assert (
+        queries.list_folders_with_selection(ADA),
+        queries.read_account(ADA).removal.gone_mirrored_folder_count,
+    ) == (
         [],
         1,
     )

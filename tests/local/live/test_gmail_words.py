@@ -7,7 +7,7 @@ import pytest
 from localdev.live.gmail.kit import KIT
 from localdev.live.gmail.words import MAILBOX_PATH
 from localdev.live.record import Recorder
-from localdev.live.relay import Received, RelayedRequest
+from localdev.live.relay import ReceivedResponse, RelayedRequest
 
 SECRET = "graceHopper"
 PHONE = 4915112345678
@@ -41,7 +41,9 @@ def test_no_place_of_a_response_brings_a_value_into_the_record(
         "history?startHistoryId=1&maxResults=500",
     ):
         request = RelayedRequest(SECRET, MAILBOX_PATH + target, HEADERS, SECRET.encode())
-        for exchange in KIT.describe(request, Received(status, HEADERS, document, 0.1)):
+        for exchange in KIT.describe_exchanges(
+            request, ReceivedResponse(status, HEADERS, document, 0.1)
+        ):
             recorder.add(exchange)
 
     record = json.dumps(recorder.to_json()).lower()
@@ -64,4 +66,4 @@ def test_no_place_of_a_response_brings_a_value_into_the_record(
 def test_the_relay_passes_on_only_reads_of_the_own_mailbox(
     method: str, target: str, *, expected: bool
 ) -> None:
-    assert KIT.is_read(RelayedRequest(method, target, {}, b"")) is expected
+    assert KIT.is_read_only_request(RelayedRequest(method, target, {}, b"")) is expected

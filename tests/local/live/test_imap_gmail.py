@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from localdev.live.imap.kit import KIT
-from localdev.live.imap.relay import ImapUpstream, has_labels_of_token
+from localdev.live.imap.relay import ImapUpstream, is_token_of_gmail_server
 from localdev.live.record import Recorder
 from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.imap.options import ImapOptions
@@ -28,11 +28,11 @@ def test_the_account_is_read_with_labels_if_the_server_has_them(
         upstream = ImapUpstream(
             host="localhost",
             port=imap.port,
-            trust=trust,
+            tls_context=trust,
             user_name="ann@example.org",
             password="built-in",
         )
         with KIT.open_relay(tmp_path / "relay") as relay:
             token = relay.add_upstream(upstream, Recorder(KIT.vocabulary))
 
-    assert has_labels_of_token(token) is expected
+    assert is_token_of_gmail_server(token) is expected

@@ -10,7 +10,7 @@ import pytest
 from localdev.live.graph.kit import KIT
 from localdev.live.graph.sign_in import sign_in_at_simulator
 from localdev.live.record import Recorder
-from localdev.live.relay import Received, Relay, RelayedRequest
+from localdev.live.relay import ReceivedResponse, Relay, RelayedRequest
 from localdev.simulators import Simulators
 
 SECRET = "graceHopper"
@@ -99,7 +99,8 @@ def test_no_place_of_a_response_brings_a_value_into_the_record(status: int) -> N
             {"requests": [{"id": SECRET, "url": f"/me/{SECRET}", "headers": headers}]}
         )
         request = RelayedRequest("POST", target, headers, sent.encode())
-        for exchange in KIT.describe(request, Received(status, headers, received, 0.1)):
+        response = ReceivedResponse(status, headers, received, 0.1)
+        for exchange in KIT.describe_exchanges(request, response):
             recorder.add(exchange)
 
     record = json.dumps(recorder.to_json()).lower()

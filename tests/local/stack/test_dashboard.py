@@ -14,7 +14,7 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
-from dashboard.changes import MAX_LONG_POLL_S
+from dashboard.changes import MAX_LONG_POLL_DURATION_S
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
 from tests.local.mirror import Mirror, when
 
@@ -82,7 +82,7 @@ def test_a_page_that_waits_hears_of_a_change_at_once(mirror: Mirror, pages: http
         began = time.monotonic()
 
         assert heard.result()["version"] > version
-        assert time.monotonic() - began < MAX_LONG_POLL_S / 2
+        assert time.monotonic() - began < MAX_LONG_POLL_DURATION_S / 2
     finished(pages, run_id)
 
 

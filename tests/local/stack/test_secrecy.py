@@ -146,7 +146,7 @@ def opened(mirror: Mirror) -> Iterator[str]:
         for owner, key_id, sealed in mirror.rows(SIGN_INS):
             flow = json.loads(
                 vault.open_sealed_text(
-                    SealingContext(SealedColumn.SIGN_IN, owner), SealedSecret(key_id, sealed)
+                    SealingContext(SealedColumn.SIGN_IN_FLOW, owner), SealedSecret(key_id, sealed)
                 )
             )
             yield from (flow["code_verifier"], flow["nonce"])

@@ -4,10 +4,10 @@ as a test wants."""
 import ssl
 
 from localdev.simulators.mailbox import Mailbox
-from mailsync.model import NEVER, AccessToken
+from mailsync.model import NEVER_EXPIRES, AccessToken
 from mailsync.providers import MailProvider
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.gmail_mailbox import GmailMailbox
+from mailsync.providers.imap.gmail_mailbox import GmailImapMailbox
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
 from tests.providers.contract.server import Malformation
@@ -40,7 +40,7 @@ class Passwords:
         self.present, self.next = PASSWORD, PASSWORD
 
     def current_token(self) -> AccessToken:
-        return AccessToken(self.present, NEVER)
+        return AccessToken(self.present, NEVER_EXPIRES)
 
     def renew_token(self, refused: AccessToken) -> AccessToken:
         self.renewed += 1
@@ -100,5 +100,5 @@ class ProxiedImap:
         servers = AllowedServers(frozenset({f"localhost:{port}"}), is_any_public=False)
         address = MailboxAddress("localhost", port, self._user)
         context = ssl.create_default_context(cafile=self._proxy.certificate)
-        kind = GmailMailbox if isinstance(self.form, GmailImapForm) else ImapMailbox
+        kind = GmailImapMailbox if isinstance(self.form, GmailImapForm) else ImapMailbox
         return kind(address, self.access, servers, context)

@@ -8,7 +8,7 @@ from pathlib import Path
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
-from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
+from mailsync.model import Message, MessageNotFoundById, RemoteId, UnreadableMessage
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.reconnect import RequestedPause
 from mailsync.providers.retry_budget import RetryBudget
@@ -44,11 +44,11 @@ class Played:
         for _ in range(MAX_ATTEMPTS):
             with suppress(ProviderThrottled, ProviderUnavailable):
                 return self.fetched(self.listed())
-            self.client.pause = RequestedPause()  # the workflow has waited
+            self.client.requested_pause = RequestedPause()  # the workflow has waited
         raise AssertionError("nothing is ever stored")
 
 
-def _outcome(found: Message | GoneMessage | UnreadableMessage) -> str:
+def _outcome(found: Message | MessageNotFoundById | UnreadableMessage) -> str:
     if isinstance(found, Message):
         return found.subject
     return found.cause if isinstance(found, UnreadableMessage) else "gone"

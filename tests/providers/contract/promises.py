@@ -15,8 +15,8 @@ from mailsync.errors import (
 from mailsync.model import (
     Address,
     Cursor,
-    GoneMessage,
     Message,
+    MessageNotFoundById,
     PlacementChange,
     RemoteFolder,
     RemoteId,
@@ -46,7 +46,7 @@ MESSAGES = 13
 
 
 METHODS: Mapping[str, Callable[[ContractServer], object]] = {
-    "list_folders": lambda server: server.provider.list_folders((), TreeReadingMode.WHOLE),
+    "list_folders": lambda server: server.provider.list_folders((), TreeReadingMode.LISTED),
     "fetch_page": lambda server: server.provider.fetch_page(
         feed_of(server, "inbox"), None, limit=PAGE
     ),
@@ -226,7 +226,7 @@ class ProviderContract:
                 server.provider.fetch_page(feed, cursor, limit=PAGE)
         with pytest.raises(FolderGone):
             server.provider.list_folder_messages(old)
-        listing = server.provider.list_folders(known, TreeReadingMode.WHOLE)
+        listing = server.provider.list_folders(known, TreeReadingMode.LISTED)
 
         assert listing.gone_folder_ids == {old.remote_id}
         replica.read_on()
@@ -243,7 +243,7 @@ class ProviderContract:
         server.mailbox.mark_read(server.mailbox.messages("archive")[0].number)
         positions = [*replica.cursors.items(), *([(gone, None)] if gone.folder else [])]
 
-        pages = server.provider.fetch_next_pages(positions, limit=PAGE)
+        pages = server.provider.fetch_next_page_of_each_feed(positions, limit=PAGE)
 
         assert pages.keys() == {feed.id for feed in replica.cursors}
         for feed, cursor in replica.cursors.items():
@@ -278,7 +278,7 @@ class ProviderContract:
         found = server.provider.fetch_messages(asked, one_by_one=one_by_one)
 
         assert [each.remote_id for each in found] == asked
-        gone = {each.remote_id for each in found if isinstance(each, GoneMessage)}
+        gone = {each.remote_id for each in found if isinstance(each, MessageNotFoundById)}
         assert gone == {ids[1], ids[0][:-1] + "~"}
         for message in found:
             if isinstance(message, Message):
@@ -385,13 +385,13 @@ class ProviderContract:
         assert server.provider.max_requests_in_flight >= 1
         assert min(
             server.provider.limits.messages_per_fetch,
-            server.provider.limits.max_small_sync_messages,
+            server.provider.limits.max_messages_in_small_folders,
         )
         assert server.provider.throttled_for_s == 0
 
 
 def folders_of(server: ContractServer) -> dict[RemoteId, RemoteFolder]:
     """The folders of a thorough reading, which is whole and without a failure."""
-    listing = server.provider.list_folders((), TreeReadingMode.THOROUGH)
+    listing = server.provider.list_folders((), TreeReadingMode.LISTED_AND_HIDDEN)
     assert (listing.is_whole, listing.failure_reasons) == (True, {})
     return {folder.remote_id: folder for folder in listing.folders}

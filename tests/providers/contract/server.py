@@ -15,14 +15,14 @@ from mailsync.model import (
     FeedRef,
     FolderId,
     FolderRef,
-    GoneMessage,
     Message,
+    MessageNotFoundById,
+    MessageRemovedFromFolder,
     Page,
     PartialChange,
     PlacementChange,
     RemoteFolder,
     RemoteId,
-    RemovedMessage,
     StateChange,
     Upsert,
 )
@@ -30,7 +30,7 @@ from mailsync.providers import MailProvider
 from tests.support.comparison import ProviderForm, Things, folders_in, in_mailbox
 
 Malformation = Literal["another protocol", "half an answer", "cut off", "closed"]
-NAMED = PartialChange | PlacementChange | RemovedMessage | StateChange
+NAMED = PartialChange | PlacementChange | MessageRemovedFromFolder | StateChange
 LISTED_FLAGS = ("is_read", "is_flagged", "importance")
 PAGE = 5
 MAX_PAGES = 50
@@ -121,9 +121,9 @@ class Replica:
         for feed in sorted(feeds(self.server), key=lambda feed: feed.id):
             pages = read_round(self.server, feed, self.cursors.get(feed))
             for page in pages:
-                self.take((*page.changes, *filter(self._is_news, page.compared_states)))
-                if page.listed_ids is not None:
-                    self._keep(feed, page.listed_ids)
+                self.take((*page.changes, *filter(self._is_news, page.states_to_compare)))
+                if page.all_message_ids is not None:
+                    self._keep(feed, page.all_message_ids)
             if feed not in self.cursors:
                 self._keep(feed, frozenset(map(id_of, changes_of(pages))))
             if any(page.is_listing for page in pages):
@@ -183,7 +183,9 @@ class Replica:
 
     def _placed(self, known: Message, change: PlacementChange) -> Message:
         fields = {name: getattr(change, name) for name in LISTED_FLAGS}
-        folders = {*known.folder_remote_ids, *change.added} - {*change.removed}
+        folders = {*known.folder_remote_ids, *change.added_folder_ids} - {
+            *change.removed_folder_ids
+        }
         if all_mail := self.server.provider.traits.folder_of_all_mail:
             outside = {RemoteId(self.server.form.folder_id(each)) for each in ("trash", "junk")}
             folders = folders - {all_mail} | (set() if folders & outside else {all_mail})
@@ -197,7 +199,7 @@ class Replica:
 
     def _is_news(self, compared: StateChange) -> bool:
         known = self.messages.get(compared.remote_id)
-        return known is None or known.version != compared.state.version
+        return known is None or known.remote_version != compared.state.remote_version
 
     def _keep(self, feed: FeedRef, listed: frozenset[RemoteId]) -> None:
         """Ask for messages of the feed's folder, or of the mailbox, that are not among all that the
@@ -217,7 +219,7 @@ class Replica:
             if isinstance(message, Message) and folders & {*message.folder_remote_ids}:
                 self.messages[remote_id] = message
             else:
-                assert isinstance(message, Message | GoneMessage), message
+                assert isinstance(message, Message | MessageNotFoundById), message
                 self.messages.pop(remote_id, None)
 
 

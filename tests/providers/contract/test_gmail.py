@@ -78,7 +78,7 @@ class SimulatedGmail:
         )
         labels = SimulatedMailbox(mailbox, simulators.gmail.behaviour).labels
         for each in CATEGORIES:  # the API lists them also where no message has had them
-            labels.folder_for(each)
+            labels.find_or_create_folder_number(each)
         self._faults = simulators.service.faults
 
     def throttle(self, pause_s: float) -> None:

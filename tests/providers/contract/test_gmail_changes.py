@@ -12,10 +12,10 @@ from mailsync.model import (
     Cursor,
     FeedId,
     FeedRef,
+    MessageRemovedFromFolder,
     PartialChange,
     PlacementChange,
     RemoteId,
-    RemovedMessage,
 )
 from mailsync.providers.gmail.cursor import MAX_RESTARTS, HistoryCursor, ListCursor, parse_cursor
 from tests.providers.contract.scripted_gmail import (
@@ -72,7 +72,7 @@ def test_a_full_sync_takes_the_history_id_before_it_lists_and_reads_on_from_it(
 
     assert gmail.paths()[:2] == ["profile", "messages"]
     changes = (*first.changes, *second.changes)
-    assert changes == tuple(PlacementChange(RemoteId(each), group=each) for each in "cbba")
+    assert changes == tuple(PlacementChange(RemoteId(each), fetch_group=each) for each in "cbba")
     assert (first.is_listing, first.has_more) == (second.is_listing, not second.has_more)
     assert parse_cursor(second.next_cursor) == HistoryCursor(7)
     first_list, _, second_list = params(gmail, "messages")
@@ -86,7 +86,7 @@ def test_chats_are_not_listed(gmail: ScriptedGmail) -> None:
 
     page = gmail.mailbox.fetch_page(FEED, None, limit=100)
 
-    assert page.changes == (PlacementChange(RemoteId("mail"), group="mail"),)
+    assert page.changes == (PlacementChange(RemoteId("mail"), fetch_group="mail"),)
     assert params(gmail, "messages")[1]["labelIds"] == ["CHAT"]
 
 
@@ -98,7 +98,7 @@ def test_a_listing_whose_page_is_refused_starts_over_under_the_same_history_id(
 
     page = gmail.mailbox.fetch_page(FEED, cursor, limit=100)
 
-    assert page.changes == (PlacementChange(RemoteId("a"), group="a"),)
+    assert page.changes == (PlacementChange(RemoteId("a"), fetch_group="a"),)
     assert parse_cursor(page.next_cursor) == ListCursor(7, "new", restarts=1)
     gmail.script(messages=BAD_TOKEN)
     with pytest.raises(ProviderUnavailable, match="again and again"):
@@ -108,7 +108,7 @@ def test_a_listing_whose_page_is_refused_starts_over_under_the_same_history_id(
 def test_a_check_without_news_costs_one_unit(gmail: ScriptedGmail) -> None:
     gmail.script(profile=profile(7))
 
-    page = gmail.mailbox.fetch_next_pages([(FEED, at(7))], limit=100)[FEED.id]
+    page = gmail.mailbox.fetch_next_page_of_each_feed([(FEED, at(7))], limit=100)[FEED.id]
 
     assert (page.changes, page.has_more, page.next_cursor) == ((), False, at(7))
     assert gmail.mailbox.request_count == 1
@@ -125,7 +125,10 @@ def test_all_pages_of_a_round_have_its_start_and_the_next_begins_where_the_first
     second = gmail.mailbox.fetch_page(FEED, first.next_cursor, limit=100)
 
     assert (first.changes, first.has_more) == ((), True)
-    assert (second.changes, second.has_more) == ((RemovedMessage(RemoteId("gone")),), False)
+    assert (second.changes, second.has_more) == (
+        (MessageRemovedFromFolder(RemoteId("gone")),),
+        False,
+    )
     assert second.next_cursor == at(20)
     assert [each["startHistoryId"] for each in params(gmail, "history")] == [["7"], ["7"]]
     assert gmail.mailbox.request_count == 1 + 2 + 2
@@ -193,8 +196,8 @@ def test_a_draft_that_was_edited_twice_is_one_that_is_left(gmail: ScriptedGmail)
     changes = gmail.mailbox.fetch_page(FEED, at(7), limit=100).changes
 
     assert {each.remote_id: type(each) for each in changes if not hasattr(each, "message")} == {
-        "d10": RemovedMessage,
-        "d11": RemovedMessage,
+        "d10": MessageRemovedFromFolder,
+        "d11": MessageRemovedFromFolder,
         "d12": PlacementChange,
     }
 

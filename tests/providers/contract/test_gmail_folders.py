@@ -9,7 +9,7 @@ from mailsync.model import RemoteId, TreeReadingMode
 from tests.providers.contract.scripted_gmail import NOT_FOUND, ScriptedGmail, answer, refusal
 from tests.support.builders import a_known_folder
 
-QUICK, WHOLE = TreeReadingMode.QUICK, TreeReadingMode.WHOLE
+QUICK, WHOLE = TreeReadingMode.QUICK, TreeReadingMode.LISTED
 NAMES = ("INBOX", "Label_1", "Label_2")
 
 
@@ -33,14 +33,17 @@ def test_counts_are_read_where_they_are_wanted_and_a_unit_each(
 ) -> None:
     script_labels(gmail, *NAMES, "new")
     gmail.script(labels__new=NOT_FOUND)
-    known = [a_known_folder(remote_id=each, are_counts_wanted=each == "Label_2") for each in NAMES]
+    known = [
+        a_known_folder(remote_id=each, are_remote_counts_outdated=each == "Label_2")
+        for each in NAMES
+    ]
 
     listing = gmail.mailbox.list_folders(known, reading)
 
     assert sorted(gmail.paths()) == sorted(["labels", *(f"labels/{each}" for each in counted)])
     assert gmail.mailbox.request_count == 1 + len(counted)
     read = {each.remote_id: (each.total, each.unread) for each in listing.folders
-        if each.are_counts_read}  # fmt: skip
+        if each.has_fetched_counts}  # fmt: skip
     assert read == {each: (7, 2) for each in counted if each != "new"} | {"ALL_MAIL": (None, None)}
     assert listing.is_whole
 

@@ -20,9 +20,9 @@ ACTIONS: Mapping[str, Callable[[GmailOwner, str, str], object]] = {
     "deliver": lambda owner, _, label: owner.deliver(a_mail("new"), ["INBOX", label]),
     "sent to oneself": lambda owner, *_: owner.deliver(a_mail("to me"), ["INBOX", "SENT"]),
     "archive": lambda owner, mail, _: owner.archive(mail),
-    "label": lambda owner, mail, label: owner.modify(mail, add=[label]),
-    "unlabel": lambda owner, mail, label: owner.modify(mail, remove=[label]),
-    "categorize": lambda owner, mail, _: owner.modify(mail, add=["CATEGORY_SOCIAL"]),
+    "label": lambda owner, mail, label: owner.change_labels(mail, add=[label]),
+    "unlabel": lambda owner, mail, label: owner.change_labels(mail, remove=[label]),
+    "categorize": lambda owner, mail, _: owner.change_labels(mail, add=["CATEGORY_SOCIAL"]),
     "trash": lambda owner, mail, _: owner.trash(mail),
     "untrash": lambda owner, mail, _: owner.untrash(mail),
     "spam": lambda owner, mail, _: owner.mark_as_spam(mail),
@@ -33,7 +33,7 @@ ACTIONS: Mapping[str, Callable[[GmailOwner, str, str], object]] = {
     "unread": lambda owner, mail, _: owner.mark_read(mail, is_read=False),
     "important": lambda owner, mail, _: owner.mark_important(mail),
     "delete": lambda owner, mail, _: owner.delete_for_good(mail),
-    "chat": lambda owner, *_: owner.chat("Hi there."),
+    "chat": lambda owner, *_: owner.store_chat_message("Hi there."),
 }
 
 
@@ -59,7 +59,7 @@ def replica(simulators: Simulators, mailbox: Mailbox, owner: GmailOwner) -> Iter
 
 def act(owner: GmailOwner, chance: Random) -> None:
     """Do something with a message that exists."""
-    labels = [each for each in owner.gmail.labels.by_id if each.startswith("Label_")]
+    labels = [each for each in owner.gmail.labels.label_by_id if each.startswith("Label_")]
     messages = sorted(states_of(owner.gmail))
     action = ACTIONS[chance.choice(sorted(ACTIONS))]
     action(owner, chance.choice(messages), chance.choice(sorted(labels)))
@@ -106,7 +106,7 @@ def test_what_no_history_reports_is_seen_by_a_comparison(
     replica: GmailReplica, owner: GmailOwner
 ) -> None:
     chance = Random(7)
-    with owner.hidden_from_history():
+    with owner.hide_changes_from_history():
         for _ in range(20):
             act(owner, chance)
 

@@ -17,9 +17,9 @@ from mailsync.errors import (
 from mailsync.model import (
     FolderId,
     FolderRef,
-    GoneMessage,
     ListedMessage,
     Message,
+    MessageNotFoundById,
     RemoteId,
     UnreadableMessage,
 )
@@ -101,8 +101,8 @@ def test_a_404_and_a_chat_are_gone(gmail: ScriptedGmail) -> None:
     gmail.script(messages__a=NOT_FOUND, messages__b=chat)
 
     assert gmail.mailbox.fetch_messages([A, B]) == [
-        GoneMessage(A, is_certain=False),
-        GoneMessage(B),
+        MessageNotFoundById(A, is_certain=False),
+        MessageNotFoundById(B),
     ]
 
 
@@ -212,7 +212,7 @@ def test_a_message_that_exceeds_the_memory_is_set_aside(
     gmail: ScriptedGmail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "MAX_MESSAGE_RESPONSE_BYTES", 1_000)
-    monkeypatch.setattr(http, "MAX_SHARED_RESPONSE_BYTES", 500)
+    monkeypatch.setattr(http, "MIN_LARGE_RESPONSE_BYTES", 500)
     large = answer(raw_message(mail=RAW * 100))
     gmail.script(messages__a=large, messages__b=answer(raw_message("b", RAW * 10)))
 
@@ -226,8 +226,8 @@ def test_a_message_that_exceeds_the_memory_is_set_aside(
 def test_messages_after_texts_that_exceed_the_memory_are_left_to_the_next_call(
     gmail: ScriptedGmail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "MAX_TEXT_CHARS", 1)
-    monkeypatch.setattr(bodies, "UNITS_PER_PART", units.GET_MESSAGE)
+    monkeypatch.setattr(bodies, "MAX_TEXT_CHARS_PER_CALL", 1)
+    monkeypatch.setattr(bodies, "QUOTA_UNITS_PER_FETCH_GROUP", units.GET_MESSAGE)
     gmail.script(messages__a=answer(raw_message()), messages__b=answer(raw_message("b")))
 
     [first] = gmail.mailbox.fetch_messages([A, B])

@@ -10,8 +10,8 @@ from localdev.http_server import Response
 from mailsync.model import (
     FeedId,
     FeedRef,
-    GoneMessage,
     Message,
+    MessageNotFoundById,
     PlacementChange,
     RemoteId,
     UnreadableMessage,
@@ -55,9 +55,9 @@ def script_thread(gmail: ScriptedGmail, items: Sequence[Mapping[str, Any]]) -> N
     gmail.script(threads__t=answer({"id": "t", "historyId": "9", "messages": items}))
     gmail.script(**{f"messages__{each}": answer(raw_message(each, mail(each))) for each in IDS})
     page = gmail.mailbox.fetch_page(FEED, ListCursor(7).to_text(), limit=100)
-    gmail.mailbox.note_groups(
-        {each.remote_id: each.group for each in page.changes
-         if isinstance(each, PlacementChange) and each.group}
+    gmail.mailbox.note_message_groups(
+        {each.remote_id: each.fetch_group for each in page.changes
+         if isinstance(each, PlacementChange) and each.fetch_group}
     )  # fmt: skip
     gmail.requests.clear()
 
@@ -97,7 +97,7 @@ def test_what_a_thread_lacks_or_leaves_uncertain_is_requested_alone(gmail: Scrip
     found = gmail.mailbox.fetch_messages(IDS)
 
     assert [each.remote_id for each in found] == [*IDS]
-    assert found[2] == GoneMessage(IDS[2])
+    assert found[2] == MessageNotFoundById(IDS[2])
     assert sorted(gmail.paths()) == ["messages/m2", "messages/m4", "threads/t"]
 
 
@@ -115,7 +115,7 @@ def test_a_thread_that_fails_keeps_no_message_out(gmail: ScriptedGmail, failure:
 def test_threads_that_save_nothing_are_no_longer_requested(
     gmail: ScriptedGmail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "MIN_MESSAGES_TO_JUDGE_THREADS", 3)
+    monkeypatch.setattr(bodies, "MIN_MESSAGES_TO_MEASURE_USABLE_SHARE", 3)
     script_thread(gmail, [full_message("m1", mail("m1"))])
 
     for _ in range(3):

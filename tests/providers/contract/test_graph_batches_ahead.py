@@ -64,12 +64,12 @@ def test_one_batch_has_the_newest_messages_and_the_whole_of_a_small_tree(
     other = [entry("d", parentFolderId="F1"), {"id": "e", "isRead": True}]
     graph.answers = [first_answer(graph, *other, *mail)]
 
-    newest = graph.mailbox.fetch_newest(limit=2)
-    listing = graph.mailbox.list_folders((), TreeReadingMode.WHOLE)
+    newest = graph.mailbox.fetch_newest_inbox_mail(limit=2)
+    listing = graph.mailbox.list_folders((), TreeReadingMode.LISTED)
 
     assert newest
-    assert (newest.inbox.remote_id, newest.inbox.role) == ("F0", Role.INBOX)
-    assert [each.remote_id for each in newest.messages] == ["a", "b"]
+    assert (newest.inbox_folder.remote_id, newest.inbox_folder.role) == ("F0", Role.INBOX)
+    assert [each.remote_id for each in newest.inbox_messages] == ["a", "b"]
     assert len(listing.folders) == ROLES
     assert {each.role for each in listing.folders} == {*Role} - {Role.OTHER}
     [request] = graph.requests
@@ -80,13 +80,13 @@ def test_one_batch_has_the_newest_messages_and_the_whole_of_a_small_tree(
 
 def test_what_the_first_batch_lacks_of_the_tree_is_requested(graph: ScriptedGraph) -> None:
     graph.answers = [first_answer(graph, inbox={"error": "no id"})]
-    assert graph.mailbox.fetch_newest(limit=2) is None
+    assert graph.mailbox.fetch_newest_inbox_mail(limit=2) is None
 
     graph.answers = [batch(*[(404, error("ErrorItemNotFound"))] * (ROLES + 3))]
-    assert graph.mailbox.fetch_newest(limit=2) is None
+    assert graph.mailbox.fetch_newest_inbox_mail(limit=2) is None
     tree = {"value": [folder("F0")], "@odata.deltaLink": f"{graph.url}/me/y"}
     graph.answers = [answer(tree), answer({"value": []}), batch(*[(200, folder("F0"))] * ROLES)]
-    [found] = graph.mailbox.list_folders((), TreeReadingMode.WHOLE).folders
+    [found] = graph.mailbox.list_folders((), TreeReadingMode.LISTED).folders
 
     assert found.remote_id == "F0"
     assert len(graph.requests) == 2 + 3
@@ -99,7 +99,7 @@ def test_what_is_no_inbox_has_no_newest_messages(
     mail = entry("a", parentFolderId="F0")
     graph.answers = [first_answer(graph, mail, inbox=folder("F0") | body)]
 
-    assert graph.mailbox.fetch_newest(limit=2) is None
+    assert graph.mailbox.fetch_newest_inbox_mail(limit=2) is None
 
 
 def test_each_batch_is_requested_once_and_before_its_caller_needs_it(graph: ScriptedGraph) -> None:
@@ -107,11 +107,11 @@ def test_each_batch_is_requested_once_and_before_its_caller_needs_it(graph: Scri
     graph.answers = [pages(graph, "a", "b"), pages(graph, "c", "d"), pages(graph, "e")]
     mailbox = graph.mailbox
 
-    first = mailbox.fetch_next_pages(feeds(1, 2), limit=SIZE, following=feeds(3, 4))
+    first = mailbox.fetch_next_page_of_each_feed(feeds(1, 2), limit=SIZE, following=feeds(3, 4))
     wait_until(lambda: len(graph.requests) == 2)
-    second = mailbox.fetch_next_pages(feeds(3, 4), limit=SIZE, following=feeds(5))
+    second = mailbox.fetch_next_page_of_each_feed(feeds(3, 4), limit=SIZE, following=feeds(5))
     wait_until(lambda: len(graph.requests) == 3)
-    third = mailbox.fetch_next_pages(feeds(5), limit=SIZE)
+    third = mailbox.fetch_next_page_of_each_feed(feeds(5), limit=SIZE)
 
     assert [list(each) for each in (first, second, third)] == [[1, 2], [3, 4], [5]]
     assert third[FeedId(5)].changes[0].message.remote_id == "e"  # type: ignore[union-attr]
@@ -121,8 +121,8 @@ def test_each_batch_is_requested_once_and_before_its_caller_needs_it(graph: Scri
 def test_another_batch_is_not_mistaken_for_the_one_ahead(graph: ScriptedGraph) -> None:
     graph.answers = [pages(graph, "a"), pages(graph, "b"), pages(graph, "other")]
 
-    graph.mailbox.fetch_next_pages(feeds(1), limit=SIZE, following=feeds(2))
-    found = graph.mailbox.fetch_next_pages(feeds(3), limit=SIZE)
+    graph.mailbox.fetch_next_page_of_each_feed(feeds(1), limit=SIZE, following=feeds(2))
+    found = graph.mailbox.fetch_next_page_of_each_feed(feeds(3), limit=SIZE)
 
     assert found[FeedId(3)].changes[0].message.remote_id == "other"  # type: ignore[union-attr]
     assert len(graph.requests) == 3
@@ -131,13 +131,13 @@ def test_another_batch_is_not_mistaken_for_the_one_ahead(graph: ScriptedGraph) -
 def test_a_large_batch_is_requested_when_it_is_needed(
     graph: ScriptedGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "MAX_BATCH_BYTES_AHEAD", 5_000)
+    monkeypatch.setattr(http, "MAX_READ_AHEAD_BATCH_BYTES", 5_000)
     large = pages(graph, "b", text="x" * 5_000)
     graph.answers = [pages(graph, "a"), large, large, pages(graph, "c")]
     mailbox = graph.mailbox
 
-    mailbox.fetch_next_pages(feeds(1), limit=SIZE, following=feeds(2))
-    found = mailbox.fetch_next_pages(feeds(2), limit=SIZE, following=feeds(3))
+    mailbox.fetch_next_page_of_each_feed(feeds(1), limit=SIZE, following=feeds(2))
+    found = mailbox.fetch_next_page_of_each_feed(feeds(2), limit=SIZE, following=feeds(3))
     mailbox.close()
 
     assert list(found) == [2]
@@ -150,7 +150,7 @@ def test_batches_come_one_by_one_where_the_mailbox_takes_fewer_requests_at_once(
     graph.mailbox._graph.max_in_flight = MAX_REQUESTS_IN_FLIGHT - 1
     graph.answers = [pages(graph, "a")]
 
-    graph.mailbox.fetch_next_pages(feeds(1), limit=SIZE, following=feeds(2))
+    graph.mailbox.fetch_next_page_of_each_feed(feeds(1), limit=SIZE, following=feeds(2))
     graph.mailbox.close()
 
     assert len(graph.requests) == 1

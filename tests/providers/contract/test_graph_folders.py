@@ -10,7 +10,7 @@ from localdev.http_server import Response
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.model import FolderListing, RemoteId, Role, StoredFolder, TreeReadingMode
 from mailsync.providers.graph import folders
-from mailsync.providers.graph.folders import PARENTS_PER_QUICK_READING
+from mailsync.providers.graph.folders import MAX_CHILD_LISTS_PER_QUICK_READING
 from mailsync.providers.graph.http import MAX_BATCH_REQUESTS
 from tests.providers.contract.scripted_graph import ScriptedGraph, answer, batch, error, refusal
 from tests.support.builders import a_known_folder
@@ -92,7 +92,7 @@ def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
         NO_ROLES,
     ]
 
-    found = graph.mailbox.list_folders((), TreeReadingMode.WHOLE)
+    found = graph.mailbox.list_folders((), TreeReadingMode.LISTED)
 
     assert tree(found) == {"a": None, "b": None, "aa": "a", "aaa": "aa"}
     assert [each.is_hidden for each in found.folders] == [False, False, False, True]
@@ -142,7 +142,7 @@ def test_a_thorough_reading_looks_for_hidden_folders_below_every_folder(
         NO_ROLES,
     ]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingMode.THOROUGH)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingMode.LISTED_AND_HIDDEN)
 
     assert tree(found) == {"inbox": None, "a": None, "h": None, "hh": "a"}
 
@@ -150,11 +150,11 @@ def test_a_thorough_reading_looks_for_hidden_folders_below_every_folder(
 def test_a_thorough_reading_of_a_large_mailbox_ends_before_the_limit_of_requests(
     graph: ScriptedGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folders, "MAX_PARENTS_PER_READING", 1)
+    monkeypatch.setattr(folders, "MAX_CHILD_LISTS_PER_THOROUGH_READING", 1)
     listed = page(*(folder(name) for name in ("inbox", "a")), folder("b", childFolderCount=1))
     graph.answers = [listed, listed, batch(children(), children(folder("c", "b"))), NO_ROLES]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingMode.THOROUGH)
+    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingMode.LISTED_AND_HIDDEN)
 
     assert tree(found) == {"inbox": None, "a": None, "b": None, "c": "b"}
     assert asked(graph)[2:4] == ["/inbox/childFolders", "/b/childFolders"]
@@ -178,7 +178,7 @@ def test_a_role_that_was_not_told_is_asked_for_in_the_next_whole_reading(
 
     whole, quick = (
         graph.mailbox.list_folders(known(inbox=None, a=None), reading)
-        for reading in (TreeReadingMode.WHOLE, TreeReadingMode.QUICK)
+        for reading in (TreeReadingMode.LISTED, TreeReadingMode.QUICK)
     )
 
     assert [each.role for each in whole.folders] == [Role.INBOX, Role.SENT]
@@ -262,7 +262,8 @@ def test_children_that_cannot_be_listed_fail_their_parent_and_nothing_else(
     ]
 
     found = graph.mailbox.list_folders(
-        known(inbox=None, a=None, aa="a", aaa="aa", b=None, bb="b"), TreeReadingMode.WHOLE
+        known(inbox=None, a=None, aa="a", aaa="aa", b=None, bb="b"),
+        TreeReadingMode.LISTED,
     )
 
     assert tree(found) == {"inbox": None, "a": None, "b": None, "bb": "b", "aa": "a", "aaa": "aa"}
@@ -285,7 +286,7 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     graph: ScriptedGraph,
 ) -> None:
     """Those first whose folders come first among the known ones."""
-    names = [f"p{each:02}" for each in range(PARENTS_PER_QUICK_READING + 2)]
+    names = [f"p{each:02}" for each in range(MAX_CHILD_LISTS_PER_QUICK_READING + 2)]
     top = page(folder("inbox"), *(folder(each, childFolderCount=1) for each in names))
     ids = known(inbox=None, **dict.fromkeys(names), **{f"c{each}": each for each in names[::-1]})
     items = {each: children(folder(f"c{each}", each)) for each in names}
@@ -304,7 +305,7 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     first, rest = names[:MAX_BATCH_REQUESTS], names[MAX_BATCH_REQUESTS:]
     parts = [batch(*(items[each] for each in part)) for part in (first, rest)]
     graph.answers = [NO_FEED, top, *parts]
-    whole = graph.mailbox.list_folders(ids, TreeReadingMode.WHOLE)
+    whole = graph.mailbox.list_folders(ids, TreeReadingMode.LISTED)
     assert whole.is_whole
     assert len(whole.folders) == len(ids)
 
@@ -325,7 +326,7 @@ def test_a_tree_in_the_middle_of_which_graph_asks_for_a_pause_is_not_read(
     ]
 
     with pytest.raises(ProviderThrottled) as raised:
-        graph.mailbox.list_folders(known(inbox=None, a=None, b=None), TreeReadingMode.WHOLE)
+        graph.mailbox.list_folders(known(inbox=None, a=None, b=None), TreeReadingMode.LISTED)
     assert raised.value.retry_after_s == pytest.approx(60, abs=1)
 
 

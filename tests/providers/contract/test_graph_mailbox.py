@@ -12,10 +12,10 @@ from mailsync.model import (
     FeedRef,
     FolderId,
     FolderRef,
-    GoneMessage,
     ListedMessage,
     Message,
     MessageListing,
+    MessageNotFoundById,
     RemoteId,
     UnreadableMessage,
 )
@@ -46,7 +46,7 @@ def test_a_probe_leaves_out_only_the_folder_that_failed(graph: ScriptedGraph) ->
     good = {"value": [], "@odata.deltaLink": f"{graph.url}/x?new"}
     graph.answers = [batch((410, error("SyncStateNotFound")), (200, good))]
 
-    pages = graph.mailbox.fetch_next_pages(positions, limit=9)
+    pages = graph.mailbox.fetch_next_page_of_each_feed(positions, limit=9)
 
     assert pages.keys() == {2}
     items = json.loads(graph.requests[-1].body)["requests"]
@@ -63,7 +63,9 @@ def test_forty_one_folders_are_probed_in_three_calls_which_are_forty_one_request
     graph.answers = [batch(*[good] * 20), batch(*[good] * 20), batch(good)]
     requests, calls = graph.mailbox.request_count, len(graph.requests)
 
-    pages = graph.mailbox.fetch_next_pages([(a_feed(n), cursor) for n in range(41)], limit=9)
+    pages = graph.mailbox.fetch_next_page_of_each_feed(
+        [(a_feed(n), cursor) for n in range(41)], limit=9
+    )
 
     assert len(pages) == 41
     assert len(graph.requests) - calls == 3
@@ -82,7 +84,7 @@ def test_items_of_a_batch_that_refuse_the_token_are_asked_again_with_a_new_one(
     gone, kept, *others = graph.mailbox.fetch_messages(messages("1", "2", "3", "4"))
 
     assert isinstance(kept, Message)
-    assert [gone, *others] == [GoneMessage(RemoteId(each)) for each in ("1", "3", "4")]
+    assert [gone, *others] == [MessageNotFoundById(RemoteId(each)) for each in ("1", "3", "4")]
     sent = [each.headers["Authorization"] for each in graph.requests]
     assert sent == ["Bearer token-0", "Bearer token-1"]
     asked = [each["url"] for each in json.loads(graph.requests[1].body)["requests"]]
@@ -97,7 +99,7 @@ def test_an_item_of_a_batch_that_refuses_every_token_is_an_outage_of_that_item(
     feeds = [(a_feed(each), None) for each in (1, 2)]
     graph.answers = [batch(REFUSED, good), batch(REFUSED)]
 
-    assert graph.mailbox.fetch_next_pages(feeds, limit=5).keys() == {2}
+    assert graph.mailbox.fetch_next_page_of_each_feed(feeds, limit=5).keys() == {2}
     with pytest.raises(ProviderUnavailable):
         graph.mailbox.fetch_messages(messages("1"))
     assert graph.access.renewed == 2
@@ -122,7 +124,7 @@ def test_a_message_that_cannot_be_read_does_not_stop_the_others(graph: ScriptedG
 
     causes = [each.cause for each in bad if isinstance(each, UnreadableMessage)]
     assert causes == ["corrupt", "malformed", "other_id"]
-    assert gone == GoneMessage(RemoteId("m4"))
+    assert gone == MessageNotFoundById(RemoteId("m4"))
     assert isinstance(good, Message)
 
 

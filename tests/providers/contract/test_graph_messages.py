@@ -13,9 +13,9 @@ from mailsync.model import (
     Change,
     ListedMessage,
     Message,
+    MessageRemovedFromFolder,
     PartialChange,
     RemoteId,
-    RemovedMessage,
     UnreadableMessage,
     Upsert,
 )
@@ -63,7 +63,7 @@ def test_a_message_is_read_whole() -> None:
             importance="high",
             categories=("Red",),
             received_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-            version='W/"1"',
+            remote_version='W/"1"',
         )
     )
 
@@ -85,7 +85,7 @@ def test_a_draft_or_a_contact_has_hardly_anything() -> None:
 def test_an_entry_of_a_list_has_no_version_and_no_time_that_is_none(odd: object) -> None:
     entry = parse_listed_message({**LEAN, "@odata.etag": odd, "lastModifiedDateTime": odd})
 
-    assert (entry.version, entry.modified_at) == (None, None)
+    assert (entry.remote_version, entry.modified_at) == (None, None)
 
 
 @pytest.mark.parametrize("name", ["@odata.etag", *MESSAGE_PROPERTIES.split(",")[1:]])
@@ -106,7 +106,9 @@ def test_a_draft_without_a_sender_is_whole() -> None:
 
 @pytest.mark.parametrize("read", [parse_change, parse_change_without_body])
 def test_a_removed_message_needs_no_more_than_its_id(read: Callable[[Any], Change]) -> None:
-    assert read({"id": "m1", "@removed": {"reason": "deleted"}}) == RemovedMessage(RemoteId("m1"))
+    assert read({"id": "m1", "@removed": {"reason": "deleted"}}) == MessageRemovedFromFolder(
+        RemoteId("m1")
+    )
 
 
 RECEIVED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -123,7 +125,7 @@ def test_an_entry_without_a_body_names_the_message_and_its_state() -> None:
     named = parse_change_without_body(LEAN)
 
     assert named == PartialChange(NAMED.remote_id, state, RECEIVED_AT)
-    assert named.can_be_in_slice
+    assert named.can_be_fetched_in_slice
 
 
 @pytest.mark.parametrize("name", ["@odata.etag", "isRead", "lastModifiedDateTime"])
@@ -134,7 +136,7 @@ def test_an_entry_that_does_not_tell_the_state_is_compared_with_no_row(name: str
     named = parse_change_without_body(part)
 
     assert named == replace(NAMED, received_at=RECEIVED_AT)
-    assert not named.can_be_in_slice
+    assert not named.can_be_fetched_in_slice
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ from mailsync.model import (
     FolderId,
     FolderRef,
     ListedMessage,
+    MessageRemovedFromFolder,
     PartialChange,
     RemoteId,
-    RemovedMessage,
     Upsert,
 )
 from mailsync.providers import FeedFailed
@@ -84,7 +84,7 @@ def test_changes_keep_their_order(graph: ScriptedGraph) -> None:
 
     changes = graph.mailbox.fetch_page(FEED, None, limit=5).changes
 
-    assert changes[0] == RemovedMessage(RemoteId("m1"))
+    assert changes[0] == MessageRemovedFromFolder(RemoteId("m1"))
     assert isinstance(changes[1], Upsert)
     assert changes[1].message.subject == "\ud83d half"
 
@@ -292,7 +292,7 @@ def test_the_first_feed_that_comes_after_one_that_failed_has_no_bodies(
     assert first.changes == again.changes == (PartialChange(state.remote_id, state),)
     assert graph.requests[0].path.endswith("/messages/delta")
     assert "body" not in graph.requests[0].query
-    assert not first.needs_full_sync_next
+    assert not first.next_round_is_full_sync
 
 
 def test_the_last_feed_is_a_list_of_ids_that_begins_anew_each_time(graph: ScriptedGraph) -> None:
@@ -301,7 +301,7 @@ def test_the_last_feed_is_a_list_of_ids_that_begins_anew_each_time(graph: Script
     found = graph.mailbox.fetch_page(FEED, None, limit=5, fallback=7)
 
     assert isinstance(found.changes[0], PartialChange)
-    assert (found.has_more, found.needs_full_sync_next) == (False, True)
+    assert (found.has_more, found.next_round_is_full_sync) == (False, True)
     assert graph.requests[0].path.endswith("/messages")
     assert "body" not in graph.requests[0].query
     with pytest.raises(CursorExpired, match="read as a list"):
@@ -327,7 +327,7 @@ def test_where_no_delta_can_be_had_the_folder_is_listed(
     found = graph.mailbox.fetch_page(FEED, None, limit=5, fallback=fallback)
 
     assert isinstance(found.changes[0], PartialChange if fallback else Upsert)
-    assert found.needs_full_sync_next
+    assert found.next_round_is_full_sync
 
 
 def test_an_answer_beyond_the_limit_asks_for_a_smaller_page_and_passes_as_the_only_message(

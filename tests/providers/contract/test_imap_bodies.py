@@ -298,7 +298,7 @@ def test_messages_count_against_the_memory_of_all_mailboxes(
 def test_texts_that_are_too_much_at_once_are_fetched_in_fewer(
     played: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "MAX_TEXT_CHARS", 100_000)
+    monkeypatch.setattr(bodies, "MAX_TEXT_CHARS_PER_CALL", 100_000)
     for number in range(3):
         played.mailbox.deliver(a_mail(f"large {number}", body="x" * 200_000))
     ids = played.listed()

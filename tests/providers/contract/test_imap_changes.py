@@ -11,7 +11,14 @@ import pytest
 from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
-from mailsync.model import Cursor, Page, RemoteId, RemovedMessage, StateChange, TreeReadingMode
+from mailsync.model import (
+    Cursor,
+    MessageRemovedFromFolder,
+    Page,
+    RemoteId,
+    StateChange,
+    TreeReadingMode,
+)
 from mailsync.providers.imap import provider
 from mailsync.providers.imap.cursor import FolderPosition, parse_cursor
 from mailsync.providers.imap.provider import ImapMailbox
@@ -48,12 +55,14 @@ class Mirror:
             self.cursor, has_more = page.next_cursor, page.has_more
 
     def _apply(self, page: Page) -> None:
-        if page.listed_ids is not None:
-            self.flags = {each: it for each, it in self.flags.items() if each in page.listed_ids}
-        for change in (*page.changes, *page.compared_states):
+        if page.all_message_ids is not None:
+            self.flags = {
+                each: it for each, it in self.flags.items() if each in page.all_message_ids
+            }
+        for change in (*page.changes, *page.states_to_compare):
             if isinstance(change, StateChange):
-                self.flags[change.remote_id] = change.state.version
-            elif isinstance(change, RemovedMessage):
+                self.flags[change.remote_id] = change.state.remote_version
+            elif isinstance(change, MessageRemovedFromFolder):
                 self.flags.pop(change.remote_id, None)
 
     @property
@@ -250,7 +259,7 @@ def test_what_vanished_is_searched_for_and_not_counted_up(played: Played) -> Non
 
 def test_an_unchanged_folder_is_not_opened(played: Played) -> None:
     played.mirror.client.list_folders((), TreeReadingMode.QUICK)
-    [page] = played.mirror.client.fetch_next_pages(
+    [page] = played.mirror.client.fetch_next_page_of_each_feed(
         [(INBOX, played.mirror.cursor)], limit=5
     ).values()
 
@@ -258,7 +267,7 @@ def test_an_unchanged_folder_is_not_opened(played: Played) -> None:
     assert not any(each.startswith("EXAMINE") for each in played.commands())
     played.change_everything()
     played.mirror.client.list_folders((), TreeReadingMode.QUICK)
-    [page] = played.mirror.client.fetch_next_pages(
+    [page] = played.mirror.client.fetch_next_page_of_each_feed(
         [(INBOX, played.mirror.cursor)], limit=5
     ).values()
     assert page.changes
@@ -292,7 +301,7 @@ def test_rows_of_the_field_about_lists_of_folders(played: Played, row: int) -> N
     rules, there, not_there = LISTS[row]
     played.server.rules += rules()
 
-    listing = played.mirror.client.list_folders((), TreeReadingMode.WHOLE)
+    listing = played.mirror.client.list_folders((), TreeReadingMode.LISTED)
 
     names = [each.remote_id for each in listing.folders]
     assert there <= set(names)
@@ -313,7 +322,7 @@ def test_only_folders_of_the_owner_are_listed_and_gone_ones_are_requested_by_nam
     ]
     known = [a_known_folder(at, name) for at, name in enumerate(("Archive", "Other/bob", "Lost"))]
 
-    listing = played.mirror.client.list_folders(known, TreeReadingMode.WHOLE)
+    listing = played.mirror.client.list_folders(known, TreeReadingMode.LISTED)
 
     names = {each.remote_id for each in listing.folders}
     assert "INBOX" in names
@@ -321,7 +330,7 @@ def test_only_folders_of_the_owner_are_listed_and_gone_ones_are_requested_by_nam
     assert listing.gone_folder_ids == {"Other/bob", "Lost"}
     played.server.rules[1:] = [Rule("^LIST", without("LIST"), ALWAYS)]
 
-    listing = played.mirror.client.list_folders(known, TreeReadingMode.WHOLE)
+    listing = played.mirror.client.list_folders(known, TreeReadingMode.LISTED)
 
     assert listing.gone_folder_ids == frozenset()
     assert listing.omitted_folder_ids == {"Archive", "Other/bob", "Lost"}

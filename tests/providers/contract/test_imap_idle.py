@@ -144,7 +144,7 @@ def _assert_cheap(
         began = time.thread_time()
         with closing(opened()) as mailbox:
             listing = mailbox.list_folders((), TreeReadingMode.QUICK)
-            pages = mailbox.fetch_next_pages(feeds, limit=100)
+            pages = mailbox.fetch_next_page_of_each_feed(feeds, limit=100)
         used_s = time.thread_time() - began
         assert len(listing.folders) == len(feeds) == len(pages)
         cursors = [cursor for _, cursor in feeds]

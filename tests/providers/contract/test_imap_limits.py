@@ -20,9 +20,9 @@ from mailsync.model import FeedId, FeedRef, TreeReadingMode
 from mailsync.providers.imap import logout, wire
 from mailsync.providers.imap.failures import requested_pause_s
 from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS
-from mailsync.providers.imap.messages import STATE_ITEMS
+from mailsync.providers.imap.messages import STATE_FETCH_ITEMS
 from mailsync.providers.imap.pieces import PIECE_BYTES
-from mailsync.providers.imap.provider import MAX_FAILING_FEEDS
+from mailsync.providers.imap.provider import MAX_FAILED_FEEDS_PER_CALL
 from tests.providers.contract.played_imap import ALL, Played
 from tests.providers.contract.test_imap_read_ahead import wait_until
 from tests.support.dovecot import PASSWORD
@@ -210,8 +210,8 @@ def test_a_server_with_too_many_connections_gets_fewer(played: Played) -> None:
 
 def test_many_messages_are_listed_with_several_commands(played: Played) -> None:
     played.listed()
-    assert len(played.client._connected().fetch(range(1, 25_001), STATE_ITEMS)) <= len(ALL)
-    sent = [text for _, text in played.server.commands if text.endswith(STATE_ITEMS)]
+    assert len(played.client._connected().fetch(range(1, 25_001), STATE_FETCH_ITEMS)) <= len(ALL)
+    sent = [text for _, text in played.server.commands if text.endswith(STATE_FETCH_ITEMS)]
     assert [text.split()[2] for text in sent] == ["1:10000", "10001:20000", "20001:25000"]
 
 
@@ -219,15 +219,15 @@ def test_folders_that_fail_cost_few_logins(played: Played) -> None:
     played.server.rules.append(Rule("^UID SEARCH", "cut", ALWAYS))
     feeds = [FeedRef(FeedId(number), INBOX.folder) for number in range(1, 10)]
     with pytest.raises(ProviderUnavailable):
-        played.client.fetch_next_pages([(feed, None) for feed in feeds], limit=10)
-    assert played.server.connection_count == 2 * (MAX_FAILING_FEEDS + 1)
+        played.client.fetch_next_page_of_each_feed([(feed, None) for feed in feeds], limit=10)
+    assert played.server.connection_count == 2 * (MAX_FAILED_FEEDS_PER_CALL + 1)
 
 
 def test_a_folder_whose_name_is_a_command_is_never_sent(played: Played) -> None:
     name = b"a\r\nx DELETE INBOX"
     literal = b'* LIST () "/" {%d}\r\n%b' % (len(name), name)
     played.server.rules.append(Rule("^LIST", adding(literal), ALWAYS))
-    listing = played.client.list_folders((), TreeReadingMode.WHOLE)
+    listing = played.client.list_folders((), TreeReadingMode.LISTED)
     assert [each.role for each in listing.folders if each.remote_id == "INBOX"] == ["inbox"]
     with pytest.raises(ProviderRejected):
         played.client._connected().examine(name)

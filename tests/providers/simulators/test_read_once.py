@@ -41,7 +41,7 @@ def test_what_is_read_once_is_read_again_after_any_write(tmp_path: Path) -> None
             return readings[-1]
 
         def read() -> list[int]:
-            return database.read_once("numbers", read_now)
+            return database.read_cached("numbers", read_now)
 
         assert (read(), read(), len(readings)) == ([], [], 1)
         empty = database.copy_to_memory()

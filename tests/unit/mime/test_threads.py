@@ -3,7 +3,7 @@
 import pytest
 
 from mailsync.mime import parse_message, thread_keys
-from mailsync.mime.threads import MAX_KEYS, key_of_message_id
+from mailsync.mime.threads import MAX_THREAD_KEYS_PER_MESSAGE, key_of_message_id
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_keys_are_bounded_in_number_and_length() -> None:
 
     keys = thread_keys(parse_message(header))
 
-    assert len(keys) == MAX_KEYS
+    assert len(keys) == MAX_THREAD_KEYS_PER_MESSAGE
     assert {key_of_message_id("<0@x>"), key_of_message_id("<499@x>")} < set(keys)
     assert keys[0] in thread_keys(parse_message(b"In-Reply-To: " + long + b"\n\n"))
     assert {len(each) for each in keys} == {36}

@@ -19,14 +19,14 @@ import pytest
 from localdev.simulators.gmail.labels import CATEGORIES
 from localdev.simulators.gmail.mailbox import GmailMailbox as SimulatedMailbox
 from localdev.simulators.gmail.owner import GmailOwner
-from mailsync.decisions.budget import CHECK_PAUSE_BUDGET_S
+from mailsync.decisions.budget import MAX_TOTAL_PAUSE_PER_CHECK_S
 from mailsync.model import AccessToken, Account
 from mailsync.providers import MailProvider
 from mailsync.providers.gmail.provider import GmailMailbox
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.store.check_store import Check
 from mailsync.store.connection import Database, connect
-from mailsync.store.quota_store import MIN_TIME_BETWEEN_STATES_S, MailboxQuota, QuotaLimits
+from mailsync.store.quota_store import MIN_WORKFLOW_STATE_REENTRY_S, MailboxQuota, QuotaLimits
 from mailsync.sync import mailbox
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.message_ids import give_stable_ids
@@ -81,7 +81,7 @@ class GmailWorld(World):
         labels = SimulatedMailbox(self.remote, self.simulators.gmail.behaviour).labels
         if self.has_categories:  # the API lists them also where no message has had them
             for each in CATEGORIES:
-                labels.folder_for(each)
+                labels.find_or_create_folder_number(each)
         self.form, self.access = GmailForm(self.remote), GmailAccess(self.simulators, self.remote)
         self.slept: list[float] = []
         self.passed_s = 0.0
@@ -153,7 +153,7 @@ class GmailWorld(World):
 
     @contextmanager
     def _opened(self, check: Check) -> Iterator[Mailbox]:
-        budget = RetryBudget(self.pauses.append, total_s=CHECK_PAUSE_BUDGET_S)
+        budget = RetryBudget(self.pauses.append, total_s=MAX_TOTAL_PAUSE_PER_CHECK_S)
         with self._quota(check.account) as quota:
             in_flight = check.account.max_requests_in_flight
             client = self._provider(budget, in_flight, quota)
@@ -179,7 +179,7 @@ class GmailWorld(World):
     def _wait(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.on_wait()
-        self._pass(seconds + MIN_TIME_BETWEEN_STATES_S)
+        self._pass(seconds + MIN_WORKFLOW_STATE_REENTRY_S)
 
     def _pass(self, seconds: float) -> None:
         """As if so many seconds had passed for the quota."""
@@ -192,4 +192,4 @@ class GmailWorld(World):
     def _counted(self) -> tuple[int, Counter[str]]:
         quota = self.simulators.gmail.quota
         requests = quota.to_json()["requests"].get(self.remote.user_id, {})
-        return quota.units_of(self.remote.user_id), Counter(requests)
+        return quota.used_units_of_user(self.remote.user_id), Counter(requests)

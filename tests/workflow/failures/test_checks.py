@@ -62,7 +62,7 @@ def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(
 
     assert checked.outcome is CheckOutcome.NOTHING_NEW
     # The tree is one request, and so is each folder's feed; the feeds are one call.
-    assert checked.requests == 1 + len(synced.remote.folders.list_all())
+    assert checked.request_count == 1 + len(synced.remote.folders.list_all())
     assert [record.in_batch for record in log.records()].count(False) == 1
     assert checked.database_round_trips == 7
     assert runs_of(synced) == []
@@ -155,7 +155,7 @@ def test_what_takes_more_is_left_to_an_execution_that_goes_on_in_the_same_run(
 def test_a_mailbox_that_was_never_complete_is_left_to_an_execution_unasked(world: World) -> None:
     checked = world.check()
 
-    assert (checked.outcome, checked.requests) == (CheckOutcome.HANDED_OVER, 0)
+    assert (checked.outcome, checked.request_count) == (CheckOutcome.HANDED_OVER, 0)
     assert world.resume(world.started[0]) == "completed"
 
 
@@ -168,7 +168,7 @@ def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
 
     checked = synced.check()
 
-    assert (checked.outcome, checked.requests) == (CheckOutcome.HANDED_OVER, 0)
+    assert (checked.outcome, checked.request_count) == (CheckOutcome.HANDED_OVER, 0)
     assert synced.resume(synced.started[0]) == "completed"
     assert synced.is_mirrored()
 
@@ -215,7 +215,7 @@ def test_an_execution_takes_the_mailbox_from_a_check_and_the_check_writes_nothin
     assert synced.one("SELECT last_sync_at FROM mailsync.email_accounts") == before
     assert runs_of(synced) == [["running", None, "api", ARN]]
     checked = synced.check()
-    assert (checked.outcome, checked.requests) == (CheckOutcome.BUSY, 0)
+    assert (checked.outcome, checked.request_count) == (CheckOutcome.BUSY, 0)
 
 
 def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
@@ -241,7 +241,7 @@ def test_a_person_joins_the_run_of_a_check_and_its_execution_takes_over(synced: 
     assert begin(synced, "another, from the console") is None
     assert begin(synced, joined.id) == check.run.lease_epoch + 1
     with pytest.raises(LeaseLost):
-        FolderStore(synced.database).delete_folders_gone_twice(check.run, [])
+        FolderStore(synced.database).delete_folders_reported_gone_twice(check.run, [])
     with pytest.raises(LeaseLost):
         checks.fail_run_of_check(check, "ProviderRejected", "Too late.")
     assert runs_of(synced) == [["running", None, "schedule", ARN]]
@@ -252,7 +252,7 @@ def test_what_was_handed_over_cannot_be_written_any_more(synced: World) -> None:
     assert checks.hand_over_run(check)
 
     with pytest.raises(LeaseLost):
-        FolderStore(synced.database).delete_folders_gone_twice(check.run, [])
+        FolderStore(synced.database).delete_folders_reported_gone_twice(check.run, [])
     with pytest.raises(LeaseLost):
         checks.save_idle_check(check, IdleCheckResult())
     with pytest.raises(LeaseLost):

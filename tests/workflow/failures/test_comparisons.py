@@ -30,7 +30,7 @@ def swallow(world: World) -> None:
 
 def checks_of(world: World, number: int) -> list[tuple[str, int]]:
     checks = [world.check() for _ in range(number)]
-    return [(each.outcome, each.requests) for each in checks]
+    return [(each.outcome, each.request_count) for each in checks]
 
 
 @pytest.mark.parametrize(("messages", "unread"), [(1, 0), (-1, 0), (0, -900), (3, 3)])

@@ -124,7 +124,7 @@ def check_of_an_idle_mailbox(world: World) -> int:
     world.let_time_pass(CHECK_H)
     checked = world.check()
     assert checked.outcome is CheckOutcome.NOTHING_NEW
-    return checked.requests
+    return checked.request_count
 
 
 @pytest.mark.parametrize(("is_flat", "most"), [(True, 8), (False, 17)])

@@ -41,7 +41,9 @@ def label(gmail: GmailWorld) -> None:
     labels = [owner.create_label("One"), owner.create_label("One/Two")]
     for number, each in enumerate(owner.gmail.list_all()[::7]):
         added = (labels, ["TRASH"], ["SPAM"], ["IMPORTANT", "STARRED"], ["CATEGORY_SOCIAL"])
-        owner.modify(each.id, add=added[number % 5], remove=["INBOX"] if number % 3 == 0 else [])
+        owner.change_labels(
+            each.id, add=added[number % 5], remove=["INBOX"] if number % 3 == 0 else []
+        )
 
 
 def as_row(message: dict[str, Any]) -> dict[str, Any]:

@@ -99,8 +99,8 @@ def test_a_history_that_follows_seconds_after_the_push_is_read_in_the_same_check
 ) -> None:
     """Row 6: corsairdev/corsair #445, openclaw/gogcli #115."""
     server, synced.pauses = synced.simulators.gmail, (pauses := Pauses())
-    pauses.happens = lambda: server.hold_history(synced.remote, 0)
-    server.hold_history(synced.remote, 600)
+    pauses.happens = lambda: server.freeze_history_list(synced.remote, 0)
+    server.freeze_history_list(synced.remote, 600)
     deliver(synced, 1)
 
     checked = synced.check()
@@ -112,11 +112,11 @@ def test_a_history_that_follows_seconds_after_the_push_is_read_in_the_same_check
 
 def test_a_history_that_stays_behind_moves_no_cursor(synced: GmailWorld) -> None:
     """Rows 6, 7: openclaw/gogcli PR 1140."""
-    synced.simulators.gmail.hold_history(synced.remote, 600)
+    synced.simulators.gmail.freeze_history_list(synced.remote, 600)
     deliver(synced, 2)
     assert synced.check().outcome == "idle"
 
-    synced.simulators.gmail.hold_history(synced.remote, 0)
+    synced.simulators.gmail.freeze_history_list(synced.remote, 0)
     synced.check_to_the_end()
 
     assert synced.is_exact()
@@ -127,7 +127,7 @@ def test_all_pages_of_many_records_are_read(synced: GmailWorld) -> None:
     synced.simulators.gmail.set_behaviour(largest_page=7)
     deliver(synced, 20)
     for each in ids(synced):
-        synced.owner.modify(each, add=["STARRED"], remove=["INBOX"])
+        synced.owner.change_labels(each, add=["STARRED"], remove=["INBOX"])
 
     synced.check_to_the_end()
 
@@ -176,21 +176,21 @@ def of_strange_dates(gmail: GmailWorld) -> None:
     for days in (0, 0, 400, -1, -6_000, 0):
         gmail.owner.deliver(a_mail(f"{days} days", minutes=days * 1440), ["INBOX"])
     scheduled = gmail.owner.deliver(a_mail("scheduled", minutes=10**6), [])
-    gmail.owner.modify(scheduled, add=["SENT"])
+    gmail.owner.change_labels(scheduled, add=["SENT"])
 
 
 def archived_to_nothing(gmail: GmailWorld) -> None:
     """Row 13: elie222/inbox-zero PR 3695."""
     first, second, *_ = ids(gmail)
-    gmail.owner.modify(first, add=[CATEGORY], remove=["INBOX"])
-    gmail.owner.modify(second, remove=["INBOX"])
+    gmail.owner.change_labels(first, add=[CATEGORY], remove=["INBOX"])
+    gmail.owner.change_labels(second, remove=["INBOX"])
 
 
 def sent_to_oneself(gmail: GmailWorld) -> None:
     """Row 14: maathimself/mailflow #418."""
     both = gmail.owner.deliver(a_mail("to me"), ["INBOX", "SENT", "UNREAD"])
     gmail.check_to_the_end()
-    gmail.owner.modify(both, remove=["INBOX", "UNREAD"])
+    gmail.owner.change_labels(both, remove=["INBOX", "UNREAD"])
 
 
 def one_of_a_thread_is_labelled(gmail: GmailWorld) -> None:
@@ -200,7 +200,7 @@ def one_of_a_thread_is_labelled(gmail: GmailWorld) -> None:
         for n, label in enumerate(("INBOX", "INBOX", "SENT"))
     ]
     gmail.check_to_the_end()
-    gmail.owner.modify(first, add=[gmail.owner.create_label("Only the first")])
+    gmail.owner.change_labels(first, add=[gmail.owner.create_label("Only the first")])
 
 
 def category_beside_a_label(gmail: GmailWorld) -> None:
@@ -208,7 +208,7 @@ def category_beside_a_label(gmail: GmailWorld) -> None:
     label = gmail.owner.create_label("Mine")
     mail = gmail.owner.deliver(a_mail("offer"), [OTHER_CATEGORY, label])
     gmail.check_to_the_end()
-    gmail.owner.modify(mail, add=[CATEGORY], remove=[OTHER_CATEGORY])
+    gmail.owner.change_labels(mail, add=[CATEGORY], remove=[OTHER_CATEGORY])
 
 
 def purged_from_trash(gmail: GmailWorld) -> None:
@@ -234,10 +234,10 @@ def label_made_again_under_its_name(gmail: GmailWorld) -> None:
     """A sister of row 15: the name is the same, the id another."""
     first, second, *_ = ids(gmail)
     old = gmail.owner.create_label("Work")
-    gmail.owner.modify(first, add=[old])
+    gmail.owner.change_labels(first, add=[old])
     gmail.check_to_the_end()
     gmail.owner.delete_label(old)
-    gmail.owner.modify(second, add=[gmail.owner.create_label("Work")])
+    gmail.owner.change_labels(second, add=[gmail.owner.create_label("Work")])
 
 
 def trashed_with_a_label_that_is_deleted(gmail: GmailWorld) -> None:
@@ -245,7 +245,7 @@ def trashed_with_a_label_that_is_deleted(gmail: GmailWorld) -> None:
     first, second, *_ = ids(gmail)
     label = gmail.owner.create_label("Short")
     for each in (first, second):
-        gmail.owner.modify(each, add=[label])
+        gmail.owner.change_labels(each, add=[label])
     gmail.check_to_the_end()
     gmail.owner.trash(first)
     gmail.owner.delete_label(label)
@@ -280,7 +280,7 @@ def history_twice_and_in_no_order(gmail: GmailWorld) -> None:
     gmail.inject_fault("/history", page="duplicate", times=None)
     first, *_ = deliver(gmail, 3)
     for change in ({"add": ["TRASH"]}, {"remove": ["TRASH"]}, {"add": ["INBOX", "STARRED"]}):
-        gmail.owner.modify(first, **change)
+        gmail.owner.change_labels(first, **change)
 
 
 SCENES: tuple[Callable[[GmailWorld], None], ...] = (
@@ -310,7 +310,9 @@ def test_chats_are_no_mail_and_no_failure(gmail: GmailWorld, is_new: bool) -> No
     mail = {*ids(gmail)}
     if is_new:
         assert gmail.sync() == "completed"
-    chats = [gmail.owner.chat(f"line {n}", raw=b"MIME-Ver" * (n % 2)) for n in range(4)]
+    chats = [
+        gmail.owner.store_chat_message(f"line {n}", raw=b"MIME-Ver" * (n % 2)) for n in range(4)
+    ]
 
     for sync_type in (SyncType.AUTO, SyncType.FULL):
         assert gmail.sync(sync_type) == "completed"

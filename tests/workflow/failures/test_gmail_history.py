@@ -7,7 +7,7 @@ import pytest
 
 from mailsync.decisions.verify import MAX_FOLDERS_PER_REPAIR_ROUND
 from mailsync.model import RemoteId
-from mailsync.sync.repair import MAX_SAMPLED_MESSAGES
+from mailsync.sync.repair import MAX_MESSAGES_TO_CHECK_LISTING
 from tests.support.mail import a_mail
 from tests.workflow.failures.gmail_world import NEW_PROJECT, GmailWorld, Used, sized
 
@@ -26,7 +26,7 @@ def labelled(gmail: GmailWorld) -> GmailWorld:
     first, second = map(owner.create_label, ("First", "Second"))
     ids = [each.id for each in owner.gmail.list_all()]
     for number, each in enumerate(ids[:120]):
-        owner.modify(
+        owner.change_labels(
             each, add=[(first, second, "TRASH", "SPAM", "STARRED", "IMPORTANT")[number % 6]]
         )
     return gmail
@@ -35,11 +35,11 @@ def labelled(gmail: GmailWorld) -> GmailWorld:
 def change_unseen(gmail: GmailWorld, numbers: "count[int]") -> None:
     """All kinds of changes, of which the history will know nothing."""
     owner, at = gmail.owner, next(numbers) * 20
-    labels = {each.name: each.id for each in owner.gmail.labels.by_id.values()}
+    labels = {each.name: each.id for each in owner.gmail.labels.label_by_id.values()}
     ids = [each.id for each in owner.gmail.list_all()][at : at + 20]
-    owner.modify(ids[0], add=[labels["First"], labels["Second"]], remove=["UNREAD"])
-    owner.modify(ids[1], remove=["INBOX", labels["First"]])
-    owner.modify(ids[2], add=["STARRED", "IMPORTANT"])
+    owner.change_labels(ids[0], add=[labels["First"], labels["Second"]], remove=["UNREAD"])
+    owner.change_labels(ids[1], remove=["INBOX", labels["First"]])
+    owner.change_labels(ids[2], add=["STARRED", "IMPORTANT"])
     owner.trash(ids[3])
     owner.mark_as_spam(ids[4])
     owner.delete_for_good(ids[5])
@@ -52,14 +52,20 @@ def max_list_units(gmail: GmailWorld) -> int:
     important in the folders that together contain every message."""
     owner, lists = gmail.owner, [len(gmail.owner.gmail.list_all()) + 10]
     flags: list[list[str]] = [[], ["UNREAD"], ["STARRED"], ["IMPORTANT"]]
-    for label in owner.gmail.labels.by_id.values():
+    for label in owner.gmail.labels.label_by_id.values():
         for names in flags if label.id in ("TRASH", "SPAM") else [[]]:
-            count = owner.gmail.count([label.id, *names], includes_spam_trash=True)
+            count = owner.gmail.count_messages_and_threads(
+                [label.id, *names], includes_spam_trash=True
+            )
             lists.append(count["messagesTotal"])
     for names in flags:
-        lists.append(owner.gmail.count(names, includes_spam_trash=False)["messagesTotal"])
+        lists.append(
+            owner.gmail.count_messages_and_threads(names, includes_spam_trash=False)[
+                "messagesTotal"
+            ]
+        )
     lists_units = sum(LIST_UNITS * max(1, ceil(each / 500)) for each in lists)
-    labels = len(owner.gmail.labels.by_id)
+    labels = len(owner.gmail.labels.label_by_id)
     rounds = ceil(labels / MAX_FOLDERS_PER_REPAIR_ROUND)  # each reads all counts
     return lists_units + (UNITS_PER_LABEL + rounds) * labels
 
@@ -91,11 +97,11 @@ def test_in_a_mailbox_of_many_labels(gmail: GmailWorld) -> None:
     ids = [each.id for each in owner.gmail.list_all()]
     for number, label in enumerate(labels):
         for each in {ids[number % 60], ids[number * 7 % 60]}:
-            owner.modify(each, add=[label])
+            owner.change_labels(each, add=[label])
     assert gmail.sync() == "completed"
-    with owner.hidden_from_history():
+    with owner.hide_changes_from_history():
         for number, each in enumerate(ids[:20]):
-            owner.modify(each, add=[labels[number * 2]], remove=["UNREAD", labels[number]])
+            owner.change_labels(each, add=[labels[number * 2]], remove=["UNREAD", labels[number]])
     gmail.remote.expire_cursors()
 
     with gmail.counted() as used:
@@ -158,12 +164,12 @@ def test_with_most_of_a_label_and_the_trash_gone_elsewhere(
     label = owner.create_label("Filtered")
     ids = [each.id for each in owner.gmail.list_all()]
     for each in ids[:60]:
-        owner.modify(each, add=[label])
+        owner.change_labels(each, add=[label])
     for each in ids[55:120]:
         owner.trash(each)
     assert gmail.sync() == "completed"
     for each in ids[:55]:
-        owner.modify(each, remove=[label])
+        owner.change_labels(each, remove=[label])
     for each in ids[60:115]:
         owner.untrash(each)
     for each in ids[120:180]:
@@ -173,5 +179,7 @@ def test_with_most_of_a_label_and_the_trash_gone_elsewhere(
     with gmail.counted() as used:
         assert gmail.sync() == "completed"
 
-    assert fetched(used) <= MAX_SAMPLED_MESSAGES, "of the list that lacks most of its messages"
+    assert fetched(used) <= MAX_MESSAGES_TO_CHECK_LISTING, (
+        "of the list that lacks most of its messages"
+    )
     assert gmail.is_exact()

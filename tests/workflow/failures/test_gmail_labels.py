@@ -19,7 +19,7 @@ def labelled(gmail: GmailWorld) -> GmailWorld:
     owner = gmail.owner
     work, deep, _ = map(owner.create_label, ("Work", "Work/Deep", "Work/Deep/Er"))
     for number, each in enumerate(message_ids(gmail)):
-        owner.modify(each, add=[work] if number % 2 else [work, deep])
+        owner.change_labels(each, add=[work] if number % 2 else [work, deep])
     assert gmail.sync() == "completed"
     assert gmail.is_exact()
     return gmail
@@ -30,7 +30,7 @@ def message_ids(gmail: GmailWorld) -> list[str]:
 
 
 def label_of(owner: GmailOwner, name: str) -> str:
-    return next(each.id for each in owner.gmail.labels.by_id.values() if each.name == name)
+    return next(each.id for each in owner.gmail.labels.label_by_id.values() if each.name == name)
 
 
 def settle(gmail: GmailWorld) -> bool:
@@ -67,10 +67,12 @@ def test_a_message_moves_through_all_its_labels(labelled: GmailWorld) -> None:
     owner, (message, other, *_) = labelled.owner, message_ids(labelled)
     seven = [owner.create_label(each) for each in SEVEN]
     steps: list[Callable[[], object]] = [
-        lambda: owner.modify(message, add=seven),
+        lambda: owner.change_labels(message, add=seven),
         lambda: owner.archive(message),
-        lambda: owner.modify(message, remove=[*seven, "UNREAD", *labels_of(owner, message)]),
-        lambda: owner.modify(other, add=["INBOX", "STARRED", "IMPORTANT"], remove=["UNREAD"]),
+        lambda: owner.change_labels(message, remove=[*seven, "UNREAD", *labels_of(owner, message)]),
+        lambda: owner.change_labels(
+            other, add=["INBOX", "STARRED", "IMPORTANT"], remove=["UNREAD"]
+        ),
         lambda: owner.trash(other),
         lambda: owner.untrash(other),
         lambda: owner.mark_as_spam(message),
@@ -98,7 +100,10 @@ def test_a_filter_labels_very_many_messages_at_once(gmail: GmailWorld) -> None:
     label = gmail.owner.create_label("Filtered")
     assert gmail.sync() == "completed"
 
-    assert gmail.owner.modify_all(["INBOX"], add=[label], remove=["UNREAD", "INBOX"]) == messages
+    assert (
+        gmail.owner.change_labels_of_newest(["INBOX"], add=[label], remove=["UNREAD", "INBOX"])
+        == messages
+    )
 
     assert settle(gmail)
 
@@ -106,9 +111,11 @@ def test_a_filter_labels_very_many_messages_at_once(gmail: GmailWorld) -> None:
 def test_labels_come_back_by_their_lists_after_a_full_sync(labelled: GmailWorld) -> None:
     owner = labelled.owner
     new = owner.create_label("New")
-    with owner.hidden_from_history():
+    with owner.hide_changes_from_history():
         for each in message_ids(labelled)[:5]:
-            owner.modify(each, add=[new, "STARRED"], remove=[label_of(owner, "Work"), "INBOX"])
+            owner.change_labels(
+                each, add=[new, "STARRED"], remove=[label_of(owner, "Work"), "INBOX"]
+            )
     labelled.remote.expire_cursors()
 
     with labelled.counted() as used:
@@ -133,7 +140,7 @@ def test_what_only_counts_show_is_right_in_all_mail_as_well(
     if change.startswith("out"):
         owner.trash(message)
         labelled.check_to_the_end()
-    with owner.hidden_from_history():
+    with owner.hide_changes_from_history():
         IN_AND_OUT[change](owner, message)
 
     labelled.let_time_pass(hours=1.1)

@@ -89,7 +89,7 @@ def delete(gmail: GmailWorld, message: str) -> None:
 
 
 def delete_unseen(gmail: GmailWorld, message: str) -> None:
-    with gmail.owner.hidden_from_history():
+    with gmail.owner.hide_changes_from_history():
         gmail.owner.delete_for_good(message)
 
 

@@ -16,10 +16,10 @@ from localdev.mail.generate import generate_mail
 from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.imap.store import ImapMailbox as SimulatedImapMailbox
 from mailsync.credentials import UnrenewableAccessToken
-from mailsync.model import NEVER, AccessToken, Message, RemoteId, SyncType
+from mailsync.model import NEVER_EXPIRES, AccessToken, Message, RemoteId, SyncType
 from mailsync.providers import MailProvider
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.gmail_mailbox import GmailMailbox
+from mailsync.providers.imap.gmail_mailbox import GmailImapMailbox
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
 from mailsync.store.connection import Database, connect
@@ -52,11 +52,11 @@ class GmailWorld(World):
 
     script: ScriptedImap
     fetched: list[RemoteId]
-    kind: type[ImapMailbox] = GmailMailbox
+    kind: type[ImapMailbox] = GmailImapMailbox
 
     def provider(self, *_: object) -> MailProvider:
         assert self.simulators.imap
-        access = UnrenewableAccessToken(AccessToken(self.simulators.imap.password, NEVER))
+        access = UnrenewableAccessToken(AccessToken(self.simulators.imap.password, NEVER_EXPIRES))
         servers = AllowedServers(frozenset({f"localhost:{self.script.port}"}), is_any_public=False)
         context = ssl.create_default_context(cafile=self.script.certificate)
         address = MailboxAddress("localhost", self.script.port, self.remote.address)

@@ -27,8 +27,8 @@ def limited(gmail: GmailWorld) -> GmailWorld:
     """With the quota of a new project, which the simulated Gmail enforces."""
     gmail.limits = NEW_PROJECT
     gmail.simulators.gmail.set_behaviour(
-        units_per_minute_of_user=NEW_PROJECT.per_mailbox,
-        units_per_minute_of_project=NEW_PROJECT.per_project,
+        units_per_minute_of_user=NEW_PROJECT.mailbox_units_per_minute,
+        units_per_minute_of_project=NEW_PROJECT.project_units_per_minute,
     )
     return gmail
 
@@ -64,7 +64,7 @@ def test_a_check_without_news_costs_two_units_and_verifies_nothing(gmail: GmailW
     with gmail.counted() as used:
         checked = gmail.check()
 
-    assert (checked.outcome, used.units, checked.requests) == ("idle", 2, 2)
+    assert (checked.outcome, used.units, checked.request_count) == ("idle", 2, 2)
     assert (gmail.one(VERIFIED), gmail.one(RUNS)) == before
     assert gmail.started == []
 
@@ -83,7 +83,7 @@ def test_a_check_with_one_new_mail_costs_little_in_a_mailbox_of_many_labels(
 
     assert checked.outcome == "synced"
     assert used.units <= MAX_UNITS_OF_NEWS
-    assert checked.seconds < MAX_NEWS_S
+    assert checked.duration_s < MAX_NEWS_S
     assert gmail.one(VERIFIED) == verified
     assert gmail.is_exact()
     assert gmail.started == []
@@ -95,8 +95,8 @@ def with_unseen_change(gmail: GmailWorld) -> GmailWorld:
     gmail.fill(30)
     label = gmail.owner.create_label("Work")
     assert gmail.sync() == "completed"
-    with gmail.owner.hidden_from_history():
-        gmail.owner.modify(gmail.owner.gmail.list_all()[0].id, add=[label])
+    with gmail.owner.hide_changes_from_history():
+        gmail.owner.change_labels(gmail.owner.gmail.list_all()[0].id, add=[label])
     return gmail
 
 
@@ -104,7 +104,9 @@ def test_the_counts_of_changed_labels_are_compared_after_each_sync(
     with_unseen_change: GmailWorld,
 ) -> None:
     gmail = with_unseen_change
-    work = next(each for each in gmail.owner.gmail.labels.by_id.values() if each.name == "Work")
+    work = next(
+        each for each in gmail.owner.gmail.labels.label_by_id.values() if each.name == "Work"
+    )
     gmail.owner.deliver(a_mail("news"), ["INBOX", work.id])
 
     gmail.check_to_the_end()
@@ -158,7 +160,7 @@ def test_a_first_sync_waits_for_the_quota_in_the_workflow_and_is_refused_nothing
 ) -> None:
     """It takes more than one execution."""
     messages = sized(1000)
-    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", 150)
+    monkeypatch.setattr(successor, "MAX_HISTORY_EVENTS_PER_EXECUTION", 150)
     limited(gmail).fill(messages)
 
     assert gmail.resume(RunId("long"), SyncType.INITIAL) == "completed"
@@ -167,7 +169,7 @@ def test_a_first_sync_waits_for_the_quota_in_the_workflow_and_is_refused_nothing
     assert gmail.refused == {}
     assert sum(gmail.slept) < MAX_SLEPT_SHARE * gmail.passed_s
     print(f"slept {sum(gmail.slept):.0f} s in {gmail.passed_s:.0f} s, {len(gmail.waits)} waits")
-    shortest_s = 60 * ceil(messages * MESSAGE_UNITS / NEW_PROJECT.per_mailbox - 1)
+    shortest_s = 60 * ceil(messages * MESSAGE_UNITS / NEW_PROJECT.mailbox_units_per_minute - 1)
     assert shortest_s <= gmail.passed_s < 1.4 * shortest_s
     assert gmail.executions.names[:3] == ["long", "long-2", "long-3"]
 

@@ -21,10 +21,11 @@ class GroupedToy(RecordedToy):
         page = super()._list(since, older, limit)
         changes = (each for each in page.changes if isinstance(each, PlacementChange))
         return replace(
-            page, changes=tuple(replace(each, group=group_of(each.remote_id)) for each in changes)
+            page,
+            changes=tuple(replace(each, fetch_group=group_of(each.remote_id)) for each in changes),
         )
 
-    def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def note_message_groups(self, groups: Mapping[RemoteId, str]) -> None:
         self.noted |= groups
 
 

@@ -347,7 +347,7 @@ def test_a_new_folder_with_the_numbers_of_a_deleted_one_is_another(mirrored: Ima
 def test_mails_with_too_much_text_for_one_call_arrive(
     imap: ImapWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "MAX_TEXT_CHARS", 5)
+    monkeypatch.setattr(bodies, "MAX_TEXT_CHARS_PER_CALL", 5)
     for number in range(8):
         imap.deliver(f"m{number}")
     assert imap.sync(SyncType.INITIAL) == "completed"

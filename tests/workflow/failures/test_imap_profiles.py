@@ -14,14 +14,14 @@ import pytest
 from localdev.mail.generate import generate_mail
 from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
-from localdev.simulators.imap.options import GMAIL
+from localdev.simulators.imap.options import GMAIL_CAPABILITY
 from localdev.simulators.imap.server import READING_SCOPES
 from mailsync.credentials import UnrenewableAccessToken
-from mailsync.model import NEVER, AccessToken, SyncType
+from mailsync.model import NEVER_EXPIRES, AccessToken, SyncType
 from mailsync.providers import MailProvider
 from mailsync.providers.imap import changes
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.gmail_mailbox import GmailMailbox
+from mailsync.providers.imap.gmail_mailbox import GmailImapMailbox
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
 from mailsync.store.connection import Database
@@ -45,13 +45,13 @@ class ProfileWorld(World):
         servers = AllowedServers(frozenset({f"localhost:{self.script.port}"}), is_any_public=False)
         address = MailboxAddress("localhost", self.script.port, self.remote.address)
         context = ssl.create_default_context(cafile=self.script.certificate)
-        kind = GmailMailbox if isinstance(self.form, GmailImapForm) else ImapMailbox
+        kind = GmailImapMailbox if isinstance(self.form, GmailImapForm) else ImapMailbox
         return kind(address, UnrenewableAccessToken(self._secret()), servers, context)
 
     def _secret(self) -> AccessToken:
         assert self.simulators.imap
         if self.profile.options.offers("AUTH=PLAIN"):
-            return AccessToken(self.simulators.imap.password, NEVER)
+            return AccessToken(self.simulators.imap.password, NEVER_EXPIRES)
         token = self.simulators.issue_access_token(
             self.remote, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
         )
@@ -99,7 +99,7 @@ def world(
     with ExitStack() as opened:
         database = opened.enter_context(closing(Database(shared)))
         world = ProfileWorld(imap_servers, mailbox, shared, database, prepared.account_id)
-        form = GmailImapForm if profile.options.offers(GMAIL) else ImapForm
+        form = GmailImapForm if profile.options.offers(GMAIL_CAPABILITY) else ImapForm
         world.profile, world.form = profile, form(mailbox, profile.options)
         script = scripted_imap(tmp_path, *profile.rules(), behind=behind)
         world.script = opened.enter_context(script)

@@ -10,7 +10,7 @@ import pytest
 
 from localdev.simulators import Simulators
 from mailsync.errors import ProviderThrottled
-from mailsync.model import GoneMessage, ListedMessage, Message, Page, RemoteId, SyncType
+from mailsync.model import ListedMessage, Message, MessageNotFoundById, Page, RemoteId, SyncType
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from tests.support.listing_toy import ALL_MAIL, ListingToy
@@ -34,7 +34,7 @@ class RecordedToy(ListingToy):
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | GoneMessage]:
+    ) -> Sequence[Message | MessageNotFoundById]:
         self.fetched += ids
         return super().fetch_messages(ids)
 
@@ -231,7 +231,7 @@ def test_an_idle_check_costs_two_units_and_verifies_nothing(synced: ListedWorld)
 
     checked = synced.check()
 
-    assert (checked.outcome, checked.requests) == ("idle", 2)
+    assert (checked.outcome, checked.request_count) == ("idle", 2)
     assert synced.one(VERIFIED) == verified
     synced.let_time_pass(hours=1.1)
     assert synced.check().outcome == "idle"
@@ -249,7 +249,7 @@ def test_a_check_with_one_new_mail_costs_the_counts_of_its_labels(synced: Listed
     checked = synced.check()
 
     assert checked.outcome == "synced"
-    assert checked.requests <= LARGEST_CHECK_UNITS
+    assert checked.request_count <= LARGEST_CHECK_UNITS
     assert synced.one(VERIFIED) == verified
     assert synced.are_placements_exact()
     assert synced.check().outcome == "idle"

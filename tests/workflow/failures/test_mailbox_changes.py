@@ -60,7 +60,7 @@ def delete(world: World) -> None:
 
 def change_id(world: World) -> None:
     """Row 19: an import gives a message another immutable id."""
-    world.remote.replace_by_copy(world.newest())
+    world.remote.replace_message_by_copy(world.newest())
 
 
 def draft(world: World) -> None:

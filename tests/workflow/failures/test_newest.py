@@ -70,31 +70,34 @@ def names_no_folder(_: World, newest: NewestMail) -> NewestMail:
 
 
 def of_folder(newest: NewestMail, folder_id: str) -> NewestMail:
-    inbox = replace(newest.inbox, remote_id=RemoteId(folder_id))
-    mail = [replace(each, folder_remote_ids=(inbox.remote_id,)) for each in newest.messages]
+    inbox = replace(newest.inbox_folder, remote_id=RemoteId(folder_id))
+    mail = [replace(each, folder_remote_ids=(inbox.remote_id,)) for each in newest.inbox_messages]
     return NewestMail(inbox, tuple(mail))
 
 
 def lists_mail_of_another_folder(world: World, newest: NewestMail) -> NewestMail:
     foreign = RemoteId(world.id_of(world.newest("archive")))
-    return NewestMail(newest.inbox, (replace(newest.messages[0], remote_id=foreign),))
+    return NewestMail(newest.inbox_folder, (replace(newest.inbox_messages[0], remote_id=foreign),))
 
 
 def lists_what_does_not_exist(_: World, newest: NewestMail) -> NewestMail:
     invented = [
-        replace(each, remote_id=RemoteId(f"{each.remote_id}-invented")) for each in newest.messages
+        replace(each, remote_id=RemoteId(f"{each.remote_id}-invented"))
+        for each in newest.inbox_messages
     ]
-    return NewestMail(newest.inbox, (*newest.messages, *invented))
+    return NewestMail(newest.inbox_folder, (*newest.inbox_messages, *invented))
 
 
 def has_other_contents(_: World, newest: NewestMail) -> NewestMail:
-    changed = [replace(each, subject="A lie", is_read=not each.is_read) for each in newest.messages]
-    return NewestMail(newest.inbox, tuple(changed))
+    changed = [
+        replace(each, subject="A lie", is_read=not each.is_read) for each in newest.inbox_messages
+    ]
+    return NewestMail(newest.inbox_folder, tuple(changed))
 
 
 def cannot_be_stored(_: World, newest: NewestMail) -> NewestMail:
-    odd = replace(newest.messages[0], remote_id=RemoteId("a\0b"))
-    return NewestMail(newest.inbox, (odd, *newest.messages[1:]))
+    odd = replace(newest.inbox_messages[0], remote_id=RemoteId("a\0b"))
+    return NewestMail(newest.inbox_folder, (odd, *newest.inbox_messages[1:]))
 
 
 @pytest.mark.parametrize(
@@ -107,14 +110,14 @@ def cannot_be_stored(_: World, newest: NewestMail) -> NewestMail:
 def test_a_lie_of_the_first_answer_leaves_no_trace(
     world: World, monkeypatch: pytest.MonkeyPatch, lie: Lie
 ) -> None:
-    fetch = GraphMailbox.fetch_newest
+    fetch = GraphMailbox.fetch_newest_inbox_mail
 
     def told(mailbox: GraphMailbox, *, limit: int) -> NewestMail | None:
         newest = fetch(mailbox, limit=limit)
         assert newest
         return lie(world, newest)
 
-    monkeypatch.setattr(GraphMailbox, "fetch_newest", told)
+    monkeypatch.setattr(GraphMailbox, "fetch_newest_inbox_mail", told)
 
     assert world.mirrors()
     assert world.one("SELECT sum(repair_rounds) FROM mailsync.sync_runs") == [0]

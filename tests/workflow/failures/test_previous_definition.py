@@ -75,7 +75,7 @@ def test_it_goes_on_where_one_of_today_would_hand_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has no state for that."""
-    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", 0)
+    monkeypatch.setattr(successor, "MAX_HISTORY_EVENTS_PER_EXECUTION", 0)
 
     assert world.mirrors()
     assert len(world.executions.names) == 1

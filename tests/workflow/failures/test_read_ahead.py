@@ -34,7 +34,7 @@ def test_a_page_ahead_of_one_that_is_not_stored_is_dropped(
     interrupts = [interrupt]
 
     def store(mailbox: Mailbox, feed: StoredFeed, page: Page, **fields: Any) -> object:
-        pages[feed.ref.id, mailbox.open_cursor(feed)].append(page)
+        pages[feed.ref.id, mailbox.decrypt_cursor(feed)].append(page)
         if fields.get("one_by_one") and interrupts:
             assert page.has_more, "so the next page is requested ahead"
             interrupts.pop()(mailbox, feed)
@@ -43,7 +43,7 @@ def test_a_page_ahead_of_one_that_is_not_stored_is_dropped(
     def store_many(mailbox: Mailbox, read: Any, **fields: Any) -> object:
         read = list(read)
         for feed, page in read:
-            pages[feed.ref.id, mailbox.open_cursor(feed)].append(page)
+            pages[feed.ref.id, mailbox.decrypt_cursor(feed)].append(page)
         return store_pages(mailbox, read, **fields)
 
     monkeypatch.setattr(feed_pages, "store_page", store)

@@ -188,10 +188,13 @@ def test_what_a_person_confirms_leaves_after_two_hours_but_for_what_has_come_bac
     assert synced.mirrors()
 
     own = AccountOfCaller(synced.account_id, "ann")
-    confirmed = AccountControlStore(synced.database).confirm_removal(own)
+    confirmed = AccountControlStore(synced.database).confirm_hidden_mail_removal(own)
 
     assert confirmed
-    assert (confirmed.messages_reported_gone, confirmed.is_suspicious) == (1 + len(gone), False)
+    assert (confirmed.reported_gone_message_count, confirmed.is_suspicious) == (
+        1 + len(gone),
+        False,
+    )
     assert synced.one(ERROR_AND_DUE) == [None, True]
     synced.remote.move_message(back, "inbox")
     assert synced.mirrors()
@@ -211,7 +214,7 @@ def test_a_confirmation_during_a_sync_makes_another_one_due_at_its_end(
     assert synced.sync() == "completed"
     own = AccountOfCaller(synced.account_id, "ann")
     control = AccountControlStore(synced.database)
-    synced.access.meanwhile = lambda: control.confirm_removal(own)
+    synced.access.meanwhile = lambda: control.confirm_hidden_mail_removal(own)
     if lie:
         synced.inject_fault(LISTS, **lie)
 
@@ -234,8 +237,8 @@ def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
     folders = FolderStore(synced.database)
     others = [each.ref.id for each in folders.folders(run.account_id) if each.role != "inbox"]
     folders.save_tree_changes(run, [], others)
-    MailStore(synced.database).remove_batch_of_dropped_mail(run)
-    gone = removals.message_ids_due_for_confirmation(run, "", 100)
+    MailStore(synced.database).remove_batch_of_unmirrored_mail(run)
+    gone = removals.message_ids_due_for_request_by_id(run, "", 100)
 
     removals.record_messages_gone(
         run, gone, removals.begin_removal_verification(run).confirmation_delay_s

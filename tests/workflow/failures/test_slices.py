@@ -23,11 +23,11 @@ SLICE = "/messages[?].*filter"
 @pytest.fixture(autouse=True)
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders of more than five messages are large, and slices have four."""
-    monkeypatch.setattr(decisions, "MIN_MESSAGES_FOR_SLICES", 5)
-    monkeypatch.setattr(decisions, "MESSAGES_PER_SLICE", 4)
+    monkeypatch.setattr(decisions, "MAX_MESSAGES_OF_UNSLICED_FOLDER", 5)
+    monkeypatch.setattr(decisions, "MESSAGES_PER_FIRST_SLICE", 4)
     monkeypatch.setattr(decisions, "MAX_MESSAGES_PER_SLICE", 4)
-    monkeypatch.setattr(decisions, "MIN_MESSAGES_PER_SLICE", 1)
-    monkeypatch.setattr(slices, "MAX_IDLE_S", 1.0)
+    monkeypatch.setattr(decisions, "MAX_MESSAGES_OF_UNSPLIT_SLICE", 1)
+    monkeypatch.setattr(slices, "MAX_TIME_WITHOUT_SLICE_S", 1.0)
     monkeypatch.setattr(folder_tree, "DEFAULT_PAGE_SIZE", 3)
     monkeypatch.setattr(store_page, "MIN_MESSAGES_TO_SLICE", 3)
 
@@ -128,7 +128,7 @@ def test_a_message_that_changes_between_its_name_and_its_slice_is_as_the_provide
 
     def fetch_slice(mailbox: GraphMailbox, feed: FeedRef, part: Slice, **fields: Any) -> Any:
         page = fetch(mailbox, feed, part, **fields) if is_read_before else None
-        named = [each for each in messages if world.id_of(each) in part.received_at]
+        named = [each for each in messages if world.id_of(each) in part.received_at_by_remote_id]
         if named and not changed:
             changed.append(named[0])
             change(world, named[0])

@@ -73,7 +73,7 @@ def test_a_check_without_news_is_two_calls_and_seven_statements_and_takes_little
         assert (costs.calls, costs.statements) == (2, 7)
 
     assert {each.outcome for each in checks} == {CheckOutcome.NOTHING_NEW}
-    assert min(each.seconds for each in checks) <= GRAPH_S + 0.150
+    assert min(each.duration_s for each in checks) <= GRAPH_S + 0.150
 
 
 def test_a_check_that_stores_one_message_among_154_folders(large: World, costs: Costs) -> None:
@@ -112,7 +112,7 @@ def test_a_feed_without_news_costs_no_statement_of_its_own(large: World, costs: 
 
     checked = large.check()
 
-    assert (checked.outcome, checked.requests > 154) == (CheckOutcome.SYNCED, True)
+    assert (checked.outcome, checked.request_count > 154) == (CheckOutcome.SYNCED, True)
     assert costs.statements <= 40
     assert large.is_mirrored()
 

@@ -8,7 +8,7 @@ import pytest
 
 from mailsync.aws.errors import AwsUnavailable
 from mailsync.decisions import successor, verify
-from mailsync.decisions.successor import MAX_MAP_ITEMS, MAX_WAITS_WITHOUT_PROGRESS
+from mailsync.decisions.successor import MAX_MAP_ITEMS, MAX_SUCCESSIVE_PROVIDER_PAUSES
 from mailsync.model import (
     FeedId,
     FeedRef,
@@ -45,7 +45,7 @@ def long(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 def test_a_run_goes_on_in_two_successors_and_is_exact(
     long: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", 300)
+    monkeypatch.setattr(successor, "MAX_HISTORY_EVENTS_PER_EXECUTION", 300)
     seen: list[Any] = []
     for handler in ("hand_over", "validate_account", "get_access_token"):
         long.before[handler] = lambda: seen.append(long.one(STATUS))
@@ -75,7 +75,7 @@ def test_an_execution_hands_over_before_it_is_a_day_old(long: World) -> None:
 def test_a_successor_is_started_once_though_the_start_fails(
     long: World, monkeypatch: pytest.MonkeyPatch, is_started: bool
 ) -> None:
-    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", 300)
+    monkeypatch.setattr(successor, "MAX_HISTORY_EVENTS_PER_EXECUTION", 300)
     start, failures = long.executions.start, iter(range(5))
 
     def fail(machine_arn: str, name: str, state: Any) -> str:
@@ -96,7 +96,7 @@ def test_an_execution_writes_nothing_after_it_has_handed_over(
     long: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its name cannot begin the run anew, and a function of it that still works is fenced."""
-    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", 300)
+    monkeypatch.setattr(successor, "MAX_HISTORY_EVENTS_PER_EXECUTION", 300)
     late: list[Any] = []
 
     def repeat(placeholder: str, event: Any) -> Callable[[], object]:
@@ -133,7 +133,7 @@ def test_a_folder_that_is_throttled_for_ever_fails_and_the_others_arrive(long: W
     assert long.sync(SyncType.INITIAL) == "FoldersFailed"
 
     rests = 1  # of the last pause, for the next folder
-    assert len(long.waits) == MAX_WAITS_WITHOUT_PROGRESS + rests
+    assert len(long.waits) == MAX_SUCCESSIVE_PROVIDER_PAUSES + rests
     assert long.rows(FOLDERS) == [["failed", "ProviderRejected"]]
     long.clear_faults()
     assert long.mirrors()
@@ -142,7 +142,7 @@ def test_a_folder_that_is_throttled_for_ever_fails_and_the_others_arrive(long: W
 def test_feeds_that_all_fail_do_not_hand_the_run_over_without_end(
     long: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", 150)
+    monkeypatch.setattr(successor, "MAX_HISTORY_EVENTS_PER_EXECUTION", 150)
     long.inject_fault("/messages/delta", status=403, code="ErrorAccessDenied", times=None)
     start = long.executions.start
 
@@ -168,7 +168,7 @@ def test_a_mailbox_that_is_throttled_for_ever_fails(synced: World, path: str) ->
 
     assert synced.sync() == "ProviderThrottled"
 
-    assert len(synced.waits) == MAX_WAITS_WITHOUT_PROGRESS
+    assert len(synced.waits) == MAX_SUCCESSIVE_PROVIDER_PAUSES
     synced.clear_faults()
     assert synced.mirrors()
 
@@ -221,24 +221,24 @@ def test_a_cursor_that_expires_in_every_execution_fails_its_folder(
     """Each execution allows two resets, and has no room for more of them."""
     assert long.mirrors()
     long.inject_fault("/messages/delta.*token", times=None, status=410, code="SyncStateNotFound")
-    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", 120)
+    monkeypatch.setattr(successor, "MAX_HISTORY_EVENTS_PER_EXECUTION", 120)
 
     assert long.resume(RUN) == "FoldersFailed"
 
     [[number]] = long.rows(
         f"SELECT max(resets) FROM mailsync.sync_run_folders WHERE run_id = '{RUN}'"
     )
-    assert number <= successor.MAX_RESETS_PER_RUN + 1
+    assert number <= successor.MAX_FEED_RESETS_PER_RUN + 1
 
 
 def test_a_run_has_a_limited_number_of_executions(
     long: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", 0)
+    monkeypatch.setattr(successor, "MAX_HISTORY_EVENTS_PER_EXECUTION", 0)
     monkeypatch.setattr(successor, "MAX_EXECUTIONS_PER_RUN", 5)
 
     assert long.resume(RUN, SyncType.INITIAL) == "ProviderRejected"
 
     assert long.executions.names == [RUN, *(f"{RUN}-{number}" for number in range(2, 6))]
-    monkeypatch.setattr(successor, "MAX_EXECUTION_EVENTS", 20_000)
+    monkeypatch.setattr(successor, "MAX_HISTORY_EVENTS_PER_EXECUTION", 20_000)
     assert long.mirrors()

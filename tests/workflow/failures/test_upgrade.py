@@ -52,7 +52,7 @@ def test_a_check_fills_a_small_mailbox_and_finds_nothing_new(earlier: World) -> 
 def test_a_check_leaves_a_large_mailbox_to_an_execution(
     earlier: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(placement_store, "MESSAGES_PER_FILL_BATCH", 5)
+    monkeypatch.setattr(placement_store, "MESSAGES_PER_PLACEMENT_BATCH", 5)
 
     assert earlier.hand_over() == "completed"
 

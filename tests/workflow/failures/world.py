@@ -21,7 +21,7 @@ from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.folders import FolderNumberOrRole
 from localdev.simulators.mailbox import Mailbox as RemoteMailbox
 from mailsync.credentials.vault import Vault
-from mailsync.decisions.budget import CHECK_PAUSE_BUDGET_S
+from mailsync.decisions.budget import MAX_TOTAL_PAUSE_PER_CHECK_S
 from mailsync.errors import MailsyncError
 from mailsync.model import AccessToken, Account, AccountId, RunId, SyncType
 from mailsync.providers import MailProvider
@@ -285,7 +285,7 @@ class World:
 
     @contextmanager
     def _opened(self, check: Check) -> Iterator[Mailbox]:
-        budget = RetryBudget(self.pauses.append, total_s=CHECK_PAUSE_BUDGET_S)
+        budget = RetryBudget(self.pauses.append, total_s=MAX_TOTAL_PAUSE_PER_CHECK_S)
         provider = give_stable_ids(
             self.provider(budget, check.account.max_requests_in_flight), check.run, self.database
         )

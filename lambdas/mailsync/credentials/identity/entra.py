@@ -37,7 +37,7 @@ from mailsync.model import AccessToken
 from mailsync.registry import OAuthAccess
 from mailsync.response_body import (
     ACCEPT_ENCODING,
-    MAX_BODY_WITHOUT_MAIL_BYTES,
+    MAX_BYTES_OF_BODY_WITHOUT_MAIL,
     UnreadableBody,
     read_body_up_to_limit,
 )
@@ -207,7 +207,7 @@ def request_app_only_tokens(
     """
     if oauth.resource is None:
         raise ProviderRejected("The platform issues no app-only tokens for this provider.")
-    scheme, host = _origin(settings.server_url(oauth.resource))
+    scheme, host = _origin(settings.read_server_url(oauth.resource))
     with _app(settings, tenant=organisation_id) as (app, _, http):
         response = app.acquire_token_for_client([f"{scheme}://{host}/.default"])
         if "access_token" not in response:
@@ -247,7 +247,7 @@ class _HttpClient:
         self._session.close()
 
     def _read(self, response: Any) -> Any:
-        """Read the body, of at most `MAX_BODY_WITHOUT_MAIL_BYTES`, and return the response.
+        """Read the body, of at most `MAX_BYTES_OF_BODY_WITHOUT_MAIL`, and return the response.
 
         Raises:
             ValueError: the body is larger, or cannot be decompressed.
@@ -260,7 +260,7 @@ class _HttpClient:
             raw = response.raw.stream(_READ_BYTES, decode_content=False)
             encoding = response.headers.get("Content-Encoding")
             try:
-                body = read_body_up_to_limit(raw, encoding, MAX_BODY_WITHOUT_MAIL_BYTES)
+                body = read_body_up_to_limit(raw, encoding, MAX_BYTES_OF_BODY_WITHOUT_MAIL)
             except (UnreadableBody, HTTPError) as error:
                 raise ValueError(type(error).__name__) from None
         if body is None:
@@ -301,7 +301,7 @@ def _app(
     with requests.Session() as session, _translated():
         session.trust_env = False
         session.headers["Accept-Encoding"] = ACCEPT_ENCODING
-        session.verify = settings.ca_bundle or True
+        session.verify = settings.provider_ca_bundle or True
         http = _HttpClient(session)
         if grant:
             cache.deserialize(grant)

@@ -1,9 +1,9 @@
 """Read the settings of Google's identity platform."""
 
-from mailsync.google_addresses import GoogleAddresses
+from mailsync.google_addresses import GoogleIdentityUrls
 
 
-class GoogleSettings(GoogleAddresses):
+class GoogleSettings(GoogleIdentityUrls):
     """The OAuth client, and the addresses of Google's identity platform."""
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailsync.errors import ProviderThrottled
-from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
+from mailsync.model import Message, MessageNotFoundById, RemoteId, UnreadableMessage
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import (
     TOO_LARGE_STATUS,
@@ -21,7 +21,7 @@ from mailsync.providers.gmail.http import (
     MAX_REQUESTS_IN_FLIGHT,
     MIN_REFUSALS_TO_BLAME_MAILBOX,
     GmailClient,
-    Request,
+    GmailRequest,
     path_of,
 )
 from mailsync.providers.gmail.messages import (
@@ -33,23 +33,23 @@ from mailsync.providers.gmail.messages import (
 MIN_WANTED_MESSAGES_PER_THREAD = units.GET_THREAD // units.GET_MESSAGE + 1
 """The number of wanted messages of a thread from which on requesting the whole thread costs less
 than requesting the messages."""
-MIN_SHARE_READ_FROM_THREADS = 0.67
+MIN_USABLE_SHARE_OF_THREAD_MESSAGES = 0.67
 """The minimum share of the wanted messages in requested threads that need no further request for
 the raw message. If the share is lower, threads save nothing, and messages are requested one by
 one."""
-MIN_MESSAGES_TO_JUDGE_THREADS = 30
+MIN_MESSAGES_TO_MEASURE_USABLE_SHARE = 30
 """The number of wanted messages in requested threads from which on
 MIN_USABLE_SHARE_OF_THREAD_MESSAGES applies."""
 MIN_FAILURES_TO_BLAME_MAILBOX = 5
 """The number of failed messages from which on the mailbox is taken for the cause, if all messages
 of a call failed."""
-UNITS_PER_PART = MAX_REQUESTS_IN_FLIGHT * units.GET_MESSAGE
+QUOTA_UNITS_PER_FETCH_GROUP = MAX_REQUESTS_IN_FLIGHT * units.GET_MESSAGE
 """The quota units of a group of messages that are fetched at the same time. The next group is
 fetched after this group."""
-MAX_TEXT_CHARS = 8 * 2**20
+MAX_TEXT_CHARS_PER_CALL = 8 * 2**20
 """The number of characters of all texts together from which on a call fetches no further group of
 messages."""
-_Result = Message | GoneMessage | UnreadableMessage
+_Result = Message | MessageNotFoundById | UnreadableMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class MessageReader:
         try:
             for part in self._divide(ids):
                 self._fetch_part(part, found, is_shared=is_shared)
-                if sum(map(_text_chars, found.values())) > MAX_TEXT_CHARS:
+                if sum(map(_text_chars, found.values())) > MAX_TEXT_CHARS_PER_CALL:
                     break
         except ProviderThrottled:
             if ids[0] not in found:
@@ -100,8 +100,8 @@ class MessageReader:
         return [found[each] for each in ids[:end]]
 
     def _divide(self, ids: Sequence[RemoteId]) -> Iterator["_Part"]:
-        """Yield the messages in parts of about `UNITS_PER_PART`. If the quota is used up, the
-        messages of the earlier parts are not lost."""
+        """Yield the messages in parts of about `QUOTA_UNITS_PER_FETCH_GROUP`. If the quota is
+        used up, the messages of the earlier parts are not lost."""
         wanted: dict[RemoteId, dict[RemoteId, None]] = defaultdict(dict)
         for each in ids:
             wanted[self.thread_of.get(each, each)][each] = None
@@ -111,7 +111,7 @@ class MessageReader:
                 part.threads[thread_id] = tuple(of_thread)
             else:
                 part.alone.extend(of_thread)
-            if part.units >= UNITS_PER_PART:
+            if part.units >= QUOTA_UNITS_PER_FETCH_GROUP:
                 yield part
                 part = _Part()
         yield part
@@ -135,7 +135,7 @@ class MessageReader:
         """Return those of the wanted messages, by thread, that equal the raw messages."""
         by_path = {path_of("threads", each): each for each in threads}
         responses = self._client.get_each(
-            [Request(path, units.GET_THREAD, (("format", "full"),), True) for path in by_path],
+            [GmailRequest(path, units.GET_THREAD, (("format", "full"),), True) for path in by_path],
             lambda request, response: parse_thread(
                 response.body, by_path[request.path], threads[by_path[request.path]]
             ),
@@ -150,16 +150,16 @@ class MessageReader:
         return results
 
     def _are_threads_worthwhile(self) -> bool:
-        if self._wanted_count < MIN_MESSAGES_TO_JUDGE_THREADS:
+        if self._wanted_count < MIN_MESSAGES_TO_MEASURE_USABLE_SHARE:
             return True
-        return self._certain_count >= MIN_SHARE_READ_FROM_THREADS * self._wanted_count
+        return self._certain_count >= MIN_USABLE_SHARE_OF_THREAD_MESSAGES * self._wanted_count
 
     def _fetch_raw(
         self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, is_shared: bool
     ) -> None:
         by_path = {path_of("messages", each): each for each in ids}
         responses = self._client.get_each(
-            [Request(each, units.GET_MESSAGE, (("format", "raw"),), True) for each in by_path],
+            [GmailRequest(each, units.GET_MESSAGE, (("format", "raw"),), True) for each in by_path],
             lambda request, response: parse_raw_message(by_path[request.path], response.body),
             is_shared=is_shared,
         )
@@ -181,7 +181,7 @@ class MessageReader:
         either many failed or the mailbox does not respond to a simple request.
         """
         for each in sorted(failed, key=lambda each: each.is_throttled):
-            if each.is_refusal_of_mailbox:
+            if each.is_whole_mailbox_refused:
                 raise to_mailsync_error(each)
         refused = [each for each in failed if each.status == 403]
         if len(refused) >= MIN_REFUSALS_TO_BLAME_MAILBOX or (refused and not has_success):
@@ -189,7 +189,7 @@ class MessageReader:
         unanswered = [each for each in failed if each.is_transient]
         if not unanswered or has_success:
             return
-        profile = self._client.get(Request("profile", units.GET_PROFILE))
+        profile = self._client.get(GmailRequest("profile", units.GET_PROFILE))
         if not profile.is_ok or len(unanswered) >= MIN_FAILURES_TO_BLAME_MAILBOX:
             raise to_mailsync_error(unanswered[0])
 
@@ -200,25 +200,25 @@ class MessageReader:
         be reported so for some seconds (byeokim/gmailpush #10).
         """
         if response.is_not_found or response.is_invalid_argument:
-            return GoneMessage(remote_id, is_certain=False)
+            return MessageNotFoundById(remote_id, is_certain=False)
         if response.status == TOO_LARGE_STATUS:
             return self._without_attachments(remote_id) or _too_large(remote_id)
         return UnreadableMessage(remote_id, "unanswered", str(to_mailsync_error(response)))
 
-    def _without_attachments(self, remote_id: RemoteId) -> Message | GoneMessage | None:
+    def _without_attachments(self, remote_id: RemoteId) -> Message | MessageNotFoundById | None:
         """Return a large message, read without its attachments. None: that is impossible.
 
         Raises:
             ProviderThrottled: Gmail requested a pause.
         """
-        request = Request(
+        request = GmailRequest(
             path_of("messages", remote_id), units.GET_MESSAGE, (("format", "full"),), True
         )
         [found] = self._client.get_each(
             [request], lambda _, response: (parse_full_message(remote_id, response.body),)
         )
         if isinstance(found, GmailResponse):
-            if found.is_refusal_of_mailbox:
+            if found.is_whole_mailbox_refused:
                 raise to_mailsync_error(found)
             return None
         return found[0]

@@ -94,7 +94,7 @@ class GmailResponse:
 
     status: int
     body: Mapping[str, Any] = field(default_factory=dict)
-    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    responded_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     retry_after_s: float | None = None
 
     @property
@@ -131,7 +131,7 @@ class GmailResponse:
     def pause_s(self) -> float:
         """Return the seconds after which a throttled request may succeed."""
         if (until := self._retry_time()) is not None:
-            return min(max((until - self.now).total_seconds(), 1.0), MAX_PAUSE_S)
+            return min(max((until - self.responded_at).total_seconds(), 1.0), MAX_PAUSE_S)
         if self.retry_after_s is not None:
             return self.retry_after_s
         if self.exceeds_concurrency:
@@ -141,7 +141,7 @@ class GmailResponse:
         for each in self._metadata:
             start = str(each.get("window_start_time", ""))
             if start.isascii() and start.isdigit():
-                left_s = float(start[:15]) + _WINDOW_S - self.now.timestamp()
+                left_s = float(start[:15]) + _WINDOW_S - self.responded_at.timestamp()
                 return min(max(left_s, 1.0), 2 * _WINDOW_S)
         return QUOTA_PAUSE_S
 
@@ -166,7 +166,7 @@ class GmailResponse:
         return self.status == 400 and "code" in self._error and not self.is_transient
 
     @property
-    def is_refusal_of_mailbox(self) -> bool:
+    def is_whole_mailbox_refused(self) -> bool:
         """Return whether the API refuses all requests to this mailbox for the same reason, such as
         a used-up quota or a missing permission."""
         return (
@@ -177,13 +177,13 @@ class GmailResponse:
         )
 
     @property
-    def reason(self) -> str:
+    def error_reason(self) -> str:
         """Return the API's short name of the error, such as `notFound`. Return "" if the response
         names none."""
         return next(self._raw_reasons(), "")
 
     @property
-    def sentence(self) -> str | None:
+    def rejection_explanation(self) -> str | None:
         """Return a sentence for people that explains why the API rejects the mailbox. Return None
         if the reason is unknown."""
         found = (_SENTENCES[each] for each in sorted(self._reasons) if each in _SENTENCES)
@@ -239,7 +239,7 @@ class GmailResponse:
 
 def to_mailsync_error(response: GmailResponse) -> MailsyncError:
     """Return the product's error for a failed response of the Gmail API."""
-    said = f"The Gmail API returned {response.status} {response.reason or 'without a reason'}"
+    said = f"The Gmail API returned {response.status} {response.error_reason or 'without a reason'}"
     if response.is_throttled:
         limit = "of all mailboxes" if response.exceeds_project_quota else "of this mailbox"
         return ProviderThrottled(
@@ -252,7 +252,7 @@ def to_mailsync_error(response: GmailResponse) -> MailsyncError:
             " readable; connect the mailbox again and leave the box for Gmail ticked.",
             is_final=True,
         )
-    if sentence := response.sentence:
+    if sentence := response.rejection_explanation:
         return ProviderRejected(f"{said}: {sentence}. The mail stays readable.")
     if cause := _cause_of_outage(response, said):
         return ProviderUnavailable(f"{cause}; trying again.")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from mailsync.model import FolderListing, RemoteId, StoredFolder, TreeReadingMode
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
-from mailsync.providers.gmail.http import GmailClient, Request, path_of
+from mailsync.providers.gmail.http import GmailClient, GmailRequest, path_of
 from mailsync.providers.gmail.labels import (
     ALL_MAIL,
     Label,
@@ -27,16 +27,16 @@ def read_folders(
     """List the labels of the mailbox as folders, with their counts.
 
     The list costs 1 unit, and each count 1 unit. A QUICK reading only reads the counts that the
-    caller wants (`StoredFolder.are_counts_wanted`) and those of new folders. If Gmail leaves out
-    the counts of a label, the ids of its messages are listed and counted. A stored label that the
-    list lacks is requested by its id.
+    caller wants (`StoredFolder.are_remote_counts_outdated`) and those of new folders. If Gmail
+    leaves out the counts of a label, the ids of its messages are listed and counted. A stored label
+    that the list lacks is requested by its id.
 
     known: the stored folders.
 
     Raises:
         WrongResponse: the list does not have the documented form.
     """
-    response = client.get(Request("labels", units.LIST_LABELS))
+    response = client.get(GmailRequest("labels", units.LIST_LABELS))
     if not response.is_ok:
         raise to_mailsync_error(response)
     labels = parse_labels(read_objects(response.body, "labels"))
@@ -55,7 +55,7 @@ def _counted(
     labels: Sequence[Label], known: Sequence[StoredFolder], reading: TreeReadingMode
 ) -> list[RemoteId]:
     """Return the labels whose counts are read."""
-    wanted = {each.ref.remote_id: each.are_counts_wanted for each in known}
+    wanted = {each.ref.remote_id: each.are_remote_counts_outdated for each in known}
     is_quick = reading is TreeReadingMode.QUICK
     return [
         label.id
@@ -71,7 +71,7 @@ def _read_counts(
     found = _read_labels(client, ids)
     named = {label_id: parse_counts(it.body) for label_id, it in found.items() if it is not None}
     # An unknown count must not pass for the one of the last reading.
-    counts = {each: it or lists.count(each) for each, it in named.items()}
+    counts = {each: it or lists.count_label_messages(each) for each, it in named.items()}
     return {label_id: it for label_id, it in counts.items() if it is not None}
 
 
@@ -83,7 +83,7 @@ def _read_labels(
     Raises:
         MailsyncError: a request fails for another reason.
     """
-    requests = {each: Request(path_of("labels", each), units.GET_LABEL) for each in ids}
+    requests = {each: GmailRequest(path_of("labels", each), units.GET_LABEL) for each in ids}
     responses = client.get_each(list(requests.values()), _checked) if requests else []
     for response in responses:
         if not response.is_ok and not response.is_not_found:
@@ -94,7 +94,7 @@ def _read_labels(
     }
 
 
-def _checked(request: Request, response: GmailResponse) -> GmailResponse:
+def _checked(request: GmailRequest, response: GmailResponse) -> GmailResponse:
     if request.path != path_of("labels", read_id(response.body)):
         raise WrongResponse("id")
     return response

@@ -12,7 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailsync.model import Change, PartialChange, PlacementChange, RemoteId, RemovedMessage
+from mailsync.model import (
+    Change,
+    MessageRemovedFromFolder,
+    PartialChange,
+    PlacementChange,
+    RemoteId,
+)
 from mailsync.providers.gmail.labels import (
     CHAT,
     IMPORTANT,
@@ -105,15 +111,19 @@ def _entries(
 
 def _to_change(message_id: RemoteId, net: _NetChange) -> Change:
     if net.is_deleted:
-        return RemovedMessage(message_id)
+        return MessageRemovedFromFolder(message_id)
     has = net.has_label
     if net.was_in_inbox and INBOX not in has:
         return PartialChange(message_id)
     is_unread, is_important = has.get(UNREAD), has.get(IMPORTANT)
     return PlacementChange(
         message_id,
-        added=tuple(each for each, is_set in has.items() if is_set and is_placement(each)),
-        removed=tuple(each for each, is_set in has.items() if not is_set and is_placement(each)),
+        added_folder_ids=tuple(
+            each for each, is_set in has.items() if is_set and is_placement(each)
+        ),
+        removed_folder_ids=tuple(
+            each for each, is_set in has.items() if not is_set and is_placement(each)
+        ),
         is_read=None if is_unread is None else not is_unread,
         is_flagged=has.get(STARRED),
         importance=None if is_important is None else importance_of(is_important),

@@ -38,14 +38,14 @@ MAX_REQUESTS_IN_FLIGHT = 10
 """The maximum number of concurrent requests to a mailbox. Gmail limits them for all applications of
 a user together; 48 were accepted and 64 were not (captures of
 allodia-eu/email-calendar-sync-engine)."""
-MAX_SHARED_IN_FLIGHT = 4
+MAX_REQUESTS_IN_FLIGHT_IF_SHARED = 4
 """The maximum number of concurrent requests of one worker while other workers use the mailbox too.
 The number of workers can reach `MAX_REQUESTS_IN_FLIGHT`."""
 MAX_RESPONSE_BYTES = 32 * 2**20
 """The size limit of a decompressed response that contains no whole message."""
 MAX_MESSAGE_RESPONSE_BYTES = 72 * 2**20
 """The size limit of a decompressed response with a whole message: base64 of 54 MB."""
-MAX_SHARED_RESPONSE_BYTES = 6 * 2**20
+MIN_LARGE_RESPONSE_BYTES = 6 * 2**20
 """The size from which on a response is large. The threads of a client read only one large response
 at a time."""
 MIN_REFUSALS_TO_BLAME_MAILBOX = 3
@@ -56,11 +56,11 @@ _RESPONSE_TIMEOUT_S = 60.0
 _CONNECT_TIMEOUT_S = 10.0
 _TRANSIENT_PAUSE_S = 1.0
 
-T = TypeVar("T")
+Converted = TypeVar("Converted")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class GmailRequest:
     """A GET request.
 
     path: path relative to the mailbox, with ids quoted.
@@ -70,9 +70,9 @@ class Request:
     """
 
     path: str
-    units: int
+    quota_units: int
     params: tuple[tuple[str, str], ...] = ()
-    is_message: bool = False
+    is_for_whole_message: bool = False
 
 
 def path_of(*parts: str) -> str:
@@ -132,12 +132,12 @@ class GmailClient:
         self._http.close()
         self._body_reader.close()
 
-    def pause(self, seconds: float) -> bool:
+    def sleep_if_budget_allows(self, seconds: float) -> bool:
         """Sleep and return True. Return False without sleeping if the budget does not allow the
         pause."""
         return self._budget.sleep_if_budget_allows(seconds, 0)
 
-    def get(self, request: Request) -> GmailResponse:
+    def get(self, request: GmailRequest) -> GmailResponse:
         """Send one request and return its response. Retry the request after short pauses while a
         retry may succeed."""
         [response] = self.get_each([request], lambda _, response: response)
@@ -145,11 +145,11 @@ class GmailClient:
 
     def get_each(
         self,
-        requests: Sequence[Request],
-        convert: Callable[[Request, GmailResponse], T],
+        requests: Sequence[GmailRequest],
+        convert: Callable[[GmailRequest, GmailResponse], Converted],
         *,
         is_shared: bool = False,
-    ) -> list[T | GmailResponse]:
+    ) -> list[Converted | GmailResponse]:
         """Send requests, several at the same time. Return one result per request, in the order of
         the requests: the converted response, or the response itself if it is a failure.
 
@@ -195,10 +195,10 @@ class GmailClient:
 
     def _send_all(
         self,
-        requests: Sequence[Request],
-        convert: Callable[[Request, GmailResponse], T],
+        requests: Sequence[GmailRequest],
+        convert: Callable[[GmailRequest, GmailResponse], Converted],
         is_shared: bool,
-    ) -> list[T | GmailResponse]:
+    ) -> list[Converted | GmailResponse]:
         """Send each request once; renew a rejected access token once."""
         token = self._access.current_token()
         results = self._send_with_token(token, requests, convert, is_shared)
@@ -215,18 +215,18 @@ class GmailClient:
     def _send_with_token(
         self,
         token: AccessToken,
-        requests: Sequence[Request],
-        convert: Callable[[Request, GmailResponse], T],
+        requests: Sequence[GmailRequest],
+        convert: Callable[[GmailRequest, GmailResponse], Converted],
         is_shared: bool,
-    ) -> list[T | GmailResponse]:
+    ) -> list[Converted | GmailResponse]:
         if self.throttled_for_s:
             raise ProviderThrottled(
                 "The pause that Gmail requested is not over.", retry_after_s=self.throttled_for_s
             )
         if self._quota:
-            self._quota.take(sum(each.units for each in requests))
+            self._quota.take(sum(each.quota_units for each in requests))
         wave = _Wave(self._http, self._base_url, token, self._body_reader)
-        at_once = MAX_SHARED_IN_FLIGHT if is_shared else MAX_REQUESTS_IN_FLIGHT
+        at_once = MAX_REQUESTS_IN_FLIGHT_IF_SHARED if is_shared else MAX_REQUESTS_IN_FLIGHT
         workers = min(self.max_in_flight, at_once, len(requests))
         if workers <= 1:
             results = [wave.exchange(each, convert) for each in requests]
@@ -236,9 +236,9 @@ class GmailClient:
         self._count(requests, results)
         return results
 
-    def _count(self, requests: Sequence[Request], results: Sequence[object]) -> None:
+    def _count(self, requests: Sequence[GmailRequest], results: Sequence[object]) -> None:
         pairs = zip(requests, results, strict=True)
-        units = sum(one.units for one, each in pairs if not _has_status(each, UNSENT_STATUS))
+        units = sum(one.quota_units for one, each in pairs if not _has_status(each, UNSENT_STATUS))
         self._on_units(units)
         count_provider_metric(PROVIDER_REQUESTS, GOOGLE, units)
         throttled = sum(isinstance(each, GmailResponse) and each.is_throttled for each in results)
@@ -267,8 +267,8 @@ class _Wave:
         self._is_stopped = False
 
     def exchange(
-        self, request: Request, convert: Callable[[Request, GmailResponse], T]
-    ) -> T | GmailResponse:
+        self, request: GmailRequest, convert: Callable[[GmailRequest, GmailResponse], Converted]
+    ) -> Converted | GmailResponse:
         if self._is_stopped:
             return GmailResponse(UNSENT_STATUS)
         with ExitStack() as held:
@@ -281,16 +281,18 @@ class _Wave:
                     return GmailResponse(NO_RESPONSE_STATUS)
         self._refusals += response.status == 403
         if not response.exceeds_concurrency and (
-            response.is_refusal_of_mailbox or self._refusals >= MIN_REFUSALS_TO_BLAME_MAILBOX
+            response.is_whole_mailbox_refused or self._refusals >= MIN_REFUSALS_TO_BLAME_MAILBOX
         ):
             self._is_stopped = True
         return response
 
-    def _receive(self, request: Request, held: ExitStack) -> GmailResponse:
+    def _receive(self, request: GmailRequest, held: ExitStack) -> GmailResponse:
         url = f"{self._base_url}{_PATH}{request.path}"
         if request.params:
             url = f"{url}?{urlencode(request.params)}"
-        limit_bytes = MAX_MESSAGE_RESPONSE_BYTES if request.is_message else MAX_RESPONSE_BYTES
+        limit_bytes = (
+            MAX_MESSAGE_RESPONSE_BYTES if request.is_for_whole_message else MAX_RESPONSE_BYTES
+        )
         try:
             with self._http.stream("GET", url, headers=self._headers) as streamed:
                 content = self._reader.read(streamed, limit_bytes, held)
@@ -305,7 +307,7 @@ class _Wave:
                 "gmail_refused",
                 path=_kind(request),
                 status=response.status,
-                reason=response.reason,
+                reason=response.error_reason,
             )
         return response
 
@@ -337,7 +339,7 @@ class BodyReader:
 
         def hold(chunk: int) -> None:
             nonlocal size, is_large
-            if size + chunk > MAX_SHARED_RESPONSE_BYTES and not is_large:
+            if size + chunk > MIN_LARGE_RESPONSE_BYTES and not is_large:
                 held.enter_context(self._large)
                 is_large = True
             self._reserve(chunk)
@@ -373,7 +375,7 @@ def _repeatable(results: Sequence[object]) -> list[int]:
     lasting = [each for each in failed.values() if not each.is_transient]
     refusals = sum(each.status == 403 for each in lasting)
     if refusals >= MIN_REFUSALS_TO_BLAME_MAILBOX or any(
-        each.is_refusal_of_mailbox for each in lasting
+        each.is_whole_mailbox_refused for each in lasting
     ):
         return []
     return [at for at, each in failed.items() if each.is_transient]
@@ -383,6 +385,6 @@ def _has_status(result: object, *statuses: int) -> bool:
     return isinstance(result, GmailResponse) and result.status in statuses
 
 
-def _kind(request: Request) -> str:
+def _kind(request: GmailRequest) -> str:
     """Return the first part of the path, which has no id."""
     return request.path.partition("/")[0]

@@ -23,11 +23,11 @@ class GmailKit:
     `ProviderKit`."""
 
     push_kit = GmailPushKit()
-    first_sync_cost = FirstSyncCost(
+    first_sync_cost_rates = FirstSyncCost(
         messages_per_s=30,
-        requests=100,
-        requests_per_message=20.05,
-        usd=0.0009,
+        fixed_quota_units=100,
+        quota_units_per_message=20.05,
+        fixed_usd=0.0009,
         usd_per_message=0.0000025,
     )
     """20 units for a message, and its share of the lists of ids. Threads that are fetched as a
@@ -46,9 +46,9 @@ class GmailKit:
         from mailsync.providers.gmail.provider import GmailMailbox
 
         return GmailMailbox(
-            base_url=settings.server_url(GMAIL_URL_SETTING),
+            base_url=settings.read_server_url(GMAIL_URL_SETTING),
             access=access,
-            ca_bundle=settings.ca_bundle,
+            ca_bundle=settings.provider_ca_bundle,
             budget=budget,
             max_in_flight=account.max_requests_in_flight,
             memory=memory,

@@ -134,7 +134,7 @@ def _to_folder(
         counts.total if counts else None,
         counts.unread if counts else None,
         label.is_hidden,
-        are_counts_read=counts is not None,
+        has_fetched_counts=counts is not None,
     )
 
 

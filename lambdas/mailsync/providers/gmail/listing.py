@@ -13,7 +13,7 @@ from mailsync.model import FolderRef, ListedMessage, MessageListing, RemoteId
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
 from mailsync.providers.gmail.history import importance_of
-from mailsync.providers.gmail.http import GmailClient, Request, path_of
+from mailsync.providers.gmail.http import GmailClient, GmailRequest, path_of
 from mailsync.providers.gmail.labels import (
     ALL_MAIL,
     CHAT,
@@ -29,7 +29,7 @@ from mailsync.providers.gmail.responses import read_id, read_objects, read_page_
 MAX_IDS_PER_PAGE = 500
 """The maximum number of ids on a page of a list (Gmail API documentation,
 "users.messages.list")."""
-MAX_PAGES = 20_000
+MAX_PAGES_PER_LIST = 20_000
 """The maximum number of pages of one list; a longer list counts as endless."""
 _WITH_SPAM_AND_TRASH = ("includeSpamTrash", "true")
 
@@ -79,11 +79,11 @@ class MessageLists:
         return self._chats
 
     def _has_chats(self) -> bool:
-        response = self._client.get(Request(path_of("labels", CHAT), units.GET_LABEL))
+        response = self._client.get(GmailRequest(path_of("labels", CHAT), units.GET_LABEL))
         counts = parse_counts(response.body) if response.is_ok else None
         return counts is None or counts.total != 0
 
-    def list_folder(self, folder: FolderRef, *, has_flags: bool) -> MessageListing:
+    def list_folder_messages(self, folder: FolderRef, *, has_flags: bool) -> MessageListing:
         """List all messages of a folder.
 
         has_flags: list the read states too, which costs one more list. For All Mail, Trash and
@@ -115,7 +115,7 @@ class MessageLists:
             total = len(ids)
         return MessageListing(tuple(entries), None if total is None else total - len(ids & chats))
 
-    def count(self, label_id: RemoteId) -> LabelCounts | None:
+    def count_label_messages(self, label_id: RemoteId) -> LabelCounts | None:
         """Count the messages of a label by listing them, without chats. Return None if the API
         rejects the label, as it does after the label was deleted."""
         selection = (("labelIds", label_id), _WITH_SPAM_AND_TRASH)
@@ -142,7 +142,7 @@ class MessageLists:
         return rest is not None and len(rest) == total and rest < ids
 
     def _counts(self, label_id: RemoteId) -> LabelCounts | None:
-        response = self._client.get(Request(path_of("labels", label_id), units.GET_LABEL))
+        response = self._client.get(GmailRequest(path_of("labels", label_id), units.GET_LABEL))
         if response.is_not_found:
             raise FolderGone("The label no longer exists in the Gmail mailbox.")
         if not response.is_ok:
@@ -163,7 +163,7 @@ class MessageLists:
 
     def _pages(self, selection: tuple[tuple[str, str], ...]) -> Iterator[GmailResponse]:
         token: str | None = None
-        for _ in range(MAX_PAGES):
+        for _ in range(MAX_PAGES_PER_LIST):
             response = self._client.get(_request(selection, token, MAX_IDS_PER_PAGE))
             yield response
             token = read_page_token(response.body, token)
@@ -185,6 +185,6 @@ def _to_entry(
     )
 
 
-def _request(selection: tuple[tuple[str, str], ...], token: str | None, size: int) -> Request:
+def _request(selection: tuple[tuple[str, str], ...], token: str | None, size: int) -> GmailRequest:
     paging = (("maxResults", str(size)), *([("pageToken", token)] if token else []))
-    return Request("messages", units.LIST_MESSAGES, (*selection, *paging))
+    return GmailRequest("messages", units.LIST_MESSAGES, (*selection, *paging))

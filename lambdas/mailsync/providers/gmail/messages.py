@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mailsync.mime import ParsedMessage, parse_message
-from mailsync.model import GoneMessage, Message, RemoteId
+from mailsync.model import Message, MessageNotFoundById, RemoteId
 from mailsync.providers.gmail.history import importance_of
 from mailsync.providers.gmail.labels import (
     CHAT,
@@ -30,7 +30,9 @@ _MILLISECONDS = re.compile(r"-?[0-9]{1,19}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def parse_raw_message(remote_id: RemoteId, item: Mapping[str, Any]) -> Message | GoneMessage:
+def parse_raw_message(
+    remote_id: RemoteId, item: Mapping[str, Any]
+) -> Message | MessageNotFoundById:
     """Return the message in a response to `messages.get` with `format=raw`. A chat is returned as a
     GoneMessage, because Mailsync does not mirror chats.
 
@@ -40,7 +42,7 @@ def parse_raw_message(remote_id: RemoteId, item: Mapping[str, Any]) -> Message |
     if read_id(item) != remote_id:
         raise WrongResponse("id")
     if CHAT in read_label_ids(item):
-        return GoneMessage(remote_id)
+        return MessageNotFoundById(remote_id)
     raw = decode_base64url(item, "raw")
     if not raw and item.get("sizeEstimate") != 0:
         raise WrongResponse("raw")
@@ -49,7 +51,7 @@ def parse_raw_message(remote_id: RemoteId, item: Mapping[str, Any]) -> Message |
 
 def parse_full_message(
     remote_id: RemoteId, item: Mapping[str, Any]
-) -> Message | GoneMessage | None:
+) -> Message | MessageNotFoundById | None:
     """Return the message in a response with `format=full`. Return None unless it is certain that
     the result equals the result of `parse_raw_message` for this message. A chat is returned as a
     GoneMessage.
@@ -60,14 +62,14 @@ def parse_full_message(
     if read_id(item) != remote_id:
         raise WrongResponse("id")
     if CHAT in read_label_ids(item):
-        return GoneMessage(remote_id)
+        return MessageNotFoundById(remote_id)
     mail = parse_payload(item.get("payload"))
     return to_message(item, mail) if mail else None
 
 
 def parse_thread(
     item: Mapping[str, Any], thread_id: RemoteId, wanted: Collection[RemoteId]
-) -> dict[RemoteId, Message | GoneMessage]:
+) -> dict[RemoteId, Message | MessageNotFoundById]:
     """Return the wanted messages of a thread, by id. A message is missing in the result if the
     thread lacks it, or if it is not certain that the result equals the raw message.
 
@@ -76,7 +78,7 @@ def parse_thread(
     """
     if read_id(item) != thread_id:
         raise WrongResponse("id")
-    found: dict[RemoteId, Message | GoneMessage] = {}
+    found: dict[RemoteId, Message | MessageNotFoundById] = {}
     for each in read_objects(item, "messages"):
         with suppress(WrongResponse):
             remote_id = read_id(each)

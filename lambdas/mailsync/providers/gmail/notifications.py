@@ -23,7 +23,7 @@ import jwt
 import orjson
 from jwt.types import Options
 
-from mailsync.google_addresses import ISSUERS, MAX_CLOCK_SKEW_S, GoogleAddresses
+from mailsync.google_addresses import ISSUERS, MAX_CLOCK_SKEW_S, GoogleIdentityUrls
 from mailsync.log import logger
 from mailsync.model import MailboxNotification
 from mailsync.providers.gmail.push_settings import GmailPushSettings
@@ -55,7 +55,7 @@ def parse_push(request: WebhookRequest, settings: Settings) -> Sequence[MailboxN
     push = settings.read_section(GmailPushSettings)
     if not push.is_configured:
         return _ignored("NotConfigured")
-    keys = _key_set(settings.read_section(GoogleAddresses).certificates_url, settings)
+    keys = _key_set(settings.read_section(GoogleIdentityUrls).certificates_url, settings)
     scheme, _, token = request.authorization.partition(" ")
     if scheme.lower() != "bearer" or not token.isascii() or len(token) > MAX_TOKEN_CHARS:
         return _ignored("NoToken")

@@ -21,16 +21,16 @@ from dataclasses import replace
 from typing import Any
 
 from mailsync.mime import ParsedMessage
-from mailsync.mime.charsets import restore_bytes
+from mailsync.mime.charsets import recover_encoded_bytes
 from mailsync.mime.headers import MAX_FIELDS, Header
 from mailsync.mime.message import parse_parts
-from mailsync.mime.parts import MAX_DEPTH, Part, describe_part
+from mailsync.mime.parts import MAX_DEPTH, Part, build_part
 from mailsync.providers.gmail.responses import WrongResponse, decode_base64url, read_objects
 
-MAX_CERTAIN_TEXT_BYTES = 5_000_000
+MAX_UNTRUNCATED_TEXT_BYTES = 5_000_000
 """The maximum size of a text of which the MIME parser cuts off nothing. The parser's own limit
 counts encoded bytes."""
-MAX_PARTS = 500
+MAX_PARTS_PER_MULTIPART = 500
 """The maximum number of parts in one multipart of a payload."""
 _ADDRESS_FIELDS = frozenset({"from", "sender", "to", "cc", "bcc", "reply-to"})
 _CERTAIN_ADDRESSES = re.compile(
@@ -65,7 +65,7 @@ def _part(item: object, *, parent_type: str, depth: int) -> Part:
     if not isinstance(item, dict) or depth >= MAX_DEPTH:
         raise _Uncertain
     header = _header(item)
-    part = describe_part(header, b"", 0, 0, parent_type=parent_type)
+    part = build_part(header, b"", 0, 0, parent_type=parent_type)
     is_named = bool(item.get("filename"))
     if item.get("mimeType") != part.content_type or is_named != bool(part.name):
         raise _Uncertain
@@ -73,7 +73,7 @@ def _part(item: object, *, parent_type: str, depth: int) -> Part:
         content = _content(item, part) or b""
         return replace(part, raw=content, end=len(content), encoding="")
     items = read_objects(item, "parts")
-    if not 0 < len(items) <= MAX_PARTS:
+    if not 0 < len(items) <= MAX_PARTS_PER_MULTIPART:
         raise _Uncertain
     children = (_part(each, parent_type=part.content_type, depth=depth + 1) for each in items)
     return replace(part, children=tuple(children))
@@ -111,13 +111,17 @@ def _content(item: Mapping[str, Any], part: Part) -> bytes | None:
     size = body.get("size")
     if size == 0 and "attachmentId" not in body:
         return b""
-    if not isinstance(size, int) or not 0 < size <= MAX_CERTAIN_TEXT_BYTES or "data" not in body:
+    if (
+        not isinstance(size, int)
+        or not 0 < size <= MAX_UNTRUNCATED_TEXT_BYTES
+        or "data" not in body
+    ):
         raise _Uncertain
     try:
         text = decode_base64url(body, "data").decode("utf-8")
     except UnicodeDecodeError:
         raise _Uncertain from None
-    content = restore_bytes(text, part.charset, size)
+    content = recover_encoded_bytes(text, part.charset, size)
     if content is None or _HEADER_IN_TEXT.match(content) or _STRAY_BYTES.search(content):
         raise _Uncertain
     return content

@@ -18,9 +18,9 @@ from mailsync.model import (
     FeedRef,
     FolderListing,
     FolderRef,
-    GoneMessage,
     Message,
     MessageListing,
+    MessageNotFoundById,
     Page,
     PlacementChange,
     RemoteId,
@@ -35,7 +35,7 @@ from mailsync.providers.gmail.cursor import HistoryCursor, ListCursor, parse_cur
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
 from mailsync.providers.gmail.folders import read_folders
 from mailsync.providers.gmail.history import parse_history, threads_of_history
-from mailsync.providers.gmail.http import GmailClient, Request
+from mailsync.providers.gmail.http import GmailClient, GmailRequest
 from mailsync.providers.gmail.labels import ALL_MAIL
 from mailsync.providers.gmail.listing import MAX_IDS_PER_PAGE, MessageLists
 from mailsync.providers.gmail.responses import (
@@ -51,20 +51,20 @@ from mailsync.providers.retry_budget import RetryBudget
 
 LIMITS = Limits(
     messages_per_fetch=100,
-    max_small_sync_messages=150,
+    max_messages_in_small_folders=150,
     is_fetch_one_request=True,  # the client divides the messages of a call itself
-    news_interval_s=5.0,
+    max_change_reading_interval_s=5.0,
 )
 MAX_RECORDS_PER_PAGE = 500
 """The maximum number of records on a page of the history (Gmail API documentation,
 "users.history.list")."""
-MIN_NORMAL_LIMIT = 50
+MIN_LIMIT_FOR_FULL_PAGES = 50
 """The value of `limit` from which on pages have as many ids as Gmail allows, because a page without
 contents is small. Callers set a lower limit after failures, and then get pages of `limit` ids."""
 HISTORY_RETRY_PAUSE_S = 2.0
 """The pause in seconds before the history is requested once more, because it does not report the
 newest change yet."""
-_PROFILE = Request("profile", units.GET_PROFILE)
+_PROFILE = GmailRequest("profile", units.GET_PROFILE)
 
 
 class GmailMailbox:
@@ -129,7 +129,7 @@ class GmailMailbox:
                 raise WrongResponse("messagesTotal")
             return count
 
-    def fetch_newest(self, *, limit: int) -> None:
+    def fetch_newest_inbox_mail(self, *, limit: int) -> None:
         """Return None: the first page of the mailbox's feed already has its newest messages."""
 
     def list_folders(
@@ -150,7 +150,7 @@ class GmailMailbox:
                 return self._list_page(position, limit)
             return self._history_page(position, limit)
 
-    def fetch_next_pages(
+    def fetch_next_page_of_each_feed(
         self,
         positions: Sequence[tuple[FeedRef, Cursor | None]],
         *,
@@ -167,17 +167,17 @@ class GmailMailbox:
 
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         with _believed():
-            return self._lists.list_folder(folder, has_flags=has_flags)
+            return self._lists.list_folder_messages(folder, has_flags=has_flags)
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def note_message_groups(self, groups: Mapping[RemoteId, str]) -> None:
         self._messages.thread_of.update({each: RemoteId(it) for each, it in groups.items()})
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
+    ) -> Sequence[Message | MessageNotFoundById | UnreadableMessage]:
         """Fetch messages, several at the same time.
 
         one_by_one: send fewer requests at the same time, because other workers use the mailbox too.
@@ -208,7 +208,7 @@ class GmailMailbox:
             if token
             else HistoryCursor(position.history_id)
         )
-        changes = tuple(PlacementChange(each, group=it) for each, it in threads.items())
+        changes = tuple(PlacementChange(each, fetch_group=it) for each, it in threads.items())
         return Page(changes, following.to_text(), has_more=bool(token), is_listing=True)
 
     def _history_page(self, position: HistoryCursor, limit: int) -> Page:
@@ -220,7 +220,8 @@ class GmailMailbox:
         if is_refused:
             position = HistoryCursor(position.start)
         if is_refused or (
-            _is_behind(response, newest) and self._client.pause(HISTORY_RETRY_PAUSE_S)
+            _is_behind(response, newest)
+            and self._client.sleep_if_budget_allows(HISTORY_RETRY_PAUSE_S)
         ):
             response = self._client.get(_history_request(position, limit))
         if not response.is_ok:
@@ -238,14 +239,14 @@ class GmailMailbox:
         return Page(changes, following.to_text(), has_more=bool(token))
 
 
-def _history_request(position: HistoryCursor, limit: int) -> Request:
+def _history_request(position: HistoryCursor, limit: int) -> GmailRequest:
     token = position.page_token
     params = (
         ("startHistoryId", str(position.start)),
         ("maxResults", str(_page_size(limit, MAX_RECORDS_PER_PAGE))),
         *([("pageToken", token)] if token else []),
     )
-    return Request("history", units.LIST_HISTORY, params)
+    return GmailRequest("history", units.LIST_HISTORY, params)
 
 
 def _is_behind(response: GmailResponse, newest: int) -> bool:
@@ -262,14 +263,14 @@ def _history_error(response: GmailResponse) -> MailsyncError:
     and responds with 404 to older ids."""
     if response.is_not_found or response.is_invalid_argument:
         return CursorExpired(
-            f"The Gmail API returned {response.status} {response.reason} to the stored historyId;"
-            " the mailbox needs a full sync, which fetches only what is missing."
+            f"The Gmail API returned {response.status} {response.error_reason} to the stored"
+            " historyId; the mailbox needs a full sync, which fetches only what is missing."
         )
     return to_mailsync_error(response)
 
 
 def _page_size(limit: int, largest: int) -> int:
-    return largest if limit >= MIN_NORMAL_LIMIT else max(1, limit)
+    return largest if limit >= MIN_LIMIT_FOR_FULL_PAGES else max(1, limit)
 
 
 def _require_feed_of_mailbox(feed: FeedRef) -> None:

@@ -38,7 +38,7 @@ def parse_response(status: int, headers: Mapping[str, str], content: bytearray) 
     parse = _parse_large if len(content) >= _MIN_LARGE_BYTES else _parse
     body, now = parse(content), _parse_date(headers.get("Date"))
     if status == 200 and body is None:
-        return GmailResponse(NO_RESPONSE_STATUS, now=now)
+        return GmailResponse(NO_RESPONSE_STATUS, responded_at=now)
     pause_s = parse_retry_after_s(headers.get("Retry-After"), now=now)
     return GmailResponse(status, body or {}, now, pause_s)
 

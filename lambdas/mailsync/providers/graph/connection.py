@@ -50,9 +50,9 @@ class GraphRequest:
     limit_bytes: int
     page_size: int | None = None
     content: Any = None
-    requests: int = 1
+    quota_cost: int = 1
 
-    def asks_as(self, other: "GraphRequest") -> bool:
+    def has_same_response_as(self, other: "GraphRequest") -> bool:
         """Return whether this request and the other one have the same response: method, path, page
         size and content are equal. Their `limit_bytes` may differ."""
         mine = (self.method, self.path, self.page_size, self.content)
@@ -112,11 +112,11 @@ class GraphConnection:
         return self._memory is None and self._last_bytes <= limit_bytes
 
     def send_ahead(self, access: AccessToken, request: GraphRequest) -> None:
-        """Send a request in a thread. `take_ahead` returns its response."""
+        """Send a request in a thread. `take_response_sent_ahead` returns its response."""
         reading = BackgroundRead(lambda: self._exchange(access, request))
         self._ahead = request, reading
 
-    def take_ahead(self, request: GraphRequest) -> GraphResponse | None:
+    def take_response_sent_ahead(self, request: GraphRequest) -> GraphResponse | None:
         """Wait for the response to the request that was sent ahead, and return it. Return None if
         this request was not sent ahead, or must be sent again.
 
@@ -125,7 +125,7 @@ class GraphConnection:
         if self._ahead is None:
             return None
         sent, reading = self._ahead
-        is_sent = sent.asks_as(request)
+        is_sent = sent.has_same_response_as(request)
         if not is_sent and request.page_size is None:
             return None
         self._ahead = None

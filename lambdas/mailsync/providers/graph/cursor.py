@@ -26,7 +26,7 @@ from mailsync.providers.graph.messages import (
 
 DEFAULT_PAGE_SIZE = 100
 """The usual number of complete messages of a page."""
-IDS_PER_MESSAGE = 10
+ENTRIES_PER_COMPLETE_MESSAGE = 10
 """The number of entries without bodies that are requested instead of one complete message. A page
 then has 1,000 entries, as in other programs (alcionai/corso, `mail_pager.go`)."""
 
@@ -50,7 +50,7 @@ class GraphFeedKind(Enum):
         """Return whether the feed has no bodies, so that each message is fetched by id."""
         return self in (GraphFeedKind.DELTA_WITHOUT_BODIES, GraphFeedKind.LIST_WITHOUT_BODIES)
 
-    def page_size(self, limit: int) -> int:
+    def page_size_for_limit(self, limit: int) -> int:
         """Return the number of entries to request per page, for a page that has `limit` entries if
         they are complete messages.
 
@@ -58,7 +58,7 @@ class GraphFeedKind(Enum):
         below 100 follows a failed page, and is returned unchanged.
         """
         is_usual = limit >= DEFAULT_PAGE_SIZE and self.lacks_bodies
-        return limit * IDS_PER_MESSAGE if is_usual else limit
+        return limit * ENTRIES_PER_COMPLETE_MESSAGE if is_usual else limit
 
     @property
     def selected_properties(self) -> str:
@@ -91,7 +91,7 @@ delta feed first."""
 
 
 @dataclass(frozen=True, slots=True)
-class CursorLink:
+class FeedPageLink:
     """A link to one page of a feed.
 
     path: path of the page, relative to the base URL of Graph.
@@ -102,12 +102,12 @@ class CursorLink:
     feed: GraphFeedKind = GraphFeedKind.DELTA
 
     @property
-    def cursor(self) -> Cursor:
+    def cursor_text(self) -> Cursor:
         """Return the cursor to store for this link, which `parse_cursor` parses."""
         return Cursor(f"{_prefix(self.feed)}{self.path}")
 
 
-def parse_cursor(cursor: Cursor) -> CursorLink:
+def parse_cursor(cursor: Cursor) -> FeedPageLink:
     """Return the link that a cursor contains.
 
     Raises:
@@ -116,7 +116,7 @@ def parse_cursor(cursor: Cursor) -> CursorLink:
     """
     for feed in GraphFeedKind:
         if cursor.startswith(f"{_prefix(feed)}/"):
-            return CursorLink(cursor.removeprefix(_prefix(feed)), feed)
+            return FeedPageLink(cursor.removeprefix(_prefix(feed)), feed)
     if cursor == CURSOR_AFTER_LAST_LIST_PAGE:
         raise CursorExpired(
             "The folder was read as a list, which shows no changes; reading it again."

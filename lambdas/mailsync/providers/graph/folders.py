@@ -15,7 +15,7 @@ from urllib.parse import quote
 from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import (
-    PERMANENT_ROLES,
+    UNDELETABLE_ROLES,
     FolderListing,
     RemoteFolder,
     RemoteId,
@@ -33,10 +33,10 @@ MAX_STORABLE_MESSAGE_COUNT = 2**31
 """The lowest message count that is too large for the database column of counts."""
 
 FOLDERS_PER_PAGE = 200
-PARENTS_PER_QUICK_READING = 20
+MAX_CHILD_LISTS_PER_QUICK_READING = 20
 """The maximum number of folders of which a QUICK reading lists the child folders, if the delta feed
 of folders cannot be used."""
-MAX_PARENTS_PER_READING = 2_000
+MAX_CHILD_LISTS_PER_THOROUGH_READING = 2_000
 """The maximum number of folders of which a THOROUGH reading lists the child folders only as a
 precaution, without a sign that the delta feed left out a child. Each list is a request, and Graph
 allows 10,000 requests in ten minutes: a reading that needs more never ends."""
@@ -147,7 +147,7 @@ class _Tree:
         shown = {key for key, entry in self._entries.items() if not _is_search_folder(entry)}
         needed = {Role.INBOX} if self._reading is TreeReadingMode.QUICK else set(_ALIASES.values())
         listed = {role for remote_id, role in known.items() if remote_id in shown or not shown}
-        is_known = needed <= listed and self._reading is not TreeReadingMode.THOROUGH
+        is_known = needed <= listed and self._reading is not TreeReadingMode.LISTED_AND_HIDDEN
         if is_known and shown <= known.keys():
             return known
         paths = _alias_paths(self._graph.mailbox)
@@ -232,8 +232,8 @@ class _Tree:
             listed[parent] = listed.get(parent, 0) + 1
         known = [each.parent_remote_id for each in self._known.values() if each.parent_remote_id]
         with_known_children = frozenset(known)
-        is_thorough = self._reading is TreeReadingMode.THOROUGH
-        room = MAX_PARENTS_PER_READING - len(self._asked) if is_thorough else 0
+        is_thorough = self._reading is TreeReadingMode.LISTED_AND_HIDDEN
+        room = MAX_CHILD_LISTS_PER_THOROUGH_READING - len(self._asked) if is_thorough else 0
         unasked = [each for each in self._entries if each not in self._asked]
         parents = [
             remote_id
@@ -251,7 +251,7 @@ class _Tree:
     ) -> list[RemoteId]:
         order = {remote_id: at for at, remote_id in reversed(list(enumerate(known)))}
         parents.sort(key=lambda remote_id: order.get(remote_id, -1))
-        turn = parents[: max(0, PARENTS_PER_QUICK_READING - len(self._asked))]
+        turn = parents[: max(0, MAX_CHILD_LISTS_PER_QUICK_READING - len(self._asked))]
         waiting = frozenset(parents) - frozenset(turn)
         self._left_out |= _below(waiting, self._known.values()) - self._entries.keys()
         return turn
@@ -331,7 +331,7 @@ class _Tree:
         none of those was read, no folder counts as outside.
         """
         entries = {**self._entries, **found}
-        fixed = [key for key, role in roles.items() if role in PERMANENT_ROLES and key in entries]
+        fixed = [key for key, role in roles.items() if role in UNDELETABLE_ROLES and key in entries]
         roots = {entries[key].get("parentFolderId") for key in fixed}
         inside = roots | self._entries.keys() | (self._known.keys() - self._gone - found.keys())
         placed = {key for key, entry in found.items() if entry.get("parentFolderId")}

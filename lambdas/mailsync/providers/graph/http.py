@@ -46,7 +46,7 @@ MAX_RESPONSE_BYTES = 32 * 2**20
 """The size limit of one decompressed response, and of the responses to all batches of one call of
 `get_batch` together. In memory the text of a response takes up to four times its size, and two
 responses are held at the same time."""
-MAX_BATCH_BYTES_AHEAD = MAX_RESPONSE_BYTES // 2
+MAX_READ_AHEAD_BATCH_BYTES = MAX_RESPONSE_BYTES // 2
 """The size limit of the response to a batch that is requested ahead. If the response before it is
 larger, nothing is requested ahead. So both together have at most the size of one response."""
 MAX_ONE_MESSAGE_RESPONSE_BYTES = 2 * MAX_RESPONSE_BYTES
@@ -155,7 +155,7 @@ class GraphClient:
         several batches."""
         is_limited = self.max_in_flight < MAX_REQUESTS_IN_FLIGHT
         if 0 < len(paths) <= MAX_BATCH_REQUESTS and not is_limited:
-            limit_bytes = min(self._limit(), MAX_BATCH_BYTES_AHEAD)
+            limit_bytes = min(self._limit(), MAX_READ_AHEAD_BATCH_BYTES)
             self._send_request_ahead(_batch_request(paths, page_size, limit_bytes))
 
     def _send_request_ahead(self, request: GraphRequest) -> None:
@@ -316,7 +316,7 @@ class GraphClient:
 
     def _send(self, access: AccessToken, request: GraphRequest) -> GraphResponse:
         self._last_token = access
-        response = self._connection.take_ahead(request)
+        response = self._connection.take_response_sent_ahead(request)
         if response is None:
             self._count(request)
             response = self._connection.send(access, request)
@@ -324,8 +324,8 @@ class GraphClient:
         return response
 
     def _count(self, request: GraphRequest) -> None:
-        self._on_request(request.requests)
-        count_provider_metric(PROVIDER_REQUESTS, MICROSOFT, request.requests)
+        self._on_request(request.quota_cost)
+        count_provider_metric(PROVIDER_REQUESTS, MICROSOFT, request.quota_cost)
 
     def _limit(self) -> int:
         return self._limit_bytes or MAX_RESPONSE_BYTES
@@ -338,7 +338,7 @@ def _batch_request(paths: Sequence[str], page_size: int | None, limit_bytes: int
         for place, path in enumerate(paths)
     ]
     return GraphRequest(
-        "POST", "/$batch", limit_bytes, content={"requests": items}, requests=len(paths)
+        "POST", "/$batch", limit_bytes, content={"requests": items}, quota_cost=len(paths)
     )
 
 

@@ -33,7 +33,7 @@ class GraphPushKit:
     """The lifetime that Mailsync requests for a subscription. Microsoft documents a limit of 4,230
     minutes in some places, and 10,080 in others."""
     has_one_subscription_per_mailbox = False
-    leftover_search_budget_s = 20.0
+    leftover_subscription_search_s = 20.0
     """The seconds that one invocation may search for leftover subscriptions. Microsoft allows 40
     lists of subscriptions in 20 s per application and tenant (microsoft-graph-docs #14784), and the
     list of an organisation is long. Creating and renewing subscriptions must not wait for the
@@ -53,9 +53,9 @@ class GraphPushKit:
         from mailsync.providers.graph.subscriptions import GraphPush
 
         return GraphPush(
-            base_url=settings.server_url(GRAPH_URL_SETTING),
+            base_url=settings.read_server_url(GRAPH_URL_SETTING),
             access=access,
-            ca_bundle=settings.ca_bundle,
+            ca_bundle=settings.provider_ca_bundle,
             owner=user_id_of_remote_account(account.remote_id),
             user=_user(account),
             budget=budget,
@@ -75,11 +75,11 @@ class GraphKit:
     implements `ProviderKit`."""
 
     push_kit = GraphPushKit()
-    first_sync_cost = FirstSyncCost(
+    first_sync_cost_rates = FirstSyncCost(
         messages_per_s=28,
-        requests=36,
-        requests_per_message=0.01,
-        usd=0.0004,
+        fixed_quota_units=36,
+        quota_units_per_message=0.01,
+        fixed_usd=0.0004,
         usd_per_message=0.0000005,
     )
     """One folder delivers 27.6 full messages a second, and one folder often has most of the mail;
@@ -98,9 +98,9 @@ class GraphKit:
         from mailsync.providers.graph.provider import GraphMailbox
 
         return GraphMailbox(
-            base_url=settings.server_url(GRAPH_URL_SETTING),
+            base_url=settings.read_server_url(GRAPH_URL_SETTING),
             access=access,
-            ca_bundle=settings.ca_bundle,
+            ca_bundle=settings.provider_ca_bundle,
             user=_user(account),
             budget=budget,
             max_in_flight=account.max_requests_in_flight,

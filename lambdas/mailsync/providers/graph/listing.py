@@ -13,10 +13,10 @@ from mailsync.providers.graph.messages import (
 )
 from mailsync.providers.graph.responses import parse_object_list
 
-MESSAGES_PER_LIST_PAGE = 1000
+MESSAGE_IDS_PER_LIST_PAGE = 1000
 """The number of messages per page of a list without bodies: the maximum that Graph allows
 (Microsoft Graph docs, "List messages")."""
-CONTENTS_PER_LIST_PAGE = 100
+COMPLETE_MESSAGES_PER_LIST_PAGE = 100
 """The number of messages per page of a list of complete messages."""
 
 
@@ -32,7 +32,7 @@ def list_messages(
     Raises:
         ProviderUnavailable: the list does not end.
     """
-    first = f"{messages_path}?$select={LISTED_MESSAGE_PROPERTIES}&$top={MESSAGES_PER_LIST_PAGE}"
+    first = f"{messages_path}?$select={LISTED_MESSAGE_PROPERTIES}&$top={MESSAGE_IDS_PER_LIST_PAGE}"
     entries: dict[RemoteId, ListedMessage] = {}
     total: int | None = None
     for response in _pages(graph, f"{first}&$count=true"):
@@ -46,7 +46,7 @@ def list_messages(
     return MessageListing(tuple(entries.values()), total)
 
 
-def list_contents(
+def list_complete_messages(
     graph: GraphClient, path: str, error_of: Callable[[GraphResponse], MailsyncError]
 ) -> Iterator[Sequence[Message | UnreadableMessage]]:
     """Yield the complete messages of a list, page by page. The list ends early if a message may
@@ -73,7 +73,7 @@ def _pages(graph: GraphClient, first: str) -> Iterator[GraphResponse]:
     seen: set[str] = set()
     while path:
         if path in seen:
-            raise same_link_error()
+            raise build_repeated_link_error()
         seen.add(path)
         response = graph.get(path)
         yield response
@@ -81,7 +81,7 @@ def _pages(graph: GraphClient, first: str) -> Iterator[GraphResponse]:
         path = graph.path_of_link(link) if link else None
 
 
-def same_link_error() -> ProviderUnavailable:
+def build_repeated_link_error() -> ProviderUnavailable:
     """Return the error for a page whose link leads to a page that was requested before, so that the
     list would never end."""
     return ProviderUnavailable("Microsoft Graph sent the same page link twice; trying again.")

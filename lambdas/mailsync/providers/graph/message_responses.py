@@ -1,6 +1,6 @@
 """Convert the responses of Microsoft Graph to requests for single messages."""
 
-from mailsync.model import GoneMessage, Message, RemoteId, UnreadableMessage
+from mailsync.model import Message, MessageNotFoundById, RemoteId, UnreadableMessage
 from mailsync.providers.graph.errors import (
     QUARANTINE_CAUSE_BY_ERROR_CODE,
     TOO_LARGE_STATUS,
@@ -14,7 +14,7 @@ from mailsync.providers.graph.messages import parse_message
 
 def read_message_response(
     remote_id: RemoteId, response: GraphResponse
-) -> Message | GoneMessage | UnreadableMessage | None:
+) -> Message | MessageNotFoundById | UnreadableMessage | None:
     """Return the result of fetching one message. Return None if the request failed and it is not
     known whether the message or the whole mailbox is the cause; the caller must find out.
 
@@ -34,13 +34,13 @@ def read_message_response(
             remote_id, cause, f"Microsoft Graph returned {response.error_code}."
         )
     if is_gone(response):
-        return GoneMessage(remote_id)
+        return MessageNotFoundById(remote_id)
     if response.is_throttled or response.status == 401:
         raise to_mailsync_error(response, RequestTarget.MAILBOX)
     return None
 
 
-def to_unanswered_message(remote_id: RemoteId, response: GraphResponse) -> UnreadableMessage:
+def to_unreadable_message(remote_id: RemoteId, response: GraphResponse) -> UnreadableMessage:
     """Return an UnreadableMessage for a message whose request failed. The caller has found that the
     mailbox responds to other requests, so the message is the cause."""
     cause = "too_large" if response.status == TOO_LARGE_STATUS else "unanswered"

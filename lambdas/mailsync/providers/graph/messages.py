@@ -16,9 +16,9 @@ from mailsync.model import (
     Change,
     ListedMessage,
     Message,
+    MessageRemovedFromFolder,
     PartialChange,
     RemoteId,
-    RemovedMessage,
     UnreadableMessage,
     Upsert,
 )
@@ -45,7 +45,7 @@ def parse_change(item: JsonObject) -> Change:
         ProviderUnavailable: the item has no id.
     """
     if "@removed" in item:
-        return RemovedMessage(parse_graph_id(item))
+        return MessageRemovedFromFolder(parse_graph_id(item))
     if not _is_whole(item):
         return PartialChange(parse_graph_id(item))
     message = parse_message(item)
@@ -56,7 +56,7 @@ def parse_change_without_body(item: JsonObject) -> Change:
     """Parse one item of a feed without bodies. The result names only the id, the state and the time
     of receipt of the message; the caller fetches the message by id."""
     if "@removed" in item:
-        return RemovedMessage(parse_graph_id(item))
+        return MessageRemovedFromFolder(parse_graph_id(item))
     return PartialChange(
         parse_graph_id(item),
         parse_listed_message(item) if item.keys() >= _STATE else None,
@@ -74,7 +74,7 @@ def parse_listed_message(item: JsonObject) -> ListedMessage:
     return ListedMessage(
         remote_id=parse_graph_id(item),
         is_read=item.get("isRead") is True,
-        version=_version(item),
+        remote_version=_version(item),
         modified_at=_moment_or_none(item.get("lastModifiedDateTime")),
     )
 
@@ -91,7 +91,7 @@ def parse_message(item: JsonObject) -> Message | UnreadableMessage:
             remote_id=parse_graph_id(item),
             folder_remote_ids=(_folder_id(item),),
             kind=_kind(item),
-            version=_version(item),
+            remote_version=_version(item),
             **_fields(item),
         )
     except _MalformedError as malformed:

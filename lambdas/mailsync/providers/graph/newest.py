@@ -25,18 +25,18 @@ from mailsync.providers.graph.responses import parse_object_list
 
 
 @dataclass(frozen=True, slots=True)
-class FirstReading:
+class FirstRoundTripResult:
     """The result of the first round trip for a mailbox of which nothing is stored.
 
     newest_mail: the Inbox and its newest messages. None: the Inbox could not be read.
     tree_responses: responses to the first requests of `read_folder_tree`, by path.
     """
 
-    newest: NewestMail | None = None
+    newest_mail: NewestMail | None = None
     tree_responses: Mapping[str, GraphResponse] = field(default_factory=dict)
 
 
-def read_newest_mail(graph: GraphClient, limit: int) -> FirstReading:
+def read_newest_mail(graph: GraphClient, limit: int) -> FirstRoundTripResult:
     """Request the newest messages, the Inbox and the beginning of the folder tree in one batch.
 
     limit: maximum number of messages.
@@ -51,9 +51,9 @@ def read_newest_mail(graph: GraphClient, limit: int) -> FirstReading:
         listed, *responses = graph.get_batch([newest, *paths], page_size=FOLDERS_PER_PAGE)
     except (ProviderUnavailable, ProviderRejected) as failure:
         logger.info("newest_not_read", cause=type(failure).__name__)
-        return FirstReading()
+        return FirstRoundTripResult()
     mail = _newest_mail(responses[0], listed, limit)
-    return FirstReading(mail, dict(zip(paths, responses, strict=True)))
+    return FirstRoundTripResult(mail, dict(zip(paths, responses, strict=True)))
 
 
 def _newest_mail(folder: GraphResponse, listed: GraphResponse, limit: int) -> NewestMail | None:

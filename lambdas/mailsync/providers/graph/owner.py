@@ -18,7 +18,7 @@ from mailsync.providers.graph.messages import parse_graph_id
 from mailsync.providers.kit import MailboxUnavailable
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import GRAPH_URL_SETTING
-from mailsync.response_body import MAX_BODY_WITHOUT_MAIL_BYTES
+from mailsync.response_body import MAX_BYTES_OF_BODY_WITHOUT_MAIL
 from mailsync.settings import Settings
 
 LOOKUP_TIMEOUT_S = 8.0
@@ -76,14 +76,14 @@ def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -
         ProviderUnavailable, ProviderThrottled, ProviderRejected, AccessRevoked: see `MailProvider`.
     """
     graph = GraphClient(
-        base_url=settings.server_url(GRAPH_URL_SETTING),
+        base_url=settings.read_server_url(GRAPH_URL_SETTING),
         mailbox=mailbox_path(address),
         access=access,
-        ca_bundle=settings.ca_bundle,
+        ca_bundle=settings.provider_ca_bundle,
         budget=RetryBudget(total_s=_RETRY_S),
         on_request=lambda _: None,
         timeout_s=LOOKUP_TIMEOUT_S,
-        limit_bytes=MAX_BODY_WITHOUT_MAIL_BYTES,
+        limit_bytes=MAX_BYTES_OF_BODY_WITHOUT_MAIL,
     )
     try:
         return _find_owner(graph)

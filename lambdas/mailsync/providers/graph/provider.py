@@ -31,9 +31,9 @@ from mailsync.model import (
     FeedRef,
     FolderListing,
     FolderRef,
-    GoneMessage,
     Message,
     MessageListing,
+    MessageNotFoundById,
     NewestMail,
     Page,
     RemoteId,
@@ -54,7 +54,7 @@ from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph.cursor import (
     CURSOR_AFTER_LAST_LIST_PAGE,
     FEED_BY_FAILED_FEED_COUNT,
-    CursorLink,
+    FeedPageLink,
     GraphFeedKind,
     is_current_delta_cursor,
     parse_cursor,
@@ -70,13 +70,13 @@ from mailsync.providers.graph.errors import (
 from mailsync.providers.graph.folders import read_folder_tree
 from mailsync.providers.graph.http import GraphClient, mailbox_path
 from mailsync.providers.graph.listing import (
-    CONTENTS_PER_LIST_PAGE,
-    MESSAGES_PER_LIST_PAGE,
-    list_contents,
+    COMPLETE_MESSAGES_PER_LIST_PAGE,
+    MESSAGE_IDS_PER_LIST_PAGE,
+    build_repeated_link_error,
+    list_complete_messages,
     list_messages,
-    same_link_error,
 )
-from mailsync.providers.graph.message_responses import read_message_response, to_unanswered_message
+from mailsync.providers.graph.message_responses import read_message_response, to_unreadable_message
 from mailsync.providers.graph.messages import (
     MESSAGE_PROPERTIES,
     parse_change,
@@ -84,11 +84,13 @@ from mailsync.providers.graph.messages import (
 )
 from mailsync.providers.graph.newest import read_newest_mail
 from mailsync.providers.graph.responses import parse_object_list
-from mailsync.providers.graph.slices import read_slice, slice_request
+from mailsync.providers.graph.slices import build_slice_request, read_slice
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
-LIMITS = Limits(messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_small_sync_messages=1_000)
+LIMITS = Limits(
+    messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_messages_in_small_folders=1_000
+)
 MIN_READ_AHEAD_PAGE_SIZE = 100
 """The page size from which on the next page is requested ahead. Smaller pages follow a failure, and
 each has another size than the page before it."""
@@ -142,10 +144,10 @@ class GraphMailbox:
     def close(self) -> None:
         self._graph.close()
 
-    def fetch_newest(self, *, limit: int) -> NewestMail | None:
+    def fetch_newest_inbox_mail(self, *, limit: int) -> NewestMail | None:
         reading = read_newest_mail(self._graph, limit)
         self._tree_responses = reading.tree_responses
-        return reading.newest
+        return reading.newest_mail
 
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingMode
@@ -164,7 +166,7 @@ class GraphMailbox:
                 FEED_BY_FAILED_FEED_COUNT[min(fallback, len(FEED_BY_FAILED_FEED_COUNT) - 1)],
             )
         link = parse_cursor(cursor)
-        size = link.feed.page_size(limit)
+        size = link.feed.page_size_for_limit(limit)
         response = self._graph.get(link.path, page_size=size, is_one_message=limit == 1)
         if limit == 1 and response.may_be_caused_by_message:
             response = self._retry_single_message(link, response)
@@ -176,7 +178,7 @@ class GraphMailbox:
             )
         return self._page_before_next(link, response, limit)
 
-    def fetch_next_pages(
+    def fetch_next_page_of_each_feed(
         self,
         positions: Sequence[tuple[FeedRef, Cursor | None]],
         *,
@@ -204,30 +206,32 @@ class GraphMailbox:
     def fetch_first_page_of_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
         folder, kind = _folder_of(feed), GraphFeedKind.DELTA_WITHOUT_BODIES
         path = f"{self._first_link(folder, kind, limit).path}&{_NEWEST_FIRST}"
-        response = self._graph.get(path, page_size=kind.page_size(limit))
-        return self._page(CursorLink(path, kind), response) if response.is_ok else None
+        response = self._graph.get(path, page_size=kind.page_size_for_limit(limit))
+        return self._page(FeedPageLink(path, kind), response) if response.is_ok else None
 
     def fetch_slice(
         self, feed: FeedRef, part: Slice, *, following: Slice | None = None
     ) -> SlicePage | None:
         folder = _folder_of(feed)
-        request = slice_request(self._messages(folder), part)
-        ahead = slice_request(self._messages(folder), following) if following else None
+        request = build_slice_request(self._messages(folder), part)
+        ahead = build_slice_request(self._messages(folder), following) if following else None
         return read_slice(self._graph, request, ahead, folder.remote_id, self._require_mailbox)
 
-    def list_contents(self, folder: FolderRef) -> Iterator[Sequence[Message | UnreadableMessage]]:
-        first = self._first_link(folder, GraphFeedKind.LIST, CONTENTS_PER_LIST_PAGE)
-        return list_contents(self._graph, first.path, self._error_in(folder))
+    def list_complete_messages(
+        self, folder: FolderRef
+    ) -> Iterator[Sequence[Message | UnreadableMessage]]:
+        first = self._first_link(folder, GraphFeedKind.LIST, COMPLETE_MESSAGES_PER_LIST_PAGE)
+        return list_complete_messages(self._graph, first.path, self._error_in(folder))
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def note_message_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: no page names groups."""
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
+    ) -> Sequence[Message | MessageNotFoundById | UnreadableMessage]:
         """Fetch messages in batches; Graph processes four items of a batch at the same time."""
         paths = [self._message_path(remote_id) for remote_id in ids]
         responses = self._get_one_by_one(paths) if one_by_one else self._graph.get_batch(paths)
@@ -239,7 +243,7 @@ class GraphMailbox:
         if responses and not any(found):
             self._require_mailbox(responses[0])
         return [
-            message or to_unanswered_message(remote_id, response)
+            message or to_unreadable_message(remote_id, response)
             for remote_id, response, message in zip(ids, responses, found, strict=True)
         ]
 
@@ -279,7 +283,7 @@ class GraphMailbox:
             raise self._page_error(folder, response, RequestTarget.MAILBOX)
         return self._page_before_next(link, response, limit)
 
-    def _retry_single_message(self, link: CursorLink, failed: GraphResponse) -> GraphResponse:
+    def _retry_single_message(self, link: FeedPageLink, failed: GraphResponse) -> GraphResponse:
         """Request the page of a single message again, after it failed and the mailbox responds.
 
         Raises:
@@ -322,34 +326,34 @@ class GraphMailbox:
             )
         return to_mailsync_error(found, RequestTarget.MAILBOX)
 
-    def _page_before_next(self, link: CursorLink, response: GraphResponse, limit: int) -> Page:
+    def _page_before_next(self, link: FeedPageLink, response: GraphResponse, limit: int) -> Page:
         """Return the page, and request the next one of the round, which the caller will need once
         it has stored this one (ADR 23). The messages of a list of ids are requested in between."""
         page = self._page(link, response)
         is_list_of_ids = link.feed is GraphFeedKind.LIST_WITHOUT_BODIES
         if page.has_more and limit >= MIN_READ_AHEAD_PAGE_SIZE and not is_list_of_ids:
-            following, size = parse_cursor(page.next_cursor), link.feed.page_size(limit)
+            following, size = parse_cursor(page.next_cursor), link.feed.page_size_for_limit(limit)
             self._graph.send_ahead(following.path, page_size=size)
         return page
 
-    def _page(self, link: CursorLink, response: GraphResponse) -> Page:
+    def _page(self, link: FeedPageLink, response: GraphResponse) -> Page:
         read = parse_change_without_body if link.feed.lacks_bodies else parse_change
         changes = tuple(read(item) for item in parse_object_list(response, "value"))
         more, last = (response.body.get(f"@odata.{name}") for name in ("nextLink", "deltaLink"))
         if self._leads_to(response, link):
-            raise same_link_error()
+            raise build_repeated_link_error()
         if more or last:
-            following = CursorLink(self._graph.path_of_link(more or last), link.feed)
-            return Page(changes, following.cursor, has_more=bool(more))
+            following = FeedPageLink(self._graph.path_of_link(more or last), link.feed)
+            return Page(changes, following.cursor_text, has_more=bool(more))
         if link.feed.is_list:
             return Page(
-                changes, CURSOR_AFTER_LAST_LIST_PAGE, has_more=False, needs_full_sync_next=True
+                changes, CURSOR_AFTER_LAST_LIST_PAGE, has_more=False, next_round_is_full_sync=True
             )
         raise ProviderUnavailable("Microsoft Graph sent a page without a link; trying again.")
 
     def _next_links(
         self, positions: Sequence[tuple[FeedRef, Cursor | None]], limit: int
-    ) -> dict[FeedId, CursorLink]:
+    ) -> dict[FeedId, FeedPageLink]:
         return {
             feed.id: parse_cursor(cursor)
             if cursor
@@ -358,13 +362,13 @@ class GraphMailbox:
             if cursor is None or is_current_delta_cursor(cursor)
         }
 
-    def _first_link(self, folder: FolderRef, feed: GraphFeedKind, limit: int) -> CursorLink:
+    def _first_link(self, folder: FolderRef, feed: GraphFeedKind, limit: int) -> FeedPageLink:
         if not feed.is_list:
-            return CursorLink(
+            return FeedPageLink(
                 f"{self._messages(folder)}/delta?$select={feed.selected_properties}", feed
             )
-        size = MESSAGES_PER_LIST_PAGE if feed.lacks_bodies else limit
-        return CursorLink(
+        size = MESSAGE_IDS_PER_LIST_PAGE if feed.lacks_bodies else limit
+        return FeedPageLink(
             f"{self._messages(folder)}?$select={feed.selected_properties}&{_NEWEST_FIRST}&$top={size}",
             feed,
         )
@@ -379,7 +383,7 @@ class GraphMailbox:
         path = f"{self._graph.mailbox}/messages/{quote(remote_id, safe='')}"
         return f"{path}?$select={MESSAGE_PROPERTIES}"
 
-    def _leads_to(self, response: GraphResponse, link: CursorLink) -> bool:
+    def _leads_to(self, response: GraphResponse, link: FeedPageLink) -> bool:
         more = response.body.get("@odata.nextLink")
         return more is not None and self._graph.path_of_link(more) == link.path
 

@@ -32,15 +32,15 @@ class SliceRequest:
     page_size: int
 
 
-def slice_request(messages_path: str, part: Slice) -> SliceRequest:
+def build_slice_request(messages_path: str, part: Slice) -> SliceRequest:
     """Return the request for the messages of a slice.
 
     messages_path: path of the messages of a folder.
     """
-    size = len(part.received_at)
+    size = len(part.received_at_by_remote_id)
     span = (
-        f"receivedDateTime ge {_time(part.since)}"
-        f" and receivedDateTime lt {_time(part.until + _LAST_SECOND)}"
+        f"receivedDateTime ge {_time(part.earliest_arrival)}"
+        f" and receivedDateTime lt {_time(part.latest_arrival + _LAST_SECOND)}"
     )
     path = f"{messages_path}?$select={MESSAGE_PROPERTIES}&$filter={quote(span)}"
     return SliceRequest(f"{path}&$orderby=receivedDateTime%20desc&$top={size}", size)

@@ -22,7 +22,7 @@ from mailsync.providers.graph.http import GraphClient, mailbox_path
 from mailsync.providers.graph.messages import parse_graph_id
 from mailsync.providers.graph.responses import parse_object_list
 from mailsync.providers.retry_budget import RetryBudget
-from mailsync.response_body import MAX_BODY_WITHOUT_MAIL_BYTES
+from mailsync.response_body import MAX_BYTES_OF_BODY_WITHOUT_MAIL
 
 # The subscription expired, was removed, or belongs to another app. Some subscriptions get these
 # statuses for a moment and continue to notify, so nothing relies on them.
@@ -59,7 +59,7 @@ class GraphPush:
             ca_bundle=ca_bundle,
             budget=budget or RetryBudget(),
             on_request=lambda _: None,
-            limit_bytes=MAX_BODY_WITHOUT_MAIL_BYTES,
+            limit_bytes=MAX_BYTES_OF_BODY_WITHOUT_MAIL,
         )
         self._owner = owner
         self._is_app_only = user is not None

@@ -20,7 +20,7 @@ class MailboxAddress:
     host: str
     port: int
     user_name: str
-    has_labels: bool = False
+    is_read_with_gmail_labels: bool = False
 
     @property
     def begins_with_tls(self) -> bool:
@@ -31,12 +31,14 @@ class MailboxAddress:
         """Return the id that Mailsync stores for the mailbox: `host:port/user`. The id of a mailbox
         that is read with Gmail's labels ends with `?labels`."""
         of_user = f"{self.host.lower()}:{self.port}/{quote(self.user_name, safe='@')}"
-        return of_user + (_LABELS if self.has_labels else "")
+        return of_user + (_LABELS if self.is_read_with_gmail_labels else "")
 
-    def other_remote_id(self) -> str:
+    def to_remote_id_with_labels_toggled(self) -> str:
         """Return the mailbox's id of the other mode: without `?labels` if the mailbox is read with
         labels, and with `?labels` if it is read without."""
-        return replace(self, has_labels=not self.has_labels).to_remote_id()
+        return replace(
+            self, is_read_with_gmail_labels=not self.is_read_with_gmail_labels
+        ).to_remote_id()
 
 
 def parse_remote_id(remote_id: str) -> MailboxAddress:

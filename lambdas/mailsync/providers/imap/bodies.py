@@ -14,7 +14,7 @@ from mailsync.model import Message, UnreadableMessage
 from mailsync.providers import ResponseTooLarge
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.ids import MessagePlace
-from mailsync.providers.imap.messages import SIZE, STATE_ITEMS
+from mailsync.providers.imap.messages import SIZE, STATE_FETCH_ITEMS
 from mailsync.providers.imap.pieces import (
     MAX_FAILURES_PER_MESSAGE,
     MAX_MESSAGE_BYTES,
@@ -23,15 +23,15 @@ from mailsync.providers.imap.pieces import (
     read_in_pieces,
 )
 from mailsync.providers.imap.receiving import (
-    FAILURES,
-    ReadResult,
-    Received,
+    SERVER_FAILURE_EXCEPTIONS,
+    MessageOrUnreadable,
+    ReceivedMessages,
     count_text_chars,
     receive_messages,
-    to_result,
+    to_message_or_unreadable,
 )
 from mailsync.providers.imap.responses import FetchedItems
-from mailsync.providers.imap.uids import ALL_UIDS
+from mailsync.providers.imap.uids import SEARCH_FOR_ALL_UIDS
 from mailsync.providers.imap.wire import MemoryExceeded, ResponseTooLong
 from mailsync.providers.retry_budget import RetryBudget
 
@@ -40,10 +40,10 @@ MAX_BATCH_BYTES = 8 * 2**20
 MAX_UNSPLIT_MESSAGE_BYTES = 10 * 2**20
 """The maximum size of a message that is fetched as a whole. A larger message is fetched in
 pieces."""
-MAX_TEXT_CHARS = 32 * 2**20
+MAX_TEXT_CHARS_PER_CALL = 32 * 2**20
 """The maximum number of characters of all texts that one call returns. A single message may have
 more."""
-MAX_SHORT_PAUSE_S = 10.0
+MAX_PAUSE_BLAMED_ON_MESSAGE_S = 10.0
 """The longest requested pause that Mailsync takes for the effect of a single message: Yahoo and
 iCloud also ask for a short pause if they cannot read a message. After a longer pause request, the
 call fails."""
@@ -88,14 +88,14 @@ def _fetch_in_parts(
 ) -> dict[int, FetchedItems]:
     """Fetch items of messages; halve a request that the server rejects, down to one message, of
     which then only the state is requested."""
-    if len(uids) == 1 and items != STATE_ITEMS:
+    if len(uids) == 1 and items != STATE_FETCH_ITEMS:
         with suppress(ProviderRejected):
             return connection.fetch(uids, items)
-        return connection.fetch(uids, STATE_ITEMS)
+        return connection.fetch(uids, STATE_FETCH_ITEMS)
     try:
         return connection.fetch(uids, items)
     except ProviderRejected:
-        if items == STATE_ITEMS or not uids:
+        if items == STATE_FETCH_ITEMS or not uids:
             raise
     half = len(uids) // 2
     return _fetch_in_parts(connection, uids[:half], items) | _fetch_in_parts(
@@ -123,14 +123,17 @@ class MessageReader:
         self._folder, self._uid_validity = folder, uid_validity
         self._open_folder = open_folder
         self._budget = budget
-        self._found: dict[int, ReadResult | None] = {}
+        self._found: dict[int, MessageOrUnreadable | None] = {}
         self._failures: dict[int, int] = {}
         self._pauses = 0
         self._rejects_pieces = False
 
     def read(
-        self, uids: Sequence[int], sizes: Mapping[int, int], received: Received | None = None
-    ) -> dict[int, ReadResult]:
+        self,
+        uids: Sequence[int],
+        sizes: Mapping[int, int],
+        received: ReceivedMessages | None = None,
+    ) -> dict[int, MessageOrUnreadable]:
         """Return the messages by UID. Messages that no longer exist are left out.
 
         sizes: known sizes in bytes, by UID. The sizes of other messages are requested.
@@ -147,17 +150,20 @@ class MessageReader:
         if unknown := [uid for uid in uids if uid not in known]:
             with suppress(ProviderUnavailable, ProviderRejected):  # sizes decide little
                 for uid, items in self._open_folder().fetch_each(unknown, "(UID RFC822.SIZE)"):
-                    known[uid] = size_of(items)
-        work = deque([received.uids] if received else _batches(uids, known))
+                    known[uid] = stated_size_bytes(items)
+        work = deque([received.requested_uids] if received else _batches(uids, known))
         while work:
             work.extendleft(reversed(self._read_batch(work.popleft(), known, received)))
             received = None
-            if len(uids) > 1 and sum(map(count_text_chars, self._found.values())) > MAX_TEXT_CHARS:
+            if (
+                len(uids) > 1
+                and sum(map(count_text_chars, self._found.values())) > MAX_TEXT_CHARS_PER_CALL
+            ):
                 raise ResponseTooLarge
         return {uid: each for uid, each in self._found.items() if each is not None}
 
     def _read_batch(
-        self, uids: Sequence[int], sizes: Mapping[int, int], received: Received | None
+        self, uids: Sequence[int], sizes: Mapping[int, int], received: ReceivedMessages | None
     ) -> Sequence[Sequence[int]]:
         """Read messages; return the batches in which the missing ones are to be requested."""
         is_large = len(uids) == 1 and sizes.get(uids[0], 0) > MAX_UNSPLIT_MESSAGE_BYTES
@@ -176,7 +182,7 @@ class MessageReader:
         parts = [rest[:1], rest[1:]] if failure else [rest]
         return [part for part in parts if part]
 
-    def _receive(self, uids: Sequence[int], received: Received | None) -> Exception | None:
+    def _receive(self, uids: Sequence[int], received: ReceivedMessages | None) -> Exception | None:
         """Add the messages that the server sends to `_found`; return the server's failure, if any.
 
         received: what it has sent already. None: the messages are to be requested.
@@ -185,24 +191,24 @@ class MessageReader:
             received = receive_messages(self._open_folder(), uids, self._place)
         try:
             self._add_received(received)
-        except FAILURES as error:
+        except SERVER_FAILURE_EXCEPTIONS as error:
             received.failure = error
         failure = received.failure
         if failure and isinstance(failure.__cause__, MemoryExceeded):
             raise failure
         return failure
 
-    def _add_received(self, received: Received) -> None:
+    def _add_received(self, received: ReceivedMessages) -> None:
         """Add the messages that were received to those that are found."""
-        self._found |= received.found
-        late = received.late
+        self._found |= received.messages_by_uid
+        late = received.unconfirmed_items_by_uid
         if not late or received.failure:
             return
         # Some servers send the flags in a response of their own, or leave out empty ones. Courier
         # sends a placeholder for a message that is gone, which its list shows until NOOP.
         connection = self._open_folder()
         connection.noop()
-        flags = connection.fetch(late, STATE_ITEMS)
+        flags = connection.fetch(late, STATE_FETCH_ITEMS)
         for uid, items in late.items():
             if uid in flags or uid in connection.search(f"UID {uid}:{uid}"):
                 self._add(uid, {b"FLAGS": (), **items, **flags.get(uid, {})})
@@ -210,7 +216,7 @@ class MessageReader:
                 self._found[uid] = None
 
     def _add(self, uid: int, items: FetchedItems) -> None:
-        self._found[uid] = to_result(self._place(uid), items)
+        self._found[uid] = to_message_or_unreadable(self._place(uid), items)
 
     def _has_paused(self, failure: ProviderThrottled) -> bool:
         """Return whether this function has slept as long as the server asks.
@@ -219,7 +225,7 @@ class MessageReader:
             ProviderThrottled: the pause is long, so no message causes it.
         """
         pause_s = failure.retry_after_s
-        if pause_s is None or pause_s > MAX_SHORT_PAUSE_S:
+        if pause_s is None or pause_s > MAX_PAUSE_BLAMED_ON_MESSAGE_S:
             raise failure
         self._pauses += 1
         return self._budget.sleep_if_budget_allows(pause_s, self._pauses - 1)
@@ -259,13 +265,13 @@ class MessageReader:
         """Return whether the server delivers another message. True if there is no other."""
         if any(isinstance(each, Message) for each in self._found.values()):
             return True
-        others = self._open_folder().search(ALL_UIDS)
+        others = self._open_folder().search(SEARCH_FOR_ALL_UIDS)
         others = [each for each in others if each not in self._found and each != uid]
         for other in {*others[-1:], *others[:1]}:
             try:
                 if fetch_piece(self._open_folder(), other, 0, 1)[0] is not None:
                     return True
-            except FAILURES:
+            except SERVER_FAILURE_EXCEPTIONS:
                 continue
         return not others
 
@@ -283,7 +289,7 @@ class MessageReader:
                 self._found[uid] = self._give_up(uid, None)
             else:
                 self._add(uid, items)
-                self._open_folder().release_memory(count_text_chars(self._found[uid]))
+                self._open_folder().release_literal_memory(count_text_chars(self._found[uid]))
 
     def _unreadable(self, uid: int, detail: str, cause: str = "unanswered") -> UnreadableMessage:
         return UnreadableMessage(self._place(uid).to_id(), cause, detail)
@@ -292,7 +298,7 @@ class MessageReader:
         return MessagePlace(self._folder, self._uid_validity, uid)
 
 
-def size_of(items: FetchedItems) -> int:
+def stated_size_bytes(items: FetchedItems) -> int:
     """Return the message size in bytes that the server states in the FETCH items. Return 0 if it
     states none."""
     size = items.get(SIZE)

@@ -14,7 +14,7 @@ from mailsync.providers.imap.open_folder import OpenFolder
 MAX_LISTED_REMOVALS = 5_000
 """The maximum number of UIDs that a server may report as removed at once. If it reports more,
 Mailsync lists the folder instead: a server may name four thousand million UIDs in one line."""
-SAMPLE_SIZE = 3
+RENUMBERING_SAMPLE_SIZE = 3
 """The maximum number of messages per folder whose Message-IDs a cursor remembers, to notice that
 the server gave their UIDs to other messages."""
 MIN_TIME_BETWEEN_FLAG_COMPARISONS_S = 45 * 60
@@ -26,7 +26,7 @@ second reading could come just before the hour has passed.
 """
 
 
-def is_unchanged(position: FolderPosition, status: Mapping[str, int], now: float) -> bool:
+def is_folder_unchanged(position: FolderPosition, status: Mapping[str, int], now: float) -> bool:
     """Return whether the folder is unchanged since it was last read: no message arrived or left,
     and no flag changed. Return False if a full sync or a reading of flags is unfinished, or if the
     flags must be compared again.
@@ -84,7 +84,7 @@ def must_compare_flags(position: FolderPosition, opened: OpenFolder, now: float)
     return has_or_had or is_flag_comparison_due(position, now)
 
 
-def clip_ranges(ranges: Iterable[range], below: int) -> list[range]:
+def clip_uid_ranges(ranges: Iterable[range], below: int) -> list[range]:
     """Return the parts of the UID ranges that are at least 1 and below the UID `below`."""
     clipped = (range(max(each.start, 1), min(each.stop, below)) for each in ranges)
     return [each for each in clipped if each]
@@ -119,6 +119,6 @@ def choose_renumbering_sample(
     known |= {uid: each for uid, it in items.items() if (each := hash_of_message_id(it))}
     uids = sorted(known)
     chosen: Sequence[int] = uids
-    if len(uids) > SAMPLE_SIZE:
+    if len(uids) > RENUMBERING_SAMPLE_SIZE:
         chosen = [uids[0], uids[len(uids) // 2], uids[-1]]
     return {str(uid): known[uid] for uid in chosen}

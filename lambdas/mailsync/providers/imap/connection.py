@@ -13,7 +13,7 @@ from mailsync.providers.background import BackgroundRead
 from mailsync.providers.imap import wire
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.failures import cause_of_failure, cause_of_pause, requested_pause_s
-from mailsync.providers.imap.folder_commands import join_literals, quote_name
+from mailsync.providers.imap.folder_commands import inline_literals, quote_name
 from mailsync.providers.imap.login import Login, Session, open_session
 from mailsync.providers.imap.logout import LOGOUT_TIMEOUT_S, hang_up, log_out
 from mailsync.providers.imap.open_folder import OpenFolder, to_open_folder
@@ -23,10 +23,10 @@ from mailsync.providers.imap.transport import (
     Deadline,
     ServerUnusable,
     open_socket,
-    start_tls_at_once,
+    start_implicit_tls,
     start_tls_by_command,
 )
-from mailsync.providers.imap.uids import ALL_UIDS, format_uid_sets, parse_uid_ranges
+from mailsync.providers.imap.uids import SEARCH_FOR_ALL_UIDS, format_uid_sets, parse_uid_ranges
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.registry import IMAP
 
@@ -60,7 +60,7 @@ class ImapConnection:
         """deadline: ends the connection when it passes. memory: counts received literals until
         `release_literal_memory`."""
         self._command_count = 0
-        self.is_broken = self.is_cut = False
+        self.is_broken = self.is_disconnected_by_server = False
         self._host, self._secret = address.host, ""
         self._memory, self._held_bytes = memory, 0
         self._reading: BackgroundRead[Any] | None = None
@@ -69,10 +69,10 @@ class ImapConnection:
             on_failure.callback(connected.close)
             self._watched = ExitStack()
             if deadline:
-                self._watched.enter_context(deadline.watch(connected))
+                self._watched.enter_context(deadline.shut_down_when_passed(connected))
                 on_failure.push(self._watched)
             if address.begins_with_tls:
-                connected = start_tls_at_once(connected, address, context)
+                connected = start_implicit_tls(connected, address, context)
                 on_failure.callback(connected.close)
             imap = wire.LimitedImap(address.host, address.port, connected, self._reserve)
             on_failure.callback(hang_up, imap)
@@ -125,7 +125,7 @@ class ImapConnection:
             tag = self._send("EXAMINE", quote_name(folder))
             self._imap.state = "SELECTED"
             self._command_count += 1
-            search_tag = self._imap._command("UID", "SEARCH", ALL_UIDS)
+            search_tag = self._imap._command("UID", "SEARCH", SEARCH_FOR_ALL_UIDS)
             try:
                 self._finish("EXAMINE", tag)
             except IMAP4.abort:
@@ -145,7 +145,7 @@ class ImapConnection:
         with self._failures("SEARCH"):
             return _found(responses)
 
-    def search_together(self, criteria: Sequence[str]) -> list[int]:
+    def search_for_any_criterion(self, criteria: Sequence[str]) -> list[int]:
         """Send one search per criterion in one round trip; return the UIDs that match any
         criterion.
 
@@ -214,12 +214,12 @@ class ImapConnection:
         found = join_fetched(self._fetched(uid_set, items, modifiers))
         ranges = [
             each
-            for line in join_literals(self._imap.untagged_responses.get("VANISHED", []))
+            for line in inline_literals(self._imap.untagged_responses.get("VANISHED", []))
             for each in parse_uid_ranges(line.rpartition(b" ")[2])
         ]
         return found, ranges
 
-    def release_memory(self, kept_bytes: int = 0) -> None:
+    def release_literal_memory(self, kept_bytes: int = 0) -> None:
         """Release the memory that is counted for the received literals, because the caller has
         dropped them; `kept_bytes` bytes stay counted."""
         self._wait_for_reading()
@@ -232,9 +232,9 @@ class ImapConnection:
         is stopped by force."""
         if self._reading and not self._reading.wait(LOGOUT_TIMEOUT_S):
             self.is_broken = True
-            self._imap.cut()
+            self._imap.disconnect_by_force()
         count_provider_metric(PROVIDER_REQUESTS, IMAP, self.request_count)
-        self.release_memory()
+        self.release_literal_memory()
         with self._watched, suppress(Exception):
             if not self.is_broken:
                 log_out(self._imap)
@@ -261,7 +261,7 @@ class ImapConnection:
         return reading
 
     def _wait_for_reading(self) -> None:
-        if self._reading and not self._reading.is_of_current_thread():
+        if self._reading and not self._reading.is_running_in_current_thread():
             self._reading.wait()
             self._reading = None
 
@@ -291,7 +291,7 @@ class ImapConnection:
     def _send(self, name: str, *arguments: str | bytes) -> bytes:
         """Send a command; return its tag."""
         self._wait_for_reading()
-        self._pipeline.drop()
+        self._pipeline.drop_responses()
         self._command_count += 1
         self._imap.untagged_responses.clear()
         tag: bytes = self._imap._command(name, *arguments)
@@ -299,9 +299,9 @@ class ImapConnection:
 
     def _complete_login(self) -> None:
         """Read the responses to the commands that follow the login, unless they were read."""
-        if self._session and self._session.sent:
+        if self._session and self._session.pending_commands:
             was_broken, self.is_broken = self.is_broken, True  # if the login has no effect
-            self._extensions = self._session.complete(self._imap)
+            self._extensions = self._session.finish_pending_commands(self._imap)
             self.is_broken = was_broken
 
     def _finish(self, name: str, tag: bytes) -> None:
@@ -318,7 +318,7 @@ class ImapConnection:
         name."""
         self._wait_for_reading()
         with self._failures(str(commands[0][0])):
-            self._pipeline.drop()
+            self._pipeline.drop_responses()
             self._command_count += len(commands)
             self._imap.untagged_responses.clear()
             tags = [self._imap._command(str(name), *words) for name, *words in commands]
@@ -348,7 +348,7 @@ class ImapConnection:
             ) from failure
         except (IMAP4.abort, OSError) as failure:
             self.is_broken = True
-            self.is_cut = not isinstance(failure, TimeoutError)
+            self.is_disconnected_by_server = not isinstance(failure, TimeoutError)
             self._raise_pause(self._bye_text())
             raise ProviderUnavailable(
                 f"The mail server {self._host} failed during {what}"
@@ -395,5 +395,5 @@ class ImapConnection:
 
 def _found(responses: Mapping[str, list[Any]]) -> list[int]:
     """Return the UIDs in the responses to SEARCH."""
-    extended = join_literals(responses.get("ESEARCH", []))
-    return parse_search(join_literals(responses.get("SEARCH", [])), extended)
+    extended = inline_literals(responses.get("ESEARCH", []))
+    return parse_search(inline_literals(responses.get("SEARCH", [])), extended)

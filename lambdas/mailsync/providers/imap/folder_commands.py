@@ -41,10 +41,12 @@ def list_folders(connection: "ImapConnection") -> FolderList:
         refusals, responses = connection.run_pipelined([plain, *others])
     if refusals[0]:
         raise ProviderRejected(f"The mail server rejects the command LIST: {refusals[0]}")
-    namespaces = [parse_namespaces(each) for each in join_literals(responses.get("NAMESPACE", []))]
+    namespaces = [
+        parse_namespaces(each) for each in inline_literals(responses.get("NAMESPACE", []))
+    ]
     return to_folder_list(
-        join_literals(responses.get("LIST", [])),
-        join_literals(responses.get("STATUS", [])),
+        inline_literals(responses.get("LIST", [])),
+        inline_literals(responses.get("STATUS", [])),
         namespaces[-1] if namespaces else Namespaces(),
     )
 
@@ -62,7 +64,7 @@ def read_statuses(
         names = sendable[start : start + MAX_PIPELINED_COMMANDS]
         commands = [("STATUS", quote_name(each), items) for each in names]
         refusals, responses = connection.run_pipelined(commands)
-        numbers = dict(map(parse_status_line, join_literals(responses.get("STATUS", []))))
+        numbers = dict(map(parse_status_line, inline_literals(responses.get("STATUS", []))))
         for name, refusal in zip(names, refusals, strict=True):
             found[name] = refusal if refusal is not None else numbers.get(name, {})
     return found
@@ -79,7 +81,7 @@ def quote_name(name: bytes) -> bytes:
     return quote(name)
 
 
-def join_literals(responses: Iterable[Any]) -> Iterator[bytes]:
+def inline_literals(responses: Iterable[Any]) -> Iterator[bytes]:
     """Yield untagged responses as single texts: each literal, which imaplib keeps apart from the
     rest of its response, is put back in its place as a quoted string."""
     line = b""

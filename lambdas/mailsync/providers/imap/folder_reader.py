@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
-from mailsync.model import Page, RemoteId, RemovedMessage, StateChange, UnreadableMessage
-from mailsync.providers.imap.bodies import fetch_listed_messages, size_of
+from mailsync.model import MessageRemovedFromFolder, Page, RemoteId, StateChange, UnreadableMessage
+from mailsync.providers.imap.bodies import fetch_listed_messages, stated_size_bytes
 from mailsync.providers.imap.changes import (
     MAX_LISTED_REMOVALS,
     can_list_changes,
     choose_renumbering_sample,
-    clip_ranges,
+    clip_uid_ranges,
     count_uids,
     is_renumbered,
     must_compare_flags,
@@ -27,11 +27,15 @@ from mailsync.providers.imap.changes import (
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.cursor import FolderPosition
 from mailsync.providers.imap.ids import MessagePlace, id_prefix
-from mailsync.providers.imap.messages import LISTED_ITEMS, STATE_ITEMS, to_state_change
+from mailsync.providers.imap.messages import (
+    LISTING_FETCH_ITEMS,
+    STATE_FETCH_ITEMS,
+    state_change_from_items,
+)
 from mailsync.providers.imap.open_folder import OpenFolder
-from mailsync.providers.imap.read_ahead import ReadAhead, Window
+from mailsync.providers.imap.read_ahead import PageWindow, ReadAhead
 from mailsync.providers.imap.responses import FetchedItems
-from mailsync.providers.imap.uids import ALL_UIDS, MAX_UID, format_uid_sets
+from mailsync.providers.imap.uids import MAX_UID, SEARCH_FOR_ALL_UIDS, format_uid_sets
 
 FLAGS_PER_PAGE = 20_000
 """The maximum number of messages whose flags one page reads if the server has no mod-sequences. The
@@ -78,7 +82,7 @@ class FolderReader:
         self._unread: Sequence[int] = ()
         self.sizes: dict[int, int] = {}
         self.opened = opened
-        self.ahead = ReadAhead(connection, self.place)
+        self.ahead = ReadAhead(connection, self.place_of_uid)
 
     def read_page(self, position: FolderPosition | None, limit: int) -> Page:
         """Return the page after a position. Without a position, return the first page of a full
@@ -102,7 +106,7 @@ class FolderReader:
         """Request the first page of a full sync ahead, before `read_page` is called."""
         self.ahead.read_first_page(self._listed_window(self.opened.uid_next, limit))
 
-    def place(self, uid: int) -> MessagePlace:
+    def place_of_uid(self, uid: int) -> MessagePlace:
         """Return the place of the message with this UID: the folder, its UIDVALIDITY and the
         UID."""
         return MessagePlace(self.opened.name, self.opened.uid_validity, uid)
@@ -113,7 +117,7 @@ class FolderReader:
         again: ask the server even if the UIDs are known.
         """
         if self._uids is None or again:
-            self._uids = self._connection.search(ALL_UIDS)
+            self._uids = self._connection.search(SEARCH_FOR_ALL_UIDS)
         return self._uids
 
     def read_flags(self, uids: Sequence[int]) -> dict[int, FetchedItems]:
@@ -126,7 +130,9 @@ class FolderReader:
         for start in range(0, len(uids), self._window):
             window = uids[start : start + self._window]
             uid_next = self.opened.uid_next
-            found |= fetch_listed_messages(self._connection, window, STATE_ITEMS, uid_next=uid_next)
+            found |= fetch_listed_messages(
+                self._connection, window, STATE_FETCH_ITEMS, uid_next=uid_next
+            )
         return found
 
     def _start(self) -> FolderPosition:
@@ -143,11 +149,11 @@ class FolderReader:
     def _page_of_full_sync(self, position: FolderPosition, below: int, limit: int) -> Page:
         listed = self._listed_window(below, limit)
         uids = listed.uids
-        items = self._listed(listed.page)
-        window = listed.cut(self.sizes)
-        items = {uid: items[uid] for uid in window.page if uid in items}
+        items = self._listed(listed.page_uids)
+        window = listed.shorten_to_one_request(self.sizes)
+        items = {uid: items[uid] for uid in window.page_uids if uid in items}
         self.sizes = {uid: self.sizes[uid] for uid in items}
-        self.ahead.begin_page(window, self.sizes)
+        self.ahead.note_listed_page(window, self.sizes)
         has_more = window.start > 0
         after = replace(
             position,
@@ -159,15 +165,15 @@ class FolderReader:
             (*self._state_changes(items), *self._unreadable()),
             after.to_cursor(),
             has_more,
-            valid_id_prefix=self._id_prefix,
-            listed_ids=self._listed_ids() if position.is_renumbered and not has_more else None,
+            current_message_id_prefix=self._id_prefix,
+            all_message_ids=self._listed_ids() if position.is_renumbered and not has_more else None,
         )
 
-    def _listed_window(self, below: int, limit: int) -> Window:
+    def _listed_window(self, below: int, limit: int) -> PageWindow:
         """Return the newest messages below a UID."""
         uids = self.all_uids()
         end = bisect_left(uids, below)
-        return Window(uids, max(0, end - limit), end, limit)
+        return PageWindow(uids, max(0, end - limit), end, limit)
 
     def _page_of_changes(self, position: FolderPosition, limit: int) -> Page:
         arrived = self._arrived(position)
@@ -196,20 +202,23 @@ class FolderReader:
         is_explained = removed is not None and lacks_others <= self.opened.message_count
         return Page(
             (
-                *(RemovedMessage(self.place(uid).to_id()) for uid in removed or ()),
+                *(
+                    MessageRemovedFromFolder(self.place_of_uid(uid).to_id())
+                    for uid in removed or ()
+                ),
                 *self._state_changes(reported.flags | listed),
                 *self._unreadable(),
             ),
             after.to_cursor(),
             len(arrived) > limit,
-            listed_ids=None if is_explained else self._listed_ids(),
-            compared_states=states,
+            all_message_ids=None if is_explained else self._listed_ids(),
+            states_to_compare=states,
         )
 
     def _page_of_renumbering(self) -> Page:
         """Return the page that declares all ids of the folder void, and begins to read it anew."""
         start = replace(self._start(), is_renumbered=True)
-        return Page((), start.to_cursor(), True, void_id_prefix=self._id_prefix)
+        return Page((), start.to_cursor(), True, invalidated_message_id_prefix=self._id_prefix)
 
     def _arrived(self, position: FolderPosition) -> list[int]:
         """Return the UIDs of new messages. A search above the highest UID may return that one. What
@@ -231,7 +240,7 @@ class FolderReader:
         sampled = [int(uid) for uid in sample]
         found = self._listed(arrived, and_if_there=sampled)
         if is_renumbered(sample, found):
-            found |= self._connection.fetch(sampled, LISTED_ITEMS)
+            found |= self._connection.fetch(sampled, LISTING_FETCH_ITEMS)
         return found
 
     def _reported(self, position: FolderPosition, arrived_count: int) -> _Reported:
@@ -245,7 +254,7 @@ class FolderReader:
             return _Reported()
         try:
             flags, vanished = self._connection.fetch_changes(
-                position.mod_seq, STATE_ITEMS, opened.uid_next
+                position.mod_seq, STATE_FETCH_ITEMS, opened.uid_next
             )
         except ProviderRejected:
             return _Reported(compares_flags=True)
@@ -257,7 +266,7 @@ class FolderReader:
     def _confirmed(self, vanished: Iterable[range], below: int) -> Sequence[int] | None:
         """Return the UIDs that the server reports as removed and that its list lacks. None: the
         server reports so many UIDs that the whole folder must be listed."""
-        known = clip_ranges(vanished, below)
+        known = clip_uid_ranges(vanished, below)
         if count_uids(known) > MAX_LISTED_REMOVALS:
             return None
         uids = {uid for each in known for uid in each}
@@ -284,38 +293,42 @@ class FolderReader:
         uids = self.all_uids(again=True)
         if len(uids) != self.opened.message_count:
             return None
-        return frozenset(self.place(uid).to_id() for uid in uids)
+        return frozenset(self.place_of_uid(uid).to_id() for uid in uids)
 
     def _listed(
         self, uids: Sequence[int], and_if_there: Sequence[int] = ()
     ) -> dict[int, FetchedItems]:
         """Return the messages. On a page of one message only its state is requested: the server may
         fail at its header. If it sends nothing of it, and something of others, it is unreadable."""
-        items = STATE_ITEMS if self._is_careful else LISTED_ITEMS
+        items = STATE_FETCH_ITEMS if self._is_careful else LISTING_FETCH_ITEMS
         uid_next = self.opened.uid_next
         try:
-            found = self.ahead.take_list(uids) or fetch_listed_messages(
+            found = self.ahead.take_listed_items(uids) or fetch_listed_messages(
                 self._connection, uids, items, uid_next=uid_next, and_if_there=and_if_there
             )
         except ProviderUnavailable:
             if not self._is_careful or self._connection.is_broken or not self._sends_others(uids):
                 raise
             found, self._unread = {}, uids
-        self.sizes = {uid: size_of(each) for uid, each in found.items()}
+        self.sizes = {uid: stated_size_bytes(each) for uid, each in found.items()}
         return found
 
     def _sends_others(self, uids: Sequence[int]) -> bool:
         others = [uid for uid in self.all_uids() if uid not in uids]
-        return not others or bool(self._connection.fetch(others[-2:], STATE_ITEMS))
+        return not others or bool(self._connection.fetch(others[-2:], STATE_FETCH_ITEMS))
 
     def _unreadable(self) -> tuple[UnreadableMessage, ...]:
         detail = "The mail server lists this message, and sends nothing of it."
         return tuple(
-            UnreadableMessage(self.place(uid).to_id(), "unanswered", detail) for uid in self._unread
+            UnreadableMessage(self.place_of_uid(uid).to_id(), "unanswered", detail)
+            for uid in self._unread
         )
 
     def _state_changes(self, items: Mapping[int, FetchedItems]) -> tuple[StateChange, ...]:
-        return tuple(to_state_change(self.place(uid), each) for uid, each in sorted(items.items()))
+        return tuple(
+            state_change_from_items(self.place_of_uid(uid), each)
+            for uid, each in sorted(items.items())
+        )
 
     @property
     def _id_prefix(self) -> str:

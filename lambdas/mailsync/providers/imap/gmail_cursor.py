@@ -12,7 +12,7 @@ from mailsync.providers.imap.open_folder import OpenFolder
 
 
 @dataclass(frozen=True, slots=True)
-class SourcePosition:
+class GmailFolderPosition:
     """The position up to which one of the folders All Mail, Trash and Junk was read; together they
     hold every message of a Gmail mailbox. The values are those of the EXAMINE with which the
     reading began.
@@ -34,7 +34,7 @@ class SourcePosition:
 
 
 @dataclass(frozen=True, slots=True)
-class MailboxPosition:
+class GmailMailboxPosition:
     """The position up to which a Gmail mailbox was read over IMAP.
 
     sources: position of each of the folders All Mail, Trash and Junk, by folder id.
@@ -46,7 +46,7 @@ class MailboxPosition:
         names these messages again; an equal digest shows that nothing changed.
     """
 
-    sources: Mapping[str, SourcePosition]
+    sources: Mapping[str, GmailFolderPosition]
     reading: str | None = None
     below: int = 0
     reported: Mapping[RemoteId, str] = field(default_factory=dict)
@@ -55,35 +55,37 @@ class MailboxPosition:
         return Cursor(orjson.dumps(asdict(self)).decode())
 
 
-def parse_mailbox_cursor(cursor: Cursor) -> MailboxPosition:
+def parse_mailbox_cursor(cursor: Cursor) -> GmailMailboxPosition:
     """Return the position that a cursor holds.
 
     Raises:
-        CursorExpired: the cursor was not made from a `MailboxPosition`.
+        CursorExpired: the cursor was not made from a `GmailMailboxPosition`.
     """
     try:
         fields = orjson.loads(cursor)
-        sources = {name: SourcePosition(**each) for name, each in fields.pop("sources").items()}
-        return MailboxPosition(sources, **fields)
+        sources = {
+            name: GmailFolderPosition(**each) for name, each in fields.pop("sources").items()
+        }
+        return GmailMailboxPosition(sources, **fields)
     except (TypeError, ValueError, KeyError, AttributeError):
         raise CursorExpired("The stored position of the mailbox is unreadable.") from None
 
 
-def start_position(opened: OpenFolder) -> SourcePosition:
+def position_at_full_sync_start(opened: OpenFolder) -> GmailFolderPosition:
     """Return the position with which a full sync of a folder starts."""
     mod_seq = opened.mod_seq or 0
-    return SourcePosition(
+    return GmailFolderPosition(
         opened.uid_validity, opened.uid_next, mod_seq, mod_seq, opened.message_count
     )
 
 
-def position_before_all(opened: OpenFolder) -> SourcePosition:
+def position_before_first_message(opened: OpenFolder) -> GmailFolderPosition:
     """Return the position of a folder of which no message was read yet. The server shows this
     folder now and did not show it at the last reading."""
-    return SourcePosition(opened.uid_validity, 1, opened.mod_seq or 0, opened.mod_seq or 0, 0)
+    return GmailFolderPosition(opened.uid_validity, 1, opened.mod_seq or 0, opened.mod_seq or 0, 0)
 
 
-def require_same_numbering(known: SourcePosition, opened: OpenFolder) -> None:
+def require_same_numbering(known: GmailFolderPosition, opened: OpenFolder) -> None:
     """Check that the server still numbers the messages of a folder as it did at the stored
     position, so that it can name the changes since then.
 
@@ -98,7 +100,7 @@ def require_same_numbering(known: SourcePosition, opened: OpenFolder) -> None:
         raise CursorExpired("The numbers of a folder have gone back.")
 
 
-def is_source_unchanged(known: SourcePosition, status: Mapping[str, int]) -> bool:
+def is_gmail_folder_unchanged(known: GmailFolderPosition, status: Mapping[str, int]) -> bool:
     """Return whether a folder is unchanged since it was last read, according to its STATUS values.
     Return False if the server leaves out a value."""
     numbers = {

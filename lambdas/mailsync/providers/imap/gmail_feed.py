@@ -16,21 +16,21 @@ from mailsync.providers.imap.bodies import fetch_listed_messages
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.folder_reader import MESSAGES_PER_WINDOW, FolderReader
 from mailsync.providers.imap.gmail_cursor import (
-    MailboxPosition,
-    SourcePosition,
+    GmailFolderPosition,
+    GmailMailboxPosition,
     has_unexplained_removals,
-    position_before_all,
+    position_at_full_sync_start,
+    position_before_first_message,
     require_same_numbering,
-    start_position,
 )
 from mailsync.providers.imap.gmail_folders import GmailFolders
 from mailsync.providers.imap.gmail_messages import (
-    GMAIL_ITEMS,
-    ID_ITEMS,
+    GMAIL_FETCH_ITEMS,
+    GMAIL_ID_FETCH_ITEMS,
     GmailMessage,
-    gmail_id,
-    is_complete,
-    to_gmail_message,
+    gmail_message_from_items,
+    has_gmail_id_and_labels,
+    to_gmail_id,
 )
 from mailsync.providers.imap.ids import folder_id, folder_name
 from mailsync.providers.imap.responses import FetchedItems
@@ -47,13 +47,13 @@ class _Round:
 
     left: int
     listed: list[GmailMessage] = field(default_factory=list)
-    sources: dict[str, SourcePosition] = field(default_factory=dict)
+    sources: dict[str, GmailFolderPosition] = field(default_factory=dict)
     lacking: dict[str, int] = field(default_factory=dict)
     arrived: dict[str, int] = field(default_factory=dict)
     has_more: bool = False
 
 
-def fetch_complete(
+def fetch_complete_items(
     connection: ImapConnection, reader: FolderReader, uids: Sequence[int], items: str
 ) -> dict[int, FetchedItems]:
     """Fetch items of messages that the server listed, including Gmail's id, and return the items by
@@ -70,10 +70,12 @@ def fetch_complete(
         window = uids[start : start + MESSAGES_PER_WINDOW]
         uid_next = reader.opened.uid_next
         part = fetch_listed_messages(connection, window, items, uid_next=uid_next)
-        if lacking := [uid for uid, each in part.items() if not is_complete(each, items)]:
+        if lacking := [
+            uid for uid, each in part.items() if not has_gmail_id_and_labels(each, items)
+        ]:
             part |= connection.fetch(lacking, items)
         found |= part
-    if any(not is_complete(each, items) for each in found.values()):
+    if any(not has_gmail_id_and_labels(each, items) for each in found.values()):
         raise ProviderUnavailable(
             "The mail server sends messages without Gmail's ids or labels; trying again. Stored"
             " mail stays."
@@ -99,7 +101,7 @@ class GmailFeed:
         self._folders, self._open_folder, self._connected = folders, open_folder, connected
         self.listed: dict[RemoteId, GmailMessage] = {}
 
-    def read_page(self, position: MailboxPosition | None, limit: int) -> Page:
+    def read_page(self, position: GmailMailboxPosition | None, limit: int) -> Page:
         """Return the page after a position. Without a position, return the first page of a full
         sync.
 
@@ -114,13 +116,15 @@ class GmailFeed:
             return self._page_of_full_sync(position, position.reading, limit)
         return self._page_of_changes(position, limit)
 
-    def _start(self) -> MailboxPosition:
-        opened = [self._open_folder(name, True).opened for name in self._folders.sources]
+    def _start(self) -> GmailMailboxPosition:
+        opened = [
+            self._open_folder(name, True).opened for name in self._folders.folders_of_all_messages
+        ]
         first = opened[0]
-        sources = {str(folder_id(each.name)): start_position(each) for each in opened}
-        return MailboxPosition(sources, reading=folder_id(first.name), below=MAX_UID + 1)
+        sources = {str(folder_id(each.name)): position_at_full_sync_start(each) for each in opened}
+        return GmailMailboxPosition(sources, reading=folder_id(first.name), below=MAX_UID + 1)
 
-    def _page_of_full_sync(self, position: MailboxPosition, reading: str, limit: int) -> Page:
+    def _page_of_full_sync(self, position: GmailMailboxPosition, reading: str, limit: int) -> Page:
         names = list(position.sources)
         if reading not in names:
             raise CursorExpired("The stored position of the mailbox is unreadable.")
@@ -142,26 +146,26 @@ class GmailFeed:
             return self._page_of_full_sync(after, after.reading, limit)
         return self._page(listed, after, has_more=after.reading is not None)
 
-    def _page_of_changes(self, position: MailboxPosition, limit: int) -> Page:
+    def _page_of_changes(self, position: GmailMailboxPosition, limit: int) -> Page:
         found = _Round(limit)
-        for name in self._folders.sources:
+        for name in self._folders.folders_of_all_messages:
             self._read_source(name, position, found)
         is_gone = bool(position.sources.keys() - found.sources.keys())
         lists_all = is_gone or has_unexplained_removals(found.lacking, found.arrived)
-        after = MailboxPosition(found.sources, reported=_digests(found.listed))
+        after = GmailMailboxPosition(found.sources, reported=_digests(found.listed))
         news = [
             each
             for each in found.listed
-            if position.reported.get(each.change.remote_id) != each.digest
+            if position.reported.get(each.state_change.remote_id) != each.digest
         ]
         listed_ids = self._listed_ids() if lists_all else None
         page = self._page(news, after, has_more=found.has_more)
-        return replace(page, listed_ids=listed_ids)
+        return replace(page, all_message_ids=listed_ids)
 
-    def _read_source(self, name: bytes, position: MailboxPosition, found: _Round) -> None:
+    def _read_source(self, name: bytes, position: GmailMailboxPosition, found: _Round) -> None:
         reader = self._open_folder(name, True)
         opened, source = reader.opened, folder_id(name)
-        known = position.sources.get(source) or position_before_all(opened)
+        known = position.sources.get(source) or position_before_first_message(opened)
         require_same_numbering(known, opened)
         arrived = self._arrived(known, reader)
         part, rest = arrived[: found.left], arrived[found.left :]
@@ -171,7 +175,7 @@ class GmailFeed:
         found.has_more |= bool(rest)
         found.arrived[source] = len(arrived)
         found.lacking[source] = known.message_count + len(arrived) - opened.message_count
-        found.sources[source] = SourcePosition(
+        found.sources[source] = GmailFolderPosition(
             opened.uid_validity,
             rest[0] if rest else opened.uid_next,
             known.mod_seq if rest else opened.mod_seq or 0,
@@ -179,14 +183,14 @@ class GmailFeed:
             opened.message_count - len(rest),
         )
 
-    def _arrived(self, known: SourcePosition, reader: FolderReader) -> list[int]:
+    def _arrived(self, known: GmailFolderPosition, reader: FolderReader) -> list[int]:
         first, end = known.uid_next, reader.opened.uid_next
         if end <= first:
             return []
         found = self._connected().search(f"UID {first}:{MAX_UID}")
         return [uid for uid in found if first <= uid < end]
 
-    def _changed(self, known: SourcePosition, reader: FolderReader) -> list[GmailMessage]:
+    def _changed(self, known: GmailFolderPosition, reader: FolderReader) -> list[GmailMessage]:
         """Return the messages that were known and whose flags or labels changed.
 
         Raises:
@@ -197,24 +201,36 @@ class GmailFeed:
             return []
         connection = self._connected()
         try:
-            items, _ = connection.fetch_changes(known.changes_from, GMAIL_ITEMS, known.uid_next)
+            items, _ = connection.fetch_changes(
+                known.changes_from, GMAIL_FETCH_ITEMS, known.uid_next
+            )
         except ProviderRejected:
             raise CursorExpired("The server does not name changed messages.") from None
         items = {uid: each for uid, each in items.items() if uid < known.uid_next}
-        lacking = [uid for uid, each in items.items() if not is_complete(each, GMAIL_ITEMS)]
-        items |= connection.fetch(lacking, GMAIL_ITEMS) if lacking else {}
-        complete = {uid: each for uid, each in items.items() if is_complete(each, GMAIL_ITEMS)}
+        lacking = [
+            uid
+            for uid, each in items.items()
+            if not has_gmail_id_and_labels(each, GMAIL_FETCH_ITEMS)
+        ]
+        items |= connection.fetch(lacking, GMAIL_FETCH_ITEMS) if lacking else {}
+        complete = {
+            uid: each
+            for uid, each in items.items()
+            if has_gmail_id_and_labels(each, GMAIL_FETCH_ITEMS)
+        }
         return self._to_messages(reader, complete)
 
     def _listed(self, reader: FolderReader, uids: Sequence[int]) -> list[GmailMessage]:
-        found = fetch_complete(self._connected(), reader, uids, GMAIL_ITEMS) if uids else {}
+        found = (
+            fetch_complete_items(self._connected(), reader, uids, GMAIL_FETCH_ITEMS) if uids else {}
+        )
         return self._to_messages(reader, found)
 
     def _to_messages(
         self, reader: FolderReader, found: dict[int, FetchedItems]
     ) -> list[GmailMessage]:
         return [
-            to_gmail_message(reader.place(uid), each, self._folders)
+            gmail_message_from_items(reader.place_of_uid(uid), each, self._folders)
             for uid, each in sorted(found.items())
         ]
 
@@ -222,22 +238,24 @@ class GmailFeed:
         """Return the ids of all messages of the mailbox. None if the server contradicts its own
         count; the verification then decides."""
         ids: set[RemoteId] = set()
-        for name in self._folders.sources:
+        for name in self._folders.folders_of_all_messages:
             reader = self._open_folder(name, True)
             uids = reader.all_uids()
-            found = fetch_complete(self._connected(), reader, uids, ID_ITEMS)
+            found = fetch_complete_items(self._connected(), reader, uids, GMAIL_ID_FETCH_ITEMS)
             if not len(uids) == len(found) == reader.opened.message_count:
                 return None
-            ids.update(map(gmail_id, found.values()))
+            ids.update(map(to_gmail_id, found.values()))
         return frozenset(ids)
 
     def _page(
-        self, listed: Sequence[GmailMessage], after: MailboxPosition, *, has_more: bool
+        self, listed: Sequence[GmailMessage], after: GmailMailboxPosition, *, has_more: bool
     ) -> Page:
-        self.listed = {each.change.remote_id: each for each in listed}
-        changes = tuple(each.change for each in self.listed.values())
+        self.listed = {each.state_change.remote_id: each for each in listed}
+        changes = tuple(each.state_change for each in self.listed.values())
         return Page(changes, after.to_cursor(), has_more)
 
 
 def _digests(listed: Iterable[GmailMessage]) -> dict[RemoteId, str]:
-    return {each.change.remote_id: each.digest for each in list(listed)[-MAX_REMEMBERED_MESSAGES:]}
+    return {
+        each.state_change.remote_id: each.digest for each in list(listed)[-MAX_REMEMBERED_MESSAGES:]
+    }

@@ -46,14 +46,14 @@ class GmailFolders:
     """
 
     all_mail: bytes
-    others: tuple[bytes, ...]
-    by_special_use: dict[str, bytes]
+    trash_and_junk: tuple[bytes, ...]
+    names_by_special_use: dict[str, bytes]
 
     @property
-    def sources(self) -> tuple[bytes, ...]:
+    def folders_of_all_messages(self) -> tuple[bytes, ...]:
         """Return the names of the folders that together hold every message exactly once: All Mail,
         and the trash and the junk folder."""
-        return (self.all_mail, *self.others)
+        return (self.all_mail, *self.trash_and_junk)
 
     def folder_ids(self, opened: bytes, labels: Iterable[bytes]) -> tuple[RemoteId, ...]:
         """Return the ids of all folders of a message, in a fixed order.
@@ -64,7 +64,7 @@ class GmailFolders:
             this folder.
         labels: labels of the message.
         """
-        if opened in self.others:
+        if opened in self.trash_and_junk:
             return (folder_id(opened),)
         names = {self.all_mail, opened, *map(self._folder_of_label, labels)}
         return tuple(sorted(folder_id(each) for each in names if each))
@@ -75,7 +75,7 @@ class GmailFolders:
             return label
         if label.lower() == b"\\inbox":
             return INBOX
-        return self.by_special_use.get(_SPECIAL_USE_OF_LABEL.get(label.lower(), ""))
+        return self.names_by_special_use.get(_SPECIAL_USE_OF_LABEL.get(label.lower(), ""))
 
 
 def has_gmail_extensions(capabilities: Collection[str]) -> bool:
@@ -103,7 +103,7 @@ def find_gmail_folders(listed: Iterable[ListedFolder]) -> GmailFolders:
     return GmailFolders(uses["\\all"], others, uses)
 
 
-def mirrored_folders(
+def choose_mirrored_folders(
     listed: Iterable[ListedFolder],
 ) -> tuple[Sequence[ListedFolder], tuple[bytes, ...]]:
     """Return the folders that Mailsync mirrors, and the prefixes of folder names that users do not

@@ -10,9 +10,9 @@ from mailsync.model import (
     FeedId,
     FeedRef,
     FolderRef,
-    GoneMessage,
     Message,
     MessageListing,
+    MessageNotFoundById,
     Page,
     RemoteId,
     UnreadableMessage,
@@ -27,27 +27,27 @@ from mailsync.providers.imap.folder_commands import (
 )
 from mailsync.providers.imap.folder_reader import FolderReader
 from mailsync.providers.imap.gmail_cursor import (
-    MailboxPosition,
-    is_source_unchanged,
+    GmailMailboxPosition,
+    is_gmail_folder_unchanged,
     parse_mailbox_cursor,
 )
-from mailsync.providers.imap.gmail_feed import GmailFeed, fetch_complete
+from mailsync.providers.imap.gmail_feed import GmailFeed, fetch_complete_items
 from mailsync.providers.imap.gmail_folders import (
     AllMailHidden,
     GmailFolders,
+    choose_mirrored_folders,
     find_gmail_folders,
     has_gmail_extensions,
-    mirrored_folders,
 )
 from mailsync.providers.imap.gmail_messages import (
-    COMPARED_ITEMS,
-    GMAIL_ITEMS,
+    COMPARISON_FETCH_ITEMS,
+    GMAIL_FETCH_ITEMS,
     GmailMessage,
-    is_complete,
-    number_of_id,
-    to_gmail_message,
-    to_listed_message,
-    with_labels,
+    add_gmail_fields,
+    gmail_id_to_number,
+    gmail_message_from_items,
+    has_gmail_id_and_labels,
+    listed_message_from_items,
 )
 from mailsync.providers.imap.ids import folder_id, folder_name
 from mailsync.providers.imap.listing import FolderList, ListedFolder
@@ -57,7 +57,7 @@ from mailsync.providers.imap.reconnect import retried_on_disconnect
 _Result = Message | UnreadableMessage
 
 
-class GmailMailbox(ImapMailbox):
+class GmailImapMailbox(ImapMailbox):
     """A Gmail mailbox that is read over IMAP with labels; implements `MailProvider`.
 
     The mailbox has one change feed. The id of a message is its X-GM-MSGID, and the id of a
@@ -81,7 +81,7 @@ class GmailMailbox(ImapMailbox):
         self._listed = reader.listed
         return page
 
-    def fetch_next_pages(
+    def fetch_next_page_of_each_feed(
         self,
         positions: Sequence[tuple[FeedRef, Cursor | None]],
         *,
@@ -102,29 +102,31 @@ class GmailMailbox(ImapMailbox):
     @retried_on_disconnect
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         reader = self._opened(folder_name(folder.remote_id), again=True)
-        found = fetch_complete(self._connected(), reader, reader.all_uids(), COMPARED_ITEMS)
-        entries = {each.remote_id: each for each in map(to_listed_message, found.values())}
+        found = fetch_complete_items(
+            self._connected(), reader, reader.all_uids(), COMPARISON_FETCH_ITEMS
+        )
+        entries = {each.remote_id: each for each in map(listed_message_from_items, found.values())}
         return MessageListing(tuple(entries.values()), reader.opened.message_count)
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
+    ) -> Sequence[Message | MessageNotFoundById | UnreadableMessage]:
         """Fetch each message from the folder in which the last page listed it. If the page did not
         list the message, or the message has moved since, search for it and fetch it where it is."""
         found: dict[RemoteId, _Result] = {}
-        with self.pause.respected():
+        with self.requested_pause.guard_requests():
             self._read([self._listed[each] for each in ids if each in self._listed], found)
             if missing := [each for each in ids if each not in found]:
                 self._read(self._search(missing), found)
-        return [found.get(each, GoneMessage(each)) for each in ids]
+        return [found.get(each, MessageNotFoundById(each)) for each in ids]
 
     def _shown(self, listed: FolderList) -> tuple[Sequence[ListedFolder], Collection[bytes]]:
         try:
             self._folders = find_gmail_folders(listed.folders)
         except AllMailHidden as hidden:
             raise ProviderUnavailable(str(hidden)) from None
-        folders, prefixes = mirrored_folders(listed.folders)
-        return folders, (*listed.prefixes, *prefixes)
+        folders, prefixes = choose_mirrored_folders(listed.folders)
+        return folders, (*listed.personal_prefixes, *prefixes)
 
     def _gmail_folders(self) -> GmailFolders:
         if self._folders is None:
@@ -132,14 +134,14 @@ class GmailMailbox(ImapMailbox):
         assert self._folders
         return self._folders
 
-    def _require_sources(self, position: MailboxPosition, folders: GmailFolders) -> None:
+    def _require_sources(self, position: GmailMailboxPosition, folders: GmailFolders) -> None:
         """Check that the folders that were read are still shown, or really hidden.
 
         Raises:
             ProviderUnavailable: the list lacks a folder that exists.
         """
         lost = [folder_name(RemoteId(each)) for each in position.sources]
-        lost = [each for each in lost if each not in folders.sources]
+        lost = [each for each in lost if each not in folders.folders_of_all_messages]
         statuses = read_statuses(self._connected(), lost) if lost else {}
         if any(not isinstance(each, str) for each in statuses.values()):
             self._folders = None
@@ -147,16 +149,20 @@ class GmailMailbox(ImapMailbox):
                 "The list of folders lacks one that exists; trying again. Stored mail stays."
             )
 
-    def _is_unchanged(self, position: MailboxPosition) -> bool:
+    def _is_unchanged(self, position: GmailMailboxPosition) -> bool:
         """Return whether nothing happened, according to the last list of folders. Each list is used
         once."""
         statuses, self._statuses = self._statuses, {}
-        sources = [folder_id(each) for each in self._folders.sources] if self._folders else []
+        sources = (
+            [folder_id(each) for each in self._folders.folders_of_all_messages]
+            if self._folders
+            else []
+        )
         return (
             position.reading is None
             and sources == list(position.sources)
             and all(
-                is_source_unchanged(known, statuses.get(folder_name(RemoteId(name)), {}))
+                is_gmail_folder_unchanged(known, statuses.get(folder_name(RemoteId(name)), {}))
                 for name, known in position.sources.items()
             )
         )
@@ -189,14 +195,16 @@ class GmailMailbox(ImapMailbox):
         """Add the messages to those that are found, as far as they are where they were listed."""
         by_folder: dict[tuple[bytes, int], dict[int, GmailMessage]] = {}
         for each in listed:
-            uids = by_folder.setdefault((each.place.folder, each.place.uid_validity), {})
-            uids[each.place.uid] = each
+            uids = by_folder.setdefault(
+                (each.message_place.folder, each.message_place.uid_validity), {}
+            )
+            uids[each.message_place.uid] = each
         for (name, uid_validity), messages in by_folder.items():
             with suppress(FolderGone, CursorExpired):
                 open_folder = partial(self._connected_to, name, uid_validity)
                 reader = MessageReader(name, uid_validity, open_folder, self._budget)
                 self._opened(name)
-                sizes = {uid: each.size for uid, each in messages.items() if each.size}
+                sizes = {uid: each.size_bytes for uid, each in messages.items() if each.size_bytes}
                 for uid, message in reader.read(list(messages), sizes).items():
                     result = _with_labels(message, messages[uid])
                     found[result.remote_id] = result
@@ -205,9 +213,9 @@ class GmailMailbox(ImapMailbox):
     def _search(self, ids: Sequence[RemoteId]) -> Sequence[GmailMessage]:
         """Search the folders that together hold all mail for these messages. Return the messages
         with their places; those that no longer exist are left out."""
-        numbers = {each: number for each in ids if (number := number_of_id(each)) is not None}
+        numbers = {each: number for each in ids if (number := gmail_id_to_number(each)) is not None}
         found: dict[RemoteId, GmailMessage] = {}
-        for name in self._gmail_folders().sources:
+        for name in self._gmail_folders().folders_of_all_messages:
             left = [number for each, number in numbers.items() if each not in found]
             for start in range(0, len(left), MAX_PIPELINED_COMMANDS):
                 found |= self._found_in(name, left[start : start + MAX_PIPELINED_COMMANDS])
@@ -215,19 +223,22 @@ class GmailMailbox(ImapMailbox):
 
     def _found_in(self, name: bytes, numbers: Sequence[int]) -> dict[RemoteId, GmailMessage]:
         reader, connection = self._reader(name, True), self._connected()
-        uids = connection.search_together([f"X-GM-MSGID {each}" for each in numbers])
-        items = connection.fetch(uids, GMAIL_ITEMS) if uids else {}
+        uids = connection.search_for_any_criterion([f"X-GM-MSGID {each}" for each in numbers])
+        items = connection.fetch(uids, GMAIL_FETCH_ITEMS) if uids else {}
         listed = (
-            to_gmail_message(reader.place(uid), each, self._gmail_folders())
+            gmail_message_from_items(reader.place_of_uid(uid), each, self._gmail_folders())
             for uid, each in items.items()
-            if is_complete(each, GMAIL_ITEMS)
+            if has_gmail_id_and_labels(each, GMAIL_FETCH_ITEMS)
         )
-        return {each.change.remote_id: each for each in listed}
+        return {each.state_change.remote_id: each for each in listed}
 
 
 def _with_labels(message: _Result, listed: GmailMessage) -> _Result:
     if isinstance(message, Message):
-        return with_labels(message, listed)
+        return add_gmail_fields(message, listed)
     return UnreadableMessage(
-        listed.change.remote_id, message.cause, message.detail, listed.change.folder_remote_ids
+        listed.state_change.remote_id,
+        message.cause,
+        message.detail,
+        listed.state_change.folder_remote_ids,
     )

@@ -6,16 +6,16 @@ from hashlib import sha256
 from typing import Any
 
 from mailsync.model import ListedMessage, Message, MessageState, RemoteId, StateChange
-from mailsync.providers.imap.bodies import size_of
+from mailsync.providers.imap.bodies import stated_size_bytes
 from mailsync.providers.imap.gmail_folders import GmailFolders, is_important
 from mailsync.providers.imap.ids import MessagePlace
-from mailsync.providers.imap.messages import to_message_state
+from mailsync.providers.imap.messages import message_state_from_items
 
-GMAIL_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-THRID X-GM-LABELS RFC822.SIZE)"
+GMAIL_FETCH_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-THRID X-GM-LABELS RFC822.SIZE)"
 """FETCH items for the change feed of a Gmail mailbox."""
-COMPARED_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-LABELS)"
+COMPARISON_FETCH_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-LABELS)"
 """FETCH items for a comparison of a folder's list with the stored messages."""
-ID_ITEMS = "(UID FLAGS X-GM-MSGID)"
+GMAIL_ID_FETCH_ITEMS = "(UID FLAGS X-GM-MSGID)"
 """FETCH items for a list of message ids alone."""
 _ID, _THREAD, _LABELS = b"X-GM-MSGID", b"X-GM-THRID", b"X-GM-LABELS"
 _IMPORTANT = "\\important"
@@ -28,24 +28,24 @@ class GmailMessage:
     message_place: the folder, UIDVALIDITY and UID at which the message can be fetched.
     state_change: id, flags and folders of the message.
     conversation_id: X-GM-THRID in hexadecimal digits. None: the server did not send it.
-    size: size in bytes. 0: unknown.
+    size_bytes: size in bytes. 0: unknown.
     """
 
-    place: MessagePlace
-    change: StateChange
+    message_place: MessagePlace
+    state_change: StateChange
     conversation_id: str | None
-    size: int
+    size_bytes: int
 
     @property
     def digest(self) -> str:
         """Return a short text that changes whenever the flags or the folders of the message
         change."""
-        change = self.change
-        text = "\n".join((change.state.version, *change.folder_remote_ids))
+        change = self.state_change
+        text = "\n".join((change.state.remote_version, *change.folder_remote_ids))
         return sha256(text.encode()).hexdigest()[:8]
 
 
-def is_complete(items: Mapping[bytes, Any], names: str) -> bool:
+def has_gmail_id_and_labels(items: Mapping[bytes, Any], names: str) -> bool:
     """Return whether the server sent Gmail's id of the message, and the labels if they were
     requested. Some responses only report flags and have neither.
 
@@ -54,12 +54,12 @@ def is_complete(items: Mapping[bytes, Any], names: str) -> bool:
     return isinstance(items.get(_ID), int) and (_LABELS in items or "X-GM-LABELS" not in names)
 
 
-def gmail_id(items: Mapping[bytes, Any]) -> RemoteId:
+def to_gmail_id(items: Mapping[bytes, Any]) -> RemoteId:
     """Return the id of a message: X-GM-MSGID in hexadecimal digits, as the Gmail API writes it."""
     return RemoteId(format(items[_ID], "x"))
 
 
-def number_of_id(remote_id: RemoteId) -> int | None:
+def gmail_id_to_number(remote_id: RemoteId) -> int | None:
     """Return an id as the integer that IMAP uses for it (X-GM-MSGID). Return None if the text
     cannot be the id of a Gmail message."""
     try:
@@ -69,26 +69,26 @@ def number_of_id(remote_id: RemoteId) -> int | None:
     return number if format(number, "x") == remote_id and number < 2**64 else None
 
 
-def to_gmail_message(
+def gmail_message_from_items(
     place: MessagePlace, items: Mapping[bytes, Any], folders: GmailFolders
 ) -> GmailMessage:
     labels = _labels(items)
     thread = items.get(_THREAD)
     change = StateChange(
-        gmail_id(items),
+        to_gmail_id(items),
         _state(items),
         folder_remote_ids=folders.folder_ids(place.folder, labels),
     )
     conversation_id = format(thread, "x") if isinstance(thread, int) else None
-    return GmailMessage(place, change, conversation_id, size_of(items))
+    return GmailMessage(place, change, conversation_id, stated_size_bytes(items))
 
 
-def to_listed_message(items: Mapping[bytes, Any]) -> ListedMessage:
+def listed_message_from_items(items: Mapping[bytes, Any]) -> ListedMessage:
     state = _state(items)
-    return ListedMessage(gmail_id(items), state.is_read, state.version)
+    return ListedMessage(to_gmail_id(items), state.is_read, state.remote_version)
 
 
-def with_labels(message: Message, listed: GmailMessage) -> Message:
+def add_gmail_fields(message: Message, listed: GmailMessage) -> Message:
     """Return a message with what only Gmail's list of the folder tells: Gmail's id, the folders,
     the conversation, the flags and the version. Flags and version come from the same response, so
     that they fit together.
@@ -96,7 +96,7 @@ def with_labels(message: Message, listed: GmailMessage) -> Message:
     message: the message as it was fetched from one folder.
     listed: the message as Gmail listed it.
     """
-    change, state = listed.change, listed.change.state
+    change, state = listed.state_change, listed.state_change.state
     return replace(
         message,
         remote_id=change.remote_id,
@@ -107,7 +107,7 @@ def with_labels(message: Message, listed: GmailMessage) -> Message:
         is_draft=state.is_draft,
         categories=state.categories,
         importance=state.importance or "normal",
-        version=state.version,
+        remote_version=state.remote_version,
         fingerprint=None,
         thread_keys=None,
     )
@@ -115,11 +115,11 @@ def with_labels(message: Message, listed: GmailMessage) -> Message:
 
 def _state(items: Mapping[bytes, Any]) -> MessageState:
     """Return the state of a message. Important is a label, which stands for a flag."""
-    state = to_message_state(items)
+    state = message_state_from_items(items)
     if not is_important(_labels(items)):
         return replace(state, importance="normal")
-    version = f"{state.version} {_IMPORTANT}".lstrip()
-    return replace(state, importance="high", version=version)
+    version = f"{state.remote_version} {_IMPORTANT}".lstrip()
+    return replace(state, importance="high", remote_version=version)
 
 
 def _labels(items: Mapping[bytes, Any]) -> tuple[bytes, ...]:

@@ -22,11 +22,11 @@ class ImapKit:
     """Opens mailboxes on IMAP servers; implements `ProviderKit` and `PasswordKit`."""
 
     push_kit = None
-    first_sync_cost = FirstSyncCost(
+    first_sync_cost_rates = FirstSyncCost(
         messages_per_s=50,
-        requests=60,
-        requests_per_message=0.012,
-        usd=0.0006,
+        fixed_quota_units=60,
+        quota_units_per_message=0.012,
+        fixed_usd=0.0006,
         usd_per_message=0.0000003,
     )
     """Most servers deliver less than a Dovecot nearby (docs/performance.md), so the speed is
@@ -42,12 +42,12 @@ class ImapKit:
         *,
         quota: QuotaSource | None = None,
     ) -> "ImapMailbox":
-        from mailsync.providers.imap.gmail_mailbox import GmailMailbox
+        from mailsync.providers.imap.gmail_mailbox import GmailImapMailbox
         from mailsync.providers.imap.provider import ImapMailbox
         from mailsync.providers.imap.servers import ImapSettings
 
         address = parse_remote_id(account.remote_id)
-        kind = GmailMailbox if address.has_labels else ImapMailbox
+        kind = GmailImapMailbox if address.is_read_with_gmail_labels else ImapMailbox
         return kind(
             address,
             access,

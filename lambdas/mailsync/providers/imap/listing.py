@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-MAX_NAME_BYTES = 1_000
+MAX_FOLDER_NAME_BYTES = 1_000
 """The maximum length of the name of a mirrored folder. The keys of the folder's messages contain
 the name, and Postgres indexes at most some 2,700 bytes. Most servers limit names to 255
 characters."""
@@ -57,8 +57,8 @@ class Namespaces:
     other_owners_prefixes: prefixes of folders that belong to other users or to several users.
     """
 
-    personal: tuple[bytes, ...] = ()
-    others: tuple[bytes, ...] = ()
+    personal_prefixes: tuple[bytes, ...] = ()
+    other_owners_prefixes: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class FolderList:
     """
 
     folders: tuple[ListedFolder, ...]
-    others: frozenset[bytes] = frozenset()
-    prefixes: tuple[bytes, ...] = ()
+    other_owners_folder_names: frozenset[bytes] = frozenset()
+    personal_prefixes: tuple[bytes, ...] = ()
     unreadable_count: int = 0
 
 
@@ -89,7 +89,7 @@ def parse_list_line(line: bytes) -> ListedFolder | None:
         return None
     flags = frozenset(each.decode("latin-1").lower() for each in match["flags"].split())
     name = _unquoted(_EXTENDED_DATA.sub(b"", match["name"]))
-    if not name or len(name) > MAX_NAME_BYTES or _FORBIDDEN.search(name):
+    if not name or len(name) > MAX_FOLDER_NAME_BYTES or _FORBIDDEN.search(name):
         return None
     separator = None if match["separator"].upper() == b"NIL" else match["separator"][-2:-1]
     return ListedFolder(INBOX if is_inbox(name) else name, separator, flags)
@@ -120,7 +120,7 @@ def to_folder_list(
             found[each.name] = ListedFolder(each.name, each.separator, each.flags, status)
     others = frozenset(each.name for each in found.values() if _is_of_others(each, namespaces))
     own = tuple(each for each in found.values() if each.name not in others)
-    return FolderList(own, others, namespaces.personal, unreadable)
+    return FolderList(own, others, namespaces.personal_prefixes, unreadable)
 
 
 def parse_namespaces(line: bytes) -> Namespaces:
@@ -149,7 +149,7 @@ def _is_of_others(folder: ListedFolder, namespaces: Namespaces) -> bool:
     separator = folder.separator or b""
     return any(
         folder.name.startswith(prefix) or folder.name == prefix.removesuffix(separator)
-        for prefix in namespaces.others
+        for prefix in namespaces.other_owners_prefixes
     )
 
 

@@ -24,9 +24,9 @@ from mailsync.registry import IMAP
 
 MAX_CHALLENGES = 8
 """The maximum number of continuation requests that the client answers during one login."""
-MAX_REASON_BYTES = 1000
+MAX_SEARCHED_REFUSAL_BYTES = 1000
 """The maximum length of the part of a refusal that is searched for known reasons."""
-CLIENT_ID = '("name" "Mailsync" "version" "1")'
+ID_COMMAND_ARGUMENT = '("name" "Mailsync" "version" "1")'
 """The argument of the command ID: the name and version of this client (RFC 2971). It names neither
 the stage nor the mailbox."""
 _EXTENSIONS = ("CONDSTORE", "QRESYNC")
@@ -55,13 +55,13 @@ therefore no explicit refusal."""
 _QUOTABLE = re.compile(rb"[\x20-\x7e]*")
 
 
-class Refusal(Enum):
+class LoginRefusalReason(Enum):
     """The reason why a server refuses a login, as Mailsync understands the server's response."""
 
-    PASSWORD = auto()
-    APP_PASSWORD = auto()  # wanted instead, or IMAP must be switched on first
-    PAUSE = auto()
-    UNKNOWN = auto()
+    WRONG_PASSWORD = auto()
+    APP_PASSWORD_REQUIRED = auto()  # wanted instead, or IMAP must be switched on first
+    PAUSE_REQUESTED = auto()
+    UNKNOWN_REASON = auto()
 
 
 class LoginRefused(Exception):
@@ -121,9 +121,9 @@ class Session:
     """
 
     capabilities: frozenset[str]
-    sent: list[tuple[str, bytes]]
+    pending_commands: list[tuple[str, bytes]]
 
-    def complete(self, imap: Any) -> frozenset[str]:
+    def finish_pending_commands(self, imap: Any) -> frozenset[str]:
         """Read the responses to the pending commands; return the names of the extensions that the
         server enabled. Responses to later commands are kept for their readers.
 
@@ -131,7 +131,7 @@ class Session:
             ProviderThrottled: the server does not open the mailbox now.
             errors of `imaplib`
         """
-        sent, self.sent = self.sent, []
+        sent, self.pending_commands = self.pending_commands, []
         for each in sent:
             _complete(imap, *each)
         enabled = imap.untagged_responses.pop("ENABLED", None) or [b""]
@@ -173,7 +173,7 @@ def _switch_on(imap: Any, capabilities: frozenset[str]) -> list[tuple[str, bytes
     """
     sent = []
     if "ID" in capabilities:
-        sent.append(("ID", imap._command("ID", CLIENT_ID)))
+        sent.append(("ID", imap._command("ID", ID_COMMAND_ARGUMENT)))
     wanted = [each for each in _EXTENSIONS if each in capabilities]
     if wanted and "ENABLE" in capabilities:
         sent.append(("ENABLE", imap._command("ENABLE", *wanted)))
@@ -208,23 +208,27 @@ def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> Non
         except imap.abort:
             raise
         except imap.error as failure:
-            text = str(failure)[:MAX_REASON_BYTES]
+            text = str(failure)[:MAX_SEARCHED_REFUSAL_BYTES]
             if "command error: BAD" not in text:
                 raise
             continue  # BAD is no refusal: the next command may be understood
         if status == "OK":
             imap.state = "AUTH"
             return
-        text = data[0][:MAX_REASON_BYTES].decode("utf-8", "replace") if data and data[0] else ""
+        text = (
+            data[0][:MAX_SEARCHED_REFUSAL_BYTES].decode("utf-8", "replace")
+            if data and data[0]
+            else ""
+        )
         break
     match classify_refusal(text):
-        case Refusal.PAUSE:
+        case LoginRefusalReason.PAUSE_REQUESTED:
             count_provider_metric(PROVIDER_THROTTLES, IMAP, 1)
             raise ProviderThrottled(
                 f"The mail server {host} asks for a pause at the login.",
                 retry_after_s=requested_pause_s(text),
             ) from cause_of_pause(text)
-        case Refusal.UNKNOWN:
+        case LoginRefusalReason.UNKNOWN_REASON:
             raise ProviderUnavailable(
                 f"The mail server {host} did not accept the login and named no reason that Mailsync"
                 " knows. Stored mail stays readable; the sync is retried."
@@ -233,21 +237,27 @@ def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> Non
                 " the user name and the password, and whether IMAP is switched on for the mailbox."
             )
         case refusal:
-            raise LoginRefused(wants_app_password=refusal is Refusal.APP_PASSWORD)
+            raise LoginRefused(
+                wants_app_password=refusal is LoginRefusalReason.APP_PASSWORD_REQUIRED
+            )
 
 
-def classify_refusal(text: str) -> Refusal:
+def classify_refusal(text: str) -> LoginRefusalReason:
     """Return the reason for which a server refused a login.
 
     text: text of the server's response NO or BAD.
     """
     if _APP_PASSWORD.search(text):
-        return Refusal.APP_PASSWORD
+        return LoginRefusalReason.APP_PASSWORD_REQUIRED
     if "AUTHENTICATIONFAILED" not in text.upper() and (
         requested_pause_s(text) is not None or _TEMPORARY.search(text)
     ):
-        return Refusal.PAUSE
-    return Refusal.PASSWORD if _REFUSALS.search(text) else Refusal.UNKNOWN
+        return LoginRefusalReason.PAUSE_REQUESTED
+    return (
+        LoginRefusalReason.WRONG_PASSWORD
+        if _REFUSALS.search(text)
+        else LoginRefusalReason.UNKNOWN_REASON
+    )
 
 
 def _commands(

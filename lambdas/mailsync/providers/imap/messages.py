@@ -10,12 +10,12 @@ from mailsync.mime import parse_internet_message_id, parse_message, thread_keys
 from mailsync.model import ListedMessage, Message, MessageState, StateChange
 from mailsync.providers.imap.ids import MessagePlace, folder_id
 
-LISTED_ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
+LISTING_FETCH_ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
 """FETCH items for the list of a folder: of each message the flags, the time, the size and the
 Message-ID."""
-STATE_ITEMS = "(UID FLAGS)"
+STATE_FETCH_ITEMS = "(UID FLAGS)"
 """FETCH items for the flags of a message alone."""
-WHOLE_ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
+WHOLE_MESSAGE_FETCH_ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
 """FETCH items for a whole message."""
 BODY, SIZE = b"BODY[]", b"RFC822.SIZE"
 _HEADER = b"BODY[HEADER.FIELDS (MESSAGE-ID)]"
@@ -28,9 +28,9 @@ def has_body(items: Mapping[bytes, Any]) -> bool:
     return bool(body) or (isinstance(body, bytes) and items.get(SIZE) == 0)
 
 
-def to_state_change(place: MessagePlace, items: Mapping[bytes, Any]) -> StateChange:
+def state_change_from_items(place: MessagePlace, items: Mapping[bytes, Any]) -> StateChange:
     """Return the change of a message's state that the FETCH items report."""
-    return StateChange(place.to_id(), to_message_state(items), _fingerprint(items))
+    return StateChange(place.to_id(), message_state_from_items(items), _fingerprint(items))
 
 
 def hash_of_message_id(items: Mapping[bytes, Any]) -> str | None:
@@ -41,15 +41,15 @@ def hash_of_message_id(items: Mapping[bytes, Any]) -> str | None:
     return hashlib.sha256(found.encode("utf-8", "surrogatepass")).hexdigest()[:8] if found else None
 
 
-def to_listed_message(place: MessagePlace, items: Mapping[bytes, Any]) -> ListedMessage:
+def listed_message_from_items(place: MessagePlace, items: Mapping[bytes, Any]) -> ListedMessage:
     """Return the id, the read state and the version of a message from its FETCH items."""
-    state = to_message_state(items)
-    return ListedMessage(place.to_id(), state.is_read, state.version)
+    state = message_state_from_items(items)
+    return ListedMessage(place.to_id(), state.is_read, state.remote_version)
 
 
-def to_message(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
+def message_from_items(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
     """Return the whole message from the FETCH items that `WHOLE_MESSAGE_FETCH_ITEMS` requests."""
-    raw, state = items[BODY], to_message_state(items)
+    raw, state = items[BODY], message_state_from_items(items)
     mail = parse_message(raw)
     received_at = _received_at(items)
     return Message(
@@ -74,13 +74,13 @@ def to_message(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
         received_at=received_at or mail.sent_at,
         sent_at=mail.sent_at,
         kind=mail.kind,
-        version=state.version,
+        remote_version=state.remote_version,
         fingerprint=_fingerprint_of(mail.internet_message_id, items),
         thread_keys=thread_keys(mail),
     )
 
 
-def to_message_state(items: Mapping[bytes, Any]) -> MessageState:
+def message_state_from_items(items: Mapping[bytes, Any]) -> MessageState:
     """Return the state of a message from its flags in the FETCH items."""
     flags = sorted({each.decode("utf-8", "replace") for each in items.get(b"FLAGS", ())})
     lower = {each.lower() for each in flags}
@@ -89,7 +89,7 @@ def to_message_state(items: Mapping[bytes, Any]) -> MessageState:
         is_flagged="\\flagged" in lower,
         is_draft="\\draft" in lower,
         categories=tuple(each for each in flags if not each.startswith(("\\", "$"))),
-        version=" ".join(sorted(lower - {"\\recent"})),
+        remote_version=" ".join(sorted(lower - {"\\recent"})),
     )
 
 

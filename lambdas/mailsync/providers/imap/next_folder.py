@@ -17,7 +17,7 @@ class NextFolder:
         self.name: bytes | None = None
         self._reading: tuple[bytes, BackgroundRead[FolderReader]] | None = None
 
-    def begin(self, connection: ImapConnection, limit: int, window: int) -> bool:
+    def open_in_background(self, connection: ImapConnection, limit: int, window: int) -> bool:
         """Start to open the next folder and to read its first page in a thread. From then on no
         other folder is open on the connection.
 
@@ -41,7 +41,7 @@ class NextFolder:
         self._reading = name, connection.read_in_background(read)
         return True
 
-    def take(self, name: bytes) -> FolderReader | None:
+    def take_reader(self, name: bytes) -> FolderReader | None:
         """Wait until the folder of this name is open, and return its reader. Return None if this
         folder was not opened ahead, or if the server rejected it; the caller must then open the
         folder itself.
@@ -57,6 +57,6 @@ class NextFolder:
         except ProviderRejected:
             return None
 
-    def drop(self) -> None:
+    def drop_reader(self) -> None:
         """Forget the folder that was opened ahead, and what was read of it."""
         self._reading = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailsync.errors import ProviderRejected
 from mailsync.providers.imap.folder_commands import read_statuses
-from mailsync.providers.imap.uids import ALL_UIDS
+from mailsync.providers.imap.uids import SEARCH_FOR_ALL_UIDS
 
 if TYPE_CHECKING:
     from mailsync.providers.imap.connection import ImapConnection
@@ -51,7 +51,7 @@ def to_open_folder(
         )
     uid_next = numbers.get("UIDNEXT")
     if uid_next is None:
-        uid_next = max(connection.search(ALL_UIDS), default=0) + 1
+        uid_next = max(connection.search(SEARCH_FOR_ALL_UIDS), default=0) + 1
     mod_seq = numbers.get("HIGHESTMODSEQ") if "CONDSTORE" in connection.capabilities else None
     return OpenFolder(folder, numbers["UIDVALIDITY"], uid_next, numbers["EXISTS"], mod_seq or None)
 

@@ -56,9 +56,11 @@ def check_password(login: PasswordLogin, settings: Settings) -> MailboxIdentity:
     deadline = Deadline(CHECK_TIMEOUT_S)
     with _explained(address, deadline):
         has_labels = _sign_in(address, login.password, settings, deadline, known)
-    address = replace(address, has_labels=has_labels)
+    address = replace(address, is_read_with_gmail_labels=has_labels)
     named = address.user_name if "@" in address.user_name else f"{address.user_name}@{host}"
-    return MailboxIdentity(address.to_remote_id(), named, address.other_remote_id())
+    return MailboxIdentity(
+        address.to_remote_id(), named, address.to_remote_id_with_labels_toggled()
+    )
 
 
 def _spelling(user_name: str, known: KnownServer | None) -> str:
@@ -81,7 +83,9 @@ def _sign_in(
 ) -> bool:
     """Sign in and open the inbox. Return whether the mailbox has Gmail's labels."""
     servers = settings.read_section(ImapSettings).servers
-    ip_addresses = deadline.run(lambda: servers.find_addresses(address.host, address.port))
+    ip_addresses = deadline.run_until_deadline(
+        lambda: servers.find_addresses(address.host, address.port)
+    )
     context = settings.provider_tls_context()
     advice = known.advice if known else ""
     connection = ImapConnection(address, ip_addresses, context, deadline)

@@ -11,7 +11,7 @@ from mailsync.providers.imap.responses import FetchedItems, parse_fetch, split_r
 from mailsync.providers.imap.uids import parse_uid_ranges
 from mailsync.providers.imap.wire import LimitedImap
 
-Arguments = tuple[str, ...]
+FetchArguments = tuple[str, ...]
 """The arguments of a FETCH command: the set of UIDs, the items, and modifiers such as
 CHANGEDSINCE."""
 
@@ -21,7 +21,7 @@ class _Sent:
     """A command whose responses were not read yet. early: responses that came among those to an
     earlier command, as a server may work on both at once (Dovecot does while its output waits)."""
 
-    arguments: Arguments
+    arguments: FetchArguments
     tag: bytes
     uids: Sequence[range]
     early: list[tuple[int, FetchedItems]] = field(default_factory=list)
@@ -44,14 +44,14 @@ class FetchPipeline:
         self.sent_count = 0
         self.is_reading = False
 
-    def send(self, arguments: Arguments) -> None:
+    def send(self, arguments: FetchArguments) -> None:
         """Send a command, unless a command with equal arguments is waiting for its responses. A
         later `read` with these arguments returns the responses."""
         if any(arguments == each.arguments for each in self._sent):
             return
         self._sent.append(self._start(arguments))
 
-    def read(self, arguments: Arguments) -> Iterator[tuple[int, FetchedItems]]:
+    def read(self, arguments: FetchArguments) -> Iterator[tuple[int, FetchedItems]]:
         """Yield a UID and FETCH items for each response to a command, as soon as the response
         arrives. Send the command first, unless it was sent ahead. Malformed responses are left out.
 
@@ -63,11 +63,11 @@ class FetchPipeline:
             command = self._sent.popleft()
             self._imap.begin_responses()
         else:
-            self.drop()
+            self.drop_responses()
             command = self._start(arguments)
         yield from self._responses(command)
 
-    def drop(self) -> None:
+    def drop_responses(self) -> None:
         """Read the responses to all commands that were sent ahead, and drop these responses."""
         while self._sent:
             self._imap.begin_responses()
@@ -79,7 +79,7 @@ class FetchPipeline:
             except IMAP4.error:
                 continue  # the responses would have been dropped
 
-    def _start(self, arguments: Arguments) -> _Sent:
+    def _start(self, arguments: FetchArguments) -> _Sent:
         self.sent_count += 1
         self._imap.untagged_responses.clear()
         tag: bytes = self._imap._command("UID", "FETCH", *arguments)

@@ -22,9 +22,9 @@ from mailsync.model import (
     FeedRef,
     FolderListing,
     FolderRef,
-    GoneMessage,
     Message,
     MessageListing,
+    MessageNotFoundById,
     Page,
     RemoteId,
     Role,
@@ -35,7 +35,7 @@ from mailsync.model import (
 from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
 from mailsync.providers.imap.address import MailboxAddress
 from mailsync.providers.imap.bodies import MessageReader
-from mailsync.providers.imap.changes import is_unchanged
+from mailsync.providers.imap.changes import is_folder_unchanged
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.cursor import parse_cursor
 from mailsync.providers.imap.failures import TooManyConnections
@@ -50,7 +50,7 @@ from mailsync.providers.imap.ids import MessagePlace, folder_id, folder_name, pl
 from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS, find_known_server
 from mailsync.providers.imap.listing import INBOX, FolderList, ListedFolder, is_inbox
 from mailsync.providers.imap.login import LoginRefused
-from mailsync.providers.imap.messages import to_listed_message
+from mailsync.providers.imap.messages import listed_message_from_items
 from mailsync.providers.imap.next_folder import NextFolder
 from mailsync.providers.imap.reconnect import RequestedPause, retried_on_disconnect
 from mailsync.providers.imap.servers import AllowedServers
@@ -61,12 +61,12 @@ from mailsync.providers.retry_budget import RetryBudget
 MESSAGES_PER_PAGE = 250
 """The maximum number of messages of a page and of a request. Their size in bytes is limited too
 (MAX_BATCH_BYTES)."""
-MAX_FAILING_FEEDS = 3
+MAX_FAILED_FEEDS_PER_CALL = 3
 """The maximum number of folders whose pages may fail in one call; at the next failure the call
 raises the error. A failure costs two logins if the server ends the connection, and some servers ban
 an address that signs in often."""
 
-REFUSED_TOKEN_PAUSE_S = 600.0
+LOGIN_PAUSE_AFTER_REFUSALS_S = 600.0
 """The pause in seconds before the next login, after the server refused two access tokens or
 passwords. Some hosts ban an address for 10 failures in this time (HybridAIOne/hybridclaw PR
 1406)."""
@@ -91,7 +91,7 @@ class ImapMailbox:
     limits = Limits(
         messages_per_fetch=MESSAGES_PER_PAGE,
         messages_per_page=MESSAGES_PER_PAGE,
-        max_small_sync_messages=2_000,
+        max_messages_in_small_folders=2_000,
         feeds_per_connection=20,
         is_fetch_one_request=True,
     )
@@ -113,7 +113,7 @@ class ImapMailbox:
         self._servers = servers
         self._context = context
         self._connection: ImapConnection | None = None
-        self.pause = RequestedPause()
+        self.requested_pause = RequestedPause()
         self._open: FolderReader | None = None
         self._next = NextFolder()
         self._begun: bytes | None = None  # the folder whose full sync began last
@@ -133,14 +133,14 @@ class ImapMailbox:
 
     @property
     def throttled_for_s(self) -> float:
-        return self.pause.remaining_s
+        return self.requested_pause.remaining_s
 
     @property
-    def is_cut(self) -> bool:
+    def is_disconnected_by_server(self) -> bool:
         """Return whether the server ended the connection."""
-        return self._connection is not None and self._connection.is_cut
+        return self._connection is not None and self._connection.is_disconnected_by_server
 
-    def fetch_newest(self, *, limit: int) -> None:
+    def fetch_newest_inbox_mail(self, *, limit: int) -> None:
         """Return None: a folder's first page already has its newest messages."""
 
     @retried_on_disconnect
@@ -149,7 +149,7 @@ class ImapMailbox:
     ) -> FolderListing:
         """List the folders of the mailbox's owner in one command, at every depth.
 
-        `fetch_next_pages` does not open the folders whose numbers in the list are unchanged.
+        `fetch_next_page_of_each_feed` opens only folders whose numbers in the list have changed.
         """
         connection = self._connected()
         listed = list_folders(connection)
@@ -174,13 +174,13 @@ class ImapMailbox:
                 for name, it in results.items()
                 if isinstance(it, str)
             },
-            permanent_roles=frozenset({Role.INBOX}),
+            undeletable_roles=frozenset({Role.INBOX}),
         )
 
     def _shown(self, listed: FolderList) -> tuple[Sequence[ListedFolder], Collection[bytes]]:
         """Return the listed folders that are mirrored, and the beginnings of names that are not
         shown."""
-        return [each for each in listed.folders if each.is_selectable], listed.prefixes
+        return [each for each in listed.folders if each.is_selectable], listed.personal_prefixes
 
     def _counted(self, name: bytes, status: Mapping[str, int] | str) -> Mapping[str, int] | str:
         """Return a status with the counts of the folder, which some servers leave out (163): the
@@ -202,7 +202,7 @@ class ImapMailbox:
         server that refuses the status of the inbox as well."""
         if not any(is_inbox(each.name) for each in listed.folders):
             return set()
-        others = {each for each in missing if folder_name(each) in listed.others}
+        others = {each for each in missing if folder_name(each) in listed.other_owners_folder_names}
         names = [folder_name(each) for each in sorted(missing - others)]
         statuses = read_statuses(self._connected(), [*names, INBOX] if names else ())
         if isinstance(statuses.get(INBOX), str):
@@ -222,7 +222,7 @@ class ImapMailbox:
         reader = self._opened(name, again=not is_full_sync, with_uids=is_full_sync)
         return reader.read_page(position, limit)
 
-    def fetch_next_pages(
+    def fetch_next_page_of_each_feed(
         self,
         positions: Sequence[tuple[FeedRef, Cursor | None]],
         *,
@@ -240,7 +240,7 @@ class ImapMailbox:
                 continue
             except ProviderUnavailable:
                 failures += 1
-                if failures > MAX_FAILING_FEEDS or not self._is_responsive:
+                if failures > MAX_FAILED_FEEDS_PER_CALL or not self._is_responsive:
                     raise
         return pages
 
@@ -248,7 +248,7 @@ class ImapMailbox:
         """Return an empty page if the folder's status says that nothing changed. Each status is
         used once."""
         status = self._statuses.pop(folder_name(feed.folder.remote_id), {}) if feed.folder else {}
-        if cursor and is_unchanged(parse_cursor(cursor), status, time.time()):
+        if cursor and is_folder_unchanged(parse_cursor(cursor), status, time.time()):
             return Page((), cursor, has_more=False)
         return None
 
@@ -256,23 +256,25 @@ class ImapMailbox:
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         reader = self._opened(folder_name(folder.remote_id), again=True)
         items = reader.read_flags(reader.all_uids())
-        entries = (to_listed_message(self._place(uid), each) for uid, each in sorted(items.items()))
+        entries = (
+            listed_message_from_items(self._place(uid), each) for uid, each in sorted(items.items())
+        )
         return MessageListing(tuple(entries), reader.opened.message_count)
 
     def note_next_feed(self, feed: FeedRef | None) -> None:
         """Note the folder that is opened once the messages of the present folder were read."""
         self._next.name = folder_name(feed.folder.remote_id) if feed and feed.folder else None
 
-    def note_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def note_message_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: IMAP has no groups of messages."""
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | GoneMessage | UnreadableMessage]:
+    ) -> Sequence[Message | MessageNotFoundById | UnreadableMessage]:
         found: dict[RemoteId, Message | UnreadableMessage] = {}
         places = sorted(place for each in ids if (place := place_of_message_id(each)))
         for (folder, uid_validity), group in groupby(places, key=lambda it: it[:2]):
-            with self.pause.respected(), suppress(FolderGone, CursorExpired):
+            with self.requested_pause.guard_requests(), suppress(FolderGone, CursorExpired):
                 reader = MessageReader(
                     folder,
                     uid_validity,
@@ -280,14 +282,14 @@ class ImapMailbox:
                     self._budget,
                 )
                 opened, uids = self._opened(folder), [each.uid for each in group]
-                with opened.ahead.around_messages(uids) as received:
+                with opened.ahead.take_messages_and_read_on(uids) as received:
                     read = reader.read(uids, opened.sizes, received)
                 # A full sync that began elsewhere ends with one more reading of its folder.
                 is_over = opened.ahead.is_at_end and folder == self._begun
                 if is_over and read.keys() == set(uids):
                     self._begin_next_folder()
                 found |= {each.remote_id: each for each in read.values()}
-        return [found.get(each, GoneMessage(each)) for each in ids]
+        return [found.get(each, MessageNotFoundById(each)) for each in ids]
 
     def close(self) -> None:
         self._disconnect()
@@ -298,11 +300,13 @@ class ImapMailbox:
     def _is_responsive(self) -> bool:
         """Return whether a failure may concern one folder: the server did not keep silent."""
         connection = self._connection
-        return connection is not None and (connection.is_cut or not connection.is_broken)
+        return connection is not None and (
+            connection.is_disconnected_by_server or not connection.is_broken
+        )
 
     def _place(self, uid: int) -> MessagePlace:
         assert self._open
-        return self._open.place(uid)
+        return self._open.place_of_uid(uid)
 
     def _connected_to(self, name: bytes, uid_validity: int) -> ImapConnection:
         """Return a connection on which the folder is open.
@@ -316,7 +320,7 @@ class ImapMailbox:
 
     def _begin_next_folder(self) -> None:
         connection = self._connection
-        if connection and self._next.begin(connection, self._page_limit, self._window):
+        if connection and self._next.open_in_background(connection, self._page_limit, self._window):
             self._open = None
 
     def _opened(self, name: bytes, *, again: bool = False, with_uids: bool = False) -> FolderReader:
@@ -328,7 +332,7 @@ class ImapMailbox:
             FolderGone: the server refuses the status of the folder as well.
         """
         connection = self._connected()
-        ahead = self._next.take(name)
+        ahead = self._next.take_reader(name)
         if ahead and not again:
             self._open = ahead
         if self._open is None or self._open.opened.name != name or again:
@@ -351,7 +355,7 @@ class ImapMailbox:
         Raises:
             AccessRevoked: the server refused the password.
         """
-        if self.is_cut:
+        if self.is_disconnected_by_server:
             self._window = MESSAGES_PER_SMALL_WINDOW
         if self._connection and self._connection.is_broken:
             self._disconnect()
@@ -375,7 +379,7 @@ class ImapMailbox:
             raise ProviderThrottled(
                 "The mail server refuses a new access token as well. Stored mail stays readable;"
                 " the sync is retried after a pause.",
-                retry_after_s=REFUSED_TOKEN_PAUSE_S,
+                retry_after_s=LOGIN_PAUSE_AFTER_REFUSALS_S,
             ) from None
 
     def _signed_in_with(self, access: AccessToken) -> ImapConnection:
@@ -384,7 +388,7 @@ class ImapMailbox:
         with ExitStack() as on_failure:
             on_failure.callback(connection.close)
             user_name = self._address.user_name
-            connection.login(user_name, access.token, is_token=not access.is_password)
+            connection.login(user_name, access.token, is_token=not access.holds_mailbox_password)
             on_failure.pop_all()
         return connection
 
@@ -393,4 +397,4 @@ class ImapMailbox:
             self._earlier_requests += self._connection.request_count
             self._connection.close()
         self._connection = self._open = None
-        self._next.drop()
+        self._next.drop_reader()

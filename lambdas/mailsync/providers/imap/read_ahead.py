@@ -23,15 +23,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from mailsync.providers.imap.bodies import MAX_BATCH_BYTES, size_of
+from mailsync.providers.imap.bodies import MAX_BATCH_BYTES, stated_size_bytes
 from mailsync.providers.imap.connection import ImapConnection
-from mailsync.providers.imap.messages import LISTED_ITEMS, WHOLE_ITEMS
-from mailsync.providers.imap.receiving import FAILURES, PlaceOfUid, Received, receive_messages
+from mailsync.providers.imap.messages import LISTING_FETCH_ITEMS, WHOLE_MESSAGE_FETCH_ITEMS
+from mailsync.providers.imap.receiving import (
+    SERVER_FAILURE_EXCEPTIONS,
+    PlaceOfUidFunction,
+    ReceivedMessages,
+    receive_messages,
+)
 from mailsync.providers.imap.responses import FetchedItems
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class PageWindow:
     """A page of a folder: the messages `uids[start:end]`. The pages go from the newest message to
     the oldest.
 
@@ -42,14 +47,14 @@ class Window:
     uids: Sequence[int] = ()
     start: int = 0
     end: int = 0
-    limit: int = 1
+    following_page_size: int = 1
 
     @property
-    def page(self) -> Sequence[int]:
+    def page_uids(self) -> Sequence[int]:
         """Return the UIDs of the messages of the page."""
         return self.uids[self.start : self.end]
 
-    def cut(self, sizes: Mapping[int, int]) -> "Window":
+    def shorten_to_one_request(self, sizes: Mapping[int, int]) -> "PageWindow":
         """Return a window with the newest messages of this page, as many as fit into one request.
         The result has at least one message.
 
@@ -63,9 +68,14 @@ class Window:
             start -= 1
         return replace(self, start=start)
 
-    def following_page(self) -> "Window":
+    def following_page(self) -> "PageWindow":
         """Return the window of the page with the next older messages."""
-        return Window(self.uids, max(0, self.start - self.limit), self.start, self.limit)
+        return PageWindow(
+            self.uids,
+            max(0, self.start - self.following_page_size),
+            self.start,
+            self.following_page_size,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +83,9 @@ class _Step:
     """The response for one page. listed: the received list items of the page after it.
     following: the next page, if its messages were requested."""
 
-    received: Received
+    received: ReceivedMessages
     listed: dict[int, FetchedItems] = field(default_factory=dict)
-    following: Window | None = None
+    following: PageWindow | None = None
 
 
 class ReadAhead:
@@ -86,22 +96,22 @@ class ReadAhead:
         folder.
     """
 
-    def __init__(self, connection: ImapConnection, place_of: PlaceOfUid) -> None:
+    def __init__(self, connection: ImapConnection, place_of: PlaceOfUidFunction) -> None:
         self._connection = connection
         self._place_of = place_of
-        self._window = Window()
+        self._window = PageWindow()
         self._sizes: Mapping[int, int] = {}
         self._listed: dict[int, FetchedItems] = {}
         self._reading: tuple[Sequence[int], Callable[[], _Step]] | None = None
         self.is_at_end = False
 
-    def take_list(self, uids: Sequence[int]) -> dict[int, FetchedItems] | None:
+    def take_listed_items(self, uids: Sequence[int]) -> dict[int, FetchedItems] | None:
         """Return the list items of these messages, by UID. Return None if the list was not read
         ahead."""
         listed, self._listed = self._listed, {}
         return listed if listed.keys() == set(uids) else None
 
-    def begin_page(self, window: Window, sizes: Mapping[int, int]) -> None:
+    def note_listed_page(self, window: PageWindow, sizes: Mapping[int, int]) -> None:
         """Note the page that the sync has just listed, so that the messages of the page may be
         requested.
 
@@ -109,15 +119,15 @@ class ReadAhead:
         """
         self._window, self._sizes = window, sizes
 
-    def read_first_page(self, window: Window) -> None:
+    def read_first_page(self, window: PageWindow) -> None:
         """Read the list and the messages of the first page of a folder before the sync does."""
         self._listed, first = self._read_list(window)
         if first:
             step = self._read(first)
-            self._reading = (first.page, lambda: step)
+            self._reading = (first.page_uids, lambda: step)
 
     @contextmanager
-    def around_messages(self, uids: Sequence[int]) -> Iterator[Received | None]:
+    def take_messages_and_read_on(self, uids: Sequence[int]) -> Iterator[ReceivedMessages | None]:
         """Yield the messages of this page that the server has already sent. Yield None if these
         messages were not requested ahead.
 
@@ -126,9 +136,9 @@ class ReadAhead:
 
         uids: UIDs of the messages of the page that the caller fetches.
         """
-        window, self._window = self._window, Window()
+        window, self._window = self._window, PageWindow()
         step = self._taken(uids)
-        is_whole_page = set(window.page) == set(uids) == self._sizes.keys()
+        is_whole_page = set(window.page_uids) == set(uids) == self._sizes.keys()
         self.is_at_end = is_whole_page and not window.start
         if step is None and is_whole_page and window.start and _is_one_batch(window, self._sizes):
             step = self._read(window)
@@ -140,7 +150,7 @@ class ReadAhead:
         following = step.following
         if following and self._connection.can_read_in_background:
             reading = self._connection.read_in_background(lambda: self._read(following))
-            self._reading = (following.page, reading.result)
+            self._reading = (following.page_uids, reading.result)
 
     def _taken(self, uids: Sequence[int]) -> _Step | None:
         """Return the response that was read ahead if it contains exactly these messages."""
@@ -149,43 +159,47 @@ class ReadAhead:
             return None
         return reading[1]()
 
-    def _read(self, window: Window) -> _Step:
+    def _read(self, window: PageWindow) -> _Step:
         """Read the list of the next page, request the messages of that, and read the messages of
         this page."""
         connection, following = self._connection, window.following_page()
-        with suppress(*FAILURES):  # it is a failure of the requests below as well, if it persists
-            if following.page:
-                connection.send_ahead(following.page, LISTED_ITEMS)
-            connection.send_ahead(window.page, WHOLE_ITEMS)
+        with suppress(
+            *SERVER_FAILURE_EXCEPTIONS
+        ):  # it is a failure of the requests below as well, if it persists
+            if following.page_uids:
+                connection.send_ahead(following.page_uids, LISTING_FETCH_ITEMS)
+            connection.send_ahead(window.page_uids, WHOLE_MESSAGE_FETCH_ITEMS)
         listed, following_page = self._read_list(following)
-        received = receive_messages(connection, window.page, self._place_of)
+        received = receive_messages(connection, window.page_uids, self._place_of)
         if received.failure:
             return _Step(received)
         return _Step(received, listed, following_page)
 
-    def _read_list(self, window: Window) -> tuple[dict[int, FetchedItems], Window | None]:
+    def _read_list(self, window: PageWindow) -> tuple[dict[int, FetchedItems], PageWindow | None]:
         """Read the list of a page, as far as it comes. Return it with the part of the page whose
         messages were requested then, with the list after it; None: no messages were requested.
 
         Where several mailboxes share the memory, the messages of one page are on the way at a time.
         """
         connection = self._connection
-        with suppress(*FAILURES):
-            listed = connection.fetch(window.page, LISTED_ITEMS) if window.page else {}
-            sizes = {uid: size_of(each) for uid, each in listed.items()}
-            window = window.cut(sizes)
-            if not window.page or not set(window.page) <= sizes.keys():
+        with suppress(*SERVER_FAILURE_EXCEPTIONS):
+            listed = (
+                connection.fetch(window.page_uids, LISTING_FETCH_ITEMS) if window.page_uids else {}
+            )
+            sizes = {uid: stated_size_bytes(each) for uid, each in listed.items()}
+            window = window.shorten_to_one_request(sizes)
+            if not window.page_uids or not set(window.page_uids) <= sizes.keys():
                 return listed, None
             if not connection.can_read_in_background or not _is_one_batch(window, sizes):
                 return listed, None
-            if after := window.following_page().page:
-                connection.send_ahead(after, LISTED_ITEMS)
-            connection.send_ahead(window.page, WHOLE_ITEMS)
+            if after := window.following_page().page_uids:
+                connection.send_ahead(after, LISTING_FETCH_ITEMS)
+            connection.send_ahead(window.page_uids, WHOLE_MESSAGE_FETCH_ITEMS)
             return listed, window
         return {}, None
 
 
-def _is_one_batch(window: Window, sizes: Mapping[int, int]) -> bool:
+def _is_one_batch(window: PageWindow, sizes: Mapping[int, int]) -> bool:
     """Return whether the page is no single large message. So the texts of at most this many bytes
     are in memory beside the page that the caller stores."""
-    return sum(sizes.get(uid, 0) for uid in window.page) <= MAX_BATCH_BYTES
+    return sum(sizes.get(uid, 0) for uid in window.page_uids) <= MAX_BATCH_BYTES

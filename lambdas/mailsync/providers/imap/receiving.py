@@ -8,7 +8,12 @@ from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavail
 from mailsync.model import Message, UnreadableMessage
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.ids import MessagePlace
-from mailsync.providers.imap.messages import BODY, WHOLE_ITEMS, has_body, to_message
+from mailsync.providers.imap.messages import (
+    BODY,
+    WHOLE_MESSAGE_FETCH_ITEMS,
+    has_body,
+    message_from_items,
+)
 from mailsync.providers.imap.responses import FetchedItems
 
 _MAX_PLACEHOLDER_BYTES = 20_000
@@ -17,16 +22,16 @@ _EXCHANGE_PLACEHOLDER = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _COURIER_PLACEHOLDER = re.compile(rb"^Subject: message unavailable\r?$", re.MULTILINE)
-FAILURES = (ProviderUnavailable, ProviderRejected, ProviderThrottled)
+SERVER_FAILURE_EXCEPTIONS = (ProviderUnavailable, ProviderRejected, ProviderThrottled)
 """The errors with which a request to the mail server can fail."""
-ReadResult = Message | UnreadableMessage
+MessageOrUnreadable = Message | UnreadableMessage
 """The result of reading one message."""
-PlaceOfUid = Callable[[int], MessagePlace]
+PlaceOfUidFunction = Callable[[int], MessagePlace]
 """A function that returns the place of a message for its UID."""
 
 
 @dataclass(slots=True)
-class Received:
+class ReceivedMessages:
     """The messages that a server sent in response to one FETCH command.
 
     requested_uids: UIDs of the requested messages.
@@ -37,53 +42,57 @@ class Received:
     failure: the error that ended the response early. None: the server completed the response.
     """
 
-    uids: Sequence[int]
-    found: dict[int, ReadResult] = field(default_factory=dict)
-    late: dict[int, FetchedItems] = field(default_factory=dict)
+    requested_uids: Sequence[int]
+    messages_by_uid: dict[int, MessageOrUnreadable] = field(default_factory=dict)
+    unconfirmed_items_by_uid: dict[int, FetchedItems] = field(default_factory=dict)
     failure: ProviderUnavailable | ProviderRejected | ProviderThrottled | None = None
 
 
 def receive_messages(
-    connection: ImapConnection, uids: Sequence[int], place_of: PlaceOfUid
-) -> Received:
+    connection: ImapConnection, uids: Sequence[int], place_of: PlaceOfUidFunction
+) -> ReceivedMessages:
     """Request whole messages, and parse each one as soon as it arrives. A failure of the server is
     not raised; it is the result's `failure`.
 
     place_of: function that returns the place of a message for a UID.
     """
-    received = Received(uids)
+    received = ReceivedMessages(uids)
     items: dict[int, FetchedItems] = {}
     try:
-        for uid, each in connection.fetch_each(uids, WHOLE_ITEMS):
+        for uid, each in connection.fetch_each(uids, WHOLE_MESSAGE_FETCH_ITEMS):
             items[uid] = {**items.get(uid, {}), **each}
-            if is_complete(items[uid]):
-                found = received.found[uid] = to_result(place_of(uid), items.pop(uid))
-                connection.release_memory(count_text_chars(found))
-    except FAILURES as failure:
+            if is_complete_message(items[uid]):
+                found = received.messages_by_uid[uid] = to_message_or_unreadable(
+                    place_of(uid), items.pop(uid)
+                )
+                connection.release_literal_memory(count_text_chars(found))
+    except SERVER_FAILURE_EXCEPTIONS as failure:
         received.failure = failure
-    received.late = {
-        uid: each for uid, each in items.items() if has_body(each) and uid not in received.found
+    received.unconfirmed_items_by_uid = {
+        uid: each
+        for uid, each in items.items()
+        if has_body(each) and uid not in received.messages_by_uid
     }
     return received
 
 
-def is_complete(items: FetchedItems) -> bool:
+def is_complete_message(items: FetchedItems) -> bool:
     """Return whether the server has sent both the text and the flags of a message. Return False if
     the text may be the placeholder that the server Courier sends for a removed message."""
     return has_body(items) and b"FLAGS" in items and not _may_be_placeholder(items[BODY])
 
 
-def to_result(place: MessagePlace, items: FetchedItems) -> ReadResult:
+def to_message_or_unreadable(place: MessagePlace, items: FetchedItems) -> MessageOrUnreadable:
     """Return the message that the FETCH items contain. Return an UnreadableMessage if Exchange has
     sent a notice in place of the message."""
     raw = items[BODY]
     if len(raw) < _MAX_PLACEHOLDER_BYTES and _EXCHANGE_PLACEHOLDER.search(raw, 0, _header_end(raw)):
         detail = "The mail server sent a notice in place of this message."
         return UnreadableMessage(place.to_id(), "unanswered", detail)
-    return to_message(place, items)
+    return message_from_items(place, items)
 
 
-def count_text_chars(message: ReadResult | None) -> int:
+def count_text_chars(message: MessageOrUnreadable | None) -> int:
     """Return the number of characters of a message's texts. Return 0 for None and for an unreadable
     message."""
     if not isinstance(message, Message):

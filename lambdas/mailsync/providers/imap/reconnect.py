@@ -21,7 +21,7 @@ class RequestedPause:
         return max(0.0, self._ends_at - time.monotonic())
 
     @contextmanager
-    def respected(self) -> Iterator[None]:
+    def guard_requests(self) -> Iterator[None]:
         """Guard the requests in a `with` block: raise ProviderThrottled before the block if the
         pause has not ended yet. If the block raises ProviderThrottled, start the pause that the
         error names."""
@@ -36,7 +36,7 @@ class RequestedPause:
             raise
 
 
-class Reconnecting(Protocol):
+class ReconnectingMailbox(Protocol):
     """A mailbox that opens a new connection after its connection broke.
 
     is_disconnected_by_server: whether the server ended the connection.
@@ -44,13 +44,13 @@ class Reconnecting(Protocol):
     """
 
     @property
-    def is_cut(self) -> bool: ...
+    def is_disconnected_by_server(self) -> bool: ...
 
     @property
-    def pause(self) -> RequestedPause: ...
+    def requested_pause(self) -> RequestedPause: ...
 
 
-_Mailbox = TypeVar("_Mailbox", bound=Reconnecting)
+_Mailbox = TypeVar("_Mailbox", bound=ReconnectingMailbox)
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
@@ -68,11 +68,11 @@ def retried_on_disconnect(
     def repeated(
         mailbox: _Mailbox, /, *args: _Parameters.args, **named: _Parameters.kwargs
     ) -> _Result:
-        with mailbox.pause.respected():
+        with mailbox.requested_pause.guard_requests():
             try:
                 return method(mailbox, *args, **named)
             except ProviderUnavailable:
-                if not mailbox.is_cut:
+                if not mailbox.is_disconnected_by_server:
                     raise
             return method(mailbox, *args, **named)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mailsync.providers.imap.uids import MAX_UID, parse_uid_ranges
 
-Records = Sequence[bytes | tuple[bytes, bytes]]
+ImaplibResponse = Sequence[bytes | tuple[bytes, bytes]]
 """One untagged response in the form of imaplib: for each literal a pair of the text before the
 literal and the literal, and at the end the rest of the text."""
 FetchedItems = Mapping[bytes, Any]
@@ -33,7 +33,7 @@ _WORD = re.compile(rb"(?<!\S)\d{1,10}(?!\S)")
 _ESEARCH_ALL = re.compile(rb"\bALL +([\d:,]+)", re.IGNORECASE)
 
 
-def parse_fetch(records: Records) -> dict[bytes, Any]:
+def parse_fetch(records: ImaplibResponse) -> dict[bytes, Any]:
     """Return the items of a FETCH response, by item name in capitals.
 
     A string becomes bytes, a number an int, a list a tuple, and NIL becomes None. INTERNALDATE
@@ -45,7 +45,9 @@ def parse_fetch(records: Records) -> dict[bytes, Any]:
     return _FetchParser(records).items()
 
 
-def split_responses(records: Iterable[bytes | tuple[bytes, bytes] | None]) -> Iterator[Records]:
+def split_responses(
+    records: Iterable[bytes | tuple[bytes, bytes] | None],
+) -> Iterator[ImaplibResponse]:
     """Split the untagged responses of one name, which imaplib keeps in a single list, into one list
     per response."""
     response: list[bytes | tuple[bytes, bytes]] = []
@@ -101,7 +103,7 @@ def parse_internal_date(text: object) -> datetime | None:
 
 
 class _FetchParser:
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: ImaplibResponse) -> None:
         texts = [each[0] if isinstance(each, tuple) else each for each in records]
         self._text = b"".join(texts)
         self._literals = iter([each[1] for each in records if isinstance(each, tuple)])

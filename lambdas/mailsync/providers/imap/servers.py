@@ -53,14 +53,14 @@ class AllowedServers:
     is_any_public: whether every server with public addresses is allowed too, on the ports of IMAP.
     """
 
-    listed: frozenset[str]
+    listed_servers: frozenset[str]
     is_any_public: bool
 
     @property
     def ports(self) -> frozenset[int]:
         """Return the TCP ports of the allowed servers."""
         usual = {TLS_PORT, STARTTLS_PORT} if self.is_any_public else set()
-        return frozenset(usual | {int(each.rpartition(":")[2]) for each in self.listed})
+        return frozenset(usual | {int(each.rpartition(":")[2]) for each in self.listed_servers})
 
     def find_addresses(self, host: str, port: int) -> Sequence[str]:
         """Look up the IP addresses of a server, and check that Mailsync may connect to each of
@@ -70,7 +70,7 @@ class AllowedServers:
             MailServerUnusable: the stage must not connect to this server, or it does not exist.
             ProviderUnavailable: the name cannot be looked up now.
         """
-        is_listed = f"{host}:{port}".lower() in self.listed
+        is_listed = f"{host}:{port}".lower() in self.listed_servers
         if not is_listed and not self.is_any_public:
             raise MailServerUnusable(
                 f"Mailsync does not connect to {host} at port {port}: the operator of this stage"

@@ -21,7 +21,7 @@ CONNECT_TIMEOUT_S = 10.0
 TLS_TIMEOUT_S = 20.0
 """The maximum time for the whole TLS handshake in seconds, also if the server sends it byte by
 byte."""
-MAX_ADDRESSES = 4
+MAX_TRIED_IP_ADDRESSES = 4
 """The maximum number of a server's IP addresses that are tried."""
 _CERTIFICATE_FAULTS: Mapping[int, str] = {
     9: "is not valid yet",
@@ -60,7 +60,7 @@ class Deadline:
     def has_passed(self) -> bool:
         return self.remaining_s == 0
 
-    def run(self, task: Callable[[], _Result]) -> _Result:
+    def run_until_deadline(self, task: Callable[[], _Result]) -> _Result:
         """Run a task that has no time-out of its own, such as the look-up of a host name, and
         return its result.
 
@@ -86,7 +86,7 @@ class Deadline:
         return results[0]
 
     @contextmanager
-    def watch(self, connected: socket.socket) -> Iterator[None]:
+    def shut_down_when_passed(self, connected: socket.socket) -> Iterator[None]:
         """Start a timer for the `with` block: if the deadline passes during the block, the timer
         ends the connection, even within a TLS handshake. The timer does not block the caller."""
         # A duplicate: TLS takes the descriptor out of the socket that it wraps.
@@ -113,7 +113,7 @@ def open_socket(ip_addresses: Sequence[str], address: MailboxAddress) -> socket.
         ServerUnusable: no address accepts the connection in time.
     """
     end = time.monotonic() + CONNECT_TIMEOUT_S
-    tried = ip_addresses[:MAX_ADDRESSES]
+    tried = ip_addresses[:MAX_TRIED_IP_ADDRESSES]
     failures: list[OSError] = []
     for number, each in enumerate(tried):
         share_s = max((end - time.monotonic()) / (len(tried) - number), 0.1)
@@ -133,7 +133,7 @@ def open_socket(ip_addresses: Sequence[str], address: MailboxAddress) -> socket.
     raise ServerUnusable(f"{where} cannot be reached: correct the server or the port.")
 
 
-def start_tls_at_once(
+def start_implicit_tls(
     connected: socket.socket, address: MailboxAddress, context: ssl.SSLContext
 ) -> ssl.SSLSocket:
     """Start TLS as the first thing on a connection (implicit TLS, port 993).
@@ -141,7 +141,7 @@ def start_tls_at_once(
     Raises:
         ServerUnusable: the certificate cannot be verified, or the server uses no TLS at this port.
     """
-    with _tls_faults(address), Deadline(TLS_TIMEOUT_S).watch(connected):
+    with _tls_faults(address), Deadline(TLS_TIMEOUT_S).shut_down_when_passed(connected):
         return context.wrap_socket(connected, server_hostname=address.host)
 
 
@@ -159,7 +159,7 @@ def start_tls_by_command(
     )
     if "STARTTLS" not in imap.capabilities:
         raise refusal
-    with _tls_faults(address), Deadline(TLS_TIMEOUT_S).watch(imap.sock):
+    with _tls_faults(address), Deadline(TLS_TIMEOUT_S).shut_down_when_passed(imap.sock):
         try:
             imap.starttls(context)
         except IMAP4.abort:

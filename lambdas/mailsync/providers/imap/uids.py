@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 MAX_UID = 2**32 - 1
-ALL_UIDS = f"UID 1:{MAX_UID}"
+SEARCH_FOR_ALL_UIDS = f"UID 1:{MAX_UID}"
 """The search criterion that finds all messages of a folder."""
-MAX_SET_CHARS = 900
+MAX_UID_SET_CHARS = 900
 """The maximum length of the set of UIDs in one command. Yahoo and UW IMAP accept lines of 1,000
 bytes (MailKit, `ImapEngine.cs`)."""
-MAX_RANGES = 500_000
+MAX_PARSED_UID_RANGES = 500_000
 """The maximum number of ranges that are parsed in one set of UIDs."""
 _RANGE = re.compile(rb"(?<![^,\s])(\d{1,10})(?::(\d{1,10}))?(?![^,\s])")
 
@@ -21,7 +21,7 @@ def format_uid_sets(uids: Iterable[int]) -> Iterator[str]:
     line = ""
     for first, last in _ranges(sorted(set(uids))):
         part = str(first) if first == last else f"{first}:{last}"
-        if line and len(line) + 1 + len(part) > MAX_SET_CHARS:
+        if line and len(line) + 1 + len(part) > MAX_UID_SET_CHARS:
             yield line
             line = ""
         line = f"{line},{part}" if line else part
@@ -33,7 +33,7 @@ def parse_uid_ranges(text: bytes) -> list[range]:
     """Return the ranges in a set of UIDs that a server sent, at most MAX_RANGES. Malformed ranges
     are left out."""
     found = []
-    for match in islice(_RANGE.finditer(text), MAX_RANGES):
+    for match in islice(_RANGE.finditer(text), MAX_PARSED_UID_RANGES):
         ends = sorted(int(each) for each in match.groups() if each is not None)
         found.append(range(ends[0], ends[-1] + 1))
     return found

@@ -133,7 +133,7 @@ class LimitedImap(IMAP4):
         else:
             super()._get_capabilities()  # type: ignore[misc]
 
-    def cut(self) -> None:
+    def disconnect_by_force(self) -> None:
         """Break off the connection while another thread reads from it; the read then fails.
 
         This shuts down the plain socket. `SSLSocket.shutdown` would also remove the TLS state,

@@ -59,7 +59,7 @@ def test_a_thousand_messages_are_those_of_the_mailbox(gmail: GmailClient, google
 
     owned = {each.id: each for each in gmail.owner.gmail.list_all()}
     assert len(owned) == len(listed) == 1_000
-    numbers = {each.number: each_id for each_id, each in owned.items()}
+    numbers = {each.message_number: each_id for each_id, each in owned.items()}
     kept = {numbers[each.number]: each for each in mailbox.find_messages(list(numbers))}
     assert {each["id"]: each["threadId"] for each in listed} == {
         each: found[each]["threadId"] for each in found

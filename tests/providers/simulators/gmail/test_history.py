@@ -15,7 +15,7 @@ def act_at_random(gmail: GmailClient, choice: random.Random, number: int) -> Non
     """Change one message or label as an owner may."""
     owner = gmail.owner
     ids = [each.id for each in owner.gmail.list_all()]
-    labels = [each for each in owner.gmail.labels.by_id if each.startswith("Label_")]
+    labels = [each for each in owner.gmail.labels.label_by_id if each.startswith("Label_")]
     if not ids or choice.random() < 0.2:
         label = choice.choice([["INBOX"], ["SENT", "INBOX"], ["DRAFT"], [], labels[:1]])
         owner.deliver(a_mail(f"new {number}"), label)
@@ -30,7 +30,9 @@ def act_at_random(gmail: GmailClient, choice: random.Random, number: int) -> Non
         lambda: owner.star(chosen, is_starred=choice.random() < 0.5),
         lambda: owner.mark_read(chosen, is_read=choice.random() < 0.5),
         lambda: owner.mark_important(chosen, is_important=choice.random() < 0.5),
-        lambda: owner.modify(chosen, add=["CATEGORY_SOCIAL", *labels[-1:]], remove=["INBOX"]),
+        lambda: owner.change_labels(
+            chosen, add=["CATEGORY_SOCIAL", *labels[-1:]], remove=["INBOX"]
+        ),
         lambda: owner.edit_draft(chosen, subject=f"edited {number}"),
         lambda: owner.send_draft(chosen),
         lambda: owner.delete_for_good(chosen),
@@ -148,11 +150,11 @@ def test_an_edited_draft_is_deleted_and_added_under_another_id(gmail: GmailClien
 
 def test_a_history_that_lags_names_an_older_id_than_the_profile(gmail: GmailClient) -> None:
     start = gmail.history_id()
-    gmail.server.hold_history(gmail.mailbox, seconds=60)
+    gmail.server.freeze_history_list(gmail.mailbox, seconds=60)
     gmail.owner.deliver(a_mail("one"))
 
     lagging = gmail.get("history", startHistoryId=start)
-    gmail.server.hold_history(gmail.mailbox, seconds=0)
+    gmail.server.freeze_history_list(gmail.mailbox, seconds=0)
 
     assert lagging == {"historyId": start}
     assert int(gmail.history_id()) > int(start)
@@ -174,7 +176,7 @@ def test_a_deleted_label_is_taken_from_messages_without_a_record(gmail: GmailCli
     assert label not in names
     assert names[nested] == "work/berlin"
     gmail.server.set_behaviour(is_label_deletion_in_history=True)
-    gmail.owner.modify(message, add=[nested])
+    gmail.owner.change_labels(message, add=[nested])
     gmail.owner.delete_label(nested)
     assert gmail.records(start)[-1]["labelsRemoved"][0]["labelIds"] == [nested]
     assert gmail.listed(**WITH_TRASH) == [message]

@@ -36,7 +36,7 @@ def test_a_list_has_the_messages_with_all_of_its_labels(gmail: GmailClient) -> N
     archived = owner.deliver(a_mail("archived", minutes=2), [])
     trashed = owner.deliver(a_mail("trashed", minutes=3), ["INBOX", label])
     owner.trash(trashed)
-    chat = owner.chat("hello")
+    chat = owner.store_chat_message("hello")
 
     assert gmail.listed(**WITH_TRASH) == [chat, trashed, archived, inbox, both]
     assert gmail.listed() == [chat, archived, inbox, both]
@@ -53,7 +53,7 @@ def test_a_list_has_the_messages_with_all_of_its_labels(gmail: GmailClient) -> N
     assert "labelIds" not in gmail.get(f"messages/{archived}", format="minimal")
     owner.archive(inbox)
     archive = gmail.mailbox.messages("archive")
-    assert {owner.id_of(each.number) for each in archive} == {archived, inbox}
+    assert {owner.message_id_of_number(each.number) for each in archive} == {archived, inbox}
 
 
 def test_labels_have_their_ids_names_and_counts(gmail: GmailClient) -> None:
@@ -113,7 +113,7 @@ def test_ten_thousand_messages_change_at_once(gmail: GmailClient) -> None:
     gmail.mailbox.load_mail_items(generate_mail(900, owner=gmail.mailbox.address, seed=5))
     label, start = gmail.owner.create_label("filtered"), gmail.history_id()
 
-    changed = gmail.owner.modify_all(["INBOX"], add=[label], remove=["INBOX"])
+    changed = gmail.owner.change_labels_of_newest(["INBOX"], add=[label], remove=["INBOX"])
 
     assert {*gmail.listed(labelIds=label)} == {
         each["labelsAdded"][0]["message"]["id"]
@@ -150,12 +150,12 @@ def test_messages_and_threads_have_the_numbers_that_imap_shows(
 
     for _ in range(2):
         by_imap = {
-            each.number: (each.gmail.message_id, each.gmail.thread_id)
+            each.message_number: (each.gmail.message_id, each.gmail.thread_id)
             for each in view.list_messages(inbox)
             if each.gmail
         }
         assert by_imap == {
-            each.number: (int(each.id, 16), int(each.thread_id, 16))
+            each.message_number: (int(each.id, 16), int(each.thread_id, 16))
             for each in owner.gmail.list_all()
         }
         assert by_imap.keys() == {edited, kept}

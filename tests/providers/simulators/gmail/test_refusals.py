@@ -69,7 +69,7 @@ def test_each_request_costs_its_units_and_the_next_one_is_refused_until_the_minu
     gmail.get("history", startHistoryId=history)
     gmail.get(f"messages/{message}", format="raw")
 
-    assert gmail.server.quota.units_of(user) == 1 + 1 + 1 + 5 + 2 + 20
+    assert gmail.server.quota.used_units_of_user(user) == 1 + 1 + 1 + 5 + 2 + 20
     gmail.get(f"messages/{message}")
     refused = gmail.send(f"messages/{message}")
 
@@ -82,7 +82,7 @@ def test_each_request_costs_its_units_and_the_next_one_is_refused_until_the_minu
     assert metadata["quota_limit_value"] == "50"
     assert metadata["quota_unit"] == "1/min/{project}/{user}"
     assert metadata["window_start_time"] == "1200000000"
-    assert gmail.server.quota.units_of(user) == 50
+    assert gmail.server.quota.used_units_of_user(user) == 50
     assert gmail.server.quota.to_json()["refused"] == {user: {"user": 1}}
     gmail.server.quota.clock = lambda: 1_200_000_060.0
     assert gmail.get(f"messages/{message}")["id"] == message

@@ -100,7 +100,7 @@ def test_an_attachment_has_a_new_id_at_each_reading_and_the_old_one_is_refused(
 
 def test_only_the_full_format_has_the_text_of_a_chat(gmail: GmailClient) -> None:
     for cut in (b"", b"MIME-Version: 1.0\r\nContent-Type: text/pl"):
-        chat = gmail.owner.chat("Hi thère.", raw=cut)
+        chat = gmail.owner.store_chat_message("Hi thère.", raw=cut)
 
         raw = gmail.get(f"messages/{chat}", format="raw")
         payload = gmail.get(f"messages/{chat}", format="full")["payload"]
@@ -173,7 +173,7 @@ def test_each_request_of_a_batch_has_a_status_and_costs_of_its_own(gmail: GmailC
     statuses = sorted(getattr(each, "status_code", 200) for each in found.values())
     assert statuses in ([200, 200, 200, 200, 429], [200, 200, 200, 404, 429])
     assert all(found[each]["id"] == each for each in ids if isinstance(found[each], dict))
-    assert gmail.server.quota.units_of(gmail.mailbox.user_id) == 20 * 5
+    assert gmail.server.quota.used_units_of_user(gmail.mailbox.user_id) == 20 * 5
 
 
 def test_a_batch_of_more_than_a_hundred_is_refused(gmail: GmailClient) -> None:

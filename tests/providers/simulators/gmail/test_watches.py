@@ -48,7 +48,7 @@ def pushed(gmail: GmailClient, receiver: Receiver) -> Iterator[GmailClient]:
     pusher = gmail.server.pusher
     interval = {"push_interval_s": 0, "push_retry_s": 0}
     gmail.server.set_behaviour(push_url=receiver.url, **interval)
-    with pusher.paused():
+    with pusher.pause_automatic_pushes():
         yield gmail
 
 
@@ -63,7 +63,7 @@ def test_a_watch_announces_the_present_state_and_then_each_change(
     pushed: GmailClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pusher, address = pushed.server.pusher, pushed.mailbox.address
-    monkeypatch.setattr(pusher, "sign", lambda audience: f"signed for {audience}")
+    monkeypatch.setattr(pusher, "sign_push_token", lambda audience: f"signed for {audience}")
     started = watch(pushed)
     pusher.deliver_pending_pushes()
     pusher.deliver_pending_pushes()
@@ -120,7 +120,7 @@ def test_a_stopped_or_expired_watch_announces_nothing(
     pushed.server.pusher.deliver_pending_pushes()
 
     assert receiver.messages == []
-    watches = pushed.server.pusher.watches()
+    watches = pushed.server.pusher.list_active_watches()
     assert pushed.mailbox.user_id not in {each["mailbox_id"] for each in watches}
 
 
@@ -135,7 +135,7 @@ def test_only_one_topic_is_watched_at_a_time(pushed: GmailClient) -> None:
     watch(pushed)
     [present] = [
         each
-        for each in pushed.server.pusher.watches()
+        for each in pushed.server.pusher.list_active_watches()
         if each["mailbox_id"] == pushed.mailbox.user_id
     ]
     assert present["renewals"] == 1

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from localdev.simulators.imap.command import BadCommand, parse_command
-from localdev.simulators.imap.names import is_listed
+from localdev.simulators.imap.names import matches_list_pattern
 from localdev.simulators.imap.number_set import format_number_set, parse_number_set
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
@@ -84,7 +84,7 @@ def test_an_expensive_command_is_answered_soon(
 
 def test_a_pattern_of_many_wildcards_is_quick() -> None:
     began = time.monotonic()
-    assert not is_listed("a" * 200, "*a" * 12 + "b", "/")
+    assert not matches_list_pattern("a" * 200, "*a" * 12 + "b", "/")
     assert time.monotonic() - began < 1
 
 

@@ -8,7 +8,7 @@ from imapclient.exceptions import IMAPClientError
 
 from localdev.simulators import Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
-from localdev.simulators.imap.options import GMAIL
+from localdev.simulators.imap.options import GMAIL_CAPABILITY
 from localdev.simulators.imap.server import READING_SCOPES, ImapServer
 from localdev.simulators.mailbox import Mailbox
 from tests.support.imap_profiles import SERVER_PROFILES, CappedView
@@ -37,7 +37,7 @@ def test_a_client_reads_mail(
             client.oauth2_login(mailbox.address, access_token)
         assert client.has_capability("CONDSTORE") == profile.options.offers("CONDSTORE")
         names = [folder for *_, folder in client.list_folders()]
-        is_gmail = profile.options.offers(GMAIL)
+        is_gmail = profile.options.offers(GMAIL_CAPABILITY)
         assert ("[Gmail]/All Mail" if is_gmail else f"{profile.options.prefix}Archive") in names
         client.select_folder("INBOX", readonly=True)
         uids = client.search("UID 1:*")

@@ -16,11 +16,11 @@ from localdev.mail.load import load_mail
 from localdev.mail.modified_utf7 import decode_modified_utf7, encode_modified_utf7
 from localdev.mail.parse import parse_mail
 from localdev.simulators.imap.folder_state import FolderState
-from localdev.simulators.imap.message_bytes import header_value, section
+from localdev.simulators.imap.message_bytes import extract_section, header_value
 from localdev.simulators.imap.mime_parts import (
     body_structure,
-    envelope,
-    numbered_section,
+    extract_numbered_section,
+    format_envelope,
     parse_parts,
 )
 from localdev.simulators.imap.options import ImapOptions
@@ -112,7 +112,7 @@ def test_a_parser_reads_what_the_mail_contains() -> None:
 def test_every_mail_has_bytes_and_one_header(item: MailItem) -> None:
     raw = compose(item)
     assert b"\n" not in raw.replace(b"\r\n", b"")
-    assert section(raw, "HEADER") + section(raw, "TEXT") == raw
+    assert extract_section(raw, "HEADER") + extract_section(raw, "TEXT") == raw
     assert header_value(raw, "Date") == "Fri, 02 Jan 2026 00:00:00 +0000"
     parsed = parse_mail(raw)
     assert (parsed.body_type, parsed.has_attachments) == (item.body_type, item.has_attachments)
@@ -162,24 +162,24 @@ def test_loaded_mail_keeps_its_bytes(mailbox: Mailbox, tmp_path: Path) -> None:
     ],
 )
 def test_sections(name: str, fields: tuple[str, ...], expected: bytes) -> None:
-    assert section(RAW, name, fields) == expected
+    assert extract_section(RAW, name, fields) == expected
 
 
 @given(st.binary(max_size=60))
 def test_sections_of_anything(raw: bytes) -> None:
-    assert section(raw, "HEADER") + section(raw, "TEXT") == raw
-    assert section(raw, "HEADER.FIELDS", ["a"]).endswith(b"\r\n")
+    assert extract_section(raw, "HEADER") + extract_section(raw, "TEXT") == raw
+    assert extract_section(raw, "HEADER.FIELDS", ["a"]).endswith(b"\r\n")
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(FRAGMENTS | st.binary(max_size=4), max_size=25).map(b"".join))
 def test_the_parts_of_anything(raw: bytes) -> None:
     part = parse_parts(raw)
-    for value in (envelope(raw), body_structure(part)):
+    for value in (format_envelope(raw), body_structure(part)):
         [parsed] = parse_words(value)
         assert isinstance(parsed, tuple)
     for name in ("1", "1.1", "2.HEADER", "1.MIME", "9.9.9"):
-        assert numbered_section(raw, name) in raw + b"\r\n"
+        assert extract_numbered_section(raw, name) in raw + b"\r\n"
 
 
 @pytest.mark.parametrize("nesting", ["multipart/mixed; boundary=b", "message/rfc822"])
