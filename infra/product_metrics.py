@@ -12,7 +12,8 @@ from mailsync.model import Provider
 
 
 class ProductMetrics:
-    """Makes CDK's CloudWatch metrics for the product's metrics of one stage."""
+    """Makes the CDK objects for the metrics that Mailsync's Lambda functions send to CloudWatch in
+    one stage."""
 
     def __init__(self, stage: StageSettings) -> None:
         self._service = stage.metrics_service_dimension

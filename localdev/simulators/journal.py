@@ -35,12 +35,14 @@ class JournalEntry:
 
     number: the change number, which grows with every change of the mailbox.
     message: number of the message that changed. None: no message changed.
-    folder: number of the folder into which a message came; or of the only folder of a message whose
-        fields changed; or of the folder that changed itself. For CURSORS_EXPIRED, None means all
-        folders.
+    folder: number of a folder. If a message was added to a folder, this folder. If fields of a
+        message changed, the message's folder, or None if it is in several folders. If a folder
+        itself changed, that folder. If cursors expired (CURSORS_EXPIRED), the folder whose cursors
+        they are, or None for the cursors of all folders.
     source: number of the folder that a message left. None: the message left no folder.
     placement, source_placement: numbers of the message's placements in `folder` and in `source`.
-    fields: names of the message's changed fields of `MailItem`, or of changed attributes.
+    fields: names of the message's changed fields of `MailItem`, or of its changed attributes
+        (`Message.provider_attributes`).
     """
 
     number: int

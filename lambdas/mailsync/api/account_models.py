@@ -109,8 +109,8 @@ class DifferenceView(CamelModel):
 
 
 class Notifications(CamelModel):
-    """How the provider's notifications of changed mail work for a mailbox. If they fail, scheduled
-    checks find the changes later."""
+    """Whether the provider notifies Mailsync of changed mail in a mailbox at present, and its last
+    notification. Without notifications, scheduled checks find the changes later."""
 
     state: PushHealth
     """`working`; `silent`: the provider did not announce the last change that Mailsync found;

@@ -36,8 +36,8 @@ class MessageKeyStore:
         self._database = database
 
     def ids_of_keys(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
-        """Return the message id for each of the keys. Keys that no stored message has are left
-        out."""
+        """Return, for each key (the provider's present id of a message), the id under which
+        Mailsync has stored the message. Keys of messages that are not stored are left out."""
         if not keys:
             return {}
         with self._database.transaction() as tx:

@@ -52,7 +52,9 @@ def gmail_mailbox_actions(
         "gmail-chat": of_owner(_chat),
         "gmail-modify": of_message(GmailOwner.change_labels),
         "gmail-modify-all": of_owner(
-            lambda owner, *, labels, **fields: {"changed": owner.change_labels_of_newest(labels, **fields)}
+            lambda owner, *, labels, **fields: {
+                "changed": owner.change_labels_of_newest(labels, **fields)
+            }
         ),
         "gmail-archive": of_message(GmailOwner.archive),
         "gmail-trash": of_message(GmailOwner.trash),
