@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import sys
@@ -38,6 +39,9 @@ class ForkServer:
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self._replies: dict[int, socket.socket] = {}
+        # A signal that arrives just before a system call would not interrupt it. The interpreter
+        # therefore writes a byte to a socket, which `select` sees.
+        self._signals, self._wakeup = socket.socketpair()
 
     def serve(self) -> dict[str, Any] | None:
         """Fork a process for each request, until the channel is closed.
@@ -45,8 +49,16 @@ class ForkServer:
         The method returns in several processes. In each forked process it returns the request that
         the process has to run. In the fork server it returns None when the channel is closed.
         """
-        signal.signal(signal.SIGCHLD, self._report_ended)
+        self._wakeup.setblocking(False)
+        signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # else no byte is written
         while True:
+            ready, _, _ = select.select((self._channel, self._signals), (), ())
+            if self._signals in ready:
+                self._signals.recv(MAX_REQUEST_BYTES)
+                self._report_ended()
+            if self._channel not in ready:
+                continue
             message, descriptors, _, _ = socket.recv_fds(self._channel, MAX_REQUEST_BYTES, 2)
             if not message:
                 return None
@@ -60,27 +72,27 @@ class ForkServer:
     def _fork(self, reply: socket.socket) -> bool:
         """Fork. Return True in the forked process, and False in the fork server."""
         server = os.getpid()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # until the reply is known
         try:
             pid = os.fork()
         except OSError as failure:
             print(f"No process could be forked: {failure}", file=sys.stderr)
             reply.close()
-        else:
-            if not pid:
-                self._leave(reply)
-                _separate(server)
-                return True
-            self._replies[pid] = reply
-            _send(reply, pid)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            return False
+        if not pid:
+            self._leave(reply)
+            _separate(server)
+            return True
+        self._replies[pid] = reply
+        _send(reply, pid)
         return False
 
     def _leave(self, reply: socket.socket) -> None:
-        for opened in (self._channel, reply, *self._replies.values()):
-            opened.close()
+        signal.set_wakeup_fd(-1)
+        opened = (self._channel, self._signals, self._wakeup, reply, *self._replies.values())
+        for each in opened:
+            each.close()
 
-    def _report_ended(self, *_: object) -> None:
+    def _report_ended(self) -> None:
         with suppress(ChildProcessError):
             while pid := (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 reply = self._replies.pop(pid)
@@ -104,7 +116,6 @@ def _separate(server: int) -> None:
     if os.getppid() != server:  # it died before the line above
         os._exit(1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
 
 def _redirect(output: int) -> None:

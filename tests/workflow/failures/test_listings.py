@@ -138,7 +138,7 @@ def test_news_come_before_the_rest_of_a_backfill(
 
 
 def _with_interval(limits: Any, seconds: float) -> Any:
-    return type(limits)(limits.messages_per_fetch, 100, news_interval_s=seconds)
+    return type(limits)(limits.messages_per_fetch, 100, max_change_reading_interval_s=seconds)
 
 
 def test_an_expired_position_costs_no_message_that_is_stored(synced: ListedWorld) -> None:
