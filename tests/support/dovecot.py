@@ -42,6 +42,7 @@ mail_uid = {uid}
 mail_gid = {gid}
 mail_home = {data}/mail/%u/home
 mail_location = maildir:{data}/mail/%u
+mail_fsync = never
 mail_max_userip_connections = {max_connections}
 ssl = yes
 ssl_cert = <{certificate}
@@ -108,6 +109,7 @@ class Dovecot:
     def other_client(self, user: str = "ann") -> IMAP4_SSL:
         context = ssl.create_default_context(cafile=self.certificate)
         client = IMAP4_SSL("localhost", self.port, ssl_context=context)
+        client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # APPEND writes twice
         client.login(user, PASSWORD)
         return client
 

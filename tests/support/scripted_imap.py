@@ -122,6 +122,7 @@ class ScriptedImap:
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         with suppress(OSError, EOFError), connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls:
                 connection = self._tls.wrap_socket(connection, server_side=True)
             with connection:

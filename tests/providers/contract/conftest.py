@@ -14,7 +14,9 @@ from tests.providers.contract.scripted_gmail import CountingQuota, ScriptedGmail
 from tests.providers.contract.scripted_graph import ScriptedGraph, TwoTokens
 
 pytest.register_assert_rewrite(
-    "tests.providers.contract.promises", "tests.providers.contract.server"
+    "tests.providers.contract.failure_promises",
+    "tests.providers.contract.promises",
+    "tests.providers.contract.server",
 )
 
 

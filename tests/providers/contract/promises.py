@@ -1,17 +1,11 @@
-"""The promises of `MailProvider` that every provider keeps."""
+"""The promises of `MailProvider` that every provider keeps, except for failures."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
 
 from localdev.mail.generate import generate_mail
-from mailsync.errors import (
-    CursorExpired,
-    FolderGone,
-    ProviderThrottled,
-    ProviderUnavailable,
-)
+from mailsync.errors import CursorExpired, FolderGone
 from mailsync.model import (
     Address,
     Cursor,
@@ -28,7 +22,6 @@ from tests.providers.contract.changes import CHANGES, there_and_back
 from tests.providers.contract.server import (
     PAGE,
     ContractServer,
-    Malformation,
     Replica,
     feed_of,
     folder_fields,
@@ -40,34 +33,12 @@ from tests.providers.contract.server import (
 from tests.support.builders import a_known_folder
 from tests.support.mail import a_mail
 
-PAUSE_S = 77.0
-"""Longer than any function sleeps."""
 MESSAGES = 13
 
 
-METHODS: Mapping[str, Callable[[ContractServer], object]] = {
-    "list_folders": lambda server: server.provider.list_folders((), TreeReadingMode.LISTED),
-    "fetch_page": lambda server: server.provider.fetch_page(
-        feed_of(server, "inbox"), None, limit=PAGE
-    ),
-    "list_ids": lambda server: server.provider.list_folder_messages(reference(server, "inbox")),
-    "fetch_messages": lambda server: server.provider.fetch_messages([_id_of_newest(server)]),
-    "fetch_messages one by one": lambda server: server.provider.fetch_messages(
-        [_id_of_newest(server)], one_by_one=True
-    ),
-}
-each_method = pytest.mark.parametrize("method", METHODS)
-
-
-def _id_of_newest(server: ContractServer) -> RemoteId:
-    return RemoteId(server.form.message_id(server.mailbox.messages("inbox")[0].number))
-
-
 class ProviderContract:
-    """Subclassed once per provider, with a fixture `server` whose mailbox is empty."""
-
-    REFUSED_TOKEN: type[Exception] = ProviderUnavailable
-    """The error for access that stays refused after its renewal."""
+    """What a provider reads. Subclassed once per provider, with a fixture `server` whose mailbox is
+    empty."""
 
     @pytest.fixture
     def replica(self, server: ContractServer) -> Replica:
@@ -309,77 +280,9 @@ class ProviderContract:
         assert again[RemoteId(form.folder_id(inner))].display_name == "Renamed"
         assert again[RemoteId(form.folder_id(hidden))].parent_remote_id == form.folder_id(outer)
 
-    @each_method
-    @pytest.mark.usefixtures("replica")
-    def test_a_pause_that_is_asked_for_is_left_to_the_caller_and_kept(
-        self, server: ContractServer, method: str
-    ) -> None:
-        server.throttle(PAUSE_S)
-
-        for _ in range(2):
-            with pytest.raises(ProviderThrottled) as raised:
-                METHODS[method](server)
-            assert raised.value.retry_after_s == pytest.approx(PAUSE_S, abs=2)
-            requests = server.provider.request_count
-        assert server.provider.throttled_for_s == pytest.approx(PAUSE_S, abs=2)
-        server.recover()
-        with pytest.raises(ProviderThrottled):
-            METHODS[method](server)
-        assert server.provider.request_count == requests, "nothing is sent during the pause"
-
-    @each_method
-    def test_an_outage_is_an_outage_and_changes_nothing(
-        self, server: ContractServer, replica: Replica, method: str
-    ) -> None:
-        server.fail()
-
-        with pytest.raises(ProviderUnavailable):
-            METHODS[method](server)
-
-        server.recover()
-        replica.read_on()
-        assert replica.shows_the_mailbox()
-
-    @each_method
-    @pytest.mark.usefixtures("replica")
-    def test_a_token_that_is_withdrawn_is_replaced_once(
-        self, server: ContractServer, method: str
-    ) -> None:
-        server.withdraw_token()
-
-        METHODS[method](server)
-
-        assert server.access.renewed == 1
-
-    @each_method
-    @pytest.mark.usefixtures("replica")
-    def test_a_token_that_is_refused_whatever_it_is_closes_no_account(
-        self, server: ContractServer, method: str
-    ) -> None:
-        server.withdraw_token(for_ever=True)
-
-        with pytest.raises(self.REFUSED_TOKEN):
-            METHODS[method](server)
-        assert 1 <= server.access.renewed <= 2
-
-    @pytest.mark.parametrize("method", [each for each in METHODS if each != "fetch_messages"])
-    @pytest.mark.parametrize("how", ["another protocol", "half an answer", "cut off", "closed"])
-    def test_what_is_no_answer_is_an_outage_and_deletes_nothing(
-        self, server: ContractServer, replica: Replica, method: str, how: Malformation
-    ) -> None:
-        server.malform(how)
-
-        with pytest.raises(ProviderUnavailable):
-            METHODS[method](server)
-
-        server.recover()
-        replica.read_on()
-        replica.compare_ids()
-        assert replica.shows_the_mailbox()
-
     def test_requests_are_counted_and_the_limits_are_positive(self, server: ContractServer) -> None:
         before = server.provider.request_count
-        METHODS["list_ids"](server)
+        server.provider.list_folder_messages(reference(server, "inbox"))
 
         assert server.provider.request_count > before
         assert server.provider.max_requests_in_flight >= 1

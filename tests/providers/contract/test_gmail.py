@@ -14,6 +14,7 @@ from localdev.simulators.mailbox import Mailbox
 from mailsync.model import AccessToken
 from mailsync.providers.gmail.provider import GmailMailbox
 from mailsync.providers.retry_budget import RetryBudget
+from tests.providers.contract.failure_promises import FailureContract
 from tests.providers.contract.promises import ProviderContract
 from tests.providers.contract.server import Malformation
 from tests.support.gmail_form import GmailForm
@@ -101,7 +102,7 @@ class SimulatedGmail:
         self._faults.add_rules(FaultRule(fault=fault, path="/gmail/v1/", times=None))
 
 
-class TestGmail(ProviderContract):
+class TestGmail(ProviderContract, FailureContract):
     @pytest.fixture(params=PROFILES)
     def server(
         self, request: pytest.FixtureRequest, simulators: Simulators, mailbox: Mailbox

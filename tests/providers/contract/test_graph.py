@@ -12,6 +12,7 @@ from localdev.simulators.mailbox import Mailbox
 from mailsync.model import AccessToken
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget
+from tests.providers.contract.failure_promises import FailureContract
 from tests.providers.contract.promises import ProviderContract
 from tests.providers.contract.server import Malformation
 from tests.support.outlook_form import OutlookForm
@@ -83,7 +84,7 @@ class SimulatedGraph:
         self._faults.add_rules(FaultRule(fault=fault, times=None))
 
 
-class TestGraph(ProviderContract):
+class TestGraph(ProviderContract, FailureContract):
     @pytest.fixture
     def server(self, simulators: Simulators, mailbox: Mailbox) -> Iterator[SimulatedGraph]:
         graph = SimulatedGraph(simulators, mailbox)

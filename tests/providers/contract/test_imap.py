@@ -14,6 +14,7 @@ from localdev.simulators.imap.options import WITHOUT_CONDSTORE, WITHOUT_QRESYNC,
 from localdev.simulators.mailbox import Mailbox
 from mailsync.errors import ProviderThrottled
 from mailsync.providers.imap import changes
+from tests.providers.contract.failure_promises import FailureContract
 from tests.providers.contract.imap_server import ProxiedImap
 from tests.providers.contract.promises import ProviderContract
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot
@@ -27,7 +28,6 @@ PROFILES = {
     "CONDSTORE, INBOX.": ImapOptions(extensions=WITHOUT_QRESYNC, prefix="INBOX.", separator="."),
     "neither, .": ImapOptions(extensions=WITHOUT_CONDSTORE, separator="."),
 }
-DOVECOT_PROFILES = {**PROFILES, "QRESYNC, INBOX.": ImapOptions(prefix="INBOX.", separator=".")}
 MAX_USERS = 1_000
 SPECIAL_USE = {"Drafts": "Drafts", "Sent Items": "Sent", "Deleted Items": "Trash"}
 SPECIAL_USE |= {"Archive": "Archive", "Junk Email": "Junk"}
@@ -102,12 +102,8 @@ def mailbox(simulators: Simulators) -> Mailbox:
     return simulators.add_mailbox(_user(next(_numbers)), "Ada")
 
 
-class TestDovecot(ProviderContract):
+class TestDovecot(ProviderContract, FailureContract):
     REFUSED_TOKEN = ProviderThrottled
-
-    @pytest.fixture(params=DOVECOT_PROFILES)
-    def options(self, request: pytest.FixtureRequest) -> ImapOptions:
-        return DOVECOT_PROFILES[request.param]
 
     @pytest.fixture
     def server(
@@ -120,7 +116,7 @@ class TestDovecot(ProviderContract):
             yield server
 
 
-class TestGmail(ProviderContract):
+class TestGmail(ProviderContract, FailureContract):
     """The simulated server with Gmail's extensions."""
 
     REFUSED_TOKEN = ProviderThrottled
@@ -138,7 +134,7 @@ class TestGmail(ProviderContract):
 
 
 class TestSimulatedServer(ProviderContract):
-    REFUSED_TOKEN = ProviderThrottled
+    """Without failures: the proxy makes them, in front of Dovecot as in front of this server."""
 
     @pytest.fixture
     def server(

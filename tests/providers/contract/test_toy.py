@@ -4,6 +4,7 @@ import pytest
 
 from localdev.simulators.mailbox import Mailbox
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
+from tests.providers.contract.failure_promises import FailureContract
 from tests.providers.contract.promises import ProviderContract
 from tests.providers.contract.scripted_graph import TwoTokens
 from tests.providers.contract.server import Malformation
@@ -51,7 +52,7 @@ class ToyServer(ToyProvider):
 
 
 @pytest.mark.parametrize("kind", ["labels", "folders"])
-class TestToy(ProviderContract):
+class TestToy(ProviderContract, FailureContract):
     @pytest.fixture
     def server(self, mailbox: Mailbox, kind: str) -> ToyServer:
         return ToyServer(mailbox, kind)
