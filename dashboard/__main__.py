@@ -10,7 +10,7 @@ import argparse
 import sys
 from contextlib import suppress
 
-from dashboard.deployed import find_sources_of_deployed_stage
+from dashboard.deployed import find_data_sources_of_deployed_stage
 from dashboard.server import Dashboard
 from localdev.engine.failure import StartFailed
 from localdev.options import Options
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     )
     chosen = parser.parse_args(arguments)
     try:
-        sources = find_sources_of_deployed_stage(chosen.stage, show_bodies=chosen.show_bodies)
+        sources = find_data_sources_of_deployed_stage(chosen.stage, show_bodies=chosen.show_bodies)
         dashboard = Dashboard(port=chosen.dashboard_port, token_required=True)
     except StartFailed as failed:
         print(failed, file=sys.stderr)

@@ -27,7 +27,9 @@ from mailsync.settings import Settings
 _OF_DATABASE = ("DATABASE_URL", "DATABASE_CA_BUNDLE")
 
 
-def find_sources_of_deployed_stage(stage: str, *, show_bodies: bool = False) -> DashboardSources:
+def find_data_sources_of_deployed_stage(
+    stage: str, *, show_bodies: bool = False
+) -> DashboardSources:
     """Find a deployed stage in the AWS account and region of the environment; return the resources
     that a dashboard reads and calls there.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from localdev.engine.child import start_child, stop_child
 from localdev.engine.failure import StartFailed
-from localdev.mail.report import LoadReport
+from localdev.mail.report import MailLoadingReport
 from localdev.private_files import open_private_file
 from localdev.simulators.entra.server import CLIENT_ID
 from mailsync.registry import MICROSOFT
@@ -95,7 +95,7 @@ class SimulatorProcess:
         mail was given, or the mail was loaded at an earlier start.
     """
 
-    mail_load_report: LoadReport | None = None
+    mail_load_report: MailLoadingReport | None = None
 
     def __init__(self, arguments: list[str], *, root: Path, log: Path) -> None:
         self._arguments = arguments
@@ -120,7 +120,9 @@ class SimulatorProcess:
             ready = json.loads(line)
             if "failed" in ready:
                 raise StartFailed(ready["failed"])
-            self.mail_load_report = LoadReport.from_json(ready["mail"]) if ready["mail"] else None
+            self.mail_load_report = (
+                MailLoadingReport.from_json(ready["mail"]) if ready["mail"] else None
+            )
             self._ports = [
                 f"--{option}-port={ready[name]}" for option, name in _PORTS.items() if name in ready
             ]

@@ -11,7 +11,7 @@ MAX_EXAMPLE_PROBLEMS = 5  # of each kind; the log has all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadReport:
+class MailLoadingReport:
     """The result of loading the user's own mail: the number of messages, and how many had problems.
 
     problems: descriptions of the first messages that were not loaded.
@@ -27,7 +27,7 @@ class LoadReport:
     @classmethod
     def from_problems(
         cls, stored: int, problems: Sequence[MailFileProblem], oddities: Sequence[MailFileProblem]
-    ) -> "LoadReport":
+    ) -> "MailLoadingReport":
         return cls(
             loaded=stored,
             problem_count=len(problems),
@@ -37,7 +37,7 @@ class LoadReport:
         )
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "LoadReport":
+    def from_json(cls, values: Mapping[str, Any]) -> "MailLoadingReport":
         lists = {name: tuple(values[name]) for name in ("problems", "oddities")}
         return cls(**{**values, **lists})
 

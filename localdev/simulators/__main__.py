@@ -15,7 +15,7 @@ from pathlib import Path
 
 from localdev.mail.generate import generate_mail
 from localdev.mail.load import load_mail
-from localdev.mail.report import LoadReport
+from localdev.mail.report import MailLoadingReport
 from localdev.simulated_gmail import scaled_limits
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.entra.server import CLIENT_ID
@@ -46,7 +46,7 @@ def main() -> int:
         simulators.imap.current_options = _imap_options(options)
     _set_up_gmail(simulators, options)
     simulators.service.latency = LATENCY_BY_NAME[options.latency]
-    mail: LoadReport | None = None
+    mail: MailLoadingReport | None = None
     for address in options.mailbox or [_ACCOUNT]:
         mail = _fill(simulators, address, options) or mail
     if mail and not mail.loaded:
@@ -137,7 +137,9 @@ def _imap_options(options: argparse.Namespace) -> ImapOptions:
     )
 
 
-def _fill(simulators: Simulators, address: str, options: argparse.Namespace) -> LoadReport | None:
+def _fill(
+    simulators: Simulators, address: str, options: argparse.Namespace
+) -> MailLoadingReport | None:
     """Load mail into the mailbox only if it is empty, so that a restart keeps what is there.
 
     Return the report on the mail of --mbox, or None when no mail was read.
@@ -155,7 +157,7 @@ def _fill(simulators: Simulators, address: str, options: argparse.Namespace) -> 
         print(f"not loaded: {each}", file=sys.stderr)
     for each in loaded.oddities:
         print(f"loaded and odd: {each}", file=sys.stderr)
-    return LoadReport.from_problems(stored, loaded.problems, loaded.oddities)
+    return MailLoadingReport.from_problems(stored, loaded.problems, loaded.oddities)
 
 
 def _addresses(simulators: Simulators, options: argparse.Namespace) -> dict[str, object]:

@@ -114,7 +114,7 @@ def test_a_backfill_leaves_a_reserve_to_new_mail_and_pauses_for_it_several_times
     while not parts or parts[-1][0]:
         with (
             MailboxQuota(database, account_of(account_id), LIMITS, slept.append) as quota,
-            quota.keep_reserve_for_new_mail(),
+            quota.reserving_quota_for_new_mail(),
         ):
             parts.append(take_all(quota))
 

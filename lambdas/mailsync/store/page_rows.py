@@ -35,7 +35,7 @@ WriteResult = TypeVar("WriteResult")
 MessageOrStateChange = TypeVar("MessageOrStateChange", Message, StateChange)
 
 
-def retry_with_savepoints(write: Callable[[bool], WriteResult]) -> WriteResult:
+def write_with_savepoints_after_rejection(write: Callable[[bool], WriteResult]) -> WriteResult:
     """Call `write(False)`. If Postgres rejects a value, call `write(True)`, which sets a savepoint
     for each message. Return the result of the call that succeeded.
 

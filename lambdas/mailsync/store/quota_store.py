@@ -147,7 +147,7 @@ class MailboxQuota:
             self._give_back()
 
     @contextmanager
-    def keep_reserve_for_new_mail(self) -> Iterator[None]:
+    def reserving_quota_for_new_mail(self) -> Iterator[None]:
         """Treat all requests in the `with` block as requests for old mail. They leave a reserve, a
         tenth of the quota, to requests for new mail."""
         self._is_backfilling = True

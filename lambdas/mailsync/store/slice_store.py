@@ -160,7 +160,7 @@ class SliceStore:
                 following = None if next_for is None else _claim(tx, feed.ref.id, next_for)
                 return StoredSlice(counts, len(named), following)
 
-        stored = page_rows.retry_with_savepoints(write)
+        stored = page_rows.write_with_savepoints_after_rejection(write)
         if written := stored.written_row_counts.inserted + stored.written_row_counts.updated:
             count_metric(MESSAGES_STORED, written)
         return stored

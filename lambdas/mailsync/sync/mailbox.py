@@ -92,10 +92,10 @@ class Mailbox(MailboxStores):
     quota: MailboxQuota | None = None
 
     @contextmanager
-    def keep_reserve_for_new_mail(self) -> Iterator[None]:
+    def reserving_quota_for_new_mail(self) -> Iterator[None]:
         """Treat all requests in the `with` block as requests for old mail. They leave a part of the
         provider's quota, the reserve, to requests for new mail."""
-        with self.quota.keep_reserve_for_new_mail() if self.quota else nullcontext():
+        with self.quota.reserving_quota_for_new_mail() if self.quota else nullcontext():
             yield
 
     def decrypt_cursor(self, feed: StoredFeed) -> Cursor | None:

@@ -33,7 +33,7 @@ from mailsync.sync.removals import (
     store_messages_in_mirrored_folders,
 )
 
-MAX_MESSAGES_TO_CHECK_LISTING = 10
+MAX_MESSAGES_FETCHED_TO_CHECK_LISTING = 10
 """The maximum number of messages that are requested by id to check whether a list of a folder is
 complete. It applies to a provider whose lists of ids are cheap (`are_lists_of_ids_cheap`)."""
 
@@ -205,7 +205,7 @@ def _require_credible(
         return
     sample = next(split_ids_into_fetch_batches(mailbox, surplus))
     if mailbox.provider.traits.are_lists_of_ids_cheap:
-        sample = surplus[:: math.ceil(len(surplus) / MAX_MESSAGES_TO_CHECK_LISTING)]
+        sample = surplus[:: math.ceil(len(surplus) / MAX_MESSAGES_FETCHED_TO_CHECK_LISTING)]
     for part in fetch_messages_in_parts(mailbox, sample, one_by_one=True):
         for found in part:
             if isinstance(found, Message) and folder.ref.remote_id in found.folder_remote_ids:

@@ -324,7 +324,7 @@ def store_pending_messages(
     wanted = tuple(groups)
     mailbox.provider.note_message_groups({each: it for each, it in groups.items() if it})
     requests_before = mailbox.provider.request_count
-    with mailbox.keep_reserve_for_new_mail():
+    with mailbox.reserving_quota_for_new_mail():
         plan, pause = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
     missing = frozenset(plan.possibly_gone_ids)
     fetched = [

@@ -12,7 +12,7 @@ import pytest
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import SimulatorProcess
 from localdev.mail.load import load_mail
-from localdev.mail.report import MAX_EXAMPLE_PROBLEMS, LoadReport
+from localdev.mail.report import MAX_EXAMPLE_PROBLEMS, MailLoadingReport
 from localdev.stack import REPOSITORY_ROOT
 
 GOOD = b"From: a@example.com\nSubject: good\nDate: Fri, 1 May 2026 12:00:00 +0000\n\ntext\n"
@@ -76,9 +76,9 @@ def test_a_source_without_mail_is_said_in_one_sentence(
     loaded = load_mail(mail)
 
     assert list(loaded.items) == []
-    sentence = LoadReport.from_problems(0, loaded.problems, loaded.oddities).no_messages_sentence(
-        mail
-    )
+    sentence = MailLoadingReport.from_problems(
+        0, loaded.problems, loaded.oddities
+    ).no_messages_sentence(mail)
     assert sentence.startswith(f"0 messages found in {mail} ({cause}")
     assert "\n" not in sentence
 

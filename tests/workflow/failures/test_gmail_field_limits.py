@@ -155,7 +155,7 @@ def test_first_syncs_that_drain_the_project_leave_a_reserve_to_checks(
         with (
             suppress(ProviderThrottled),
             MailboxQuota(gmail.database, account, limits, lambda _: None) as quota,
-            quota.keep_reserve_for_new_mail(),
+            quota.reserving_quota_for_new_mail(),
         ):
             while True:
                 quota.take(20)

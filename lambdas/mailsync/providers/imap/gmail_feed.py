@@ -118,7 +118,8 @@ class GmailFeed:
 
     def _start(self) -> GmailMailboxPosition:
         opened = [
-            self._open_folder(name, True).opened for name in self._folders.folders_of_all_messages
+            self._open_folder(name, True).opened
+            for name in self._folders.folders_covering_all_messages
         ]
         first = opened[0]
         sources = {str(folder_id(each.name)): position_at_full_sync_start(each) for each in opened}
@@ -148,7 +149,7 @@ class GmailFeed:
 
     def _page_of_changes(self, position: GmailMailboxPosition, limit: int) -> Page:
         found = _Round(limit)
-        for name in self._folders.folders_of_all_messages:
+        for name in self._folders.folders_covering_all_messages:
             self._read_source(name, position, found)
         is_gone = bool(position.sources.keys() - found.sources.keys())
         lists_all = is_gone or has_unexplained_removals(found.lacking, found.arrived)
@@ -238,7 +239,7 @@ class GmailFeed:
         """Return the ids of all messages of the mailbox. None if the server contradicts its own
         count; the verification then decides."""
         ids: set[RemoteId] = set()
-        for name in self._folders.folders_of_all_messages:
+        for name in self._folders.folders_covering_all_messages:
             reader = self._open_folder(name, True)
             uids = reader.all_uids()
             found = fetch_complete_items(self._connected(), reader, uids, GMAIL_ID_FETCH_ITEMS)

@@ -50,7 +50,7 @@ class GmailFolders:
     names_by_special_use: dict[str, bytes]
 
     @property
-    def folders_of_all_messages(self) -> tuple[bytes, ...]:
+    def folders_covering_all_messages(self) -> tuple[bytes, ...]:
         """Return the names of the folders that together hold every message exactly once: All Mail,
         and the trash and the junk folder."""
         return (self.all_mail, *self.trash_and_junk)

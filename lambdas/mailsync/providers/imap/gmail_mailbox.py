@@ -141,7 +141,7 @@ class GmailImapMailbox(ImapMailbox):
             ProviderUnavailable: the list lacks a folder that exists.
         """
         lost = [folder_name(RemoteId(each)) for each in position.sources]
-        lost = [each for each in lost if each not in folders.folders_of_all_messages]
+        lost = [each for each in lost if each not in folders.folders_covering_all_messages]
         statuses = read_statuses(self._connected(), lost) if lost else {}
         if any(not isinstance(each, str) for each in statuses.values()):
             self._folders = None
@@ -154,7 +154,7 @@ class GmailImapMailbox(ImapMailbox):
         once."""
         statuses, self._statuses = self._statuses, {}
         sources = (
-            [folder_id(each) for each in self._folders.folders_of_all_messages]
+            [folder_id(each) for each in self._folders.folders_covering_all_messages]
             if self._folders
             else []
         )
@@ -215,7 +215,7 @@ class GmailImapMailbox(ImapMailbox):
         with their places; those that no longer exist are left out."""
         numbers = {each: number for each in ids if (number := gmail_id_to_number(each)) is not None}
         found: dict[RemoteId, GmailMessage] = {}
-        for name in self._gmail_folders().folders_of_all_messages:
+        for name in self._gmail_folders().folders_covering_all_messages:
             left = [number for each, number in numbers.items() if each not in found]
             for start in range(0, len(left), MAX_PIPELINED_COMMANDS):
                 found |= self._found_in(name, left[start : start + MAX_PIPELINED_COMMANDS])
