@@ -1,4 +1,4 @@
-"""Group messages into conversations by their keys (`Message.conversation_keys`). Two messages that
+"""Group messages into conversations by their keys (`Message.thread_keys`). Two messages that
 share a key belong to the same conversation. Pure functions."""
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class ConversationKeys:
     """The keys of messages that belong to one conversation. A key is a UUID that messages of one
-    conversation share (`Message.conversation_keys`).
+    conversation share (`Message.thread_keys`).
 
     keys: the keys of all these messages, in the order of the messages.
     conversation_ids: ids of the stored conversations that contain one of the keys, in ascending

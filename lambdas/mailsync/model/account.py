@@ -58,7 +58,7 @@ class AccessToken:
     """An access token with its expiry. It is only kept in memory; its `repr` hides the token.
 
     For a mailbox that is opened with a password, `token` contains the password, and `expires_at` is
-    `NEVER_EXPIRES_AT`.
+    `NEVER_EXPIRES`.
     """
 
     token: str = field(repr=False)

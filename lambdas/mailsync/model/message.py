@@ -23,10 +23,10 @@ class Message:
     that are not mail (such as a contact in Deleted Items) lack most fields.
 
     remote_id: the provider's id of the message, or the id under which Mailsync stores the message;
-        see `current_remote_id`.
+        see `key`.
     folder_remote_ids: the provider's ids of all folders that contain the message.
     preview: the beginning of the text.
-    item_type: the provider's type of the item, such as `message` or `eventMessageRequest`.
+    kind: the provider's type of the item, such as `message` or `eventMessageRequest`.
     """
 
     remote_id: RemoteId

@@ -14,7 +14,7 @@ class Slice:
     """The messages of one folder that arrived within a span of time. One worker fetches them with
     one list request for that span.
 
-    arrival_time_by_message_id: the messages of the slice, at least one. The key is the provider's
+    received_at_by_remote_id: the messages of the slice, at least one. The key is the provider's
         message id, the value is the time when the message arrived. The folder's change feed has
         named these messages without their contents.
     """
