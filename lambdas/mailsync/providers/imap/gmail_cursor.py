@@ -80,8 +80,8 @@ def position_at_full_sync_start(opened: OpenFolder) -> GmailFolderPosition:
 
 
 def position_before_first_message(opened: OpenFolder) -> GmailFolderPosition:
-    """Return the position of a folder of which no message was read yet. The server shows this
-    folder now and did not show it at the last reading."""
+    """Return the reading position of a folder of which no message was read yet. It is used for a
+    folder that the server lists now and did not list at the last reading."""
     return GmailFolderPosition(opened.uid_validity, 1, opened.mod_seq or 0, opened.mod_seq or 0, 0)
 
 

@@ -107,35 +107,40 @@ UPDATE mailsync.email_accounts
 SELECT id::text FROM mailsync.email_accounts WHERE status = 'purging' ORDER BY updated_at
 
 -- purge_emails --
--- Delete a batch of the mail of an account that is being deleted.
+-- Delete a batch of the mail of an account that is being deleted. The array is computed once. With IN, a
+-- plan may run the query for each row again; the query then skips rows that this statement has deleted
+-- and finds others, so that one statement deletes everything.
 DELETE FROM mailsync.emails
- WHERE id IN (SELECT m.id
-                FROM mailsync.emails m
-                JOIN mailsync.email_accounts a ON a.id = m.account_id AND a.status = 'purging'
-               WHERE m.account_id = cast(:account_id AS uuid)
-               LIMIT :limit
-                 FOR UPDATE OF m SKIP LOCKED)
+ WHERE id = ANY (ARRAY(
+       SELECT m.id
+         FROM mailsync.emails m
+         JOIN mailsync.email_accounts a ON a.id = m.account_id AND a.status = 'purging'
+        WHERE m.account_id = cast(:account_id AS uuid)
+        LIMIT :limit
+          FOR UPDATE OF m SKIP LOCKED))
 
 -- purge_conversations --
 -- Delete a batch of what connects the mail of an account that is being deleted.
 DELETE FROM mailsync.conversation_keys
  WHERE account_id = cast(:account_id AS uuid)
-   AND key IN (SELECT k.key
-                 FROM mailsync.conversation_keys k
-                 JOIN mailsync.email_accounts a ON a.id = k.account_id AND a.status = 'purging'
-                WHERE k.account_id = cast(:account_id AS uuid)
-                LIMIT :limit
-                  FOR UPDATE OF k SKIP LOCKED)
+   AND key = ANY (ARRAY(
+       SELECT k.key
+         FROM mailsync.conversation_keys k
+         JOIN mailsync.email_accounts a ON a.id = k.account_id AND a.status = 'purging'
+        WHERE k.account_id = cast(:account_id AS uuid)
+        LIMIT :limit
+          FOR UPDATE OF k SKIP LOCKED))
 
 -- purge_runs --
 -- Delete a batch of the runs of an account that is being deleted.
 DELETE FROM mailsync.sync_runs
- WHERE id IN (SELECT r.id
-                FROM mailsync.sync_runs r
-                JOIN mailsync.email_accounts a ON a.id = r.account_id AND a.status = 'purging'
-               WHERE r.account_id = cast(:account_id AS uuid)
-               LIMIT :limit
-                 FOR UPDATE OF r SKIP LOCKED)
+ WHERE id = ANY (ARRAY(
+       SELECT r.id
+         FROM mailsync.sync_runs r
+         JOIN mailsync.email_accounts a ON a.id = r.account_id AND a.status = 'purging'
+        WHERE r.account_id = cast(:account_id AS uuid)
+        LIMIT :limit
+          FOR UPDATE OF r SKIP LOCKED))
 
 -- purge_account --
 -- Delete the account and all that is left of it, after its mail and credentials. The caller holds

@@ -82,9 +82,9 @@ VALUES (:state_hash, :user_id, :cookie_hash, :flow_key_id, :flow_sealed,
 -- forget_sign_ins --
 -- Delete expired sign-ins, a limited number at a time.
 DELETE FROM mailsync.sign_ins
- WHERE state_hash IN
-       (SELECT state_hash FROM mailsync.sign_ins
-         WHERE expires_at <= now() ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+ WHERE state_hash = ANY (ARRAY(
+       SELECT state_hash FROM mailsync.sign_ins
+        WHERE expires_at <= now() ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED))
 
 -- take_sign_in --
 -- Delete and return the sign-in of this state and browser.
@@ -107,6 +107,6 @@ RETURNING user_id, connection_key_id, connection_sealed
 -- forget_pending_connections --
 -- Delete mailboxes that were not confirmed in time, a thousand at a time.
 DELETE FROM mailsync.pending_connections
- WHERE token_hash IN
-       (SELECT token_hash FROM mailsync.pending_connections
-         WHERE expires_at <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED)
+ WHERE token_hash = ANY (ARRAY(
+       SELECT token_hash FROM mailsync.pending_connections
+        WHERE expires_at <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED))

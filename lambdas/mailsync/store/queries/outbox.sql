@@ -32,7 +32,8 @@ UPDATE mailsync.outbox SET published_at = now() WHERE id = ANY(cast(:ids AS bigi
 -- forget_published --
 -- Delete events that were published long ago, a limited number at a time.
 DELETE FROM mailsync.outbox
- WHERE id IN (SELECT id FROM mailsync.outbox
-               WHERE published_at < now() - make_interval(days => cast(:days AS int))
-               ORDER BY published_at
-               LIMIT :limit)
+ WHERE id = ANY (ARRAY(
+       SELECT id FROM mailsync.outbox
+        WHERE published_at < now() - make_interval(days => cast(:days AS int))
+        ORDER BY published_at
+        LIMIT :limit))

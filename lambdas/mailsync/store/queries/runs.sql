@@ -109,12 +109,13 @@ SELECT r.id, r.execution_arn, coalesce(r.execution_name, r.id), r.status,
 -- keep_joined_key --
 -- Record that a request with this Idempotency-Key joined a run, and what it asked for; delete some
 -- old records of the account.
-WITH forgotten AS (
-  DELETE FROM mailsync.joined_keys
-   WHERE (account_id, idempotency_key) IN
-         (SELECT account_id, idempotency_key FROM mailsync.joined_keys
-           WHERE account_id = cast(:account_id AS uuid) AND created_at < now() - interval '1 day'
-           LIMIT 100 FOR UPDATE SKIP LOCKED))
+WITH old AS MATERIALIZED (
+  SELECT account_id, idempotency_key FROM mailsync.joined_keys
+   WHERE account_id = cast(:account_id AS uuid) AND created_at < now() - interval '1 day'
+   LIMIT 100 FOR UPDATE SKIP LOCKED),
+forgotten AS (
+  DELETE FROM mailsync.joined_keys j USING old
+   WHERE (j.account_id, j.idempotency_key) = (old.account_id, old.idempotency_key))
 INSERT INTO mailsync.joined_keys (account_id, idempotency_key, run_id, sync_type, folder_ids)
 VALUES (cast(:account_id AS uuid), :key, :run_id, :sync_type, cast(:folder_ids AS jsonb))
 
@@ -220,10 +221,11 @@ RETURNING failures
 -- forget_stopped_runs --
 -- Delete runs that a person stopped more than a week ago, a limited number at a time.
 DELETE FROM mailsync.sync_runs
- WHERE id IN (SELECT id FROM mailsync.sync_runs
-               WHERE account_id = cast(:account_id AS uuid) AND status = 'cancelled'
-                 AND created_at < now() - interval '7 days'
-               LIMIT 100 FOR UPDATE SKIP LOCKED)
+ WHERE id = ANY (ARRAY(
+       SELECT id FROM mailsync.sync_runs
+        WHERE account_id = cast(:account_id AS uuid) AND status = 'cancelled'
+          AND created_at < now() - interval '7 days'
+        LIMIT 100 FOR UPDATE SKIP LOCKED))
 
 -- account_runs --
 -- Return the runs of a user's account, the newest first, before a position.
@@ -252,10 +254,11 @@ SELECT r.id, r.account_id::text, r.status, r.sync_type, r.trigger, r.created_at,
 -- forget_joined_keys --
 -- Delete Idempotency-Keys of requests that joined a run more than a day ago, a limited number at a
 -- time.
-DELETE FROM mailsync.joined_keys
- WHERE (account_id, idempotency_key) IN
-       (SELECT account_id, idempotency_key FROM mailsync.joined_keys
-         WHERE created_at < now() - interval '1 day' LIMIT :limit FOR UPDATE SKIP LOCKED)
+WITH old AS MATERIALIZED (
+  SELECT account_id, idempotency_key FROM mailsync.joined_keys
+   WHERE created_at < now() - interval '1 day' LIMIT :limit FOR UPDATE SKIP LOCKED)
+DELETE FROM mailsync.joined_keys j USING old
+ WHERE (j.account_id, j.idempotency_key) = (old.account_id, old.idempotency_key)
 
 -- run_end --
 -- Return the number of selected folders that were not verified in a run or whose full sync is running; if

@@ -7,9 +7,9 @@ SELECT max(version) FROM mailsync.schema_migrations
 -- forget_self_tests --
 -- Delete rows of self-tests that died before reading them, a limited number at a time.
 DELETE FROM mailsync.self_tests
- WHERE id IN
-       (SELECT id FROM mailsync.self_tests
-         WHERE written_at < now() - interval '1 hour' LIMIT :limit FOR UPDATE SKIP LOCKED)
+ WHERE id = ANY (ARRAY(
+       SELECT id FROM mailsync.self_tests
+        WHERE written_at < now() - interval '1 hour' LIMIT :limit FOR UPDATE SKIP LOCKED))
 
 -- take_call --
 -- Take one call of a user's allowance; return 0, or the seconds until the next call is allowed.
@@ -30,10 +30,11 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM taken) THEN 0
 
 -- forget_whole_limits --
 -- Delete full allowances, a limited number at a time.
-DELETE FROM mailsync.call_limits
- WHERE (user_id, kind) IN
-       (SELECT user_id, kind FROM mailsync.call_limits
-         WHERE whole_at <= now() LIMIT :limit FOR UPDATE SKIP LOCKED)
+WITH unused AS MATERIALIZED (
+  SELECT user_id, kind FROM mailsync.call_limits
+   WHERE whole_at <= now() LIMIT :limit FOR UPDATE SKIP LOCKED)
+DELETE FROM mailsync.call_limits l USING unused
+ WHERE (l.user_id, l.kind) = (unused.user_id, unused.kind)
 
 -- write_self_test --
 -- Write a row of the self-test.
