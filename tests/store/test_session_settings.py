@@ -35,10 +35,10 @@ NASTY = {
     "exit_on_error": ("on",),
     "default_transaction_isolation": ("serializable", "'repeatable read'"),
     "default_transaction_deferrable": ("on",),
-    "statement_timeout": ("20",),
+    "statement_timeout": ("100",),
     "lock_timeout": ("1",),
-    "idle_in_transaction_session_timeout": ("20",),
-    "transaction_timeout": ("20",),
+    "idle_in_transaction_session_timeout": ("100",),
+    "transaction_timeout": ("100",),
     "synchronous_commit": ("off",),
 }
 EVIL = (
@@ -58,7 +58,7 @@ KNOWN = {
     " cast(:words AS text[])",
     "state": "SELECT current_setting('transaction_isolation'),"
     " current_setting('synchronous_commit'), NULL::int = NULL",
-    "sleep": "SELECT 1 FROM pg_sleep(0.05)",
+    "sleep": "SELECT 1 FROM pg_sleep(0.15)",
     "malformed": "SELECT cast('x' AS int)",
 }
 SENT = {
