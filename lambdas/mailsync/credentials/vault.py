@@ -54,7 +54,7 @@ _BOUND_TO_OWNER_ALONE = frozenset(
     {SealedColumn.GRANT, SealedColumn.ACCESS_TOKEN, SealedColumn.CURSOR, SealedColumn.SIGN_IN_FLOW}
 )
 """The columns into which releases before migration 0016 wrote values that are bound to their owner
-alone. If another column contains such a value, somebody has moved the value there, so the vault
+alone. If another column contains such a value, the value was moved there, so the vault
 does not decrypt it."""
 
 

@@ -74,7 +74,7 @@ class Message:
 @dataclass(frozen=True, slots=True)
 class MessageState:
     """The state of a message: the fields that can change after the message has arrived. Used for
-    providers at which sender, recipients, subject and body of a message never change (IMAP).
+    providers at which sender, recipients, subject and body of a message never change.
 
     remote_version: text computed from the other fields. Two states with different fields have
         different versions.
@@ -123,7 +123,7 @@ class PartialChange:
 @dataclass(frozen=True, slots=True)
 class StateChange:
     """A message that is new in the feed's folder, or whose state has changed, with its complete
-    present state. Used for providers at which the contents of a message never change (IMAP): only a
+    present state. Used for providers at which the contents of a message never change: only a
     message that is not stored yet must be fetched by its id.
 
     fingerprint: see `Message.fingerprint`.
@@ -142,14 +142,14 @@ class PlacementChange:
     """A message that exists, with the changes of its folders and flags since the feed last named
     the message. A page that only lists messages (`Page.is_listing`) names no changes.
 
-    Used for providers at which the contents of a message never change (Gmail): only a message that
+    Used for providers at which the contents of a message never change: only a message that
     is not stored yet must be fetched by its id. In contrast to a PlacementChange, a StateChange
     contains the complete present state.
 
     added_folder_ids: the provider's ids of the folders into which the message was put.
     removed_folder_ids: the provider's ids of the folders from which the message was taken.
     is_read, is_flagged, importance: the new value. None: unchanged.
-    fetch_group: id of a group of messages (at Gmail a thread). Fetching the contents of a whole
+    fetch_group: id of a group of messages. Fetching the contents of a whole
         group together costs less. At most `MAX_REMOTE_ID_BYTES` bytes. None: no group is known.
     """
 

@@ -54,8 +54,8 @@ class FeedStore:
         which to fetch them, and the group of each message.
 
         A message is pending if a page has named it and its contents are still to be fetched. A
-        group is a set of messages that the provider fetches more cheaply together, such as a Gmail
-        thread (`PlacementChange.fetch_group`). None: the message is in no group. Messages that must
+        group is a set of messages that the provider fetches more cheaply together, such as a thread
+        (`PlacementChange.fetch_group`). None: the message is in no group. Messages that must
         not be requested yet after a failed request, or that a worker has claimed, are left out.
         """
         with self._database.transaction() as tx:
