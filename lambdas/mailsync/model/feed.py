@@ -38,7 +38,8 @@ class FeedPosition:
     page_size: the number of messages per page that last worked. None: the default of the provider.
     has_unfinished_round: whether pages of the current round (one pass over the feed) are missing.
     failed_feed_kind_count: number of kinds of feeds that have failed. A provider can have several
-        kinds of feeds for a folder or mailbox, in an order of preference. The count is also the index of the kind that is used now.
+        kinds of feeds for a folder or mailbox, in an order of preference. The count is also the
+        index of the kind that is used now.
     """
 
     cursor: SealedSecret | None

@@ -1,9 +1,9 @@
 """Store many changed messages of one folder from the pages of the folder's list. This saves a
 request by id for each message.
 
-A change feed may name messages without contents, for example a message that was marked as read. If a page names many such messages and its round (the pass over the feed) has more
-pages, the messages become pending. All messages of the round are then known before the first one is
-fetched.
+A change feed may name messages without contents, for example a message that was marked as read. If
+a page names many such messages and its round (the pass over the feed) has more pages, the messages
+become pending. All messages of the round are then known before the first one is fetched.
 """
 
 from collections.abc import Callable, Collection
