@@ -258,7 +258,7 @@ def test_a_slice_that_is_too_large_for_the_provider_is_read_in_parts(
     mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decisions, "MESSAGES_PER_FIRST_SLICE", 8)
-    monkeypatch.setattr(decisions, "MAX_MESSAGES_OF_UNSPLIT_SLICE", 1)
+    monkeypatch.setattr(decisions, "MIN_MESSAGES_WORTH_A_SLICE", 1)
     feed = name(mirror, *map(a_named, range(20)))
     reader = Reader(largest=3)
     worker = worker_of(mirror, feed, reader)

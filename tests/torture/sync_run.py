@@ -57,11 +57,11 @@ SLICE_NUMBERS = {
         decisions_of_slices.MAX_MESSAGES_PER_SLICE,
         4,
     ),
-    (decisions_of_slices, "MAX_MESSAGES_OF_UNSPLIT_SLICE"): (
-        decisions_of_slices.MAX_MESSAGES_OF_UNSPLIT_SLICE,
+    (decisions_of_slices, "MIN_MESSAGES_WORTH_A_SLICE"): (
+        decisions_of_slices.MIN_MESSAGES_WORTH_A_SLICE,
         1,
     ),
-    (slices, "MAX_IDLE_S"): (slices.MAX_TIME_WITHOUT_SLICE_S, 0.0),
+    (slices, "MAX_TIME_WITHOUT_SLICE_S"): (slices.MAX_TIME_WITHOUT_SLICE_S, 0.0),
     (slice_store, "CLAIM_LIFETIME_S"): (slice_store.CLAIM_LIFETIME_S, 0.5),
     (store_page, "MIN_MESSAGES_TO_SLICE"): (store_page.MIN_MESSAGES_TO_SLICE, 2),
     (folder_tree, "DEFAULT_PAGE_SIZE"): (store_page.DEFAULT_PAGE_SIZE, 3),
@@ -121,6 +121,7 @@ def _prepare(order: Order) -> None:
 
 
 def _replace(module: ModuleType, name: str, value: object) -> None:
+    assert hasattr(module, name), f"{module.__name__} has no {name} any more."
     setattr(module, name, value)
 
 

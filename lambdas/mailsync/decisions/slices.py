@@ -15,9 +15,10 @@ MAX_MESSAGES_PER_SLICE = 200
 """The maximum number of messages of a slice. A large slice is faster than two small slices, because
 each request costs the provider additional time. But Graph gives up on a page that takes too long
 (Microsoft Graph docs, "List messages"), and 200 messages take 5 s at 27 ms each."""
-MAX_MESSAGES_OF_UNSPLIT_SLICE = 25
-"""A failed slice with at most this number of messages is not split into smaller slices, because
-each slice costs a request. Its messages are fetched by their ids."""
+MIN_MESSAGES_WORTH_A_SLICE = 25
+"""Slices are not made smaller than this, because each slice costs a request. The last slices of a
+feed, which become smaller, keep this size, and a failed slice of this size or less is not split:
+its messages are fetched by their ids."""
 TARGET_BYTES_PER_SLICE = 6 * 2**20
 """The target for the decompressed size of a slice that has more messages than a worker's first
 slice. 6 MB are 150 messages of 40 KB. A function holds two slices at a time."""
@@ -87,9 +88,9 @@ def next_slice_size(size: int, claimed: int, page: SlicePage | None) -> int:
 
 def should_split_slice(claimed: int, page: SlicePage | None) -> bool:
     """Return whether the messages of a slice must be fetched again in smaller slices: the slice
-    failed, and it had more than `MAX_MESSAGES_OF_UNSPLIT_SLICE` messages.
+    failed, and it had more than `MIN_MESSAGES_WORTH_A_SLICE` messages.
 
     claimed: number of messages of the slice.
     page: the provider's response for the slice. None: the slice failed.
     """
-    return page is None and claimed > MAX_MESSAGES_OF_UNSPLIT_SLICE
+    return page is None and claimed > MIN_MESSAGES_WORTH_A_SLICE

@@ -63,8 +63,9 @@ class Check:
     has_push_notifications: whether the provider sends notifications for the mailbox.
     unchanged_for_s: seconds since a sync last changed a row.
     since_last_sync_s: seconds since the last sync.
-    folder_tree_read_at: when every listed folder was last read (mode WHOLE). None: never.
-    hidden_folders_read_at: when hidden folders were last looked for (mode THOROUGH). None: never.
+    folder_tree_read_at: when every listed folder was last read (mode LISTED). None: never.
+    hidden_folders_read_at: when hidden folders were last looked for (mode LISTED_AND_HIDDEN). None:
+        never.
     failed_syncs_in_a_row: number of failed syncs since the last successful one.
     counts_by_folder: for each folder, the stored counts, and the provider's counts when the folder
         tree was last read.

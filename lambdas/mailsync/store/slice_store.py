@@ -11,7 +11,7 @@ Raises StoreUnavailable and StoreRejected; writing methods also raise LeaseLost.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from mailsync.decisions.slices import MAX_MESSAGES_OF_UNSPLIT_SLICE
+from mailsync.decisions import slices as decisions
 from mailsync.metrics import MESSAGES_STORED, count_metric
 from mailsync.model import (
     AccountId,
@@ -178,7 +178,7 @@ def _claim(tx: Transaction, feed_id: FeedId, claimant: Claimant) -> Slice | None
         feed_id=feed_id,
         worker=claimant.worker_number,
         limit=claimant.max_messages_per_slice,
-        min_messages=MAX_MESSAGES_OF_UNSPLIT_SLICE,
+        min_messages=decisions.MIN_MESSAGES_WORTH_A_SLICE,
         worker_count=claimant.worker_count,
         claim_s=CLAIM_LIFETIME_S,
     )

@@ -26,7 +26,7 @@ def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decisions, "MAX_MESSAGES_OF_UNSLICED_FOLDER", 5)
     monkeypatch.setattr(decisions, "MESSAGES_PER_FIRST_SLICE", 4)
     monkeypatch.setattr(decisions, "MAX_MESSAGES_PER_SLICE", 4)
-    monkeypatch.setattr(decisions, "MAX_MESSAGES_OF_UNSPLIT_SLICE", 1)
+    monkeypatch.setattr(decisions, "MIN_MESSAGES_WORTH_A_SLICE", 1)
     monkeypatch.setattr(slices, "MAX_TIME_WITHOUT_SLICE_S", 1.0)
     monkeypatch.setattr(folder_tree, "DEFAULT_PAGE_SIZE", 3)
     monkeypatch.setattr(store_page, "MIN_MESSAGES_TO_SLICE", 3)

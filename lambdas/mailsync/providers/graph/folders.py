@@ -37,7 +37,7 @@ MAX_CHILD_LISTS_PER_QUICK_READING = 20
 """The maximum number of folders of which a QUICK reading lists the child folders, if the delta feed
 of folders cannot be used."""
 MAX_CHILD_LISTS_PER_THOROUGH_READING = 2_000
-"""The maximum number of folders of which a THOROUGH reading lists the child folders only as a
+"""The maximum number of lists of child folders that a LISTED_AND_HIDDEN reading requests only as a
 precaution, without a sign that the delta feed left out a child. Each list is a request, and Graph
 allows 10,000 requests in ten minutes: a reading that needs more never ends."""
 _MAX_PAGES = 100
