@@ -30,7 +30,7 @@ $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
 	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench demo dev live dashboard check quick test torture soak sam migrate synth deploy lock wheels clean
+.PHONY: help setup bench demo dev live dashboard check quick test test-long torture soak sam migrate synth deploy lock wheels clean
 
 help: ## print this list
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,8 +75,11 @@ check: setup ## check format, lint, types, import contracts, budgets
 quick: setup ## run the tests that need no server; takes seconds
 	@$(BIN)/pytest -n auto tests/unit
 
-test: setup ## run all tests except torture and soak; takes minutes, needs no network
-	@$(BIN)/pytest -n auto --dist loadgroup
+test: setup ## run the tests of every part; takes minutes, needs no network
+	@$(BIN)/pytest -n auto --dist loadgroup -m "not long"
+
+test-long: setup ## run the other tests: more servers, longer histories, outages, memory; CI runs them as well
+	@$(BIN)/pytest -n auto --dist loadgroup -m long
 
 torture: setup ## kill the sync at every call, sync under faults, run random histories; HISTORIES=N, PROVIDER=imap
 	@$(BIN)/python -m tests.torture --histories $(HISTORIES) --provider $(or $(PROVIDER),graph)

@@ -6,8 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.graph.model import REQUESTS_IN_FLIGHT
 from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.long
 
 
 def test_it_measures_both_ways_beside_the_bound(tmp_path: Path) -> None:

@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.imap.mail import make_message
 from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.long
 
 PARTS = {"network", "IMAP", "MIME", "database", "other"}
 

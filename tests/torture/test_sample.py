@@ -56,6 +56,7 @@ def test_a_sync_that_is_killed_loses_nothing_and_leaves_nothing_twice(
     assert {str(trial): trial.wrong for trial in trials if trial.wrong} == {}
 
 
+@pytest.mark.long
 def test_in_any_history_of_changes_and_wrong_answers_the_law_holds(mailboxes: Stages) -> None:
     events = Counter[str]()
 

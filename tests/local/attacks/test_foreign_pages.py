@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, Page, Response
 from tests.local.attacks.stack_process import StackProcess
 from tests.local.conftest import EVIL
 
+pytestmark = pytest.mark.long
+
 SEND = """async ([url, options]) => {
   try {
     const response = await fetch(url, { ...options, signal: AbortSignal.timeout(10000) });

@@ -45,7 +45,7 @@ DIFFERENCES = {
     "another error code": "field error/errors[]/reason: backendError instead of",
     "a shorter token": "expires_in: size 501–1000 instead of 2001–5000",
 }
-pytestmark = pytest.mark.xdist_group("live-gmail")  # one process runs each once
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("live-gmail")]  # one process runs each once
 
 
 @dataclass(frozen=True)

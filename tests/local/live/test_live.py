@@ -32,7 +32,7 @@ OWNER = "grace.hopper@navy.example"
 MESSAGES = 700
 ARGUMENTS = ["graph", "--latency=none"]
 DEVICE_PAGE = re.compile(r"open (\S+) and enter the code (\w+)")
-pytestmark = pytest.mark.xdist_group("live")  # one process runs it once
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("live")]  # one process runs it once
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from tests.local.mirror import Mirror
 from tests.local.stack.broken_deployment import BrokenDeployment, sections
 from tests.store.cluster import Cluster
 
+pytestmark = pytest.mark.long
+
 DATABASE = "postgresql://{}@127.0.0.1:{{port}}/empty"
 ARN = "arn:aws:{}:eu-central-1:123456789012:{}"
 BROKEN_SETTINGS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {

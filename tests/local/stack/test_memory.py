@@ -15,6 +15,8 @@ from mailsync.providers.graph.http import MAX_RESPONSE_BYTES
 from mailsync.sync.batch import MAX_CHECKS_IN_PARALLEL
 from tests.local.mirror import Mirror, when
 
+pytestmark = pytest.mark.long
+
 MESSAGES = 3
 BODY = "x" * (MAX_RESPONSE_BYTES // MESSAGES - 100_000) + "\N{GRINNING FACE}"
 """In memory each character takes as much as the widest one, four bytes."""

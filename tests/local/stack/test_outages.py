@@ -6,8 +6,12 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN
 from tests.local.mirror import Mirror, when
+
+pytestmark = pytest.mark.long
 
 PAGE_SIZE = "UPDATE mailsync.change_feeds SET page_size = 10 RETURNING 1"
 END_SESSIONS = (

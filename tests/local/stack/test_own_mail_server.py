@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import httpx
+import pytest
 
 from localdev.demo_account import DemoAccount, connect
 from tests.local.mirror import Mirror
 from tests.support.dovecot import PASSWORD, dovecot, readable_folder
 from tests.support.small_stack import beside_other_stacks, small_stack
+
+pytestmark = pytest.mark.long
 
 SUBJECTS = """
 SELECT m.subject FROM mailsync.emails m JOIN mailsync.email_accounts a ON a.id = m.account_id

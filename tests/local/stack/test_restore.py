@@ -13,6 +13,8 @@ from tests.local.stack.test_outages import a_long_sync
 from tests.support.backup_commands import BackupCommands
 from tests.support.clock import let_time_pass
 
+pytestmark = pytest.mark.long
+
 DAY_H = 24
 EMAILS = "SELECT message_id, id FROM mailsync.emails"
 LAST_ID = "SELECT last_value FROM mailsync.emails_id_seq"

@@ -92,7 +92,11 @@ def compares_flags_always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "MIN_TIME_BETWEEN_FLAG_COMPARISONS_S", 0)
 
 
-@pytest.fixture(params=PROFILES)
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=() if name == "QRESYNC" else pytest.mark.long) for name in PROFILES
+    ]
+)
 def options(request: pytest.FixtureRequest) -> ImapOptions:
     return PROFILES[request.param]
 

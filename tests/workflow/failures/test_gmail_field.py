@@ -65,6 +65,7 @@ TRANSIENT: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", TRANSIENT)
 def test_messages_that_fail_through_all_retries_are_owed_and_fetched_though_nothing_is_new(
     synced: GmailWorld, fault: str

@@ -62,6 +62,7 @@ def test_a_first_sync_that_is_refused_again_and_again_misses_no_message(
     assert gmail.is_exact()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "refusal",
     [

@@ -74,6 +74,7 @@ def fetched(used: Used) -> int:
     return used.requests["messages.get"] + 2 * used.requests["threads.get"]
 
 
+@pytest.mark.long
 def test_between_runs_twice_in_a_row(gmail: GmailWorld) -> None:
     assert labelled(gmail).sync() == "completed"
     assert gmail.is_exact()
@@ -112,6 +113,7 @@ def test_in_a_mailbox_of_many_labels(gmail: GmailWorld) -> None:
     assert gmail.is_exact()
 
 
+@pytest.mark.long
 def test_during_the_sync_that_follows(gmail: GmailWorld) -> None:
     assert labelled(gmail).sync() == "completed"
     numbers = count()
@@ -129,6 +131,7 @@ def test_during_the_sync_that_follows(gmail: GmailWorld) -> None:
     assert gmail.is_exact()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("times", [1, 2])
 def test_in_mid_backfill(gmail: GmailWorld, times: int) -> None:
     labelled(gmail).limits = NEW_PROJECT

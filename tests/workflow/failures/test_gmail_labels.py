@@ -94,6 +94,7 @@ def labels_of(owner: GmailOwner, message: str) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_a_filter_labels_very_many_messages_at_once(gmail: GmailWorld) -> None:
     messages = sized(1200)
     gmail.fill(messages)

@@ -98,6 +98,7 @@ def delete_in_a_gap(gmail: GmailWorld, message: str) -> None:
     gmail.remote.expire_cursors()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", [delete, delete_unseen, delete_in_a_gap])
 def test_mail_deleted_during_the_backfill_is_not_requested_without_end(
     gmail: GmailWorld, how: Callable[[GmailWorld, str], None]

@@ -264,6 +264,7 @@ LIES: dict[str, Callable[[], list[Rule]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lie", LIES)
 def test_a_wrong_answer_deletes_nothing_and_is_mended(gmail: GmailWorld, lie: str) -> None:
     box = gmail.remote

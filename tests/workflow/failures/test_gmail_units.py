@@ -33,6 +33,7 @@ def limited(gmail: GmailWorld) -> GmailWorld:
     return gmail
 
 
+@pytest.mark.long
 def test_a_first_sync_costs_the_units_of_its_messages_and_hardly_more(gmail: GmailWorld) -> None:
     messages = sized(1000)
     gmail.fill(messages)
@@ -126,6 +127,7 @@ def test_the_counts_of_all_labels_are_compared_within_the_hour(
     assert gmail.is_exact()
 
 
+@pytest.mark.long
 def test_new_mail_comes_before_the_rest_of_a_backfill_and_never_waits_for_its_quota(
     gmail: GmailWorld,
 ) -> None:
@@ -155,6 +157,7 @@ def test_new_mail_comes_before_the_rest_of_a_backfill_and_never_waits_for_its_qu
     assert gmail.is_exact()
 
 
+@pytest.mark.long
 def test_a_first_sync_waits_for_the_quota_in_the_workflow_and_is_refused_nothing(
     gmail: GmailWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +177,7 @@ def test_a_first_sync_waits_for_the_quota_in_the_workflow_and_is_refused_nothing
     assert gmail.executions.names[:3] == ["long", "long-2", "long-3"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", [{"status": 503}, {"status": 429, "retry_after": 30}])
 def test_a_backfill_that_gets_no_message_ends_although_the_history_is_read(
     gmail: GmailWorld, fault: dict[str, Any]

@@ -241,7 +241,10 @@ def change(remote: Mailbox, mail: Iterator[MailItem], chance: random.Random) -> 
         made.apply(remote)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed",
+    [*range(len(SERVERS)), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 6))],
+)
 def test_a_history_gives_equal_rows_through_graph_imap_and_gmail(
     seed: int, worlds: Sequence[World], monkeypatch: pytest.MonkeyPatch
 ) -> None:

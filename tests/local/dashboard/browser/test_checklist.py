@@ -139,6 +139,7 @@ def test_one_new_mail_makes_a_quick_sync_of_that_mail_alone(
     expect(page.locator(".messages li").first).to_contain_text("News of today")
 
 
+@pytest.mark.long
 def test_a_cut_network_is_seen_and_the_sync_goes_on_where_it_failed(
     mirror: BrowsedStack, page: Page
 ) -> None:

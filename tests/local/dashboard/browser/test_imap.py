@@ -12,7 +12,7 @@ from tests.local.dashboard.browser.test_views import PHONE, SCREENS, WIDER_THAN_
 from tests.local.mirror import when
 from tests.support.small_stack import beside_other_stacks, small_stack
 
-pytestmark = pytest.mark.xdist_group("browser")
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser")]
 expect.set_options(timeout=WAIT_MS)
 
 OTHER = "grace@example.com"

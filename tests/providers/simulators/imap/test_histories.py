@@ -9,6 +9,8 @@ import pytest
 from localdev.simulators.imap.options import ImapOptions
 from tests.providers.simulators.imap.pair import Pair
 
+pytestmark = pytest.mark.long
+
 STEPS, HISTORIES = 25, 2
 FOLDERS = ("INBOX", "Box", "Box/Inner")
 FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "\\Draft", "$Work")

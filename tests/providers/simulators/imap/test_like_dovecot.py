@@ -5,6 +5,8 @@ import pytest
 from localdev.simulators.imap.options import ImapOptions
 from tests.providers.simulators.imap.pair import Pair, profiles_with
 
+pytestmark = pytest.mark.long
+
 FOLDERS = r"""
 CREATE <Box>
 CREATE <Box/Inner>
