@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 from pg8000.native import Connection
@@ -21,12 +22,16 @@ from mailsync.store.connection import Database, connect
 from mailsync.store.credential_store import CredentialStore
 from tests.conftest import TEMPLATE
 from tests.support.clock import let_time_pass
+from tests.support.dovecot import Dovecot, dovecot, readable_folder
+from tests.support.scripted_imap import scripted_imap
 from tests.support.snapshot import Snapshot, snapshot
 from tests.workflow.failures.gmail_world import GmailWorld
+from tests.workflow.failures.imap_world import ImapWorld, imap_world
 from tests.workflow.failures.world import World
 
 ADDRESS = "ann@example.com"
 SHORT_PAUSE_S = 0.01
+IMAP_USERS = [f"user{number}" for number in range(200)]
 _numbers = count()
 # Each folder costs a step; what fails in these fails in more.
 MISSING = ("drafts", "sent", "junk", "outbox")
@@ -152,3 +157,24 @@ def gmail(
         yield world
     simulators.gmail.behaviour, quota.clock = defaults, clock
     quota.reset()
+
+
+@pytest.fixture(scope="session")
+def dovecot_server() -> Iterator[Dovecot]:
+    """A server for all tests of a process; each test has a user of its own."""
+    with readable_folder() as data, dovecot(data / "d", users=IMAP_USERS) as running:
+        yield running
+
+
+@pytest.fixture
+def imap(
+    request: pytest.FixtureRequest, dovecot_server: Dovecot, tmp_path: Path
+) -> Iterator[ImapWorld]:
+    """An inbox and a folder `Work` without messages, connected and not yet synced."""
+    behind = dovecot_server.port, dovecot_server.certificate
+    with (
+        scripted_imap(tmp_path, behind=behind) as script,
+        imap_world(request, dovecot_server, script, user=IMAP_USERS[next(_numbers)]) as world,
+    ):
+        world.other.create("Work")
+        yield world

@@ -34,7 +34,7 @@ NUMBERS = "SELECT subject, id FROM mailsync.emails WHERE removed_at IS NULL"
 def imap_world(
     request: pytest.FixtureRequest,
     server: Dovecot,
-    script: ScriptedImap,
+    script: ScriptedImap | None = None,
     **options: str,
 ) -> Iterator["ImapWorld"]:
     """An account on the server that is connected and not yet synced. The script stands in front.

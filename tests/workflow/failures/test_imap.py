@@ -2,18 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
 
-from localdev.simulators import Simulators
 from mailsync.model import SyncType
-from mailsync.settings import Settings
-from mailsync.store.connection import Database
-from tests.support.dovecot import Dovecot, dovecot, readable_folder
-from tests.workflow.failures.conftest import Prepared
-from tests.workflow.failures.imap_world import NUMBERS, ImapWorld
+from tests.support.dovecot import dovecot, readable_folder
+from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world
 
 BASIC = "IMAP4rev1 LITERAL+ ID UIDPLUS NAMESPACE"
 SERVERS: dict[str, dict[str, Any]] = {
@@ -25,29 +20,15 @@ SERVERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(params=SERVERS)
-def server(request: pytest.FixtureRequest) -> Iterator[tuple[Dovecot, str]]:
-    """The server, and the prefix of its folders' names."""
+def imap(request: pytest.FixtureRequest) -> Iterator[ImapWorld]:
     options = SERVERS[request.param]
-    with readable_folder() as folder, dovecot(folder / "d", **options) as running:
-        yield running, options.get("prefix", "")
-
-
-@pytest.fixture
-def imap(
-    server: tuple[Dovecot, str],
-    prepared: Prepared,
-    simulators: Simulators,
-    shared: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[ImapWorld]:
-    prepared.connected.restore()
-    with closing(Database(shared)) as database:
-        world = ImapWorld(simulators, prepared.remote, shared, database, prepared.account_id)
-        world.server, world.prefix = server
-        world.other, world.fetched = world.server.other_client(), []
-        world.install(monkeypatch)
+    names = {name: it for name, it in options.items() if name in ("prefix", "separator")}
+    with (
+        readable_folder() as folder,
+        dovecot(folder / "d", **options) as server,
+        imap_world(request, server, **names) as world,
+    ):
         yield world
-        world.other.logout()
 
 
 def test_what_another_client_does_is_mirrored(imap: ImapWorld) -> None:

@@ -1,19 +1,15 @@
 """However a mail server ends its connections, orders its responses or adds to them, the mailbox is
 mirrored: no row is lost, and no text is fetched twice without need."""
 
-from collections.abc import Iterator, Mapping
-from itertools import count
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
 from mailsync.model import SyncType
-from tests.support.dovecot import Dovecot, dovecot, readable_folder
 from tests.support.field_imap import ALWAYS, adding
-from tests.support.scripted_imap import Edit, End, Rule, scripted_imap
-from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world
+from tests.support.scripted_imap import Edit, End, Rule
+from tests.workflow.failures.imap_world import NUMBERS, ImapWorld
 
-USERS = [f"user{number}" for number in range(50)]
 BODIES = r"^UID FETCH .*BODY\.PEEK\[\]"
 COMMANDS = {
     "the greeting": "^GREETING$",
@@ -27,7 +23,6 @@ COMMANDS = {
     "the states": r"^UID FETCH (?!.*BODY)",
     "the bodies": BODIES,
 }
-_numbers = count()
 
 
 def _half(found: list[bytes]) -> list[bytes]:
@@ -59,25 +54,14 @@ UNUSUAL: Mapping[str, Edit] = {
 }
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Dovecot]:
-    with readable_folder() as data, dovecot(data / "d", users=USERS) as running:
-        yield running
-
-
 @pytest.fixture
-def imap(request: pytest.FixtureRequest, server: Dovecot, tmp_path: Path) -> Iterator[ImapWorld]:
+def imap(imap: ImapWorld) -> ImapWorld:
     """Eight messages in the inbox, and three in a folder, not yet mirrored."""
-    with (
-        scripted_imap(tmp_path, behind=(server.port, server.certificate)) as script,
-        imap_world(request, server, script, user=USERS[next(_numbers)]) as world,
-    ):
-        world.other.create("Work")
-        for number in range(8):
-            world.deliver(f"m{number}")
-        for number in range(3):
-            world.deliver(f"w{number}", "Work")
-        yield world
+    for number in range(8):
+        imap.deliver(f"m{number}")
+    for number in range(3):
+        imap.deliver(f"w{number}", "Work")
+    return imap
 
 
 @pytest.fixture

@@ -2,19 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from itertools import count
-from pathlib import Path
 
 import pytest
 
 from mailsync.model import SyncType
-from tests.support.dovecot import Dovecot, dovecot, readable_folder
 from tests.support.field_imap import ALWAYS, FIELD_ROWS
-from tests.support.scripted_imap import Edit, Rule, capabilities, replacing, scripted_imap, without
-from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world
+from tests.support.scripted_imap import Edit, Rule, capabilities, replacing, without
+from tests.workflow.failures.imap_world import NUMBERS, ImapWorld
 
-USERS = [f"user{number}" for number in range(50)]
 ACCOUNT = """
 SELECT status, last_error, next_sync_at <= now() + interval '17 minutes'
   FROM mailsync.email_accounts"""
@@ -25,24 +20,6 @@ SELECT m.subject, b.text
 QUARANTINED = "SELECT cause, count(*) FROM mailsync.email_quarantine GROUP BY 1"
 REPAIRS = "SELECT max(repair_rounds) FROM mailsync.sync_runs"
 BODIES = r"^UID FETCH .*BODY\.PEEK\[\]"
-_numbers = count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Dovecot]:
-    with readable_folder() as data, dovecot(data / "d", users=USERS) as running:
-        yield running
-
-
-@pytest.fixture
-def imap(request: pytest.FixtureRequest, server: Dovecot, tmp_path: Path) -> Iterator[ImapWorld]:
-    """An inbox and a folder without messages, not yet mirrored."""
-    with (
-        scripted_imap(tmp_path, behind=(server.port, server.certificate)) as script,
-        imap_world(request, server, script, user=USERS[next(_numbers)]) as world,
-    ):
-        world.other.create("Work")
-        yield world
 
 
 def _commands(world: ImapWorld) -> list[str]:

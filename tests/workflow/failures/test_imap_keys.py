@@ -2,15 +2,13 @@
 of a change and its storing. Under another key its later changes would pass for a new message."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from mailsync.model import SyncType
 from mailsync.sync.check import CheckOutcome
-from tests.support.dovecot import dovecot, readable_folder
-from tests.support.scripted_imap import Rule, replacing, scripted_imap
-from tests.workflow.failures.imap_world import NUMBERS, ImapWorld, imap_world
+from tests.support.scripted_imap import Rule, replacing
+from tests.workflow.failures.imap_world import NUMBERS, ImapWorld
 
 KEYS = """
 SELECT m.subject, k.remote_key FROM mailsync.message_keys k
@@ -19,26 +17,14 @@ SUBJECT = "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])"
 FOLDERS = ("INBOX", "Work", "Play")
 
 
-@pytest.fixture(scope="module")
-def data() -> Iterator[Path]:
-    with readable_folder() as folder:
-        yield folder
-
-
 @pytest.fixture
-def imap(request: pytest.FixtureRequest, data: Path, tmp_path: Path) -> Iterator[ImapWorld]:
+def imap(imap: ImapWorld) -> ImapWorld:
     """Four messages in the inbox and four in a folder, mirrored."""
-    with (
-        dovecot(data / request.node.name[-20:].strip("]")) as server,
-        scripted_imap(tmp_path, behind=(server.port, server.certificate)) as script,
-        imap_world(request, server, script) as world,
-    ):
-        world.other.create("Work")
-        for number in range(4):
-            world.deliver(f"m{number}")
-            world.deliver(f"w{number}", "Work")
-        assert world.sync(SyncType.INITIAL) == "completed"
-        yield world
+    for number in range(4):
+        imap.deliver(f"m{number}")
+        imap.deliver(f"w{number}", "Work")
+    assert imap.sync(SyncType.INITIAL) == "completed"
+    return imap
 
 
 def _keys_on_server(world: ImapWorld) -> Iterator[tuple[str, str]]:

@@ -1,34 +1,24 @@
 """What IMAP servers say wrongly for a time deletes no mail and fetches none twice, and is mended as
 soon as they say it rightly."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from itertools import count
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from localdev.simulators import Simulators
 from mailsync.model import SyncType
 from mailsync.providers.imap import bodies, changes, folder_reader
-from mailsync.settings import Settings
-from mailsync.store.connection import Database
 from mailsync.sync.check import CheckOutcome
-from tests.support.dovecot import Dovecot, dovecot, readable_folder
 from tests.support.emf import Counted
 from tests.support.field_imap import ALWAYS, FIELD_ROWS
-from tests.support.scripted_imap import Rule, ScriptedImap, replacing, scripted_imap, without
-from tests.workflow.failures.conftest import Prepared
+from tests.support.scripted_imap import Rule, replacing, without
 from tests.workflow.failures.imap_world import NUMBERS, ImapWorld
 
 REQUESTED_BY_ID = {"an empty folder"}
 """The product requests messages by id that a folder seems to lack, and the server sends them."""
-USERS = [f"user{number}" for number in range(100)]
 EXPUNGE = ("STORE", "8", "+FLAGS", "\\Deleted")
 OPENED = "^(SELECT|EXAMINE)"
 NUMBERED = "^(SELECT|EXAMINE|STATUS|LIST)"
-_numbers = count()
 Happens = Callable[[ImapWorld], object]
 FOLDERS = "SELECT remote_id, id FROM mailsync.email_folders WHERE gone_at IS NULL"
 ALL_ROWS = "SELECT subject, id FROM mailsync.emails"
@@ -128,42 +118,9 @@ LIES: dict[str, tuple[Callable[[], Sequence[Rule]], Happens]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Dovecot]:
-    with readable_folder() as folder, dovecot(folder / "d", users=USERS) as running:
-        yield running
-
-
-@pytest.fixture
-def script(server: Dovecot, tmp_path: Path) -> Iterator[ScriptedImap]:
-    with scripted_imap(tmp_path, behind=(server.port, server.certificate)) as running:
-        yield running
-
-
-@pytest.fixture
-def imap(
-    script: ScriptedImap,
-    server: Dovecot,
-    simulators: Simulators,
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[ImapWorld]:
-    prepared: Prepared = request.getfixturevalue("prepared")
-    shared: Settings = request.getfixturevalue("shared")
-    prepared.connected.restore()
-    with closing(Database(shared)) as database:
-        world = ImapWorld(simulators, prepared.remote, shared, database, prepared.account_id)
-        world.server, world.script, world.user = server, script, USERS[next(_numbers)]
-        world.other, world.fetched = server.other_client(world.user), []
-        world.install(monkeypatch)
-        yield world
-        world.other.logout()
-
-
 @pytest.fixture
 def mirrored(imap: ImapWorld) -> ImapWorld:
     """Eight messages in the inbox, three in a folder."""
-    imap.other.create("Work")
     for number in range(8):
         imap.deliver(f"m{number}")
     for number in range(3):
