@@ -8,6 +8,7 @@ write.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from secrets import token_urlsafe
 from ssl import SSLContext
 from time import monotonic
@@ -15,8 +16,13 @@ from typing import Any, Protocol
 
 import httpx
 
+from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.http_server import Request, Response, Server
 from localdev.live.record import Exchange, Recorder
+from mailsync.credentials.token_set import TokenSet
+from mailsync.credentials.vault import SealingKey
+from mailsync.model import AccessToken, AccountId, Provider
+from mailsync.store.credential_store import CredentialStore
 
 UPSTREAM_TIMEOUT_S = 60
 PATH_PREFIX = "/relay"
@@ -26,6 +32,7 @@ _NOT_RELAYED = frozenset(
         *("date", "host", "keep-alive", "server", "transfer-encoding"),
     )
 )
+_TOKEN_LIFETIME = timedelta(days=30)
 _NO_RESPONSE = Response(502, cut_after_bytes=-1)
 
 
@@ -211,3 +218,18 @@ def _parse(content: bytes) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError):
         return None
+
+
+def store_token_account(
+    provider: Provider, store: CredentialStore, key: SealingKey, token: str
+) -> AccountId:
+    """Store an account whose access token the relay accepts, as `LiveKit.store_relayed_account`
+    says."""
+    tokens = TokenSet(AccessToken(token, datetime.now(UTC) + _TOKEN_LIFETIME), grant="")
+    return store.connect_account(
+        user_id=DEMO_USER_ID,
+        provider=provider,
+        provider_account_id=token[:16],
+        email_address="mailbox@localhost",
+        seal=lambda account_id: tokens.seal_for_account(account_id, key),
+    )

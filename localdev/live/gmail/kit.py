@@ -3,25 +3,28 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.live.gmail.sign_in import GmailUpstream, sign_in_at_simulator, sign_in_of_user
 from localdev.live.gmail.words import MAILBOX_PATH, VOCABULARY, describe_exchange
 from localdev.live.kit import SimulatedUpstream
 from localdev.live.record import Exchange, Recorder
-from localdev.live.relay import ReceivedResponse, Relay, RelayedRequest, Upstream
+from localdev.live.relay import (
+    ReceivedResponse,
+    Relay,
+    RelayedRequest,
+    Upstream,
+    store_token_account,
+)
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem
 from localdev.simulators import Simulators
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.mailbox import Mailbox
-from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import SealingKey
-from mailsync.model import AccessToken, AccountId
+from mailsync.model import AccountId
 from mailsync.registry import GMAIL_URL_SETTING, GOOGLE
 from mailsync.store.credential_store import CredentialStore
 
@@ -31,7 +34,6 @@ _SINGLE, _IN_THREADS, _THREAD = 150, 400, 20
 Together they fill a page of 500 ids and part of one, and cost less than a minute's quota: a thread
 costs as many units as two messages."""
 _CHANGED = 20
-_LIFETIME = timedelta(days=30)
 _REFUSED = "0000000000000001", "0000000000000002"
 
 
@@ -55,14 +57,7 @@ class GmailLiveKit:
     def store_relayed_account(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
-        tokens = TokenSet(AccessToken(token, datetime.now(UTC) + _LIFETIME), grant="")
-        return store.connect_account(
-            user_id=DEMO_USER_ID,
-            provider=self.provider,
-            provider_account_id=token[:16],
-            email_address="mailbox@localhost",
-            seal=lambda account_id: tokens.seal_for_account(account_id, key),
-        )
+        return store_token_account(self.provider, store, key, token)
 
     def is_read_only_request(self, request: RelayedRequest) -> bool:
         return request.method == "GET" and request.target.startswith(MAILBOX_PATH)

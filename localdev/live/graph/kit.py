@@ -10,30 +10,32 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.live.graph.sign_in import sign_in_at_simulator, sign_in_of_user
 from localdev.live.kit import SimulatedUpstream
 from localdev.live.record import Exchange, Recorder, Vocabulary, parse_word_lists
-from localdev.live.relay import ReceivedResponse, Relay, RelayedRequest, Upstream
+from localdev.live.relay import (
+    ReceivedResponse,
+    Relay,
+    RelayedRequest,
+    Upstream,
+    store_token_account,
+)
 from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.mailbox import Mailbox
-from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import SealingKey
-from mailsync.model import AccessToken, AccountId
+from mailsync.model import AccountId
 from mailsync.registry import MICROSOFT
 from mailsync.store.credential_store import CredentialStore
 
 _ADDRESS = "baseline@example.com"
 _MESSAGES, _ARCHIVED, _CHANGED = 700, 350, 20  # several pages, and part of one
-_LIFETIME = timedelta(days=30)
 _BATCH_PATH = "/$batch"
 _LINKS = "@odata.nextLink", "@odata.deltaLink"
 _RESOURCES = frozenset(
@@ -119,14 +121,7 @@ class GraphLiveKit:
     def store_relayed_account(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
-        tokens = TokenSet(AccessToken(token, datetime.now(UTC) + _LIFETIME), grant="")
-        return store.connect_account(
-            user_id=DEMO_USER_ID,
-            provider=self.provider,
-            provider_account_id=token[:16],
-            email_address="mailbox@localhost",
-            seal=lambda account_id: tokens.seal_for_account(account_id, key),
-        )
+        return store_token_account(self.provider, store, key, token)
 
     def is_read_only_request(self, request: RelayedRequest) -> bool:
         if request.method == "POST" and request.target == _BATCH_PATH:

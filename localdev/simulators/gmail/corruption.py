@@ -10,19 +10,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from localdev.http_server import Response
 from localdev.simulators.faults import UNKNOWN_ERROR, Fault
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError
 from localdev.simulators.gmail.quota import retry_after_text
 
-_CLOSED_WITHOUT_ANSWER = -1
 _LISTS = ("history", "messages", "labels", "threads")
 _COUNTS = ("messagesTotal", "messagesUnread", "threadsTotal", "threadsUnread", "sizeEstimate")
 _OF_A_PART = ("id", "threadId", "labelIds")
 _REMOVALS = ("messagesDeleted", "labelsRemoved")
 _ADDITIONS = ("messagesAdded", "labelsAdded")
-_HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 _REASON_BY_STATUS = {
     400: ("failedPrecondition", "Precondition check failed."),
     401: ("authError", "Invalid Credentials"),
@@ -50,23 +47,6 @@ def error_of_fault(fault: Fault) -> GmailError:
         message = f"{message}  {retry_after_text(fault.retry_after)}"
     status = "FAILED_PRECONDITION" if reason == "failedPrecondition" else None
     return GmailError(fault.status, reason, message, status=status, headers=fault.headers)
-
-
-def corrupt_response(response: Response, fault: Fault) -> Response:
-    """Apply a fault that replaces or cuts the body of a response."""
-    if fault.html:
-        page = _HTML.format(fault.message or "The service is unavailable.").encode()
-        headers = {**response.headers, "Content-Type": "text/html"}
-        response = replace(response, body=page, headers=headers)
-    elif fault.body is not None:
-        response = replace(response, body=fault.body.encode())
-    if fault.truncate_json:
-        response = replace(response, body=response.body[: len(response.body) // 2])
-    if fault.cut == "before answer":
-        return replace(response, cut_after_bytes=_CLOSED_WITHOUT_ANSWER)
-    if fault.cut == "mid body":
-        return replace(response, cut_after_bytes=len(response.body) // 2)
-    return response
 
 
 def corrupt_result(result: GmailResult, fault: Fault, call: GmailCall) -> GmailResult:

@@ -14,12 +14,13 @@ from urllib.parse import parse_qs, unquote, unquote_plus
 import orjson
 
 from localdev.http_server import Request, Response
+from localdev.simulators.broken_body import corrupt_response_body
 from localdev.simulators.faults import Fault
 from localdev.simulators.gmail.attachment_ids import AttachmentIds
 from localdev.simulators.gmail.batch import is_batch, serve_batch
 from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.call import GmailCall, GmailResult
-from localdev.simulators.gmail.corruption import corrupt_response, corrupt_result, error_of_fault
+from localdev.simulators.gmail.corruption import corrupt_result, error_of_fault
 from localdev.simulators.gmail.errors import GmailError, error_info, invalid_argument
 from localdev.simulators.gmail.mailbox import GmailMailbox
 from localdev.simulators.gmail.quota import Quota
@@ -96,7 +97,7 @@ class GmailServer:
             headers = {**_HEADERS, **error.headers}
             response = Response(error.code, orjson.dumps(error.to_json()), headers)
         if fault:
-            response = corrupt_response(response, fault)
+            response = corrupt_response_body(response, fault)
         self._record(request, response, visit, began=began, in_batch=in_batch)
         return response
 

@@ -1,42 +1,22 @@
-"""Apply injected faults to Graph's responses: rejections, broken transport and forged pages."""
+"""Apply injected faults to Graph's responses: rejections and forged pages."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from secrets import token_hex
 from typing import Any
 
-from localdev.http_server import Response
 from localdev.simulators.faults import Fault
 from localdev.simulators.graph.call import GraphResult
 from localdev.simulators.graph.errors import GraphError, retry_after_header
 from localdev.simulators.graph.shapes import removed_item_json
 
-_CLOSED_WITHOUT_ANSWER = -1
 _COUNTS = ("totalItemCount", "unreadItemCount")
 _OF_A_PART = ("id", "@odata.type", "@odata.etag", "@odata.context", "@removed")
-_HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
 
 def graph_error_from_fault(fault: Fault) -> GraphError:
     headers = {**retry_after_header(fault.retry_after), **fault.headers}
     return GraphError(fault.status or 500, fault.code, fault.message, headers)
-
-
-def corrupt_response_body(response: Response, fault: Fault) -> Response:
-    """Apply a fault that replaces or cuts the body of a response; return the changed response."""
-    if fault.html:
-        page = _HTML.format(fault.message or "The service is unavailable.").encode()
-        headers = {**response.headers, "Content-Type": "text/html"}
-        response = replace(response, body=page, headers=headers)
-    elif fault.body is not None:
-        response = replace(response, body=fault.body.encode())
-    if fault.truncate_json:
-        response = replace(response, body=response.body[: len(response.body) // 2])
-    if fault.cut == "before answer":
-        return replace(response, cut_after_bytes=_CLOSED_WITHOUT_ANSWER)
-    if fault.cut == "mid body":
-        return replace(response, cut_after_bytes=len(response.body) // 2)
-    return response
 
 
 def corrupt_page(result: GraphResult, fault: Fault, own_url: str) -> GraphResult:

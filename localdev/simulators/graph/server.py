@@ -14,6 +14,7 @@ from uuid import uuid4
 import orjson
 
 from localdev.http_server import Request, Response
+from localdev.simulators.broken_body import corrupt_response_body
 from localdev.simulators.entra.tokens import AccessTokenRefused, BearerClaims, TokenSigner
 from localdev.simulators.faults import Fault
 from localdev.simulators.folders import FolderNotFound
@@ -21,7 +22,6 @@ from localdev.simulators.graph.batch import serve_batch
 from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.corruption import (
     corrupt_page,
-    corrupt_response_body,
     graph_error_from_fault,
 )
 from localdev.simulators.graph.earlier import StoredResponses

@@ -2,11 +2,8 @@
 nothing of the mailbox."""
 
 import json
-import os
 import re
 import ssl
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +19,8 @@ from localdev.live.gmail import sign_in as gmail_sign_in
 from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox
-from tests.local.live.test_live import files, forms
+from tests.local.live.live_run import LiveRun, files, start_live, values_in_record
 from tests.support.gmail_form import GmailForm
-from tests.support.paths import ROOT
 
 OWNER = "grace.hopper@navy.example"
 MESSAGES = 150
@@ -49,20 +45,14 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("live-gmail")]  # one pr
 
 
 @dataclass(frozen=True)
-class LiveRun:
+class GmailRun(LiveRun):
     mailbox: Mailbox
     simulators: Simulators
-    folder: Path
-    printed: str
-
-    @property
-    def record(self) -> str:
-        return (self.folder / ".mailsync/live.json").read_text()
 
     @property
     def differences(self) -> list[str]:
         """Without latencies, which depend on what else the machine does."""
-        found = json.loads(self.record)["differences"]
+        found = self.document["differences"]
         return [each for each in found if "latency" not in each]
 
 
@@ -90,18 +80,10 @@ def consent(simulators: Simulators, text: str, **form: Any) -> None:
             assert browser.get(landing, headers=FROM_GOOGLE).status_code == 200
 
 
-def run_live(folder: Path, simulators: Simulators, gmail_url: str = "") -> LiveRun:
+def run_live(folder: Path, simulators: Simulators, gmail_url: str = "") -> GmailRun:
     mailbox = simulators.add_mailbox(OWNER, "Grace Brewster Hopper")
     mailbox.load_mail_items(generate_mail(MESSAGES, owner=OWNER, seed=7))
-    path = {"PYTHONPATH": f"{ROOT / 'lambdas'}:{ROOT}"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "localdev.live", *ARGUMENTS],
-        cwd=folder,
-        env={**os.environ, **path, **settings(simulators, gmail_url)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = start_live(folder, ARGUMENTS, settings(simulators, gmail_url))
     printed = ""
     assert process.stdout
     with process.stdout:
@@ -109,18 +91,18 @@ def run_live(folder: Path, simulators: Simulators, gmail_url: str = "") -> LiveR
             printed += line
             consent(simulators, line)
     assert process.wait() == 0, printed
-    return LiveRun(mailbox, simulators, folder, printed)
+    return GmailRun(folder, printed, mailbox, simulators)
 
 
 @pytest.fixture(scope="module")
-def same(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
+def same(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GmailRun]:
     folder = tmp_path_factory.mktemp("same")
     with Simulators(folder / "provider") as simulators:
         yield run_live(folder, simulators)
 
 
 @pytest.fixture(scope="module")
-def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GmailRun]:
     folder = tmp_path_factory.mktemp("changed")
     with Simulators(folder / "provider") as simulators, changed_gmail(simulators) as url:
         yield run_live(folder, simulators, url)
@@ -152,9 +134,9 @@ def _changed(simulators: Simulators, request: Request) -> Response:
     return Response(response.status, json.dumps(document).encode(), response.headers)
 
 
-def test_of_the_simulator_itself_no_difference_is_reported(same: LiveRun) -> None:
+def test_of_the_simulator_itself_no_difference_is_reported(same: GmailRun) -> None:
     assert same.differences == []
-    assert json.loads(same.record)["outcomes"]["live"] == {
+    assert same.document["outcomes"]["live"] == {
         "first_sync": "completed",
         "check": "completed",
         "is_verified": True,
@@ -163,23 +145,22 @@ def test_of_the_simulator_itself_no_difference_is_reported(same: LiveRun) -> Non
 
 
 @pytest.mark.parametrize("change", DIFFERENCES)
-def test_the_report_names_each_shape_and_limit_that_differs(changed: LiveRun, change: str) -> None:
+def test_the_report_names_each_shape_and_limit_that_differs(changed: GmailRun, change: str) -> None:
     [line] = [each for each in changed.differences if DIFFERENCES[change] in each]
     assert line in changed.printed
 
 
-def test_the_report_names_nothing_else(changed: LiveRun) -> None:
+def test_the_report_names_nothing_else(changed: GmailRun) -> None:
     known = DIFFERENCES.values()
 
     assert [each for each in changed.differences if not any(it in each for it in known)] == []
 
 
-def test_the_record_contains_nothing_of_the_mailbox(same: LiveRun) -> None:
+def test_the_record_contains_nothing_of_the_mailbox(same: GmailRun) -> None:
     values = set(personal_values(same.mailbox)) - {""}
     assert len(values) > 4 * MESSAGES
 
-    record = same.record
-    assert next((each for each in values for form in forms(each) if form in record), None) is None
+    assert values_in_record(same, values) == []
 
 
 def personal_values(mailbox: Mailbox) -> Iterator[str]:
@@ -197,7 +178,7 @@ def personal_values(mailbox: Mailbox) -> Iterator[str]:
         yield from re.findall(r"\w{5,}", re.sub("<[^>]*>|https", " ", item.body))
 
 
-def test_nothing_is_written_at_google_and_no_mail_stays_here(same: LiveRun) -> None:
+def test_nothing_is_written_at_google_and_no_mail_stays_here(same: GmailRun) -> None:
     database = same.simulators.service.database
     [scope] = database.fetch_rows("SELECT DISTINCT scope FROM google_consent")
 

@@ -2,16 +2,11 @@
 nothing of the mailbox."""
 
 import getpass
-import json
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,9 +14,8 @@ from localdev.live.__main__ import main
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem
 from localdev.simulators.message_bytes import compose
-from tests.local.live.test_live import files, forms
+from tests.local.live.live_run import LiveRun, files, start_live, values_in_record
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot, readable_folder
-from tests.support.paths import ROOT
 
 OWNER, FOLDER, MESSAGES = "grace.hopper@navy.example", "Compilers of 1952", 250
 ARGUMENTS = ["imap", "--latency=none"]
@@ -30,19 +24,9 @@ pytestmark = pytest.mark.xdist_group("live-imap")  # one process runs it once
 
 
 @dataclass(frozen=True)
-class LiveRun:
+class ImapRun(LiveRun):
     server: Dovecot
     mail: list[MailItem]
-    folder: Path
-    printed: str
-
-    @property
-    def record(self) -> str:
-        return (self.folder / ".mailsync/live.json").read_text()
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.record)
 
 
 def settings(server: Dovecot) -> dict[str, str]:
@@ -54,7 +38,7 @@ def settings(server: Dovecot) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImapRun]:
     folder = tmp_path_factory.mktemp("live")
     mail = list(generate_mail(MESSAGES, owner=OWNER, seed=7))
     with (
@@ -67,22 +51,13 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRun]:
             name = "INBOX" if number % 3 else f'"{FOLDER}"'
             client.append(name, "\\Seen", "", compose(item))
         client.logout()
-        done = subprocess.run(
-            [sys.executable, "-m", "localdev.live", *ARGUMENTS],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": f"{ROOT / 'lambdas'}:{ROOT}", **settings(server)},
-            input=f"{PASSWORD}\n",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,  # without a terminal the password comes from the input
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
-        yield LiveRun(server, mail, folder, done.stdout)
+        process = start_live(folder, ARGUMENTS, settings(server), stdin=subprocess.PIPE)
+        printed, _ = process.communicate(f"{PASSWORD}\n")
+        assert process.returncode == 0, printed
+        yield ImapRun(folder, printed, server, mail)
 
 
-def test_a_first_sync_a_check_and_verification_took_place(live: LiveRun) -> None:
+def test_a_first_sync_a_check_and_verification_took_place(live: ImapRun) -> None:
     assert live.document["outcomes"]["live"] == {
         "first_sync": "completed",
         "check": "completed",
@@ -91,7 +66,7 @@ def test_a_first_sync_a_check_and_verification_took_place(live: LiveRun) -> None
     }
 
 
-def test_the_report_names_what_the_server_does_not_offer(live: LiveRun) -> None:
+def test_the_report_names_what_the_server_does_not_offer(live: ImapRun) -> None:
     differences = live.document["differences"]
 
     assert any("field CAPABILITY/LIST-STATUS: missing" in each for each in differences)
@@ -99,15 +74,14 @@ def test_the_report_names_what_the_server_does_not_offer(live: LiveRun) -> None:
     assert [each for each in differences if each not in live.printed] == []
 
 
-def test_the_record_contains_nothing_of_the_mailbox(live: LiveRun) -> None:
+def test_the_record_contains_nothing_of_the_mailbox(live: ImapRun) -> None:
     values = set(personal_values(live)) - {""}
     assert len(values) > 2 * MESSAGES
 
-    record = live.record
-    assert next((each for each in values for form in forms(each) if form in record), None) is None
+    assert values_in_record(live, values) == []
 
 
-def personal_values(live: LiveRun) -> Iterator[str]:
+def personal_values(live: ImapRun) -> Iterator[str]:
     yield from (OWNER, FOLDER, PASSWORD, "Compilers", "grace")
     for item in live.mail:
         people = (item.sender, *item.to, *item.cc)
@@ -117,7 +91,7 @@ def personal_values(live: LiveRun) -> Iterator[str]:
         yield from re.findall(r"\w{5,}", re.sub("<[^>]*>|https", " ", item.body))
 
 
-def test_nothing_is_changed_on_the_server_and_no_mail_stays_here(live: LiveRun) -> None:
+def test_nothing_is_changed_on_the_server_and_no_mail_stays_here(live: ImapRun) -> None:
     with live.server.other_client(OWNER) as client:
         client.select("INBOX", readonly=True)
         [unseen] = client.uid("SEARCH", "UNSEEN")[1]
@@ -136,7 +110,7 @@ def test_nothing_is_changed_on_the_server_and_no_mail_stays_here(live: LiveRun) 
     ],
 )
 def test_what_is_missing_or_wrong_is_a_sentence(
-    live: LiveRun,
+    live: ImapRun,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     change: dict[str, str],
