@@ -16,7 +16,7 @@ from pathlib import Path
 from localdev.engine.postgres import Postgres
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
-from mailsync.store.migrate import migrate
+from mailsync.store.migrate import apply_migrations
 from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.store.statements import read_statements
 
@@ -50,7 +50,7 @@ def main() -> int:
         Postgres(Path(folder)) as server,
     ):
         settings = Settings({"DATABASE_URL": server.url})
-        migrate(settings)
+        apply_migrations(settings)
         _fill(settings, options.accounts, options.due)
         plan = _plan(settings, options.claim)
         median_ms = _time_ticks(settings, options.claim, options.times)

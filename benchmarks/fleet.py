@@ -18,7 +18,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from infra.catalog import FUNCTIONS, MAILBOX_CHECK_FUNCTION, MAILBOX_SYNC_WORKFLOW
+from infra.catalog import FUNCTIONS, MAILBOX_CHECK_FUNCTION_NAME, MAILBOX_SYNC_WORKFLOW
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, create_workflows, make_aws_client
 from localdev.engine.lambda_host import LambdaHost
@@ -29,7 +29,7 @@ from localdev.simulators import Simulators
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.entra.server import CLIENT_ID
 from localdev.simulators.mailbox import Mailbox
-from localdev.stack import CODE_ROOT, FUNCTIONS_DATABASE_LOGIN
+from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME, LAMBDA_CODE_ROOT
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import Vault
 from mailsync.log import logger
@@ -38,7 +38,7 @@ from mailsync.registry import MICROSOFT
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.migrate import migrate
+from mailsync.store.migrate import apply_migrations
 from tests.support.dovecot import readable_folder
 from tests.support.execution import Execution, Invoke, StateFailed
 from tests.support.functions import lambda_context, load_functions
@@ -148,10 +148,10 @@ def open_fleet() -> Iterator[Fleet]:
     with ExitStack() as parts, readable_folder() as postgres_folder:
         data = Path(parts.enter_context(tempfile.TemporaryDirectory()))
         postgres = parts.enter_context(Postgres(postgres_folder / "postgres"))
-        migrate(Settings({"DATABASE_URL": postgres.url}))
-        postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
+        apply_migrations(Settings({"DATABASE_URL": postgres.url}))
+        postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN_NAME, role="mailsync_writer")
         simulators = parts.enter_context(Simulators(data / "simulators"))
-        host = LambdaHost(FUNCTIONS, code_root=CODE_ROOT, logs=data / "logs", settings={})
+        host = LambdaHost(FUNCTIONS, code_root=LAMBDA_CODE_ROOT, logs=data / "logs", settings={})
         endpoint = AwsEndpoint(host, port=0)
         parts.callback(endpoint.stop)
         parts.callback(host.stop)
@@ -161,11 +161,11 @@ def open_fleet() -> Iterator[Fleet]:
             **LOCAL_CREDENTIALS,
             AWS_ENDPOINT_URL=endpoint.url,
             TOKEN_KEY_ARN=key,
-            DATABASE_URL=postgres.url_for_login(FUNCTIONS_DATABASE_LOGIN),
-            SYNC_ACCOUNTS_ARN=function_arn(MAILBOX_CHECK_FUNCTION),
+            DATABASE_URL=postgres.socket_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME),
+            SYNC_ACCOUNTS_ARN=function_arn(MAILBOX_CHECK_FUNCTION_NAME),
             MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC_WORKFLOW.name],
             GRAPH_URL=simulators.graph_url,
-            MICROSOFT_AUTHORITY=simulators.authority,
+            MICROSOFT_AUTHORITY=simulators.entra_authority_url,
             MICROSOFT_CLIENT_ID=CLIENT_ID,
             MICROSOFT_CLIENT_SECRET=simulators.client_secret,
             CA_BUNDLE=str(simulators.ca_bundle),

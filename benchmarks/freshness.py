@@ -32,7 +32,7 @@ from benchmarks.fleet import (
     open_fleet,
     sync_first,
 )
-from infra.catalog import MAILBOX_CHECK_FUNCTION, Schedule
+from infra.catalog import MAILBOX_CHECK_FUNCTION_NAME, Schedule
 from localdev.engine.scheduler import Scheduler
 from localdev.samples import SAMPLE_EVENTS_FOLDER
 
@@ -41,7 +41,7 @@ LIMIT_S = 120
 NOTIFICATIONS_PER_REQUEST = 50
 EPOCHS = "SELECT id::text, lease_epoch FROM mailsync.email_accounts"
 ROWS = "SELECT subject FROM mailsync.emails WHERE subject LIKE :subjects"
-TICK = Schedule(name="start-due-syncs", interval_minutes=1, function="start-due-syncs")
+TICK = Schedule(name="start-due-syncs", interval_minutes=1, function_name="start-due-syncs")
 _EVENT = json.loads(Path(SAMPLE_EVENTS_FOLDER / "webhook.json").read_text())
 
 
@@ -160,7 +160,7 @@ def _watch(
             for (subject,) in found:
                 seen_at.setdefault(subject, time.monotonic())
             if busy is not None:
-                busy.append(len(fleet.host.pids(MAILBOX_CHECK_FUNCTION, busy=True)))
+                busy.append(len(fleet.host.pids(MAILBOX_CHECK_FUNCTION_NAME, busy=True)))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -102,7 +102,7 @@ def _stack(messages: int, **more: Any) -> Iterator[Stack]:
 def _first_sync(stack: Stack) -> tuple[DemoAccount, Usage]:
     """Connect the account and measure the first sync, which the sign-in starts."""
     used = _UsageMeter(stack)
-    account = connect(stack.api_url, stack.provider, stack.token())
+    account = connect(stack.api_url, stack.provider, stack.make_demo_user_token())
     return account, used.until(lambda: account.status()["initialSyncCompleted"])
 
 
@@ -142,7 +142,7 @@ def _connect_many(stack: Stack) -> tuple[list[str], list[str]]:
             simulator(stack.provider, "POST", "create-folder", mailbox=address, name=f"F{extra}")
         for subject in ("one", "two"):
             simulator(stack.provider, "POST", "deliver", mailbox=address, subject=subject)
-        account = connect(stack.api_url, stack.provider, stack.token(), address)
+        account = connect(stack.api_url, stack.provider, stack.make_demo_user_token(), address)
         while account.status()["runId"]:
             time.sleep(0.1)
         addresses.append(address)
@@ -159,7 +159,7 @@ def _checks(
     for _ in range(BATCH_COUNT + 1):
         before()
         used = _UsageMeter(stack)
-        answer = json.loads(stack.lambdas.invoke("sync-accounts", event).payload)
+        answer = json.loads(stack.lambda_host.invoke("sync-accounts", event).payload)
         assert answer["outcomes"] == {outcome: len(accounts)}, answer
         works.append(used.work())
     total = Usage()
@@ -179,7 +179,7 @@ def _mean(stack: Stack, event_by_function: Mapping[str, bytes]) -> Usage:
     for _ in range(BATCH_COUNT + 1):
         used = _UsageMeter(stack)
         for name, event in event_by_function.items():
-            stack.lambdas.invoke(name, event)
+            stack.lambda_host.invoke(name, event)
         works.append(used.work())
     total = Usage()
     for each in works[1:]:
@@ -236,7 +236,7 @@ def _log_bytes(stack: Stack) -> int:
 
 def _executions(stack: Stack) -> list[dict[str, Any]]:
     client = make_aws_client("stepfunctions", stack.aws_url)
-    machine = stack.lambdas.settings["MAILBOX_SYNC_ARN"]
+    machine = stack.lambda_host.settings["MAILBOX_SYNC_ARN"]
     found: list[dict[str, Any]] = client.list_executions(stateMachineArn=machine)["executions"]
     return found
 

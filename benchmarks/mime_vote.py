@@ -83,7 +83,10 @@ def _record(name: str, mail: ParsedMessage) -> Record:
         "date": mail.sent_at.timestamp() if mail.sent_at else None,
         "text": mail.body_text or "",
         "html": mail.body_html or "",
-        "attachments": [[each.name, each.size, each.sha256()] for each in mail.attachments],
+        "attachments": [
+            [each.file_name, each.decoded_size_bytes, each.compute_sha256()]
+            for each in mail.attachments
+        ],
     }
 
 

@@ -24,7 +24,7 @@ from mailsync.model import Address, Message, RemoteId
 from mailsync.settings import Settings
 from mailsync.store import rows
 from mailsync.store.connection import Database
-from mailsync.store.migrate import migrate
+from mailsync.store.migrate import apply_migrations
 from mailsync.store.placement_store import MESSAGES_PER_PLACEMENT_BATCH
 from mailsync.store.statements import read_statements
 
@@ -59,11 +59,11 @@ def main() -> int:
     options = _options()
     with tempfile.TemporaryDirectory() as folder, Postgres(Path(folder)) as server:
         settings = Settings({"DATABASE_URL": server.url})
-        migrate(settings)
+        apply_migrations(settings)
         ratio = _store(settings, options.pages)
     with tempfile.TemporaryDirectory() as folder, Postgres(Path(folder)) as server:
         settings = Settings({"DATABASE_URL": server.url})
-        migrate(settings)
+        apply_migrations(settings)
         _fill(Database(settings), options.accounts, options.messages)
     return 0 if ratio <= MAX_RATIO else 1
 

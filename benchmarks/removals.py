@@ -17,7 +17,7 @@ from mailsync.model import RunRef, StoredFeed
 from mailsync.settings import Settings
 from mailsync.store.connection import Connection, Database, connect
 from mailsync.store.control_store import AccountControlStore
-from mailsync.store.migrate import migrate
+from mailsync.store.migrate import apply_migrations
 from mailsync.store.stores import MailboxStores, StoresInTransaction
 from tests.support.builders import a_page, a_page_write, a_remote_folder, begin_run, connect_account
 
@@ -45,7 +45,7 @@ def main() -> None:
     number = parser.parse_args().messages
     with tempfile.TemporaryDirectory() as folder, Postgres(Path(folder)) as server:
         settings = Settings({"DATABASE_URL": server.url})
-        migrate(settings)
+        apply_migrations(settings)
         with closing(connect(settings)) as owner, closing(Database(settings)) as database:
             _measure(owner, database, number)
 
@@ -54,18 +54,23 @@ def _measure(owner: Connection, database: Database, number: int) -> None:
     run = begin_run(database, connect_account(database, "ann"))
     stores = StoresInTransaction(database)
     new = [a_remote_folder(each, total=0) for each in ("gone", "deselected", "swept")]
-    stores.folders.save_tree_changes(run, new, [])
-    stores.folders.save_remote_counts(run, new)
+    stores.folder_store.save_tree_changes(run, new, [])
+    stores.folder_store.save_remote_counts(run, new)
     _fill(owner, number, [each.remote_id for each in new])
-    gone, deselected, swept = stores.folders.folders(run.account_id)
-    stores.folders.save_tree_changes(run, [], [gone.ref.id])
-    _show("folder that is gone", _parts(lambda: stores.mail.remove_batch_of_unmirrored_mail(run)))
+    gone, deselected, swept = stores.folder_store.folders(run.account_id)
+    stores.folder_store.save_tree_changes(run, [], [gone.ref.id])
+    _show(
+        "folder that is gone",
+        _parts(lambda: stores.mail_store.remove_batch_of_unmirrored_mail(run)),
+    )
     owner.run(
         f"UPDATE mailsync.email_folders SET selected = false WHERE id = {int(deselected.ref.id)}"
     )
-    _show("deselected folder", _parts(lambda: stores.mail.remove_batch_of_unmirrored_mail(run)))
-    stores.feeds.restart_full_sync(run, swept.feed.ref.id)
-    swept = stores.folders.folder(run.account_id, swept.ref.id)
+    _show(
+        "deselected folder", _parts(lambda: stores.mail_store.remove_batch_of_unmirrored_mail(run))
+    )
+    stores.feed_store.restart_full_sync(run, swept.feed.ref.id)
+    swept = stores.folder_store.find_folder(run.account_id, swept.ref.id)
     _show("full sync of an empty folder", _sweep(stores, run, swept.feed))
     owner.run("UPDATE mailsync.email_accounts SET status = 'purging'")
     account = AccountControlStore(database)
@@ -89,9 +94,9 @@ def _sweep(stores: MailboxStores, run: RunRef, feed: StoredFeed) -> Iterator[flo
         times.append(time.monotonic())
         return True
 
-    stores.sweeps.hide_unseen_except_last_batch(run, feed, [], has_time)
+    stores.sweep_store.hide_most_unseen_messages(run, feed, [], has_time)
     has_time()
-    assert stores.mail.write_page(run, a_page_write(feed, a_page()))
+    assert stores.mail_store.write_page(run, a_page_write(feed, a_page()))
     has_time()
     return (after - before for before, after in pairwise(times))
 

@@ -68,7 +68,7 @@ def _folder(choice: FolderWithSelection, status: Json, ids: dict[str, int]) -> J
     }
 
 
-def drop_folders_of_account_json(view: dict[str, Any]) -> Json:
+def account_json_without_folders(view: dict[str, Any]) -> Json:
     """Return a copy of an account's JSON without the member `folders`, for the page that lists all
     accounts."""
     return {name: value for name, value in view.items() if name != "folders"}

@@ -124,7 +124,7 @@ class DashboardActions:
         headers = {"Authorization": f"Bearer {token}"}
         url = self._sources.api_url + path
         response = httpx.request(method, url, headers=headers, timeout=API_TIMEOUT_S, **arguments)
-        document = json_object(response)
+        document = parse_json_object(response)
         if response.is_success:
             return document
         sentence = document.get("detail") or document.get("message") or "The API refused that."
@@ -149,7 +149,7 @@ def require_integer_member(fields: Json, name: str, default: int | None = None) 
     return value
 
 
-def json_object(response: httpx.Response) -> Json:
+def parse_json_object(response: httpx.Response) -> Json:
     """Return the JSON object in the body of a response. Return an empty object if the body is not a
     JSON object."""
     try:

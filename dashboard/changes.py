@@ -63,7 +63,7 @@ class ChangeWatcher:
             began = time.monotonic()
             if began >= self._next_look:
                 bus = [(each["id"], each["outcome"]) for each in self._list_recent_bus_events()]
-                seen = self._queries.read_change_indicators(), self._change_versions(), bus
+                seen = self._queries.read_data_fingerprint(), self._change_versions(), bus
                 self._version += seen != self._seen
                 self._seen = seen
                 ended = time.monotonic()
@@ -76,5 +76,5 @@ class ChangeWatcher:
         running = self._executions.list_running_self_test_arns()
         return [
             self._executions.read_newest_history_event_id(arn)
-            for arn in self._queries.list_open_execution_arns() + running
+            for arn in self._queries.list_execution_arns_of_open_runs() + running
         ]

@@ -10,7 +10,7 @@ from dashboard.actions import (
     ActionFailed,
     DashboardActions,
     JsonAction,
-    json_object,
+    parse_json_object,
     require_text_member,
 )
 from dashboard.sources import DashboardSources
@@ -24,7 +24,7 @@ from mailsync.registry import RegisteredProvider
 LOCAL_STAGE_NAME = "local"
 
 
-def connection_options_json(sources: DashboardSources) -> Json:
+def connectable_providers_json(sources: DashboardSources) -> Json:
     """Return a JSON object with the mail providers whose mailboxes a user can connect.
 
     The member `signIns` contains the providers whose mailboxes are connected by a sign-in. The
@@ -46,7 +46,7 @@ def connection_options_json(sources: DashboardSources) -> Json:
                 "title": each.title,
                 "url": sign_in_url(sources, each) if is_direct else None,
             }
-            for each in sign_in_providers(sources)
+            for each in providers_with_sign_in(sources)
         ],
         "passwordProviders": [
             {"provider": each.provider, "title": each.title, **server}
@@ -56,7 +56,7 @@ def connection_options_json(sources: DashboardSources) -> Json:
     }
 
 
-def sign_in_providers(sources: DashboardSources) -> list[RegisteredProvider]:
+def providers_with_sign_in(sources: DashboardSources) -> list[RegisteredProvider]:
     """Return the providers whose mailboxes a user of the local stack connects by a sign-in. The
     provider of the simulated mailbox is first. Empty on a deployed stage."""
     simulated = sources.simulated_provider_settings
@@ -71,10 +71,14 @@ def sign_in_url(sources: DashboardSources, registered: RegisteredProvider) -> st
 
 def _enabled_providers(sources: DashboardSources) -> tuple[RegisteredProvider, ...]:
     """Return the providers of a local stack. On other stages the application connects mailboxes."""
-    return sources.settings.enabled_providers() if sources.stage == LOCAL_STAGE_NAME else ()
+    return (
+        sources.product_settings.enabled_providers()
+        if sources.stage_name == LOCAL_STAGE_NAME
+        else ()
+    )
 
 
-class ConnectionActions:
+class MailboxConnectionActions:
     """Provides the action that connects a mailbox by password. The attribute `known` contains the
     action by name. The action raises the errors that `DashboardActions` lists."""
 
@@ -85,7 +89,7 @@ class ConnectionActions:
 
     def _connect(self, fields: Json) -> Json:
         name = require_text_member(fields, "provider")
-        offered = connection_options_json(self._sources)["passwordProviders"]
+        offered = connectable_providers_json(self._sources)["passwordProviders"]
         if name not in [each["provider"] for each in offered]:
             raise ActionFailed(404, "This stage connects no mailbox of this provider by password.")
         login: dict[str, Any] = {
@@ -109,10 +113,10 @@ def start_sign_in(sources: DashboardSources, provider: str | None) -> Response:
     Raises:
         ActionFailed: the dashboard shows a deployed stage, not a local stack.
     """
-    token = sources.make_user_token() if sources.stage == LOCAL_STAGE_NAME else None
+    token = sources.make_user_token() if sources.stage_name == LOCAL_STAGE_NAME else None
     if token is None:
         raise ActionFailed(404, "Only the dashboard of a local stack connects mailboxes.")
-    offered = sign_in_providers(sources)
+    offered = providers_with_sign_in(sources)
     registered = next((each for each in offered if provider in (None, each.provider)), None)
     if registered is None:
         return _sign_in_failed("This stack has no such provider with a sign-in.")
@@ -125,7 +129,7 @@ def start_sign_in(sources: DashboardSources, provider: str | None) -> Response:
     except httpx.TransportError as broken:
         return _sign_in_failed(f"The API does not respond ({type(broken).__name__}).")
     if not response.has_redirect_location:
-        sentence = json_object(response).get("detail")
+        sentence = parse_json_object(response).get("detail")
         return _sign_in_failed(sentence or f"The API responded with HTTP {response.status_code}.")
     cookies = tuple(response.headers.get_list("set-cookie"))
     return Response(303, headers={"Location": response.headers["location"]}, cookies=cookies)

@@ -10,12 +10,12 @@ from uuid import UUID
 from dashboard import mail
 from dashboard.accounts import (
     account_details_json,
+    account_json_without_folders,
     account_status_json,
-    drop_folders_of_account_json,
 )
 from dashboard.actions import ActionFailed
 from dashboard.changes import ChangeWatcher
-from dashboard.connections import connection_options_json
+from dashboard.connections import connectable_providers_json
 from dashboard.events import merge_newest_events
 from dashboard.executions import ExecutionReader
 from dashboard.functions import functions_json, workflow_page_json
@@ -76,18 +76,18 @@ class DataRoutes:
         numbers of accounts and open runs."""
         sources = self._sources
         return {
-            "stage": sources.stage,
+            "stage": sources.stage_name,
             "simulated": sources.simulated_provider_settings is not None,
             "apiUrl": sources.api_url,
             "awsUrl": sources.aws_endpoint_url,
-            **connection_options_json(sources),
+            **connectable_providers_json(sources),
             "showsBodies": sources.shows_message_bodies,
             **self._queries.count_accounts_and_open_runs(),
         }
 
     def _functions(self, _: UrlQueryParameters) -> Any:
         workflows = [
-            workflow_page_json(each.name, self._executions.read_definition(each.name))
+            workflow_page_json(each.name, self._executions.read_state_graph(each.name))
             for each in WORKFLOWS
         ]
         return {"workflows": workflows, "functions": functions_json()}
@@ -130,7 +130,7 @@ class DataRoutes:
         end = found[limit - 1] if len(found) > limit else None
         views = [account_status_json(account, now) for account in found[:limit]]
         return {
-            "accounts": [drop_folders_of_account_json(view) for view in views],
+            "accounts": [account_json_without_folders(view) for view in views],
             "total": total,
             "next": end and f"{end.id}_{end.email_address}",
         }

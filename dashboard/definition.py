@@ -51,7 +51,7 @@ class Retrier:
     backoff_factor: float
     max_delay_s: float | None
 
-    def max_wait_before_retry_s(self, retry: int) -> float:
+    def compute_max_wait_s(self, retry: int) -> float:
         """Return the longest possible wait, in seconds, before the retry with number `retry` (the
         first is 1)."""
         wait_s = float(self.interval_s * self.backoff_factor ** (retry - 1))

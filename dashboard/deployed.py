@@ -55,8 +55,8 @@ def find_data_sources_of_deployed_stage(
             " that may read (docs/database.md), on a machine within its VPC."
         )
     return DashboardSources(
-        stage=stage,
-        settings=Settings({**secret, "DATABASE_URL": url, "DATABASE_CA_BUNDLE": bundle}),
+        stage_name=stage,
+        product_settings=Settings({**secret, "DATABASE_URL": url, "DATABASE_CA_BUNDLE": bundle}),
         state_machine_arns={
             MAILBOX_SYNC_WORKFLOW.name: outputs["MailboxSyncArn"],
             TEST_SYNC_WORKFLOW.name: outputs["TestSyncArn"],

@@ -33,7 +33,7 @@ class ListedEvent:
     reason: str | None = None
 
 
-def sent_event(
+def listed_event_of_outbox_row(
     number: int, kind: str, detail: dict[str, Any], at: datetime, is_published: bool
 ) -> ListedEvent:
     """Return an event of the outbox table as an item of the dashboard's list of events."""

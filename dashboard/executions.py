@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from dashboard.definition import StateGraph, parse_state_machine
-from dashboard.history import sentence_of_cause
+from dashboard.history import error_message_of_cause
 from infra.catalog import TEST_SYNC_WORKFLOW
 
 MAX_CACHED_EXECUTIONS = 50
 """Maximum number of cached executions. The cache contains only executions that have ended, with
 their histories, because these never change."""
 
-HistoryEvents = list[dict[str, Any]]
+HistoryEventList = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class ExecutionReader:
         self._client = client
         self._lock = threading.Lock()
         self._definitions: dict[str, StateGraph] = {}
-        self._ended: OrderedDict[str, tuple[Execution, HistoryEvents]] = OrderedDict()
+        self._ended: OrderedDict[str, tuple[Execution, HistoryEventList]] = OrderedDict()
 
-    def read_definition(self, workflow: str) -> StateGraph:
+    def read_state_graph(self, workflow: str) -> StateGraph:
         """Return the states of the deployed workflow. The deployed definition may differ from the
         definition in this checkout."""
         if workflow not in self._definitions:
@@ -82,7 +82,7 @@ class ExecutionReader:
         listed = [_execution(each) for each in found["executions"]]
         return sorted(listed, key=lambda each: each.started_at, reverse=True)
 
-    def read_execution_history(self, execution: Execution) -> HistoryEvents:
+    def read_execution_history(self, execution: Execution) -> HistoryEventList:
         """Return every event of the execution's history, oldest first."""
         if known := self._remembered(execution.arn):
             return known[1]
@@ -91,7 +91,7 @@ class ExecutionReader:
             includeExecutionData=True,
             PaginationConfig={"PageSize": 1000},
         )
-        events: HistoryEvents = [event for page in pages for event in page["events"]]
+        events: HistoryEventList = [event for page in pages for event in page["events"]]
         if execution.status != "RUNNING":
             with self._lock:
                 self._ended[execution.arn] = execution, events
@@ -99,7 +99,7 @@ class ExecutionReader:
                     self._ended.popitem(last=False)
         return events
 
-    def _remembered(self, arn: str) -> tuple[Execution, HistoryEvents] | None:
+    def _remembered(self, arn: str) -> tuple[Execution, HistoryEventList] | None:
         with self._lock:
             if arn in self._ended:
                 self._ended.move_to_end(arn)
@@ -137,5 +137,5 @@ def _execution(document: Mapping[str, Any]) -> Execution:
         started_at=document["startDate"],
         stopped_at=document.get("stopDate"),
         error=document.get("error"),
-        cause=sentence_of_cause(document.get("cause")),
+        cause=error_message_of_cause(document.get("cause")),
     )

@@ -74,7 +74,7 @@ def _next_attempt_at(step: Step, state: State) -> datetime | None:
     retries = sum(state.find_retrier(each.error or "") is retrier for each in step.attempts)
     if retries > retrier.attempts:
         return None
-    return last.finished_at + timedelta(seconds=retrier.max_wait_before_retry_s(retries))
+    return last.finished_at + timedelta(seconds=retrier.compute_max_wait_s(retries))
 
 
 def forecast_next_event(

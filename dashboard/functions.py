@@ -9,13 +9,13 @@ from dashboard.definition import Retrier, StateGraph
 from dashboard.picture import draw_state_machine
 from dashboard.to_json import Json
 from infra.catalog import (
-    AUTHORIZER,
+    AUTHORIZER_FUNCTION,
     EVENT_RULES,
     FUNCTIONS,
-    MAILBOX_CHECK_FUNCTION,
-    OUTBOX_PUBLISHER_FUNCTION,
+    MAILBOX_CHECK_FUNCTION_NAME,
+    OUTBOX_PUBLISHER_FUNCTION_NAME,
     ROUTES,
-    RUN_CLOSER_FUNCTION,
+    RUN_CLOSER_FUNCTION_NAME,
     SCHEDULES,
     WORKFLOWS,
     Function,
@@ -36,10 +36,10 @@ _TRIGGERS = {
     "test-sync": ("GET /api/test-sync", "event test/sync"),
 }
 _CALLED_WHEN = {
-    RUN_CLOSER_FUNCTION: "an execution ended without closing its run",
-    OUTBOX_PUBLISHER_FUNCTION: "an execution closed its run",
-    MAILBOX_CHECK_FUNCTION: "mailboxes are due",
-    AUTHORIZER.name: "every route that is not public",
+    RUN_CLOSER_FUNCTION_NAME: "an execution ended without closing its run",
+    OUTBOX_PUBLISHER_FUNCTION_NAME: "an execution closed its run",
+    MAILBOX_CHECK_FUNCTION_NAME: "mailboxes are due",
+    AUTHORIZER_FUNCTION.name: "every route that is not public",
 }
 
 
@@ -84,12 +84,12 @@ def _triggers(function: Function) -> Iterator[str]:
     yield from (
         f"workflow {each.name}" for each in WORKFLOWS if function.arn_placeholder in each.asl_text
     )
-    yield from (each.route_key for each in ROUTES if each.function == function.name)
+    yield from (each.route_key for each in ROUTES if each.function_name == function.name)
     for schedule in SCHEDULES:
-        if schedule.function == function.name:
+        if schedule.function_name == function.name:
             yield f"every {schedule.interval_minutes} min"
     for rule in EVENT_RULES:
-        if rule.function == function.name:
+        if rule.function_name == function.name:
             yield f"events {', '.join(rule.detail_types)}"
     if function.name in _CALLED_WHEN:
         yield _CALLED_WHEN[function.name]

@@ -159,7 +159,7 @@ def _apply(step: Step, event: HistoryEvent, kind: str, details: Mapping[str, Any
         step.status = "running"
     elif kind in _ATTEMPT_FAILS or kind == "MapStateFailed":
         step.error = details.get("error", step.error)
-        step.cause = sentence_of_cause(details.get("cause"))
+        step.cause = error_message_of_cause(details.get("cause"))
         step.status = "waiting"
         if step.attempts:
             last = step.attempts[-1]
@@ -178,7 +178,7 @@ def _fail(step: Step, at: datetime, given: Any) -> None:
     failure = given.get("error") if isinstance(given, dict) else None
     step.status, step.finished_at = "failed", at
     if isinstance(failure, dict):
-        step.error, step.cause = failure.get("Error"), sentence_of_cause(failure.get("Cause"))
+        step.error, step.cause = failure.get("Error"), error_message_of_cause(failure.get("Cause"))
 
 
 def _end(steps: Iterable[Step], event: HistoryEvent) -> None:
@@ -204,7 +204,7 @@ def _value(text: str | None) -> Any:
         return text
 
 
-def sentence_of_cause(cause: str | None) -> str | None:
+def error_message_of_cause(cause: str | None) -> str | None:
     """Return the error message from the cause of a failed execution.
 
     If the cause is the JSON of a Lambda error, return the error's message, or the error's type if

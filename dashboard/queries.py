@@ -13,7 +13,7 @@ from queue import LifoQueue
 from typing import Any
 from uuid import UUID
 
-from dashboard.events import ListedEvent, sent_event
+from dashboard.events import ListedEvent, listed_event_of_outbox_row
 from dashboard.to_json import Json, to_camel_case
 from mailsync.model import AccountId
 from mailsync.settings import Settings
@@ -23,7 +23,7 @@ from mailsync.store.history_store import RunFolderRow
 from mailsync.store.statements import read_statements
 from mailsync.store.status_store import AccountStatus, StatusStore
 
-MAX_CONNECTIONS = 4
+MAX_DATABASE_CONNECTIONS = 4
 SQL_FILE = Path(__file__).with_name("queries.sql")
 MAX_ROW_ID = 2**63 - 1
 
@@ -56,8 +56,8 @@ class DashboardQueries:
 
     def __init__(self, settings: Settings) -> None:
         self._free: LifoQueue[Database] = LifoQueue()
-        self._left_to_close = MAX_CONNECTIONS
-        for _ in range(MAX_CONNECTIONS):
+        self._left_to_close = MAX_DATABASE_CONNECTIONS
+        for _ in range(MAX_DATABASE_CONNECTIONS):
             self._free.put(ReadOnlyDatabase(settings))
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class DashboardQueries:
         """Return the number of accounts and the number of open runs."""
         return self._records("totals")[0]
 
-    def read_change_indicators(self) -> tuple[Any, ...]:
+    def read_data_fingerprint(self) -> tuple[Any, ...]:
         """Return a few values from the accounts, the outbox and the open runs.
 
         The pages show these tables. When one of the tables changes, at least one of the values
@@ -105,7 +105,7 @@ class DashboardQueries:
         """
         return tuple(self._rows("change_version")[0])
 
-    def list_open_execution_arns(self) -> list[str]:
+    def list_execution_arns_of_open_runs(self) -> list[str]:
         """Return the execution ARNs of the twenty oldest open runs that have an execution."""
         return [arn for (arn,) in self._rows("open_executions")]
 
@@ -271,7 +271,10 @@ class DashboardQueries:
         return found["subject"], found["html"], found["text"]
 
     def list_outbox_events(self, before: int, limit: int) -> list[ListedEvent]:
-        return [sent_event(*row) for row in self._rows("sent_events", before=before, limit=limit)]
+        return [
+            listed_event_of_outbox_row(*row)
+            for row in self._rows("sent_events", before=before, limit=limit)
+        ]
 
 
 def _camel(records: list[Json]) -> list[Json]:

@@ -81,7 +81,7 @@ class RunReader:
         steps = self._steps(MAILBOX_SYNC_WORKFLOW.name, execution)
         if run["status"] == "cancelled":
             _mark_stopped(steps)
-        scope = self._executions.read_definition(MAILBOX_SYNC_WORKFLOW.name)
+        scope = self._executions.read_state_graph(MAILBOX_SYNC_WORKFLOW.name)
         return {
             **_summary(run),
             **self._progress(MAILBOX_SYNC_WORKFLOW.name, steps, names),
@@ -110,7 +110,7 @@ class RunReader:
         """Return the steps of a run, the last status of each state, and the picture of the
         workflow, as JSON."""
         if workflow not in self._pictures:
-            picture = draw_state_machine(self._executions.read_definition(workflow))
+            picture = draw_state_machine(self._executions.read_state_graph(workflow))
             self._pictures[workflow] = orjson.Fragment(to_json_bytes(picture))
         return {
             "states": last_status_by_state(steps),
@@ -153,7 +153,7 @@ class RunReader:
         if execution is None:
             return []
         steps = steps_of_execution_history(self._executions.read_execution_history(execution))
-        set_next_attempt_times(steps, self._executions.read_definition(workflow))
+        set_next_attempt_times(steps, self._executions.read_state_graph(workflow))
         return steps
 
 

@@ -9,7 +9,7 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dashboard.actions import ActionFailed, DashboardActions
-from dashboard.connections import ConnectionActions, start_sign_in
+from dashboard.connections import MailboxConnectionActions, start_sign_in
 from dashboard.data import DataRoutes, json_response
 from dashboard.executions import ExecutionReader
 from dashboard.pages import SECURITY_HEADERS, static_file_response
@@ -40,7 +40,7 @@ class DashboardSite:
     def __init__(self, sources: DashboardSources, start_token: DashboardToken | None) -> None:
         self._start_token = start_token
         self._sources = sources
-        self._queries = DashboardQueries(sources.settings)
+        self._queries = DashboardQueries(sources.product_settings)
         executions = ExecutionReader(
             sources.make_aws_client("stepfunctions"), sources.state_machine_arns
         )
@@ -48,7 +48,7 @@ class DashboardSite:
         actions = DashboardActions(sources, self._queries, executions)
         self._actions = {
             **actions.known,
-            **ConnectionActions(sources, actions).known,
+            **MailboxConnectionActions(sources, actions).known,
             **SimulatorActions(sources, self._queries).known,
         }
 

@@ -13,8 +13,8 @@ from mailsync.settings import Settings
 class DashboardSources:
     """The resources that a dashboard reads and calls, all of one local stack or one deployed stage.
 
-    stage: name of the stage; `local` for the local stack.
-    settings: settings of the product's code, such as the database's URL.
+    stage_name: name of the stage; `local` for the local stack.
+    product_settings: settings of the product's code, such as the database's URL.
     state_machine_arns: ARNs of the state machines by the name of the workflow.
     make_aws_client: returns a boto3 client for the AWS service with the given name.
     aws_endpoint_url: URL of the local stack's AWS services. None: the services of AWS.
@@ -36,8 +36,8 @@ class DashboardSources:
         this function; None while the function runs, and without a function.
     """
 
-    stage: str
-    settings: Settings
+    stage_name: str
+    product_settings: Settings
     state_machine_arns: Mapping[str, str]
     make_aws_client: Callable[[str], Any]
     api_url: str

@@ -12,7 +12,7 @@ from pathlib import Path
 from mailsync.registry import REGISTERED_PROVIDERS, RegisteredProvider, syncable_providers
 
 STATE_MACHINE_FOLDER = Path(__file__).resolve().parent.parent / "statemachine"
-PARTITION_PLACEHOLDER = "Partition"
+AWS_PARTITION_PLACEHOLDER = "Partition"
 """The name that stands for AWS's partition in an ASL file: `aws`, `aws-cn` or `aws-us-gov`."""
 
 
@@ -20,7 +20,7 @@ class Capability(StrEnum):
     """A kind of access that a Lambda function needs. The capabilities of a function determine the
     function's IAM permissions and environment variables."""
 
-    DATABASE = "database"
+    USE_DATABASE = "database"
     SCHEMA_OWNER_LOGIN = "schema"  # the login of the database's owner
     APP_CREDENTIALS_AT_PROVIDER = "provider login"  # the app's client id and secret
     KNOW_ENABLED_PROVIDERS = "enabled providers"  # the app's public client ids
@@ -59,7 +59,7 @@ class Function:
         return self.name.replace("-", "_")
 
     @property
-    def handler(self) -> str:
+    def handler_name(self) -> str:
         return f"handlers.{self.handler_module}.handler"
 
     @property
@@ -106,14 +106,14 @@ class Route:
     """One route of the HTTP API.
 
     route_key: method and path, such as "GET /api/health".
-    function: name of the function that handles the route.
+    function_name: name of the function that handles the route.
     is_public: whether requests need no token; API Gateway then does not call the authorizer.
     throttle: limits of this route, separate from other routes, so that too many requests to one
         route do not block the others.
     """
 
     route_key: str
-    function: str
+    function_name: str
     is_public: bool = False
     throttle: RouteThrottle = RouteThrottle(requests_per_second=50, burst=100)
 
@@ -124,30 +124,30 @@ class Schedule:
 
     name: str
     interval_minutes: int
-    function: str
+    function_name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRule:
-    """A rule on the stage's event bus that invokes `function` for events of these detail types."""
+    """A rule on the stage's event bus that invokes a function for events of these detail types."""
 
     name: str
     detail_types: tuple[str, ...]
-    function: str
+    function_name: str
 
 
-_STORE = frozenset({Capability.DATABASE})
+_STORE = frozenset({Capability.USE_DATABASE})
 _STORE_BY_PROVIDER = _STORE | {Capability.KNOW_ENABLED_PROVIDERS}
 _MAIL = frozenset(
     {
-        Capability.DATABASE,
+        Capability.USE_DATABASE,
         Capability.APP_CREDENTIALS_AT_PROVIDER,
         Capability.DECRYPT_STORED_TOKENS,
         Capability.ENCRYPT_STORED_TOKENS,
     }
 )
 
-AUTHORIZER = Function(
+AUTHORIZER_FUNCTION = Function(
     name="authorize",
     purpose="Verify the application's JWT and return its user.",
     capabilities=frozenset({Capability.VERIFY_APPLICATION_JWT}),
@@ -201,7 +201,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="hand-over",
         purpose="Give the run to a new execution before AWS ends this one.",
-        capabilities=frozenset({Capability.DATABASE, Capability.START_SUCCESSOR_EXECUTION}),
+        capabilities=frozenset({Capability.USE_DATABASE, Capability.START_SUCCESSOR_EXECUTION}),
     ),
     Function(name="mark-complete", purpose="Close a run that succeeded.", capabilities=_STORE),
     Function(name="mark-failed", purpose="Close a run that failed.", capabilities=_STORE),
@@ -230,16 +230,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="connect",
         purpose="Connect and disconnect the mailboxes of users and organisations.",
-        capabilities=frozenset(
-            {
-                Capability.DATABASE,
-                Capability.APP_CREDENTIALS_AT_PROVIDER,
-                Capability.DECRYPT_STORED_TOKENS,
-                Capability.ENCRYPT_STORED_TOKENS,
-                Capability.START_WORKFLOWS,
-                Capability.STOP_WORKFLOWS,
-            }
-        ),
+        capabilities=_MAIL | {Capability.START_WORKFLOWS, Capability.STOP_WORKFLOWS},
     ),
     Function(
         name="webhook",
@@ -247,14 +238,12 @@ FUNCTIONS: tuple[Function, ...] = (
         capabilities=_STORE_BY_PROVIDER | {Capability.INVOKE_MAILBOX_CHECKS},
         timeout_s=10,
     ),
-    AUTHORIZER,
+    AUTHORIZER_FUNCTION,
     # schedules and deployment
     Function(
         name="start-due-syncs",
         purpose="Hand due mailboxes to sync-accounts; recover stale runs.",
-        capabilities=frozenset(
-            {Capability.DATABASE, Capability.START_WORKFLOWS, Capability.INVOKE_MAILBOX_CHECKS}
-        ),
+        capabilities=_STORE | {Capability.START_WORKFLOWS, Capability.INVOKE_MAILBOX_CHECKS},
         timeout_s=60,
     ),
     Function(
@@ -284,7 +273,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="close-run",
         purpose="Close the run of an execution that ended without closing it.",
-        capabilities=frozenset({Capability.DATABASE, Capability.KNOW_WORKFLOW_ARNS}),
+        capabilities=frozenset({Capability.USE_DATABASE, Capability.KNOW_WORKFLOW_ARNS}),
     ),
     # events
     Function(
@@ -295,7 +284,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="publish-events",
         purpose="Publish the outbox to the event bus.",
-        capabilities=frozenset({Capability.DATABASE, Capability.PUT_EVENTS}),
+        capabilities=frozenset({Capability.USE_DATABASE, Capability.PUT_EVENTS}),
         timeout_s=60,
     ),
     Function(
@@ -314,40 +303,45 @@ _LOW_THROTTLE = RouteThrottle(requests_per_second=10, burst=20)
 """Limits of routes that applications rarely call."""
 
 
+def _public_route(route_key: str, function_name: str) -> Route:
+    """Return a route without a token, which accepts few requests."""
+    return Route(
+        route_key=route_key, function_name=function_name, is_public=True, throttle=_LOW_THROTTLE
+    )
+
+
 def routes_of_provider(provider: RegisteredProvider) -> Iterator[Route]:
     """Yield the API's routes for one mail provider: the routes that connect mailboxes, and the
     route that receives the provider's notifications if the provider sends any."""
     name = provider.provider
     oauth = provider.oauth_access
     if oauth:
-        yield Route(route_key=f"GET /api/auth/{name}", function="connect")
+        yield Route(route_key=f"GET /api/auth/{name}", function_name="connect")
         callback = f"GET /api/auth/{name}/callback"
-        yield Route(route_key=callback, function="connect", is_public=True, throttle=_LOW_THROTTLE)
-        yield Route(route_key=f"POST /api/auth/{name}/confirm", function="connect")
-    if oauth is None or oauth.resource:
-        yield Route(route_key=f"POST /api/email/accounts/{name}", function="connect")
+        yield _public_route(callback, "connect")
+        yield Route(route_key=f"POST /api/auth/{name}/confirm", function_name="connect")
+    if oauth is None or oauth.resource_url_setting:
+        yield Route(route_key=f"POST /api/email/accounts/{name}", function_name="connect")
     if provider.sends_notifications:
-        yield Route(route_key=f"POST /api/webhooks/{name}", function="webhook", is_public=True)
+        yield Route(route_key=f"POST /api/webhooks/{name}", function_name="webhook", is_public=True)
 
 
 ROUTES: tuple[Route, ...] = (
-    Route(route_key="POST /api/email/sync", function="api"),
-    Route(route_key="GET /api/email/sync", function="api"),
-    Route(route_key="DELETE /api/email/sync", function="api"),
-    Route(route_key="GET /api/email/runs", function="api"),
-    Route(route_key="GET /api/email/runs/{runId}", function="api"),
-    Route(route_key="GET /api/email/accounts", function="api"),
-    Route(route_key="GET /api/email/accounts/{accountId}", function="api"),
-    Route(route_key="PATCH /api/email/accounts/{accountId}", function="api"),
-    Route(route_key="POST /api/email/accounts/{accountId}/confirm-removal", function="api"),
-    Route(route_key="GET /api/test-sync", function="api", throttle=_LOW_THROTTLE),
-    Route(route_key="GET /api/test-inngest", function="api", throttle=_LOW_THROTTLE),
-    Route(route_key="GET /api/health", function="api", is_public=True, throttle=_LOW_THROTTLE),
-    Route(
-        route_key="GET /api/openapi.json", function="api", is_public=True, throttle=_LOW_THROTTLE
-    ),
-    Route(route_key="DELETE /api/email/accounts/{accountId}", function="connect"),
-    Route(route_key="GET /api/email/accounts/{accountId}/estimate", function="connect"),
+    Route(route_key="POST /api/email/sync", function_name="api"),
+    Route(route_key="GET /api/email/sync", function_name="api"),
+    Route(route_key="DELETE /api/email/sync", function_name="api"),
+    Route(route_key="GET /api/email/runs", function_name="api"),
+    Route(route_key="GET /api/email/runs/{runId}", function_name="api"),
+    Route(route_key="GET /api/email/accounts", function_name="api"),
+    Route(route_key="GET /api/email/accounts/{accountId}", function_name="api"),
+    Route(route_key="PATCH /api/email/accounts/{accountId}", function_name="api"),
+    Route(route_key="POST /api/email/accounts/{accountId}/confirm-removal", function_name="api"),
+    Route(route_key="GET /api/test-sync", function_name="api", throttle=_LOW_THROTTLE),
+    Route(route_key="GET /api/test-inngest", function_name="api", throttle=_LOW_THROTTLE),
+    _public_route("GET /api/health", "api"),
+    _public_route("GET /api/openapi.json", "api"),
+    Route(route_key="DELETE /api/email/accounts/{accountId}", function_name="connect"),
+    Route(route_key="GET /api/email/accounts/{accountId}/estimate", function_name="connect"),
     *(route for each in syncable_providers() for route in routes_of_provider(each)),
 )
 
@@ -358,33 +352,33 @@ CORS_RESPONSE_HEADERS = ("etag", "location", "retry-after")
 CORS_MAX_AGE_S = 3600
 
 SCHEDULES: tuple[Schedule, ...] = (
-    Schedule(name="start-due-syncs", interval_minutes=1, function="start-due-syncs"),
-    Schedule(name="measure-backlog", interval_minutes=1, function="measure-backlog"),
-    Schedule(name="purge-accounts", interval_minutes=5, function="purge-accounts"),
-    Schedule(name="publish-events", interval_minutes=1, function="publish-events"),
-    Schedule(name="renew-subscriptions", interval_minutes=2, function="renew-subscriptions"),
+    Schedule(name="start-due-syncs", interval_minutes=1, function_name="start-due-syncs"),
+    Schedule(name="measure-backlog", interval_minutes=1, function_name="measure-backlog"),
+    Schedule(name="purge-accounts", interval_minutes=5, function_name="purge-accounts"),
+    Schedule(name="publish-events", interval_minutes=1, function_name="publish-events"),
+    Schedule(name="renew-subscriptions", interval_minutes=2, function_name="renew-subscriptions"),
 )
 
 EVENT_RULES: tuple[EventRule, ...] = (
     EventRule(
         name="asked-by-event",
         detail_types=(*(each.sync_event_type for each in REGISTERED_PROVIDERS), "test/sync"),
-        function="receive-event",
+        function_name="receive-event",
     ),
 )
 
-RUN_CLOSER_FUNCTION = "close-run"
+RUN_CLOSER_FUNCTION_NAME = "close-run"
 """The function that EventBridge invokes when an execution of `mailbox-sync` ends with one of
 RUN_CLOSER_EXECUTION_STATUSES."""
 RUN_CLOSER_EXECUTION_STATUSES = ("ABORTED", "FAILED", "TIMED_OUT")
 
-OUTBOX_PUBLISHER_FUNCTION = "publish-events"
+OUTBOX_PUBLISHER_FUNCTION_NAME = "publish-events"
 """The function that EventBridge invokes when an execution of `mailbox-sync` ends with one of
 OUTBOX_PUBLISHER_EXECUTION_STATUSES. It also has a schedule."""
 OUTBOX_PUBLISHER_EXECUTION_STATUSES = ("FAILED", "SUCCEEDED")
 
 
-MAILBOX_CHECK_FUNCTION = "sync-accounts"
+MAILBOX_CHECK_FUNCTION_NAME = "sync-accounts"
 """The function that checks a batch of mailboxes; `start-due-syncs` and `webhook` invoke
 it asynchronously."""
 

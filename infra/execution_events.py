@@ -1,4 +1,4 @@
-"""Build ExecutionEvents: EventBridge rules that invoke functions when an execution of
+"""Build ExecutionEndRules: EventBridge rules that invoke functions when an execution of
 `mailbox-sync` ends."""
 
 from collections.abc import Collection
@@ -19,7 +19,7 @@ MAX_EVENT_AGE_BEFORE_DEAD_LETTER = cdk.Duration.minutes(10)
 an invocation of this age."""
 
 
-class ExecutionEvents(Construct):
+class ExecutionEndRules(Construct):
     """EventBridge rules that invoke the run closer and the outbox publisher when an execution of
     `mailbox-sync` ends.
 
@@ -41,13 +41,13 @@ class ExecutionEvents(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._machine, self._lost = workflows.mailbox_sync, lost
-        run_closer = functions[catalog.RUN_CLOSER_FUNCTION]
+        run_closer = functions[catalog.RUN_CLOSER_FUNCTION_NAME]
         run_closer.alias.configure_async_invoke(
             retry_attempts=2,
             max_event_age=MAX_EVENT_AGE_BEFORE_DEAD_LETTER,
             on_failure=destinations.SqsDestination(lost),
         )
-        publisher = functions[catalog.OUTBOX_PUBLISHER_FUNCTION]
+        publisher = functions[catalog.OUTBOX_PUBLISHER_FUNCTION_NAME]
         self._add_rule("Unfinished", run_closer, catalog.RUN_CLOSER_EXECUTION_STATUSES)
         self._add_rule("ClosedItself", publisher, catalog.OUTBOX_PUBLISHER_EXECUTION_STATUSES)
 

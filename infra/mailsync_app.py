@@ -14,7 +14,7 @@ from infra.settings import StageSettings
 from infra.stateful_stack import StatefulStack
 from infra.sync_stack import SyncStack
 
-CDK_JSON = Path(__file__).resolve().parent.parent / "cdk.json"
+CDK_JSON_FILE = Path(__file__).resolve().parent.parent / "cdk.json"
 
 
 class MailsyncApp(cdk.App):
@@ -37,7 +37,7 @@ class MailsyncApp(cdk.App):
         region: str | None = None,
     ) -> None:
         # Read here as well as by the CLI: `python app.py` needs neither the CLI nor an account.
-        committed = json.loads(CDK_JSON.read_text())["context"]
+        committed = json.loads(CDK_JSON_FILE.read_text())["context"]
         super().__init__(outdir=outdir, context={**committed, **(context or {})})
         stage = StageSettings.from_context(
             self.node.get_context("stage"), self.node.get_context("stages")

@@ -23,11 +23,11 @@ class ProductMetrics:
         maximum in a period, that of any other metric the sum."""
         return self._build(metric, period, {})
 
-    def failed_runs_with_error(self, error: str, period: cdk.Duration) -> cloudwatch.Metric:
+    def failed_run_metric_of_error(self, error: str, period: cdk.Duration) -> cloudwatch.Metric:
         """Return the CloudWatch metric that counts the runs that failed with this error name."""
         return self._build(RUNS_FAILED, period, {"error": error}, label=error)
 
-    def failed_runs_with_any_error(
+    def failed_run_metric_of_any_error(
         self, errors: Iterable[str], period: cdk.Duration
     ) -> cloudwatch.MathExpression:
         """Return a CloudWatch expression for the number of runs that failed with any of these error
@@ -36,7 +36,7 @@ class ProductMetrics:
         errors: at most ten names.
         """
         named = {
-            f"m{place}": self.failed_runs_with_error(error, period)
+            f"m{place}": self.failed_run_metric_of_error(error, period)
             for place, error in enumerate(sorted(errors))
         }
         return cloudwatch.MathExpression(
@@ -46,7 +46,7 @@ class ProductMetrics:
             label="failed runs",
         )
 
-    def metric_of_provider(
+    def cloudwatch_metric_of_provider(
         self, metric: Metric, provider: Provider, period: cdk.Duration
     ) -> cloudwatch.Metric:
         """Return the CDK object for one mail provider's values of a product metric. The metric must
@@ -54,7 +54,7 @@ class ProductMetrics:
         label = f"{metric.name} {provider}"
         return self._build(metric, period, {"provider": provider}, label=label)
 
-    def percentage_of_metric(
+    def percentage_metric_of_provider(
         self,
         part: Metric,
         whole: Metric,
@@ -72,8 +72,8 @@ class ProductMetrics:
         return cloudwatch.MathExpression(
             expression=f"IF(whole >= {of_at_least}, 100 * FILL(part, 0) / whole, 0)",
             using_metrics={
-                "part": self.metric_of_provider(part, provider, period),
-                "whole": self.metric_of_provider(whole, provider, period),
+                "part": self.cloudwatch_metric_of_provider(part, provider, period),
+                "whole": self.cloudwatch_metric_of_provider(whole, provider, period),
             },
             period=period,
             label=f"{part.name}, percent of {whole.name}, {provider}",

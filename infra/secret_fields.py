@@ -19,9 +19,13 @@ FIELDS_NOT_IN_STACK_TEMPLATE = frozenset({"GOOGLE_CLIENT_SECRET"})
 """Fields that were added after the first deployment of a secret; `make deploy` writes them. In the
 template they would change the secret's properties, and CloudFormation would then write all fields
 of the secret anew, without values."""
-SINGLE_SECRET_NAME = "Settings"  # noqa: S105
+LEGACY_SINGLE_SECRET_NAME = "Settings"  # noqa: S105
 """The name of the single secret of the previous release."""
-SINGLE_SECRET_FIELD_NAMES = ("DATABASE_URL", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET")
+LEGACY_SINGLE_SECRET_FIELD_NAMES = (
+    "DATABASE_URL",
+    "MICROSOFT_CLIENT_ID",
+    "MICROSOFT_CLIENT_SECRET",
+)
 """The fields with which the previous release created the single secret, besides a JWT_SECRET."""
 
 

@@ -23,7 +23,7 @@ MIN_AZ_COUNT = 3
 """The lowest number of availability zones of a network: one of three may fail or lack a service."""
 ARCHITECTURES = ("arm64", "x86_64")
 DATABASE_KINDS = ("external", "aurora")
-SETTINGS_FILE_PARTS = ("stage", "secrets")
+SETTINGS_FILE_PART_NAMES = ("stage", "secrets")
 ANY_JWT_AUDIENCE = "*"
 LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
@@ -157,10 +157,10 @@ def tcp_ports_by_provider(stage: StageSettings) -> Mapping[str, frozenset[int]]:
     listed = stage.imap_servers and ImapSettings({"IMAP_SERVERS": stage.imap_servers}).servers
     return {
         each.title: listed.ports
-        if listed and "IMAP_SERVERS" in each.required_settings
+        if listed and "IMAP_SERVERS" in each.required_setting_names
         else frozenset(each.server_tcp_ports)
         for each in syncable_providers()
-        if all(getattr(stage, name.lower(), "") is not None for name in each.required_settings)
+        if all(getattr(stage, name.lower(), "") is not None for name in each.required_setting_names)
     }
 
 
@@ -293,8 +293,10 @@ def read_parts_of_settings_file(path: Path) -> Mapping[str, Any]:
         raise ValueError(f"{path} is not JSON: {error}.") from None
     if not isinstance(document, dict) or not isinstance(document.get("stage"), dict):
         raise ValueError(f'{path} must be an object with the part "stage", as in the example.')
-    if unknown := sorted(document.keys() - SETTINGS_FILE_PARTS):
-        raise ValueError(f"{path} has unknown parts: {unknown}; it may have {SETTINGS_FILE_PARTS}.")
+    if unknown := sorted(document.keys() - SETTINGS_FILE_PART_NAMES):
+        raise ValueError(
+            f"{path} has unknown parts: {unknown}; it may have {SETTINGS_FILE_PART_NAMES}."
+        )
     return document
 
 

@@ -16,15 +16,15 @@ from infra.secret_fields import (
     FIELD_NAMES_BY_SECRET,
     FIELDS_NOT_IN_STACK_TEMPLATE,
     JWT_KEY_FIELD,
-    SINGLE_SECRET_FIELD_NAMES,
-    SINGLE_SECRET_NAME,
+    LEGACY_SINGLE_SECRET_FIELD_NAMES,
+    LEGACY_SINGLE_SECRET_NAME,
     names_of_stage_secrets,
 )
 from infra.settings import StageSettings
 from infra.sync_functions import SyncFunction
 
 _SERVED_BY_SINGLE_SECRET = (
-    Capability.DATABASE,
+    Capability.USE_DATABASE,
     Capability.APP_CREDENTIALS_AT_PROVIDER,
     Capability.KNOW_ENABLED_PROVIDERS,
     Capability.VERIFY_APPLICATION_JWT,
@@ -82,10 +82,10 @@ class StageSecrets:
         }
         self._single = (
             self.add_generated_secret(
-                SINGLE_SECRET_NAME,
+                LEGACY_SINGLE_SECRET_NAME,
                 "SETTINGS_SECRET_ARN",
                 "Database URL, app registration and JWT key of Mailsync",
-                *SINGLE_SECRET_FIELD_NAMES,
+                *LEGACY_SINGLE_SECRET_FIELD_NAMES,
             )
             if stage.single_secret
             else None
@@ -146,7 +146,7 @@ class StageSecrets:
 
 _SECRETS = {
     "Database": (
-        Capability.DATABASE,
+        Capability.USE_DATABASE,
         StageSecrets.add_empty_secret,
         "DATABASE_SECRET_ARN",
         "URL of the database, for the functions",

@@ -47,7 +47,7 @@ class StatefulStack(cdk.Stack):
 
     def allow_connecting_to_database(self, function: SyncFunction) -> None:
         """Let the function connect to the stage's database."""
-        self.secrets.grant_methods_by_capability[Capability.DATABASE](function)
+        self.secrets.grant_methods_by_capability[Capability.USE_DATABASE](function)
         if self._database:
             self._database.allow_connecting(function)
 

@@ -24,16 +24,16 @@ RUNBOOK_PATH = "docs/operations.md"
 
 INCOMPLETE_DEPLOYMENT_ERROR_NAMES = ("SchemaOutdated", "SettingMissing")
 """Error names of an incomplete deployment. One run that fails with one of them raises the alarm."""
-DEFECT_ERRORS = (
+DEFECT_ERROR_NAMES = (
     *("CursorExpired", "FolderGone", "FoldersFailed", "FunctionFailed", "ProviderRejected"),
     *("StoreRejected", "Unexpected", "VerificationFailed"),
 )
 """Error names of problems of a mailbox and of defects of Mailsync. After such an error Mailsync
 retries the mailbox at growing intervals."""
-OUTAGE_ERRORS = ("ProviderThrottled", "ProviderUnavailable", "StoreUnavailable")
+OUTAGE_ERROR_NAMES = ("ProviderThrottled", "ProviderUnavailable", "StoreUnavailable")
 """Error names of outages: the provider or the database did not recover while the workflow waited.
 """
-ERROR_NAMES_OF_DEAD_EXECUTIONS = ("ExecutionDied", "LeaseLost")
+DEAD_EXECUTION_ERROR_NAMES = ("ExecutionDied", "LeaseLost")
 """Error names of runs whose execution died or lost its lease."""
 ERROR_NAMES_FOR_USERS_TO_SOLVE = (
     "AccessRevoked",
@@ -57,7 +57,7 @@ class AlarmSpec:
     metric: the metric that the alarm watches.
     message: what happened and what to do first.
     threshold: a period is breaching if the metric reaches at least this value in it.
-    breaching_periods: number of consecutive breaching periods that raise the alarm.
+    breaching_period_count: number of consecutive breaching periods that raise the alarm.
     is_missing_data_breaching: whether a period without data is breaching.
     runbook_section: section of the runbook that explains the alarm. None: the section has the
         alarm's name.
@@ -67,7 +67,7 @@ class AlarmSpec:
     metric: cloudwatch.IMetric
     message: str
     threshold: int = 1
-    breaching_periods: int = 1
+    breaching_period_count: int = 1
     is_missing_data_breaching: bool = False
     runbook_section: str | None = None
 
@@ -115,7 +115,7 @@ class SyncAlarms(Construct):
             ),
             metric=spec.metric,
             threshold=spec.threshold,
-            evaluation_periods=spec.breaching_periods,
+            evaluation_periods=spec.breaching_period_count,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=missing.BREACHING
             if spec.is_missing_data_breaching
@@ -129,27 +129,27 @@ class SyncAlarms(Construct):
 def _of_runs(product: ProductMetrics, mailbox_sync: sfn.StateMachine) -> Iterator[AlarmSpec]:
     yield AlarmSpec(
         name="DeploymentIncomplete",
-        metric=product.failed_runs_with_any_error(INCOMPLETE_DEPLOYMENT_ERROR_NAMES, _SHORT),
+        metric=product.failed_run_metric_of_any_error(INCOMPLETE_DEPLOYMENT_ERROR_NAMES, _SHORT),
         message="A setting or a migration is missing, so mailboxes are not synced. Read the error"
         " of the failed run and add what it names.",
     )
     yield AlarmSpec(
         name="RunsFail",
-        metric=product.failed_runs_with_any_error(DEFECT_ERRORS, _HOUR),
+        metric=product.failed_run_metric_of_any_error(DEFECT_ERROR_NAMES, _HOUR),
         message="Three runs failed in an hour because of defects or bad state; their mailboxes miss"
         " new mail. Group the runs by error.",
         threshold=3,
     )
     yield AlarmSpec(
         name="OutageOutlasts",
-        metric=product.failed_runs_with_any_error(OUTAGE_ERRORS, _LONG),
+        metric=product.failed_run_metric_of_any_error(OUTAGE_ERROR_NAMES, _LONG),
         message="The provider or the database was unavailable for longer than runs wait; mailboxes"
         " are late and retried. Find out which one.",
         threshold=3,
     )
     yield AlarmSpec(
         name="ExecutionsDie",
-        metric=product.failed_runs_with_any_error(ERROR_NAMES_OF_DEAD_EXECUTIONS, _LONG),
+        metric=product.failed_run_metric_of_any_error(DEAD_EXECUTION_ERROR_NAMES, _LONG),
         message="An execution died or lost its lease. The next run resumes its mailbox. Find the"
         " cause in the execution history.",
     )
@@ -171,7 +171,7 @@ def _of_mailboxes(product: ProductMetrics) -> Iterator[AlarmSpec]:
     )
     yield AlarmSpec(
         name="DifferencesLeft",
-        metric=product.cloudwatch_metric(metrics.FOLDERS_DIFFERENT_AFTER_REPAIR, _LONG),
+        metric=product.cloudwatch_metric(metrics.FOLDERS_LEFT_UNVERIFIED, _LONG),
         message="A folder still differs from the provider after two repairs, so its mail may be"
         " incomplete. Compare its counts.",
     )
@@ -179,7 +179,7 @@ def _of_mailboxes(product: ProductMetrics) -> Iterator[AlarmSpec]:
     for registration in syncable_providers():
         yield AlarmSpec(
             name=f"Throttled{registration.provider.title()}",
-            metric=product.percentage_of_metric(
+            metric=product.percentage_metric_of_provider(
                 metrics.PROVIDER_THROTTLES,
                 metrics.PROVIDER_REQUESTS,
                 registration.provider,
@@ -205,7 +205,7 @@ def _of_backlog(product: ProductMetrics, *, has_clock: bool) -> Iterator[AlarmSp
         message="A mailbox has been due for 30 minutes and was not checked, or measure-backlog does"
         " not run. Check the log of start-due-syncs.",
         threshold=30 * 60,
-        breaching_periods=2,
+        breaching_period_count=2,
         is_missing_data_breaching=has_clock,
     )
     yield AlarmSpec(
@@ -214,7 +214,7 @@ def _of_backlog(product: ProductMetrics, *, has_clock: bool) -> Iterator[AlarmSp
         message="An event has waited in the outbox for 15 minutes and blocks the later events of"
         " its account. Check the log of publish-events.",
         threshold=15 * 60,
-        breaching_periods=2,
+        breaching_period_count=2,
     )
 
 
@@ -249,7 +249,7 @@ def _of_functions(functions: SyncFunctions, api: SyncApi) -> Iterator[AlarmSpec]
     The next scheduled invocation does the work of a failed one, so one or two failures raise no
     alarm. Lambda drops a throttled tick after the interval of its schedule.
     """
-    called = (*(each.function for each in catalog.SCHEDULES), catalog.RUN_CLOSER_FUNCTION)
+    called = (*(each.function_name for each in catalog.SCHEDULES), catalog.RUN_CLOSER_FUNCTION_NAME)
     for name in dict.fromkeys(called):
         yield AlarmSpec(
             name=f"{functions[name].spec.construct_id}Fails",
@@ -273,7 +273,7 @@ def _of_functions(functions: SyncFunctions, api: SyncApi) -> Iterator[AlarmSpec]
         message="Lambda throttles the scheduled functions, so mailboxes are checked late: the"
         " account has no free concurrency. Raise its quota or lower what uses it.",
         threshold=10,
-        breaching_periods=2,
+        breaching_period_count=2,
     )
     yield AlarmSpec(
         name="ApiFails",

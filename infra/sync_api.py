@@ -92,7 +92,7 @@ class SyncApi(Construct):
             )
         authorizer = authorizers.HttpLambdaAuthorizer(
             "Authorizer",
-            functions[catalog.AUTHORIZER.name].alias,
+            functions[catalog.AUTHORIZER_FUNCTION.name].alias,
             response_types=[authorizers.HttpLambdaResponseType.SIMPLE],
             identity_source=["$request.header.Authorization"],
             results_cache_ttl=cdk.Duration.seconds(300),
@@ -101,10 +101,10 @@ class SyncApi(Construct):
             name: integrations.HttpLambdaIntegration(
                 catalog.find_function(name).construct_id, functions[name].alias
             )
-            for name in dict.fromkeys(route.function for route in catalog.ROUTES)
+            for name in dict.fromkeys(route.function_name for route in catalog.ROUTES)
         }
         for route in catalog.ROUTES:
-            added = self._add_route(route, behind[route.function], authorizer)
+            added = self._add_route(route, behind[route.function_name], authorizer)
             # API Gateway accepts limits only for existing routes.
             default_stage.add_resource_dependency(cast(cdk.CfnResource, added.node.default_child))
 

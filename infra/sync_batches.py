@@ -24,7 +24,7 @@ class MailboxCheckInvocations(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:
         super().__init__(scope, construct_id)
-        self._alias = functions[catalog.MAILBOX_CHECK_FUNCTION].alias
+        self._alias = functions[catalog.MAILBOX_CHECK_FUNCTION_NAME].alias
         self.lost_batches = create_dead_letter_queue(self, "LostBatches")
         self._alias.configure_async_invoke(
             retry_attempts=2,

@@ -15,7 +15,7 @@ from mailsync import metrics
 
 _PERIOD = cdk.Duration.minutes(5)
 _THIRD, _HALF = 8, 12
-_NEWEST = (metrics.TIME_FROM_RUN_START_TO_NEWEST_MAIL,)
+_NEWEST = (metrics.FIRST_SYNC_TIME_TO_NEWEST_MAIL,)
 
 
 class CloudWatchDashboard(Construct):
@@ -54,7 +54,7 @@ class CloudWatchDashboard(Construct):
             ),
             self._graph("Runs that ended well", metrics.RUNS_COMPLETED),
         )
-        failed = self._metrics.failed_runs_with_error
+        failed = self._metrics.failed_run_metric_of_error
         failures = [failed(each, _PERIOD) for each in metrics.ERROR_DIMENSION_VALUES]
         title = "Runs that failed, by error"
         self._board.add_widgets(
@@ -67,7 +67,7 @@ class CloudWatchDashboard(Construct):
             self._provider_graph(),
             self._graph(
                 "Verification",
-                *(metrics.FOLDERS_FOUND_DIFFERENT, metrics.FOLDERS_DIFFERENT_AFTER_REPAIR),
+                *(metrics.FOLDERS_REPAIRED, metrics.FOLDERS_LEFT_UNVERIFIED),
                 right=(metrics.QUARANTINED_MESSAGES, metrics.MESSAGES_WITH_LISTING_CONTRADICTION),
             ),
         )
@@ -119,8 +119,8 @@ class CloudWatchDashboard(Construct):
 
     def _provider_graph(self) -> cloudwatch.GraphWidget:
         def of_each(metric: metrics.Metric) -> list[cloudwatch.IMetric]:
-            names = metrics.PROVIDER_DIMENSION_VALUES
-            return [self._metrics.metric_of_provider(metric, each, _PERIOD) for each in names]
+            names, read = metrics.PROVIDER_DIMENSION_VALUES, self._metrics
+            return [read.cloudwatch_metric_of_provider(metric, each, _PERIOD) for each in names]
 
         return cloudwatch.GraphWidget(
             title="Provider",

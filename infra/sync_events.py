@@ -26,7 +26,7 @@ class SyncEventBus(Construct):
         _allow_own_account_only(self.bus)
         self.lost_events = create_dead_letter_queue(self, "LostEvents")
         for each in catalog.EVENT_RULES:
-            self._add(each, functions[each.function])
+            self._add(each, functions[each.function_name])
 
     def allow_sending_events(self, function: SyncFunction) -> None:
         """Let the function publish events on the bus."""

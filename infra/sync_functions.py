@@ -66,7 +66,7 @@ class SyncFunction(Construct):
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=_ARCHITECTURE[stage.architecture],
             code=code,
-            handler=spec.handler,
+            handler=spec.handler_name,
             memory_size=spec.memory_mb,
             timeout=cdk.Duration.seconds(spec.timeout_s),
             reserved_concurrent_executions=stage.reserved_concurrency.get(spec.name),
@@ -164,7 +164,7 @@ def _place(
     A function outside the VPC, such as the authorizer, starts faster.
     """
     if network is None or not spec.capabilities & {
-        Capability.DATABASE,
+        Capability.USE_DATABASE,
         Capability.APP_CREDENTIALS_AT_PROVIDER,
         Capability.REACH_PROVIDER_SERVERS,
     }:
@@ -237,7 +237,7 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
             "JWT_AUDIENCE": stage.jwt_audience,
             "JWT_ISSUER": stage.jwt_issuer,
         }
-    if any(route.function == spec.name for route in catalog.ROUTES):
+    if any(route.function_name == spec.name for route in catalog.ROUTES):
         values |= {
             "APP_INBOX_URL": stage.app_inbox_url,
             "PUBLIC_URL": stage.custom_domain_api_url,

@@ -41,7 +41,7 @@ class SyncSchedules(Construct):
         )
         for each in catalog.SCHEDULES:
             alias, interval = (
-                functions[each.function].alias,
+                functions[each.function_name].alias,
                 cdk.Duration.minutes(each.interval_minutes),
             )
             alias.configure_async_invoke(
@@ -51,7 +51,7 @@ class SyncSchedules(Construct):
             )
             scheduler.Schedule(
                 self,
-                catalog.find_function(each.function).construct_id,
+                catalog.find_function(each.function_name).construct_id,
                 schedule=scheduler.ScheduleExpression.rate(interval),
                 target=targets.LambdaInvoke(
                     alias,

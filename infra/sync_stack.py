@@ -8,7 +8,7 @@ from constructs import Construct
 
 from infra.catalog import Capability
 from infra.database_migration import DatabaseMigration
-from infra.execution_events import ExecutionEvents
+from infra.execution_events import ExecutionEndRules
 from infra.lambda_bundle import build_lambda_code_asset
 from infra.settings import StageSettings
 from infra.stateful_stack import StatefulStack
@@ -39,7 +39,7 @@ class SyncStack(cdk.Stack):
         workflows = SyncWorkflows(self, "Workflows", functions=functions, stage=stage)
         api = SyncApi(self, "Api", functions=functions, stage=stage)
         lost = SyncSchedules(self, "Schedules", functions=functions, stage=stage).lost_ticks
-        ExecutionEvents(self, "Executions", functions=functions, workflows=workflows, lost=lost)
+        ExecutionEndRules(self, "Executions", functions=functions, workflows=workflows, lost=lost)
         events = SyncEventBus(self, "Events", functions=functions)
         batches = MailboxCheckInvocations(self, "Batches", functions=functions)
         DatabaseMigration(self, "Migration", functions=functions)
@@ -56,7 +56,7 @@ class SyncStack(cdk.Stack):
         )
         allow = {
             **stateful.secrets.grant_methods_by_capability,
-            Capability.DATABASE: stateful.allow_connecting_to_database,
+            Capability.USE_DATABASE: stateful.allow_connecting_to_database,
             Capability.SCHEMA_OWNER_LOGIN: stateful.allow_schema_migration,
             Capability.DECRYPT_STORED_TOKENS: stateful.token_key.allow_decryption,
             Capability.ENCRYPT_STORED_TOKENS: stateful.token_key.allow_encryption,

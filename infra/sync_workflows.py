@@ -41,7 +41,7 @@ class SyncWorkflow(Construct):
             # Inline instead of an asset, so that `cdk diff` shows changes of the definition.
             definition_body=sfn.DefinitionBody.from_string(workflow.asl_text),
             definition_substitutions={
-                catalog.PARTITION_PLACEHOLDER: cdk.Aws.PARTITION,
+                catalog.AWS_PARTITION_PLACEHOLDER: cdk.Aws.PARTITION,
                 **{each.spec.arn_placeholder: each.alias.function_arn for each in called},
             },
             state_machine_type=sfn.StateMachineType.STANDARD,

@@ -15,13 +15,13 @@ from contextlib import suppress
 from rich.console import Console
 
 from localdev import demo
-from localdev.demo_account import connect, control_url
+from localdev.demo_account import connect, simulator_control_url
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.engine.failure import StartFailed
 from localdev.engine.reload import CodeWatcher
 from localdev.engine.simulator_process import IMAP_HOST
 from localdev.options import Options, parse_command_line
-from localdev.stack import CODE_ROOT, Stack
+from localdev.stack import LAMBDA_CODE_ROOT, Stack
 from localdev.stop_signals import StopSignals
 from mailsync.api.provider_paths import sign_in_path
 from mailsync.model import Provider
@@ -54,7 +54,7 @@ def _run(command: str, options: Options, signals: StopSignals) -> int:
             return _stay_up(stack, signals)
         code = demo.run_demo(stack)
         stack.stop()
-        demo.print_end(code, stack.data / "logs")
+        demo.print_demo_result(code, stack.data / "logs")
         return code
     except StartFailed as failed:
         print(failed, file=sys.stderr)
@@ -68,9 +68,9 @@ def _run(command: str, options: Options, signals: StopSignals) -> int:
 
 def _loaded(stack: Stack, options: Options) -> Iterator[str]:
     """Yield lines for the terminal on the mail of --mbox."""
-    if not options.mbox or not stack.simulators:
+    if not options.mbox or not stack.simulator_process:
         return
-    report = stack.simulators.mail_load_report
+    report = stack.simulator_process.mail_load_report
     if report:
         yield from report.terminal_lines(options.mbox, stack.data / "logs" / "simulators.log")
     else:
@@ -82,11 +82,13 @@ def _loaded(stack: Stack, options: Options) -> Iterator[str]:
 
 def _stay_up(stack: Stack, signals: StopSignals) -> int:
     watch = CodeWatcher(
-        stack.lambdas, CODE_ROOT, lambda changed: console.print(f"Reloaded: {', '.join(changed)}")
+        stack.lambda_host,
+        LAMBDA_CODE_ROOT,
+        lambda changed: console.print(f"Reloaded: {', '.join(changed)}"),
     )
     watch.start()
     try:
-        console.print(welcome(stack))
+        console.print(welcome_text(stack))
         signals.wait_for_signal()
     except KeyboardInterrupt:
         with suppress(OSError):  # the terminal was closed
@@ -96,10 +98,10 @@ def _stay_up(stack: Stack, signals: StopSignals) -> int:
     return 0
 
 
-def welcome(stack: Stack) -> str:
+def welcome_text(stack: Stack) -> str:
     """Return the addresses of the stack, and commands to try; indented lines can be pasted."""
-    token = stack.token()
-    account = connect(stack.api_url, stack.provider, token) if stack.simulators else None
+    token = stack.make_demo_user_token()
+    account = connect(stack.api_url, stack.provider, token) if stack.simulator_process else None
     account_id = account.id if account else "ACCOUNT_ID"
     return f"""Ctrl-C stops it and loses nothing.
 
@@ -130,17 +132,19 @@ Sync the mailbox:
 
 def _connect_page(stack: Stack) -> str:
     """Return the address of the page on which a person connects a mailbox, and what to do there."""
-    if stack.provider.imap_port or stack.options.mail_servers:
+    if stack.provider.imap_port or stack.options.external_mail_servers:
         return f"{stack.dashboard.url}/accounts in a browser and connect a mailbox yourself"
     path = sign_in_path(Provider(stack.provider.sign_in_provider))
     sign_in = path if stack.options.is_dev_login_on else "/data/sign-in"
     at = stack.api_url if stack.options.is_dev_login_on else stack.dashboard.url
-    warned = "; it warns of the simulator's certificate" if stack.simulators else ""
+    warned = "; it warns of the simulator's certificate" if stack.simulator_process else ""
     return f"{at}{sign_in} in a browser and connect a mailbox yourself{warned}"
 
 
 def _gmail_address(stack: Stack) -> str:
-    gmail = stack.provider.google_settings.get("GMAIL_URL") if stack.simulators else None
+    gmail = (
+        stack.provider.google_lambda_settings.get("GMAIL_URL") if stack.simulator_process else None
+    )
     return f"  Gmail      {gmail}\n" if gmail else ""
 
 
@@ -164,7 +168,7 @@ def _deliver_command(stack: Stack, address: str) -> str:
     mail = json.dumps({"mailbox": address, "subject": "Hello", "body": "A new mail."})
     return f"""Deliver a mail to the simulated mailbox:
   curl -s -H "Authorization: Bearer {stack.provider.control_secret}" \\
-    {control_url(stack.provider, "deliver")} -d '{mail}'
+    {simulator_control_url(stack.provider, "deliver")} -d '{mail}'
 """
 
 
@@ -178,7 +182,7 @@ def _aws_command(stack: Stack) -> str:
     as_anybody = " ".join(f"{name}={value}" for name, value in LOCAL_CREDENTIALS.items())
     return f"""  {as_anybody} \\
     aws --endpoint-url {stack.aws_url} stepfunctions list-executions \\
-    --state-machine-arn {stack.lambdas.settings["MAILBOX_SYNC_ARN"]}"""
+    --state-machine-arn {stack.lambda_host.settings["MAILBOX_SYNC_ARN"]}"""
 
 
 def _database(stack: Stack) -> str:
@@ -189,7 +193,7 @@ def _database(stack: Stack) -> str:
     if stack.postgres is None:
         return "the one that you gave"
     by_port = stack.options.database_port
-    return stack.postgres.network_url_for_login("postgres") if by_port else stack.postgres.url
+    return stack.postgres.tcp_url_for_login("postgres") if by_port else stack.postgres.url
 
 
 if __name__ == "__main__":

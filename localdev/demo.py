@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from localdev.demo_account import DemoAccount, connect, simulator
-from localdev.demo_quota import EtaRecord, quota_report
+from localdev.demo_quota import EtaRecord, quota_report_lines
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
@@ -48,12 +48,12 @@ console = Console(highlight=False, soft_wrap=True)
 def run_demo(stack: Stack) -> int:
     """Run the demo and print each step; return 0 if the mirror has every message exactly once and
     the second sync inserted one row, else 1."""
-    account = connect(stack.api_url, stack.provider, stack.token())
+    account = connect(stack.api_url, stack.provider, stack.make_demo_user_token())
     console.print(f"Connected {account.address}; its first sync starts by itself.\n")
     estimates = EtaRecord()
     _watch(account, estimates)
     _print_quarantine(stack)
-    for line in quota_report(stack, account, estimates):
+    for line in quota_report_lines(stack, account, estimates):
         console.print(line)
 
     console.print("\nOne new mail is delivered; a sync by POST /api/email/sync follows.")
@@ -75,7 +75,7 @@ def run_demo(stack: Stack) -> int:
     return 0 if exact and not duplicates and (inserted, updated) == (1, 0) else 1
 
 
-def print_end(code: int, logs: Path) -> None:
+def print_demo_result(code: int, logs: Path) -> None:
     """Print what the user can do after the demo. The caller has stopped the stack.
 
     code: exit code of the demo. If it is not 0, print that the demo failed.

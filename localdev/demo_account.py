@@ -20,13 +20,13 @@ class DemoAccount:
     """A connected simulated mailbox, with methods that call the API as the mailbox's owner.
 
     id: id of the account in the API.
-    headers: HTTP headers with the owner's token.
+    authorization_headers: HTTP headers with the owner's token.
     """
 
     id: str
     address: str
     api_url: str
-    headers: dict[str, str]
+    authorization_headers: dict[str, str]
 
     def status(self) -> dict[str, Any]:
         return self._json("GET", f"/api/email/sync?accountId={self.id}")
@@ -39,7 +39,7 @@ class DemoAccount:
     def _json(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         url = self.api_url + path
         response = httpx.request(
-            method, url, headers=self.headers, timeout=HTTP_TIMEOUT_S, **arguments
+            method, url, headers=self.authorization_headers, timeout=HTTP_TIMEOUT_S, **arguments
         ).raise_for_status()
         found: dict[str, Any] = response.json()
         return found
@@ -113,7 +113,7 @@ def simulator(provider: ProviderSettings, method: str, action: str, **fields: An
     """
     response = httpx.request(
         method,
-        control_url(provider, action),
+        simulator_control_url(provider, action),
         headers={"Authorization": f"Bearer {provider.control_secret}"},
         json=fields,
         timeout=HTTP_TIMEOUT_S,
@@ -121,7 +121,7 @@ def simulator(provider: ProviderSettings, method: str, action: str, **fields: An
     return response.raise_for_status().json()
 
 
-def control_url(provider: ProviderSettings, action: str) -> str:
+def simulator_control_url(provider: ProviderSettings, action: str) -> str:
     url = urlsplit(provider.graph_url)
     return f"{url.scheme}://{url.netloc}/_sim/{action}"
 

@@ -34,7 +34,7 @@ class EtaRecord:
     """Records the ETAs that the API reported during a first sync, to compare them with the time
     that the sync then took."""
 
-    readings: list[_Reading] = field(default_factory=list)
+    status_readings: list[_Reading] = field(default_factory=list)
 
     def record_status(self, now: float, status: dict[str, Any]) -> None:
         """Record the ETA and the message counts of a sync status.
@@ -42,7 +42,7 @@ class EtaRecord:
         now: time at which the status was read, in seconds of the monotonic clock.
         """
         numbers = (status[name] for name in ("syncProgress", "syncTotal", "etaSeconds"))
-        self.readings.append(_Reading(now, *numbers))
+        self.status_readings.append(_Reading(now, *numbers))
 
     def etas_with_true_times(self) -> list[tuple[float, int | None, float]]:
         """Return a triple for each recorded status: the stored share of the messages, the ETA in
@@ -51,13 +51,13 @@ class EtaRecord:
         Leave out statuses with less than a tenth of the messages, and statuses with all messages.
         Return an empty list if no status had all messages.
         """
-        total = max((each.total for each in self.readings), default=0)
-        ended_at = next((each.at for each in self.readings if each.stored == total), None)
+        total = max((each.total for each in self.status_readings), default=0)
+        ended_at = next((each.at for each in self.status_readings if each.stored == total), None)
         if not total or ended_at is None:
             return []
         return [
             (each.stored / total, each.eta_s, ended_at - each.at)
-            for each in self.readings
+            for each in self.status_readings
             if each.at < ended_at and each.stored >= MIN_STORED_SHARE_FOR_ETA * total
         ]
 
@@ -87,7 +87,7 @@ def is_eta_accurate(eta_s: int | None, true_s: float) -> bool:
     )
 
 
-def quota_report(stack: Stack, account: DemoAccount, estimates: EtaRecord) -> Iterator[str]:
+def quota_report_lines(stack: Stack, account: DemoAccount, estimates: EtaRecord) -> Iterator[str]:
     """Yield lines about the quota of the simulated provider: the units that the provider counted,
     the requests that it refused, the ETAs, and the time that a first sync takes with the provider's
     real quota. Yield nothing if the provider has no quota."""
@@ -97,7 +97,7 @@ def quota_report(stack: Stack, account: DemoAccount, estimates: EtaRecord) -> It
         return
     counted = simulator(stack.provider, "GET", "gmail-quota")
     refused = sum(sum(each.values()) for each in counted["refused"].values())
-    messages = max(each.total for each in estimates.readings)
+    messages = max(each.total for each in estimates.status_readings)
     units = counted["totalUnits"]
     yield f"{registered.title} counted {units:,} units and refused {refused} requests."
     yield from estimates.report_lines()

@@ -21,7 +21,7 @@ from mailsync.providers.imap.servers import ImapSettings
 from mailsync.registry import GRAPH_URL_SETTING
 from mailsync.settings import Settings
 
-ENVIRONMENT_HELP = """\
+ENVIRONMENT_VARIABLES_HELP = """\
 environment, where the servers are your own (relative paths: of the folder you are in):
   GRAPH_URL                     as --graph-url
   MICROSOFT_AUTHORITY           as --authority
@@ -44,7 +44,7 @@ environment, of the API with any servers:
   JWT_SECRET                    the key with which the application signs its tokens (default: the
                                 stack makes one)
 """
-IMAP_SERVERS_NAME = "IMAP_SERVERS"
+IMAP_SERVERS_SETTING_NAME = "IMAP_SERVERS"
 API_SETTING_NAMES = "API_LIMITS", "CONFIRM_CONNECTIONS"
 _CREDENTIALS = "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"
 
@@ -86,7 +86,7 @@ def read_external_mail_servers(environment: Mapping[str, str]) -> ExternalMailSe
     Raises:
         UnusableOption: IMAP_SERVERS is malformed, or CA_BUNDLE is not a file of certificates.
     """
-    servers = environment.get(IMAP_SERVERS_NAME, "").strip()
+    servers = environment.get(IMAP_SERVERS_SETTING_NAME, "").strip()
     if not servers:
         return None
     try:
@@ -101,7 +101,7 @@ def read_external_mail_servers(environment: Mapping[str, str]) -> ExternalMailSe
     )
 
 
-def read_own_provider(
+def read_external_provider(
     graph_url: str | None, authority: str | None, environment: Mapping[str, str]
 ) -> ProviderSettings | None:
     """Return how to reach the developer's own Graph and identity platform: the two URLs, and the
@@ -137,7 +137,7 @@ def read_own_provider(
             client_id=entra.client_id,
             client_secret=environment.get("MICROSOFT_CLIENT_SECRET", ""),
             client_certificate=_certificate(environment),
-            tenants=",".join(sorted(entra.allowed_tenant_ids)),
+            allowed_tenant_ids=",".join(sorted(entra.allowed_tenant_ids)),
             ca_bundle=_ca_bundle(environment, "CA_BUNDLE") or None,
             control_secret=environment.get("SIMULATOR_SECRET", CONTROL_SECRET),
         )

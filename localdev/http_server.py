@@ -53,7 +53,7 @@ class Response:
     cut_after_bytes: int | None = None
 
 
-Application = Callable[[Request], Response]
+HttpRequestHandler = Callable[[Request], Response]
 
 
 def require_free_port(port: int) -> None:
@@ -85,7 +85,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(
         self,
-        application: Application,
+        application: HttpRequestHandler,
         *,
         port: int,
         host: str = "127.0.0.1",

@@ -12,15 +12,15 @@ from urllib.parse import urlsplit
 from localdev.engine.simulator_process import ProviderSettings
 from localdev.external_servers import (
     API_SETTING_NAMES,
-    ENVIRONMENT_HELP,
-    IMAP_SERVERS_NAME,
+    ENVIRONMENT_VARIABLES_HELP,
+    IMAP_SERVERS_SETTING_NAME,
     ExternalDatabase,
     ExternalMailServers,
     UnusableOption,
     read_external_database,
     read_external_mail_servers,
+    read_external_provider,
     read_jwt_secret,
-    read_own_provider,
 )
 
 _SETTINGS = {
@@ -46,15 +46,15 @@ class Options:
     """The options of a local stack. A port of 0 means any free port.
 
     data: path of the data folder.
-    any_data: whether the stack may take another data folder if another stack uses `data`. The other
-        folder has the same name with -2, -3 and so on.
+    can_use_other_data_folder: whether the stack may take another data folder if another stack uses
+        `data`. The other folder has the same name with -2, -3 and so on.
     api_port, aws_port, dashboard_port: ports of the API, of the local AWS services and of the
         dashboard.
 
     graph_url, authority: URLs of Graph and of the identity platform. None: the simulators' URLs.
     database_url: URL of the developer's own database. None: the stack runs a Postgres server.
     environment: settings of the developer's own servers and of the API; see
-        `external_servers.ENVIRONMENT_HELP`.
+        `external_servers.ENVIRONMENT_VARIABLES_HELP`.
     database_port: loopback port of the stack's Postgres server. None: the server listens only on a
         socket.
     mbox: path of an mbox file, Maildir, folder or message, which fills the simulated mailbox. None:
@@ -78,7 +78,7 @@ class Options:
     """
 
     data: Path = Path(".mailsync/data")
-    any_data: bool = False
+    can_use_other_data_folder: bool = False
     api_port: int = 3000
     aws_port: int = 4566
     dashboard_port: int = 8288
@@ -113,18 +113,18 @@ class Options:
         False with the developer's own mail provider, mail servers or database. They may contain
         real mail, and other users of the machine run programs too.
         """
-        imap_servers = self.environment.get(IMAP_SERVERS_NAME, "").strip()
+        imap_servers = self.environment.get(IMAP_SERVERS_SETTING_NAME, "").strip()
         own = self.graph_url, self.authority, self.database_url, imap_servers
         return self.dev_login and not any(own)
 
     @property
-    def mail_servers(self) -> ExternalMailServers | None:
+    def external_mail_servers(self) -> ExternalMailServers | None:
         """Return the developer's own IMAP servers. Return None if `environment` names no servers.
         Raises UnusableOption."""
         return read_external_mail_servers(self.environment)
 
     @property
-    def api_settings(self) -> dict[str, str]:
+    def api_lambda_settings(self) -> dict[str, str]:
         """Return the settings of the API's functions that `environment` contains, by name."""
         return {
             name: self.environment[name] for name in API_SETTING_NAMES if name in self.environment
@@ -137,21 +137,21 @@ class Options:
         return read_jwt_secret(self.environment)
 
     @property
-    def provider(self) -> ProviderSettings | None:
+    def external_provider(self) -> ProviderSettings | None:
         """Return how to reach the developer's own mail provider. Return None if the stack runs the
         simulators. Raises UnusableOption."""
-        return read_own_provider(self.graph_url, self.authority, self.environment)
+        return read_external_provider(self.graph_url, self.authority, self.environment)
 
     @property
-    def database(self) -> ExternalDatabase | None:
+    def external_database(self) -> ExternalDatabase | None:
         """Return how to reach the developer's own database. Return None if the stack runs a
         Postgres server. Raises UnusableOption."""
         return read_external_database(self.database_url, self.environment)
 
 
-DEMO_DEFAULTS = Options(
+DEMO_DEFAULT_OPTIONS = Options(
     data=Path(".mailsync/demo"),
-    any_data=True,
+    can_use_other_data_folder=True,
     fresh=True,
     api_port=0,
     aws_port=0,
@@ -175,14 +175,14 @@ def parse_command_line(
     commands = parser.add_subparsers(dest="command", required=True, metavar="{up,demo}")
     for name, purpose, defaults in (
         ("up", "start the stack and stay up until Ctrl-C", Options()),
-        ("demo", "mirror a simulated mailbox and prove it", DEMO_DEFAULTS),
+        ("demo", "mirror a simulated mailbox and prove it", DEMO_DEFAULT_OPTIONS),
     ):
         commands.add_parser(
             name,
             parents=[_common_options(defaults)],
             help=purpose,
             description=f"{purpose[0].upper()}{purpose[1:]}.",
-            epilog=ENVIRONMENT_HELP,
+            epilog=ENVIRONMENT_VARIABLES_HELP,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     chosen = vars(parser.parse_args(arguments))
@@ -191,8 +191,8 @@ def parse_command_line(
     for option, setting in _SETTINGS.items():
         chosen[option] = chosen.get(option) or environment.get(setting) or None
     if chosen["data"] is None:
-        defaults = DEMO_DEFAULTS if chosen["command"] == "demo" else Options()
-        chosen |= {name: getattr(defaults, name) for name in ("data", "any_data")}
+        defaults = DEMO_DEFAULT_OPTIONS if chosen["command"] == "demo" else Options()
+        chosen |= {name: getattr(defaults, name) for name in ("data", "can_use_other_data_folder")}
         chosen["fresh"] = defaults.fresh if chosen["fresh"] is None else chosen["fresh"]
     if chosen["cors_origins"] is None:
         chosen["cors_origins"] = _application_origins(chosen["app_inbox_url"])
@@ -214,17 +214,17 @@ class _Parser(argparse.ArgumentParser):
 
 def _require_usable(options: Options) -> None:
     """Raise UnusableOption for options that cannot work."""
-    if options.provider and options.mbox:
+    if options.external_provider and options.mbox:
         raise UnusableOption(
             "--mbox fills the simulated mailbox, and with --graph-url (GRAPH_URL) there is none:"
             " leave one of them out."
         )
-    if options.provider and options.simulated_provider != "graph":
+    if options.external_provider and options.simulated_provider != "graph":
         raise UnusableOption(
             "--provider chooses what the simulated mailbox is connected as, and with --graph-url"
             " (GRAPH_URL) there is none: leave one of them out."
         )
-    _ = options.database, options.jwt_secret, options.mail_servers
+    _ = options.external_database, options.jwt_secret, options.external_mail_servers
 
 
 def _unknown_provider(name: str) -> str:

@@ -8,7 +8,7 @@ from localdev.engine.operating_system import CAN_LISTEN_ON_BOUND_PORT
 
 
 @contextmanager
-def reserved_port() -> Iterator[int]:
+def reserve_port() -> Iterator[int]:
     """Yield a free port of 127.0.0.1. Linux assigns the port to no other program while the `with`
     block runs.
 

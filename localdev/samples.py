@@ -16,7 +16,7 @@ SAMPLE_EVENTS_FOLDER = Path(__file__).resolve().parent.parent / "events"
 SAMPLE_ACCOUNT_ID = "00000000-0000-0000-0000-000000000001"
 SAMPLE_USER_ID = "ann"
 SAMPLE_RUN_ID = "run-from-a-sample-event"
-LEASE_TAKING_FUNCTION = "mark-syncing"
+LEASE_TAKING_FUNCTION_NAME = "mark-syncing"
 
 # A type stands for any value of it; members that are not named here may be anything.
 # `authorize` is meant to refuse: its sample bears a token that is none. `close-run`, `hand-over`
@@ -24,7 +24,7 @@ LEASE_TAKING_FUNCTION = "mark-syncing"
 # subscription of `webhook` is unknown, which gets the same result as any.
 EXPECTED_RESULT_BY_FUNCTION: Mapping[str, Mapping[str, Any] | None] = {
     "validate-account": {"provider": "microsoft"},
-    LEASE_TAKING_FUNCTION: {"acquired": True, "epoch": int, "runId": str},
+    LEASE_TAKING_FUNCTION_NAME: {"acquired": True, "epoch": int, "runId": str},
     "get-access-token": {"waitSeconds": 0},
     "sync-folders": {
         **{"items": list, "atOnce": int, "waitSeconds": 0, "cursorsUsed": int, "fullSyncs": int}
@@ -68,7 +68,7 @@ class SampleEvents:
     """The sample events of the folder `events/`, for one account of `user_id` and one of its
     folders.
 
-    events: folder of the sample event files.
+    events_folder: folder of the sample event files.
     run_id: id of the run that the events name; a run that has ended never starts again, so each use
         needs a new id.
     lease_epoch: epoch of the lease that the last `mark-syncing` took.
@@ -78,13 +78,13 @@ class SampleEvents:
     user_id: str
     folder_id: int
     lease_epoch: int = 0
-    events: Path = SAMPLE_EVENTS_FOLDER
+    events_folder: Path = SAMPLE_EVENTS_FOLDER
     run_id: str = SAMPLE_RUN_ID
 
-    def sample_event_of(self, function: str) -> bytes:
+    def build_sample_event(self, function: str) -> bytes:
         """Return the sample event of the Lambda function named `function` as JSON, with the ids of
         this object and the epoch of the last lease."""
-        text = (self.events / f"{function}.json").read_text()
+        text = (self.events_folder / f"{function}.json").read_text()
         for placeholder, own in (
             (SAMPLE_ACCOUNT_ID, self.account_id),
             (f'"{SAMPLE_USER_ID}"', f'"{self.user_id}"'),
@@ -111,7 +111,7 @@ class SampleEvents:
             return (
                 f"answers {json.dumps(result)[:400]}, not {EXPECTED_RESULT_BY_FUNCTION[function]}"
             )
-        if function == LEASE_TAKING_FUNCTION:
+        if function == LEASE_TAKING_FUNCTION_NAME:
             self.lease_epoch = result["epoch"]
         return None
 

@@ -27,7 +27,7 @@ def _limits() -> tuple[NumberSetting, NumberSetting]:
     )
 
 
-def scaled_limits(quota_scale: float) -> tuple[int, int]:
+def scale_quota_limits(quota_scale: float) -> tuple[int, int]:
     """Return the quota units per minute of one mailbox and of the project: the limits of a new
     project at Google, multiplied by `quota_scale`. Each limit is at least 1."""
     per_mailbox, per_project = (max(1, round(each.default * quota_scale)) for each in _limits())
@@ -43,7 +43,7 @@ def simulator_arguments(quota_scale: float, api_url: str) -> list[str]:
     ]
 
 
-def function_settings(quota_scale: float, api_url: str) -> dict[str, str]:
+def build_lambda_settings(quota_scale: float, api_url: str) -> dict[str, str]:
     """Return the environment variables of the functions for the quota and the notifications of
     Gmail."""
     return dict(_quota_settings(quota_scale)) | {
@@ -54,5 +54,5 @@ def function_settings(quota_scale: float, api_url: str) -> dict[str, str]:
 
 
 def _quota_settings(quota_scale: float) -> Iterator[tuple[str, str]]:
-    for setting, units in zip(_limits(), scaled_limits(quota_scale), strict=True):
+    for setting, units in zip(_limits(), scale_quota_limits(quota_scale), strict=True):
         yield setting.name, str(units)

@@ -13,10 +13,10 @@ from pathlib import Path
 from dashboard.server import Dashboard
 from dashboard.sources import DashboardSources
 from infra.catalog import (
-    AUTHORIZER,
+    AUTHORIZER_FUNCTION,
     EVENT_RULES,
     FUNCTIONS,
-    MAILBOX_CHECK_FUNCTION,
+    MAILBOX_CHECK_FUNCTION_NAME,
     MAILBOX_SYNC_WORKFLOW,
     ROUTES,
     SCHEDULES,
@@ -31,27 +31,27 @@ from localdev.engine.aws_resources import (
     create_event_bus,
     create_workflows,
     make_aws_client,
-    open_token_kms_key,
+    read_or_create_token_kms_key,
     reset_moto_state,
 )
-from localdev.engine.dev_login import make_demo_user_token_maker, read_or_create_jwt_secret
+from localdev.engine.dev_login import make_demo_user_token_factory, read_or_create_jwt_secret
 from localdev.engine.event_bus import EventBus
 from localdev.engine.failure import FolderInUse, StartFailed
 from localdev.engine.http_api import HttpApi
 from localdev.engine.lambda_host import LambdaHost
 from localdev.engine.names import function_arn
-from localdev.engine.postgres import Postgres, lock_folder
+from localdev.engine.postgres import Postgres, acquire_folder_lock
 from localdev.engine.scheduler import Scheduler
 from localdev.engine.simulator_process import ProviderSettings, SimulatorProcess
-from localdev.external_servers import IMAP_SERVERS_NAME
+from localdev.external_servers import IMAP_SERVERS_SETTING_NAME
 from localdev.http_server import require_free_port
 from localdev.options import Options
 from localdev.private_files import log_to_file
 from mailsync.settings import Settings
 
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
-CODE_ROOT = REPOSITORY_ROOT / "lambdas"
-FUNCTIONS_DATABASE_LOGIN = (
+LAMBDA_CODE_ROOT = REPOSITORY_ROOT / "lambdas"
+FUNCTIONS_DATABASE_LOGIN_NAME = (
     "mailsync_functions"  # as in production, the functions do not own the schema
 )
 
@@ -65,10 +65,10 @@ class Stack:
             cannot be reached. Parts that had started are stopped.
     """
 
-    lambdas: LambdaHost
+    lambda_host: LambdaHost
     dashboard: Dashboard
     postgres: Postgres | None = None  # None: the database was given
-    simulators: SimulatorProcess | None = None  # None: Microsoft's endpoints were given
+    simulator_process: SimulatorProcess | None = None  # None: Microsoft's endpoints were given
     provider: ProviderSettings
     event_bus: EventBus
     database_url: str
@@ -98,9 +98,9 @@ class Stack:
         """Stop all parts in reverse order; committed data is kept. Safe to call twice."""
         self._exit.close()
 
-    def token(self) -> str:
+    def make_demo_user_token(self) -> str:
         """Return a bearer token of the demo user for the API, valid for eight hours."""
-        return make_demo_user_token_maker(self._jwt_secret())()
+        return make_demo_user_token_factory(self._jwt_secret())()
 
     def _jwt_secret(self) -> str:
         return self.options.jwt_secret or read_or_create_jwt_secret(self.data / "jwt-secret")
@@ -118,46 +118,46 @@ class Stack:
         api.start()
         self.dashboard.start(self._sources())
         if self.options.schedule:
-            scheduler = Scheduler(self.lambdas, SCHEDULES, scale=self.options.time_scale)
+            scheduler = Scheduler(self.lambda_host, SCHEDULES, scale=self.options.time_scale)
             scheduler.start()
             self._exit.callback(scheduler.stop)
 
     def _lock_data(self) -> None:
-        """Lock the data folder. With the option `any_data`, lock the first of the possible data
-        folders that no other stack uses."""
+        """Lock the data folder. With the option `can_use_other_data_folder`, lock the first of the
+        possible data folders that no other stack uses."""
         wanted = self.data
         for number in count(2):
             try:
-                self._exit.callback(lock_folder(self.data, what="data").close)
+                self._exit.callback(acquire_folder_lock(self.data, what="data").close)
                 return
             except FolderInUse:
-                if not self.options.any_data:
+                if not self.options.can_use_other_data_folder:
                     raise
                 self.data = wanted.with_name(f"{wanted.name}-{number}")
 
     def _listen(self) -> HttpApi:
         """Open the ports before anything slow starts."""
-        self.lambdas = LambdaHost(
+        self.lambda_host = LambdaHost(
             FUNCTIONS,
-            code_root=CODE_ROOT,
+            code_root=LAMBDA_CODE_ROOT,
             logs=self.data / "logs",
             settings={},
             time_scale=self.options.time_scale,
         )
         api = HttpApi(
-            self.lambdas,
+            self.lambda_host,
             ROUTES,
             port=self.options.api_port,
-            authorizer=AUTHORIZER.name,
-            sign_in=self.token if self.options.is_dev_login_on else None,
+            authorizer=AUTHORIZER_FUNCTION.name,
+            sign_in=self.make_demo_user_token if self.options.is_dev_login_on else None,
             cors_origins=self.options.cors_origins,
         )
         self._exit.callback(api.stop)
         self.api_url = f"http://localhost:{api.port}"
-        self.event_bus = EventBus(self.lambdas, EVENT_RULES, name=EVENT_BUS_NAME)
-        endpoint = AwsEndpoint(self.lambdas, port=self.options.aws_port, bus=self.event_bus)
+        self.event_bus = EventBus(self.lambda_host, EVENT_RULES, name=EVENT_BUS_NAME)
+        endpoint = AwsEndpoint(self.lambda_host, port=self.options.aws_port, bus=self.event_bus)
         self._exit.callback(endpoint.stop)
-        self._exit.callback(self.lambdas.stop)
+        self._exit.callback(self.lambda_host.stop)
         self.aws_url = endpoint.url
         self.dashboard = Dashboard(
             port=self.options.dashboard_port, token_required=not self.options.is_dev_login_on
@@ -167,15 +167,15 @@ class Stack:
 
     def _launch_simulators(self) -> None:
         """Start the simulators' process; it gets ready while the database starts."""
-        if self.options.provider is None:
+        if self.options.external_provider is None:
             if self.options.serves_imap:
                 _require_free_imap_port(self.options.imap_port)
-            self.simulators = SimulatorProcess(
+            self.simulator_process = SimulatorProcess(
                 self._simulator_arguments(),
                 root=REPOSITORY_ROOT,
                 log=self.data / "logs" / "simulators.log",
             )
-            self._exit.callback(self.simulators.stop)
+            self._exit.callback(self.simulator_process.stop)
 
     def _simulator_arguments(self) -> list[str]:
         options = self.options
@@ -190,7 +190,7 @@ class Stack:
         return [*folder, *ports, *provider, *mail, "--latency", options.latency]
 
     def _open_database(self) -> None:
-        given = self.options.database
+        given = self.options.external_database
         if given:
             self.database_url = given.url
         else:
@@ -198,8 +198,10 @@ class Stack:
             self.postgres = self._exit.enter_context(server)
             self.database_url = server.url
         own = self.postgres
-        self.lambdas.settings.update(
-            DATABASE_URL=own.url_for_login(FUNCTIONS_DATABASE_LOGIN) if own else self.database_url,
+        self.lambda_host.settings.update(
+            DATABASE_URL=own.socket_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME)
+            if own
+            else self.database_url,
             MIGRATION_DATABASE_URL=own.url if own else given.migration_url if given else "",
             DATABASE_CA_BUNDLE=given.ca_bundle if given else "",
         )
@@ -207,18 +209,18 @@ class Stack:
     def _configure(self) -> None:
         reset_moto_state()
         create_event_bus(self.aws_url)
-        key = open_token_kms_key(self.aws_url, self.data / "token-key.json")
+        key = read_or_create_token_kms_key(self.aws_url, self.data / "token-key.json")
         arns = create_workflows(
             self.aws_url, WORKFLOWS, FUNCTIONS, time_scale=self.options.time_scale
         )
-        self.provider = self.options.provider or self._simulated()
-        self.lambdas.settings.update(
+        self.provider = self.options.external_provider or self._simulated()
+        self.lambda_host.settings.update(
             **LOCAL_CREDENTIALS,
             AWS_ENDPOINT_URL=self.aws_url,
             **self._provider_settings(),
             TOKEN_KEY_ARN=key.arn,
             EVENT_BUS_NAME=EVENT_BUS_NAME,
-            SYNC_ACCOUNTS_ARN=function_arn(MAILBOX_CHECK_FUNCTION),
+            SYNC_ACCOUNTS_ARN=function_arn(MAILBOX_CHECK_FUNCTION_NAME),
             MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC_WORKFLOW.name],
             TEST_SYNC_ARN=arns[TEST_SYNC_WORKFLOW.name],
             JWT_SECRET=self._jwt_secret(),
@@ -226,35 +228,35 @@ class Stack:
             # Without an application to return to, a person lands in the dashboard.
             APP_INBOX_URL=self.options.app_inbox_url or f"{self.dashboard.url}/mailbox",
             POWERTOOLS_SERVICE_NAME="mailsync-local",
-            **self.options.api_settings,
+            **self.options.api_lambda_settings,
         )
 
     def _provider_settings(self) -> dict[str, str]:
         """Return the settings with which functions reach the provider, and the developer's own IMAP
         servers."""
-        own, settings = self.options.mail_servers, self.provider.function_settings
-        if self.simulators:
+        own, settings = self.options.external_mail_servers, self.provider.lambda_settings
+        if self.simulator_process:
             scale = self.options.quota_scale
-            settings |= simulated_gmail.function_settings(scale, self.api_url)
+            settings |= simulated_gmail.build_lambda_settings(scale, self.api_url)
         if own is None:
             return settings
-        servers = [settings.get(IMAP_SERVERS_NAME), own.servers]
+        servers = [settings.get(IMAP_SERVERS_SETTING_NAME), own.servers]
         bundle = self.data / "ca-bundle.pem"
-        authorities = [self.provider.ca_bundle] if self.simulators else []
+        authorities = [self.provider.ca_bundle] if self.simulator_process else []
         texts = [Path(each).read_text() for each in authorities if each]
         bundle.write_text("\n".join([*texts, own.ca_bundle]))
         own_settings = {
-            IMAP_SERVERS_NAME: ",".join(filter(None, servers)),
+            IMAP_SERVERS_SETTING_NAME: ",".join(filter(None, servers)),
             "CA_BUNDLE": str(bundle),
         }
         return settings | own_settings
 
     def _sources(self) -> DashboardSources:
         """Return this stack's resources for the dashboard."""
-        settings = self.lambdas.settings
+        settings = self.lambda_host.settings
         return DashboardSources(
-            stage="local",
-            settings=Settings(dict(settings)),
+            stage_name="local",
+            product_settings=Settings(dict(settings)),
             state_machine_arns={
                 MAILBOX_SYNC_WORKFLOW.name: settings["MAILBOX_SYNC_ARN"],
                 TEST_SYNC_WORKFLOW.name: settings["TEST_SYNC_ARN"],
@@ -263,24 +265,26 @@ class Stack:
             api_url=self.api_url,
             aws_endpoint_url=self.aws_url,
             is_development_login_enabled=self.options.is_dev_login_on,
-            make_user_token=self.token,
-            simulated_provider_settings=self.provider if self.simulators else None,
+            make_user_token=self.make_demo_user_token,
+            simulated_provider_settings=self.provider if self.simulator_process else None,
             event_bus_name=EVENT_BUS_NAME,
             list_recent_bus_events=self.event_bus.list_recent_bus_events,
         )
 
     def _simulated(self) -> ProviderSettings:
-        assert self.simulators is not None
-        return self.simulators.wait_until_ready()
+        assert self.simulator_process is not None
+        return self.simulator_process.wait_until_ready()
 
     def _migrate(self) -> None:
-        result = self.lambdas.invoke("migrate-database", b"{}")
+        result = self.lambda_host.invoke("migrate-database", b"{}")
         if result.failed:
             error = json.loads(result.payload)
             reason = error.get("errorMessage", "unknown reason")
             raise StartFailed(f"The database could not be prepared: {reason}")
         if self.postgres:
-            self.postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
+            self.postgres.create_login_if_missing(
+                FUNCTIONS_DATABASE_LOGIN_NAME, role="mailsync_writer"
+            )
             self.postgres.set_search_path("postgres", "mailsync, public")
 
 

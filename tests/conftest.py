@@ -19,7 +19,7 @@ from localdev.engine.postgres import Postgres
 from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.migrate import migrate
+from mailsync.store.migrate import apply_migrations
 from mailsync.store.run_store import RunStore
 from tests.store.cluster import Cluster, cluster_in
 from tests.support.builders import connect_account
@@ -110,7 +110,7 @@ def playwright() -> Iterator[Any]:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     folder: Path = tmp_path_factory.mktemp("postgres")
     with Postgres(folder, database=TEMPLATE, settings=UNSAFE_BUT_QUICK) as server:
-        migrate(Settings({"DATABASE_URL": server.url}))
+        apply_migrations(Settings({"DATABASE_URL": server.url}))
         yield server
 
 

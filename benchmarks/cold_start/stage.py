@@ -22,11 +22,11 @@ from benchmarks.graph.simulator import NO_LATENCY, open_simulator
 from infra.catalog import Function, find_function
 from localdev.engine.postgres import Postgres
 from localdev.samples import SAMPLE_EVENTS_FOLDER
-from localdev.stack import FUNCTIONS_DATABASE_LOGIN
+from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME
 from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
-from mailsync.store.migrate import migrate
+from mailsync.store.migrate import apply_migrations
 
 _SHAPE = MailboxShape(messages=60, folders=3, is_skewed=False)
 _STATUS_PATH = "/api/email/sync"
@@ -68,9 +68,9 @@ def open_stage(folder: Path, programs: Path | None) -> Iterator[ColdStage]:
         open_aws(folder, answers) as (aws_url, aws_environment),
         open_simulator(folder / "graph", _SHAPE) as graph,
     ):
-        migrate(Settings({"DATABASE_URL": postgres.url}))
-        postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
-        database = {"DATABASE_URL": postgres.url_for_login(FUNCTIONS_DATABASE_LOGIN)}
+        apply_migrations(Settings({"DATABASE_URL": postgres.url}))
+        postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN_NAME, role="mailsync_writer")
+        database = {"DATABASE_URL": postgres.socket_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME)}
         public = {each: graph.settings[each] for each in graph.settings if "SECRET" not in each}
         logins = {each: graph.settings[each] for each in graph.settings if "SECRET" in each}
         answers.secrets.update({DATABASE_SECRET_ARN: database, LOGINS_SECRET_ARN: logins})

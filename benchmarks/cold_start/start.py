@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.catalog import Function
-from localdev.engine.child import start_child
-from localdev.engine.environment import lambda_variables
+from localdev.engine.child import start_child_process
+from localdev.engine.environment import lambda_environment_variables
 from localdev.engine.names import function_arn
 from localdev.http_server import Request, Response, Server
 
@@ -83,7 +83,7 @@ def start_cold(
     """
     api = _RuntimeApi(function, event)
     variables = {
-        **lambda_variables(function, bundle),
+        **lambda_environment_variables(function, bundle),
         "PYTHONPATH": f"{bundle}:{runtime_packages}",
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server.port}",
@@ -91,10 +91,10 @@ def start_cold(
     }
     # Without any site-packages folder: Lambda has none of its packages, and no hooks in one.
     python = getattr(sys, "_base_executable", sys.executable)
-    command = [python, "-P", "-S", "-m", "awslambdaric", function.handler]
+    command = [python, "-P", "-S", "-m", "awslambdaric", function.handler_name]
     with log.open("ab") as sink:
         began_at = time.perf_counter()
-        process = start_child(command, env=variables, cwd=bundle, log=sink)
+        process = start_child_process(command, env=variables, cwd=bundle, log=sink)
     try:
         ended_at, response = api.ended.get(timeout=MAX_START_S)
     except queue.Empty:

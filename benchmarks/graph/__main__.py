@@ -41,10 +41,10 @@ from benchmarks.graph.simulator import NO_LATENCY, SimulatedGraph, open_simulato
 from benchmarks.imap.__main__ import add_postgres_option
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
 from localdev.engine.postgres import Postgres
-from localdev.stack import FUNCTIONS_DATABASE_LOGIN
+from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME
 from mailsync.decisions.slices import MAX_MESSAGES_OF_UNSLICED_FOLDER
 from mailsync.settings import Settings
-from mailsync.store.migrate import migrate
+from mailsync.store.migrate import apply_migrations
 from tests.support.dovecot import readable_folder
 
 Event = tuple[str, float, float]
@@ -93,8 +93,8 @@ def _options() -> argparse.Namespace:
 @contextmanager
 def _open_database(folder: Path, options: argparse.Namespace) -> Iterator[Postgres]:
     with Postgres(folder / "postgres", programs=options.postgres) as postgres:
-        migrate(Settings({"DATABASE_URL": postgres.url}))
-        postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
+        apply_migrations(Settings({"DATABASE_URL": postgres.url}))
+        postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN_NAME, role="mailsync_writer")
         yield postgres
 
 
@@ -116,7 +116,7 @@ def _measure(
     shape: MailboxShape, options: argparse.Namespace, postgres: Postgres, kms: dict[str, str]
 ) -> Iterator[Row]:
     """Yield a row for each latency model. The functions run already, as after an earlier sync."""
-    settings = {**kms, "DATABASE_URL": postgres.url_for_login(FUNCTIONS_DATABASE_LOGIN)}
+    settings = {**kms, "DATABASE_URL": postgres.socket_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME)}
     with (
         tempfile.TemporaryDirectory() as data,
         open_simulator(Path(data) / "graph", shape) as graph,

@@ -25,14 +25,14 @@ from benchmarks.graph.ours import open_workflow
 from benchmarks.graph.simulator import NO_LATENCY, open_simulator
 from benchmarks.imap.__main__ import add_postgres_option
 from localdev.engine.postgres import Postgres
-from localdev.stack import FUNCTIONS_DATABASE_LOGIN
+from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME
 from mailsync.model import AccessToken
 from mailsync.providers.graph import connection
 from mailsync.providers.graph.errors import GraphResponse
 from mailsync.providers.graph.responses import parse_response
 from mailsync.settings import Settings
 from mailsync.store.mail_store import MailStore
-from mailsync.store.migrate import migrate
+from mailsync.store.migrate import apply_migrations
 from tests.support.dovecot import readable_folder
 from tests.support.functions import lambda_context
 
@@ -74,9 +74,9 @@ def _open_parts(folder: Path, options: argparse.Namespace) -> Iterator[str]:
         open_aws(folder, AwsAnswers({})) as (_, aws),
         open_simulator(folder / "graph", shape) as graph,
     ):
-        migrate(Settings({"DATABASE_URL": postgres.url}))
-        postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
-        database_url = postgres.url_for_login(FUNCTIONS_DATABASE_LOGIN)
+        apply_migrations(Settings({"DATABASE_URL": postgres.url}))
+        postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN_NAME, role="mailsync_writer")
+        database_url = postgres.socket_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME)
         arns = {"TOKEN_KEY_ARN": TOKEN_KEY_ARN, "MAILBOX_SYNC_ARN": MACHINE_ARN}
         os.environ.update({**aws, **arns, **graph.settings, "DATABASE_URL": database_url})
         os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"

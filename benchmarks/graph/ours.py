@@ -24,7 +24,7 @@ from infra.catalog import FUNCTIONS, MAILBOX_SYNC_WORKFLOW
 from localdev.engine.aws_resources import make_aws_client
 from localdev.engine.lambda_host import LambdaHost
 from localdev.engine.report import read_invocation_reports
-from localdev.stack import CODE_ROOT
+from localdev.stack import LAMBDA_CODE_ROOT
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import Vault
 from mailsync.model import AccessToken, AccountId, Provider, SyncType
@@ -80,7 +80,7 @@ class Workflow:
         self._settings = settings
         self._owner_url = owner_url
         self.host = LambdaHost(
-            FUNCTIONS, code_root=CODE_ROOT, logs=logs, settings=settings, runtime=RUNTIME
+            FUNCTIONS, code_root=LAMBDA_CODE_ROOT, logs=logs, settings=settings, runtime=RUNTIME
         )
 
     def sync(self, mailbox: SimulatedMailbox, shape: MailboxShape) -> Sync:

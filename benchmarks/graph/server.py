@@ -42,7 +42,7 @@ _outlook_messages: dict[int, OutlookMessage] = {}
 class ReadOnlyMailbox(Mailbox):
     """A mailbox that does not change, whose messages are in memory."""
 
-    def messages(
+    def list_messages(
         self,
         *folders: int | str,
         older_than: tuple[str, int] | None = None,
@@ -51,7 +51,7 @@ class ReadOnlyMailbox(Mailbox):
         limit: int = -1,
     ) -> list[Message]:
         if len(folders) != 1:
-            return super().messages(
+            return super().list_messages(
                 *folders, older_than=older_than, since=since, skip=skip, limit=limit
             )
         rows = self.database.fetch_rows(
@@ -96,7 +96,7 @@ class BenchmarkServer:
         seconds = int(_TOKEN_LIFETIME.total_seconds())
         return {
             "graphUrl": simulators.graph_url,
-            "authority": simulators.authority,
+            "authority": simulators.entra_authority_url,
             "clientId": CLIENT_ID,
             "clientSecret": simulators.client_secret,
             "caBundle": str(simulators.ca_bundle),
@@ -149,7 +149,7 @@ class BenchmarkServer:
                 # Messages share the texts of their bodies, or 100,000 would fill the memory.
                 body = bodies.setdefault(message.body, message.body)
                 _outlook_messages[message.message_number] = replace(message, body=body)
-                _messages[item.number] = replace(item, item=replace(item.item, body=""))
+                _messages[item.number] = replace(item, mail_item=replace(item.mail_item, body=""))
         return ReadOnlyMailbox(stored.database, stored.user_id)
 
 
@@ -157,7 +157,7 @@ def _pages(mailbox: Mailbox) -> Iterator[list[Message]]:
     """Yield all messages of a mailbox, some at a time."""
     for folder in mailbox.folders.list_all():
         older_than: tuple[str, int] | None = None
-        while found := mailbox.messages(
+        while found := mailbox.list_messages(
             folder.number, older_than=older_than, limit=_READ_AT_A_TIME
         ):
             yield found

@@ -26,11 +26,11 @@ from typing import Any
 from benchmarks.imap.mail import write_maildir
 from benchmarks.imap.rivals import mbsync, receive_only
 from localdev.engine.postgres import Postgres
-from localdev.reserved_port import reserved_port
-from localdev.stack import FUNCTIONS_DATABASE_LOGIN
+from localdev.reserved_port import reserve_port
+from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
-from mailsync.store.migrate import migrate
+from mailsync.store.migrate import apply_migrations
 from tests.support.dovecot import Dovecot, dovecot, readable_folder
 
 OUT = Path("build/bench-imap.json")
@@ -113,8 +113,8 @@ def open_servers(
     mail."""
     database = Postgres(folder / "postgres", programs=options.postgres)
     with dovecot(folder / "d") as server, database as postgres:
-        migrate(Settings({"DATABASE_URL": postgres.url}))
-        postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
+        apply_migrations(Settings({"DATABASE_URL": postgres.url}))
+        postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN_NAME, role="mailsync_writer")
         yield server, postgres, _fill_mailbox(server, options)
 
 
@@ -136,7 +136,7 @@ def _link(target: int, round_trip_ms: float) -> Iterator[int]:
         yield target
         return
     command = [sys.executable, "-m", "benchmarks.imap.delay_proxy"]
-    with reserved_port() as port:
+    with reserve_port() as port:
         numbers = [str(port), str(target), str(round_trip_ms)]
         with subprocess.Popen([*command, *numbers], stdout=subprocess.PIPE) as proxy:
             try:
@@ -171,7 +171,7 @@ def _ours(postgres: Postgres, port: int, server: Dovecot, *parts: str) -> Measur
     """Sync into an empty database, in a process of its own, as a Lambda function does."""
     with closing(connect(Settings({"DATABASE_URL": postgres.url}))) as owner:
         owner.run("TRUNCATE mailsync.email_accounts CASCADE")
-    login = postgres.url_for_login(FUNCTIONS_DATABASE_LOGIN)
+    login = postgres.socket_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME)
     command = [sys.executable, "-m", "benchmarks.imap.ours", login, str(port)]
     ran = subprocess.run(
         [*command, str(server.certificate), *parts], check=True, stdout=subprocess.PIPE

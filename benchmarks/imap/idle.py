@@ -14,9 +14,9 @@ from contextlib import closing
 from benchmarks.imap.__main__ import add_postgres_option, open_servers
 from benchmarks.imap.ours import Workflow, connect_account, measure_parts, settings_of
 from benchmarks.imap.shares import OTHER, Shares
-from localdev.stack import FUNCTIONS_DATABASE_LOGIN
+from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME
 from mailsync.model import AccountId
-from mailsync.providers.response_memory import ResponseMemory
+from mailsync.providers.response_memory import ResponseMemoryBudget
 from mailsync.store.connection import Database
 from mailsync.sync import batch
 from mailsync.sync.check import CheckReport, CheckWorker, check_account
@@ -29,7 +29,7 @@ def main() -> int:
     """Return 0 if a check takes at most `MAX_CPU_S` seconds of CPU, else 1."""
     options = _options()
     with readable_folder() as folder, open_servers(folder, options) as (server, postgres, _):
-        login = postgres.url_for_login(FUNCTIONS_DATABASE_LOGIN)
+        login = postgres.socket_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME)
         settings = settings_of(login, server.port, str(server.certificate))
         with closing(Database(settings)) as database:
             account_id = connect_account(database, server.port)
@@ -39,7 +39,7 @@ def main() -> int:
                 settings,
                 database,
                 workflow.vault,
-                ResponseMemory(
+                ResponseMemoryBudget(
                     own_bytes=batch.WORKER_RESPONSE_BYTES,
                     large_bytes=batch.SHARED_RESPONSE_BYTES,
                     wait_s=batch.SHARED_WAIT_S,
@@ -75,7 +75,7 @@ def _measure(worker: CheckWorker, account_id: AccountId, checks: int) -> int:
     warm, report = cpu_s[2:], reports[-1]
     median = statistics.median(warm)
     print(f"outcomes: {sorted({str(each.outcome) for each in reports})}")
-    print(f"commands {report.request_count}, statements {report.database_round_trips}")
+    print(f"commands {report.request_count}, statements {report.database_round_trip_count}")
     print(
         f"CPU, ms: first {cpu_s[0] * 1e3:.0f}, warm median {median * 1e3:.1f},"
         f" least {min(warm) * 1e3:.1f}, most {max(warm) * 1e3:.1f}"

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.imap.shares import OTHER, Shares
 from infra.catalog import MAILBOX_SYNC_WORKFLOW
-from mailsync.credentials import UnrenewableAccessToken
+from mailsync.credentials import FixedAccessTokenSource
 from mailsync.credentials.vault import Vault
 from mailsync.model import AccessToken, AccountId, Provider, RunId, SyncType
 from mailsync.providers.imap import connection as imap_connection
@@ -116,7 +116,7 @@ class Workflow:
     def run(self, account_id: AccountId) -> None:
         """Run the first sync of an account."""
         state = {"accountId": account_id, "syncType": SyncType.INITIAL, "trigger": "benchmark"}
-        self._executions.start("", RunId(f"run-{token_bytes(8).hex()}"), state)
+        self._executions.start_execution("", RunId(f"run-{token_bytes(8).hex()}"), state)
         for name, started in self._executions:
             Execution(name, name, self._invoke, list).run(MAILBOX_SYNC_WORKFLOW.asl_text, started)
 
@@ -125,15 +125,15 @@ class Workflow:
         return json.loads(json.dumps(handler(json.loads(json.dumps(event)), lambda_context())))
 
     def _install(self, settings: Settings, database: Database) -> None:
-        access = UnrenewableAccessToken(AccessToken(PASSWORD, datetime.max.replace(tzinfo=UTC)))
+        access = FixedAccessTokenSource(AccessToken(PASSWORD, datetime.max.replace(tzinfo=UTC)))
         users = (mailbox, trigger, *self._functions.values())
         replaced = [
             *((each, "open_database", lambda: database) for each in users),
             (trigger, "StepFunctions", lambda: self._executions),
             (mailbox, "load_settings", lambda: settings),
             (mailbox, "open_vault", lambda: self.vault),
-            (mailbox, "open_stored_access_token", lambda *_: access),
-            (batch, "open_stored_access_token", lambda *_: access),
+            (mailbox, "open_access_token_source", lambda *_: access),
+            (batch, "open_access_token_source", lambda *_: access),
         ]
         for module, name, value in replaced:
             if hasattr(module, name):

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.deploy.cdk_cli import find_cdk_command
 from infra.deploy.failure import DeploymentFailed
-from infra.deploy.steps import Deployment, read_deployment
+from infra.deploy.steps import Deployment, read_deployment_from_file
 
 _AGAIN = "Correct the cause and run the command again; it continues."
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        return deploy(read_deployment(options.stage, options.settings, find_cdk_command))
+        return deploy(read_deployment_from_file(options.stage, options.settings, find_cdk_command))
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
@@ -59,7 +59,7 @@ def deploy(deployment: Deployment) -> int:
 
 
 def _next_steps(deployment: Deployment, outputs: Mapping[str, str]) -> list[str]:
-    stage = deployment.stage
+    stage = deployment.stage_settings
     lines = [f"Stage {stage.name} is deployed and works: {outputs['ApiUrl']}"]
     if "DnsTarget" in outputs:
         lines.append(f"DNS: point {stage.domain_name} at {outputs['DnsTarget']} (CNAME).")
@@ -71,8 +71,8 @@ def _next_steps(deployment: Deployment, outputs: Mapping[str, str]) -> list[str]
             lines.append(f"OAuth client at {platform}: add the authorized redirect URI {uri}")
     if key := outputs.get("ApplicationKeySecretArn"):
         lines.append(f"JWT_SECRET, with which your application signs, is in the secret {key}")
-    lines.append(f"All outputs of the stage are in {deployment.outputs_file}.")
-    if deployment.given_secrets:
+    lines.append(f"All outputs of the stage are in {deployment.stack_outputs_file}.")
+    if deployment.settings_file_secrets:
         lines.append(
             "The stage keeps its secrets: you can remove the part secrets from the settings file."
         )

@@ -56,7 +56,7 @@ class AwsAccount:
         return int(found["Parameter"]["Value"])
 
 
-def read_account_of_credentials() -> AwsAccount:
+def read_current_aws_account() -> AwsAccount:
     """Return the AWS account and region that the environment variables and AWS profile select.
 
     Raises:

@@ -88,7 +88,7 @@ class CdkCli:
         """
         self._run("bootstrap", f"aws://{self._account.account_id}/{self._account.region}")
 
-    def deploy(self, stack: str, assembly: Path) -> Mapping[str, str]:
+    def deploy_stack(self, stack: str, assembly: Path) -> Mapping[str, str]:
         """Deploy one stack of the cloud assembly; return the stack's outputs by name.
 
         Raises:

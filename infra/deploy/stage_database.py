@@ -12,7 +12,11 @@ from mailsync.errors import MailsyncError, SchemaOutdated, SettingMissing
 from mailsync.settings import LOOPBACK_HOSTS, DatabaseLogin, Settings
 from mailsync.store.connection import Connection, Database, connect, read_database_target
 from mailsync.store.functions_login import functions_login_sql
-from mailsync.store.migrate import migrate, plan_migrations, require_usable_database
+from mailsync.store.migrate import (
+    apply_migrations,
+    plan_migrations,
+    require_writable_migrated_database,
+)
 
 MIN_POSTGRES_VERSION_NUMBER = 150000
 _RIGHTS = """
@@ -62,7 +66,7 @@ def migrate_database_and_create_login(values: Mapping[str, str]) -> tuple[str, .
     """
     settings = Settings(values)
     try:
-        applied = migrate(settings)
+        applied = apply_migrations(settings)
         with closing(connect(settings, as_owner=True)) as owner:
             if _is_login_missing(owner, settings):
                 owner.run(functions_login_sql(_functions_login(settings)))
@@ -81,7 +85,7 @@ def migrate_database_and_create_login(values: Mapping[str, str]) -> tuple[str, .
 
 def _require_migrated(database: Database) -> None:
     try:
-        require_usable_database(database)
+        require_writable_migrated_database(database)
     except SchemaOutdated as error:
         raise SchemaOutdated(
             f"{error} DATABASE_URL and MIGRATION_DATABASE_URL must name the same database."

@@ -18,7 +18,7 @@ from infra.deploy.failure import DeploymentFailed
 from infra.secret_fields import (
     FIELD_NAMES_BY_SECRET,
     JWT_KEY_FIELD,
-    SINGLE_SECRET_NAME,
+    LEGACY_SINGLE_SECRET_NAME,
     names_of_stage_secrets,
 )
 from infra.setting_formats import EXAMPLE_VALUE_PATTERN
@@ -71,7 +71,7 @@ class StageSecretValues:
     deployed_values_by_secret: values by field name, for each deployed secret by its name.
     """
 
-    stage: StageSettings
+    stage_settings: StageSettings
     settings_file_values: ValuesByFieldName
     deployed_values_by_secret: Mapping[str, ValuesByFieldName]
 
@@ -83,22 +83,24 @@ class StageSecretValues:
         value of the secret `name`, because functions also prefer the single secret.
         """
         stored = self.deployed_values_by_secret.get(name, {})
-        is_copied = self.stage.single_secret and name in _SERVED_BY_SINGLE_SECRET
-        single = self.deployed_values_by_secret.get(SINGLE_SECRET_NAME, {}) if is_copied else {}
+        is_copied = self.stage_settings.single_secret and name in _SERVED_BY_SINGLE_SECRET
+        single = (
+            self.deployed_values_by_secret.get(LEGACY_SINGLE_SECRET_NAME, {}) if is_copied else {}
+        )
         known = {**stored, **_filled(single), **self.settings_file_values}
         return {**stored, **{each: known[each] for each in _fields(name) if each in known}}
 
-    def all_values(self) -> dict[str, str]:
+    def merge_values_of_all_secrets(self) -> dict[str, str]:
         """Return the values that all secrets get by this deployment, by field name, without empty
         values."""
         found: dict[str, str] = {}
-        for name in names_of_stage_secrets(self.stage):
+        for name in names_of_stage_secrets(self.stage_settings):
             found |= _filled(self.merge_values_of_secret(name))
         return found
 
     def find_problems(self) -> Iterator[str]:
         """Yield a sentence for each value that is missing, unknown or an example."""
-        expected = _fields_of_stage(self.stage)
+        expected = _fields_of_stage(self.stage_settings)
         for field, value in self.settings_file_values.items():
             if field not in _EVERY_FIELD:
                 yield f"secrets has the unknown field {field}: the fields are {_listed()}."
@@ -109,15 +111,15 @@ class StageSecretValues:
         yield from list(self._lost_with_single_secret()) or self._missing()
 
     def _missing(self) -> Iterator[str]:
-        values = self.all_values()
-        if self.stage.database == "external" and "DATABASE_URL" not in values:
+        values = self.merge_values_of_all_secrets()
+        if self.stage_settings.database == "external" and "DATABASE_URL" not in values:
             yield "DATABASE_URL is missing: write it into the part secrets."
-        if self.stage.microsoft_client_id and values.keys().isdisjoint(_MICROSOFT_LOGINS):
+        if self.stage_settings.microsoft_client_id and values.keys().isdisjoint(_MICROSOFT_LOGINS):
             yield (
                 "The stage names an app registration and has no login for it: write"
                 f" {' or '.join(_MICROSOFT_LOGINS)} into the part secrets."
             )
-        if self.stage.google_client_id and _GOOGLE_LOGIN not in values:
+        if self.stage_settings.google_client_id and _GOOGLE_LOGIN not in values:
             yield (
                 "The stage names an OAuth client of Google and has no secret for it: write"
                 f" {_GOOGLE_LOGIN} into the part secrets."
@@ -127,7 +129,11 @@ class StageSecretValues:
             "ApplicationKey" in self.deployed_values_by_secret
             or JWT_KEY_FIELD in self.settings_file_values
         )
-        if has_key_secret and self.stage.jwt_jwks_url is None and JWT_KEY_FIELD not in values:
+        if (
+            has_key_secret
+            and self.stage_settings.jwt_jwks_url is None
+            and JWT_KEY_FIELD not in values
+        ):
             yield (
                 f"{JWT_KEY_FIELD} is empty, so the API would accept no token: write the key of your"
                 " application. AWS generates one only for a new stage whose file has no such field."
@@ -138,17 +144,17 @@ class StageSecretValues:
     def _lost_with_single_secret(self) -> Iterator[str]:
         """Yield a sentence if the stage is about to lose values that only the single secret of the
         previous release has."""
-        single = _filled(self.deployed_values_by_secret.get(SINGLE_SECRET_NAME, {}))
-        if single.get(_CLIENT_ID_FIELD) and not self.stage.microsoft_client_id:
+        single = _filled(self.deployed_values_by_secret.get(LEGACY_SINGLE_SECRET_NAME, {}))
+        if single.get(_CLIENT_ID_FIELD) and not self.stage_settings.microsoft_client_id:
             yield (
                 "The stage's single secret has the app registration: write the value of its"
                 f" {_CLIENT_ID_FIELD} into microsoft_client_id."
             )
-        if self.stage.single_secret:
+        if self.stage_settings.single_secret:
             return
         kept, used = (
-            self.all_values(),
-            _fields_of_stage(self.stage) - self.settings_file_values.keys(),
+            self.merge_values_of_all_secrets(),
+            _fields_of_stage(self.stage_settings) - self.settings_file_values.keys(),
         )
         if any(kept.get(field) != value for field, value in single.items() if field in used):
             yield (
@@ -167,7 +173,9 @@ def _certificate_problems(values: ValuesByFieldName) -> Iterator[str]:
             yield str(error)
 
 
-def read_deployed(account: AwsAccount, outputs: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def read_deployed_secret_values(
+    account: AwsAccount, outputs: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
     """Return the values by field name of each deployed secret, by the name of the secret.
 
     outputs: outputs of the deployed stateful stack, by name. They contain the secrets' ARNs.
@@ -175,7 +183,7 @@ def read_deployed(account: AwsAccount, outputs: Mapping[str, str]) -> dict[str, 
     Raises:
         DeploymentFailed: a secret is no JSON object, because a person edited the secret.
     """
-    names = (*FIELD_NAMES_BY_SECRET, SINGLE_SECRET_NAME)
+    names = (*FIELD_NAMES_BY_SECRET, LEGACY_SINGLE_SECRET_NAME)
     arns = {name: outputs.get(f"{name}SecretArn") for name in names}
     return {name: _values(_read(account, arn), arn) for name, arn in arns.items() if arn}
 
@@ -221,7 +229,7 @@ def _fields_of_stage(stage: StageSettings) -> set[str]:
 
 
 def _fields(name: str) -> tuple[str, ...]:
-    if name != SINGLE_SECRET_NAME:
+    if name != LEGACY_SINGLE_SECRET_NAME:
         return FIELD_NAMES_BY_SECRET[name]
     return tuple(
         field for each in _SERVED_BY_SINGLE_SECRET for field in FIELD_NAMES_BY_SECRET[each]

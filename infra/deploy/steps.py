@@ -15,7 +15,7 @@ from infra.deploy.aws_account import (
     account_warnings,
     az_problems,
     database_kind_problems,
-    read_account_of_credentials,
+    read_current_aws_account,
 )
 from infra.deploy.cdk_cli import REPOSITORY_ROOT, CdkCli, read_required_bootstrap_version
 from infra.deploy.deployed_stacks import (
@@ -28,7 +28,7 @@ from infra.deploy.stage_database import database_problems, migrate_database_and_
 from infra.deploy.stage_health import run_self_test, wait_for_health
 from infra.deploy.stage_secrets import (
     StageSecretValues,
-    read_deployed,
+    read_deployed_secret_values,
     read_secrets_of_settings_file,
     write_changed_secrets,
 )
@@ -39,20 +39,20 @@ from infra.settings import StageSettings, read_settings_file
 class Deployment:
     """One deployment of one stage.
 
-    stage: the validated settings.
-    settings_as_written: the settings as the settings file contains them.
-    given_secrets: the values of secrets in the settings file, by field name.
+    stage_settings: the validated settings.
+    raw_settings: the settings as the settings file contains them.
+    settings_file_secrets: the values of secrets in the settings file, by field name.
     find_cdk_command: function that returns the command that starts the CDK's command line.
     extra_cdk_context: values for the context of the CDK app, besides those of the stage.
-    build_folder: folder for the file `outputs.STAGE.json` with the outputs of both stacks.
+    stack_outputs_folder: folder for the file `outputs.STAGE.json` with the outputs of both stacks.
     """
 
-    stage: StageSettings
-    settings_as_written: Mapping[str, Any]
-    given_secrets: Mapping[str, str]
+    stage_settings: StageSettings
+    raw_settings: Mapping[str, Any]
+    settings_file_secrets: Mapping[str, str]
     find_cdk_command: Callable[[], tuple[str, ...]]
     extra_cdk_context: Mapping[str, Any] = field(default_factory=dict)
-    build_folder: Path = REPOSITORY_ROOT / "build"
+    stack_outputs_folder: Path = REPOSITORY_ROOT / "build"
 
     def deploy_stage(self) -> dict[str, str]:
         """Deploy the stage and check that it works; return the outputs of both stacks by name.
@@ -61,7 +61,7 @@ class Deployment:
             DeploymentFailed: a check or a step failed.
         """
         _report("Checking the settings, the AWS account and the database ...")
-        account = read_account_of_credentials()
+        account = read_current_aws_account()
         _report(f"The account is {account.account_id}, the region {account.region}.")
         self._require_no_problems(account)
         cdk = CdkCli(self.find_cdk_command(), account)
@@ -73,61 +73,59 @@ class Deployment:
             version = self._write_secrets(account, outputs, values)
             _report("Deploying functions, workflows and API ...")
             assembly = self._synthesize(account, Path(folder) / "sync", version)
-            outputs |= cdk.deploy(self.stack_name("Sync"), assembly)
-        self.build_folder.mkdir(parents=True, exist_ok=True)
-        self.outputs_file.write_text(json.dumps(outputs, indent=2) + "\n")
+            outputs |= cdk.deploy_stack(self.build_stack_name("Sync"), assembly)
+        self.stack_outputs_folder.mkdir(parents=True, exist_ok=True)
+        self.stack_outputs_file.write_text(json.dumps(outputs, indent=2) + "\n")
         _report("Waiting for /api/health, then running the self-test ...")
         wait_for_health(outputs["ApiUrl"])
         run_self_test(account, outputs["TestSyncArn"])
         return outputs
 
     @property
-    def outputs_file(self) -> Path:
-        return self.build_folder / f"outputs.{self.stage.name}.json"
+    def stack_outputs_file(self) -> Path:
+        return self.stack_outputs_folder / f"outputs.{self.stage_settings.name}.json"
 
-    def stack_name(self, part: str) -> str:
-        return f"Mailsync-{self.stage.name}-{part}"
+    def build_stack_name(self, part: str) -> str:
+        return f"Mailsync-{self.stage_settings.name}-{part}"
 
     def _require_no_problems(self, account: AwsAccount) -> None:
-        outputs = account.read_stack_outputs(self.stack_name("Stateful"))
+        outputs = account.read_stack_outputs(self.build_stack_name("Stateful"))
         values = self._secret_values(account, outputs)
+        secrets = values.merge_values_of_all_secrets()
+        stacks = (self.build_stack_name(part) for part in ("Stateful", "Sync"))
         found = list(
             chain(
-                changed_account_or_region_problems(account, self.outputs_file),
-                *(stack_problems(account, self.stack_name(each)) for each in ("Stateful", "Sync")),
-                account_problems(account, self.stage),
-                database_kind_problems(self.stage, outputs),
+                changed_account_or_region_problems(account, self.stack_outputs_file),
+                *(stack_problems(account, each) for each in stacks),
+                account_problems(account, self.stage_settings),
+                database_kind_problems(self.stage_settings, outputs),
                 values.find_problems(),
             )
         )
-        if (
-            self.stage.database == "external"
-            and "DATABASE_URL" in values.all_values()
-            and not found
-        ):
-            found += database_problems(values.all_values(), is_new_stage=not outputs)
+        is_external = self.stage_settings.database == "external"
+        if is_external and "DATABASE_URL" in secrets and not found:
+            found += database_problems(secrets, is_new_stage=not outputs)
         for warning in account_warnings(account):
             _report(f"Warning: {warning}")
         _require_none(found)
 
     def _deploy_state(self, cdk: CdkCli, account: AwsAccount, folder: Path) -> dict[str, str]:
-        assembly = self._synthesize(account, folder, "")
-        _require_none(
-            az_problems(account, assembly / f"{self.stack_name('Stateful')}.template.json")
-        )
+        assembly, stack = self._synthesize(account, folder, ""), self.build_stack_name("Stateful")
+        _require_none(az_problems(account, assembly / f"{stack}.template.json"))
         if account.read_bootstrap_version() < read_required_bootstrap_version(assembly):
             _report(f"Preparing {account.region} for the CDK (bootstrap) ...")
             cdk.bootstrap_account_and_region()
-        if unprotect_stack_of_failed_creation(account, self.stack_name("Stateful")):
+        if unprotect_stack_of_failed_creation(account, stack):
             _report(
                 "An earlier attempt to create the stack failed, so it is created anew. A key,"
                 " secrets and a database of that attempt remain in AWS until you delete them."
             )
         _report("Deploying the key, the secrets and, if the stage has its own, the database ...")
-        return dict(cdk.deploy(self.stack_name("Stateful"), assembly))
+        return dict(cdk.deploy_stack(stack, assembly))
 
     def _secret_values(self, account: AwsAccount, outputs: Mapping[str, str]) -> StageSecretValues:
-        return StageSecretValues(self.stage, self.given_secrets, read_deployed(account, outputs))
+        deployed = read_deployed_secret_values(account, outputs)
+        return StageSecretValues(self.stage_settings, self.settings_file_secrets, deployed)
 
     def _write_secrets(
         self, account: AwsAccount, outputs: Mapping[str, str], values: StageSecretValues
@@ -138,8 +136,8 @@ class Deployment:
 
     def _migrate(self, values: StageSecretValues) -> None:
         """Migrate a database of the operator's; the function `migrate-database` migrates others."""
-        if self.stage.database == "external":
-            applied = migrate_database_and_create_login(values.all_values())
+        if self.stage_settings.database == "external":
+            applied = migrate_database_and_create_login(values.merge_values_of_all_secrets())
             _report(f"Migrations applied: {', '.join(applied) or 'none, the schema is current'}.")
 
     def _synthesize(self, account: AwsAccount, folder: Path, secrets_version: str) -> Path:
@@ -147,18 +145,18 @@ class Deployment:
         secrets, all functions restart and read them."""
         from infra.mailsync_app import MailsyncApp  # loads the CDK, which takes seconds
 
-        version = f"{self.stage.settings_version}-{secrets_version}"
-        stages = {self.stage.name: {**self.settings_as_written, "settings_version": version}}
+        version = f"{self.stage_settings.settings_version}-{secrets_version}"
+        stages = {self.stage_settings.name: {**self.raw_settings, "settings_version": version}}
         MailsyncApp(
             outdir=str(folder),
-            context={**self.extra_cdk_context, "stage": self.stage.name, "stages": stages},
+            context={**self.extra_cdk_context, "stage": self.stage_settings.name, "stages": stages},
             # With the account as well, the CDK would have to look up the availability zones.
             region=account.region,
         ).synth()
         return folder
 
 
-def read_deployment(
+def read_deployment_from_file(
     stage_name: str, file: Path, find_command: Callable[[], tuple[str, ...]]
 ) -> Deployment:
     """Return the deployment that the settings file describes.

@@ -4,7 +4,6 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.decisions.successor import max_events_of_failure
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
@@ -13,18 +12,18 @@ from mailsync.store.connection import open_database
 from mailsync.store.feed_store import FeedStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.successor_store import SuccessorStore
-from mailsync.sync.map_items import feed_ids_of_state
+from mailsync.sync.map_items import feed_ids_of_state_input
 
 
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     run, database = RunRef.from_workflow_state(event), open_database()
-    failed, *others = feed_ids_of_state(event, FeedStore(database))
+    failed, *others = feed_ids_of_state_input(event, FeedStore(database))
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, feed_id=failed)
     error, message = parse_caught_state_error(event["error"])
     if not event.get("slice"):  # else the worker that reads the feed goes on without this one
         RunFolderStore(database).fail_feed(run, failed, error, message)
-    SuccessorStore(database).add_history_events(run, max_events_of_failure(event.get("retryCount")))
+    SuccessorStore(database).count_failed_state(run, event.get("retryCount"))
     logger.warning("folder_failed", error=error)
     return {"feeds": others, "hasMore": bool(others)}

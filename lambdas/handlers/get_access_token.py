@@ -10,14 +10,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.sync.mailbox import open_mailbox
-from mailsync.sync.waiting import run_or_request_wait
+from mailsync.sync.waiting import run_state_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     can_wait = event.get("canWait", False)
-    return run_or_request_wait(lambda: _renewed(event), {}, can_wait=can_wait)
+    return run_state_or_request_wait(lambda: _renewed(event), {}, can_wait=can_wait)
 
 
 def _renewed(event: dict[str, Any]) -> dict[str, int]:

@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str | No
     run, arn = RunRef.from_workflow_state(event), event["executionArn"]
     logger.append_keys(account_id=run.account_id, run_id=run.run_id)
     store = SuccessorStore(open_database())
-    successor = store.hand_over(run, event["executionName"], arn)
+    successor = store.hand_over_run(run, event["executionName"], arn)
     if successor:
         starter = open_sync_starter(machine_arn_of_execution(arn))
         starter.start_successor(run.account_id, run.run_id, successor)

@@ -20,7 +20,7 @@ from mailsync.store.run_store import RunStore
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
     run = RunRef.from_workflow_state(event)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id)
-    proven = RunStore(open_database()).complete(run)
+    proven = RunStore(open_database()).complete_run(run)
     if proven is None:
         raise VerificationFailed(
             "Some folders still differ from the provider, so their mail may be incomplete. Stored"

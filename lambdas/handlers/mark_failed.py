@@ -22,5 +22,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         run_id, account_id = found
         logger.append_keys(account_id=account_id, run_id=run_id)
         owner, name = event["executionArn"], event["runId"]
-        runs.fail(account_id, run_id, owner, error, message, execution_name=name)
+        runs.fail_run(account_id, run_id, owner, error, message, execution_name=name)
     logger.error("sync_failed", error=error)

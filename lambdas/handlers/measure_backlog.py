@@ -15,7 +15,7 @@ from mailsync.store.connection import open_database
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, float]:
-    backlog = asdict(BacklogStore(open_database()).measure())
+    backlog = asdict(BacklogStore(open_database()).measure_backlog())
     report_gauges(**backlog)
     logger.info("backlog", **backlog)
     return backlog

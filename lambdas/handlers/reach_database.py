@@ -8,11 +8,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.store.connection import open_database
-from mailsync.store.migrate import require_usable_database
+from mailsync.store.migrate import require_writable_migrated_database
 
 
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    require_usable_database(open_database())
+    require_writable_migrated_database(open_database())
     return {"database": "reached"}

@@ -9,7 +9,7 @@ from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.verification import RemainingVerification, recalculate_counts
-from mailsync.sync.waiting import remaining_time, run_or_request_wait
+from mailsync.sync.waiting import countdown_to_timeout, run_state_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -17,7 +17,7 @@ from mailsync.sync.waiting import remaining_time, run_or_request_wait
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def counted() -> dict[str, Any]:
         with open_mailbox(event) as mailbox:
-            verification = recalculate_counts(mailbox, remaining_time(context))
+            verification = recalculate_counts(mailbox, countdown_to_timeout(context))
             return {
                 **verification.to_state_output(),
                 "atOnce": mailbox.provider.max_requests_in_flight,
@@ -25,4 +25,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     nothing = {**RemainingVerification().to_state_output(), "atOnce": 1}
     can_wait, at_hand_over = event.get("canWait", False), {"handOver": True}
-    return run_or_request_wait(counted, nothing, can_wait=can_wait, at_hand_over=at_hand_over)
+    return run_state_or_request_wait(counted, nothing, can_wait=can_wait, at_hand_over=at_hand_over)

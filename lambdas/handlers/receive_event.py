@@ -21,4 +21,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     settings = load_settings()
     accounts = AccountStore(open_database())
     receiver = EventReceiver(accounts, open_sync_starter(), StepFunctions(), settings)
-    return receiver.handle(event, self_test_arn=settings.self_test_state_machine_arn)
+    return receiver.handle_event(event, self_test_arn=settings.self_test_state_machine_arn)

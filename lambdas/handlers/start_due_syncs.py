@@ -14,7 +14,7 @@ from mailsync.store.connection import open_database
 from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.store.run_store import RunStore
 
-MAX_RECOVERED_RUNS = 100
+MAX_STALE_RUNS_RECOVERED_PER_TICK = 100
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -24,7 +24,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     runs, queue = RunStore(open_database()), DueMailboxQueueStore(open_database())
     due = queue.claim_due_mailboxes(MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_MAILBOX_CLAIM_LIFETIME_S)
     batches = CheckBatchInvoker(queue, load_settings().sync_accounts_function_arn).invoke_async(due)
-    stale = runs.stale_runs(MAX_RECOVERED_RUNS)
+    stale = runs.stale_runs(MAX_STALE_RUNS_RECOVERED_PER_TICK)
     logger.info("tick", stale=len(stale), due=len(due), batches=batches)
     open_sync_starter().recover_runs(stale)
     return {"stale": len(stale), "due": len(due)}

@@ -10,7 +10,7 @@ from mailsync.metrics import emit_metrics
 from mailsync.sync.folder_tree import sync_folders
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.map_items import split_feeds_into_map_items, split_sync_into_map_items
-from mailsync.sync.waiting import remaining_time, run_or_request_wait
+from mailsync.sync.waiting import countdown_to_timeout, run_state_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -18,12 +18,12 @@ from mailsync.sync.waiting import remaining_time, run_or_request_wait
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def synced() -> dict[str, Any]:
         with open_mailbox(event) as mailbox:
-            left = sync_folders(mailbox, remaining_time(context)).feeds_left
+            left = sync_folders(mailbox, countdown_to_timeout(context)).remaining_feeds
             work = split_sync_into_map_items(mailbox, left, can_slice=event.get("canSlice", False))
             return {**work, **mailbox.feed_readings.log_feed_counts()}
 
     nothing = {**split_feeds_into_map_items((), 1), "atOnce": 1, "cursorsUsed": 0, "fullSyncs": 0}
-    work = run_or_request_wait(synced, nothing, can_wait=event.get("canWait", False))
+    work = run_state_or_request_wait(synced, nothing, can_wait=event.get("canWait", False))
     if "retryCount" in event:  # today's definition, which reads the items
         del work["folderIds"]
     return work

@@ -15,5 +15,5 @@ from mailsync.store.connection import open_database
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     logger.append_keys(account_id=event["accountId"])
-    account = AccountStore(open_database()).active_account(AccountId(event["accountId"]))
+    account = AccountStore(open_database()).find_active_account(AccountId(event["accountId"]))
     return {"provider": account.provider}

@@ -112,7 +112,7 @@ class VerificationFailed(MailsyncError):
     """The run ended although some folders were not verified. The run is stored as failed."""
 
 
-def raisable_error_names() -> frozenset[str]:
+def list_raisable_error_names() -> frozenset[str]:
     """Return the class names of all errors of Mailsync that a Lambda function may raise. These are
     the subclasses of MailsyncError."""
     return frozenset(each.__name__ for each in MailsyncError.__subclasses__())

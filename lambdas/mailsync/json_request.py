@@ -15,7 +15,7 @@ from mailsync.response_body import (
 from mailsync.retry_after import parse_retry_after_s
 
 
-class NoJsonResponse(Exception):
+class JsonRequestFailed(Exception):
     """Error: no complete response arrived. The error message is a short name of the reason."""
 
 
@@ -24,12 +24,12 @@ class JsonResponse:
     """A complete HTTP response.
 
     status: HTTP status code.
-    document: the JSON object in the body. Empty: the body is not a JSON object.
+    json_body: the JSON object in the body. Empty: the body is not a JSON object.
     retry_after_s: value of the header Retry-After in seconds. None: no header.
     """
 
     status: int
-    document: Mapping[str, Any]
+    json_body: Mapping[str, Any]
     retry_after_s: float | None = None
 
 
@@ -52,7 +52,7 @@ def send_json_request(
     access_token: bearer token for the header Authorization. None: no such header.
 
     Raises:
-        NoJsonResponse: there is no connection, or the response is incomplete or too large.
+        JsonRequestFailed: there is no connection, or the response is incomplete or too large.
     """
     import httpx
 
@@ -70,9 +70,9 @@ def send_json_request(
                 response.iter_raw(), encoding, MAX_BYTES_OF_BODY_WITHOUT_MAIL
             )
     except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
-        raise NoJsonResponse(type(error).__name__) from None
+        raise JsonRequestFailed(type(error).__name__) from None
     if content is None:
-        raise NoJsonResponse("TooLarge")
+        raise JsonRequestFailed("TooLarge")
     retry_after_s = parse_retry_after_s(response.headers.get("Retry-After"))
     return JsonResponse(response.status_code, _parse_object(bytes(content)), retry_after_s)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Literal, TypeVar, cast
 
-from mailsync.errors import raisable_error_names
+from mailsync.errors import list_raisable_error_names
 from mailsync.model import Provider
 from mailsync.registry import syncable_providers
 
@@ -59,12 +59,10 @@ PROVIDER_REQUESTS = Metric(
 PROVIDER_THROTTLES = Metric(
     "ProviderThrottles", "Count", "requests refused as too many", dimension="provider"
 )
-FOLDERS_FOUND_DIFFERENT = Metric(
+FOLDERS_REPAIRED = Metric(
     "DifferencesFound", "Count", "folders that differed from the provider and were repaired"
 )
-FOLDERS_DIFFERENT_AFTER_REPAIR = Metric(
-    "DifferencesLeft", "Count", "folders that a run could not verify"
-)
+FOLDERS_LEFT_UNVERIFIED = Metric("DifferencesLeft", "Count", "folders that a run could not verify")
 LONGEST_OVERDUE_TIME = Metric(
     "OldestOverdue", "Seconds", "how long the longest waiting mailbox or run is overdue", True
 )
@@ -72,7 +70,7 @@ DUE_MAILBOXES = Metric("DueBacklog", "Count", "mailboxes that are due and not ye
 OLDEST_UNPUBLISHED_EVENT_AGE = Metric(
     "OldestUnpublishedEvent", "Seconds", "age of the oldest event in the outbox", True
 )
-TIME_FROM_RUN_START_TO_NEWEST_MAIL = Metric(
+FIRST_SYNC_TIME_TO_NEWEST_MAIL = Metric(
     "NewestStoredAfter",
     "Seconds",
     "how long after the start of a first sync the newest messages could be read",
@@ -93,13 +91,13 @@ ACCOUNTS_TO_RECONNECT = Metric(
 METRICS = (
     *(RUNS_COMPLETED, RUNS_FAILED, MESSAGES_STORED, PROVIDER_REQUESTS, PROVIDER_THROTTLES),
     *(
-        FOLDERS_FOUND_DIFFERENT,
-        FOLDERS_DIFFERENT_AFTER_REPAIR,
+        FOLDERS_REPAIRED,
+        FOLDERS_LEFT_UNVERIFIED,
         LONGEST_OVERDUE_TIME,
         DUE_MAILBOXES,
         OLDEST_UNPUBLISHED_EVENT_AGE,
     ),
-    TIME_FROM_RUN_START_TO_NEWEST_MAIL,
+    FIRST_SYNC_TIME_TO_NEWEST_MAIL,
     *(
         QUARANTINED_MESSAGES,
         MESSAGES_WITH_LISTING_CONTRADICTION,
@@ -119,7 +117,7 @@ WORKFLOW_OUTCOME_ERROR_NAMES = frozenset({"FoldersFailed", "ExecutionDied", "Exe
 outcome of a run."""
 ERROR_DIMENSION_VALUES = tuple(
     sorted(
-        raisable_error_names()
+        list_raisable_error_names()
         | WORKFLOW_OUTCOME_ERROR_NAMES
         | {FUNCTION_FAILED_ERROR, UNEXPECTED_ERROR}
     )
@@ -140,12 +138,12 @@ _counted: Counter[tuple[str, tuple[str, str] | None]] = Counter()
 _lock = threading.Lock()
 
 
-def count_metric(metric: Metric, amount: float = 1) -> None:
+def add_to_metric(metric: Metric, amount: float = 1) -> None:
     """Add `amount` to a metric. `emit_metrics` publishes the metric when the invocation ends."""
     _add(metric, None, amount)
 
 
-def count_provider_metric(metric: Metric, provider: Provider, amount: float) -> None:
+def add_to_provider_metric(metric: Metric, provider: Provider, amount: float) -> None:
     """Add `amount` to a metric that has the dimension `provider`."""
     _add(metric, provider, amount)
 
@@ -161,12 +159,12 @@ def report_gauges(
 ) -> None:
     """Report the current values of all metrics that are levels and not sums. Only the Lambda
     function `measure-backlog` calls this, once per invocation."""
-    count_metric(DUE_MAILBOXES, due)
-    count_metric(LONGEST_OVERDUE_TIME, overdue_s)
-    count_metric(OLDEST_UNPUBLISHED_EVENT_AGE, unpublished_s)
-    count_metric(QUARANTINED_MESSAGES, quarantined)
-    count_metric(MESSAGES_WITH_LISTING_CONTRADICTION, contradicted)
-    count_metric(ACCOUNTS_TO_RECONNECT, to_reconnect)
+    add_to_metric(DUE_MAILBOXES, due)
+    add_to_metric(LONGEST_OVERDUE_TIME, overdue_s)
+    add_to_metric(OLDEST_UNPUBLISHED_EVENT_AGE, unpublished_s)
+    add_to_metric(QUARANTINED_MESSAGES, quarantined)
+    add_to_metric(MESSAGES_WITH_LISTING_CONTRADICTION, contradicted)
+    add_to_metric(ACCOUNTS_TO_RECONNECT, to_reconnect)
 
 
 def count_failed_run(error: str, *, closes_account: bool = False) -> None:
@@ -175,12 +173,12 @@ def count_failed_run(error: str, *, closes_account: bool = False) -> None:
     closes_account: whether the failure also closed the account; a second metric counts closed
         accounts.
     """
-    _add(RUNS_FAILED, error_dimension_value(error), 1)
+    _add(RUNS_FAILED, to_error_dimension_value(error), 1)
     if closes_account:
-        count_metric(ACCOUNTS_CLOSED)
+        add_to_metric(ACCOUNTS_CLOSED)
 
 
-def error_dimension_value(error: str) -> str:
+def to_error_dimension_value(error: str) -> str:
     """Return the value of the metric dimension `error` for the error name of a failed run."""
     if error.startswith(_PLATFORM):
         return FUNCTION_FAILED_ERROR

@@ -7,7 +7,7 @@ from contextlib import closing
 from mailsync.errors import MailsyncError
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, read_database_target
-from mailsync.store.migrate import drop_what_previous_release_needed, migrate, plan_migrations
+from mailsync.store.migrate import apply_migrations, apply_schema_contraction, plan_migrations
 from mailsync.store.placement_store import PlacementStore
 
 
@@ -53,13 +53,13 @@ def main(arguments: list[str]) -> int:
 def _act(settings: Settings, options: argparse.Namespace) -> str:
     """Run the command that the options select; return a sentence about the result."""
     if options.contract:
-        drop_what_previous_release_needed(settings)
+        apply_schema_contraction(settings)
         return "contracted"
     if options.fill:
         with closing(Database(settings)) as database:
             filled = sum(1 for _ in PlacementStore(database).place_all_messages())
         return f"filled {filled} accounts"
-    versions = plan_migrations(settings) if options.plan else migrate(settings)
+    versions = plan_migrations(settings) if options.plan else apply_migrations(settings)
     if not versions:
         return "nothing to apply"
     return f"{'would apply' if options.plan else 'applied'} {', '.join(versions)}"

@@ -23,7 +23,7 @@ PUBLIC_KEY_ALGORITHMS = ("RS256", "ES256")
 KEY_SET_FETCH_TIMEOUT_S = 3.0
 KEY_SET_REFRESH_AFTER_S = 600.0
 """Age in seconds at which a fetched key set is fetched again."""
-MAX_STALE_KEY_SET_S = 3600.0
+MAX_STALE_KEY_SET_AGE_S = 3600.0
 """Age in seconds up to which a fetched key set is used while the issuer is unavailable."""
 MIN_KEY_SET_FETCH_INTERVAL_S = 30.0
 """Minimum time between two requests for the key set, so that tokens with invented key ids cannot
@@ -67,7 +67,7 @@ class PublishedKeySet:
         if key_id is None:
             return None
         now = self._clock()
-        if now - self._fetched_at > MAX_STALE_KEY_SET_S:
+        if now - self._fetched_at > MAX_STALE_KEY_SET_AGE_S:
             self._keys = {}
         if self._is_due(key_id, now):
             self._fetch(now)

@@ -49,14 +49,14 @@ class OAuthAccess:
 
     identity_platform: module of `mailsync.credentials.identity` that requests the tokens.
     scopes: delegated permissions that a person grants at the sign-in.
-    resource: setting with the URL of the server for which app-only tokens are requested. None:
-        there are no app-only tokens.
+    resource_url_setting: setting with the URL of the server for which app-only tokens are
+        requested. None: there are no app-only tokens.
     can_revoke_grants: whether the platform ends a person's tokens on request.
     """
 
     identity_platform: str
     scopes: tuple[str, ...]
-    resource: UrlSetting | None = None
+    resource_url_setting: UrlSetting | None = None
     can_revoke_grants: bool = False
 
 
@@ -73,7 +73,7 @@ class RegisteredProvider:
         server.
     oauth_access: how access tokens are obtained. None: the provider's mailboxes are opened with a
         password.
-    required_settings: settings without which a stage syncs none of the provider's mailboxes.
+    required_setting_names: settings without which a stage syncs none of the provider's mailboxes.
     server_tcp_ports: TCP ports of the provider's servers. A stage with its own network lets
         functions reach these ports.
     sends_notifications: whether the provider reports changes to a webhook.
@@ -88,7 +88,7 @@ class RegisteredProvider:
     implementation_module: str | None = None
     api_url_setting: UrlSetting | None = None
     oauth_access: OAuthAccess | None = None
-    required_settings: tuple[str, ...] = ()
+    required_setting_names: tuple[str, ...] = ()
     server_tcp_ports: tuple[int, ...] = (HTTPS_PORT,)
     sends_notifications: bool = False
     max_message_flag_delay_s: int | None = None
@@ -114,8 +114,10 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         "email/microsoft.sync",
         implementation_module="mailsync.providers.graph.kit",
         api_url_setting=GRAPH_URL_SETTING,
-        oauth_access=OAuthAccess("entra", ("Mail.Read", "User.Read"), resource=GRAPH_URL_SETTING),
-        required_settings=("MICROSOFT_CLIENT_ID",),
+        oauth_access=OAuthAccess(
+            "entra", ("Mail.Read", "User.Read"), resource_url_setting=GRAPH_URL_SETTING
+        ),
+        required_setting_names=("MICROSOFT_CLIENT_ID",),
         sends_notifications=True,
     ),
     RegisteredProvider(
@@ -129,7 +131,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
             ("openid", "email", "https://www.googleapis.com/auth/gmail.readonly"),
             can_revoke_grants=True,
         ),
-        required_settings=("GOOGLE_CLIENT_ID",),
+        required_setting_names=("GOOGLE_CLIENT_ID",),
         sends_notifications=True,
         quota_settings=QuotaSettings(
             NumberSetting("GMAIL_UNITS_PER_MINUTE", 6_000),
@@ -141,7 +143,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         "IMAP",
         "email/imap.sync",
         implementation_module="mailsync.providers.imap.kit",
-        required_settings=("IMAP_SERVERS",),
+        required_setting_names=("IMAP_SERVERS",),
         server_tcp_ports=(993, 143),
         max_message_flag_delay_s=3600,
     ),

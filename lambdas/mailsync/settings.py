@@ -1,8 +1,8 @@
 """Read all configuration, once per process. No other module reads the environment.
 
 A setting comes from the environment, or else from the JSON secrets whose ARNs the variables of
-SECRET_VARIABLES hold. Each function has the settings that it needs. A missing or malformed setting
-is reported when it is first needed, in one sentence.
+SECRET_ARN_VARIABLE_NAMES hold. Each function has the settings that it needs. A missing or malformed
+setting is reported when it is first needed, in one sentence.
 
     DATABASE_URL             postgresql://user:password@host:port/name, or ?host=/folder of a
                              socket; parsed as libpq does (`store/database_url.py`)
@@ -52,7 +52,7 @@ is reported when it is first needed, in one sentence.
     PUBLIC_URL               the API's URL, if not its own host name; without it, providers send
                              no notifications
     API_LIMITS               calls per hour and user that start work or write rows, by kind, as
-                             in "sync=120,connect=30"; defaults: `DEFAULT_CALLS_PER_HOUR`
+                             in "sync=120" (default: `DEFAULT_API_CALLS_PER_HOUR`)
     APP_INBOX_URL            where the browser goes after connecting a mailbox
     AWS_ENDPOINT_URL, AWS_CA_BUNDLE, region and credentials   read by `mailsync.aws`
 """
@@ -67,13 +67,13 @@ from functools import cache
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from mailsync.aws.client import SECRETS_MANAGER, AwsClient
+from mailsync.aws.client import SECRETS_MANAGER_SERVICE, AwsClient
 from mailsync.aws.errors import AwsRejected
 from mailsync.errors import SettingMissing
 from mailsync.model import Provider
 from mailsync.registry import RegisteredProvider, UrlSetting, find_provider, syncable_providers
 
-DEFAULT_CALLS_PER_HOUR: Mapping[str, int] = {
+DEFAULT_API_CALLS_PER_HOUR: Mapping[str, int] = {
     "sync": 300,
     "full-sync": 12,
     "control": 120,
@@ -84,7 +84,7 @@ DEFAULT_CALLS_PER_HOUR: Mapping[str, int] = {
 }
 """The default rate limits: API calls per hour and user by kind of call; for `self-tests`, of all
 users together. docs/api.md lists the calls of each kind."""
-SECRET_VARIABLES = (
+SECRET_ARN_VARIABLE_NAMES = (
     "DATABASE_SECRET_ARN",
     "PROVIDER_LOGINS_SECRET_ARN",
     "APPLICATION_KEY_SECRET_ARN",
@@ -188,7 +188,7 @@ class Settings(SettingsSection):
         arn = self._values.get("FUNCTIONS_LOGIN_SECRET_ARN")
         if not arn:
             return None
-        secret = _read_secret("FUNCTIONS_LOGIN_SECRET_ARN", arn, AwsClient(SECRETS_MANAGER))
+        secret = _read_secret("FUNCTIONS_LOGIN_SECRET_ARN", arn, AwsClient(SECRETS_MANAGER_SERVICE))
         if not {"username", "password"} <= secret.keys():
             raise SettingMissing("The secret behind FUNCTIONS_LOGIN_SECRET_ARN names no login.")
         return DatabaseLogin(secret["username"], secret["password"])
@@ -211,7 +211,7 @@ class Settings(SettingsSection):
         required settings."""
         return tuple(each for each in syncable_providers() if not self._missing_of(each))
 
-    def require_enabled(self, provider: Provider) -> None:
+    def require_enabled_provider(self, provider: Provider) -> None:
         """Raise SettingMissing if this stage lacks a setting that the provider needs."""
         registration = find_provider(provider)
         if registration and (missing := self._missing_of(registration)):
@@ -222,9 +222,8 @@ class Settings(SettingsSection):
             )
 
     def _missing_of(self, provider: RegisteredProvider) -> list[str]:
-        return [
-            each for each in provider.required_settings if not self._values.get(each, "").strip()
-        ]
+        names = provider.required_setting_names
+        return [each for each in names if not self._values.get(each, "").strip()]
 
     @property
     def provider_ca_bundle(self) -> str | None:
@@ -329,14 +328,15 @@ class Settings(SettingsSection):
         defaults."""
         named = (each.partition("=") for each in self._values.get("API_LIMITS", "").split(","))
         limits = {kind.strip(): number.strip() for kind, _, number in named if kind.strip()}
-        if not limits.keys() <= DEFAULT_CALLS_PER_HOUR.keys() or not all(
+        if not limits.keys() <= DEFAULT_API_CALLS_PER_HOUR.keys() or not all(
             _LIMIT.fullmatch(each) for each in limits.values()
         ):
             raise SettingMissing(
                 "API_LIMITS must be of the form 'sync=120,connect=30': kinds and whole numbers from"
-                f" 1 to 100000. The kinds are {', '.join(DEFAULT_CALLS_PER_HOUR)}."
+                f" 1 to 100000. The kinds are {', '.join(DEFAULT_API_CALLS_PER_HOUR)}."
             )
-        return {**DEFAULT_CALLS_PER_HOUR, **{kind: int(number) for kind, number in limits.items()}}
+        chosen = {kind: int(number) for kind, number in limits.items()}
+        return {**DEFAULT_API_CALLS_PER_HOUR, **chosen}
 
     @property
     def app_inbox_url(self) -> str:
@@ -375,8 +375,8 @@ def load_settings() -> Settings:
         SettingMissing: a secret that the environment names cannot be read or is not a JSON object.
     """
     values: dict[str, str] = {}
-    client = AwsClient(SECRETS_MANAGER)  # one, and so one connection for all secrets
-    for name in SECRET_VARIABLES:
+    client = AwsClient(SECRETS_MANAGER_SERVICE)  # one, and so one connection for all secrets
+    for name in SECRET_ARN_VARIABLE_NAMES:
         if os.environ.get(name):
             values |= _read_secret(name, os.environ[name], client)
     return Settings({**values, **os.environ})
@@ -385,7 +385,7 @@ def load_settings() -> Settings:
 def _read_secret(name: str, arn: str, client: AwsClient) -> dict[str, str]:
     """Return the settings in a JSON secret, without those whose value is empty."""
     try:
-        text = client.call("GetSecretValue", SecretId=arn)["SecretString"]
+        text = client.call_operation("GetSecretValue", SecretId=arn)["SecretString"]
     except AwsRejected as error:
         raise SettingMissing(
             f"The secret of {name} cannot be read ({error.code});"

@@ -20,15 +20,15 @@ import httpx
 from infra import catalog
 from localdev.containers.relay import PortRelay
 from localdev.containers.sam import INVOKE_TIMEOUT_S, SamCli
-from localdev.containers.settings import template_variable_values
+from localdev.containers.settings import make_local_environment_values
 from localdev.containers.template import LocalTemplate
 from localdev.demo_account import DemoAccount, connect
 from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.engine.failure import StartFailed
 from localdev.options import Options
-from localdev.reserved_port import reserved_port
-from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, LEASE_TAKING_FUNCTION, SampleEvents
-from localdev.stack import FUNCTIONS_DATABASE_LOGIN, Stack
+from localdev.reserved_port import reserve_port
+from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, LEASE_TAKING_FUNCTION_NAME, SampleEvents
+from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME, Stack
 
 SIMULATED_MESSAGE_COUNT = 150
 SYNC_TIMEOUT_S = 300
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     options = _options(arguments)
     try:
         sam = SamCli(options.sam, options.image or None)
-        host = sam.host_address()
+        host = sam.find_host_address_for_containers()
         template = LocalTemplate(options.data.resolve() / "cdk.out")
         with _stack(options.data, host, template) as stack:
             account = _connected(stack)
@@ -77,18 +77,18 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
         fresh=True,
     )
     with (
-        reserved_port() as database_port,
+        reserve_port() as database_port,
         Stack(replace(chosen, database_port=database_port)) as stack,
     ):
         assert stack.postgres is not None, "no other database is in the options"
-        values = template_variable_values(
+        values = make_local_environment_values(
             stack,
-            database_url=stack.postgres.network_url_for_login(FUNCTIONS_DATABASE_LOGIN),
-            owner_url=stack.postgres.network_url_for_login("postgres"),
+            database_url=stack.postgres.tcp_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME),
+            owner_url=stack.postgres.tcp_url_for_login("postgres"),
         )
         servers = ("AWS_ENDPOINT_URL", "GRAPH_URL", "MICROSOFT_AUTHORITY")
         ports = [database_port, *(urlsplit(values[name]).port or 0 for name in servers)]
-        template.write_template_with_values(values, ca_bundle=Path(values["CA_BUNDLE"]))
+        template.write_template_with_local_values(values, ca_bundle=Path(values["CA_BUNDLE"]))
         relay = PortRelay(host, ports)
         try:
             yield stack
@@ -98,7 +98,7 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
 
 def _connected(stack: Stack) -> DemoAccount:
     """Connect a mailbox and wait until its first sync by the local stack has completed."""
-    account = connect(stack.api_url, stack.provider, stack.token())
+    account = connect(stack.api_url, stack.provider, stack.make_demo_user_token())
     deadline = time.monotonic() + SYNC_TIMEOUT_S
     while account.status()["runId"] is not None:
         if time.monotonic() > deadline:
@@ -116,11 +116,11 @@ def _samples(account: DemoAccount) -> SampleEvents:
 def _invoke(sam: SamCli, template: LocalTemplate, samples: SampleEvents, only: str | None) -> None:
     """Invoke each function in a container. Raises StartFailed at the first unexpected result."""
     for name in EXPECTED_RESULT_BY_FUNCTION:
-        if only and name not in (only, LEASE_TAKING_FUNCTION):
+        if only and name not in (only, LEASE_TAKING_FUNCTION_NAME):
             continue
         began = time.monotonic()
         logical_id = template.find_logical_id(catalog.find_function(name))
-        result = sam.invoke(template.file, logical_id, samples.sample_event_of(name))
+        result = sam.invoke_function(template.file, logical_id, samples.build_sample_event(name))
         complaint = samples.find_result_mismatch(name, result)
         if complaint:
             raise StartFailed(f"{name} {complaint}")
@@ -130,10 +130,10 @@ def _invoke(sam: SamCli, template: LocalTemplate, samples: SampleEvents, only: s
 
 def _serve(sam: SamCli, template: LocalTemplate, stack: Stack, account: DemoAccount) -> None:
     status = f"/api/email/sync?accountId={account.id}"
-    with sam.running_api(template.file, stack.data / "logs" / "start-api.log") as url:
+    with sam.run_api(template.file, stack.data / "logs" / "start-api.log") as url:
         for path, token, wanted in (
             ("/api/health", None, 200),
-            (status, stack.token(), 200),
+            (status, stack.make_demo_user_token(), 200),
             (status, "not-a-token", 403),
             (status, None, 401),
         ):

@@ -18,7 +18,7 @@ from localdev.containers.template import LAMBDA_ARCHITECTURE
 from localdev.engine.failure import StartFailed
 from localdev.engine.names import AWS_REGION
 from localdev.private_files import open_private_file
-from localdev.reserved_port import reserved_port
+from localdev.reserved_port import reserve_port
 
 # What `sam local` takes by itself for Python functions.
 LAMBDA_BASE_IMAGE = f"public.ecr.aws/lambda/python:3.13-{LAMBDA_ARCHITECTURE}"
@@ -51,7 +51,7 @@ class SamCli:
         self._sam = found
         self._image = image
 
-    def host_address(self) -> str:
+    def find_host_address_for_containers(self) -> str:
         """Return the address of this machine as containers see it.
 
         Raises:
@@ -67,7 +67,7 @@ class SamCli:
                 return address
         raise StartFailed(f"Docker cannot run {image}: {ran.stderr.strip()[-400:]}")
 
-    def invoke(self, template: Path, logical_id: str, event: bytes) -> bytes:
+    def invoke_function(self, template: Path, logical_id: str, event: bytes) -> bytes:
         """Run a function in a container with `sam local invoke`; return its result as JSON.
 
         Raises:
@@ -87,13 +87,13 @@ class SamCli:
         return result
 
     @contextmanager
-    def running_api(self, template: Path, log: Path) -> Iterator[str]:
+    def run_api(self, template: Path, log: Path) -> Iterator[str]:
         """Run `sam local start-api` while the `with` block runs; yield the URL of the API.
 
         Raises:
             StartFailed: the API did not start.
         """
-        with reserved_port() as port:
+        with reserve_port() as port:
             command = [*self._command("start-api", template), "--port", str(port)]
             with open_private_file(log) as sink:
                 process = subprocess.Popen(command, stdout=sink, stderr=sink, env=_environment())

@@ -8,7 +8,9 @@ from localdev.engine.aws_resources import make_aws_client
 from localdev.stack import Stack
 
 
-def template_variable_values(stack: Stack, *, database_url: str, owner_url: str) -> dict[str, str]:
+def make_local_environment_values(
+    stack: Stack, *, database_url: str, owner_url: str
+) -> dict[str, str]:
     """Return values of the functions' environment variables for the local stack, by variable name.
 
     As a side effect, store the functions' secrets at the local AWS endpoint.
@@ -16,7 +18,7 @@ def template_variable_values(stack: Stack, *, database_url: str, owner_url: str)
     database_url: database URL with the functions' login.
     owner_url: database URL with the login of the schema's owner.
     """
-    values = stack.lambdas.settings
+    values = stack.lambda_host.settings
     secrets = make_aws_client("secretsmanager", stack.aws_url)
 
     def kept(name: str, content: dict[str, str]) -> str:
@@ -36,7 +38,7 @@ def template_variable_values(stack: Stack, *, database_url: str, owner_url: str)
     }
 
 
-def fill_environment_variables(
+def substitute_environment_values(
     variables: Mapping[str, object], values: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the environment variables `variables`, which the template gives to a function, with

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.catalog import Function
-from infra.mailsync_app import CDK_JSON, MailsyncApp
-from localdev.containers.settings import fill_environment_variables
+from infra.mailsync_app import CDK_JSON_FILE, MailsyncApp
+from localdev.containers.settings import substitute_environment_values
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.private_files import write_private_file
 
@@ -23,13 +23,13 @@ class LocalTemplate:
     """The CloudFormation template of stage `dev`, synthesised for this machine's processor into the
     folder `assembly`.
 
-    file: the template with local values that `sam local` reads; `write_template_with_values` writes
-        it.
+    file: the template with local values that `sam local` reads; `write_template_with_local_values`
+        writes it.
     """
 
     def __init__(self, assembly: Path) -> None:
         shutil.rmtree(assembly, ignore_errors=True)
-        stages = json.loads(CDK_JSON.read_text())["context"]["stages"]
+        stages = json.loads(CDK_JSON_FILE.read_text())["context"]["stages"]
         stages[SYNTHESISED_STAGE]["architecture"] = LAMBDA_ARCHITECTURE
         # The CDK CLI sets it as well: `sam local` finds the code by these metadata.
         metadata = {"aws:cdk:enable-asset-metadata": True}
@@ -41,7 +41,9 @@ class LocalTemplate:
             (assembly / f"Mailsync-{SYNTHESISED_STAGE}-Sync.template.json").read_text()
         )
 
-    def write_template_with_values(self, values: Mapping[str, str], *, ca_bundle: Path) -> None:
+    def write_template_with_local_values(
+        self, values: Mapping[str, str], *, ca_bundle: Path
+    ) -> None:
         """Write the template to `file`, with local `values` of the functions' environment
         variables.
 
@@ -53,7 +55,7 @@ class LocalTemplate:
         for resource in self._functions().values():
             variables = resource["Properties"].setdefault("Environment", {})
             variables = variables.setdefault("Variables", {})
-            variables.update(fill_environment_variables(variables, values))
+            variables.update(substitute_environment_values(variables, values))
             variables.update(
                 {name: values[name] for name in ("AWS_ENDPOINT_URL", *LOCAL_CREDENTIALS)}
             )
@@ -66,7 +68,7 @@ class LocalTemplate:
         return next(
             key
             for key, each in self._functions().items()
-            if each["Properties"]["Handler"] == function.handler
+            if each["Properties"]["Handler"] == function.handler_name
         )
 
     def _functions(self) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class FunctionInvoker(Protocol):
 
     def invoke(self, function: str, payload: bytes, /) -> InvocationResult: ...
 
-    def invoke_later(self, function: str, payload: bytes, /) -> InvocationResult: ...
+    def invoke_asynchronously(self, function: str, payload: bytes, /) -> InvocationResult: ...
 
 
 class AwsEndpoint:
@@ -138,9 +138,12 @@ def _invocations_before(moto: WsgiApplication, host: FunctionInvoker) -> WsgiApp
         if match is None:
             return moto(environ, start)
         later = environ.get("HTTP_X_AMZ_INVOCATION_TYPE") == "Event"
-        run = host.invoke_later if later else host.invoke
+        run = host.invoke_asynchronously if later else host.invoke
         result = run(unquote(match[1]), read_request_body(environ) or b"{}")
-        start(f"{result.status} {'OK' if result.status < 300 else 'Error'}", _headers(result))
+        start(
+            f"{result.http_status} {'OK' if result.http_status < 300 else 'Error'}",
+            _headers(result),
+        )
         return [result.payload]
 
     return application
@@ -172,7 +175,7 @@ def _events_beside(moto: WsgiApplication, bus: EventBus) -> WsgiApplication:
         request = read_request_body(environ)
         response = b"".join(moto(environ, start))
         if b'"Entries"' in response:
-            bus.deliver_accepted_events(request, response)
+            bus.deliver_events_accepted_by_moto(request, response)
         return [response]
 
     return application

@@ -51,7 +51,7 @@ def make_aws_client(service: str, endpoint_url: str, **settings: Any) -> Any:
     )
 
 
-def open_token_kms_key(endpoint_url: str, file: Path) -> TokenKmsKey:
+def read_or_create_token_kms_key(endpoint_url: str, file: Path) -> TokenKmsKey:
     """Return the KMS key of this stack, created at the first start and stored in `file` (mode
     0600).
 

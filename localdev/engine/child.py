@@ -15,7 +15,7 @@ from localdev.engine.operating_system import end_with_parent
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="start-child")
 
 
-def start_child(
+def start_child_process(
     command: Sequence[str | Path],
     *,
     env: Mapping[str, str],
@@ -54,7 +54,9 @@ def start_child(
     ).result()
 
 
-def stop_child(child: subprocess.Popen[bytes], ask: signal.Signals, *, within_s: float) -> None:
+def stop_child_process(
+    child: subprocess.Popen[bytes], ask: signal.Signals, *, within_s: float
+) -> None:
     """Ask a child process to end, and wait until it has ended. Do nothing if it has ended already.
 
     ask: signal that asks the process to end.

@@ -27,7 +27,7 @@ class CorsPolicy:
             return None
         if not self._allows(request):
             return Response(204)
-        return self.with_cors_headers(
+        return self.add_cors_headers(
             request,
             Response(
                 204,
@@ -39,7 +39,7 @@ class CorsPolicy:
             ),
         )
 
-    def with_cors_headers(self, request: Request, response: Response) -> Response:
+    def add_cors_headers(self, request: Request, response: Response) -> Response:
         """Add the headers that let a page of an allowed origin read the response; return the
         response, unchanged for any other origin."""
         if not self._allows(request):

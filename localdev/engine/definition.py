@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from infra.catalog import PARTITION_PLACEHOLDER, Function
+from infra.catalog import AWS_PARTITION_PLACEHOLDER, Function
 from localdev.engine.names import function_arn
 
 _WAITS_S = frozenset({"IntervalSeconds", "MaxDelaySeconds", "Seconds"})
@@ -21,7 +21,7 @@ def fill_function_arns(definition: str, functions: Iterable[Function]) -> str:
     Raises KeyError for a placeholder that no function of the catalog has.
     """
     arns = {each.arn_placeholder: function_arn(each.name) for each in functions}
-    values = {PARTITION_PLACEHOLDER: "aws", **arns}
+    values = {AWS_PARTITION_PLACEHOLDER: "aws", **arns}
     return _PLACEHOLDER.sub(lambda found: values[found[1]], definition)
 
 

@@ -27,7 +27,7 @@ def read_or_create_jwt_secret(file: Path) -> str:
     return file.read_text()
 
 
-def make_demo_user_token_maker(secret: str) -> Callable[[], str]:
+def make_demo_user_token_factory(secret: str) -> Callable[[], str]:
     """Return a function that makes a new HS256 token of the demo user at each call.
 
     The tokens have those claims of a Supabase session that the API reads.

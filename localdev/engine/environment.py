@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.catalog import Function
-from localdev.engine.fork_server import start_function
+from localdev.engine.fork_server import start_function_process
 from localdev.engine.names import AWS_REGION, function_arn
 from localdev.engine.operating_system import peak_memory_mb
 from localdev.engine.report import format_report_line
@@ -46,7 +46,7 @@ class InvocationOutcome:
     failed: bool = False
 
     @classmethod
-    def of_error(cls, error_type: str, message: str) -> "InvocationOutcome":
+    def from_error(cls, error_type: str, message: str) -> "InvocationOutcome":
         document = {"errorType": error_type, "errorMessage": message}
         return cls(json.dumps(document).encode(), failed=True)
 
@@ -92,12 +92,12 @@ class ExecutionEnvironment:
         self._init_error: InvocationOutcome | None = None  # can come before an invocation
         self._used_mb = 0
         self._server = Server(self._respond, port=0).start()
-        variables = {**lambda_variables(function, code_root), **settings}
+        variables = {**lambda_environment_variables(function, code_root), **settings}
         secret = self._api.split("/")[1]
         variables["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{self._server.port}/{secret}"
         with open_private_file(log) as sink:
-            self._process = start_function(
-                [str(runtime), function.handler], env=variables, cwd=code_root, log=sink
+            self._process = start_function_process(
+                [str(runtime), function.handler_name], env=variables, cwd=code_root, log=sink
             )
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -124,7 +124,7 @@ class ExecutionEnvironment:
         except queue.Empty:
             self._kill()
             message = f"RequestId: {invocation.request_id} Error: Task timed out after "
-            outcome = InvocationOutcome.of_error(
+            outcome = InvocationOutcome.from_error(
                 "Sandbox.Timedout", f"{message}{invocation.timeout_s:.2f} seconds"
             )
         self._current = None
@@ -224,7 +224,7 @@ class ExecutionEnvironment:
         status = self._process.returncode
         how = f"signal: {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: {how}"
-        return InvocationOutcome.of_error("Runtime.ExitError", message)
+        return InvocationOutcome.from_error("Runtime.ExitError", message)
 
 
 def _out_of_memory(invocation: _Invocation) -> InvocationOutcome:
@@ -233,20 +233,20 @@ def _out_of_memory(invocation: _Invocation) -> InvocationOutcome:
     Source: awslabs/aws-deployment-framework #758.
     """
     message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: signal: killed"
-    return InvocationOutcome.of_error("Runtime.OutOfMemory", message)
+    return InvocationOutcome.from_error("Runtime.OutOfMemory", message)
 
 
 def _within_limit(outcome: InvocationOutcome) -> InvocationOutcome:
     if len(outcome.payload) <= MAX_FUNCTION_RESPONSE_BYTES:
         return outcome
-    return InvocationOutcome.of_error(
+    return InvocationOutcome.from_error(
         "Function.ResponseSizeTooLarge",
         "Response payload size exceeded maximum allowed payload size "
         f"({MAX_FUNCTION_RESPONSE_BYTES} bytes).",
     )
 
 
-def lambda_variables(function: Function, code_root: Path) -> dict[str, str]:
+def lambda_environment_variables(function: Function, code_root: Path) -> dict[str, str]:
     """Return the environment variables that Lambda sets itself.
 
     Source: Lambda Developer Guide, "Working with Lambda environment variables".
@@ -257,7 +257,7 @@ def lambda_variables(function: Function, code_root: Path) -> dict[str, str]:
         "TZ": ":UTC",
         "PYTHONPATH": str(code_root),
         "LAMBDA_TASK_ROOT": str(code_root),
-        "_HANDLER": function.handler,
+        "_HANDLER": function.handler_name,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python3.{sys.version_info.minor}",
         "AWS_REGION": AWS_REGION,
         "AWS_DEFAULT_REGION": AWS_REGION,

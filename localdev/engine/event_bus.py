@@ -49,14 +49,14 @@ class EventBus:
     def __init__(self, host: RetryingInvoker, rules: Iterable[EventRule], *, name: str) -> None:
         self.name = name
         self._host = host
-        self._functions = {kind: each.function for each in rules for kind in each.detail_types}
+        self._functions = {kind: each.function_name for each in rules for kind in each.detail_types}
         self._seen: deque[RecentBusEvent] = deque(maxlen=MAX_KEPT_EVENTS)
 
     def list_recent_bus_events(self) -> list[dict[str, Any]]:
         """Return the kept events, oldest first, with the fields of `RecentBusEvent`."""
         return [asdict(each) for each in tuple(self._seen)]
 
-    def deliver_accepted_events(self, request: bytes, result: bytes) -> None:
+    def deliver_events_accepted_by_moto(self, request: bytes, result: bytes) -> None:
         """Deliver the events of a PutEvents request that moto accepted; `result` is moto's
         response.
 

@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol
 
-from localdev.engine.child import start_child
+from localdev.engine.child import start_child_process
 from localdev.engine.operating_system import HAS_SAFE_FORK
 
 _PROGRAM = Path(__file__).with_name("fork_server_main.py")
@@ -99,7 +99,7 @@ class ForkServer:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._channel, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         with theirs, open(2, "wb", closefd=False) as errors:
-            self._process = start_child(
+            self._process = start_child_process(
                 [sys.executable, "-u", "-P", _PROGRAM, *PRELOADED_MODULES],
                 env=variables,
                 cwd=_ROOT,
@@ -137,7 +137,7 @@ _servers: list[ForkServer] = []
 _lock = threading.Lock()
 
 
-def start_function(
+def start_function_process(
     arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: IO[bytes]
 ) -> Process:
     """Start a process that runs a Python program with the code in `cwd`; return the process.
@@ -147,7 +147,7 @@ def start_function(
     """
     if not _can_fork(env, cwd):
         command = [sys.executable, "-u", "-P", *arguments]
-        return start_child(command, env=env, cwd=cwd, log=log)
+        return start_child_process(command, env=env, cwd=cwd, log=log)
     return _server(env).fork(arguments, env=env, cwd=cwd, log=log)
 
 

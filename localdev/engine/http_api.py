@@ -20,8 +20,8 @@ from localdev.engine.http_event import (
     MalformedFunctionResult,
     api_gateway_error_response,
     build_authorizer_event,
+    build_http_response,
     build_request_event,
-    result_to_http_response,
 )
 from localdev.engine.lambda_host import InvocationResult, LambdaHost
 from localdev.guard import RequestGuard
@@ -104,7 +104,7 @@ class HttpApi:
 
     def _respond(self, request: Request) -> Response:
         preflight = self._cors.preflight_response(request)
-        return preflight or self._cors.with_cors_headers(request, self._serve(request))
+        return preflight or self._cors.add_cors_headers(request, self._serve(request))
 
     def _serve(self, request: Request) -> Response:
         found = self._find(request)
@@ -121,7 +121,7 @@ class HttpApi:
             request.headers["authorization"] = f"Bearer {self._sign_in()}"
         event = build_request_event(request, route.route_key, parameters)
         refusal = None if route.is_public else self._refusal(event)
-        return refusal or self._integrate(route.function, event)
+        return refusal or self._integrate(route.function_name, event)
 
     def _find(self, request: Request) -> tuple[Route, dict[str, str]] | None:
         for target in self._targets:
@@ -149,12 +149,12 @@ class HttpApi:
 
     def _integrate(self, function: str, event: dict[str, Any]) -> Response:
         result = self._invoke(function, event)
-        if result is None or result.status == 429:
+        if result is None or result.http_status == 429:
             return api_gateway_error_response(503, "Service Unavailable")
         if result.failed:
             return api_gateway_error_response(500, "Internal Server Error")
         try:
-            return result_to_http_response(result.payload)
+            return build_http_response(result.payload)
         except MalformedFunctionResult:
             return api_gateway_error_response(500, "Internal Server Error")
 

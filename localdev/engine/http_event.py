@@ -74,7 +74,7 @@ def build_authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def result_to_http_response(payload: bytes) -> Response:
+def build_http_response(payload: bytes) -> Response:
     """Convert a function's result to an HTTP response.
 
     A result without `statusCode` becomes the JSON body of the response.

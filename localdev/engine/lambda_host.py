@@ -29,14 +29,14 @@ ASYNC_RETRY_DELAYS_S = (60, 120)
 class InvocationResult:
     """The response of Lambda's Invoke API: HTTP status, payload, and headers that callers read."""
 
-    status: int
+    http_status: int
     payload: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
         """Return whether the function did not run or ended with an error."""
-        return self.status >= 300 or "X-Amz-Function-Error" in self.headers
+        return self.http_status >= 300 or "X-Amz-Function-Error" in self.headers
 
 
 class LambdaHost:
@@ -89,7 +89,7 @@ class LambdaHost:
             self._give_back(environment)
         return _result(outcome)
 
-    def invoke_later(self, reference: str, event: bytes) -> InvocationResult:
+    def invoke_asynchronously(self, reference: str, event: bytes) -> InvocationResult:
         """Accept an event for asynchronous invocation (InvocationType `Event`), and return without
         waiting for the function.
 

@@ -23,11 +23,11 @@ from urllib.parse import quote
 
 import pg8000.native
 
-from localdev.engine.child import start_child, stop_child
+from localdev.engine.child import start_child_process, stop_child_process
 from localdev.engine.failure import FolderInUse, StartFailed
 from localdev.engine.operating_system import INITDB_LOCALE, program_name_of_process
 from localdev.engine.system_user import (
-    copy_postgres_readable_by_all_users,
+    copy_postgres_for_all_users,
     find_or_create_system_user,
     is_reachable_by_other_users,
     postgres_files_folder,
@@ -53,7 +53,7 @@ class Postgres:
     settings: settings of the server, as `name=value`.
     programs: folder of `postgres` and `initdb`, which every user may read. None: the wheel's.
     tcp_port: port on loopback; logins need a password that is made at each start
-        (`network_url_for_login`). None: the server listens only on a socket in a folder with mode
+        (`tcp_url_for_login`). None: the server listens only on a socket in a folder with mode
         0700.
 
     `start` raises:
@@ -83,13 +83,13 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        return self.url_for_login("postgres")
+        return self.socket_url_for_login("postgres")
 
-    def url_for_login(self, login: str) -> str:
+    def socket_url_for_login(self, login: str) -> str:
         """Return the URL with which the database role `login` connects over the Unix socket."""
         return f"postgresql://{login}@/{self._database}?host={quote(str(self._socket_folder))}"
 
-    def network_url_for_login(self, login: str) -> str:
+    def tcp_url_for_login(self, login: str) -> str:
         """Return the URL with which a login connects over TCP, with its password: the owner's
         login, or one that `create_login_if_missing` has created."""
         address = f"localhost:{self._tcp_port}/{self._database}"
@@ -130,7 +130,7 @@ class Postgres:
 
     def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = lock_folder(self._folder, what="database")
+        self._lock = acquire_folder_lock(self._folder, what="database")
         try:
             require_free_port(self._tcp_port or 0)
         except OSError as taken:
@@ -162,7 +162,7 @@ class Postgres:
             self._init_cluster(binaries, cluster)
         _release_stale_pid(cluster / "postmaster.pid")
         with open_private_file(self._folder / "postgres.log") as log:
-            self._server = start_child(
+            self._server = start_child_process(
                 self._command(binaries, cluster),
                 env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
                 cwd=Path("/"),
@@ -189,7 +189,7 @@ class Postgres:
 
     def _end_server(self) -> None:
         if self._server:
-            stop_child(self._server, signal.SIGINT, within_s=STOP_TIMEOUT_S)
+            stop_child_process(self._server, signal.SIGINT, within_s=STOP_TIMEOUT_S)
         self._server = None
 
     @property
@@ -208,7 +208,7 @@ class Postgres:
             os.chown(making, *self._user)
         owner = ("-U", "postgres", "--auth=trust", "-E", "UTF8")
         with open_private_file(self._folder / "postgres.log") as log:
-            initdb = start_child(
+            initdb = start_child_process(
                 [binaries / "initdb", "-D", making, *owner, INITDB_LOCALE],
                 env={"PATH": os.environ.get("PATH", ""), "TZ": "UTC"},
                 cwd=Path("/"),
@@ -251,7 +251,7 @@ class Postgres:
         connection.close()
 
 
-def lock_folder(folder: Path, *, what: str) -> IO[bytes]:
+def acquire_folder_lock(folder: Path, *, what: str) -> IO[bytes]:
     """Lock the folder until the returned file is closed or this process ends.
 
     Raises FolderInUse when another process has locked the folder, and StartFailed when the folder
@@ -288,9 +288,7 @@ def _binaries(*, for_everybody: bool) -> Path:
     package = _wheel()
     if for_everybody:
         server = (package / "pginstall18" / "bin" / "postgres").read_bytes()
-        package = copy_postgres_readable_by_all_users(
-            package, hashlib.sha256(server).hexdigest()[:12]
-        )
+        package = copy_postgres_for_all_users(package, hashlib.sha256(server).hexdigest()[:12])
     return package / "pginstall18" / "bin"
 
 

@@ -34,4 +34,4 @@ class Scheduler:
 
     def _repeat(self, schedule: Schedule) -> None:
         while not self._ended.wait(schedule.interval_minutes * 60 * self._scale):
-            self._host.invoke(schedule.function, b"{}")
+            self._host.invoke(schedule.function_name, b"{}")

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localdev.engine.child import start_child, stop_child
+from localdev.engine.child import start_child_process, stop_child_process
 from localdev.engine.failure import StartFailed
 from localdev.mail.report import MailLoadingReport
 from localdev.private_files import open_private_file
@@ -42,10 +42,10 @@ class ProviderSettings:
     registration.
 
     graph_url, authority: URLs of Graph and of Microsoft's identity platform.
-    tenants: value of the setting MICROSOFT_TENANTS.
+    allowed_tenant_ids: value of the setting MICROSOFT_TENANTS.
     ca_bundle: path of a file with CA certificates. None: the certificates of the system.
     control_secret: secret for the simulators' control API `/_sim/`. Functions do not get it.
-    google_settings: environment variables with which functions reach the simulated Gmail and
+    google_lambda_settings: environment variables with which functions reach the simulated Gmail and
         Google's simulated identity platform.
     sign_in_provider: name of the provider at which owners of simulated mailboxes sign in, as the
         database stores it.
@@ -58,16 +58,16 @@ class ProviderSettings:
     client_id: str
     client_secret: str = ""
     client_certificate: str = ""
-    tenants: str = ""
+    allowed_tenant_ids: str = ""
     ca_bundle: str | None = None
     control_secret: str = ""
-    google_settings: Mapping[str, str] = field(default_factory=dict)
+    google_lambda_settings: Mapping[str, str] = field(default_factory=dict)
     sign_in_provider: str = MICROSOFT
     imap_port: int = 0
     imap_password: str = ""
 
     @property
-    def function_settings(self) -> dict[str, str]:
+    def lambda_settings(self) -> dict[str, str]:
         """Return the environment variables with which Lambda functions reach this provider."""
         settings = {
             "GRAPH_URL": self.graph_url,
@@ -75,14 +75,14 @@ class ProviderSettings:
             "MICROSOFT_CLIENT_ID": self.client_id,
             "MICROSOFT_CLIENT_SECRET": self.client_secret,
             "CA_BUNDLE": self.ca_bundle or "",
-            **self.google_settings,
+            **self.google_lambda_settings,
         }
         if self.client_certificate:
             settings["MICROSOFT_CLIENT_CERTIFICATE"] = self.client_certificate
         if self.imap_port:
             settings["IMAP_SERVERS"] = f"{IMAP_HOST}:{self.imap_port}"
-        if self.tenants:
-            settings["MICROSOFT_TENANTS"] = self.tenants
+        if self.allowed_tenant_ids:
+            settings["MICROSOFT_TENANTS"] = self.allowed_tenant_ids
         return settings
 
 
@@ -133,7 +133,7 @@ class SimulatorProcess:
                 client_secret=ready["clientSecret"],
                 ca_bundle=ready["caBundle"],
                 control_secret=CONTROL_SECRET,
-                google_settings={
+                google_lambda_settings={
                     "GMAIL_URL": ready["gmailUrl"],
                     "GOOGLE_IDENTITY_URL": ready["googleIdentityUrl"],
                     "GOOGLE_CLIENT_ID": ready["googleClientId"],
@@ -153,7 +153,7 @@ class SimulatorProcess:
         self.wait_until_ready()
 
     def stop(self) -> None:
-        stop_child(self._process, signal.SIGTERM, within_s=STOP_TIMEOUT_S)
+        stop_child_process(self._process, signal.SIGTERM, within_s=STOP_TIMEOUT_S)
         if self._process.stdout:
             self._process.stdout.close()
 
@@ -165,7 +165,7 @@ class SimulatorProcess:
         }
         command = [sys.executable, "-m", "localdev.simulators", *self._arguments, *self._ports]
         with open_private_file(self._log) as sink:
-            return start_child(
+            return start_child_process(
                 command, env=environment, cwd=self._root, log=sink, stdout=subprocess.PIPE
             )
 

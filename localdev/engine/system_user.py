@@ -14,7 +14,7 @@ import tempfile
 import uuid
 from pathlib import Path
 
-SERVER_FILES_ROOT = Path("/var/lib/mailsync-postgres")
+POSTGRES_FILES_ROOT = Path("/var/lib/mailsync-postgres")
 _ID_FILE = "cluster-id"
 
 
@@ -41,25 +41,25 @@ def postgres_files_folder(folder: Path) -> Path:
 
     Later calls return the same path as long as the data folder exists.
     """
-    SERVER_FILES_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
+    POSTGRES_FILES_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
     _remove_orphans()
     id_file = folder / _ID_FILE
     if not id_file.exists():
         id_file.write_text(uuid.uuid4().hex)
-    cluster = SERVER_FILES_ROOT / f"data-{id_file.read_text()}"
+    cluster = POSTGRES_FILES_ROOT / f"data-{id_file.read_text()}"
     making = cluster.with_suffix(f".{os.getpid()}")
     making.write_text(str(folder))
     making.replace(cluster.with_suffix(".folder"))  # never seen half-written
     return cluster
 
 
-def copy_postgres_readable_by_all_users(package: Path, version: str) -> Path:
+def copy_postgres_for_all_users(package: Path, version: str) -> Path:
     """Copy a wheel's Postgres package and its libraries to a folder in which every user can run it;
     return the copy's path. An existing copy of `version` is used again."""
-    home = SERVER_FILES_ROOT / version
+    home = POSTGRES_FILES_ROOT / version
     if not home.exists():
-        SERVER_FILES_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(dir=SERVER_FILES_ROOT))
+        POSTGRES_FILES_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(dir=POSTGRES_FILES_ROOT))
         making.chmod(0o755)
         shutil.copytree(
             package / "pginstall18", making / package.name / "pginstall18", symlinks=True
@@ -75,7 +75,7 @@ def copy_postgres_readable_by_all_users(package: Path, version: str) -> Path:
 
 
 def _remove_orphans() -> None:
-    for note in SERVER_FILES_ROOT.glob("data-*.folder"):
+    for note in POSTGRES_FILES_ROOT.glob("data-*.folder"):
         try:
             id_file = Path(note.read_text()) / _ID_FILE
             wanted = id_file.exists() and f"data-{id_file.read_text()}" == note.stem

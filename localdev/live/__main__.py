@@ -20,11 +20,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from localdev.engine.failure import StartFailed
-from localdev.engine.postgres import lock_folder
-from localdev.live.compare import find_differences, find_requests_only_to_simulator
+from localdev.engine.postgres import acquire_folder_lock
+from localdev.live.compare import find_differences, find_simulator_only_requests
 from localdev.live.kit import LiveFailed, LiveKit, live_kit_names, load_live_kit
 from localdev.live.record import Recorder
-from localdev.live.run import Outcome, sync_and_check
+from localdev.live.run import MailboxSyncOutcome, sync_and_check_mailbox
 from localdev.options import Options
 from localdev.private_files import write_private_file
 from localdev.stack import Stack, delete_stack_data
@@ -43,7 +43,7 @@ def main(arguments: list[str], environment: Mapping[str, str] = os.environ) -> i
     """
     options = _parse(arguments)
     kit = load_live_kit(options.provider)
-    recorders = {name: Recorder(kit.vocabulary) for name in (SIMULATOR, LIVE)}
+    recorders = {name: Recorder(kit.recordable_vocabulary) for name in (SIMULATOR, LIVE)}
     try:
         with StopSignals():
             outcomes = _run(kit, recorders, options, environment)
@@ -61,7 +61,7 @@ def _run(
     recorders: Mapping[str, Recorder],
     options: argparse.Namespace,
     environment: Mapping[str, str],
-) -> dict[str, Outcome]:
+) -> dict[str, MailboxSyncOutcome]:
     with ExitStack() as opened:
         data = opened.enter_context(_throw_away_folder())
         live = kit.sign_in(environment, recorders[LIVE])
@@ -77,13 +77,13 @@ def _run(
             for name, upstream in upstreams.items()
         }
         stack = opened.enter_context(
-            Stack(_stack_options(data, simulated.stack_options(relay.url)))
+            Stack(_stack_options(data, simulated.build_stack_options(relay.url)))
         )
-        stack.lambdas.settings.update(relay.function_settings)
+        stack.lambda_host.settings.update(relay.lambda_settings)
         outcomes = {}
-        for name, change_mailbox in ((SIMULATOR, simulated.change_mailbox), (LIVE, lambda: None)):
+        for name, change_mailbox in ((SIMULATOR, simulated.change_messages), (LIVE, lambda: None)):
             print(f"First sync, {name}:", flush=True)
-            outcomes[name] = sync_and_check(
+            outcomes[name] = sync_and_check_mailbox(
                 stack,
                 relay,
                 kit,
@@ -101,7 +101,7 @@ def _throw_away_folder() -> Iterator[Path]:
     The mail of a run that was killed is deleted at the next start.
     """
     data = DATA_FOLDER.resolve() / "stack"
-    with lock_folder(DATA_FOLDER, what="data"):
+    with acquire_folder_lock(DATA_FOLDER, what="data"):
         try:
             _delete(data)
             yield data
@@ -121,12 +121,15 @@ def _stack_options(data: Path, of_provider: Mapping[str, object]) -> Options:
 
 
 def _report(
-    kit: LiveKit, recorders: Mapping[str, Recorder], outcomes: Mapping[str, Outcome], out: Path
+    kit: LiveKit,
+    recorders: Mapping[str, Recorder],
+    outcomes: Mapping[str, MailboxSyncOutcome],
+    out: Path,
 ) -> None:
     """Write the record to the file `out`, and print the differences."""
     records = {name: recorder.to_json() for name, recorder in recorders.items()}
     differences = find_differences(records[LIVE], records[SIMULATOR])
-    unmet = find_requests_only_to_simulator(records[LIVE], records[SIMULATOR])
+    unmet = find_simulator_only_requests(records[LIVE], records[SIMULATOR])
     document = {
         "version": REPORT_VERSION,
         "provider": kit.provider,

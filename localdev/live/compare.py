@@ -31,7 +31,7 @@ def find_differences(live: Json, simulated: Json) -> list[str]:
     return sorted(f"{text}  [{'; '.join(kinds)}]" for text, kinds in kinds_by_text.items())
 
 
-def find_requests_only_to_simulator(live: Json, simulated: Json) -> list[str]:
+def find_simulator_only_requests(live: Json, simulated: Json) -> list[str]:
     """Return the kinds of requests that the product sent to the simulator and not to the real
     provider. The comparison says nothing about their responses."""
     return sorted(kind for kind in simulated if kind not in live)

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from localdev.live.record import Recorder, Vocabulary
+from localdev.live.record import RecordableVocabulary, Recorder
 from mailsync.credentials.vault import SealingKey
 from mailsync.model import AccountId, Provider
 from mailsync.store.credential_store import CredentialStore
@@ -23,26 +23,26 @@ class LiveFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class SimulatedUpstream:
+class SimulatedProvider:
     """A simulated provider with one mailbox.
 
     upstream: the provider as the relay's `add_upstream` takes it, like the result of
         `LiveKit.sign_in`.
-    change_mailbox: function that changes mail as the owner would, so that a check finds changes.
-    stack_options: function that takes the relay's URL, and returns options of a local stack whose
-        provider is the relay.
+    change_messages: function that changes mail as the owner would, so that a check finds changes.
+    build_stack_options: function that takes the relay's URL, and returns options of a local stack
+        whose provider is the relay.
     """
 
     upstream: Any
-    change_mailbox: Callable[[], None]
-    stack_options: Callable[[str], Mapping[str, Any]]
+    change_messages: Callable[[], None]
+    build_stack_options: Callable[[str], Mapping[str, Any]]
 
 
 class LiveRelay(Protocol):
     """Interface of the relay between the product and the providers; a context manager.
 
-    url: URL of the relay for the product. Empty: the product needs only `function_settings`.
-    function_settings: environment variables with which the functions reach the relay. They are
+    url: URL of the relay for the product. Empty: the product needs only `lambda_settings`.
+    lambda_settings: environment variables with which the functions reach the relay. They are
         complete when all upstreams are added.
     """
 
@@ -50,7 +50,7 @@ class LiveRelay(Protocol):
     def url(self) -> str: ...
 
     @property
-    def function_settings(self) -> Mapping[str, str]: ...
+    def lambda_settings(self) -> Mapping[str, str]: ...
 
     def __enter__(self) -> "LiveRelay": ...
 
@@ -61,7 +61,7 @@ class LiveRelay(Protocol):
         product's requests reach this provider."""
         ...
 
-    def send_probes(self, token: str) -> None:
+    def send_error_probes(self, token: str) -> None:
         """Send requests that the provider rejects, to record the provider's errors.
 
         token: what `add_upstream` returned for the provider.
@@ -73,13 +73,13 @@ class LiveKit(Protocol):
     """Interface of the kit that a mail provider supplies for the comparison with its simulator."""
 
     provider: Provider
-    vocabulary: Vocabulary
+    recordable_vocabulary: RecordableVocabulary
 
     def open_relay(self, folder: Path) -> LiveRelay:
         """Return a relay to providers of this kind. The relay may write files to the folder."""
         ...
 
-    def store_relayed_account(
+    def store_account_with_relay_token(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
         """Store an account in the product's database; return the id of the account.
@@ -102,7 +102,7 @@ class LiveKit(Protocol):
 
     def run_simulated_provider(
         self, folder: Path, recorder: Recorder, *, latency: str
-    ) -> AbstractContextManager[SimulatedUpstream]:
+    ) -> AbstractContextManager[SimulatedProvider]:
         """Return a context manager that runs the simulated provider with one mailbox, and signs in
         to the mailbox.
 

@@ -30,50 +30,50 @@ _HEADERS_OF_THE_CONNECTION = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vocabulary:
+class RecordableVocabulary:
     """The names and words of a provider that may enter a record.
 
-    field_name: pattern of the JSON field names that are recorded. The record has `{name}` in place
-        of any other name.
-    fields_with_user_defined_names: names of the fields whose value is an object with keys that
-        users or their programs choose. The record has `{name}` in place of these keys.
-    words_by_field: the allowed words of enumerations, by field name or lower-case header name. The
-        record names the words of errors and headers. The words of other responses depend on the
-        mail, so the record says only whether they are allowed words.
-    fields_with_size: names of the fields and headers whose length or number is compared.
+    field_name_pattern: pattern of the JSON field names that are recorded. The record has `{name}`
+        in place of any other name.
+    fields_with_user_defined_keys: names of the fields whose value is an object with keys that users
+        or their programs choose. The record has `{name}` in place of these keys.
+    allowed_words_by_field: the allowed words of enumerations, by field name or lower-case header
+        name. The record names the words of errors and headers. The words of other responses depend
+        on the mail, so the record says only whether they are allowed words.
+    fields_with_compared_size: names of the fields and headers whose length or number is compared.
     """
 
-    field_name: re.Pattern[str]
-    fields_with_user_defined_names: frozenset[str]
-    words_by_field: Mapping[str, frozenset[str]]
-    fields_with_size: frozenset[str]
+    field_name_pattern: re.Pattern[str]
+    fields_with_user_defined_keys: frozenset[str]
+    allowed_words_by_field: Mapping[str, frozenset[str]]
+    fields_with_compared_size: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class RecordedExchange:
     """One response of the provider.
 
-    kind: what was requested, in fixed words without ids.
+    request_kind: what was requested, in fixed words without ids.
     status: HTTP status. 0: the connection failed. A status that is not from 100 to 599 is recorded
         as 0.
-    document: the parsed body. None: the body is not JSON.
-    seconds: time from the request to the last byte. None: the time was not measured, as for an item
-        of a batch.
+    response_document: the parsed body. None: the body is not JSON.
+    duration_s: time from the request to the last byte. None: the time was not measured, as for an
+        item of a batch.
     requested_page_size: page size that the request asked for. None: the request named no page size.
     full_page_item_count: number of items on the page, if another page follows. None: no page
         follows, so the number of items depends on the mailbox.
     """
 
-    kind: str
+    request_kind: str
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
-    document: Any = None
-    seconds: float | None = None
+    response_document: Any = None
+    duration_s: float | None = None
     requested_page_size: int | None = None
     full_page_item_count: int | None = None
 
 
-def magnitude_of_number(number: float) -> str:
+def describe_magnitude(number: float) -> str:
     """Return the class of a number as text, such as `51–100` for a whole number or `0.05–0.1` for a
     fraction. Classes end at 1, 2, 5, 10, 20, 50 and so on."""
     if number <= 0:
@@ -116,7 +116,7 @@ class _Responses:
 
     def to_json(self) -> Json:
         return {
-            "responses": magnitude_of_number(self.count),
+            "responses": describe_magnitude(self.count),
             "seconds": _percentiles(self.seconds),
             "pages": sorted(self.pages),
             "headers": {name: each.to_json(self.count) for name, each in self.headers.items()},
@@ -130,25 +130,25 @@ class _Responses:
 class Recorder:
     """Collects exchanges with one provider and makes a record of them. Thread-safe."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: RecordableVocabulary) -> None:
         self._vocabulary = vocabulary
         self._lock = Lock()
         self._seen: dict[tuple[str, int], _Responses] = {}
 
-    def add(self, exchange: Exchange) -> None:
+    def add_exchange(self, exchange: RecordedExchange) -> None:
         with self._lock:
             status = exchange.status if 100 <= exchange.status <= 599 else 0
-            seen = self._seen.setdefault((exchange.kind, status), _Responses(status))
+            seen = self._seen.setdefault((exchange.request_kind, status), _Responses(status))
             seen.count += 1
-            if exchange.seconds is not None:
-                seen.seconds.append(exchange.seconds)
+            if exchange.duration_s is not None:
+                seen.seconds.append(exchange.duration_s)
             if exchange.full_page_item_count is not None:
                 asked = exchange.requested_page_size
-                wanted = magnitude_of_number(asked) if asked else "no size"
-                seen.pages.add(f"{magnitude_of_number(exchange.full_page_item_count)} of {wanted}")
+                wanted = describe_magnitude(asked) if asked else "no size"
+                seen.pages.add(f"{describe_magnitude(exchange.full_page_item_count)} of {wanted}")
             for name, value in exchange.headers.items():
                 self._add_header(seen, name.lower(), value)
-            self._add(seen, "", exchange.document, 0)
+            self._add(seen, "", exchange.response_document, 0)
 
     def to_json(self) -> Json:
         """Return the record: a summary of the responses, by kind of request and status."""
@@ -163,14 +163,14 @@ class Recorder:
             return
         found = seen.headers[name]
         found.count += 1
-        words = self._vocabulary.words_by_field.get(name)
+        words = self._vocabulary.allowed_words_by_field.get(name)
         if words is not None:
             parts = (part.strip().lower() for part in re.split("[;,]", value))
             found.forms |= {part if part in words else UNLISTED for part in parts}
-        elif name in self._vocabulary.fields_with_size:
+        elif name in self._vocabulary.fields_with_compared_size:
             form, size = _header_number(value)
             found.forms.add(form)
-            found.sizes |= {magnitude_of_number(size)} if size is not None else set()
+            found.sizes |= {describe_magnitude(size)} if size is not None else set()
         else:
             found.forms.add("text")
 
@@ -183,7 +183,7 @@ class Recorder:
                 self._add(seen, f"{path}[]", item, depth + 1)
         elif isinstance(value, dict):
             seen.objects[path] += 1
-            is_free = not self._vocabulary.fields_with_user_defined_names.isdisjoint(
+            is_free = not self._vocabulary.fields_with_user_defined_keys.isdisjoint(
                 re.split(r"[/\[\]]+", path)
             )
             named = [(self._name(key, is_free), inner) for key, inner in value.items()]
@@ -194,19 +194,19 @@ class Recorder:
                 self._add(seen, f"{path}/{name}".lstrip("/"), inner, depth + 1)
 
     def _name(self, key: str, is_free: bool) -> str:
-        is_known = not is_free and self._vocabulary.field_name.fullmatch(key)
+        is_known = not is_free and self._vocabulary.field_name_pattern.fullmatch(key)
         return key if is_known else "{name}"
 
     def _describe(self, found: _Field, name: str, value: Any, *, is_error: bool) -> None:
-        words = self._vocabulary.words_by_field.get(name)
+        words = self._vocabulary.allowed_words_by_field.get(name)
         if words is not None and isinstance(value, str):
             listed = value if is_error else LISTED
             found.forms.add(listed if value in words else UNLISTED)
             return
         form, size = _form_and_size(value)
         found.forms.add(form)
-        if size is not None and name in self._vocabulary.fields_with_size:
-            found.sizes.add(magnitude_of_number(size))
+        if size is not None and name in self._vocabulary.fields_with_compared_size:
+            found.sizes.add(describe_magnitude(size))
 
 
 def _form_and_size(value: Any) -> tuple[str, float | None]:
@@ -241,13 +241,14 @@ def _percentiles(seconds: Sequence[float]) -> Json:
     ordered = sorted(seconds)
 
     def at(share: float) -> str:
-        return magnitude_of_number(float(ordered[math.ceil(share * len(ordered)) - 1]))
+        return describe_magnitude(float(ordered[math.ceil(share * len(ordered)) - 1]))
 
     return {"p50": at(0.5), "p95": at(0.95), "max": at(1)} if ordered else {}
 
 
-def parse_word_lists(*texts: str) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield pairs of a field name and its allowed words, for `Vocabulary.words_by_field`.
+def parse_allowed_words(*texts: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield pairs of a field name and its allowed words, for
+    `RecordableVocabulary.allowed_words_by_field`.
 
     texts: a field name and its words each, such as `importance: low normal high`.
     """

@@ -18,14 +18,14 @@ import httpx
 
 from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.http_server import Request, Response, Server
-from localdev.live.record import Exchange, Recorder
+from localdev.live.record import RecordedExchange, Recorder
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import SealingKey
 from mailsync.model import AccessToken, AccountId, Provider
 from mailsync.store.credential_store import CredentialStore
 
 UPSTREAM_TIMEOUT_S = 60
-PATH_PREFIX = "/relay"
+RELAY_PATH_PREFIX = "/relay"
 _NOT_RELAYED = frozenset(
     (
         *("accept-encoding", "authorization", "connection", "content-encoding", "content-length"),
@@ -55,49 +55,50 @@ class ReceivedResponse:
 
     status: HTTP status. 0: the connection failed.
     document: the parsed body. None: the body is not JSON.
-    seconds: time from the request to the last byte.
+    duration_s: time from the request to the last byte.
     """
 
     status: int
     headers: Mapping[str, str]
     document: Any
-    seconds: float
+    duration_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Upstream:
+class HttpUpstream:
     """A provider to which the relay sends requests.
 
     tls_context: TLS context with which the relay verifies the provider.
-    current_token: function that returns the user's access token. It takes a bool: whether to renew
-        the token first.
+    get_access_token: function that returns the user's access token. It takes a bool: whether to
+        renew the token first.
     """
 
     base_url: str
     tls_context: SSLContext
-    current_token: Callable[[bool], str]
+    get_access_token: Callable[[bool], str]
 
 
-class HttpKit(Protocol):
+class HttpRelayKit(Protocol):
     """Interface of what the relay needs of a provider with an HTTP API.
 
-    probes: paths of requests that the provider rejects. The relay sends them to record errors.
+    error_probe_paths: paths of requests that the provider rejects. The relay sends them to record
+        errors.
     """
 
-    probes: tuple[str, ...]
+    error_probe_paths: tuple[str, ...]
 
     def is_read_only_request(self, request: RelayedRequest) -> bool:
         """Return whether the request only reads. The relay rejects all other requests."""
         ...
 
-    def describe_exchanges(
+    def build_recorded_exchanges(
         self, request: RelayedRequest, received: ReceivedResponse
-    ) -> list[Exchange]:
+    ) -> list[RecordedExchange]:
         """Return the exchanges to record for one response: the response itself and, for a batch,
         one exchange for each item."""
         ...
 
-    def replace_links(self, document: Any, base_url: str, relay_url: str) -> bool:
+    def point_page_links_to_relay(self, document: Any, base_url: str, relay_url: str) -> bool:
         """Replace `base_url` by `relay_url` in the page links of the document, so that the product
         follows the links through the relay. Change the document in place; return whether it has a
         link."""
@@ -105,7 +106,7 @@ class HttpKit(Protocol):
 
 
 class _Route:
-    def __init__(self, upstream: Upstream, recorder: Recorder) -> None:
+    def __init__(self, upstream: HttpUpstream, recorder: Recorder) -> None:
         self.upstream = upstream
         self.recorder = recorder
         self.http = httpx.Client(
@@ -113,17 +114,17 @@ class _Route:
         )
 
 
-class Relay:
+class HttpRelay:
     """An HTTP server on loopback between the product and providers; implements `LiveRelay`."""
 
-    function_settings: Mapping[str, str] = {}
+    lambda_settings: Mapping[str, str] = {}
 
-    def __init__(self, kit: HttpKit) -> None:
+    def __init__(self, kit: HttpRelayKit) -> None:
         self._kit = kit
         self._routes: dict[str, _Route] = {}
         self._server = Server(self._relay, port=0)
 
-    def __enter__(self) -> "Relay":
+    def __enter__(self) -> "HttpRelay":
         self._server.start()
         return self
 
@@ -134,29 +135,29 @@ class Relay:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.port}{PATH_PREFIX}"
+        return f"http://127.0.0.1:{self._server.port}{RELAY_PATH_PREFIX}"
 
-    def add_upstream(self, upstream: Upstream, recorder: Recorder) -> str:
+    def add_upstream(self, upstream: HttpUpstream, recorder: Recorder) -> str:
         """Let the relay send requests to a further provider. Return the token with which the
         product's requests reach this provider."""
         token = token_urlsafe(32)
         self._routes[token] = _Route(upstream, recorder)
         return token
 
-    def send_probes(self, token: str) -> None:
+    def send_error_probes(self, token: str) -> None:
         """Send the kit's probes with renewed access tokens, and record the responses.
 
         token: the relay's token for the provider.
         """
-        for path in self._kit.probes:
+        for path in self._kit.error_probe_paths:
             request = RelayedRequest("GET", path, {}, b"")
             self._send_once(self._routes[token], request, renewed=True)
 
     def _relay(self, request: Request) -> Response:
         route = self._routes.get(request.headers.get("Authorization", "").removeprefix("Bearer "))
-        if route is None or not request.path.startswith(f"{PATH_PREFIX}/"):
+        if route is None or not request.path.startswith(f"{RELAY_PATH_PREFIX}/"):
             return Response(401)
-        target = request.path.removeprefix(PATH_PREFIX)
+        target = request.path.removeprefix(RELAY_PATH_PREFIX)
         headers = {
             name: value
             for name, value in request.headers.items()
@@ -181,7 +182,7 @@ class Relay:
     def _send_once(self, route: _Route, request: RelayedRequest, *, renewed: bool) -> Response:
         upstream, began = route.upstream, monotonic()
         try:
-            token = upstream.current_token(renewed)
+            token = upstream.get_access_token(renewed)
             began = monotonic()
             received = route.http.request(
                 request.method,
@@ -199,7 +200,7 @@ class Relay:
             ReceivedResponse(received.status_code, received.headers, document, monotonic() - began),
         )
         content = received.content
-        if self._kit.replace_links(document, upstream.base_url, self.url):
+        if self._kit.point_page_links_to_relay(document, upstream.base_url, self.url):
             content = json.dumps(document).encode()
         headers = {
             name: value
@@ -209,8 +210,8 @@ class Relay:
         return Response(received.status_code, content, headers)
 
     def _record(self, route: _Route, request: RelayedRequest, received: ReceivedResponse) -> None:
-        for exchange in self._kit.describe_exchanges(request, received):
-            route.recorder.add(exchange)
+        for exchange in self._kit.build_recorded_exchanges(request, received):
+            route.recorder.add_exchange(exchange)
 
 
 def _parse(content: bytes) -> Any:
@@ -223,8 +224,8 @@ def _parse(content: bytes) -> Any:
 def store_token_account(
     provider: Provider, store: CredentialStore, key: SealingKey, token: str
 ) -> AccountId:
-    """Store an account whose access token the relay accepts, as `LiveKit.store_relayed_account`
-    says."""
+    """Store an account whose access token the relay accepts, as
+    `LiveKit.store_account_with_relay_token` says."""
     tokens = TokenSet(AccessToken(token, datetime.now(UTC) + _TOKEN_LIFETIME), grant="")
     return store.connect_account(
         user_id=DEMO_USER_ID,

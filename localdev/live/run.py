@@ -10,7 +10,7 @@ from typing import Any
 from localdev.demo_account import DemoAccount
 from localdev.engine.aws_resources import make_aws_client
 from localdev.live.kit import LiveKit, LiveRelay
-from localdev.live.record import magnitude_of_number
+from localdev.live.record import describe_magnitude
 from localdev.stack import Stack
 from mailsync.credentials.vault import Vault
 from mailsync.settings import Settings
@@ -18,7 +18,7 @@ from mailsync.store.connection import Database, connect
 from mailsync.store.credential_store import CredentialStore
 
 POLL_INTERVAL_S = 0.5
-CHECK_LIMIT_S = 300
+CHECK_TIMEOUT_S = 300
 _MAKE_CHECK_DUE = (
     "UPDATE mailsync.email_accounts SET next_sync_at = now() - interval '1 second' WHERE id = :id"
 )
@@ -27,7 +27,7 @@ _LAST_CHECK = "SELECT last_sync_at FROM mailsync.email_accounts WHERE id = :id"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class MailboxSyncOutcome:
     """How the sync of one mailbox ended.
 
     first_sync, check: how the first sync and the scheduled check ended, such as `completed`.
@@ -41,7 +41,7 @@ class Outcome:
     messages: str
 
 
-def sync_and_check(
+def sync_and_check_mailbox(
     stack: Stack,
     relay: LiveRelay,
     kit: LiveKit,
@@ -49,7 +49,7 @@ def sync_and_check(
     *,
     limit_s: float,
     change_mailbox: Callable[[], None],
-) -> Outcome:
+) -> MailboxSyncOutcome:
     """Run a first sync and a scheduled check of one mailbox, and send the kit's probes.
 
     token: the relay's token or password for the mailbox.
@@ -62,12 +62,12 @@ def sync_and_check(
     is_complete = status["runId"] is None and status["syncStatus"] == "completed"
     change_mailbox()
     check = _check(stack, account) if is_complete else "not tried"
-    relay.send_probes(token)
-    return Outcome(
+    relay.send_error_probes(token)
+    return MailboxSyncOutcome(
         first_sync=_result(status) if status["runId"] is None else "not finished in time",
         check=check,
         is_verified=account.status()["verifiedAt"] is not None,
-        messages=magnitude_of_number(int(status["syncProgress"] or 0)),
+        messages=describe_magnitude(int(status["syncProgress"] or 0)),
     )
 
 
@@ -78,9 +78,9 @@ def _connect(stack: Stack, kit: LiveKit, token: str) -> DemoAccount:
     with closing(Database(settings)) as database:
         store = CredentialStore(database)
         kms = make_aws_client("kms", stack.aws_url)
-        key = Vault(stack.lambdas.settings["TOKEN_KEY_ARN"], store, kms).newest_sealing_key()
-        account_id = kit.store_relayed_account(store, key, token)
-    headers = {"Authorization": f"Bearer {stack.token()}"}
+        key = Vault(stack.lambda_host.settings["TOKEN_KEY_ARN"], store, kms).newest_sealing_key()
+        account_id = kit.store_account_with_relay_token(store, key, token)
+    headers = {"Authorization": f"Bearer {stack.make_demo_user_token()}"}
     return DemoAccount(account_id, "", stack.api_url, headers)
 
 
@@ -105,10 +105,10 @@ def _check(stack: Stack, account: DemoAccount) -> str:
         before = tables.run(_LAST_CHECK, id=account.id)
         tables.run(_MAKE_COMPARISON_DUE, id=account.id)
         tables.run(_MAKE_CHECK_DUE, id=account.id)
-        tick = stack.lambdas.invoke("start-due-syncs", b"{}")
+        tick = stack.lambda_host.invoke("start-due-syncs", b"{}")
         if tick.failed:
             return "not started: the function start-due-syncs failed"
-        deadline = time.monotonic() + CHECK_LIMIT_S
+        deadline = time.monotonic() + CHECK_TIMEOUT_S
         while time.monotonic() < deadline:
             status = account.status()
             if tables.run(_LAST_CHECK, id=account.id) != before and status["runId"] is None:

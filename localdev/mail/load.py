@@ -16,7 +16,7 @@ from stat import S_ISREG
 
 from localdev.mail.item import MailItem
 from localdev.mail.mbox import (
-    MboxContent,
+    MboxBytes,
     has_mail_header,
     is_mbox,
     split_mbox,
@@ -25,7 +25,7 @@ from localdev.mail.mbox import (
 from localdev.mail.modified_utf7 import decode_modified_utf7
 from localdev.mail.parse import parse_mail_with_oddities
 from localdev.mail.wire_form import to_wire_form
-from mailsync.mime.charsets import decode_unlabelled
+from mailsync.mime.charsets import decode_in_guessed_charset
 
 _MAILDIR_PARTS = ("cur", "new")
 _STATUS = re.compile(rb"^Status:(.*)$", re.MULTILINE)
@@ -45,16 +45,16 @@ _COMPRESSIONS = {
 class MailFileProblem:
     """A problem with a message of the user's mail files.
 
-    source: the file and, in an mbox file, the message's number and its first byte.
+    location: the file and, in an mbox file, the message's number and its first byte.
     cause: why the message was not loaded, or what is odd about a message that was loaded.
     """
 
-    source: str
+    location: str
     cause: str
 
     def __str__(self) -> str:
         """Return the problem on one line, even if the file's name contains line ends."""
-        return re.sub(r"[^\S ]|[\x00-\x1f\x7f]", "?", f"{self.source}: {self.cause}")
+        return re.sub(r"[^\S ]|[\x00-\x1f\x7f]", "?", f"{self.location}: {self.cause}")
 
 
 @dataclass(slots=True)
@@ -197,7 +197,7 @@ def _messages(
 
 
 def _mbox(
-    content: MboxContent, source: str, folder: tuple[str, ...], problems: list[MailFileProblem]
+    content: MboxBytes, source: str, folder: tuple[str, ...], problems: list[MailFileProblem]
 ) -> Iterator[_RawMail]:
     number = 0
     for number, piece in enumerate(split_mbox(content), start=1):
@@ -231,4 +231,4 @@ def _maildir_folder(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 def _shown(name: str) -> str:
     """Return a file's name as printable text; Linux permits any bytes in it."""
-    return decode_unlabelled(os.fsencode(name))[0]
+    return decode_in_guessed_charset(os.fsencode(name))[0]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from mmap import mmap
 
-MboxContent = bytes | mmap
+MboxBytes = bytes | mmap
 
 _FROM = b"From "
 _FROM_LINE = re.compile(rb"^From ", re.MULTILINE)
@@ -54,24 +54,24 @@ class MboxMessage:
     oddity: str = ""
 
 
-def strip_byte_order_mark(content: MboxContent) -> bytes:
+def strip_byte_order_mark(content: MboxBytes) -> bytes:
     """Return the content without the byte order mark and the blank lines at its start. A parser
     would take a blank line there for the end of the header."""
     return content[_start(content) :]
 
 
-def is_mbox(content: MboxContent) -> bool:
+def is_mbox(content: MboxBytes) -> bool:
     """Return whether the first line that is not blank starts with "From ", as in an mbox file."""
     start = _start(content)
     return content[start : start + len(_FROM)] == _FROM
 
 
-def has_mail_header(content: MboxContent) -> bool:
+def has_mail_header(content: MboxBytes) -> bool:
     """Return whether a known mail header, such as Subject, stands before the first blank line."""
     return _has_known_field(content, _start(content))
 
 
-def split_mbox(content: MboxContent) -> Iterator[MboxMessage]:
+def split_mbox(content: MboxBytes) -> Iterator[MboxMessage]:
     """Yield the messages of an mbox file.
 
     A first message without its "From " line is included. Other text before the first message is
@@ -92,7 +92,7 @@ def split_mbox(content: MboxContent) -> Iterator[MboxMessage]:
         yield piece
 
 
-def _message(content: MboxContent, start: int) -> tuple[MboxMessage, int]:
+def _message(content: MboxBytes, start: int) -> tuple[MboxMessage, int]:
     """Return the message with its "From " line at `start`, and where the next one starts."""
     header = _next_line(content, start)
     body = _body(content, header)
@@ -112,7 +112,7 @@ def _message(content: MboxContent, start: int) -> tuple[MboxMessage, int]:
 
 
 def _piece(
-    content: MboxContent,
+    content: MboxBytes,
     offset: int,
     bounds: tuple[int, int, int],
     oddity: str,
@@ -128,13 +128,13 @@ def _piece(
     )
 
 
-def _text_end(content: MboxContent, body: int, end: int) -> int:
+def _text_end(content: MboxBytes, body: int, end: int) -> int:
     """Return the body's end, before the blank line that separates it from the next message."""
     blank = _LAST_BLANK_LINE.search(content, max(body, end - 2), end)
     return blank.start() if blank else end
 
 
-def _scan(content: MboxContent, start: int) -> tuple[int, str]:
+def _scan(content: MboxBytes, start: int) -> tuple[int, str]:
     """Return the position of the next separator or the end, and what is odd before it."""
     oddity = ""
     for found in _FROM_LINE.finditer(content, start + 1):
@@ -144,7 +144,7 @@ def _scan(content: MboxContent, start: int) -> tuple[int, str]:
     return len(content), oddity
 
 
-def _separates(content: MboxContent, at: int) -> bool:
+def _separates(content: MboxBytes, at: int) -> bool:
     after = _next_line(content, at)
     line = content[at : min(after, at + _MAX_LINE_BYTES)]
     follows_blank = content[at - 2 : at] == b"\n\n" or content[at - 3 : at] == b"\n\r\n"
@@ -152,13 +152,13 @@ def _separates(content: MboxContent, at: int) -> bool:
     return looks_right and _has_known_field(content, after)
 
 
-def _separator(content: MboxContent, at: int) -> int | None:
+def _separator(content: MboxBytes, at: int) -> int | None:
     """Return where a separator or the end is, up to two line ends behind `at`; else None."""
     found = _SEPARATOR_OR_END.match(content, at) if at <= len(content) else None
     return found.end() if found else None
 
 
-def _has_known_field(content: MboxContent, at: int) -> bool:
+def _has_known_field(content: MboxBytes, at: int) -> bool:
     for line in islice(_LINE.finditer(content, at), _MAX_LINES):
         if not line[0].strip() or line[0].startswith(_FROM):
             return False
@@ -167,7 +167,7 @@ def _has_known_field(content: MboxContent, at: int) -> bool:
     return False
 
 
-def _body(content: MboxContent, header: int) -> int:
+def _body(content: MboxBytes, header: int) -> int:
     """Return where the body begins after the header; a message can end with its header."""
     for found in _HEADER_ENDS.finditer(content, header):
         if found[0] != _FROM:
@@ -177,11 +177,11 @@ def _body(content: MboxContent, header: int) -> int:
     return len(content)
 
 
-def _start(content: MboxContent) -> int:
+def _start(content: MboxBytes) -> int:
     found = _START.match(content)
     return found.end() if found else 0
 
 
-def _next_line(content: MboxContent, at: int) -> int:
+def _next_line(content: MboxBytes, at: int) -> int:
     end = content.find(b"\n", at)
     return len(content) if end < 0 else end + 1

@@ -5,7 +5,7 @@ from typing import Literal, cast
 
 from localdev.mail.item import MailItem
 from mailsync.mime import parse_message
-from mailsync.mime.headers import parse_date, read_header
+from mailsync.mime.headers import parse_date, read_header_section
 
 _UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -48,6 +48,6 @@ def parse_mail_with_oddities(
 def _received_at(raw: bytes) -> datetime | None:
     """Return when the last server received the message: the time in the first Received header."""
     _, separator, date = (
-        read_header(raw, 0, len(raw))[0].undecoded_value("received").rpartition(";")
+        read_header_section(raw, 0, len(raw))[0].read_undecoded_value("received").rpartition(";")
     )
     return parse_date(date) if separator else None

@@ -16,7 +16,7 @@ from pathlib import Path
 from localdev.mail.generate import generate_mail
 from localdev.mail.load import load_mail
 from localdev.mail.report import MailLoadingReport
-from localdev.simulated_gmail import scaled_limits
+from localdev.simulated_gmail import scale_quota_limits
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.entra.server import CLIENT_ID
 from localdev.simulators.imap.options import ALL_EXTENSIONS, ImapOptions
@@ -95,7 +95,7 @@ def _add_gmail(parser: argparse.ArgumentParser) -> None:
 def _set_up_gmail(simulators: Simulators, options: argparse.Namespace) -> None:
     simulators.gmail.set_behaviour(push_url=options.gmail_push_url)
     if options.gmail_quota_scale is not None:
-        per_mailbox, per_project = scaled_limits(options.gmail_quota_scale)
+        per_mailbox, per_project = scale_quota_limits(options.gmail_quota_scale)
         simulators.gmail.set_behaviour(
             units_per_minute_of_user=per_mailbox, units_per_minute_of_project=per_project
         )
@@ -173,15 +173,15 @@ def _addresses(simulators: Simulators, options: argparse.Namespace) -> dict[str,
         "controlUrl": simulators.control_url,
         "controlSecret": simulators.control_secret,
         "clientSecret": simulators.client_secret,
-        "authority": simulators.authority,
+        "authority": simulators.entra_authority_url,
         "googleIdentityUrl": simulators.google.base_url,
         "googleClientId": simulators.google.client_id,
         "googleClientSecret": simulators.google.client_secret,
         "googlePort": int(simulators.google.base_url.rsplit(":", 1)[1]),
         "caBundle": str(simulators.ca_bundle),
         "graphPort": int(simulators.graph_url.rsplit(":", 1)[1].split("/")[0]),
-        "entraPort": int(simulators.authority.rsplit(":", 1)[1].split("/")[0]),
-        "mailboxes": [mailbox.address for mailbox in simulators.service.mailboxes()],
+        "entraPort": int(simulators.entra_authority_url.rsplit(":", 1)[1].split("/")[0]),
+        "mailboxes": [mailbox.address for mailbox in simulators.service.list_mailboxes()],
     }
 
 

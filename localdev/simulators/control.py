@@ -38,7 +38,7 @@ from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.owner import OutlookOwner
 from localdev.simulators.imap.control import imap_actions
-from localdev.simulators.imap.owner import find_message_number, number_of_folder
+from localdev.simulators.imap.owner import find_folder_number, find_message_number
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.imap.store import ImapMailbox
 from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged, MessageNotFound
@@ -154,7 +154,7 @@ class ControlApi:
 
     def _number_of_folder(self, mailbox: Mailbox, text: str) -> int | None:
         presented = self._imap and ImapMailbox(mailbox, self._imap.options_for_mailbox(mailbox))
-        number = number_of_folder(presented, text) if presented else None
+        number = find_folder_number(presented, text) if presented else None
         return number or find_label_folder_number(self._gmail, mailbox, text)
 
     def _revoke(self, mailbox: Mailbox, **number: int) -> JsonObject:
@@ -180,7 +180,7 @@ class ControlApi:
                         asdict(each) for each in OutlookMailbox(mailbox).folders.list_all()
                     ],
                 }
-                for mailbox in self._service.mailboxes()
+                for mailbox in self._service.list_mailboxes()
             ],
             "switches": asdict(self._service.behaviour),
             "latency": asdict(self._service.latency),
@@ -190,7 +190,7 @@ class ControlApi:
         """Return all messages of a `folder` of a `mailbox`, newest first."""
         mailbox = self._service.find_mailbox(arguments["mailbox"])
         folder = self._with_graph_ids(mailbox, arguments)["folder"]
-        return [asdict(message) for message in OutlookMailbox(mailbox).messages(folder)]
+        return [asdict(message) for message in OutlookMailbox(mailbox).list_messages(folder)]
 
     def _add_mailbox(self, arguments: JsonObject) -> JsonObject:
         return {"id": self._service.add_mailbox(**arguments).user_id}
@@ -228,14 +228,14 @@ def mail_item_from_json(fields: JsonObject) -> MailItem:
 def _deliver(mailbox: Mailbox, *, folder: str = "inbox", **fields: Any) -> str:
     owner = OutlookOwner(mailbox)
     return owner.graph_id_of_message(
-        mailbox.deliver(mail_item_from_json(fields), owner.number_of_folder(folder))
+        mailbox.deliver(mail_item_from_json(fields), owner.find_folder_number(folder))
     )
 
 
 def _copy(mailbox: Mailbox, *, id: str, destination: str) -> str:
     owner = OutlookOwner(mailbox)
     return owner.graph_id_of_message(
-        mailbox.copy_message(owner.find_message_number(id), owner.number_of_folder(destination))
+        mailbox.copy_message(owner.find_message_number(id), owner.find_folder_number(destination))
     )
 
 
@@ -253,7 +253,7 @@ def _send(mailbox: Mailbox, *, id: str) -> str:
 
 def _move_folder(mailbox: Mailbox, *, folder: str, parent: str) -> None:
     owner = OutlookOwner(mailbox)
-    mailbox.folders.move(owner.number_of_folder(folder), owner.number_of_folder(parent) or None)
+    mailbox.folders.move(owner.find_folder_number(folder), owner.find_folder_number(parent) or None)
 
 
 def _to_message(action: Callable[[Mailbox, int], None]) -> Callable[..., None]:
@@ -262,7 +262,7 @@ def _to_message(action: Callable[[Mailbox, int], None]) -> Callable[..., None]:
 
 def _to_folder(action: Callable[[Mailbox, int], None]) -> Callable[..., None]:
     return lambda mailbox, *, folder: action(
-        mailbox, OutlookOwner(mailbox).number_of_folder(folder)
+        mailbox, OutlookOwner(mailbox).find_folder_number(folder)
     )
 
 
@@ -282,12 +282,12 @@ MAILBOX_ACTION_BY_NAME: dict[str, Callable[..., str | JsonObject | None]] = {
     "renew-immutable-id": _renew,
     "create-folder": lambda mailbox, **fields: OutlookOwner(mailbox).create_folder(**fields),
     "rename-folder": lambda mailbox, *, folder, name: mailbox.rename_folder(
-        OutlookOwner(mailbox).number_of_folder(folder), name
+        OutlookOwner(mailbox).find_folder_number(folder), name
     ),
     "move-folder": _move_folder,
     "delete-folder": _to_folder(Mailbox.delete_folder),
     "purge-folder": _to_folder(Mailbox.purge_folder),
-    "recreate-mailbox": lambda mailbox: OutlookOwner(mailbox).create_mailbox_again(),
+    "recreate-mailbox": lambda mailbox: OutlookOwner(mailbox).recreate_empty_mailbox(),
     "expire-delta-links": lambda mailbox, *, folder=None: OutlookOwner(mailbox).expire_delta_links(
         folder
     ),

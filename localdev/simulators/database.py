@@ -75,7 +75,7 @@ class SimulatorDatabase:
             found: sqlite3.Row | None = self._connection.execute(statement, values).fetchone()
             return found
 
-    def read_cached(self, key: Hashable, read: Callable[[], T]) -> T:
+    def read_through_cache(self, key: Hashable, read: Callable[[], T]) -> T:
         """Return the cached result of `read` for the key.
 
         Call `read` if there is no cached result, or if this or another process has written to the
@@ -114,13 +114,13 @@ class SimulatorDatabase:
             return made
 
     def copy_to_memory(self) -> sqlite3.Connection:
-        """Return a copy of the whole database in memory, for `restore`."""
+        """Return a copy of the whole database in memory, for `restore_from_copy`."""
         copied = sqlite3.connect(":memory:", check_same_thread=False)
         with self._lock:
             self._connection.backup(copied)
         return copied
 
-    def restore(self, copied: sqlite3.Connection) -> None:
+    def restore_from_copy(self, copied: sqlite3.Connection) -> None:
         """Replace the whole database by a copy that `copy_to_memory` returned."""
         with self._lock:
             copied.backup(self._connection)

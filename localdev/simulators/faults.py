@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-PageForgery = Literal[
+PageForgeryKind = Literal[
     "empty",
     "ever empty",
     "same link",
@@ -36,9 +36,9 @@ PageForgery = Literal[
     "renumbered",
     "earlier changes",
 ]
-ImapStatus = Literal["NO", "BAD", "BYE"]
-ConnectionCut = Literal["before answer", "mid body"]
-UNKNOWN_ERROR = "UnknownError"
+ImapErrorStatus = Literal["NO", "BAD", "BYE"]
+ConnectionCutPoint = Literal["before answer", "mid body"]
+UNKNOWN_ERROR_CODE = "UnknownError"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,25 +89,25 @@ class Fault:
     """
 
     status: int | None = None
-    imap: ImapStatus | None = None
-    code: str = UNKNOWN_ERROR
+    imap: ImapErrorStatus | None = None
+    code: str = UNKNOWN_ERROR_CODE
     message: str = ""
     retry_after: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
     html: bool = False
     delay_s: float = 0
-    cut: ConnectionCut | None = None
+    cut: ConnectionCutPoint | None = None
     truncate_json: bool = False
-    page: PageForgery | None = None
+    page: PageForgeryKind | None = None
     about: Collection[str] = ()
     off_by: int = 1
 
     def __post_init__(self) -> None:
         known = (
-            self.page in (None, *get_args(PageForgery))
-            and self.cut in (None, *get_args(ConnectionCut))
-            and self.imap in (None, *get_args(ImapStatus))
+            self.page in (None, *get_args(PageForgeryKind))
+            and self.cut in (None, *get_args(ConnectionCutPoint))
+            and self.imap in (None, *get_args(ImapErrorStatus))
         )
         if not known:
             raise ValueError(
@@ -193,7 +193,9 @@ class FaultScript:
         with self._lock:
             self._rules = []
 
-    def next_fault(self, method: str, path: str, *, in_batch: bool = False) -> Fault | None:
+    def take_fault_for_request(
+        self, method: str, path: str, *, in_batch: bool = False
+    ) -> Fault | None:
         with self._lock:
             for rule in self._rules:
                 if rule.matches(method, path, in_batch=in_batch) and rule.should_inject(

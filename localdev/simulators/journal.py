@@ -10,20 +10,21 @@ from localdev.simulators.database import SimulatorDatabase
 class ChangeKind(StrEnum):
     """The kind of change that a journal entry records.
 
-    ADDED: a message was put into a further folder: a new message, a copy, or a further placement.
-    REMOVED: a message was taken out of a folder; if that was its last folder, the message counts as
-        deleted.
-    MOVED: a message was moved to another folder, or again to the folder that it was in.
-    CHANGED: the named fields of a message have new values.
+    MESSAGE_ADDED: a message was put into a further folder: a new message, a copy, or a further
+        placement.
+    MESSAGE_REMOVED: a message was taken out of a folder; if that was its last folder, the message
+        counts as deleted.
+    MESSAGE_MOVED: a message was moved to another folder, or again to the folder that it was in.
+    MESSAGE_CHANGED: the named fields of a message have new values.
     FOLDER_CHANGED: a folder is new, or has another name or parent.
     FOLDER_REMOVED: a folder was removed.
     CURSORS_EXPIRED: cursors of change feeds that were issued before this entry became invalid.
     """
 
-    ADDED = "added"
-    REMOVED = "removed"
-    MOVED = "moved"
-    CHANGED = "changed"
+    MESSAGE_ADDED = "added"
+    MESSAGE_REMOVED = "removed"
+    MESSAGE_MOVED = "moved"
+    MESSAGE_CHANGED = "changed"
     FOLDER_CHANGED = "folder changed"
     FOLDER_REMOVED = "folder removed"
     CURSORS_EXPIRED = "cursors expired"
@@ -73,7 +74,7 @@ class Journal:
         row = self._database.fetch_row("SELECT coalesce(max(number), 0) AS number FROM change")
         return int(row["number"]) if row else 0
 
-    def raise_next_change_number(self, until: int) -> None:
+    def skip_change_numbers_until(self, until: int) -> None:
         """Leave a gap in the change numbers, so that the next change has at least the number
         `until`.
 
@@ -108,7 +109,7 @@ class Journal:
                 ",".join(sorted(fields)),
             )
             number = self._database.last_inserted_row_id()
-            if kind in (ChangeKind.ADDED, ChangeKind.MOVED):
+            if kind in (ChangeKind.MESSAGE_ADDED, ChangeKind.MESSAGE_MOVED):
                 self._database.execute_write(
                     "UPDATE change SET placement = number WHERE number = ?", number
                 )

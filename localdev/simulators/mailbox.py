@@ -18,16 +18,16 @@ from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderNumberOrRole, FolderTree
 from localdev.simulators.journal import ChangeKind, Journal
 from localdev.simulators.message import (
-    ITEM_FIELDS_STORED_PER_MESSAGE,
+    MAIL_ITEM_FIELDS_STORED_PER_MESSAGE,
     SELECT_MESSAGE_SQL,
     Message,
     Placement,
-    blob_content_of_item,
-    message_columns_of_item,
+    blob_content_of_mail_item,
+    message_columns_of_mail_item,
     row_to_message,
 )
 from localdev.simulators.wire_time import format_utc_seconds
-from mailsync.mime.preview import preview_of_body
+from mailsync.mime.preview import make_preview
 
 _IMPORT_BATCH = 500
 
@@ -60,7 +60,7 @@ class Mailbox:
         self.folders = FolderTree(database, user_id, self.journal)
         self.database = database
 
-    def message(self, number: int) -> Message:
+    def find_message(self, number: int) -> Message:
         """Return the message with this number. Raises MessageNotFound."""
         found = self.find_messages([number])
         if not found:
@@ -82,7 +82,7 @@ class Mailbox:
         )
         return [row_to_message(row) for row in rows]
 
-    def messages(
+    def list_messages(
         self,
         *folders: FolderNumberOrRole,
         older_than: tuple[str, int] | None = None,
@@ -165,14 +165,14 @@ class Mailbox:
         attributes: values to set in the message's provider-specific attributes.
         """
         with self.database.transaction():
-            message = self.message(number)
+            message = self.find_message(number)
             given = attributes or {}
             names = frozenset(fields) | frozenset(given)
-            item = replace(message.item, **fields)
+            item = replace(message.mail_item, **fields)
             number_of_change = self._journal_of_field(message, names)
             modified_at = message.modified_at if names == {"is_read"} else datetime.now(UTC)
             blob = message.blob_number
-            if fields.keys() - set(ITEM_FIELDS_STORED_PER_MESSAGE):
+            if fields.keys() - set(MAIL_ITEM_FIELDS_STORED_PER_MESSAGE):
                 blob = self._insert_blob(item)
             self.database.execute_write(
                 "UPDATE message SET blob = ?, modified_at = ?, changed = ?, is_read = ?,"
@@ -182,7 +182,7 @@ class Mailbox:
                     blob,
                     format_utc_seconds(modified_at),
                     number_of_change,
-                    *message_columns_of_item(item),
+                    *message_columns_of_mail_item(item),
                 ),
                 *(orjson.dumps(message.provider_attributes | given).decode(), number),
             )
@@ -199,16 +199,16 @@ class Mailbox:
         source: the folder that the message leaves. None: its only folder.
         """
         with self.database.transaction():
-            left = self._placement(self.message(number), source)
+            left = self._placement(self.find_message(number), source)
             target = self.folders.find(destination).number
-            placed = self._journal_of_placement(ChangeKind.MOVED, number, target, left)
+            placed = self._journal_of_placement(ChangeKind.MESSAGE_MOVED, number, target, left)
             self._remove_placement(number, left)
             self._place(number, target, placed)
 
     def copy_message(self, number: int, destination: FolderNumberOrRole) -> int:
         """Create a copy of the message in the folder `destination`; return the copy's number."""
         with self.database.transaction():
-            self.message(number)
+            self.find_message(number)
             columns = (
                 "mailbox_id, blob, thread, received_at, modified_at, is_read, is_flagged,"
                 " is_draft, importance, categories, attributes"
@@ -218,23 +218,23 @@ class Mailbox:
                 number,
             )
             copied = self.database.last_inserted_row_id()
-            self.add_to_folder(copied, destination)
+            self.add_message_to_folder(copied, destination)
             return copied
 
-    def add_to_folder(self, number: int, folder: FolderNumberOrRole) -> None:
+    def add_message_to_folder(self, number: int, folder: FolderNumberOrRole) -> None:
         """Place the message in a further folder, as adding a label does."""
         with self.database.transaction():
             target = self.folders.find(folder).number
             self._place(
-                number, target, self._journal_of_placement(ChangeKind.ADDED, number, target)
+                number, target, self._journal_of_placement(ChangeKind.MESSAGE_ADDED, number, target)
             )
 
-    def remove_from_folder(self, number: int, folder: FolderNumberOrRole) -> None:
+    def remove_message_from_folder(self, number: int, folder: FolderNumberOrRole) -> None:
         """Remove the message from a folder. The message stays in the database, even if it is then
         in no folder."""
         with self.database.transaction():
-            left = self._placement(self.message(number), folder)
-            self._journal_of_placement(ChangeKind.REMOVED, number, None, left)
+            left = self._placement(self.find_message(number), folder)
+            self._journal_of_placement(ChangeKind.MESSAGE_REMOVED, number, None, left)
             self._remove_placement(number, left)
 
     def delete_message(self, number: int) -> None:
@@ -243,7 +243,9 @@ class Mailbox:
 
         In both cases the owner can restore the message by moving it to another folder.
         """
-        is_in_trash = self.message(number).only_folder_number == self.folders.find("trash").number
+        is_in_trash = (
+            self.find_message(number).single_folder_number == self.folders.find("trash").number
+        )
         self.move_message(number, RETAINED if is_in_trash else "trash")
 
     def delete_message_permanently(self, number: int) -> None:
@@ -253,19 +255,19 @@ class Mailbox:
         Raises:
             MessageAlreadyPurged: the message was deleted permanently before.
         """
-        if self.message(number).only_folder_number == self.folders.find(PURGED).number:
+        if self.find_message(number).single_folder_number == self.folders.find(PURGED).number:
             raise MessageAlreadyPurged(number)
         self.move_message(number, PURGED)
 
     def purge_message(self, number: int) -> None:
         """Delete the message from the database, as servers do after the retention period."""
         with self.database.transaction():
-            placements = self.message(number).placements
+            placements = self.find_message(number).placements
             for placement in placements:
-                self._journal_of_placement(ChangeKind.REMOVED, number, None, placement)
+                self._journal_of_placement(ChangeKind.MESSAGE_REMOVED, number, None, placement)
                 self._remove_placement(number, placement)
             if not placements:
-                self._journal_of_placement(ChangeKind.REMOVED, number, None)
+                self._journal_of_placement(ChangeKind.MESSAGE_REMOVED, number, None)
             self.database.execute_write("DELETE FROM message WHERE number = ?", number)
 
     def send_draft(self, number: int) -> None:
@@ -278,7 +280,7 @@ class Mailbox:
         """Replace the message by a copy with a new number in the same folder, as exporting and
         importing the message does. Return the number of the copy."""
         with self.database.transaction():
-            copied = self.copy_message(number, self.message(number).only_folder_number)
+            copied = self.copy_message(number, self.find_message(number).single_folder_number)
             self.purge_message(number)
             return copied
 
@@ -298,7 +300,7 @@ class Mailbox:
         with self.database.transaction():
             for child in self.folders.list_children(folder):
                 self.purge_folder(child.number)
-            for message in self.messages(folder):
+            for message in self.list_messages(folder):
                 self.purge_message(message.number)
             self.folders.remove(folder)
 
@@ -330,16 +332,18 @@ class Mailbox:
             "INSERT INTO message (mailbox_id, blob, thread, received_at, modified_at, is_read,"
             " is_flagged, is_draft, importance, categories) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(self.user_id, self._insert_blob(item), item.conversation or item.subject),
-            *(received_at, received_at, *message_columns_of_item(item)),
+            *(received_at, received_at, *message_columns_of_mail_item(item)),
         )
         number = self.database.last_inserted_row_id()
-        self._place(number, folder, self._journal_of_placement(ChangeKind.ADDED, number, folder))
+        self._place(
+            number, folder, self._journal_of_placement(ChangeKind.MESSAGE_ADDED, number, folder)
+        )
         return number
 
     def _insert_blob(self, item: MailItem) -> int:
         self.database.execute_write(
             "INSERT INTO blob (content, preview, body_type, body) VALUES (?, ?, ?, ?)",
-            *(blob_content_of_item(item), preview_of_body(item.body, item.body_type)),
+            *(blob_content_of_mail_item(item), make_preview(item.body, item.body_type)),
             *(item.body_type, item.body),
         )
         number = self.database.last_inserted_row_id()
@@ -365,7 +369,7 @@ class Mailbox:
 
     def _placement(self, message: Message, folder: FolderNumberOrRole | None) -> Placement:
         if folder is None:
-            return message.only_placement
+            return message.single_placement
         number = self.folders.find(folder).number
         for placement in message.placements:
             if placement.folder_number == number:
@@ -386,7 +390,7 @@ class Mailbox:
     def _journal_of_field(self, message: Message, names: frozenset[str]) -> int:
         only = message.placements[0] if len(message.placements) == 1 else None
         return self.journal.write_entry(
-            ChangeKind.CHANGED,
+            ChangeKind.MESSAGE_CHANGED,
             message.number,
             folder=only.folder_number if only else None,
             placement=only.change_number if only else None,

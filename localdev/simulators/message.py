@@ -10,10 +10,16 @@ import orjson
 from localdev.mail.item import MailItem, item_from_json, item_to_json
 from localdev.simulators.wire_time import format_utc_seconds
 
-ITEM_FIELDS_STORED_PER_MESSAGE = ("is_read", "is_flagged", "is_draft", "importance", "categories")
+MAIL_ITEM_FIELDS_STORED_PER_MESSAGE = (
+    "is_read",
+    "is_flagged",
+    "is_draft",
+    "importance",
+    "categories",
+)
 """Fields of `MailItem` that the table `message` stores, separately for each message. The other
 fields are stored in a blob, which a message shares with its copies."""
-_NOT_IN_BLOB = (*ITEM_FIELDS_STORED_PER_MESSAGE, "folder", "body", "body_type", "original")
+_NOT_IN_BLOB = (*MAIL_ITEM_FIELDS_STORED_PER_MESSAGE, "folder", "body", "body_type", "original")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +39,8 @@ class Message:
 
     number: the message's number, which stays when the message moves.
     blob_number: number of the message's content. Copies of a message have the same content.
-    item: the message's content with its present read state, flag and so on. `item.folder` is not
-        used.
+    mail_item: the message's content with its present read state, flag and so on. `mail_item.folder`
+        is not used.
     thread_key: text that all messages of one thread share.
     preview: the first characters of the body as one line of text.
     modified_at: time of the last change, except changes of the read state.
@@ -46,7 +52,7 @@ class Message:
 
     number: int
     blob_number: int
-    item: MailItem
+    mail_item: MailItem
     thread_key: str
     preview: str
     modified_at: datetime
@@ -56,20 +62,20 @@ class Message:
 
     @property
     def is_read(self) -> bool:
-        return self.item.is_read
+        return self.mail_item.is_read
 
     @property
-    def only_placement(self) -> Placement:
+    def single_placement(self) -> Placement:
         """Return the placement of a message that is in one folder. Raises ValueError if the message
         is in several folders or in none."""
         (only,) = self.placements
         return only
 
     @property
-    def only_folder_number(self) -> int:
+    def single_folder_number(self) -> int:
         """Return the number of the message's only folder. Raises ValueError if the message is in
         several folders or in none."""
-        return self.only_placement.folder_number
+        return self.single_placement.folder_number
 
 
 SELECT_MESSAGE_SQL = """
@@ -83,17 +89,17 @@ SELECT m.*, b.content, b.preview, b.body_type, b.body,
 def age_sort_key(message: Message) -> tuple[str, int]:
     """Return the key by which messages of a folder are sorted by age: the time of receipt and the
     message number."""
-    return format_utc_seconds(message.item.received_at), message.number
+    return format_utc_seconds(message.mail_item.received_at), message.number
 
 
-def blob_content_of_item(item: MailItem) -> str:
+def blob_content_of_mail_item(item: MailItem) -> str:
     """Return the JSON that a blob stores of a mail: all fields except the folder, the body and the
     values that a message's owner can change."""
     fields = {k: v for k, v in item_to_json(item).items() if k not in _NOT_IN_BLOB}
     return orjson.dumps(fields).decode()
 
 
-def message_columns_of_item(item: MailItem) -> tuple[bool, bool, bool, str, str]:
+def message_columns_of_mail_item(item: MailItem) -> tuple[bool, bool, bool, str, str]:
     categories = orjson.dumps(item.categories).decode()
     return item.is_read, item.is_flagged, item.is_draft, item.importance, categories
 
@@ -112,7 +118,7 @@ def row_to_message(row: sqlite3.Row) -> Message:
     return Message(
         number=row["number"],
         blob_number=row["blob"],
-        item=item_from_json({**orjson.loads(row["content"]), **states}),
+        mail_item=item_from_json({**orjson.loads(row["content"]), **states}),
         thread_key=row["thread"],
         preview=row["preview"],
         modified_at=datetime.fromisoformat(row["modified_at"]),

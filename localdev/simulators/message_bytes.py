@@ -20,7 +20,7 @@ _ATTACHMENT = (
 
 
 @lru_cache(maxsize=4096)
-def compose(item: MailItem) -> bytes:
+def compose_message(item: MailItem) -> bytes:
     """Return the bytes of a message with the contents of the mail."""
     part = (_multipart if item.has_attachments else _text)(item)
     header = "".join(f"{name}: {value}\r\n" for name, value in _header(item))

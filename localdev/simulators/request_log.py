@@ -40,7 +40,7 @@ class RequestLog:
         self._lock = threading.Lock()
         self._records: deque[RequestRecord] = deque(maxlen=_KEPT)
 
-    def add(self, record: RequestRecord) -> None:
+    def add_record(self, record: RequestRecord) -> None:
         with self._lock:
             self._records.append(record)
 

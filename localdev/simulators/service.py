@@ -27,9 +27,9 @@ _EARLIER = {
     )
 }
 
-TENANT_ID = "72f988bf-0000-4000-8000-2d7cd011db47"
+ORGANISATION_TENANT_ID = "72f988bf-0000-4000-8000-2d7cd011db47"
 PERSONAL_TENANT_ID = "9188040d-6c67-4c5b-b112-36a304b66dad"
-PERSONAL_DOMAINS = ("outlook.com", "hotmail.com", "live.com")
+PERSONAL_EMAIL_DOMAINS = ("outlook.com", "hotmail.com", "live.com")
 
 
 class UserNotFound(Exception):
@@ -42,8 +42,8 @@ def tenant_id_for_address(address: str) -> str:
 
     Source: Microsoft identity platform docs, "ID token claims".
     """
-    personal = address.rpartition("@")[2].lower() in PERSONAL_DOMAINS
-    return PERSONAL_TENANT_ID if personal else TENANT_ID
+    personal = address.rpartition("@")[2].lower() in PERSONAL_EMAIL_DOMAINS
+    return PERSONAL_TENANT_ID if personal else ORGANISATION_TENANT_ID
 
 
 class SimulatorService:
@@ -92,6 +92,6 @@ class SimulatorService:
             raise UserNotFound(user)
         return Mailbox(self.database, row["id"])
 
-    def mailboxes(self) -> list[Mailbox]:
+    def list_mailboxes(self) -> list[Mailbox]:
         rows = self.database.fetch_rows("SELECT id FROM mailbox ORDER BY rowid")
         return [Mailbox(self.database, row["id"]) for row in rows]

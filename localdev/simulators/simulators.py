@@ -36,13 +36,13 @@ _DELEGATED_SCOPE = "Mail.ReadWrite User.Read"
 class ImapServerSettings:
     """The settings of the simulated IMAP server.
 
-    tls: port for TLS connections. 0: any free port.
-    starttls: port for connections that begin with STARTTLS. 0: any free port.
+    tls_port: port for TLS connections. 0: any free port.
+    starttls_port: port for connections that begin with STARTTLS. 0: any free port.
     password: the password of the mailboxes. None: a random password, stored at the first start.
     """
 
-    tls: int = 0
-    starttls: int = 0
+    tls_port: int = 0
+    starttls_port: int = 0
     password: str | None = None
 
 
@@ -134,7 +134,7 @@ class Simulators:
         return {"Authorization": f"Bearer {self.control_secret}"}
 
     @property
-    def authority(self) -> str:
+    def entra_authority_url(self) -> str:
         return f"{self.entra.base_url}/organizations"
 
     def add_mailbox(self, address: str, display_name: str = "") -> Mailbox:
@@ -187,8 +187,8 @@ class Simulators:
             self._signer,
             tls=tls,
             password=password,
-            port=ports.tls,
-            starttls_port=ports.starttls,
+            port=ports.tls_port,
+            starttls_port=ports.starttls_port,
         )
 
     def _open_gmail(self) -> GmailServer:

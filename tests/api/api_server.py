@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import httpx
 
-from infra.catalog import AUTHORIZER, FUNCTIONS, ROUTES
+from infra.catalog import AUTHORIZER_FUNCTION, FUNCTIONS, ROUTES
 from localdev.engine.http_api import HttpApi
 from localdev.engine.lambda_host import LambdaHost
 from mailsync.settings import Settings
@@ -53,7 +53,7 @@ class ApiServer:
 
     def __enter__(self) -> Self:
         host = LambdaHost(FUNCTIONS, code_root=CODE_ROOT, logs=self._logs, settings=self._settings)
-        api = HttpApi(host, ROUTES, port=0, authorizer=AUTHORIZER.name)
+        api = HttpApi(host, ROUTES, port=0, authorizer=AUTHORIZER_FUNCTION.name)
         self._exit.callback(self._database.close)
         self._exit.callback(host.stop)
         self._exit.enter_context(self._issuer)

@@ -14,10 +14,14 @@ import boto3
 import pytest
 
 from infra.catalog import ROUTES
-from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client, open_token_kms_key
+from localdev.engine.aws_resources import (
+    LOCAL_CREDENTIALS,
+    make_aws_client,
+    read_or_create_token_kms_key,
+)
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.google.server import GOOGLE_CLIENT_ID
-from localdev.simulators.service import TENANT_ID
+from localdev.simulators.service import ORGANISATION_TENANT_ID
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider, RunRef
 from mailsync.settings import Settings, load_settings
@@ -94,11 +98,13 @@ def server(
     logs = tmp_path_factory.mktemp("api_server")
     settings = {
         **_stage_settings(aws_url, step_functions),
-        "MICROSOFT_TENANTS": TENANT_ID,
+        "MICROSOFT_TENANTS": ORGANISATION_TENANT_ID,
         "POWERTOOLS_METRICS_DISABLED": "true",
     }
     simulators.add_mailbox(ANN)
-    settings |= _provider_settings(simulators, open_token_kms_key(aws_url, logs / "key.json").arn)
+    settings |= _provider_settings(
+        simulators, read_or_create_token_kms_key(aws_url, logs / "key.json").arn
+    )
     with ApiServer(create_database(TEMPLATE), settings, logs) as server:
         yield server
 
@@ -108,7 +114,9 @@ def api(environment: pytest.MonkeyPatch) -> Api:
     """Sends a request to the function of its route; those of `connect` need `microsoft`."""
 
     def send(route: str, **parts: Any) -> ApiResponse:
-        served_by = [each.function for each in ROUTES if pattern(each.route_key).fullmatch(route)]
+        served_by = [
+            each.function_name for each in ROUTES if pattern(each.route_key).fullmatch(route)
+        ]
         module = import_module(f"handlers.{served_by[0] if served_by else 'api'}")
         return documented(route, call(module.handler, a_request(route, **parts)))
 
@@ -147,7 +155,7 @@ def google(microsoft: Simulators) -> Iterator[Simulators]:
     defaults = simulated.behaviour
     yield microsoft
     simulated.behaviour = defaults
-    simulated.consents.forget_all()
+    simulated.consents.delete_all_consents()
 
 
 @pytest.fixture
@@ -155,7 +163,7 @@ def subscriber(environment: pytest.MonkeyPatch) -> Iterator[Subscriber]:
     """Where the provider sends notifications."""
     subscriber = Subscriber()
     environment.setenv("PUBLIC_URL", subscriber.url.removesuffix("/hook"))
-    environment.setenv("MICROSOFT_TENANTS", TENANT_ID)
+    environment.setenv("MICROSOFT_TENANTS", ORGANISATION_TENANT_ID)
     yield subscriber
     subscriber.stop()
 
@@ -226,7 +234,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
 def _provider_settings(provider: Simulators, token_key_arn: str) -> dict[str, str]:
     return {
         "GRAPH_URL": provider.graph_url,
-        "MICROSOFT_AUTHORITY": provider.authority,
+        "MICROSOFT_AUTHORITY": provider.entra_authority_url,
         "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
         "GMAIL_URL": provider.gmail_url,
         "GOOGLE_IDENTITY_URL": provider.google.base_url,

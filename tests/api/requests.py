@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from localdev.simulators.service import TENANT_ID
+from localdev.simulators.service import ORGANISATION_TENANT_ID
 from tests.support.functions import lambda_context
 from tests.support.paths import ROOT
 
@@ -66,7 +66,7 @@ def a_request(
 BODIES: dict[str, dict[str, Any]] = {
     "PATCH /api/email/accounts/{accountId}": {"paused": True},
     "POST /api/email/accounts/microsoft": {
-        "tenantId": TENANT_ID,
+        "tenantId": ORGANISATION_TENANT_ID,
         "emailAddress": "ann@example.org",
     },
     "POST /api/auth/microsoft/confirm": {"connection": "none"},

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, FaultRule
-from localdev.simulators.service import TENANT_ID
+from localdev.simulators.service import ORGANISATION_TENANT_ID
 from mailsync.model import AccountId
 from tests.api.requests import Api, ApiResponse, Sql
 from tests.api.sign_in import ANN, sign_in
@@ -36,7 +36,7 @@ def tick() -> dict[str, int]:
 
 def connect_for_organisation(api: Api, **body: str) -> AccountId:
     """Connect Ann's mailbox by her organisation's permission."""
-    named = {"tenantId": TENANT_ID, "emailAddress": ANN, "userId": "ann", **body}
+    named = {"tenantId": ORGANISATION_TENANT_ID, "emailAddress": ANN, "userId": "ann", **body}
     response = api(CONNECT_FOR_ORGANISATION, body=named, admin=True, user="root")
     return AccountId(response.json["accountId"])
 

@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 import pytest
 
-from localdev.simulators.service import TENANT_ID
+from localdev.simulators.service import ORGANISATION_TENANT_ID
 from mailsync.errors import StoreRejected
 from mailsync.model import AccountId
 from mailsync.settings import Settings
@@ -30,7 +30,7 @@ ONE, ACCOUNTS, RUNS = (
 )
 CONFIRM, HOOK = "POST /api/auth/microsoft/confirm", "POST /api/webhooks/microsoft"
 NAMES = ["\0", "ann\0", "\ud800", "ann\udfff", "\x07", "x" * 256]
-MAILBOX = {"tenantId": TENANT_ID, "emailAddress": "ann@example.org"}
+MAILBOX = {"tenantId": ORGANISATION_TENANT_ID, "emailAddress": "ann@example.org"}
 BODIES: dict[str, list[tuple[str, Any]]] = {
     START: [
         *(("accountId", {"accountId": each}) for each in ("not-a-uuid", None, "\ud800", 7)),

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from localdev.simulators import CLIENT_ID, Simulators
-from localdev.simulators.service import TENANT_ID
+from localdev.simulators.service import ORGANISATION_TENANT_ID
 from tests.api.requests import Api, Sql
 from tests.api.sign_in import BROWSER, CALLBACK, INBOX, NOTHING, SignIn, stored
 
@@ -16,7 +16,7 @@ def agreed(microsoft: Simulators, **state: str) -> dict[str, str]:
     """The query with which the consent page sends an administrator back."""
     query = {"client_id": CLIENT_ID, "redirect_uri": INBOX, "scope": "graph/.default", **state}
     with httpx.Client(verify=create_default_context(cafile=microsoft.ca_bundle)) as browser:
-        page = browser.get(f"{microsoft.authority}/v2.0/adminconsent", params=query)
+        page = browser.get(f"{microsoft.entra_authority_url}/v2.0/adminconsent", params=query)
     return dict(parse_qsl(urlsplit(page.headers["location"]).query))
 
 
@@ -29,7 +29,11 @@ def test_an_administrator_who_agreed_reads_that_and_connects_nothing(
 
     page, plain = begun.come_back(query, headers=BROWSER), begun.come_back(query)
 
-    assert (query["admin_consent"], query["tenant"], "code" in query) == ("True", TENANT_ID, False)
+    assert (query["admin_consent"], query["tenant"], "code" in query) == (
+        "True",
+        ORGANISATION_TENANT_ID,
+        False,
+    )
     assert (page.status, plain.status, plain.json["success"]) == (200, 200, True)
     assert "an administrator gave consent" in page.text
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")

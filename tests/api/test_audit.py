@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from localdev.simulators import Simulators
-from localdev.simulators.service import TENANT_ID
+from localdev.simulators.service import ORGANISATION_TENANT_ID
 from tests.api.hidden_mail import hide_mail
 from tests.api.requests import Api, Sql
 from tests.api.sign_in import BO, SignIn, account_of, sign_in
@@ -94,13 +94,13 @@ def test_a_connection_that_waits_or_failed_is_recorded(
 def test_an_administrator_connects_for_another_user_and_the_record_names_both(
     api: Api, microsoft: Simulators, sql: Sql, log: StringIO, environment: pytest.MonkeyPatch
 ) -> None:
-    environment.setenv("MICROSOFT_TENANTS", TENANT_ID)
-    body = {"tenantId": TENANT_ID, "emailAddress": BO, "userId": "bo"}
+    environment.setenv("MICROSOFT_TENANTS", ORGANISATION_TENANT_ID)
+    body = {"tenantId": ORGANISATION_TENANT_ID, "emailAddress": BO, "userId": "bo"}
 
     made = api(CONNECT_FOR_ORGANISATION, body=body, user="boss", admin=True).json
 
     assert sql("SELECT user_id FROM mailsync.email_accounts") == [["bo"]]
-    people = {"user_id": "boss", "for_user_id": "bo", "organisation_id": TENANT_ID}
+    people = {"user_id": "boss", "for_user_id": "bo", "organisation_id": ORGANISATION_TENANT_ID}
     ids = {"account_id": made["accountId"], "run_id": made["runId"]}
     assert recorded(log, "organisation_account_connected", **people, **ids)
 

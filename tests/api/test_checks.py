@@ -142,7 +142,7 @@ def test_the_text_of_an_unexpected_error_is_neither_returned_nor_logged(
     def fail(*_: object) -> None:
         raise LookupError("hunter2")
 
-    monkeypatch.setattr(StepFunctions, "start", fail)
+    monkeypatch.setattr(StepFunctions, "start_execution", fail)
 
     with caplog.at_level(logging.INFO):
         response = api(TEST)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from localdev.simulators import Simulators
-from localdev.simulators.service import PERSONAL_TENANT_ID, TENANT_ID
+from localdev.simulators.service import ORGANISATION_TENANT_ID, PERSONAL_TENANT_ID
 from tests.api.requests import Api, ApiResponse, Sql
 from tests.api.sign_in import (
     BEGIN,
@@ -137,7 +137,10 @@ def test_personal_and_work_accounts_are_both_connected(
     assert sign_in(api, microsoft, "ann@outlook.com").status == 302
 
     accounts = sql("SELECT provider_account_id FROM mailsync.email_accounts ORDER BY created_at")
-    assert [each.split(".")[1] for (each,) in accounts] == [TENANT_ID, PERSONAL_TENANT_ID]
+    assert [each.split(".")[1] for (each,) in accounts] == [
+        ORGANISATION_TENANT_ID,
+        PERSONAL_TENANT_ID,
+    ]
 
 
 def test_credentials_come_with_the_account(

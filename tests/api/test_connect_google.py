@@ -29,7 +29,7 @@ def begun(google: Simulators) -> GoogleSignIn:
 
 
 def subject(google: Simulators, address: str = ANN) -> str:
-    return google.google.accounts.find(address).subject
+    return google.google.accounts.find_account(address).subject
 
 
 def test_a_person_lands_in_the_inbox_while_the_first_sync_starts(
@@ -213,9 +213,9 @@ def test_a_failed_second_sign_in_changes_nothing_of_the_first(google: Simulators
 @pytest.fixture
 def renamed(google: Simulators) -> Any:
     """Give Ann's account another address, for this test."""
-    user_id = google.google.accounts.find(ANN).user_id
-    yield lambda address: google.google.accounts.rename(user_id, address)
-    google.google.accounts.rename(user_id, ANN)
+    user_id = google.google.accounts.find_account(ANN).user_id
+    yield lambda address: google.google.accounts.change_address(user_id, address)
+    google.google.accounts.change_address(user_id, ANN)
 
 
 def test_a_renamed_address_is_taken_over_by_the_account_of_its_subject(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from localdev.reserved_port import reserved_port
+from localdev.reserved_port import reserve_port
 from mailsync.api.password_problems import PASSWORD_PROBLEMS
 from mailsync.providers.imap import address, password_check, transport
 from mailsync.providers.imap.known_servers import KnownServer
@@ -290,7 +290,7 @@ def test_without_starttls_no_password_is_sent(
 def test_a_wrong_port_or_name_has_a_sentence(
     stage: Callable[..., None], sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with reserved_port() as port:
+    with reserve_port() as port:
         stage(f"localhost:{port}")
         assert "accepts no connections" in refused(connect(port), sql)[2]
 

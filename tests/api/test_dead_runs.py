@@ -81,7 +81,7 @@ def test_a_working_run_that_step_functions_does_not_show_is_closed_only_when_it_
         " heartbeat_at = now() - cast(:idle AS interval)",
         idle=idle,
     )
-    environment.setattr(StepFunctions, "status", lambda _self, _arn: None)
+    environment.setattr(StepFunctions, "find_execution_status", lambda _self, _arn: None)
 
     assert (run_of(api, account_id) == working) == joins
     status, _ = sql(RUNS, run_id=working)[0]
@@ -102,14 +102,14 @@ def test_the_schedule_closes_a_dead_run_though_another_cannot_be_recovered(
     sql(SILENT)
     sql("UPDATE mailsync.sync_runs SET heartbeat_at = '2026-01-01' WHERE id = :it", it=first)
     trigger = open_sync_starter()
-    status = trigger._step_functions.status
+    status = trigger._step_functions.find_execution_status
 
     def refuses(arn: str) -> str | None:
         if arn.endswith(first):
             raise SettingMissing("Step Functions refuses the call.")
         return status(arn)
 
-    monkeypatch.setattr(trigger._step_functions, "status", refuses)
+    monkeypatch.setattr(trigger._step_functions, "find_execution_status", refuses)
     with pytest.raises(SettingMissing):
         trigger.recover_runs(RunStore(database).stale_runs(10))
 

@@ -155,7 +155,7 @@ def test_a_renewal_in_progress_is_not_waited_for(
 ) -> None:
     """It holds the row for as long as the identity platform takes; the schedule deletes it then."""
     renewer = Database(settings)
-    with CredentialStore(renewer).lock_for_renewal(ann.account_id):
+    with CredentialStore(renewer).lock_credentials_for_renewal(ann.account_id):
         began = time.monotonic()
         response = ann.remove(data)
         assert time.monotonic() - began < 2
@@ -178,7 +178,7 @@ def test_step_functions_that_do_not_stop_the_sync_prevent_no_disconnection(
     def refuse(*_: object) -> None:
         raise throttled
 
-    monkeypatch.setattr(StepFunctions, "stop", refuse)
+    monkeypatch.setattr(StepFunctions, "stop_execution", refuse)
 
     response = ann.remove(data)
 
@@ -208,7 +208,7 @@ def test_after_a_death_behind_the_provider_the_account_can_be_disconnected_again
 def test_a_death_that_is_not_repeated_costs_the_notifications_of_a_minute(ann: Subscribed) -> None:
     ann.renew_now()
 
-    push.end_subscriptions(AccountOfCaller(ann.account_id, "ann"))
+    push.end_subscriptions_of_account(AccountOfCaller(ann.account_id, "ann"))
 
     assert tick() == NO_WORK
     ann.renew_now()
@@ -226,7 +226,7 @@ def test_a_tick_ends_what_it_made_while_the_account_was_disconnected(
     ann.subscriber.at_handshake = lambda: (
         ann.remove("keep")
         if has_ended
-        else push.end_subscriptions(AccountOfCaller(ann.account_id, "ann"))
+        else push.end_subscriptions_of_account(AccountOfCaller(ann.account_id, "ann"))
     )
 
     tick()

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from infra.catalog import ROUTES
-from localdev.simulators.service import TENANT_ID
+from localdev.simulators.service import ORGANISATION_TENANT_ID
 from tests.api.api_server import ApiServer
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_all_responses_are_documented_and_a_good_request_succeeds(
     headers = {"Authorization": server.token(mailsync_admin=True)}
     statuses: set[int] = set()
     own = dict(zip(("accountId", "runId"), server.account("ann"), strict=True))
-    own |= {"tenantId": TENANT_ID, "emailAddress": "ann@example.org"}
+    own |= {"tenantId": ORGANISATION_TENANT_ID, "emailAddress": "ann@example.org"}
 
     @BRIEFLY
     @given(case=cases(document[path][method]), is_own=st.booleans())

@@ -12,16 +12,19 @@ from pathlib import Path
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from localdev.engine.aws_resources import open_token_kms_key
+from localdev.engine.aws_resources import read_or_create_token_kms_key
 from localdev.simulators import Simulators
-from localdev.simulators.service import TENANT_ID
-from mailsync.credentials.token_set import access_token_sealing_context, grant_sealing_context
+from localdev.simulators.service import ORGANISATION_TENANT_ID
+from mailsync.credentials.token_set import (
+    make_access_token_sealing_context,
+    make_grant_sealing_context,
+)
 from mailsync.credentials.vault import SealedColumn, SealingContext, SealingKey, Vault
 from mailsync.errors import AccessRevoked
 from mailsync.model import AccountId, SealedSecret
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
-from mailsync.store.migrate import migrate, read_migrations
+from mailsync.store.migrate import apply_migrations, read_migrations
 from mailsync.sync.mailbox import open_vault
 from tests.api.requests import ApiResponse, Sql
 from tests.api.sign_in import account_of
@@ -40,10 +43,10 @@ EXPIRE = "UPDATE mailsync.email_credentials SET access_expires_at = now()"
 def database_url(create_database: Callable[[str], str]) -> str:
     """Of a database with two accounts that the version before has connected, migrated since."""
     settings = Settings({"DATABASE_URL": create_database("template0")})
-    migrate(settings, [each for each in read_migrations() if each.version <= "0012"])
+    apply_migrations(settings, [each for each in read_migrations() if each.version <= "0012"])
     with closing(connect(settings, as_owner=True)) as connection:
         connection.run((SEALED / "database.sql").read_text())
-    migrate(settings)
+    apply_migrations(settings)
     return settings.database_url
 
 
@@ -54,8 +57,8 @@ def vault(
     """Under the key of the version before, in whose organisation the simulated mailboxes are."""
     key = tmp_path / "token-key.json"
     key.write_text((SEALED / key.name).read_text())
-    environment.setenv("TOKEN_KEY_ARN", open_token_kms_key(aws_url, key).arn)
-    environment.setenv("MICROSOFT_TENANTS", TENANT_ID)
+    environment.setenv("TOKEN_KEY_ARN", read_or_create_token_kms_key(aws_url, key).arn)
+    environment.setenv("MICROSOFT_TENANTS", ORGANISATION_TENANT_ID)
     open_vault.cache_clear()
     return open_vault()
 
@@ -76,11 +79,11 @@ def test_each_value_of_the_version_before_opens(vault: Vault, sql: Sql) -> None:
     )
 
     assert "RefreshToken" in json.loads(
-        vault.open_sealed_text(grant_sealing_context(ANN), SealedSecret(grant_key, grant))
+        vault.open_sealed_text(make_grant_sealing_context(ANN), SealedSecret(grant_key, grant))
     )
     assert (
         vault.open_sealed_text(
-            access_token_sealing_context(ANN), SealedSecret(access_key, access)
+            make_access_token_sealing_context(ANN), SealedSecret(access_key, access)
         ).count(".")
         == 2
     )
@@ -105,7 +108,7 @@ def test_a_sync_binds_an_account_of_the_version_before_to_its_columns(
     ((_, _, key_id, access),) = after = sql(STORED, id=BO)
     key, renewed = open_vault().newest_sealing_key(), SealedSecret(key_id, access)
     assert before != after
-    assert opens_under(access_token_sealing_context(BO).associated_data, key, renewed)
+    assert opens_under(make_access_token_sealing_context(BO).associated_data, key, renewed)
     assert not opens_under(BO.encode(), key, renewed)
 
 

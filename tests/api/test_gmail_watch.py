@@ -110,13 +110,13 @@ def test_a_renamed_address_is_taken_over_at_the_next_renewal_of_the_token(
 ) -> None:
     connect(google, sql)
     accounts, new = google.google.accounts, "ann.new@example.org"
-    subject = accounts.find(ANN).subject
-    accounts.rename(ANN, new)
+    subject = accounts.find_account(ANN).subject
+    accounts.change_address(ANN, new)
     sql(TOKEN_ENDS)
 
     assert tick() == ONE_MADE
 
-    accounts.rename(new, ANN)
+    accounts.change_address(new, ANN)
     kept = "SELECT email_address, provider_account_id FROM mailsync.email_accounts"
     assert sql(kept) == [[new, subject]]
 

@@ -20,7 +20,7 @@ def running(run: RunRef) -> RunId:
 
 
 def end(database: Database, account_id: AccountId, run_id: str) -> None:
-    RunStore(database).fail(account_id, RunId(run_id), "arn", "ProviderUnavailable", "Down")
+    RunStore(database).fail_run(account_id, RunId(run_id), "arn", "ProviderUnavailable", "Down")
 
 
 def test_a_key_that_started_a_run_returns_it_also_after_its_end(

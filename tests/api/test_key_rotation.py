@@ -6,7 +6,7 @@ import pytest
 
 from handlers.get_access_token import handler as get_access_token
 from localdev.simulators import Simulators
-from localdev.simulators.service import TENANT_ID
+from localdev.simulators.service import ORGANISATION_TENANT_ID
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
 from mailsync.sync.mailbox import open_vault
@@ -23,7 +23,7 @@ IN_USE = """SELECT DISTINCT unnest(array[grant_key_id, access_key_id])
 @pytest.fixture
 def accounts(api: Api, environment: pytest.MonkeyPatch, microsoft: Simulators) -> list[str]:
     """Ann and Bo have signed in; Cy's organisation lets the app in."""
-    environment.setenv("MICROSOFT_TENANTS", TENANT_ID)
+    environment.setenv("MICROSOFT_TENANTS", ORGANISATION_TENANT_ID)
     microsoft.add_mailbox("cy@example.org")
     by_sign_in = [account_of(sign_in(api, microsoft, each)) for each in (ANN, BO)]
     return [*by_sign_in, connect_for_organisation(api, emailAddress="cy@example.org")]

@@ -10,7 +10,7 @@ import pytest
 from infra.catalog import ROUTES
 from mailsync.api.rate_limits import RateLimitedCall
 from mailsync.model import AccountId
-from mailsync.settings import DEFAULT_CALLS_PER_HOUR, Settings, load_settings
+from mailsync.settings import DEFAULT_API_CALLS_PER_HOUR, Settings, load_settings
 from mailsync.store.connection import Database
 from mailsync.store.limit_store import RateLimitStore
 from tests.api.requests import Api, Sql, good_parts
@@ -42,7 +42,7 @@ def limit(environment: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 def test_every_limit_has_a_default() -> None:
-    assert {*RateLimitedCall} == DEFAULT_CALLS_PER_HOUR.keys()
+    assert {*RateLimitedCall} == DEFAULT_API_CALLS_PER_HOUR.keys()
 
 
 @pytest.mark.parametrize("route", LIMITED)
@@ -115,17 +115,17 @@ def test_unreadable_limits_are_named(api: Api, limit: Callable[[str], None], wro
 
 def test_an_allowance_grows_back_evenly(database: Database, sql: Sql) -> None:
     limits = RateLimitStore(database)
-    assert [limits.count_call("ann", "sync", 60) for _ in range(61)] == [0] * 60 + [60]
+    assert [limits.count_api_call("ann", "sync", 60) for _ in range(61)] == [0] * 60 + [60]
 
     sql("UPDATE mailsync.call_limits SET whole_at = whole_at - interval '2 minutes' RETURNING 1")
 
-    assert [limits.count_call("ann", "sync", 60) for _ in range(3)] == [0, 0, 60]
+    assert [limits.count_api_call("ann", "sync", 60) for _ in range(3)] == [0, 0, 60]
 
 
 def test_simultaneous_calls_take_no_more_than_the_limit(settings: Settings) -> None:
     def take(_: int) -> int:
         with closing(Database(settings)) as database:
-            return RateLimitStore(database).count_call("eve", "sync", 5)
+            return RateLimitStore(database).count_api_call("eve", "sync", 5)
 
     with ThreadPoolExecutor(6) as pool:
         waits = list(pool.map(take, range(30)))

@@ -98,7 +98,7 @@ def test_a_callback_leads_to_the_inbox_whatever_else_it_carries(
     """The platform's own issuer, other addresses, and cookies of the application."""
     evil = dict.fromkeys(("returnTo", "redirect_uri"), "https://evil.example")
     cookies = ("session=a; theme=dark", "mailsync_sign_in=tossed", *begun.cookies)
-    query = {**consent, **evil, "iss": f"{microsoft.authority}/v2.0"}
+    query = {**consent, **evil, "iss": f"{microsoft.entra_authority_url}/v2.0"}
 
     landed = begun.come_back(query, cookies=cookies)
 

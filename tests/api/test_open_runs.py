@@ -8,7 +8,7 @@ from mailsync.runs.trigger import open_sync_starter
 from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
 from mailsync.store.connection import Database
 from mailsync.store.control_store import AccountControlStore, AccountOfCaller
-from mailsync.store.lease_store import CHECK_FUNCTION_NAME
+from mailsync.store.lease_store import LEASE_OWNER_OF_CHECKS
 from mailsync.store.run_store import RunStore
 from tests.api.requests import Api, Sql
 from tests.api.syncs import STATUS, begin_run, begin_sync, start
@@ -82,7 +82,7 @@ def test_a_run_that_a_check_hands_over_is_open_before_its_execution_begins(
 ) -> None:
     checks, check = CheckStore(database), a_check(database, account_id)
     if has_stored:
-        assert checks.open_run(check)
+        assert checks.create_run_of_check(check)
         assert statuses(api, account_id, sql) == {"syncing"}
     assert checks.hand_over_run(check)
     expected = {"syncing" if has_stored else "queued"}
@@ -114,9 +114,9 @@ def test_a_queued_run_that_never_begins_ends_the_status_as_well(
     if end == "idle":
         AccountControlStore(database).cancel_open_run(AccountOfCaller(account_id, "ann"))
     else:
-        owner = CHECK_FUNCTION_NAME if "check" in end else None
+        owner = LEASE_OWNER_OF_CHECKS if "check" in end else None
         sql("UPDATE mailsync.email_accounts SET lease_owner = :owner", owner=owner)
-        RunStore(database).fail(account_id, run_id, "arn", "ExecutionDied", "Died.")
+        RunStore(database).fail_run(account_id, run_id, "arn", "ExecutionDied", "Died.")
 
     response = api(STATUS, query={"accountId": account_id})
 

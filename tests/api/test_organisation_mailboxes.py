@@ -10,7 +10,7 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, FaultRule
-from localdev.simulators.service import TENANT_ID
+from localdev.simulators.service import ORGANISATION_TENANT_ID
 from mailsync.model import AccountId, TreeReadingMode
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph import owner as graph_owner
@@ -29,7 +29,7 @@ from tests.api.subscriptions import (
 )
 from tests.api.syncs import begin_run, executions
 
-BODY = {"tenantId": TENANT_ID, "emailAddress": ANN}
+BODY = {"tenantId": ORGANISATION_TENANT_ID, "emailAddress": ANN}
 NO_MAILBOX = FaultRule(
     path="mailFolders", fault=Fault(status=404, code="MailboxNotEnabledForRESTAPI")
 )
@@ -38,7 +38,9 @@ NO_MAILBOX = FaultRule(
 @pytest.fixture
 def api(api: Api, microsoft: Simulators, environment: pytest.MonkeyPatch) -> Api:
     """One organisation is allowed."""
-    environment.setenv("MICROSOFT_TENANTS", f"00000000-0000-0000-0000-000000000000, {TENANT_ID}")
+    environment.setenv(
+        "MICROSOFT_TENANTS", f"00000000-0000-0000-0000-000000000000, {ORGANISATION_TENANT_ID}"
+    )
     return api
 
 
@@ -60,7 +62,7 @@ def test_connecting_a_mailbox_starts_its_first_sync(admitted: ApiResponse, sql: 
     assert admitted.status == 201
     assert account == [[admitted.json["accountId"], "root", "ann@example.org", "active"]]
     assert admitted.headers["Location"].endswith(admitted.json["accountId"])
-    assert ways_in(sql) == [[TENANT_ID, False, True]]
+    assert ways_in(sql) == [[ORGANISATION_TENANT_ID, False, True]]
     assert [*executions()] == [admitted.json["runId"]]
 
 
@@ -73,7 +75,7 @@ def test_its_sync_names_the_mailbox_in_every_request(
     with open_mailbox(
         {"accountId": run.account_id, "runId": run.run_id, "leaseEpoch": run.lease_epoch}
     ) as mailbox:
-        listing = mailbox.provider.list_folders((), TreeReadingMode.LISTED)
+        listing = mailbox.provider.list_folders((), TreeReadingMode.LISTED_FOLDERS)
 
     paths = [each["path"] for each in microsoft.service.log.as_json()]
     user_id = microsoft.service.find_mailbox("ann@example.org").user_id
@@ -158,7 +160,7 @@ def test_a_mailbox_is_one_account_whether_a_person_or_its_organisation_admits_th
 
     assert again.status == 201
     assert stored(sql) == ONE_OF_EACH
-    assert (person, organisation) == ([[None, True, True]], [[TENANT_ID, False, True]])
+    assert (person, organisation) == ([[None, True, True]], [[ORGANISATION_TENANT_ID, False, True]])
     assert ways_in(sql) == person
 
 

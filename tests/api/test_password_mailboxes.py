@@ -14,10 +14,10 @@ from infra.catalog import routes_of_provider
 from mailsync import registry
 from mailsync.credentials import (
     StoredPasswordSource,
-    get_access_token_without_lock,
-    open_stored_access_token,
+    open_access_token_source,
+    open_token_source_without_lock,
 )
-from mailsync.credentials.token_set import grant_sealing_context, password_sealing_context
+from mailsync.credentials.token_set import make_grant_sealing_context, make_password_sealing_context
 from mailsync.credentials.vault import SealingContext, Vault
 from mailsync.errors import AccessRevoked, ProviderUnavailable
 from mailsync.model import Account, AccountId, Provider, SealedSecret
@@ -105,7 +105,7 @@ def vault(kms: Any, token_key_arn: str, store: CredentialStore) -> Vault:
 @pytest.fixture
 def access(connected: Account, store: CredentialStore, vault: Vault) -> StoredPasswordSource:
     """What opens the connected mailbox in a function."""
-    opened = open_stored_access_token(connected, store, vault, load_settings())
+    opened = open_access_token_source(connected, store, vault, load_settings())
     assert isinstance(opened, StoredPasswordSource)
     return opened
 
@@ -199,7 +199,7 @@ def test_the_password_is_the_access_token(
     access: StoredPasswordSource, connected: Account, store: CredentialStore, vault: Vault
 ) -> None:
     assert access.current_token().token == PASSWORD
-    last = get_access_token_without_lock(connected, store, vault, load_settings())
+    last = open_token_source_without_lock(connected, store, vault, load_settings())
     assert last.current_token().token == PASSWORD
     assert PASSWORD not in repr(access.current_token())
 
@@ -237,11 +237,11 @@ def test_a_password_under_an_old_data_key_is_sealed_anew_when_it_is_used(
 
 
 @pytest.mark.parametrize(
-    "binding", [b"account-1", grant_sealing_context(AccountId("account-1")).associated_data]
+    "binding", [b"account-1", make_grant_sealing_context(AccountId("account-1")).associated_data]
 )
 def test_a_grant_that_was_moved_to_the_password_does_not_open(vault: Vault, binding: bytes) -> None:
     """Who can write to the database could have it sent to a mail server."""
-    context: SealingContext = password_sealing_context(AccountId("account-1"))
+    context: SealingContext = make_password_sealing_context(AccountId("account-1"))
     key = vault.newest_sealing_key()
     moved = SealedSecret(key.id, b"\0" * 12 + key.cipher.encrypt(b"\0" * 12, b"grant", binding))
 

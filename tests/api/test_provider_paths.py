@@ -105,7 +105,7 @@ def test_a_mailbox_that_waits_is_confirmed_at_its_provider(
 def test_a_provider_without_app_only_access_has_no_route_for_organisations(
     microsoft: Simulators, monkeypatch: pytest.MonkeyPatch, sql: Sql
 ) -> None:
-    personal = replace(OTHER, oauth_access=replace(OAUTH, resource=None))
+    personal = replace(OTHER, oauth_access=replace(OAUTH, resource_url_setting=None))
     monkeypatch.setattr(registry, "REGISTERED_PROVIDERS", (personal,))
     path = "POST /api/email/accounts/other"
 

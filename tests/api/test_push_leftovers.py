@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from localdev.simulators.faults import Fault
-from mailsync.credentials import UnrenewableAccessToken, get_access_token_without_lock
+from mailsync.credentials import FixedAccessTokenSource, open_token_source_without_lock
 from mailsync.errors import StoreUnavailable
 from mailsync.providers.graph.kit import GraphPushKit
 from mailsync.settings import load_settings
@@ -117,7 +117,7 @@ def test_a_death_before_a_new_one_is_stored_leaves_one_alive_after_the_next_clai
 
     with monkeypatch.context() as dying:
         dying.setattr(PushStore, "save_created_subscription", die)
-        dying.setattr(PushStore, "schedule_retry", die)
+        dying.setattr(PushStore, "schedule_subscription_retry", die)
         with pytest.raises(failure):
             tick()
     ann.renew_now()
@@ -291,13 +291,13 @@ def test_a_disconnection_that_timed_out_sends_nothing_afterwards(
     """A thread may go on much later, when the same mailbox is connected and notified of again."""
     left_behind = Event()
 
-    def slow(*arguments: Any) -> UnrenewableAccessToken:
-        access = get_access_token_without_lock(*arguments)
+    def slow(*arguments: Any) -> FixedAccessTokenSource:
+        access = open_token_source_without_lock(*arguments)
         left_behind.wait(10)
         return access
 
     monkeypatch.setattr(push, "END_SUBSCRIPTION_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(push, "get_access_token_without_lock", slow)
+    monkeypatch.setattr(push, "open_token_source_without_lock", slow)
 
     with subscribed.requests() as requests:
         subscribed.disconnect()
@@ -313,7 +313,7 @@ def test_a_tick_out_of_time_for_leftovers_still_ends_what_it_knows(
     subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subscribed.inject_fault("PATCH", ONE, GONE["404"])
-    monkeypatch.setattr(GraphPushKit, "leftover_subscription_search_s", 0.0)
+    monkeypatch.setattr(GraphPushKit, "leftover_search_time_limit_s", 0.0)
 
     with subscribed.requests() as requests:
         assert tick() == ONE_MADE

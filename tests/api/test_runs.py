@@ -16,7 +16,7 @@ RUNS = "GET /api/email/runs"
 
 
 def an_ended_run(database: Database, account_id: AccountId, name: str) -> None:
-    RunStore(database).complete(begin_run(database, account_id, name))
+    RunStore(database).complete_run(begin_run(database, account_id, name))
 
 
 def test_the_history_is_the_same_for_each_page_size(
@@ -56,8 +56,8 @@ def test_a_run_shows_its_folders(api: Api, account_id: AccountId, database: Data
     CredentialStore(database).add_data_key(b"wrapped")
     MailStore(database).write_page(run, a_page_write(first.feed, page))
     parts.fail_folder(run, second.ref.id, "ProviderRejected", "Graph says 400.")
-    LeaseStore(database).renew(run, requests=7)
-    runs.fail(account_id, run.run_id, "arn-r1", "FoldersFailed", "Some folders failed.")
+    LeaseStore(database).renew_lease(run, requests=7)
+    runs.fail_run(account_id, run.run_id, "arn-r1", "FoldersFailed", "Some folders failed.")
 
     shown = api("GET /api/email/runs/r1").json
 

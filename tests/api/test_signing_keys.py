@@ -15,7 +15,7 @@ from mailsync.api.signing_keys import build_signing_keys
 from mailsync.errors import SettingMissing
 from mailsync.published_keys import (
     KEY_SET_REFRESH_AFTER_S,
-    MAX_STALE_KEY_SET_S,
+    MAX_STALE_KEY_SET_AGE_S,
     MIN_FETCH_INTERVAL_WITHOUT_KEYS_S,
     MIN_KEY_SET_FETCH_INTERVAL_S,
     PublishedKeySet,
@@ -158,7 +158,7 @@ def test_known_keys_outlive_an_outage_of_the_issuer_for_a_while(
     assert verify(signed()) == ANN
     issuer.status = 500
 
-    verify.now += MAX_STALE_KEY_SET_S
+    verify.now += MAX_STALE_KEY_SET_AGE_S
     assert verify(signed()) == ANN
     verify.now += 1
     assert verify(signed()) is None

@@ -19,7 +19,7 @@ def mirrored(database: Database, account_id: AccountId, *names: str) -> list[int
     """The ids of folders that an earlier run has found."""
     folders, run = FolderStore(database), begin_run(database, account_id, f"before-{account_id}")
     folders.save_tree_changes(run, [a_remote_folder(each) for each in names], [])
-    RunStore(database).complete(run)
+    RunStore(database).complete_run(run)
     return [each.ref.id for each in folders.folders(account_id)]
 
 

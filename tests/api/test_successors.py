@@ -31,7 +31,7 @@ def successor(run: RunRef, database: Database) -> str:
     """The execution to which the run was handed over, and which was not started: the function died
     before that."""
     arn = executions()[run.run_id]["executionArn"]
-    name = SuccessorStore(database).hand_over(run, run.run_id, arn)
+    name = SuccessorStore(database).hand_over_run(run, run.run_id, arn)
     assert name == f"{run.run_id}-2"
     return name
 
@@ -94,10 +94,10 @@ def test_a_run_that_is_handed_over_while_its_execution_is_looked_up_stays_open(
 
     def hand_over_and_end(client: StepFunctions, arn: str) -> str:
         if len(names) == 1:
-            names.append(str(SuccessorStore(database).hand_over(run, run.run_id, arn)))
+            names.append(str(SuccessorStore(database).hand_over_run(run, run.run_id, arn)))
         return "SUCCEEDED" if arn.endswith(run.run_id) else "RUNNING"
 
-    monkeypatch.setattr(StepFunctions, "status", hand_over_and_end)
+    monkeypatch.setattr(StepFunctions, "find_execution_status", hand_over_and_end)
     sql(SILENT)
 
     if recovers:
@@ -124,7 +124,7 @@ def test_a_run_that_is_handed_over_while_it_is_closed_stays_open(
 
     def find_and_hand_over(store: RunStore, name: str) -> tuple[RunId, AccountId] | None:
         found = find(store, name)
-        SuccessorStore(database).hand_over(run, run.run_id, arn)
+        SuccessorStore(database).hand_over_run(run, run.run_id, arn)
         return found
 
     monkeypatch.setattr(RunStore, "open_run_of_execution", find_and_hand_over)
@@ -176,7 +176,7 @@ def test_a_sync_is_stopped_though_the_database_goes_away_before_its_execution_is
     def fail(*_: object) -> str:
         raise StoreUnavailable("Down.")
 
-    monkeypatch.setattr(RunStore, "execution_of_run", fail)
+    monkeypatch.setattr(RunStore, "execution_name_of_run", fail)
 
     response = api(STOP, query={"accountId": run.account_id})
 
@@ -204,7 +204,7 @@ def test_the_name_of_a_successor_fits_into_eighty_characters(
             account_id, run_id, f"arn:{names[-1]}", SyncType.AUTO, "test", execution_name=names[-1]
         )
         assert epoch
-        following = store.hand_over(
+        following = store.hand_over_run(
             RunRef(account_id, run_id, epoch), names[-1], f"arn:{names[-1]}"
         )
         assert following

@@ -181,7 +181,7 @@ def test_a_folder_that_was_gone_and_has_come_back_is_not_verified(
 
 def test_a_wrong_count_is_not_waited_for(api: Api, run: RunRef, database: Database) -> None:
     folder = store(database, run, "m3")
-    FolderStore(database).save_remote_count_deviations(run, {folder.ref.id: (96, -1)})
+    FolderStore(database).save_remote_count_excesses(run, {folder.ref.id: (96, -1)})
 
     shown = status(api, run.account_id).json
 
@@ -202,9 +202,9 @@ def test_a_failed_sync_shows_everywhere_why_and_when_it_is_tried_again_if_it_is(
     api: Api, run: RunRef, database: Database, error: str, state: str
 ) -> None:
     if error == "VerificationFailed":
-        assert not RunStore(database).complete(run)
+        assert not RunStore(database).complete_run(run)
     else:
-        RunStore(database).fail(run.account_id, run.run_id, "arn-r1", error, "Why.")
+        RunStore(database).fail_run(run.account_id, run.run_id, "arn-r1", error, "Why.")
 
     shown = status(api, run.account_id).json
     account = api(f"GET /api/email/accounts/{run.account_id}").json

@@ -15,7 +15,7 @@ import pytest
 
 from infra.deploy.__main__ import deploy
 from infra.deploy.aws_account import AwsAccount
-from infra.deploy.steps import Deployment, read_deployment
+from infra.deploy.steps import Deployment, read_deployment_from_file
 from tests.deploy import synthesis
 from tests.deploy.aws_double import AwsDouble
 from tests.support.paths import ROOT
@@ -41,7 +41,7 @@ class Office:
         made: dict[str, Path] = {}
 
         def once(deployment: Deployment, account: AwsAccount, _: Path, version: str) -> Path:
-            key = json.dumps([deployment.settings_as_written, version])
+            key = json.dumps([deployment.raw_settings, version])
             if key not in made:
                 made[key] = synthesize(deployment, account, self.folder / str(len(made)), version)
             return made[key]
@@ -59,9 +59,15 @@ class Office:
         file = self.folder / "settings.json"
         file.write_text(json.dumps({"stage": self.stage, "secrets": self.secrets}))
         self.patch.setenv("CDK_CALLS", str(self.folder / "calls"))
-        deployment = read_deployment("prod", file, lambda: (sys.executable, str(_PROGRAM)))
+        deployment = read_deployment_from_file(
+            "prod", file, lambda: (sys.executable, str(_PROGRAM))
+        )
         code = deploy(
-            replace(deployment, extra_cdk_context=synthesis.NO_BUNDLING, build_folder=self.folder)
+            replace(
+                deployment,
+                extra_cdk_context=synthesis.NO_BUNDLING,
+                stack_outputs_folder=self.folder,
+            )
         )
         output = self.capsys.readouterr()
         return code, output.out + output.err

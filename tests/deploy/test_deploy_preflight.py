@@ -15,7 +15,7 @@ from infra.deploy.aws_account import (
     account_warnings,
     az_problems,
     database_kind_problems,
-    read_account_of_credentials,
+    read_current_aws_account,
 )
 from infra.deploy.failure import DeploymentFailed
 from infra.deploy.stage_secrets import StageSecretValues, read_secrets_of_settings_file
@@ -196,12 +196,12 @@ def test_there_is_no_account(
         monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
 
     with pytest.raises(DeploymentFailed, match=sentence):
-        read_account_of_credentials()
+        read_current_aws_account()
 
 
 def test_reserved_concurrency_needs_a_quota(aws: AwsDouble) -> None:
     reserving = a_stage(reserved_concurrency={"sync-folder": 20})
-    account = read_account_of_credentials()
+    account = read_current_aws_account()
 
     assert not list(account_problems(account, reserving))
     aws.concurrency = 119
@@ -213,7 +213,7 @@ def test_reserved_concurrency_needs_a_quota(aws: AwsDouble) -> None:
 
 
 def test_a_certificate_must_be_issued_in_the_region(aws: AwsDouble) -> None:
-    account, requested = read_account_of_credentials(), aws.client("acm")
+    account, requested = read_current_aws_account(), aws.client("acm")
     arn = requested.request_certificate(DomainName=DOMAIN)["CertificateArn"]
     elsewhere = arn.replace(REGION, "us-east-1")
 
@@ -230,7 +230,7 @@ def test_a_certificate_must_be_issued_in_the_region(aws: AwsDouble) -> None:
 
 
 def test_alarms_notify_a_topic_of_their_region(aws: AwsDouble) -> None:
-    account = read_account_of_credentials()
+    account = read_current_aws_account()
     here = f"arn:aws:sns:{REGION}:111122223333:pager"
 
     assert not list(account_problems(account, a_stage(alarm_topic_arn=here)))
@@ -244,7 +244,7 @@ def subnets(*zones: dict[str, object]) -> str:
 
 
 def test_the_zones_of_the_network_must_exist(aws: AwsDouble, tmp_path: Path) -> None:
-    account, template = read_account_of_credentials(), tmp_path / "template.json"
+    account, template = read_current_aws_account(), tmp_path / "template.json"
     zones = aws.client("ec2").describe_availability_zones()["AvailabilityZones"]
     ids: list[dict[str, object]] = [{"AvailabilityZoneId": each["ZoneId"]} for each in zones]
     places: list[dict[str, object]] = [

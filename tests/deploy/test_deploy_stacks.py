@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from moto.cloudformation.models import cloudformation_backends
 
-from infra.deploy.aws_account import AwsAccount, read_account_of_credentials
+from infra.deploy.aws_account import AwsAccount, read_current_aws_account
 from infra.deploy.deployed_stacks import (
     changed_account_or_region_problems,
     stack_problems,
     unprotect_stack_of_failed_creation,
 )
 from infra.deploy.failure import DeploymentFailed
-from infra.deploy.stage_secrets import read_deployed
+from infra.deploy.stage_secrets import read_deployed_secret_values
 from tests.deploy.aws_double import REGION, AwsDouble, aws_double
 
 STACK = "Mailsync-prod-Stateful"
@@ -30,7 +30,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsDouble]:
 @pytest.fixture
 def account(aws: AwsDouble) -> AwsAccount:
     aws.client("cloudformation").create_stack(StackName=STACK, TemplateBody=EMPTY_TEMPLATE)
-    return read_account_of_credentials()
+    return read_current_aws_account()
 
 
 def problem(account: AwsAccount, status: str) -> str:
@@ -94,11 +94,11 @@ def test_a_secret_that_a_person_broke_is_named_and_not_quoted(
     secrets = aws.client("secretsmanager")
     arn = secrets.create_secret(Name="a", SecretString='{"DATABASE_URL": "x", "B": null}')["ARN"]
 
-    assert read_deployed(account, {"DatabaseSecretArn": arn}) == {
+    assert read_deployed_secret_values(account, {"DatabaseSecretArn": arn}) == {
         "Database": {"DATABASE_URL": "x", "B": ""}
     }
     for text in ('DATABASE_URL="secret"', '["secret"]'):
         secrets.put_secret_value(SecretId=arn, SecretString=text)
         with pytest.raises(DeploymentFailed, match="is no JSON object any more") as failed:
-            read_deployed(account, {"DatabaseSecretArn": arn})
+            read_deployed_secret_values(account, {"DatabaseSecretArn": arn})
         assert '"secret"' not in str(failed.value)

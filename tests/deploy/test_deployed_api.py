@@ -8,7 +8,7 @@ from tests.deploy.template import Template
 
 def test_each_route_reaches_its_function_behind_the_authorizer(sync: Template) -> None:
     ((authorizer, found),) = sync.of_type("AWS::ApiGatewayV2::Authorizer").items()
-    authorize = {"Ref": sync.alias(catalog.AUTHORIZER)}
+    authorize = {"Ref": sync.alias(catalog.AUTHORIZER_FUNCTION)}
     deployed = sync.all_of("AWS::ApiGatewayV2::Route")
     by_key = {each["RouteKey"]: each for each in deployed}
 
@@ -21,7 +21,7 @@ def test_each_route_reaches_its_function_behind_the_authorizer(sync: Template) -
         assert properties.get("AuthorizerId") == (None if route.is_public else {"Ref": authorizer})
         integration = properties["Target"]["Fn::Join"][1][1]["Ref"]
         uri = sync.resources[integration]["Properties"]["IntegrationUri"]
-        assert uri == {"Ref": sync.alias(catalog.find_function(route.function))}
+        assert uri == {"Ref": sync.alias(catalog.find_function(route.function_name))}
 
 
 def test_a_decision_of_the_authorizer_is_cached_for_five_minutes_per_token(sync: Template) -> None:

@@ -8,8 +8,8 @@ from tests.deploy.template import Resource, Template
 @pytest.mark.parametrize(
     ("function", "statuses"),
     [
-        (catalog.RUN_CLOSER_FUNCTION, catalog.RUN_CLOSER_EXECUTION_STATUSES),
-        (catalog.OUTBOX_PUBLISHER_FUNCTION, catalog.OUTBOX_PUBLISHER_EXECUTION_STATUSES),
+        (catalog.RUN_CLOSER_FUNCTION_NAME, catalog.RUN_CLOSER_EXECUTION_STATUSES),
+        (catalog.OUTBOX_PUBLISHER_FUNCTION_NAME, catalog.OUTBOX_PUBLISHER_EXECUTION_STATUSES),
     ],
 )
 def test_the_end_of_an_execution_closes_its_run_or_publishes_its_event(
@@ -26,7 +26,7 @@ def test_the_end_of_an_execution_closes_its_run_or_publishes_its_event(
 def test_rules_are_on_the_stages_own_bus_and_match_any_source(sync: Template) -> None:
     (bus,) = sync.of_type("AWS::Events::EventBus")
     for each in catalog.EVENT_RULES:
-        properties = rule_to(sync, each.function)
+        properties = rule_to(sync, each.function_name)
 
         assert properties["EventBusName"] == {"Ref": bus}
         assert properties["EventPattern"] == {"detail-type": list(each.detail_types)}
@@ -57,10 +57,10 @@ def test_each_function_that_is_invoked_asynchronously_has_limits_and_keeps_what_
     sync: Template,
 ) -> None:
     """Lambda's defaults: it keeps an event for six hours, then drops it without a trace."""
-    invoked = {each.function for each in catalog.SCHEDULES}
-    invoked |= {each.function for each in catalog.EVENT_RULES}
-    invoked |= {catalog.RUN_CLOSER_FUNCTION, catalog.OUTBOX_PUBLISHER_FUNCTION}
-    invoked.add(catalog.MAILBOX_CHECK_FUNCTION)
+    invoked = {each.function_name for each in catalog.SCHEDULES}
+    invoked |= {each.function_name for each in catalog.EVENT_RULES}
+    invoked |= {catalog.RUN_CLOSER_FUNCTION_NAME, catalog.OUTBOX_PUBLISHER_FUNCTION_NAME}
+    invoked.add(catalog.MAILBOX_CHECK_FUNCTION_NAME)
 
     assert set(sync.may("sqs:SendMessage")) == invoked
     for each in invoked:
@@ -73,7 +73,7 @@ def test_each_function_that_is_invoked_asynchronously_has_limits_and_keeps_what_
 
 def test_a_batch_is_tried_thrice_within_its_claim_and_kept_if_lost(sync: Template) -> None:
     kept = {"Fn::GetAtt": [sync.key_of("AWS::SQS::Queue", "LostBatches"), "Arn"]}
-    invoked = sync.asynchronous(catalog.MAILBOX_CHECK_FUNCTION)
+    invoked = sync.asynchronous(catalog.MAILBOX_CHECK_FUNCTION_NAME)
 
     assert invoked["MaximumRetryAttempts"] == 2
     assert invoked["MaximumEventAgeInSeconds"] == DUE_MAILBOX_CLAIM_LIFETIME_S

@@ -61,7 +61,7 @@ def test_no_resource_has_a_physical_name_so_that_two_stages_fit_into_one_account
 
 @pytest.mark.parametrize("schedule", catalog.SCHEDULES, ids=lambda each: each.name)
 def test_the_clock_calls_its_functions(sync: Template, schedule: catalog.Schedule) -> None:
-    target = {"Ref": sync.alias(catalog.find_function(schedule.function))}
+    target = {"Ref": sync.alias(catalog.find_function(schedule.function_name))}
     ticks = sync.all_of("AWS::Scheduler::Schedule")
     (tick,) = (each for each in ticks if each["Target"]["Arn"] == target)
     queue = sync.key_of("AWS::SQS::Queue", "LostTicks")
@@ -79,10 +79,10 @@ def test_after_an_outage_a_schedule_has_no_more_ticks_waiting_than_two(
 ) -> None:
     """EventBridge keeps a tick for the time of one interval, then Lambda for the time of another;
     their defaults are 24 and 6 hours. A lost tick is seen, the next does its work."""
-    target = {"Ref": sync.alias(catalog.find_function(schedule.function))}
+    target = {"Ref": sync.alias(catalog.find_function(schedule.function_name))}
     ticks = sync.all_of("AWS::Scheduler::Schedule")
     (tick,) = (each for each in ticks if each["Target"]["Arn"] == target)
-    waiting = sync.asynchronous(schedule.function)
+    waiting = sync.asynchronous(schedule.function_name)
     interval_s = schedule.interval_minutes * 60
 
     assert tick["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] == interval_s

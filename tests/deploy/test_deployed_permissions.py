@@ -12,7 +12,7 @@ from tests.deploy.synthesis import PROD
 from tests.deploy.template import Template, as_list, role_of
 
 SECRETS = {
-    "Database": Capability.DATABASE,
+    "Database": Capability.USE_DATABASE,
     "ProviderLogins": Capability.APP_CREDENTIALS_AT_PROVIDER,
     "ApplicationKey": Capability.VERIFY_APPLICATION_JWT,
     "Migration": Capability.SCHEMA_OWNER_LOGIN,
@@ -97,7 +97,7 @@ def test_only_functions_that_touch_workflows_may_control_executions(
     allowed = sync.may(f"states:{action}")
 
     of_own_machine = touching(Capability.START_SUCCESSOR_EXECUTION)
-    assert set(allowed) - of_own_machine == touching(touch) - {catalog.RUN_CLOSER_FUNCTION}
+    assert set(allowed) - of_own_machine == touching(touch) - {catalog.RUN_CLOSER_FUNCTION_NAME}
     both = [each for name, each in allowed.items() if name not in of_own_machine]
     assert all(len(as_list(each["Resource"])) == 2 for each in both)
 
@@ -120,7 +120,7 @@ def test_only_functions_that_people_call_stop_executions(sync: Template) -> None
 
 def test_the_function_that_removes_accounts_may_end_subscriptions_and_syncs(sync: Template) -> None:
     removing = "DELETE /api/email/accounts/{accountId}"
-    (function,) = (each.function for each in catalog.ROUTES if each.route_key == removing)
+    (function,) = (each.function_name for each in catalog.ROUTES if each.route_key == removing)
 
     for action in ("kms:Decrypt", "states:StopExecution"):
         assert function in sync.may(action)
@@ -142,7 +142,7 @@ def test_only_the_tick_and_the_webhook_may_invoke_a_function_and_only_the_one_th
 
     assert set(allowed) == touching(Capability.INVOKE_MAILBOX_CHECKS)
     assert set(allowed) == {"start-due-syncs", "webhook"}
-    invoked = {"Ref": sync.alias(catalog.find_function(catalog.MAILBOX_CHECK_FUNCTION))}
+    invoked = {"Ref": sync.alias(catalog.find_function(catalog.MAILBOX_CHECK_FUNCTION_NAME))}
     assert [each["Resource"] for each in allowed.values()] == [invoked, invoked]
 
 
@@ -154,7 +154,7 @@ def test_the_test_of_providers_reads_no_secret(sync: Template) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "more"), [(catalog.AUTHORIZER.name, set()), ("webhook", {"lambda"})]
+    ("function", "more"), [(catalog.AUTHORIZER_FUNCTION.name, set()), ("webhook", {"lambda"})]
 )
 def test_a_public_function_reads_one_secret_and_the_webhook_invokes_checks(
     sync: Template, function: str, more: set[str]
@@ -174,7 +174,7 @@ KNOWING_PROVIDERS = touching(
 def test_an_environment_names_a_resource_only_if_the_function_may_use_it(sync: Template) -> None:
     named_in = {
         "SETTINGS_SECRET_ARN": set[str](),
-        "DATABASE_SECRET_ARN": touching(Capability.DATABASE),
+        "DATABASE_SECRET_ARN": touching(Capability.USE_DATABASE),
         "PROVIDER_LOGINS_SECRET_ARN": touching(Capability.APP_CREDENTIALS_AT_PROVIDER),
         "APPLICATION_KEY_SECRET_ARN": touching(Capability.VERIFY_APPLICATION_JWT),
         **dict.fromkeys(("MICROSOFT_CLIENT_ID", "IMAP_SERVERS"), KNOWING_PROVIDERS),

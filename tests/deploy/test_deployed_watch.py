@@ -51,17 +51,17 @@ def test_alarms_watch_the_errors_of_their_group(sync: Template) -> None:
 
 def groups_with_an_alarm() -> list[tuple[str, ...]]:
     from infra.sync_alarms import (
-        DEFECT_ERRORS,
-        ERROR_NAMES_OF_DEAD_EXECUTIONS,
+        DEAD_EXECUTION_ERROR_NAMES,
+        DEFECT_ERROR_NAMES,
         INCOMPLETE_DEPLOYMENT_ERROR_NAMES,
-        OUTAGE_ERRORS,
+        OUTAGE_ERROR_NAMES,
     )
 
     return [
         INCOMPLETE_DEPLOYMENT_ERROR_NAMES,
-        DEFECT_ERRORS,
-        OUTAGE_ERRORS,
-        ERROR_NAMES_OF_DEAD_EXECUTIONS,
+        DEFECT_ERROR_NAMES,
+        OUTAGE_ERROR_NAMES,
+        DEAD_EXECUTION_ERROR_NAMES,
     ]
 
 
@@ -126,7 +126,7 @@ def test_lost_and_throttled_ticks_raise_alarms_that_end_by_themselves(sync: Temp
     (key, queue) = next(
         each for each in sync.of_type("AWS::SQS::Queue").items() if "LostTicks" in each[0]
     )
-    called = {*(each.function for each in catalog.SCHEDULES), catalog.RUN_CLOSER_FUNCTION}
+    called = {*(each.function_name for each in catalog.SCHEDULES), catalog.RUN_CLOSER_FUNCTION_NAME}
     functions = {sync.function(each) for each in called}
     watching = {
         frozenset(str(named(each)[1]) for each in watched(alarm)): alarm

@@ -9,7 +9,7 @@ import pytest
 
 from infra.deploy import stage_database, stage_health
 from infra.deploy.__main__ import deploy
-from infra.deploy.aws_account import AwsAccount, read_account_of_credentials
+from infra.deploy.aws_account import AwsAccount, read_current_aws_account
 from infra.deploy.failure import DeploymentFailed
 from infra.deploy.stage_health import run_self_test, wait_for_health
 from infra.deploy.steps import Deployment
@@ -138,7 +138,7 @@ def test_whatever_stops_a_deployment_ends_in_a_sentence(
 
 @pytest.fixture
 def account(aws: AwsDouble) -> AwsAccount:
-    return read_account_of_credentials()
+    return read_current_aws_account()
 
 
 def test_health_is_awaited(aws: AwsDouble, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,9 @@ from tests.support.paths import ROOT
 
 FUNCTIONS, OWNER = "mailsync_functions", "mailsync_owner"
 USERS = {
-    each.name: FUNCTIONS for each in catalog.FUNCTIONS if Capability.DATABASE in each.capabilities
+    each.name: FUNCTIONS
+    for each in catalog.FUNCTIONS
+    if Capability.USE_DATABASE in each.capabilities
 }
 USERS["migrate-database"] = OWNER
 NETWORK_ACTIONS = {
@@ -267,7 +269,7 @@ def test_network_interfaces_are_made_by_lambda_and_not_by_the_code(own_sync: Tem
             ]
             for effect in ("Allow", "Deny")
         )
-        assert len(allowed) == len(denied) == (spec is not catalog.AUTHORIZER)
+        assert len(allowed) == len(denied) == (spec is not catalog.AUTHORIZER_FUNCTION)
         for each in denied:
             assert each["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}
 

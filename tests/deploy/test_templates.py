@@ -45,9 +45,9 @@ def test_no_template_names_a_partition(
 
 def test_what_calls_a_function_may_call_it(sync: Template) -> None:
     """API Gateway and EventBridge by a permission of its alias, the scheduler in a role."""
-    routed = {each.function for each in catalog.ROUTES} | {catalog.AUTHORIZER.name}
-    informed = {each.function for each in catalog.EVENT_RULES}
-    informed |= {catalog.RUN_CLOSER_FUNCTION, catalog.OUTBOX_PUBLISHER_FUNCTION}
+    routed = {each.function_name for each in catalog.ROUTES} | {catalog.AUTHORIZER_FUNCTION.name}
+    informed = {each.function_name for each in catalog.EVENT_RULES}
+    informed |= {catalog.RUN_CLOSER_FUNCTION_NAME, catalog.OUTBOX_PUBLISHER_FUNCTION_NAME}
 
     assert {
         (each["FunctionName"]["Ref"], each["Principal"])
@@ -70,7 +70,7 @@ def test_a_setting_that_names_a_resource_names_the_one_it_says(
         "MAILBOX_SYNC_ARN": sync.outputs["MailboxSyncArn"]["Value"],
         "TEST_SYNC_ARN": sync.outputs["TestSyncArn"]["Value"],
         "EVENT_BUS_NAME": {"Ref": sync.key_of("AWS::Events::EventBus", "")},
-        "SYNC_ACCOUNTS_ARN": {"Ref": alias(sync, catalog.MAILBOX_CHECK_FUNCTION)},
+        "SYNC_ACCOUNTS_ARN": {"Ref": alias(sync, catalog.MAILBOX_CHECK_FUNCTION_NAME)},
         "DATABASE_SECRET_ARN": {"Ref": stateful.key_of(secret, "Database")},
         "PROVIDER_LOGINS_SECRET_ARN": {"Ref": stateful.key_of(secret, "ProviderLogins")},
         "APPLICATION_KEY_SECRET_ARN": {"Ref": stateful.key_of(secret, "ApplicationKey")},

@@ -21,7 +21,7 @@ from tests.support.comparison import divergences
 
 LIMIT_S = 120
 POLL_INTERVAL_S = 0.15  # a status is answered by two functions: polling costs what it measures
-OF_A_SIGN_IN = {each.function for each in ROUTES} | {"get-access-token", "renew-subscriptions"}
+OF_A_SIGN_IN = {each.function_name for each in ROUTES} | {"get-access-token", "renew-subscriptions"}
 T = TypeVar("T")
 
 
@@ -42,7 +42,7 @@ class Mirror:
     @classmethod
     def of(cls, stack: Stack) -> Self:
         """Connect the stack's first mailbox and wait for the end of its first sync."""
-        mirror = cls(stack, connect(stack.api_url, stack.provider, stack.token()))
+        mirror = cls(stack, connect(stack.api_url, stack.provider, stack.make_demo_user_token()))
         mirror.finished()
         return mirror
 
@@ -77,7 +77,7 @@ class Mirror:
 
     def headers_of(self, user: str, **claims: Any) -> dict[str, str]:
         """Return what a request of this user carries."""
-        secret = self.stack.lambdas.settings["JWT_SECRET"]
+        secret = self.stack.lambda_host.settings["JWT_SECRET"]
         payload = {"sub": user, "exp": int(time.time()) + 3600, **claims}
         return {"Authorization": f"Bearer {jwt.encode(payload, secret, algorithm='HS256')}"}
 
@@ -89,13 +89,13 @@ class Mirror:
 
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Send a request of the demo user to the API."""
-        headers = {"Authorization": f"Bearer {self.stack.token()}"}
+        headers = {"Authorization": f"Bearer {self.stack.make_demo_user_token()}"}
         url = f"{self.stack.api_url}{path}"
         return httpx.request(method, url, headers=headers, timeout=60, **arguments)
 
     def invoke(self, function: str) -> Any:
         """Invoke a function that succeeds, with an empty event; return its result."""
-        result = self.stack.lambdas.invoke(function, b"{}")
+        result = self.stack.lambda_host.invoke(function, b"{}")
         assert not result.failed, result.payload
         return httpx.Response(200, content=result.payload).json()
 
@@ -104,10 +104,10 @@ class Mirror:
         ones."""
         for name, value in settings.items():
             if value is None:
-                self.stack.lambdas.settings.pop(name, None)
+                self.stack.lambda_host.settings.pop(name, None)
             else:
-                self.stack.lambdas.settings[name] = value
-        self.stack.lambdas.retire_environments(OF_A_SIGN_IN)
+                self.stack.lambda_host.settings[name] = value
+        self.stack.lambda_host.retire_environments(OF_A_SIGN_IN)
 
     def control(self, method: str, action: str, **fields: Any) -> Any:
         """Call an action of the simulators' back door."""
@@ -141,7 +141,7 @@ class Mirror:
 
     @property
     def _machine(self) -> str:
-        return self.stack.lambdas.settings["MAILBOX_SYNC_ARN"]
+        return self.stack.lambda_host.settings["MAILBOX_SYNC_ARN"]
 
     def executions(self) -> list[str]:
         """Return the names of all executions that the engine knows."""

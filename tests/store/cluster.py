@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from localdev.engine.postgres import Postgres
-from localdev.reserved_port import reserved_port
+from localdev.reserved_port import reserve_port
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
 from tests.support.databases import UNSAFE_BUT_QUICK
@@ -29,7 +29,7 @@ class Cluster:
 
     def run(self, *statements: str, login: str = "postgres", database: str = "mail") -> list[Any]:
         """Each in a transaction of its own; the rows of the last. Logs in without a password."""
-        url = self._server.url_for_login(login).replace("/mail?", f"/{database}?")
+        url = self._server.socket_url_for_login(login).replace("/mail?", f"/{database}?")
         with closing(connect(Settings({"DATABASE_URL": url}))) as connection:
             return [connection.run(each) or [] for each in statements][-1]
 
@@ -54,7 +54,7 @@ class Cluster:
 @contextmanager
 def cluster_in(folder: Path) -> Iterator[Cluster]:
     with (
-        reserved_port() as port,
+        reserve_port() as port,
         Postgres(folder, tcp_port=port, settings=UNSAFE_BUT_QUICK) as server,
     ):
         (server.cluster_folder / "pg_hba.conf").write_text(_HBA)

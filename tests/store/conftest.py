@@ -46,7 +46,7 @@ class Mirror(MailboxStores):
     second: FolderId = NO_FOLDER
 
     def folder(self, folder_id: FolderId) -> StoredFolder:
-        return self.folders.folder(self.run.account_id, folder_id)
+        return self.folder_store.find_folder(self.run.account_id, folder_id)
 
     def feed_id(self, folder_id: FolderId) -> FeedId:
         return self.folder(folder_id).feed.ref.id
@@ -56,7 +56,7 @@ class Mirror(MailboxStores):
         feed = self.folder(folder_id).feed
         cursor = feed.position.cursor
         fields.setdefault("next_cursor", f"{(cursor.sealed_bytes if cursor else b'').decode()}+")
-        return self.mail.write_page(self.run, a_page_write(feed, a_page(*changes, **fields)))
+        return self.mail_store.write_page(self.run, a_page_write(feed, a_page(*changes, **fields)))
 
     def fill(self, folder_id: FolderId, number: int) -> list[str]:
         """Store so many messages in a folder that was never read; return their ids."""

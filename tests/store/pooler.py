@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from localdev.reserved_port import reserved_port
+from localdev.reserved_port import reserve_port
 
 SETTINGS = """[databases]
 * = host={socket_folder} port=5432 user={login} pool_size={pool_size}
@@ -52,7 +52,7 @@ def pooled(
     socket_folder = Path(parse_qs(url.query)["host"][0])
     values = {"login": login, "socket_folder": socket_folder, "more": "\n".join(settings)}
     config = folder / "pgbouncer.ini"
-    with reserved_port() as port:
+    with reserve_port() as port:
         config.write_text(SETTINGS.format(port=port, pool_size=pool_size, **values))
         with _running(config, socket_folder, port):
             yield f"postgresql://{login}@127.0.0.1:{port}{url.path}"

@@ -32,7 +32,7 @@ def backlog(database: Database) -> BacklogStore:
 
 
 def test_nothing_is_behind_where_there_is_nothing(backlog: BacklogStore) -> None:
-    assert backlog.measure() == Backlog(0, 0, 0, 0, 0, 0)
+    assert backlog.measure_backlog() == Backlog(0, 0, 0, 0, 0, 0)
 
 
 def test_the_mailbox_that_is_due_longest_counts_and_paused_ones_do_not(
@@ -43,7 +43,7 @@ def test_the_mailbox_that_is_due_longest_counts_and_paused_ones_do_not(
         one(database, OVERDUE.format(seconds, status, connect_account(database, status)))
     one(database, OVERDUE.format(60, "active", connect_account(database, "another")))
 
-    now = backlog.measure()
+    now = backlog.measure_backlog()
 
     assert (now.due, now.to_reconnect) == (2, 1)
     assert 300 <= now.overdue_s < 330
@@ -56,18 +56,18 @@ def test_a_claim_does_not_hide_that_nobody_looks_at_a_mailbox(
     one(database, OVERDUE.format(1_900, "active", account_id))
     assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 600) == (account_id,)
 
-    assert backlog.measure().due == 1
-    assert 1_900 <= backlog.measure().overdue_s < 1_930
+    assert backlog.measure_backlog().due == 1
+    assert 1_900 <= backlog.measure_backlog().overdue_s < 1_930
 
 
 def test_a_mailbox_on_which_one_works_for_long_is_not_overdue(
     backlog: BacklogStore, run: RunRef, database: Database
 ) -> None:
     one(database, OVERDUE.format(9_000, "active", run.account_id))
-    assert (backlog.measure().due, backlog.measure().overdue_s) == (0, 0)
+    assert (backlog.measure_backlog().due, backlog.measure_backlog().overdue_s) == (0, 0)
 
     one(database, EXPIRE)
-    assert backlog.measure().due == 1
+    assert backlog.measure_backlog().due == 1
 
 
 def test_a_run_that_nobody_begins_is_overdue_although_its_mailbox_was_put_off(
@@ -78,7 +78,7 @@ def test_a_run_that_nobody_begins_is_overdue_although_its_mailbox_was_put_off(
     runs.enqueue_run(account_id, RunId("run-1"), SyncScope(SyncType.AUTO), "schedule")
     one(database, LONG_AGO)
 
-    assert 900 <= backlog.measure().overdue_s < 930
+    assert 900 <= backlog.measure_backlog().overdue_s < 930
 
 
 def test_the_oldest_event_that_waits_is_told_and_published_ones_are_not(
@@ -86,7 +86,7 @@ def test_the_oldest_event_that_waits_is_told_and_published_ones_are_not(
 ) -> None:
     one(database, EVENTS)
 
-    assert 70 <= backlog.measure().unpublished_s < 100
+    assert 70 <= backlog.measure_backlog().unpublished_s < 100
 
 
 def test_a_run_is_completed_and_counted_once_though_it_is_asked_twice(
@@ -95,7 +95,7 @@ def test_a_run_is_completed_and_counted_once_though_it_is_asked_twice(
     """A function may die between its commit and its answer."""
     with counted() as metrics:
         complete_verified(database, run)
-        assert runs.complete(run)
+        assert runs.complete_run(run)
 
     assert metrics == {("RunsCompleted",): 1}
     assert rows(database, "SELECT type FROM mailsync.outbox") == [["sync.completed"]]
@@ -108,6 +108,6 @@ def test_a_run_that_lost_its_lease_to_another_is_counted_by_that_name(
     with counted() as metrics:
         begin_run(database, run.account_id, "run-2", "arn-2")
         with pytest.raises(LeaseLost):
-            runs.complete(run)
+            runs.complete_run(run)
 
     assert metrics == {("RunsFailed", "LeaseLost"): 1}

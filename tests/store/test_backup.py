@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.migrate import migrate
+from mailsync.store.migrate import apply_migrations
 from tests.store.cluster import Cluster
 from tests.store.two_mailboxes import fill
 from tests.support.backup_commands import BackupCommands, programs
@@ -42,7 +42,7 @@ def test_a_backup_brings_schema_rights_and_rows_to_a_new_server(
 ) -> None:
     fill(database)
     BackupCommands(tmp_path, database_url).run("back up")
-    migrate(Settings({"DATABASE_URL": owner_url}))
+    apply_migrations(Settings({"DATABASE_URL": owner_url}))
     cluster.run("CREATE ROLE mailsync_functions LOGIN IN ROLE mailsync_writer", login="me")
     there = BackupCommands(tmp_path, owner_url)
 
@@ -53,7 +53,9 @@ def test_a_backup_brings_schema_rights_and_rows_to_a_new_server(
     there.run("let in")
     there.run("delete the former")
 
-    functions = cluster._server.url_for_login("mailsync_functions").replace("/mail?", "/mine?")
+    functions = cluster._server.socket_url_for_login("mailsync_functions").replace(
+        "/mail?", "/mine?"
+    )
     restored = Database(Settings({"DATABASE_URL": functions}))
     assert rows_of(restored) == rows_of(database)
     found = cluster.run(EPOCHS, database="mine")

@@ -16,7 +16,7 @@ from mailsync.model import (
     SealedSecret,
     TreeReadingMode,
     UnreadableMessage,
-    feeds_of,
+    feeds_of_folders,
 )
 from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
 from tests.store.conftest import Mirror
@@ -48,10 +48,10 @@ def synced(mirror: Mirror) -> Mirror:
 
 
 def complete(mirror: Mirror) -> None:
-    mirror.folders.recount_stored_messages(mirror.run)
-    mirror.folders.mark_verified_by_counts(mirror.run, [mirror.first, mirror.second])
+    mirror.folder_store.recount_stored_messages(mirror.run)
+    mirror.folder_store.mark_verified_by_counts(mirror.run, [mirror.first, mirror.second])
     mirror.rows("UPDATE mailsync.sync_runs SET started_at = now() - interval '1 day' RETURNING 1")
-    assert mirror.runs.complete(mirror.run)
+    assert mirror.run_store.complete_run(mirror.run)
 
 
 def check_of(mirror: Mirror) -> Check:
@@ -79,25 +79,27 @@ def removed(mirror: Mirror) -> None:
 
 
 def said_to_be_gone(mirror: Mirror) -> None:
-    wait_s = mirror.removals.begin_removal_verification(mirror.run).confirmation_delay_s
-    ids = mirror.removals.message_ids_due_for_request_by_id(mirror.run, "", 100)
-    mirror.removals.record_messages_gone(mirror.run, ids, wait_s)
+    wait_s = mirror.removal_store.begin_removal_verification(
+        mirror.run
+    ).deletion_confirmation_delay_s
+    ids = mirror.removal_store.message_ids_due_for_request_by_id(mirror.run, "", 100)
+    mirror.removal_store.record_messages_gone(mirror.run, ids, wait_s)
 
 
 def said_to_be_gone_with_most_of_the_mailbox(mirror: Mirror) -> None:
-    ids = mirror.removals.message_ids_due_for_request_by_id(mirror.run, "", 100)
-    mirror.removals.record_messages_gone(mirror.run, ids, timedelta(hours=24).total_seconds())
+    ids = mirror.removal_store.message_ids_due_for_request_by_id(mirror.run, "", 100)
+    mirror.removal_store.record_messages_gone(mirror.run, ids, timedelta(hours=24).total_seconds())
 
 
 def folder_gone(mirror: Mirror) -> None:
-    mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
-    mirror.mail.remove_batch_of_unmirrored_mail(mirror.run)
+    mirror.folder_store.save_tree_changes(mirror.run, [], [mirror.first])
+    mirror.mail_store.remove_batch_of_unmirrored_mail(mirror.run)
 
 
 def empty_folder_gone(mirror: Mirror) -> None:
-    mirror.folders.save_tree_changes(mirror.run, [a_remote_folder("F3")], [])
-    third = mirror.folders.folders(mirror.run.account_id)[-1].ref.id
-    mirror.folders.save_tree_changes(mirror.run, [], [third])
+    mirror.folder_store.save_tree_changes(mirror.run, [a_remote_folder("F3")], [])
+    third = mirror.folder_store.folders(mirror.run.account_id)[-1].ref.id
+    mirror.folder_store.save_tree_changes(mirror.run, [], [third])
 
 
 def quarantined(mirror: Mirror) -> None:
@@ -105,7 +107,7 @@ def quarantined(mirror: Mirror) -> None:
 
 
 def feed_failed(mirror: Mirror) -> None:
-    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first), fallback=1)
+    mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(mirror.first), fallback=1)
     mirror.fill(mirror.first, 2)
 
 
@@ -135,7 +137,7 @@ def test_a_mailbox_is_settled_while_the_provider_need_not_be_asked_about_anythin
     in_a_sync(synced, *happened)
     synced.let_time_pass(later_h)
 
-    assert check_of(synced).is_fully_verified == is_fully_verified
+    assert check_of(synced).is_mailbox_fully_verified == is_fully_verified
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,7 @@ def test_a_mailbox_that_was_not_verified_or_holds_too_much_is_not_settled(
 ) -> None:
     synced.rows(f"UPDATE mailsync.{change} RETURNING 1")
 
-    assert not check_of(synced).is_fully_verified
+    assert not check_of(synced).is_mailbox_fully_verified
 
 
 def test_a_check_knows_the_folders_that_exist_with_both_sides_of_their_counts(
@@ -161,26 +163,28 @@ def test_a_check_knows_the_folders_that_exist_with_both_sides_of_their_counts(
     counted = [a_remote_folder("F1", total=5, unread=4), a_remote_folder("F2", total=2, unread=1)]
 
     def change(mirror: Mirror) -> None:
-        mirror.folders.save_remote_counts(mirror.run, counted)
-        mirror.folders.save_remote_count_deviations(mirror.run, {mirror.first: (2, 3)})
-        mirror.folders.save_tree_changes(mirror.run, [], [mirror.second])
+        mirror.folder_store.save_remote_counts(mirror.run, counted)
+        mirror.folder_store.save_remote_count_excesses(mirror.run, {mirror.first: (2, 3)})
+        mirror.folder_store.save_tree_changes(mirror.run, [], [mirror.second])
 
     in_a_sync(synced, quarantined, change)
     check = check_of(synced)
 
     assert [each.ref.remote_id for each in check.folders] == ["F1"]
-    compared_at = check.counts_by_folder[synced.first].compared_at
-    assert check.counts_by_folder[synced.first] == FolderCounts(5, 2, 1, 4, 2, 2, 3, compared_at)
+    compared_at = check.message_counts_by_folder_id[synced.first].compared_at
+    assert check.message_counts_by_folder_id[synced.first] == FolderCounts(
+        5, 2, 1, 4, 2, 2, 3, compared_at
+    )
     assert compared_at is not None
     assert compared_at < datetime.now(UTC) - timedelta(hours=1)
-    assert check.folders == synced.folders.folders(synced.run.account_id)
+    assert check.folders == synced.folder_store.folders(synced.run.account_id)
 
 
 def test_a_check_knows_how_long_ago_the_last_sync_was(synced: Mirror) -> None:
     check = check_of(synced)
 
-    assert 7_200 <= check.since_last_sync_s < 7_300
-    assert 7_200 <= check.unchanged_for_s < 7_300
+    assert 7_200 <= check.time_since_last_sync_s < 7_300
+    assert 7_200 <= check.time_since_last_change_s < 7_300
     assert (check.folder_tree_read_at, check.hidden_folders_read_at) == (None, None)
 
 
@@ -188,8 +192,8 @@ def test_a_check_knows_how_long_ago_the_last_sync_was(synced: Mirror) -> None:
     ("is_whole", "reading", "dated"),
     [
         (True, TreeReadingMode.QUICK, [True, None, None]),
-        (True, TreeReadingMode.LISTED, [True, True, None]),
-        (True, TreeReadingMode.LISTED_AND_HIDDEN, [True, True, True]),
+        (True, TreeReadingMode.LISTED_FOLDERS, [True, True, None]),
+        (True, TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS, [True, True, True]),
         (False, TreeReadingMode.QUICK, [False, None, None]),
     ],
 )
@@ -197,14 +201,14 @@ def test_a_check_dates_what_it_has_read_and_nothing_else(
     is_whole: bool, reading: TreeReadingMode, dated: list[bool | None], synced: Mirror
 ) -> None:
     """A quick reading may show the whole tree, and still is no whole reading."""
-    end(synced, check_of(synced), is_every_folder_listed=is_whole, tree_reading_mode=reading)
+    end(synced, check_of(synced), is_every_folder_listed=is_whole, folder_tree_reading_mode=reading)
 
     assert synced.one(ACCOUNT) == dated
 
 
 def test_a_feed_that_is_at_the_same_place_was_read_all_the_same(synced: Mirror) -> None:
     check = check_of(synced)
-    first, second = feeds_of(check.folders)
+    first, second = feeds_of_folders(check.folders)
 
     end(synced, check, new_cursors={first: SealedSecret(1, b"new"), second: None})
 
@@ -215,6 +219,8 @@ def test_a_check_dates_the_comparisons_it_has_made(synced: Mirror) -> None:
     listing = MessageListing((ListedMessage(RemoteId("F1-0000"), False),), 1)
     check = check_of(synced)
 
-    end(synced, check, listings_equal_to_rows={synced.first: listing, FolderId(999): listing})
+    end(
+        synced, check, matching_listing_by_folder_id={synced.first: listing, FolderId(999): listing}
+    )
 
     assert synced.rows(COMPARED) == [[True, 1, 1], [False, None, None]]

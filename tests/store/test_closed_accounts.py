@@ -7,7 +7,7 @@ from mailsync.model import AccountId, Credentials, RunRef
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.migrate import migrate, read_migrations
+from mailsync.store.migrate import apply_migrations, read_migrations
 from mailsync.store.run_store import RunStore
 from tests.store.rows import one, rows
 from tests.support.builders import begin_run
@@ -38,10 +38,10 @@ def test_each_account_that_the_version_before_closed_is_tried_again_within_the_h
     empty_settings: Settings,
 ) -> None:
     """A database that cannot tell why: outages closed accounts, too."""
-    migrate(empty_settings, [each for each in read_migrations() if each.version < "0014"])
+    apply_migrations(empty_settings, [each for each in read_migrations() if each.version < "0014"])
     with closing(Database(empty_settings)) as database:
         rows(database, CLOSED_BEFORE)
-        migrate(empty_settings)
+        apply_migrations(empty_settings)
 
         assert rows(database, DUE_WITHIN_THE_HOUR) == [["reauth_required"]]
 
@@ -51,10 +51,10 @@ def test_accounts_that_are_closed_are_counted_once_each(
 ) -> None:
     account_id = run.account_id
     with counted() as metrics:
-        runs.fail(account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
-        runs.fail(account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
+        runs.fail_run(account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
+        runs.fail_run(account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
         again = begin_run(database, account_id, "again", "arn-2")
-        runs.fail(account_id, again.run_id, "arn-2", "AccessRevoked", "Sign in again.")
+        runs.fail_run(account_id, again.run_id, "arn-2", "AccessRevoked", "Sign in again.")
 
     assert metrics == {("AccountsClosed",): 1, ("RunsFailed", "AccessRevoked"): 2}
 
@@ -64,16 +64,16 @@ def test_a_closed_account_is_queued_until_its_grant_has_ended(
 ) -> None:
     credentials = CredentialStore(database)
     one(database, ADMITTED)
-    runs.fail(run.account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
+    runs.fail_run(run.account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
     due_in = "SELECT due_at > now() + interval '5 min' FROM mailsync.sync_queue"
     assert rows(database, due_in) == [[True]]
 
-    with credentials.lock_for_renewal(run.account_id) as renewal:
+    with credentials.lock_credentials_for_renewal(run.account_id) as renewal:
         renewal.mark_grant_ended()
     rows(database, NEXT_SYNC)
     assert rows(database, due_in) == []
 
-    with credentials.lock_for_renewal(run.account_id) as renewal:
+    with credentials.lock_credentials_for_renewal(run.account_id) as renewal:
         renewal.save_credentials(OF_AN_ORGANISATION)
     rows(database, NEXT_SYNC)
     assert rows(database, due_in) == [[False]]
@@ -85,13 +85,15 @@ def test_what_the_identity_platform_asked_for_is_kept_until_it_gives_a_new_token
     credentials, now = CredentialStore(database), datetime.now(UTC)
     one(database, ADMITTED)
 
-    with credentials.lock_for_renewal(account_id) as renewal:
+    with credentials.lock_credentials_for_renewal(account_id) as renewal:
         renewal.postpone_renewal(now + timedelta(seconds=60))
         renewal.mark_grant_ended()
-    assert credentials.credentials(account_id).earliest_renewal_at == now + timedelta(seconds=60)
-    with credentials.lock_for_renewal(account_id) as renewal:
+    assert credentials.find_credentials(account_id).earliest_renewal_at == now + timedelta(
+        seconds=60
+    )
+    with credentials.lock_credentials_for_renewal(account_id) as renewal:
         issued = Credentials(None, None, None, organisation_id="tenant", access_token_issued_at=now)
         renewal.save_credentials(issued)
 
-    assert credentials.credentials(account_id) == issued
+    assert credentials.find_credentials(account_id) == issued
     assert one(database, REFUSED) == [False, None]

@@ -42,7 +42,7 @@ def test_a_listing_is_compared_with_the_rows_of_its_folder_and_with_what_it_name
 ) -> None:
     away = replace(ROW, is_visible_in_compared_folder=False)
 
-    found = compared.mail.stored_message_states(
+    found = compared.mail_store.stored_message_states(
         compared.run, compared.first, ids("here", "elsewhere", "unknown")
     )
 
@@ -54,9 +54,9 @@ def test_a_message_that_is_listed_is_shown_in_that_folder_under_its_number(
 ) -> None:
     numbers = "SELECT message_id, id FROM mailsync.emails ORDER BY 1"
     before = compared.rows(numbers)
-    compared.feeds.restart_full_sync(compared.run, compared.feed_id(compared.first))
+    compared.feed_store.restart_full_sync(compared.run, compared.feed_id(compared.first))
 
-    shown = compared.removals.show_messages_again(
+    shown = compared.removal_store.show_messages_again(
         compared.run, compared.first, ids("hidden", "elsewhere"), is_only_folder=True
     )
 
@@ -80,7 +80,7 @@ def test_a_version_is_saved_only_where_there_was_none(compared: Mirror) -> None:
     compared.rows("UPDATE mailsync.emails SET version = NULL WHERE message_id = 'here'")
     entries = [ListedMessage(each, False, "v2") for each in ids("here", "other")]
 
-    compared.mail.save_message_versions(compared.run, entries)
+    compared.mail_store.save_message_versions(compared.run, entries)
 
     versions = dict(map(tuple, compared.rows("SELECT message_id, version FROM mailsync.emails")))
     assert versions == {"here": "v2", "hidden": "v1", "elsewhere": "v1", "other": "v1"}
@@ -94,7 +94,7 @@ def test_a_message_that_comes_with_another_version_is_stored_with_it(
 
     compared.apply(compared.first, Upsert(same))
 
-    found = compared.mail.stored_message_states(compared.run, compared.first, ())
+    found = compared.mail_store.stored_message_states(compared.run, compared.first, ())
     assert found[RemoteId("here")] == replace(ROW, remote_version=version)
 
 
@@ -102,13 +102,17 @@ def test_what_left_a_folder_leaves_its_quarantine_and_no_other_one(compared: Mir
     for folder_id, name in ((compared.first, "odd"), (compared.second, "odder")):
         compared.apply(folder_id, UnreadableMessage(RemoteId(name), "corrupt", ""))
 
-    compared.quarantine.remove_messages(compared.run, ids("odd", "odder"), compared.first)
+    compared.quarantine_store.remove_messages(compared.run, ids("odd", "odder"), compared.first)
 
     assert (
-        compared.quarantine.quarantined_ids_of_folder(compared.run, compared.first) == frozenset()
+        compared.quarantine_store.quarantined_ids_of_folder(compared.run, compared.first)
+        == frozenset()
     )
-    assert compared.quarantine.quarantined_ids_of_folder(compared.run, compared.second) == {"odder"}
+    assert compared.quarantine_store.quarantined_ids_of_folder(compared.run, compared.second) == {
+        "odder"
+    }
     compared.apply(compared.second, MessageRemovedFromFolder(RemoteId("odder")))
     assert (
-        compared.quarantine.quarantined_ids_of_folder(compared.run, compared.second) == frozenset()
+        compared.quarantine_store.quarantined_ids_of_folder(compared.run, compared.second)
+        == frozenset()
     )

@@ -15,7 +15,7 @@ from mailsync.model import FolderId, Message, RemoteId, Upsert
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.control_store import AccountControlStore, AccountOfCaller
-from mailsync.store.conversations import with_conversation_ids
+from mailsync.store.conversations import assign_conversation_ids
 from mailsync.store.fence import FencedTransaction
 from mailsync.sync.purge import purge_account
 from tests.store.conftest import Mirror, connect_mirror
@@ -103,7 +103,7 @@ def test_any_order_of_pages_groups_as_all_at_once(seed: int, shared_database: Da
     for folder_id, page in chance.sample(both, k=len(both)):
         mirror.apply(folder_id, *map(Upsert, page), has_more=True)
         if chance.random() < 0.3:
-            mirror.mail.write_fetched_messages(mirror.run, None, page)
+            mirror.mail_store.write_fetched_messages(mirror.run, None, page)
         if chance.random() < 0.3:
             deleted.add(str(page[0].remote_id))
             mirror.rows(
@@ -152,7 +152,7 @@ def test_the_conversation_that_was_first_keeps_its_id(mirror: Mirror) -> None:
 
 def test_messages_that_nothing_connects_are_conversations_of_their_own(mirror: Mirror) -> None:
     for _ in range(2):
-        mirror.mail.write_fetched_messages(
+        mirror.mail_store.write_fetched_messages(
             mirror.run, mirror.folder(mirror.first).ref, [a_mail("a"), a_mail("b"), a_message("c")]
         )
         found = conversations(mirror)
@@ -183,7 +183,7 @@ def test_two_workers_that_store_halves_of_a_conversation_at_once_find_each_other
         worker = Mirror(other, mirror.run, mirror.first, mirror.second)
         second = Thread(target=worker.apply, args=(worker.second, Upsert(halves[1])))
         with FencedTransaction(mirror.database, mirror.run, is_exclusive=True) as tx:
-            (first,) = with_conversation_ids(tx, mirror.run, halves[:1])
+            (first,) = assign_conversation_ids(tx, mirror.run, halves[:1])
             second.start()
             wait_until_it_waits_for_a_lock(observer, second)
         second.join()

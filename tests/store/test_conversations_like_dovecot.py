@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from mailsync.mime import ParsedMessage, parse_message, thread_keys
+from mailsync.mime import ParsedMessage, make_thread_keys, parse_message
 from mailsync.model import Upsert
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message
@@ -76,7 +76,7 @@ def shown_by_dovecot(server: Dovecot, folder: str, mails: Sequence[bytes]) -> Gr
 def stored(mirror: Mirror, mails: Sequence[ParsedMessage], chance: random.Random) -> Groups:
     """Store the messages in any order; return the conversations of the rows."""
     changes = [
-        Upsert(a_message(str(number), thread_keys=thread_keys(mail)))
+        Upsert(a_message(str(number), thread_keys=make_thread_keys(mail)))
         for number, mail in enumerate(mails, start=1)
     ]
     chance.shuffle(changes)

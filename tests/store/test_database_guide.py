@@ -9,7 +9,7 @@ from botocore.session import get_session
 
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.migrate import migrate
+from mailsync.store.migrate import apply_migrations
 from tests.store.cluster import Cluster
 from tests.store.reader import Reader
 from tests.store.rows import rows
@@ -23,7 +23,7 @@ EXAMPLES = re.findall(r"```sql\n-- as the (\w+)([^\n]*)\n(.*?)```", GUIDE, re.DO
 @pytest.fixture
 def filled(cluster: Cluster, owner_url: str) -> Cluster:
     settings = Settings({"DATABASE_URL": owner_url})
-    migrate(settings)
+    apply_migrations(settings)
     with closing(Database(settings)) as database:
         fill(database)
         rows(database, "UPDATE mailsync.email_folders SET role = 'inbox' RETURNING 1")

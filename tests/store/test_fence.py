@@ -13,7 +13,7 @@ from mailsync.model import (
     ListedMessage,
     MessageListing,
     MessageRemovedFromFolder,
-    NewestMail,
+    NewestInboxMail,
     PagePlan,
     PlacementChange,
     RemoteId,
@@ -24,11 +24,11 @@ from mailsync.model import (
 from mailsync.store.feed_store import FeedStore
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.mail_store import MailStore
-from mailsync.store.newest_store import NewestStore
+from mailsync.store.newest_store import NewestMailStore
 from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
-from mailsync.store.slice_store import Claimant, SliceStore
+from mailsync.store.slice_store import SliceClaimant, SliceStore
 from mailsync.store.sweep import SweepStore
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
@@ -36,7 +36,7 @@ from tests.support.builders import a_message, a_page, a_page_write, a_remote_fol
 STORES = (
     *(
         MailStore,
-        NewestStore,
+        NewestMailStore,
         FolderStore,
         FeedStore,
         QuarantineStore,
@@ -55,107 +55,119 @@ TABLES = (
 )
 Write = Callable[[Mirror, RunRef], object]
 WRITES: dict[str, Write] = {
-    "MailStore._apply_pages": lambda m, run: m.mail.write_page(
+    "MailStore._apply_pages": lambda m, run: m.mail_store.write_page(
         run, a_page_write(m.folder(m.first).feed, a_page())
     ),
-    "MailStore.write_fetched_messages": lambda m, run: m.mail.write_fetched_messages(
+    "MailStore.write_fetched_messages": lambda m, run: m.mail_store.write_fetched_messages(
         run, None, [a_message(SHOWN)]
     ),
-    "MailStore.write_pending_messages": lambda m, run: m.mail.write_pending_messages(
+    "MailStore.write_pending_messages": lambda m, run: m.mail_store.write_pending_messages(
         run, m.folder(m.first).feed.ref, PagePlan((a_message(SHOWN, subject="new"),)), [SHOWN]
     ),
-    "MailStore.save_placement_changes": lambda m, run: m.mail.save_placement_changes(
+    "MailStore.save_placement_changes": lambda m, run: m.mail_store.save_placement_changes(
         run, [PlacementChange(SHOWN, removed_folder_ids=(RemoteId("F1"),))], None
     ),
-    "MailStore.save_message_versions": lambda m, run: m.mail.save_message_versions(run, LISTED),
-    "NewestStore.save_newest_mail": lambda m, run: NewestStore(m.database).save_newest_mail(
-        run, NewestMail(a_remote_folder("F3"))
+    "MailStore.save_message_versions": lambda m, run: m.mail_store.save_message_versions(
+        run, LISTED
+    ),
+    "NewestMailStore.save_newest_mail": lambda m, run: NewestMailStore(m.database).save_newest_mail(
+        run, NewestInboxMail(a_remote_folder("F3"))
     ),
     "MailStore.remove_batch_of_unmirrored_mail": lambda m, run: (
-        m.mail.remove_batch_of_unmirrored_mail(run)
+        m.mail_store.remove_batch_of_unmirrored_mail(run)
     ),
-    "FolderStore.save_tree_changes": lambda m, run: m.folders.save_tree_changes(
+    "FolderStore.save_tree_changes": lambda m, run: m.folder_store.save_tree_changes(
         run, [a_remote_folder("F3")], [m.first]
     ),
-    "FolderStore.save_remote_counts": lambda m, run: m.folders.save_remote_counts(
+    "FolderStore.save_remote_counts": lambda m, run: m.folder_store.save_remote_counts(
         run, [a_remote_folder("F1", total=9)]
     ),
     "FolderStore.save_folder_tree_reading_time": lambda m, run: (
-        m.folders.save_folder_tree_reading_time(run, is_thorough=True)
+        m.folder_store.save_folder_tree_reading_time(run, is_thorough=True)
     ),
     "FolderStore.delete_folders_reported_gone_twice": lambda m, run: (
-        m.folders.delete_folders_reported_gone_twice(run, [RemoteId("F1")])
+        m.folder_store.delete_folders_reported_gone_twice(run, [RemoteId("F1")])
     ),
-    "FeedStore.restart_full_sync": lambda m, run: m.feeds.restart_full_sync(
+    "FeedStore.restart_full_sync": lambda m, run: m.feed_store.restart_full_sync(
         run, m.feed_id(m.first)
     ),
-    "FeedStore.restart_full_syncs": lambda m, run: m.feeds.restart_full_syncs(run, [m.first]),
-    "FeedStore.retry_failed_feeds": lambda m, run: m.feeds.retry_failed_feeds(run),
-    "FeedStore.save_page_size": lambda m, run: m.feeds.save_page_size(run, m.feed_id(m.first), 1),
-    "FolderStore.recount_stored_messages": lambda m, run: m.folders.recount_stored_messages(run),
-    "FolderStore.mark_verified_by_counts": lambda m, run: m.folders.mark_verified_by_counts(
+    "FeedStore.restart_full_syncs": lambda m, run: m.feed_store.restart_full_syncs(run, [m.first]),
+    "FeedStore.switch_back_to_preferred_feeds": lambda m, run: (
+        m.feed_store.switch_back_to_preferred_feeds(run)
+    ),
+    "FeedStore.save_page_size": lambda m, run: m.feed_store.save_page_size(
+        run, m.feed_id(m.first), 1
+    ),
+    "FolderStore.recount_stored_messages": lambda m, run: m.folder_store.recount_stored_messages(
+        run
+    ),
+    "FolderStore.mark_verified_by_counts": lambda m, run: m.folder_store.mark_verified_by_counts(
         run, [m.first]
     ),
-    "FolderStore.mark_verified_by_comparison": lambda m, run: m.folders.mark_verified_by_comparison(
-        run, [m.first]
+    "FolderStore.mark_verified_by_comparison": lambda m, run: (
+        m.folder_store.mark_verified_by_comparison(run, [m.first])
     ),
-    "FolderStore.save_id_comparison": lambda m, run: m.folders.save_id_comparison(
+    "FolderStore.save_id_comparison": lambda m, run: m.folder_store.save_id_comparison(
         run, m.first, MessageListing(()), []
     ),
     "FolderStore.make_message_id_comparison_due": lambda m, run: (
-        m.folders.make_message_id_comparison_due(run, [m.first])
+        m.folder_store.make_message_id_comparison_due(run, [m.first])
     ),
     "FolderStore.postpone_message_id_comparison": lambda m, run: (
-        m.folders.postpone_message_id_comparison(run, [m.first])
+        m.folder_store.postpone_message_id_comparison(run, [m.first])
     ),
-    "FolderStore.save_remote_count_deviations": lambda m, run: (
-        m.folders.save_remote_count_deviations(run, {m.first: (1, 1)})
+    "FolderStore.save_remote_count_excesses": lambda m, run: (
+        m.folder_store.save_remote_count_excesses(run, {m.first: (1, 1)})
     ),
-    "QuarantineStore.remove_messages": lambda m, run: m.quarantine.remove_messages(run, [ODD]),
-    "RemovalStore.begin_removal_verification": lambda m, run: m.removals.begin_removal_verification(
-        run
+    "QuarantineStore.remove_messages": lambda m, run: m.quarantine_store.remove_messages(
+        run, [ODD]
     ),
-    "RemovalStore.show_messages_again": lambda m, run: m.removals.show_messages_again(
+    "RemovalStore.begin_removal_verification": lambda m, run: (
+        m.removal_store.begin_removal_verification(run)
+    ),
+    "RemovalStore.show_messages_again": lambda m, run: m.removal_store.show_messages_again(
         run, m.first, [HIDDEN], is_only_folder=True
     ),
     "RemovalStore.hide_messages_removed_from_folder": lambda m, run: (
-        m.removals.hide_messages_removed_from_folder(run, m.first, [SHOWN])
+        m.removal_store.hide_messages_removed_from_folder(run, m.first, [SHOWN])
     ),
-    "RemovalStore.record_messages_gone": lambda m, run: m.removals.record_messages_gone(
+    "RemovalStore.record_messages_gone": lambda m, run: m.removal_store.record_messages_gone(
         run, [HIDDEN], 0.0
     ),
-    "SliceStore.claim": lambda m, run: m.slices.claim(run, m.feed_id(m.first), Claimant(1, 9), 1),
-    "SliceStore.release_slice_claim": lambda m, run: m.slices.release_slice_claim(
+    "SliceStore.claim_slices": lambda m, run: m.slice_store.claim_slices(
+        run, m.feed_id(m.first), SliceClaimant(1, 9), 1
+    ),
+    "SliceStore.release_slice_claim": lambda m, run: m.slice_store.release_slice_claim(
         run, m.feed_id(m.first), A_SLICE
     ),
-    "SliceStore.release_claims_of_worker": lambda m, run: m.slices.release_claims_of_worker(
+    "SliceStore.release_claims_of_worker": lambda m, run: m.slice_store.release_claims_of_worker(
         run, [m.feed_id(m.first)], None
     ),
     "SliceStore.restart_full_sync_without_slices": lambda m, run: (
-        m.slices.restart_full_sync_without_slices(run, m.feed_id(m.first))
+        m.slice_store.restart_full_sync_without_slices(run, m.feed_id(m.first))
     ),
-    "SliceStore.save_slice": lambda m, run: m.slices.save_slice(
+    "SliceStore.save_slice": lambda m, run: m.slice_store.save_slice(
         run, m.folder(m.first).feed, A_SLICE, None, next_for=None
     ),
-    "SweepStore.hide_unseen_except_last_batch": lambda m, run: (
-        m.sweeps.hide_unseen_except_last_batch(run, m.folder(m.first).feed, [], lambda: True)
+    "SweepStore.hide_most_unseen_messages": lambda m, run: m.sweep_store.hide_most_unseen_messages(
+        run, m.folder(m.first).feed, [], lambda: True
     ),
-    "RunFolderStore.begin_feed": lambda m, run: m.run_folders.begin_feed(
+    "RunFolderStore.begin_feed": lambda m, run: m.run_folder_store.begin_feed(
         run, m.folder(m.first).feed.ref
     ),
     "RunFolderStore.increment_pause_count_of_feed": lambda m, run: (
-        m.run_folders.increment_pause_count_of_feed(
+        m.run_folder_store.increment_pause_count_of_feed(
             run, m.folder(m.first).feed.ref, has_progressed=False
         )
     ),
-    "RunFolderStore.fail_folder": lambda m, run: m.run_folders.fail_folder(
+    "RunFolderStore.fail_folder": lambda m, run: m.run_folder_store.fail_folder(
         run, m.first, "X", "It is so."
     ),
-    "RunFolderStore.fail_feed": lambda m, run: m.run_folders.fail_feed(
+    "RunFolderStore.fail_feed": lambda m, run: m.run_folder_store.fail_feed(
         run, m.feed_id(m.first), "X", "It is so."
     ),
     "RunFolderStore.increment_repair_round_count": lambda m, run: (
-        m.run_folders.increment_repair_round_count(run)
+        m.run_folder_store.increment_repair_round_count(run)
     ),
 }
 
@@ -167,7 +179,7 @@ def filled(mirror: Mirror) -> Mirror:
     mirror.apply(
         mirror.first, MessageRemovedFromFolder(HIDDEN), UnreadableMessage(ODD, "corrupt", "")
     )
-    mirror.removals.record_messages_gone(mirror.run, [HIDDEN], 0.0)
+    mirror.removal_store.record_messages_gone(mirror.run, [HIDDEN], 0.0)
     return mirror
 
 

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.decisions.safety import DESELECTED_GONE_FOLDER_RETENTION
+from mailsync.decisions.safety import FOLDER_DESELECTION_RETENTION
 from mailsync.decisions.verify import (
     COMPARISON_RETRY_DELAY,
     FolderCounts,
     ListingContradiction,
     ListingContradictionKind,
-    folders_due_for_id_comparison,
+    find_folders_due_for_comparison,
 )
 from mailsync.errors import FolderGone
 from mailsync.model import (
@@ -37,22 +37,24 @@ READINGS = (
 
 
 def hide_first(mirror: Mirror) -> None:
-    mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
+    mirror.folder_store.save_tree_changes(mirror.run, [], [mirror.first])
 
 
 def known(mirror: Mirror) -> dict[str, StoredFolder]:
-    return {each.ref.remote_id: each for each in mirror.folders.folders(mirror.run.account_id)}
+    return {each.ref.remote_id: each for each in mirror.folder_store.folders(mirror.run.account_id)}
 
 
 def asked_about(mirror: Mirror) -> list[str]:
     return [
         each.ref.remote_id
-        for each in mirror.folders.folders_including_gone(mirror.run.account_id)[1]
+        for each in mirror.folder_store.folders_including_gone(mirror.run.account_id)[1]
     ]
 
 
 def count_of(mirror: Mirror) -> FolderCounts:
-    return mirror.folders.recount_stored_messages(mirror.run)[mirror.first].counts
+    return mirror.folder_store.recount_stored_messages(mirror.run)[
+        mirror.first
+    ].stored_and_remote_counts
 
 
 def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_once(
@@ -64,7 +66,9 @@ def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_o
     hide_first(mirror)
     mirror.let_time_pass(24)
 
-    mirror.folders.save_tree_changes(mirror.run, [a_remote_folder("F1", display_name="Back")], [])
+    mirror.folder_store.save_tree_changes(
+        mirror.run, [a_remote_folder("F1", display_name="Back")], []
+    )
 
     after = known(mirror)["F1"]
     kept = replace(
@@ -82,7 +86,7 @@ def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_o
 def test_a_folder_that_is_renamed_is_compared_no_sooner_for_it(mirror: Mirror) -> None:
     mirror.fill(mirror.first, 1)
 
-    mirror.folders.save_tree_changes(
+    mirror.folder_store.save_tree_changes(
         mirror.run, [a_remote_folder("F1", display_name="Renamed")], []
     )
 
@@ -108,7 +112,7 @@ def test_a_hidden_folder_is_dropped_when_it_is_gone_twice_and_holds_nothing(
     hide_first(mirror)
     mirror.let_time_pass(hours)
 
-    mirror.folders.delete_folders_reported_gone_twice(mirror.run, map(RemoteId, gone))
+    mirror.folder_store.delete_folders_reported_gone_twice(mirror.run, map(RemoteId, gone))
 
     assert (mirror.one("SELECT count(*) FROM mailsync.email_folders") == [1]) == is_dropped
 
@@ -116,11 +120,11 @@ def test_a_hidden_folder_is_dropped_when_it_is_gone_twice_and_holds_nothing(
 def test_the_choice_not_to_mirror_a_folder_outlives_it_by_a_month(mirror: Mirror) -> None:
     mirror.rows("UPDATE mailsync.email_folders SET selected = false WHERE remote_id = 'F1'")
     hide_first(mirror)
-    month_h = DESELECTED_GONE_FOLDER_RETENTION / timedelta(hours=1)
+    month_h = FOLDER_DESELECTION_RETENTION / timedelta(hours=1)
     for hours, left in ((month_h - 1, 2), (2, 1)):
         mirror.let_time_pass(hours)
         assert asked_about(mirror) == ([] if left == 2 else ["F1"])
-        mirror.folders.delete_folders_reported_gone_twice(mirror.run, [F1])
+        mirror.folder_store.delete_folders_reported_gone_twice(mirror.run, [F1])
         assert len(mirror.rows("SELECT 1 FROM mailsync.email_folders")) == left
 
     with pytest.raises(FolderGone):
@@ -129,9 +133,9 @@ def test_the_choice_not_to_mirror_a_folder_outlives_it_by_a_month(mirror: Mirror
 
 def test_counts_that_the_provider_left_out_leave_those_of_before(mirror: Mirror) -> None:
     counted = [a_remote_folder("F1", total=5, unread=-1), a_remote_folder("F2", total=2, unread=0)]
-    mirror.folders.save_remote_counts(mirror.run, counted)
+    mirror.folder_store.save_remote_counts(mirror.run, counted)
     half = [a_remote_folder("F1", total=None, unread=7), a_remote_folder("F2", unread=None)]
-    mirror.folders.save_remote_counts(mirror.run, half)
+    mirror.folder_store.save_remote_counts(mirror.run, half)
 
     counts = {name: (each.remote_total, each.remote_unread) for name, each in known(mirror).items()}
     assert counts == {"F1": (5, -1), "F2": (2, 0)}
@@ -145,25 +149,27 @@ def test_a_recount_counts_what_is_shown_and_what_is_only_in_quarantine(mirror: M
     )
     odd = [UnreadableMessage(RemoteId(each), "corrupt", "") for each in (names[1], "unstored")]
     mirror.apply(mirror.first, *odd)
-    mirror.folders.save_remote_counts(mirror.run, [a_remote_folder("F1", total=4, unread=2)])
+    mirror.folder_store.save_remote_counts(mirror.run, [a_remote_folder("F1", total=4, unread=2)])
 
-    counted = mirror.folders.recount_stored_messages(mirror.run)[mirror.first]
+    counted = mirror.folder_store.recount_stored_messages(mirror.run)[mirror.first]
 
-    assert replace(counted.counts, compared_at=None) == FolderCounts(4, 2, 1, 2, 1)
-    assert (counted.is_full_sync_complete, counted.counts_of_last_listing) == (True, None)
+    assert replace(counted.stored_and_remote_counts, compared_at=None) == FolderCounts(
+        4, 2, 1, 2, 1
+    )
+    assert (counted.is_full_sync_complete, counted.counts_of_last_message_listing) == (True, None)
 
 
 def test_what_a_count_is_wrong_by_is_kept_until_it_is_wrong_by_another_number(
     mirror: Mirror,
 ) -> None:
     for offsets in ((1, -5), (0, 0)):
-        mirror.folders.save_remote_count_deviations(mirror.run, {mirror.first: offsets})
+        mirror.folder_store.save_remote_count_excesses(mirror.run, {mirror.first: offsets})
         count = count_of(mirror)
-        assert (count.remote_total_excess, count.remote_unread_excess) == offsets
+        assert (count.known_remote_total_excess, count.known_remote_unread_excess) == offsets
         assert (
-            mirror.folders.recount_stored_messages(mirror.run)[
+            mirror.folder_store.recount_stored_messages(mirror.run)[
                 mirror.second
-            ].counts.remote_total_excess
+            ].stored_and_remote_counts.known_remote_total_excess
             == 0
         )
 
@@ -171,14 +177,16 @@ def test_what_a_count_is_wrong_by_is_kept_until_it_is_wrong_by_another_number(
 def test_a_comparison_keeps_what_was_listed_only_of_a_complete_list(mirror: Mirror) -> None:
     entries = tuple(ListedMessage(RemoteId(each), each == "m1") for each in ("m1", "m2", "m3"))
     for total, listed in ((3, (3, 2)), (None, None), (4, None)):
-        mirror.folders.save_id_comparison(
+        mirror.folder_store.save_id_comparison(
             mirror.run, mirror.first, MessageListing(entries, total), []
         )
         assert (
-            mirror.folders.recount_stored_messages(mirror.run)[mirror.first].counts_of_last_listing
+            mirror.folder_store.recount_stored_messages(mirror.run)[
+                mirror.first
+            ].counts_of_last_message_listing
             == listed
         )
-        assert mirror.first in mirror.folders.mark_verified_by_counts(mirror.run, [])
+        assert mirror.first in mirror.folder_store.mark_verified_by_counts(mirror.run, [])
 
 
 def test_what_stays_different_is_counted_named_and_settled_by_the_next_comparison(
@@ -192,11 +200,11 @@ def test_what_stays_different_is_counted_named_and_settled_by_the_next_compariso
     ]
     state = f"{DIFFERING} FROM mailsync.email_folders WHERE remote_id = 'F1'"
 
-    mirror.folders.save_id_comparison(mirror.run, mirror.first, MessageListing(()), left)
+    mirror.folder_store.save_id_comparison(mirror.run, mirror.first, MessageListing(()), left)
     assert mirror.one(state) == [120, 100]
-    mirror.folders.save_id_comparison(mirror.run, mirror.first, MessageListing(()), left[:1])
+    mirror.folder_store.save_id_comparison(mirror.run, mirror.first, MessageListing(()), left[:1])
     assert mirror.one(state) == [1, 1]
-    mirror.folders.mark_verified_by_counts(mirror.run, [mirror.first])
+    mirror.folder_store.mark_verified_by_counts(mirror.run, [mirror.first])
     assert mirror.one(state) == [0, 0]
 
 
@@ -204,22 +212,25 @@ def test_a_comparison_that_failed_is_due_again_within_a_day_and_never_forgotten(
     mirror: Mirror,
 ) -> None:
     def is_due(now: datetime) -> bool:
-        return folders_due_for_id_comparison({mirror.first: count_of(mirror)}, now=now) == (
+        return find_folders_due_for_comparison({mirror.first: count_of(mirror)}, now=now) == (
             mirror.first,
         )
 
     mirror.fill(mirror.first, 1)
     now = datetime.now(UTC)
-    mirror.folders.postpone_message_id_comparison(mirror.run, [mirror.first, mirror.second])
+    mirror.folder_store.postpone_message_id_comparison(mirror.run, [mirror.first, mirror.second])
     assert not is_due(now)
     assert is_due(now + COMPARISON_RETRY_DELAY)
     assert (
-        mirror.folders.recount_stored_messages(mirror.run)[mirror.second].counts.compared_at is None
+        mirror.folder_store.recount_stored_messages(mirror.run)[
+            mirror.second
+        ].stored_and_remote_counts.compared_at
+        is None
     )
 
-    mirror.folders.make_message_id_comparison_due(mirror.run, [mirror.first])
+    mirror.folder_store.make_message_id_comparison_due(mirror.run, [mirror.first])
     assert is_due(now)
-    mirror.folders.postpone_message_id_comparison(mirror.run, [mirror.first])
+    mirror.folder_store.postpone_message_id_comparison(mirror.run, [mirror.first])
     assert is_due(now), "a folder that must be compared is left so"
 
 
@@ -228,9 +239,11 @@ def test_a_full_sync_is_a_comparison_unless_one_is_demanded_since(mirror: Mirror
     mirror.fill(mirror.first, 1)
     compared_at = count_of(mirror).compared_at
     assert compared_at is not None
-    assert mirror.folders.mark_verified_by_counts(mirror.run, []) == frozenset(), "not in its run"
+    assert mirror.folder_store.mark_verified_by_counts(mirror.run, []) == frozenset(), (
+        "not in its run"
+    )
 
-    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
+    mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
     mirror.apply(mirror.first, Upsert(a_message("F1-0000")))
     assert count_of(mirror).compared_at == compared_at
 
@@ -241,8 +254,8 @@ def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_
     mirror.fill(mirror.first, 1)
     read = known(mirror)
     assert read["F1"].last_changed_at is None, "a full sync finds what is old"
-    assert read["F1"].feed.read_at is not None
-    assert read["F2"].feed.read_at is None
+    assert read["F1"].feed.last_read_at is not None
+    assert read["F2"].feed.last_read_at is None
 
     mirror.apply(mirror.first)
     assert known(mirror)["F1"].last_changed_at is None
@@ -252,24 +265,24 @@ def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_
 
 def test_a_feed_that_failed_is_remembered_until_a_full_sync_is_asked_for(mirror: Mirror) -> None:
     mirror.fill(mirror.first, 1)
-    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first), fallback=2)
+    mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(mirror.first), fallback=2)
     begun = FeedPosition(None, 2, is_full_sync_running=True, failed_feed_kind_count=2)
     assert mirror.folder(mirror.first).feed.position == begun
 
     mirror.apply(mirror.first)
-    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
+    mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
     assert mirror.folder(mirror.first).feed.position.failed_feed_kind_count == 2, (
         "an expired cursor is no reason"
     )
 
     mirror.apply(mirror.first)
-    mirror.feeds.restart_full_syncs(mirror.run, [mirror.first])
+    mirror.feed_store.restart_full_syncs(mirror.run, [mirror.first])
     assert mirror.folder(mirror.first).feed.position.failed_feed_kind_count == 2, (
         "it was read in this run"
     )
 
     mirror.rows("UPDATE mailsync.sync_runs SET started_at = now()")
-    mirror.feeds.restart_full_syncs(mirror.run, [mirror.first])
+    mirror.feed_store.restart_full_syncs(mirror.run, [mirror.first])
     assert mirror.folder(mirror.first).feed.position.failed_feed_kind_count == 0
 
 
@@ -277,12 +290,12 @@ def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_
     mirror: Mirror,
 ) -> None:
     for folder_id in (mirror.first, mirror.second):
-        mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(folder_id), fallback=1)
+        mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(folder_id), fallback=1)
         mirror.apply(folder_id)
     mirror.apply(mirror.second, UnreadableMessage(RemoteId("m1"), "unanswered", ""))
     for hours, fallbacks in ((23, {"F1": 1, "F2": 1}), (2, {"F1": 0, "F2": 1})):
         mirror.let_time_pass(hours)
-        mirror.feeds.retry_failed_feeds(mirror.run)
+        mirror.feed_store.switch_back_to_preferred_feeds(mirror.run)
         found = {
             name: each.feed.position.failed_feed_kind_count for name, each in known(mirror).items()
         }
@@ -291,6 +304,6 @@ def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_
 
 @pytest.mark.parametrize("is_thorough", [True, False])
 def test_readings_of_the_tree_are_dated(is_thorough: bool, mirror: Mirror) -> None:
-    mirror.folders.save_folder_tree_reading_time(mirror.run, is_thorough=is_thorough)
+    mirror.folder_store.save_folder_tree_reading_time(mirror.run, is_thorough=is_thorough)
 
     assert mirror.one(READINGS) == [True, is_thorough or None]

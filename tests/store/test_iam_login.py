@@ -17,7 +17,7 @@ from mailsync.store import iam_token as iam_token_module
 from mailsync.store.connection import Database
 from mailsync.store.functions_login import functions_login_sql
 from mailsync.store.iam_token import iam_token
-from mailsync.store.migrate import migrate
+from mailsync.store.migrate import apply_migrations
 from tests.store.cluster import Cluster
 
 END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'me'"
@@ -91,7 +91,7 @@ def test_each_migration_gives_the_login_of_the_functions_the_password_of_the_day
         with pytest.raises(SettingMissing, match="rejects the login"):
             writes(cluster, password)
 
-        migrate(owner_settings(owner_url, a_login_secret(password)))
+        apply_migrations(owner_settings(owner_url, a_login_secret(password)))
 
         assert writes(cluster, password)
 
@@ -107,7 +107,7 @@ def test_no_statement_holds_the_password_itself() -> None:
 @pytest.mark.parametrize("user", ["Robert'); DROP", "", "me me"])
 def test_a_user_that_would_have_to_be_quoted_is_refused(owner_url: str, user: str) -> None:
     with pytest.raises(SettingMissing, match=r"would need quoting|names no login"):
-        migrate(owner_settings(owner_url, a_login_secret("first", user)))
+        apply_migrations(owner_settings(owner_url, a_login_secret("first", user)))
 
 
 def writes(cluster: Cluster, password: str) -> bool:

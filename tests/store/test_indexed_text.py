@@ -105,7 +105,7 @@ def test_at_its_limit_each_is_stored(database: Database) -> None:
     left = [
         ListingContradiction(RemoteId(MAX_ID), ListingContradictionKind.LISTED_BUT_NOT_IN_FOLDER)
     ]
-    mirror.folders.save_id_comparison(run, mirror.first, MessageListing(()), left)
+    mirror.folder_store.save_id_comparison(run, mirror.first, MessageListing(()), left)
     mirror.rows(
         "INSERT INTO mailsync.provider_subscriptions (account_id, remote_id, secret_hash,"
         f" callback_url) VALUES ('{run.account_id}', '{MAX_ID}', '', '')"

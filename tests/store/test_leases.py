@@ -55,7 +55,7 @@ def test_an_expired_lease_passes_on_and_its_old_owner_is_refused(
 
     assert epoch == run.lease_epoch + 1
     with pytest.raises(LeaseLost):
-        LeaseStore(database).renew(run)
+        LeaseStore(database).renew_lease(run)
     statuses = dict(rows(database, "SELECT id, status FROM mailsync.sync_runs"))
     assert statuses == {"run-1": "failed", "run-2": "running"}
 
@@ -80,14 +80,14 @@ def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_f
             assert wait([asked], timeout=0.5).done == set()
         answer = asked.result(timeout=10)
 
-    assert (answer.id, answer.scope_of_idempotency_key) == ("a", SyncScope(SyncType.FULL))
+    assert (answer.id, answer.sync_scope_of_first_request) == ("a", SyncScope(SyncType.FULL))
 
 
 def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(mirror: Mirror) -> None:
-    mirror.folders.mark_verified_by_counts(mirror.run, [mirror.first])
+    mirror.folder_store.mark_verified_by_counts(mirror.run, [mirror.first])
 
-    assert not mirror.runs.complete(mirror.run)
-    account = AccountStore(mirror.database).account(mirror.run.account_id)
+    assert not mirror.run_store.complete_run(mirror.run)
+    account = AccountStore(mirror.database).find_account(mirror.run.account_id)
     assert not account.initial_sync_completed
 
 
@@ -96,7 +96,7 @@ def test_a_grant_that_was_replaced_meanwhile_asks_for_nobody_and_the_new_one_is_
 ) -> None:
     assert connect_account(database, "ann") == run.account_id
 
-    runs.fail(run.account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
+    runs.fail_run(run.account_id, run.run_id, "arn-1", "AccessRevoked", "Sign in again.")
 
     assert one(database, "SELECT status, sync_status FROM mailsync.email_accounts") == [
         "active",
@@ -111,7 +111,7 @@ def test_an_unknown_account_is_not_found_whatever_its_id_looks_like(
     database: Database, unknown: str
 ) -> None:
     with pytest.raises(AccountNotFound):
-        AccountStore(database).account(AccountId(unknown))
+        AccountStore(database).find_account(AccountId(unknown))
 
 
 @pytest.mark.parametrize("key", [None, "key"])

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from mailsync.model import FolderId, MessageRemovedFromFolder, RemoteId, Upsert
-from mailsync.store.message_key_store import Arrival
+from mailsync.store.message_key_store import ArrivedMessage
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_remote_folder
 
@@ -18,9 +18,9 @@ def store(mirror: Mirror, folder: FolderId, *keys: str) -> None:
 
 
 def match(mirror: Mirror, *arrivals: tuple[str, FolderId], valid: tuple[str, ...] = ()) -> object:
-    return mirror.message_keys.match_arrivals(
+    return mirror.message_key_store.match_arrived_messages(
         mirror.run,
-        [Arrival(RemoteId(key), SAME, folder, f"{key[0]}:") for key, folder in arrivals],
+        [ArrivedMessage(RemoteId(key), SAME, folder, f"{key[0]}:") for key, folder in arrivals],
         [RemoteId(each) for each in valid],
         is_only_folder=True,
     )
@@ -82,9 +82,9 @@ def test_a_folder_that_comes_back_begins_anew_if_messages_change_their_ids(
 ) -> None:
     store(mirror, mirror.first, "a:1")
     for survives in (True, False):
-        mirror.folders.save_tree_changes(mirror.run, (), [mirror.first])
+        mirror.folder_store.save_tree_changes(mirror.run, (), [mirror.first])
 
-        mirror.folders.save_tree_changes(
+        mirror.folder_store.save_tree_changes(
             mirror.run, (a_remote_folder("F1"),), [], do_ids_survive_moves=survives
         )
 
@@ -93,7 +93,7 @@ def test_a_folder_that_comes_back_begins_anew_if_messages_change_their_ids(
 
 
 def test_a_page_without_changes_costs_no_statement(mirror: Mirror) -> None:
-    keys, before = mirror.message_keys, mirror.database.statement_count
+    keys, before = mirror.message_key_store, mirror.database.statement_count
 
     assert keys.ids_of_keys(mirror.run, []) == {}
     assert keys.keys_of_ids(mirror.run, []) == {}
@@ -109,7 +109,7 @@ def test_a_message_that_was_requested_by_its_former_key_keeps_its_present_one(
     mirror.apply(mirror.first, MessageRemovedFromFolder(RemoteId("a:1")))
     assert match(mirror, ("b:1", mirror.second)) == {"b:1": "a:1"}
 
-    mirror.mail.write_fetched_messages(mirror.run, None, [late])
+    mirror.mail_store.write_fetched_messages(mirror.run, None, [late])
 
     assert mirror.rows("SELECT remote_key FROM mailsync.message_keys") == [["b:1"]]
 
@@ -119,11 +119,11 @@ def test_a_hidden_message_gives_its_key_to_one_of_a_renamed_folder(mirror: Mirro
     mirror.apply(mirror.second, MessageRemovedFromFolder(RemoteId("b:1")))
     store(mirror, mirror.first, "a:1")
 
-    mirror.folders.save_tree_changes(
+    mirror.folder_store.save_tree_changes(
         mirror.run, (), (), new_ids={mirror.first: RemoteId("B")}, new_key_prefixes={"a:": "b:"}
     )
 
-    [(key, _)] = mirror.message_keys.keys_of_ids(mirror.run, [RemoteId("a:1")]).values()
+    [(key, _)] = mirror.message_key_store.keys_of_ids(mirror.run, [RemoteId("a:1")]).values()
     assert key == "b:1"
 
 
@@ -132,7 +132,7 @@ def test_each_message_that_was_first_seen_with_the_same_key_has_an_id_of_its_own
 ) -> None:
     given = []
     for number in range(3):
-        [new_id] = mirror.message_keys.choose_ids_for_new_keys(
+        [new_id] = mirror.message_key_store.choose_ids_for_new_keys(
             mirror.run, [RemoteId("a:1")]
         ).values()
         given.append(new_id)

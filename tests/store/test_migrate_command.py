@@ -60,7 +60,7 @@ def test_an_interruption_ends_with_a_sentence(
     def interrupt(_: object) -> tuple[str, ...]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "migrate", interrupt)
+    monkeypatch.setattr(command, "apply_migrations", interrupt)
     code, printed = run(DATABASE_URL=owner_url)
 
     assert (code, printed[:12]) == (130, "Interrupted.")

@@ -11,17 +11,17 @@ from mailsync.store import migrate as runner
 from mailsync.store.connection import Database, connect
 from mailsync.store.migrate import (
     Migration,
-    migrate,
+    apply_migrations,
     plan_migrations,
     read_migrations,
-    require_usable_database,
+    require_writable_migrated_database,
 )
 from tests.store.rows import rows
 
 
 def test_several_runners_at_once_apply_each_migration_once(empty_settings: Settings) -> None:
     with ThreadPoolExecutor(4) as pool:
-        applied = list(pool.map(lambda _: migrate(empty_settings), range(4)))
+        applied = list(pool.map(lambda _: apply_migrations(empty_settings), range(4)))
 
     assert sorted(applied)[-1] == tuple(each.version for each in read_migrations())
     assert sorted(applied)[:3] == [(), (), ()]
@@ -33,15 +33,15 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     broken = Migration("9000", "CREATE TABLE mailsync.half (a int); SELECT nonsense", "1")
 
     with pytest.raises(SchemaOutdated, match="9000"):
-        migrate(settings, [broken])
+        apply_migrations(settings, [broken])
     assert rows(database, "SELECT to_regclass('mailsync.half')") == [[None]]
 
 
 def test_a_migration_that_was_changed_afterwards_is_refused(settings: Settings) -> None:
-    migrate(settings, [Migration("9001", "SELECT 1", "1")])
+    apply_migrations(settings, [Migration("9001", "SELECT 1", "1")])
 
     with pytest.raises(SchemaOutdated, match="changed"):
-        migrate(settings, [Migration("9001", "SELECT 2", "2")])
+        apply_migrations(settings, [Migration("9001", "SELECT 2", "2")])
 
 
 def test_a_database_that_dbmate_has_migrated_goes_on_from_there(empty_settings: Settings) -> None:
@@ -56,7 +56,7 @@ def test_a_database_that_dbmate_has_migrated_goes_on_from_there(empty_settings: 
     wanted = [Migration("9000", "SELECT nonsense", "1"), Migration("9001", "SELECT 1", "1")]
 
     assert plan_migrations(empty_settings, wanted) == ("9001",)
-    assert migrate(empty_settings, wanted) == ("9001",)
+    assert apply_migrations(empty_settings, wanted) == ("9001",)
     assert plan_migrations(empty_settings, wanted) == ()
 
 
@@ -66,10 +66,10 @@ def test_the_version_before_works_on_a_newer_database_and_leaves_it_alone(
     """As after a deployment that is taken back: nothing is ever migrated down."""
     before = read_migrations()[:-1]
 
-    assert migrate(settings, before) == ()
+    assert apply_migrations(settings, before) == ()
     monkeypatch.setattr("mailsync.store.migrate.read_migrations", lambda: before)
     with closing(Database(settings)) as database:
-        require_usable_database(database)
+        require_writable_migrated_database(database)
 
 
 def test_the_lock_is_free_although_the_servers_session_lives_on(
@@ -85,9 +85,9 @@ def test_the_lock_is_free_although_the_servers_session_lives_on(
         patch.setattr(runner, "_LOCK_PATIENCE_S", 0)
 
         with pytest.raises(SchemaOutdated):
-            migrate(empty_settings, [Migration("0001", "SELECT 1 / 0", "1")])
-        migrate(empty_settings, [Migration("0001", "SELECT 1", "1")])
+            apply_migrations(empty_settings, [Migration("0001", "SELECT 1 / 0", "1")])
+        apply_migrations(empty_settings, [Migration("0001", "SELECT 1", "1")])
 
-        assert migrate(empty_settings, [Migration("0001", "SELECT 1", "1")]) == ()
+        assert apply_migrations(empty_settings, [Migration("0001", "SELECT 1", "1")]) == ()
     for each in kept:
         each.close()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailsync.model import NewestMail, RemoteId, Upsert
+from mailsync.model import NewestInboxMail, RemoteId, Upsert
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_remote_folder
 
@@ -12,15 +12,15 @@ PROGRESS = "SELECT total, remote_total FROM mailsync.email_folders WHERE remote_
 COUNTED = "SELECT sum(inserted), sum(updated), sum(unchanged) FROM mailsync.sync_run_folders"
 
 
-def newest(*ids: str, folder: str = "F1", subject: str = "new") -> NewestMail:
+def newest(*ids: str, folder: str = "F1", subject: str = "new") -> NewestInboxMail:
     messages = [a_message(each, folder, subject=subject) for each in ids]
-    return NewestMail(a_remote_folder(folder, total=800), tuple(messages))
+    return NewestInboxMail(a_remote_folder(folder, total=800), tuple(messages))
 
 
 def test_a_message_that_is_stored_stays_as_it_is(mirror: Mirror) -> None:
     mirror.apply(mirror.second, Upsert(a_message("a", "F2", subject="old")))
 
-    stored = mirror.newest_mail.save_newest_mail(mirror.run, newest("a", "b"))
+    stored = mirror.newest_mail_store.save_newest_mail(mirror.run, newest("a", "b"))
 
     assert stored.stored_message_count == 1
     assert mirror.rows(SUBJECTS) == [["a", "old"], ["b", "new"]]
@@ -29,7 +29,7 @@ def test_a_message_that_is_stored_stays_as_it_is(mirror: Mirror) -> None:
 
 
 def test_the_first_full_sync_confirms_what_it_names_and_sweeps_the_rest(mirror: Mirror) -> None:
-    mirror.newest_mail.save_newest_mail(mirror.run, newest("a", "b", "c"))
+    mirror.newest_mail_store.save_newest_mail(mirror.run, newest("a", "b", "c"))
     assert mirror.one(PROGRESS) == [3, 800]
 
     counts = mirror.apply(
@@ -51,15 +51,19 @@ def test_nothing_is_stored_in_a_folder_whose_feed_does_not_begin(
     else:
         mirror.rows("UPDATE mailsync.email_folders SET selected = false RETURNING 1")
 
-    assert mirror.newest_mail.save_newest_mail(mirror.run, newest("a")).stored_message_count == 0
+    assert (
+        mirror.newest_mail_store.save_newest_mail(mirror.run, newest("a")).stored_message_count == 0
+    )
     assert mirror.rows(SUBJECTS) == []
 
 
 def test_an_inbox_without_messages_is_stored(mirror: Mirror) -> None:
     assert (
-        mirror.newest_mail.save_newest_mail(mirror.run, newest(folder="F3")).stored_message_count
+        mirror.newest_mail_store.save_newest_mail(
+            mirror.run, newest(folder="F3")
+        ).stored_message_count
         == 0
     )
 
-    known = {each.ref.remote_id for each in mirror.folders.folders(mirror.run.account_id)}
+    known = {each.ref.remote_id for each in mirror.folder_store.folders(mirror.run.account_id)}
     assert RemoteId("F3") in known

@@ -12,16 +12,16 @@ from mailsync.decisions.due import (
     MAX_MAILBOX_WAIT_FOR_WORKER_S,
     MAX_NOTIFIED_CHECK_WORKERS,
     MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S,
-    NOTIFIED_MAILBOX_SCHEDULE_DELAY_S,
-    NOTIFIED_WORKER_SLOT_LIFETIME_S,
+    NOTIFIED_CHECK_SLOT_LIFETIME_S,
+    NOTIFIED_MAILBOX_FALLBACK_DELAY_S,
 )
 from mailsync.model import (
     AccountId,
-    Notification,
     NotificationKind,
     Provider,
     RemoteId,
     Subscription,
+    SubscriptionNotification,
 )
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
@@ -69,7 +69,9 @@ def notify(database: Database, account_id: AccountId) -> Notify:
     store.save_created_subscription(claim, made, "secret")
     rows(database, "UPDATE mailsync.sync_queue SET notified = false RETURNING 1")
     rows(database, MIRRORED)
-    notification = Notification(RemoteId("mine"), "secret", NotificationKind.MAIL_CHANGED)
+    notification = SubscriptionNotification(
+        RemoteId("mine"), "secret", NotificationKind.MAIL_CHANGED
+    )
     return lambda: store.save_subscription_notifications([notification])
 
 
@@ -106,7 +108,7 @@ def test_a_tick_claims_a_notified_mailbox_at_once_or_after_a_minute_of_work_by_o
     if is_function_working:
         assert queue.take_check_slot()
         assert ticks.claim_due_mailboxes(10, 60) == ()
-        pass_time(database, "sync_queue", "due_at", NOTIFIED_MAILBOX_SCHEDULE_DELAY_S + 1)
+        pass_time(database, "sync_queue", "due_at", NOTIFIED_MAILBOX_FALLBACK_DELAY_S + 1)
 
     assert ticks.claim_due_mailboxes(10, 60) == (account_id,)
 
@@ -175,7 +177,7 @@ def test_slots_are_few_and_free_again_when_released_or_lost(
     queue.release_check_slot(holders[0] or "")
     assert queue.take_check_slot()
     assert queue.take_check_slot() is None
-    pass_time(database, "check_slots", "held_until", NOTIFIED_WORKER_SLOT_LIFETIME_S + 1)
+    pass_time(database, "check_slots", "held_until", NOTIFIED_CHECK_SLOT_LIFETIME_S + 1)
     assert queue.take_check_slot()
 
 

@@ -33,7 +33,9 @@ def troubled(database: Database) -> Database:
     fill(database)
     ((ann,),) = rows(database, "SELECT id FROM mailsync.email_accounts WHERE user_id = 'ann'")
     rows(database, FAILED_FOLDER)
-    RunStore(database).fail(AccountId(str(ann)), RunId("ann"), "ann", "SettingMissing", "It is so.")
+    RunStore(database).fail_run(
+        AccountId(str(ann)), RunId("ann"), "ann", "SettingMissing", "It is so."
+    )
     return database
 
 
@@ -69,10 +71,16 @@ def test_log_queries_name_events_and_fields_that_the_code_logs() -> None:
 
 
 def test_what_runs_when_names_every_schedule_rule_and_metric() -> None:
-    called = {each.function for each in catalog.SCHEDULES}
-    asked = {each.function for each in catalog.EVENT_RULES}
+    called = {each.function_name for each in catalog.SCHEDULES}
+    asked = {each.function_name for each in catalog.EVENT_RULES}
 
-    for name in (*called, *asked, catalog.RUN_CLOSER_FUNCTION, "migrate-database", "mailbox-sync"):
+    for name in (
+        *called,
+        *asked,
+        catalog.RUN_CLOSER_FUNCTION_NAME,
+        "migrate-database",
+        "mailbox-sync",
+    ):
         assert f"| `{name}` |" in RUNBOOK
     for metric in METRICS:
         assert f"`{metric.name}`" in RUNBOOK

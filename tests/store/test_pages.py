@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from mailsync.model import (
+    IncompleteMessage,
     ListedMessage,
     MessageRemovedFromFolder,
-    PartialChange,
     RemoteId,
     SealedSecret,
     Upsert,
@@ -31,10 +31,10 @@ def test_a_page_that_arrives_twice_is_refused_the_second_time_and_changes_nothin
 ) -> None:
     page = a_page(Upsert(a_message("m1")))
     write = a_page_write(mirror.folder(mirror.first).feed, page)
-    mirror.mail.write_page(mirror.run, write)
+    mirror.mail_store.write_page(mirror.run, write)
     before = mirror.one("SELECT xmin::text FROM mailsync.emails")
 
-    assert mirror.mail.write_page(mirror.run, write) is None
+    assert mirror.mail_store.write_page(mirror.run, write) is None
     assert mirror.one("SELECT xmin::text FROM mailsync.emails") == before
 
 
@@ -58,7 +58,7 @@ def test_a_move_ends_in_the_destination_whichever_folder_is_polled_first(
 def test_a_new_walk_hides_only_at_its_end_what_it_has_not_seen(mirror: Mirror) -> None:
     folder_id = mirror.first
     mirror.apply(folder_id, Upsert(a_message("m1")), Upsert(a_message("m2")))
-    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(folder_id))
+    mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(folder_id))
 
     mirror.apply(folder_id, Upsert(a_message("m2")), has_more=True)
     assert emails(mirror.database) == {"m1": ("F1", False), "m2": ("F1", False)}
@@ -75,15 +75,18 @@ def test_a_walk_that_would_empty_a_folder_is_doubted_if_the_provider_calls_the_f
     """Then nothing is hidden, and the next verification compares the folder by ids."""
     folder_id = mirror.first
     mirror.fill(folder_id, 50)
-    mirror.folders.save_remote_counts(mirror.run, [a_remote_folder("F1", total=remote_total)])
-    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(folder_id))
+    mirror.folder_store.save_remote_counts(mirror.run, [a_remote_folder("F1", total=remote_total)])
+    mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(folder_id))
 
     counts = mirror.apply(folder_id, Upsert(a_message("new")))
 
     assert counts == WrittenRowCounts(inserted=1, removed=hidden)
     assert sum(removed for _, removed in emails(mirror.database).values()) == hidden
     is_doubted = (
-        mirror.folders.recount_stored_messages(mirror.run)[folder_id].counts.compared_at is None
+        mirror.folder_store.recount_stored_messages(mirror.run)[
+            folder_id
+        ].stored_and_remote_counts.compared_at
+        is None
     )
     assert is_doubted == (hidden == 0)
 
@@ -93,13 +96,13 @@ def test_what_a_page_names_in_the_state_that_is_stored_is_seen_by_the_walk(mirro
     mirror.apply(
         folder_id, *(Upsert(a_message(each, remote_version="v1")) for each in ("m1", "m2"))
     )
-    mirror.feeds.restart_full_sync(run, mirror.feed_id(folder_id), fallback=1)
+    mirror.feed_store.restart_full_sync(run, mirror.feed_id(folder_id), fallback=1)
     named = [ListedMessage(RemoteId("m1"), False, "v1"), ListedMessage(RemoteId("m2"), False, "v2")]
-    page = a_page(*(PartialChange(each.remote_id, each) for each in named))
+    page = a_page(*(IncompleteMessage(each.remote_id, each) for each in named))
     write = a_page_write(mirror.folder(folder_id).feed, page)
 
-    unchanged = mirror.mail.ids_of_unchanged_messages(run, folder_id, named)
-    counts = mirror.mail.write_page(run, replace(write, unchanged_ids=unchanged))
+    unchanged = mirror.mail_store.ids_of_unchanged_messages(run, folder_id, named)
+    counts = mirror.mail_store.write_page(run, replace(write, unchanged_message_ids=unchanged))
 
     assert unchanged == ("m1",)
     assert counts == WrittenRowCounts(unchanged=1, removed=1)
@@ -107,7 +110,7 @@ def test_what_a_page_names_in_the_state_that_is_stored_is_seen_by_the_walk(mirro
 
 
 def test_a_message_that_is_hidden_or_elsewhere_or_differs_is_not_unchanged(mirror: Mirror) -> None:
-    run, mail = mirror.run, mirror.mail
+    run, mail = mirror.run, mirror.mail_store
     ids = [RemoteId(each) for each in ("m1", "m2", "m3")]
     mirror.apply(mirror.first, *(Upsert(a_message(each, remote_version="v1")) for each in ids[:2]))
     mirror.apply(mirror.first, MessageRemovedFromFolder(ids[0]))
@@ -144,14 +147,14 @@ def test_pages_of_several_feeds_are_one_transaction_and_a_page_that_came_too_lat
         a_page_write(mirror.folder(each).feed, a_page(Upsert(a_message(f"of {name}", name))))
         for each, name in ((mirror.second, "F2"), (mirror.first, "F1"))
     ]
-    assert mirror.mail.write_pages(mirror.run, writes) == (WrittenRowCounts(inserted=1),) * 2
+    assert mirror.mail_store.write_pages(mirror.run, writes) == (WrittenRowCounts(inserted=1),) * 2
     assert len(mirror.rows("SELECT DISTINCT xmin::text FROM mailsync.emails")) == 1
 
     late = writes[0]
     fresh = a_page_write(
         mirror.folder(mirror.first).feed, a_page(MessageRemovedFromFolder(RemoteId("of F1")))
     )
-    counts = mirror.mail.write_pages(mirror.run, [late, fresh])
+    counts = mirror.mail_store.write_pages(mirror.run, [late, fresh])
 
     assert counts == (None, WrittenRowCounts(removed=1))
     assert emails(mirror.database) == {"of F1": ("F1", True), "of F2": ("F2", False)}

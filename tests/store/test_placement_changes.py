@@ -33,9 +33,9 @@ def labels(mirror: Mirror) -> Mirror:
     """Four labels, of which one is the folder of all mail, and eight messages of the inbox."""
     roles = {"inbox": Role.INBOX, "trash": Role.TRASH}
     folders = (a_remote_folder(each, role=roles.get(each, Role.OTHER)) for each in LABELS)
-    mirror.folders.save_tree_changes(mirror.run, [*folders, a_remote_folder(ALL_MAIL)], [])
+    mirror.folder_store.save_tree_changes(mirror.run, [*folders, a_remote_folder(ALL_MAIL)], [])
     names = ("inbox", ALL_MAIL)
-    mirror.mail.write_fetched_messages(
+    mirror.mail_store.write_fetched_messages(
         mirror.run, None, [a_message(f"m{each}", *names) for each in range(8)]
     )
     return mirror

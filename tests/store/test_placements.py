@@ -14,7 +14,7 @@ from mailsync.store import page_rows, placement_store
 from mailsync.store import rows as encoded
 from mailsync.store.connection import Database
 from mailsync.store.fence import FencedTransaction
-from mailsync.store.migrate import drop_what_previous_release_needed
+from mailsync.store.migrate import apply_schema_contraction
 from mailsync.store.parameters import JsonBytes
 from mailsync.store.placement_store import PlacementStore
 from tests.deploy.previous.database import PreviousDatabase
@@ -47,7 +47,7 @@ EARLIER = (
 @pytest.fixture
 def labels(mirror: Mirror) -> Mirror:
     """A mailbox with the folders F1 and F2, an inbox and All Mail."""
-    mirror.folders.save_tree_changes(
+    mirror.folder_store.save_tree_changes(
         mirror.run, [a_remote_folder("inbox", role=Role.INBOX), a_remote_folder("all")], []
     )
     return mirror
@@ -74,8 +74,13 @@ def test_a_message_with_three_labels_is_one_row_in_three_folders(labels: Mirror)
 
     assert placed(labels) == ["F1", "all", "inbox"]
     assert labels.rows(ROWS) == [["m", "inbox", False]]
-    counted = labels.folders.recount_stored_messages(labels.run)
-    assert sorted(each.counts.stored_total for each in counted.values()) == [0, 1, 1, 1]
+    counted = labels.folder_store.recount_stored_messages(labels.run)
+    assert sorted(each.stored_and_remote_counts.stored_total for each in counted.values()) == [
+        0,
+        1,
+        1,
+        1,
+    ]
 
 
 def test_each_change_of_labels_leaves_the_folders_that_the_provider_names(labels: Mirror) -> None:
@@ -89,7 +94,7 @@ def test_each_change_of_labels_leaves_the_folders_that_the_provider_names(labels
     assert labels.rows(ROWS) == [["m", "all", False]]
     labels.apply(labels.first, MessageRemovedFromFolder(RemoteId("m")))  # it is not in that folder
     assert placed(labels) == ["all"]
-    removed = labels.removals.hide_messages_removed_from_folder(
+    removed = labels.removal_store.hide_messages_removed_from_folder(
         labels.run, folder_of(labels, "all"), [RemoteId("m")]
     )
     assert (removed, placed(labels)) == (1, [])  # deleted
@@ -101,7 +106,7 @@ def test_each_change_of_labels_leaves_the_folders_that_the_provider_names(labels
 
 
 def folder_of(mirror: Mirror, remote_id: str) -> FolderId:
-    folders = mirror.folders.folders(mirror.run.account_id)
+    folders = mirror.folder_store.folders(mirror.run.account_id)
     return next(each.ref.id for each in folders if each.ref.remote_id == remote_id)
 
 
@@ -124,7 +129,7 @@ def test_two_workers_that_each_take_a_message_out_of_one_folder_leave_it_hidden(
             page_rows.end_placements(tx, labels.run, [RemoteId("m")], folder_id=labels.first)
             late = Mirror(other, labels.run, labels.first, labels.second)
             waiting = thread.submit(
-                late.removals.hide_messages_removed_from_folder,
+                late.removal_store.hide_messages_removed_from_folder,
                 labels.run,
                 labels.second,
                 [RemoteId("m")],
@@ -154,7 +159,7 @@ def test_of_two_workers_that_place_a_new_message_the_last_one_is_right(
         with FencedTransaction(labels.database, labels.run) as tx:
             page_rows.save_messages(tx, labels.run, None, [a_message("m", "F1")], savepoints=False)
             waiting = thread.submit(
-                late.mail.write_fetched_messages,
+                late.mail_store.write_fetched_messages,
                 labels.run,
                 None,
                 [a_message("m", "F2", subject="moved")],
@@ -176,12 +181,12 @@ def test_a_folder_that_is_gone_or_deselected_hides_or_deletes_what_is_in_no_othe
         Upsert(a_message("two", "F2")),
     )
 
-    labels.folders.save_tree_changes(labels.run, [], [labels.first])
-    assert labels.mail.remove_batch_of_unmirrored_mail(labels.run) == 2
+    labels.folder_store.save_tree_changes(labels.run, [], [labels.first])
+    assert labels.mail_store.remove_batch_of_unmirrored_mail(labels.run) == 2
     assert labels.rows(ROWS) == [["both", "F2", False], ["one", "F1", True], ["two", "F2", False]]
 
     labels.rows(f"UPDATE mailsync.email_folders SET selected = false WHERE id = {labels.second}")
-    assert labels.mail.remove_batch_of_unmirrored_mail(labels.run) == 2
+    assert labels.mail_store.remove_batch_of_unmirrored_mail(labels.run) == 2
     assert labels.rows(ROWS) == [["one", "F1", True]]
     assert labels.rows(PLACEMENTS) == []
 
@@ -226,7 +231,7 @@ def test_the_messages_of_the_version_before_are_placed_batch_by_batch(
     chosen = random.Random(15)
 
     with closing(PreviousDatabase(settings)) as before:
-        while PlacementStore(mirror.database).place_next_batch(mirror.run.account_id):
+        while PlacementStore(mirror.database).place_next_message_batch(mirror.run.account_id):
             page = encoded.message_to_row(a_message(chosen.choice(ids), "F2"))
             with before.transaction() as tx:
                 tx.run(
@@ -239,7 +244,7 @@ def test_the_messages_of_the_version_before_are_placed_batch_by_batch(
     assert len(mirror.rows(AS_PLACED)) > 40
     assert mirror.rows(AS_PLACED) == mirror.rows(AS_THE_ROWS_SAY)
     assert mirror.one("SELECT placements_filled_to FROM mailsync.email_accounts") == [None]
-    assert PlacementStore(mirror.database).place_next_batch(mirror.run.account_id) is False
+    assert PlacementStore(mirror.database).place_next_message_batch(mirror.run.account_id) is False
 
 
 def test_the_contract_step_waits_for_every_account(mirror: Mirror, settings: Settings) -> None:
@@ -249,12 +254,12 @@ def test_the_contract_step_waits_for_every_account(mirror: Mirror, settings: Set
         mirror.rows(statement)
 
     with pytest.raises(SchemaOutdated, match="1 accounts have messages without placements"):
-        drop_what_previous_release_needed(settings)
+        apply_schema_contraction(settings)
     assert mirror.one(FOR_THE_VERSION_BEFORE) == [3, True]
 
     assert list(PlacementStore(mirror.database).place_all_messages()) == [mirror.run.account_id]
     for _ in range(2):
-        drop_what_previous_release_needed(settings)
+        apply_schema_contraction(settings)
     assert mirror.one(FOR_THE_VERSION_BEFORE) == [0, False]
     assert mirror.rows(AS_PLACED) == mirror.rows(AS_THE_ROWS_SAY)
     mirror.apply(mirror.first, Upsert(a_message("later")))

@@ -6,8 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.decisions.due import SYNC_INTERVAL_IF_ACTIVE_S, SYNC_INTERVAL_WITH_NOTIFICATIONS_S
-from mailsync.model import Notification, NotificationKind, RemoteId, RunRef, Subscription
+from mailsync.decisions.due import (
+    SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S,
+    SYNC_INTERVAL_WITH_NOTIFICATIONS_S,
+)
+from mailsync.model import (
+    NotificationKind,
+    RemoteId,
+    RunRef,
+    Subscription,
+    SubscriptionNotification,
+)
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.push_store import PushStore, SubscriptionClaim
@@ -60,7 +69,7 @@ def test_push_that_is_silent_expired_or_gone_is_not_relied_upon(
 ) -> None:
     one(database, broken)
 
-    assert is_about(wait_after(run, database), SYNC_INTERVAL_IF_ACTIVE_S)
+    assert is_about(wait_after(run, database), SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S)
 
 
 def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
@@ -68,7 +77,7 @@ def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
 ) -> None:
     """The sync may have read the folder before the mail arrived. The next run reads it, and the
     schedule continues."""
-    notification = Notification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)
+    notification = SubscriptionNotification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)
 
     assert push.save_subscription_notifications([notification]) == 1
 
@@ -81,7 +90,9 @@ def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_ot
     run: RunRef, push: PushStore, database: Database, settings: Settings
 ) -> None:
     """Whoever disconnects holds the account first; to hold its subscription first is a deadlock."""
-    notification = Notification(REMOTE_ID, SECRET, NotificationKind.SUBSCRIPTION_REMOVED)
+    notification = SubscriptionNotification(
+        REMOTE_ID, SECRET, NotificationKind.SUBSCRIPTION_REMOVED
+    )
     with closing(Database(settings)) as other, ThreadPoolExecutor(1) as provider:
         with database.transaction() as tx:
             tx.run("lock_account", account_id=run.account_id)
@@ -115,7 +126,7 @@ def test_a_claim_that_somebody_else_has_got_meanwhile_is_no_longer_good(
     assert late
     assert current
     assert not push.save_created_subscription(late, ANOTHER, SECRET)
-    push.schedule_retry(late, "ProviderUnavailable")
+    push.schedule_subscription_retry(late, "ProviderUnavailable")
     push.mark_subscription_gone(late)
     assert one(database, "SELECT failures FROM mailsync.provider_subscriptions") == [0]
     assert push.save_created_subscription(current, ANOTHER, SECRET)

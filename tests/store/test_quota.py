@@ -16,8 +16,8 @@ from mailsync.store.quota_store import (
     MAX_TOTAL_SLEEP_S,
     MailboxQuota,
     QuotaLimits,
-    open_quota,
-    quotas_of_accounts,
+    open_mailbox_quota,
+    quota_statuses_of_accounts,
 )
 from tests.store.rows import rows
 from tests.support.builders import connect_account
@@ -49,7 +49,7 @@ def take_all(quota: MailboxQuota) -> tuple[int, float]:
     taken = 0
     while True:
         try:
-            quota.take(20)
+            quota.take_units(20)
         except ProviderThrottled as pause:
             return taken, pause.retry_after_s or 0.0
         taken += 20
@@ -57,7 +57,7 @@ def take_all(quota: MailboxQuota) -> tuple[int, float]:
 
 def left_of(database: Database, account_id: AccountId) -> int:
     with database.transaction() as tx:
-        return quotas_of_accounts(tx, [account_id])[account_id].units_left
+        return quota_statuses_of_accounts(tx, [account_id])[account_id].units_left
 
 
 def use_units(settings: Settings, account_id: AccountId, limits: QuotaLimits, seed: int) -> Used:
@@ -70,7 +70,7 @@ def use_units(settings: Settings, account_id: AccountId, limits: QuotaLimits, se
                 for _ in range(dice.randint(1, 9)):
                     began_at, units = time.monotonic(), dice.choice((1, 2, 5, 20))
                     try:
-                        quota.take(units, is_backfill=dice.random() < 0.5)
+                        quota.take_units(units, is_backfill=dice.random() < 0.5)
                     except ProviderThrottled as pause:
                         time.sleep(pause.retry_after_s or 0)
                         break
@@ -104,7 +104,7 @@ def test_a_used_up_quota_ends_in_a_pause_and_not_in_a_long_sleep(
     assert 50 < take_all(quota)[1] <= 62
     assert sum(slept) <= MAX_TOTAL_SLEEP_S
     rows(database, A_MINUTE_PASSES)
-    quota.take(20)
+    quota.take_units(20)
 
 
 def test_a_backfill_leaves_a_reserve_to_new_mail_and_pauses_for_it_several_times_a_minute(
@@ -114,7 +114,7 @@ def test_a_backfill_leaves_a_reserve_to_new_mail_and_pauses_for_it_several_times
     while not parts or parts[-1][0]:
         with (
             MailboxQuota(database, account_of(account_id), LIMITS, slept.append) as quota,
-            quota.reserving_quota_for_new_mail(),
+            quota.reserve_quota_for_new_mail(),
         ):
             parts.append(take_all(quota))
 
@@ -123,15 +123,15 @@ def test_a_backfill_leaves_a_reserve_to_new_mail_and_pauses_for_it_several_times
     assert max(pause_s for _, pause_s in parts[:7]) < 60 / 7
     assert parts[-1][1] > 30, "until the minute is over"
     with MailboxQuota(database, account_of(account_id), LIMITS) as check:
-        check.take(30)
+        check.take_units(30)
 
 
 def test_what_a_function_does_not_use_it_gives_back(
     quota: MailboxQuota, database: Database, account_id: AccountId
 ) -> None:
     with quota:
-        quota.take(20)
-        quota.take(3)
+        quota.take_units(20)
+        quota.take_units(3)
 
     assert left_of(database, account_id) == 6_000 - 23
     assert rows(
@@ -146,32 +146,32 @@ def test_a_refusal_of_the_provider_outlives_the_function(
     quota: MailboxQuota, database: Database, account_id: AccountId, is_project: bool
 ) -> None:
     other = connect_account(database, "other", GOOGLE)
-    quota.take(1)
-    quota.report_exhausted(40.0, is_project=is_project)
+    quota.take_units(1)
+    quota.save_throttle_pause(40.0, is_project=is_project)
 
     with pytest.raises(ProviderThrottled) as pause:
-        MailboxQuota(database, account_of(account_id), LIMITS).take(1)
+        MailboxQuota(database, account_of(account_id), LIMITS).take_units(1)
 
     assert 35 < (pause.value.retry_after_s or 0) <= 40
     with MailboxQuota(database, account_of(other), LIMITS) as of_other:
         if is_project:
             with pytest.raises(ProviderThrottled):
-                of_other.take(1)
+                of_other.take_units(1)
         else:
-            of_other.take(1)
+            of_other.take_units(1)
 
 
 def test_the_limits_are_settings(database: Database, account_id: AccountId) -> None:
     account = account_of(account_id)
     wrong = Settings({"GMAIL_UNITS_PER_MINUTE": "many"})
-    small = open_quota(database, account, Settings({"GMAIL_UNITS_PER_MINUTE": "40"}))
+    small = open_mailbox_quota(database, account, Settings({"GMAIL_UNITS_PER_MINUTE": "40"}))
 
     assert small is not None
     with small:
-        small.take(30)
+        small.take_units(30)
         with pytest.raises(ProviderThrottled):
-            small.take(30)
+            small.take_units(30)
     with pytest.raises(SettingMissing, match="GMAIL_UNITS_PER_MINUTE"):
-        open_quota(database, account, wrong)
+        open_mailbox_quota(database, account, wrong)
     microsoft = Account(account_id, Provider("microsoft"), "active")
-    assert open_quota(database, microsoft, wrong) is None
+    assert open_mailbox_quota(database, microsoft, wrong) is None

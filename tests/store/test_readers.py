@@ -133,15 +133,15 @@ def test_what_is_hidden_is_hidden_from_readers_with_its_body_and_comes_back(
     assert shown() == all_of(gone, kept, moved)
     mirror.apply(mirror.first, MessageRemovedFromFolder(RemoteId(gone)))
     assert shown() == all_of(kept, moved)
-    mirror.folders.save_tree_changes(mirror.run, [], [mirror.second])
-    mirror.mail.remove_batch_of_unmirrored_mail(mirror.run)
+    mirror.folder_store.save_tree_changes(mirror.run, [], [mirror.second])
+    mirror.mail_store.remove_batch_of_unmirrored_mail(mirror.run)
     assert shown() == all_of(kept)
     assert mirror.one("SELECT count(*) FROM mailsync.emails") == [3]
-    mirror.folders.save_tree_changes(mirror.run, [a_remote_folder("F2")], [])
-    mirror.removals.show_messages_again(
+    mirror.folder_store.save_tree_changes(mirror.run, [a_remote_folder("F2")], [])
+    mirror.removal_store.show_messages_again(
         mirror.run, mirror.second, [RemoteId(moved)], is_only_folder=True
     )
-    mirror.removals.show_messages_again(
+    mirror.removal_store.show_messages_again(
         mirror.run, mirror.first, [RemoteId(gone)], is_only_folder=True
     )
     assert shown() == all_of(gone, kept, moved)

@@ -20,7 +20,7 @@ PARTS = (
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal_store, "MAX_MESSAGES_PER_SCHEDULING", PART)
+    monkeypatch.setattr(removal_store, "MAX_REQUESTS_SCHEDULED_AT_ONCE", PART)
     monkeypatch.setattr(mail_store, "MESSAGES_PER_DELETE_BATCH", PART)
     monkeypatch.setattr(sweep, "MAX_MESSAGES_PER_SWEEP", PART)
 
@@ -28,9 +28,9 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_mail_of_a_folder_that_is_gone_is_hidden_in_parts(mirror: Mirror) -> None:
     mirror.fill(mirror.first, NUMBER)
     mirror.fill(mirror.second, 1)
-    mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
+    mirror.folder_store.save_tree_changes(mirror.run, [], [mirror.first])
 
-    removed = [mirror.mail.remove_batch_of_unmirrored_mail(mirror.run) for _ in range(5)]
+    removed = [mirror.mail_store.remove_batch_of_unmirrored_mail(mirror.run) for _ in range(5)]
 
     assert removed == [10, 10, 10, 5, 0]
     assert mirror.rows(PARTS) == [[10], [10], [10], [5]]
@@ -43,7 +43,7 @@ def test_the_mail_of_a_deselected_folder_is_deleted_in_parts(mirror: Mirror) -> 
     mirror.rows(f"UPDATE mailsync.email_folders SET selected = false WHERE id = {mirror.first}")
 
     left = []
-    while mirror.mail.remove_batch_of_unmirrored_mail(mirror.run):
+    while mirror.mail_store.remove_batch_of_unmirrored_mail(mirror.run):
         left += mirror.one("SELECT count(*) FROM mailsync.emails")
 
     # A part takes twice as many at most: by their placements, and by their rows.
@@ -55,19 +55,19 @@ def test_a_full_sync_hides_what_it_did_not_see_in_parts_and_goes_on_after_a_time
     mirror: Mirror,
 ) -> None:
     ids = mirror.fill(mirror.first, NUMBER)
-    mirror.folders.save_remote_counts(mirror.run, [a_remote_folder("F1", total=2)])
-    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
+    mirror.folder_store.save_remote_counts(mirror.run, [a_remote_folder("F1", total=2)])
+    mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
     feed, last = mirror.folder(mirror.first).feed, ids[:2]
     write = a_page_write(feed, a_page(*(Upsert(a_message(each, "F1")) for each in last)))
     has_time = iter([True, False])
 
     seen = [RemoteId(each) for each in last]
-    store = mirror.sweeps
-    assert not store.hide_unseen_except_last_batch(mirror.run, feed, seen, lambda: next(has_time))
+    store = mirror.sweep_store
+    assert not store.hide_most_unseen_messages(mirror.run, feed, seen, lambda: next(has_time))
     assert mirror.one(SHOWN) == [NUMBER - PART]
-    assert store.hide_unseen_except_last_batch(mirror.run, feed, seen, lambda: True)
+    assert store.hide_most_unseen_messages(mirror.run, feed, seen, lambda: True)
     assert mirror.folder(mirror.first).feed.position == feed.position
-    counts = mirror.mail.write_page(mirror.run, write)
+    counts = mirror.mail_store.write_page(mirror.run, write)
 
     assert counts is not None
     assert counts.removed <= PART
@@ -79,8 +79,8 @@ def test_a_full_sync_hides_what_it_did_not_see_in_parts_and_goes_on_after_a_time
 
 def test_a_worker_whose_page_is_stored_already_hides_nothing(mirror: Mirror) -> None:
     mirror.fill(mirror.first, NUMBER)
-    mirror.folders.save_remote_counts(mirror.run, [a_remote_folder("F1", total=0)])
-    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
+    mirror.folder_store.save_remote_counts(mirror.run, [a_remote_folder("F1", total=0)])
+    mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
     feed = mirror.folder(mirror.first).feed
     late = replace(
         feed,
@@ -89,17 +89,17 @@ def test_a_worker_whose_page_is_stored_already_hides_nothing(mirror: Mirror) -> 
         ),
     )
 
-    assert mirror.sweeps.hide_unseen_except_last_batch(mirror.run, late, [], lambda: True)
+    assert mirror.sweep_store.hide_most_unseen_messages(mirror.run, late, [], lambda: True)
 
     assert mirror.one(SHOWN) == [NUMBER]
 
 
 def test_all_gone_messages_are_scheduled_whatever_one_statement_takes(mirror: Mirror) -> None:
     ids = [RemoteId(each) for each in mirror.fill(mirror.first, NUMBER)]
-    mirror.removals.hide_messages_removed_from_folder(mirror.run, mirror.first, ids)
-    mirror.removals.record_messages_gone(mirror.run, ids, 7200.0)
+    mirror.removal_store.hide_messages_removed_from_folder(mirror.run, mirror.first, ids)
+    mirror.removal_store.record_messages_gone(mirror.run, ids, 7200.0)
 
-    assert mirror.removals.begin_removal_verification(mirror.run).is_suspicious
+    assert mirror.removal_store.begin_removal_verification(mirror.run).is_removal_suspicious
 
     tomorrow = "SELECT count(*) FROM mailsync.emails WHERE confirm_at > now() + interval '23 hours'"
     assert mirror.one(tomorrow) == [NUMBER]

@@ -7,7 +7,7 @@ import pytest
 
 from mailsync.decisions.safety import (
     MIN_SUSPICIOUS_REMOVAL_MESSAGES,
-    MIN_TIME_FROM_GONE_TO_MASS_DELETION,
+    MIN_TIME_FROM_REMOVAL_TO_MASS_DELETION,
 )
 from mailsync.model import MessageRemovedFromFolder, RemoteId, Upsert
 from mailsync.settings import Settings
@@ -25,14 +25,16 @@ def hide(mirror: Mirror, names: Collection[str]) -> None:
 
 
 def due(mirror: Mirror) -> tuple[RemoteId, ...]:
-    mirror.removals.begin_removal_verification(mirror.run)
-    return mirror.removals.message_ids_due_for_request_by_id(mirror.run, "", 1_000)
+    mirror.removal_store.begin_removal_verification(mirror.run)
+    return mirror.removal_store.message_ids_due_for_request_by_id(mirror.run, "", 1_000)
 
 
 def say_gone(mirror: Mirror, names: Collection[str]) -> int:
     """The provider says that they are gone, as a sync asks it; return how many are deleted."""
-    wait_s = mirror.removals.begin_removal_verification(mirror.run).confirmation_delay_s
-    return mirror.removals.record_messages_gone(
+    wait_s = mirror.removal_store.begin_removal_verification(
+        mirror.run
+    ).deletion_confirmation_delay_s
+    return mirror.removal_store.record_messages_gone(
         mirror.run, [RemoteId(each) for each in names], wait_s
     )
 
@@ -74,7 +76,7 @@ def test_messages_are_asked_about_in_pieces_in_the_order_of_their_ids(mirror: Mi
     names = mirror.fill(mirror.first, 5)
     hide(mirror, names)
     found = [
-        mirror.removals.message_ids_due_for_request_by_id(mirror.run, after, 2)
+        mirror.removal_store.message_ids_due_for_request_by_id(mirror.run, after, 2)
         for after in ("", names[1], names[3])
     ]
 
@@ -86,11 +88,11 @@ def is_reported_again(mirror: Mirror, name: str) -> None:
 
 
 def is_fetched(mirror: Mirror, name: str) -> None:
-    mirror.mail.write_fetched_messages(mirror.run, None, [a_message(name)])
+    mirror.mail_store.write_fetched_messages(mirror.run, None, [a_message(name)])
 
 
 def is_listed(mirror: Mirror, name: str) -> None:
-    mirror.removals.show_messages_again(
+    mirror.removal_store.show_messages_again(
         mirror.run, mirror.first, [RemoteId(name)], is_only_folder=True
     )
 
@@ -100,17 +102,19 @@ def is_removed(mirror: Mirror, name: str) -> None:
 
 
 def is_listed_no_more(mirror: Mirror, name: str) -> None:
-    mirror.removals.hide_messages_removed_from_folder(mirror.run, mirror.first, [RemoteId(name)])
+    mirror.removal_store.hide_messages_removed_from_folder(
+        mirror.run, mirror.first, [RemoteId(name)]
+    )
 
 
 def is_not_walked(mirror: Mirror, name: str) -> None:
-    mirror.feeds.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
+    mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
     mirror.apply(mirror.first)
 
 
 def loses_its_folder(mirror: Mirror, name: str) -> None:
-    mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
-    mirror.mail.remove_batch_of_unmirrored_mail(mirror.run)
+    mirror.folder_store.save_tree_changes(mirror.run, [], [mirror.first])
+    mirror.mail_store.remove_batch_of_unmirrored_mail(mirror.run)
 
 
 def is_moved_out_of_the_mirror(mirror: Mirror, name: str) -> None:
@@ -199,17 +203,20 @@ def test_most_of_a_mailbox_is_deleted_by_a_second_answer_a_day_after_the_first(
 ) -> None:
     gone = mirror.fill(mirror.first, MIN_SUSPICIOUS_REMOVAL_MESSAGES)
     hide(mirror, gone)
-    assert not mirror.removals.begin_removal_verification(mirror.run).is_suspicious, (
+    assert not mirror.removal_store.begin_removal_verification(mirror.run).is_removal_suspicious, (
         "no message is reported gone yet"
     )
     assert say_gone(mirror, gone) == 0
 
     for hours in (2.1, 21.8):
         mirror.let_time_pass(hours)
-        removal = mirror.removals.begin_removal_verification(mirror.run)
-        assert removal.is_suspicious
-        assert removal.confirmation_delay_s == MIN_TIME_FROM_GONE_TO_MASS_DELETION.total_seconds()
-        assert f"{len(gone)} of {len(gone)} messages" in removal.explanation
+        removal = mirror.removal_store.begin_removal_verification(mirror.run)
+        assert removal.is_removal_suspicious
+        assert (
+            removal.deletion_confirmation_delay_s
+            == MIN_TIME_FROM_REMOVAL_TO_MASS_DELETION.total_seconds()
+        )
+        assert f"{len(gone)} of {len(gone)} messages" in removal.explanation_for_user
         assert due(mirror) == ()
         assert say_gone(mirror, gone) == 0
     mirror.let_time_pass(0.2)
@@ -227,14 +234,14 @@ def test_most_is_more_than_half_of_the_mailbox_and_not_of_a_folder(
     """Also where a sync dies before it counts again: a hidden folder is not counted twice."""
     gone = mirror.fill(mirror.first, first)
     mirror.fill(mirror.second, second)
-    mirror.folders.recount_stored_messages(mirror.run)
-    mirror.folders.save_tree_changes(mirror.run, [], [mirror.first])
-    mirror.mail.remove_batch_of_unmirrored_mail(mirror.run)
+    mirror.folder_store.recount_stored_messages(mirror.run)
+    mirror.folder_store.save_tree_changes(mirror.run, [], [mirror.first])
+    mirror.mail_store.remove_batch_of_unmirrored_mail(mirror.run)
     say_gone(mirror, gone)
     mirror.let_time_pass(2.1)
 
-    removal = mirror.removals.begin_removal_verification(mirror.run)
-    assert removal.is_suspicious == is_suspicious
+    removal = mirror.removal_store.begin_removal_verification(mirror.run)
+    assert removal.is_removal_suspicious == is_suspicious
     assert (
         removal.hidden_message_count,
         removal.reported_gone_message_count,
@@ -263,5 +270,5 @@ def test_a_confirmation_is_of_what_was_gone_by_then(mirror: Mirror) -> None:
     say_gone(mirror, late)
     mirror.let_time_pass(2.1)
 
-    assert mirror.removals.begin_removal_verification(mirror.run).is_suspicious
+    assert mirror.removal_store.begin_removal_verification(mirror.run).is_removal_suspicious
     assert say_gone(mirror, late) == 0

@@ -5,7 +5,7 @@ import pytest
 from mailsync.errors import SchemaOutdated, SettingMissing
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.migrate import Migration, migrate, plan_migrations, read_migrations
+from mailsync.store.migrate import Migration, apply_migrations, plan_migrations, read_migrations
 from tests.store.cluster import PASSWORD, Cluster
 from tests.store.reader import Reader
 from tests.store.rows import one, rows
@@ -33,26 +33,26 @@ def test_who_may_not_create_roles_is_told_what_to_ask_for(cluster: Cluster) -> N
     settings = settings_of(cluster.create("mine", owner="me"))
 
     with pytest.raises(SchemaOutdated, match="this login may not create roles") as refused:
-        migrate(settings)
+        apply_migrations(settings)
     asked_for = str(refused.value).split('"')[1]
     cluster.run(*asked_for.split("; "))
 
-    assert migrate(settings) == EVERY[EVERY.index("0004") :]
+    assert apply_migrations(settings) == EVERY[EVERY.index("0004") :]
 
 
 def test_a_second_database_of_the_cluster_shares_the_roles(cluster: Cluster) -> None:
     first = cluster.create("first", owner="one", attributes="CREATEROLE")
     second = cluster.create("second", owner="other")
 
-    assert migrate(settings_of(first)) == EVERY
-    assert migrate(settings_of(second)) == EVERY
-    assert migrate(settings_of(second)) == ()
+    assert apply_migrations(settings_of(first)) == EVERY
+    assert apply_migrations(settings_of(second)) == EVERY
+    assert apply_migrations(settings_of(second)) == ()
 
 
 def test_who_does_not_own_an_up_to_date_database_need_not_migrate_it(
     cluster: Cluster, owner_url: str
 ) -> None:
-    migrate(settings_of(owner_url))
+    apply_migrations(settings_of(owner_url))
     cluster.run(
         f"CREATE ROLE functions LOGIN PASSWORD '{PASSWORD}' IN ROLE mailsync_writer",
         f"CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'",
@@ -60,9 +60,9 @@ def test_who_does_not_own_an_up_to_date_database_need_not_migrate_it(
     functions = settings_of(cluster.url("functions", "mine"))
     newer = Migration("9000", "CREATE TABLE mailsync.newer (a int)", "1")
 
-    assert migrate(functions) == ()
+    assert apply_migrations(functions) == ()
     with pytest.raises(SettingMissing, match="needs a login that may do more"):
-        migrate(functions, [newer])
+        apply_migrations(functions, [newer])
     with pytest.raises(SettingMissing, match="needs a login that may do more"):
         plan_migrations(settings_of(cluster.url("guest", "mine")))
 
@@ -74,7 +74,7 @@ def test_on_supabase_only_signed_in_users_read_and_the_apps_own_emails_stay(
     owner = cluster.create("app", owner="supabase", attributes="CREATEROLE BYPASSRLS")
     cluster.run(*THEIR_EMAILS, login="supabase", database="app")
 
-    migrate(settings_of(owner))
+    apply_migrations(settings_of(owner))
     database = Database(settings_of(owner))
     fill(database)
 

@@ -13,11 +13,11 @@ import pytest
 from mailsync.decisions import slices as decisions
 from mailsync.model import (
     FeedRef,
+    IncompleteMessage,
     ListedMessage,
     Message,
     MessageRemovedFromFolder,
     Page,
-    PartialChange,
     RemoteId,
     Slice,
     SlicePage,
@@ -26,20 +26,20 @@ from mailsync.model import (
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.fence import FencedTransaction
-from mailsync.store.slice_store import Claimant, SlicesLeft
+from mailsync.store.slice_store import RemainingSlices, SliceClaimant
 from mailsync.sync.slices import SliceWorker
 from tests.store.conftest import Mirror
 from tests.store.rows import emails, wait_until_it_waits_for_a_lock
 from tests.support.builders import a_message, a_page, a_page_write
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-WORKER, OTHER = Claimant(1, 2), Claimant(2, 2)
+WORKER, OTHER = SliceClaimant(1, 2), SliceClaimant(2, 2)
 
 
-def a_named(number: int, version: str = "v1") -> PartialChange:
+def a_named(number: int, version: str = "v1") -> IncompleteMessage:
     remote_id = RemoteId(f"m{number}")
     state = ListedMessage(remote_id, False, version)
-    return PartialChange(remote_id, state, BEGAN + timedelta(minutes=number))
+    return IncompleteMessage(remote_id, state, BEGAN + timedelta(minutes=number))
 
 
 def a_full(number: int, version: str = "v1") -> Message:
@@ -49,7 +49,7 @@ def a_full(number: int, version: str = "v1") -> Message:
 
 def name(
     mirror: Mirror,
-    *changes: PartialChange,
+    *changes: IncompleteMessage,
     removed: Sequence[str] = (),
     has_more: bool = False,
 ) -> StoredFeed:
@@ -60,44 +60,47 @@ def name(
     write = a_page_write(feed, page)
     ids = tuple(each.remote_id for each in changes)
     plan = replace(
-        write.plan, changes_to_fetch_by_id=(), pending_ids=ids, changes_to_fetch_in_slices=changes
+        write.page_plan,
+        messages_to_fetch_now=(),
+        pending_message_ids=ids,
+        messages_to_fetch_in_slices=changes,
     )
-    assert mirror.mail.write_page(mirror.run, replace(write, plan=plan))
+    assert mirror.mail_store.write_page(mirror.run, replace(write, page_plan=plan))
     return mirror.folder(mirror.first).feed
 
 
-def claim(mirror: Mirror, feed: StoredFeed, claimant: Claimant = WORKER) -> list[list[str]]:
-    found = mirror.slices.claim(mirror.run, feed.ref.id, claimant, 2)
+def claim(mirror: Mirror, feed: StoredFeed, claimant: SliceClaimant = WORKER) -> list[list[str]]:
+    found = mirror.slice_store.claim_slices(mirror.run, feed.ref.id, claimant, 2)
     return [sorted(each.received_at_by_remote_id) for each in found]
 
 
 def save(mirror: Mirror, feed: StoredFeed, part: Slice, *messages: Message) -> int:
     page = SlicePage(messages, is_complete=True)
-    return mirror.slices.save_slice(
+    return mirror.slice_store.save_slice(
         mirror.run, feed, part, page, next_for=None
     ).stored_message_count
 
 
-def left(mirror: Mirror, feed: StoredFeed) -> SlicesLeft:
-    return mirror.slices.find_slices_left(mirror.run.account_id, feed.ref.id)
+def left(mirror: Mirror, feed: StoredFeed) -> RemainingSlices:
+    return mirror.slice_store.find_remaining_slices(mirror.run.account_id, feed.ref.id)
 
 
 def pending_ids(mirror: Mirror, feed: StoredFeed) -> list[str]:
-    return sorted(mirror.feeds.next_pending_ids(feed.ref.id, 100))
+    return sorted(mirror.feed_store.next_pending_message_ids(feed.ref.id, 100))
 
 
 def test_each_worker_claims_the_newest_messages_that_no_other_has(mirror: Mirror) -> None:
     feed = name(mirror, *map(a_named, range(1, 5)), has_more=True)
 
     assert claim(mirror, feed) == [["m3", "m4"], ["m1", "m2"]]
-    assert left(mirror, feed) == SlicesLeft(True, False, True)
+    assert left(mirror, feed) == RemainingSlices(True, False, True)
     name(mirror, a_named(0), has_more=True)
     assert claim(mirror, feed, OTHER) == [], "the next page completes the slice"
     name(mirror)
     assert claim(mirror, feed, OTHER) == [["m0"]]
-    assert left(mirror, feed) == SlicesLeft(True, False, False)
+    assert left(mirror, feed) == RemainingSlices(True, False, False)
 
-    mirror.slices.release_claims_of_worker(mirror.run, [feed.ref.id], OTHER.worker_number)
+    mirror.slice_store.release_claims_of_worker(mirror.run, [feed.ref.id], OTHER.worker_index)
     assert claim(mirror, feed, OTHER) == [["m0"]]
     mirror.let_time_pass(hours=1)
     assert claim(mirror, feed, OTHER) == [["m3", "m4"], ["m1", "m2"]], "the worker died"
@@ -105,18 +108,18 @@ def test_each_worker_claims_the_newest_messages_that_no_other_has(mirror: Mirror
 
 def test_workers_share_the_last_messages_so_that_they_end_together(mirror: Mirror) -> None:
     feed = name(mirror, *map(a_named, range(120)), has_more=True)
-    claimant = Claimant(1, 70, worker_count=4)
+    claimant = SliceClaimant(1, 70, worker_count=4)
 
     assert len(claim(mirror, feed, claimant)[0]) == 70, "more may be named"
-    mirror.slices.release_claims_of_worker(mirror.run, [feed.ref.id], None)
+    mirror.slice_store.release_claims_of_worker(mirror.run, [feed.ref.id], None)
     name(mirror)
-    found = mirror.slices.claim(mirror.run, feed.ref.id, claimant, 9)
+    found = mirror.slice_store.claim_slices(mirror.run, feed.ref.id, claimant, 9)
     assert [len(each.received_at_by_remote_id) for each in found] == [30, 25, 25, 25, 15]
 
 
 def test_only_messages_in_the_version_that_the_feed_named_are_stored(mirror: Mirror) -> None:
     feed = name(mirror, a_named(1), a_named(2), a_named(3))
-    [part] = mirror.slices.claim(mirror.run, feed.ref.id, Claimant(1, 3), 1)
+    [part] = mirror.slice_store.claim_slices(mirror.run, feed.ref.id, SliceClaimant(1, 3), 1)
 
     stored = save(mirror, feed, part, a_full(1), a_full(2, "older"), a_full(4))
 
@@ -130,7 +133,7 @@ def test_a_message_that_the_feed_named_again_meanwhile_waits_for_its_new_version
     mirror: Mirror,
 ) -> None:
     feed = name(mirror, a_named(1), a_named(2))
-    [part] = mirror.slices.claim(mirror.run, feed.ref.id, WORKER, 1)
+    [part] = mirror.slice_store.claim_slices(mirror.run, feed.ref.id, WORKER, 1)
     name(mirror, a_named(2, "v2"))
 
     assert save(mirror, feed, part, a_full(1), a_full(2)) == 1
@@ -142,7 +145,7 @@ def test_a_message_that_left_the_folder_after_the_slice_was_read_is_not_stored(
     mirror: Mirror,
 ) -> None:
     feed = name(mirror, a_named(1), a_named(2))
-    [part] = mirror.slices.claim(mirror.run, feed.ref.id, WORKER, 1)
+    [part] = mirror.slice_store.claim_slices(mirror.run, feed.ref.id, WORKER, 1)
     name(mirror, removed=["m2"])
 
     assert save(mirror, feed, part, a_full(1), a_full(2)) == 1
@@ -151,8 +154,8 @@ def test_a_message_that_left_the_folder_after_the_slice_was_read_is_not_stored(
 
 def test_a_slice_of_an_earlier_full_sync_stores_nothing(mirror: Mirror) -> None:
     feed = name(mirror, a_named(1))
-    [part] = mirror.slices.claim(mirror.run, feed.ref.id, WORKER, 1)
-    mirror.feeds.restart_full_sync(mirror.run, feed.ref.id)
+    [part] = mirror.slice_store.claim_slices(mirror.run, feed.ref.id, WORKER, 1)
+    mirror.feed_store.restart_full_sync(mirror.run, feed.ref.id)
 
     assert save(mirror, feed, part, a_full(1)) == 0
     assert emails(mirror.database) == {}
@@ -161,10 +164,10 @@ def test_a_slice_of_an_earlier_full_sync_stores_nothing(mirror: Mirror) -> None:
 
 def test_a_page_that_ends_early_leaves_the_older_messages_to_another_slice(mirror: Mirror) -> None:
     feed = name(mirror, *map(a_named, range(1, 5)))
-    [part] = mirror.slices.claim(mirror.run, feed.ref.id, Claimant(1, 4), 1)
+    [part] = mirror.slice_store.claim_slices(mirror.run, feed.ref.id, SliceClaimant(1, 4), 1)
     page = SlicePage((a_full(4), a_full(2)), is_complete=False)
 
-    saved = mirror.slices.save_slice(mirror.run, feed, part, page, next_for=OTHER)
+    saved = mirror.slice_store.save_slice(mirror.run, feed, part, page, next_for=OTHER)
 
     assert saved.next_claimed_slice
     assert sorted(saved.next_claimed_slice.received_at_by_remote_id) == ["m1"]
@@ -173,9 +176,9 @@ def test_a_page_that_ends_early_leaves_the_older_messages_to_another_slice(mirro
 
 def test_a_slice_without_a_message_of_its_own_leads_nowhere(mirror: Mirror) -> None:
     feed = name(mirror, a_named(1), a_named(2))
-    [part] = mirror.slices.claim(mirror.run, feed.ref.id, WORKER, 1)
+    [part] = mirror.slice_store.claim_slices(mirror.run, feed.ref.id, WORKER, 1)
 
-    mirror.slices.save_slice(
+    mirror.slice_store.save_slice(
         mirror.run, feed, part, SlicePage((a_full(9),), is_complete=False), next_for=None
     )
 
@@ -233,9 +236,9 @@ class Reader:
 
 def worker_of(mirror: Mirror, feed: StoredFeed, reader: Reader) -> SliceWorker:
     mailbox: Any = SimpleNamespace(
-        slices=mirror.slices, run=mirror.run, provider=reader, feed_readings=set()
+        slice_store=mirror.slice_store, run_ref=mirror.run, provider=reader, feed_readings=set()
     )
-    return SliceWorker(mailbox, feed, WORKER.worker_number)
+    return SliceWorker(mailbox, feed, WORKER.worker_index)
 
 
 def test_a_worker_that_found_one_slice_requests_the_next_one_ahead_when_there_are_more(
@@ -247,7 +250,7 @@ def test_a_worker_that_found_one_slice_requests_the_next_one_ahead_when_there_ar
     reader = Reader(largest=2, meanwhile=lambda: name(mirror, *map(a_named, range(1, 7))))
     worker = worker_of(mirror, feed, reader)
 
-    while worker.store_next():
+    while worker.store_next_slice():
         pass
 
     assert reader.asked == [(2, 0), (2, 2), (2, 2), (2, 0)]
@@ -263,7 +266,7 @@ def test_a_slice_that_is_too_large_for_the_provider_is_read_in_parts(
     reader = Reader(largest=3)
     worker = worker_of(mirror, feed, reader)
 
-    while worker.store_next():
+    while worker.store_next_slice():
         assert len(reader.asked) < 40
 
     assert len(emails(mirror.database)) == 20

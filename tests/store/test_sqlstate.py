@@ -3,7 +3,7 @@
 import pytest
 
 from mailsync.errors import SchemaOutdated, SettingMissing, StoreRejected, StoreUnavailable
-from mailsync.store.sqlstate import error_from_fields
+from mailsync.store.sqlstate import error_from_postgres_fields
 
 SECRET = "hunter2"
 NOT_NOW = [
@@ -73,7 +73,9 @@ OF_ANOTHER_SESSION = [
 
 
 def error(state: str, words: str, routine: str, statement: str) -> Exception:
-    return error_from_fields({"C": state, "M": words, "R": routine, "D": SECRET}, statement)
+    return error_from_postgres_fields(
+        {"C": state, "M": words, "R": routine, "D": SECRET}, statement
+    )
 
 
 @pytest.mark.parametrize(

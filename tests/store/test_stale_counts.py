@@ -20,8 +20,10 @@ rows."""
 
 def counted(mirror: Mirror, *, every: bool = False) -> list[int]:
     """Count; return the numbers of the two folders."""
-    found = mirror.folders.recount_stored_messages(mirror.run, counts_every_folder=every)
-    return [found[each].counts.stored_total for each in (mirror.first, mirror.second)]
+    found = mirror.folder_store.recount_stored_messages(mirror.run, counts_every_folder=every)
+    return [
+        found[each].stored_and_remote_counts.stored_total for each in (mirror.first, mirror.second)
+    ]
 
 
 def test_folders_without_a_change_are_not_counted_unless_all_are(mirror: Mirror) -> None:

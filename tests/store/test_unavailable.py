@@ -13,7 +13,7 @@ from localdev.engine.postgres import Postgres
 from mailsync.errors import SettingMissing, StoreUnavailable
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
-from mailsync.store.migrate import Migration, migrate, require_usable_database
+from mailsync.store.migrate import Migration, apply_migrations, require_writable_migrated_database
 from tests.store.pooler import pooled
 from tests.store.servers import a_server_that_says
 from tests.support.databases import UNSAFE_BUT_QUICK
@@ -92,19 +92,19 @@ def test_while_a_database_is_read_only_it_is_read_and_then_written_again(
     """Sessions keep the mode in which they began, also those that a pooler keeps for others."""
     with opened(reached) as database, opened(reached) as reader:
         assert write(database)
-        require_usable_database(database)
+        require_writable_migrated_database(database)
         run(FREEZE)
         run(END)
 
         assert read(reader)
-        for attempt in (write, require_usable_database):
+        for attempt in (write, require_writable_migrated_database):
             with pytest.raises(StoreUnavailable, match=r"read-only \(SQLSTATE 25006\)"):
                 attempt(database)
 
         run(THAW)
         assert write(database)
         assert write(reader)
-        require_usable_database(database)
+        require_writable_migrated_database(database)
 
 
 def test_a_value_that_the_driver_cannot_send_fails_one_statement_and_not_the_next(
@@ -122,18 +122,18 @@ def test_a_value_that_the_driver_cannot_send_fails_one_statement_and_not_the_nex
 
 def test_a_primary_that_was_demoted_is_waited_for(tmp_path: Path) -> None:
     with Postgres(tmp_path, settings=UNSAFE_BUT_QUICK) as server, opened(server.url) as database:
-        migrate(settings_of(server.url))
+        apply_migrations(settings_of(server.url))
         assert write(database)
         (server.cluster_folder / "standby.signal").touch()
         server.restart()
 
         assert read(database)
-        for attempt in (write, require_usable_database):
+        for attempt in (write, require_writable_migrated_database):
             with pytest.raises(StoreUnavailable, match=r"read-only \(SQLSTATE 25006\)"):
                 attempt(database)
         newer = Migration("9000", "CREATE TABLE mailsync.newer (a int)", "1")
         with pytest.raises(StoreUnavailable, match="read-only"):
-            migrate(settings_of(server.url), [newer])
+            apply_migrations(settings_of(server.url), [newer])
 
         owner = connect(settings_of(server.url))
         assert owner.run("SELECT pg_promote()") == [[True]]

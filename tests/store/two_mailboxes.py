@@ -39,4 +39,4 @@ def _fill(database: Database, user: str) -> None:
     key = f"UPDATE mailsync.email_placements SET remote_key = '{user}'"
     mirror.rows(f"{key} WHERE account_id = '{mirror.run.account_id}'")
     left = [ListingContradiction(RemoteId(user), ListingContradictionKind.LISTED_BUT_NOT_IN_FOLDER)]
-    mirror.folders.save_id_comparison(mirror.run, mirror.first, MessageListing(()), left)
+    mirror.folder_store.save_id_comparison(mirror.run, mirror.first, MessageListing(()), left)

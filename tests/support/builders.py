@@ -100,7 +100,7 @@ def a_listing(*folders: RemoteFolder, **fields: Any) -> FolderListing:
     """A whole reading of a mailbox that has these folders, and an inbox unless they hold one."""
     if not any(each.role is Role.INBOX for each in folders):
         folders = (a_remote_folder("inbox", role=Role.INBOX), *folders)
-    for name in ("gone_folder_ids", "omitted_folder_ids"):
+    for name in ("gone_folder_ids", "unlisted_folder_ids"):
         fields[name] = frozenset(map(RemoteId, fields.get(name, ())))
     return FolderListing(folders, **fields)
 
@@ -127,7 +127,7 @@ def complete_verified(database: Database, run: RunRef) -> None:
         folders.save_tree_changes(run, [a_remote_folder()], [])
     rows(database, "UPDATE mailsync.change_feeds SET walking = false RETURNING 1")
     folders.mark_verified_by_counts(run, [each.ref.id for each in folders.folders(run.account_id)])
-    assert RunStore(database).complete(run)
+    assert RunStore(database).complete_run(run)
 
 
 def begin_run(

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import jwt
 import pytest
 
-from localdev.reserved_port import reserved_port
+from localdev.reserved_port import reserve_port
 from localdev.simulators.entra.certificates import open_server_tls_context
 
 PASSWORD = 'secret "word" (1) *'
@@ -170,7 +170,7 @@ def dovecot(
     data.chmod(0o755)
     for name, content in (certificates or {}).items():
         (data / name).write_bytes(content)
-    with reserved_port() as port, reserved_port() as starttls_port:
+    with reserve_port() as port, reserve_port() as starttls_port:
         server = Dovecot(port, data / "ca.pem", data, starttls_port)
         _configure(server, users, settings)
         command = [*_as_owner(), program, "-F", "-c", str(data / "dovecot.conf")]

@@ -10,7 +10,7 @@ from typing import Any
 
 from localdev.mail.modified_utf7 import encode_modified_utf7
 from localdev.simulators.imap.folder_state import FolderState, ListedMessage
-from localdev.simulators.imap.names import name_folders
+from localdev.simulators.imap.names import to_imap_folders
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.store import ImapMailbox
 from localdev.simulators.mailbox import Mailbox
@@ -72,8 +72,8 @@ class DovecotMailbox(Mailbox):
             self._renumber(number)
 
     def _wanted_names(self) -> dict[int, str]:
-        named = name_folders(self.folders.list_all(), self._options)
-        return {each.folder.number: encode_modified_utf7(each.name) for each in named}
+        named = to_imap_folders(self.folders.list_all(), self._options)
+        return {each.simulated_folder.number: encode_modified_utf7(each.name) for each in named}
 
     def _name(self, number: int, name: str) -> None:
         known = self._names.get(number)
@@ -120,9 +120,11 @@ class DovecotMailbox(Mailbox):
         return Placed(folder, uid, wanted)
 
     def _append(self, folder: int, wanted: ListedMessage) -> int:
-        raw = ImapMailbox(self, self._options).read_bytes(wanted)
+        raw = ImapMailbox(self, self._options).read_message_bytes(wanted)
         assert raw is not None
-        received_at = Time2Internaldate(self.message(wanted.message_number).item.received_at)
+        received_at = Time2Internaldate(
+            self.find_message(wanted.message_number).mail_item.received_at
+        )
         flags = f"({' '.join(sorted(wanted.flags))})"
         self._done(self._client.append(f'"{self._names[folder]}"', flags, received_at, raw))
         return self._new_uid("APPENDUID")

@@ -42,13 +42,13 @@ class StartedExecutions(StepFunctions):
         self.names.clear()
         self._waiting.clear()
 
-    def start(self, machine_arn: str, name: str, state: Json) -> str:
+    def start_execution(self, machine_arn: str, name: str, state: Json) -> str:
         if name not in self.names:
             self.names.append(name)
             self._waiting.append((name, state))
         return execution_arn(machine_arn, name)
 
-    def status(self, arn: str) -> None:
+    def find_execution_status(self, arn: str) -> None:
         return None
 
     def __iter__(self) -> Iterator[tuple[str, Json]]:

@@ -10,9 +10,9 @@ from localdev.simulators.gmail.labels import GmailLabel, GmailLabels
 from localdev.simulators.gmail.mailbox import GmailMailbox
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
-from mailsync.mime.preview import preview_of_body
+from mailsync.mime.preview import make_preview
 from mailsync.model import RemoteId, Role
-from mailsync.providers.gmail.labels import ALL_MAIL, folder_ids
+from mailsync.providers.gmail.labels import ALL_MAIL_FOLDER_ID, to_folder_ids
 
 _ROLES = {"INBOX": "inbox", "SENT": "sent", "DRAFT": "drafts", "TRASH": "trash", "SPAM": "junk"}
 
@@ -36,7 +36,7 @@ class GmailForm:
 
     def folder_id(self, folder: FolderNumberOrRole) -> str:
         number = self._mailbox.folders.find(folder).number
-        return GmailLabels(self._mailbox).label_id_by_folder_number.get(number, ALL_MAIL)
+        return GmailLabels(self._mailbox).label_id_by_folder_number.get(number, ALL_MAIL_FOLDER_ID)
 
     def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
         """Gmail's messages have no versions."""
@@ -45,18 +45,18 @@ class GmailForm:
         return ((ids[each.number], "") for each in messages)
 
     def fields(self, message: Message) -> dict[str, Any]:
-        item = message.item
+        item = message.mail_item
         is_html = item.body_type == "html"
         (listed,) = self._gmail.find_listed_messages([message.number])
         return {
-            "folders": sorted(folder_ids(map(RemoteId, listed.label_ids))),
+            "folders": sorted(to_folder_ids(map(RemoteId, listed.label_ids))),
             "conversation": thread_id(message.thread_key),
             "is draft": "DRAFT" in listed.label_ids,
             "importance": "high" if "IMPORTANT" in listed.label_ids else "normal",
             "categories": [],
             "modified at": None,
             "web link": None,
-            "preview": preview_of_body(item.body, item.body_type),
+            "preview": make_preview(item.body, item.body_type),
             "html": item.body if is_html else None,
             "text": None if is_html else item.body,
         }

@@ -7,7 +7,7 @@ from localdev.mail.modified_utf7 import decode_modified_utf7
 from localdev.simulators.folders import Folder
 from localdev.simulators.gmail.ids import thread_number
 from localdev.simulators.imap.flags import flags_of_message
-from localdev.simulators.imap.gmail import GmailView
+from localdev.simulators.imap.gmail import GmailMailboxView
 from localdev.simulators.imap.options import GMAIL_EXTENSIONS, ImapOptions
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
@@ -23,9 +23,9 @@ class GmailImapForm(ImapForm):
         super().__init__(mailbox, options)
 
     @property
-    def _view(self) -> GmailView:
+    def _view(self) -> GmailMailboxView:
         """That of now: the mailbox may be that of an earlier time."""
-        return GmailView(self._mailbox, self.options)
+        return GmailMailboxView(self._mailbox, self.options)
 
     def message_id(self, number: int) -> str:
         return format(self._view.message_id(number), "x")
@@ -33,12 +33,12 @@ class GmailImapForm(ImapForm):
     def uid(self, number: int) -> str:
         """The UID of a message in the folder that was read: All Mail, Trash or Junk."""
         sources = {self._mailbox.folders.find(each).number for each in ("archive", "trash", "junk")}
-        shown = self._view.uids_of(number)
+        shown = self._view.uids_by_folder_number(number)
         return str(next((uid for folder, uid in shown.items() if folder in sources), 0))
 
     def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
         for each in messages:
-            item = each.item
+            item = each.mail_item
             states = {name: getattr(item, name) for name in ("is_read", "is_flagged", "is_draft")}
             flags = sorted(
                 map(str.lower, flags_of_message(states, item.categories, each.provider_attributes))
@@ -47,17 +47,20 @@ class GmailImapForm(ImapForm):
             yield self.message_id(each.number), " ".join([*flags, *important])
 
     def fields(self, message: Message) -> dict[str, Any]:
-        folders = self._view.uids_of(message.number)
+        folders = self._view.uids_by_folder_number(message.number)
         return {
             **super().fields(message),
             "folders": sorted(map(self.folder_id, folders)),
             "conversation": format(thread_number(message.thread_key), "x"),
-            "importance": "high" if message.item.importance == "high" else "normal",
+            "importance": "high" if message.mail_item.importance == "high" else "normal",
         }
 
     def folder_fields(self, folder: Folder) -> Mapping[str, Any]:
         names = self._names()
-        shown = {each.folder.number: each.folder for each in self._view.list_folders()}
+        shown = {
+            each.simulated_folder.number: each.simulated_folder
+            for each in self._view.list_folders()
+        }
         name = above = names[folder.number].removeprefix("[Gmail]/")
         while (above := above.rpartition("/")[0]) and above not in names.values():
             pass

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from localdev.simulators import Simulators
 from localdev.simulators.gmail.mailbox import GmailMailbox as SimulatedMailbox
 from localdev.simulators.mailbox import Mailbox
-from mailsync.credentials import UnrenewableAccessToken
+from mailsync.credentials import FixedAccessTokenSource
 from mailsync.model import (
     AccessToken,
     Change,
@@ -15,15 +15,19 @@ from mailsync.model import (
     FeedRef,
     FolderId,
     FolderRef,
+    IncompleteMessage,
     Message,
     MessageNotFoundById,
     MessageRemovedFromFolder,
-    PartialChange,
     PlacementChange,
     RemoteId,
     TreeReadingMode,
 )
-from mailsync.providers.gmail.labels import ALL_MAIL, OUTSIDE_ALL_MAIL, folder_ids
+from mailsync.providers.gmail.labels import (
+    ALL_MAIL_FOLDER_ID,
+    LABEL_IDS_OUTSIDE_ALL_MAIL,
+    to_folder_ids,
+)
 from mailsync.providers.gmail.provider import GmailMailbox
 from mailsync.providers.retry_budget import RetryBudget
 
@@ -34,18 +38,18 @@ State = tuple[frozenset[str], bool, bool, str]
 
 def open_gmail(simulators: Simulators, mailbox: Mailbox) -> GmailMailbox:
     """A client of the mailbox that never sleeps."""
-    token = simulators.gmail.tokens.register(mailbox.user_id)
-    access = UnrenewableAccessToken(AccessToken(token, datetime.now(UTC) + timedelta(hours=1)))
+    token = simulators.gmail.tokens.issue_token(mailbox.user_id)
+    access = FixedAccessTokenSource(AccessToken(token, datetime.now(UTC) + timedelta(hours=1)))
     budget = RetryBudget(sleep=lambda _: None)
     return GmailMailbox(base_url=simulators.gmail_url, access=access, ca_bundle=None, budget=budget)
 
 
 def states_of(simulated: SimulatedMailbox) -> dict[str, State]:
     """The state of each message of the mailbox but its chats."""
-    found = {each.id: {*map(RemoteId, each.label_ids)} for each in simulated.list_all()}
+    found = {each.id: {*map(RemoteId, each.label_ids)} for each in simulated.list_all_messages()}
     return {
         each: (
-            frozenset(folder_ids(labels)),
+            frozenset(to_folder_ids(labels)),
             "UNREAD" not in labels,
             "STARRED" in labels,
             "high" if "IMPORTANT" in labels else "normal",
@@ -74,17 +78,17 @@ class GmailReplica:
 
     def compared_states(self) -> dict[str, State]:
         """The states that the lists of all folders give, without a request for a message."""
-        folders = self.provider.list_folders((), TreeReadingMode.LISTED).folders
+        folders = self.provider.list_folders((), TreeReadingMode.LISTED_FOLDERS).folders
         lists = {
             each.remote_id: self.provider.list_folder_messages(
                 FolderRef(FolderId(1), each.remote_id)
             )
             for each in folders
         }
-        assert all(each.is_complete for name, each in lists.items() if name != ALL_MAIL)
+        assert all(each.is_complete for name, each in lists.items() if name != ALL_MAIL_FOLDER_ID)
         flags = {
             entry.remote_id: (bool(entry.is_read), bool(entry.is_flagged), str(entry.importance))
-            for name in (ALL_MAIL, *OUTSIDE_ALL_MAIL)
+            for name in (ALL_MAIL_FOLDER_ID, *LABEL_IDS_OUTSIDE_ALL_MAIL)
             for entry in lists[name].messages
         }
         places = {
@@ -99,9 +103,9 @@ class GmailReplica:
             if isinstance(change, MessageRemovedFromFolder):
                 self.states.pop(change.remote_id, None)
                 continue
-            assert isinstance(change, PlacementChange | PartialChange)
+            assert isinstance(change, PlacementChange | IncompleteMessage)
             known = self.states.get(change.remote_id)
-            if known is None or isinstance(change, PartialChange):
+            if known is None or isinstance(change, IncompleteMessage):
                 unknown.append(change.remote_id)
             else:
                 self.states[change.remote_id] = _changed(known, change)
@@ -119,9 +123,11 @@ def ids_of(messages: Iterable[object]) -> frozenset[str]:
 
 def _changed(state: State, change: PlacementChange) -> State:
     folders, is_read, is_flagged, importance = state
-    labels = (folders - {*change.removed_folder_ids, ALL_MAIL}) | {*change.added_folder_ids}
+    labels = (folders - {*change.removed_folder_ids, ALL_MAIL_FOLDER_ID}) | {
+        *change.added_folder_ids
+    }
     return (
-        frozenset(folder_ids(map(RemoteId, labels))),
+        frozenset(to_folder_ids(map(RemoteId, labels))),
         is_read if change.is_read is None else change.is_read,
         is_flagged if change.is_flagged is None else change.is_flagged,
         change.importance or importance,

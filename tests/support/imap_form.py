@@ -7,11 +7,11 @@ from localdev.mail.modified_utf7 import decode_modified_utf7, encode_modified_ut
 from localdev.simulators.folders import Folder, FolderNumberOrRole
 from localdev.simulators.imap.flags import keyword_of_category
 from localdev.simulators.imap.folder_state import FolderState
-from localdev.simulators.imap.names import name_folders
+from localdev.simulators.imap.names import to_imap_folders
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
-from mailsync.mime.preview import preview_of_body
+from mailsync.mime.preview import make_preview
 from mailsync.model import Role
 
 _ROLES_BY_IMAP = {"inbox", "sent", "drafts", "trash", "junk", "archive"}
@@ -27,7 +27,7 @@ class ImapForm:
         self._mailbox, self.options = mailbox, options
 
     def message_id(self, number: int) -> str:
-        [(key, _)] = self.ids_and_versions([self._mailbox.message(number)])
+        [(key, _)] = self.ids_and_versions([self._mailbox.find_message(number)])
         return key
 
     def uid(self, number: int) -> str:
@@ -40,7 +40,7 @@ class ImapForm:
     def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
         names = self._names()
         found: dict[int, tuple[str, str]] = {}
-        for number in {each.only_folder_number for each in messages}:
+        for number in {each.single_folder_number for each in messages}:
             state = FolderState(self._mailbox, number)
             prefix = f"{names[number]}:{state.uid_validity}:" if number in names else ":"
             for each in state.list_messages():
@@ -49,12 +49,12 @@ class ImapForm:
         return (found[each.number] for each in messages)
 
     def fields(self, message: Message) -> dict[str, Any]:
-        item = message.item
+        item = message.mail_item
         is_html = item.body_type == "html"
         return {
             "web link": None,
             "modified at": None,
-            "preview": preview_of_body(item.body, item.body_type),
+            "preview": make_preview(item.body, item.body_type),
             "html": item.body if is_html else None,
             "text": None if is_html else item.body,
             "categories": sorted(map(keyword_of_category, item.categories)),
@@ -72,5 +72,5 @@ class ImapForm:
         }
 
     def _names(self) -> Mapping[int, str]:
-        named = name_folders(self._mailbox.folders.list_all(), self.options)
-        return {each.folder.number: encode_modified_utf7(each.name) for each in named}
+        named = to_imap_folders(self._mailbox.folders.list_all(), self.options)
+        return {each.simulated_folder.number: encode_modified_utf7(each.name) for each in named}

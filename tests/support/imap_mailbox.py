@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mailsync.credentials import UnrenewableAccessToken
+from mailsync.credentials import FixedAccessTokenSource
 from mailsync.errors import MailsyncError
 from mailsync.model import (
     AccessToken,
@@ -35,11 +35,11 @@ def open_imap_mailbox(
     budget: RetryBudget | None = None,
     memory: MemoryShare | None = None,
 ) -> ImapMailbox:
-    access = UnrenewableAccessToken(AccessToken(password, datetime.max.replace(tzinfo=UTC)))
+    access = FixedAccessTokenSource(AccessToken(password, datetime.max.replace(tzinfo=UTC)))
     return ImapMailbox(
         MailboxAddress("localhost", port, user),
         access,
-        AllowedServers(frozenset({f"localhost:{port}"}), is_any_public=False),
+        AllowedServers(frozenset({f"localhost:{port}"}), is_any_public_server_allowed=False),
         ssl.create_default_context(cafile=certificate),
         budget=budget,
         memory=memory,

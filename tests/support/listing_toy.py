@@ -34,14 +34,16 @@ class ListingToy(ToyProvider):
     folder of all mail."""
 
     limits = Limits(
-        messages_per_fetch=10, max_messages_in_small_folders=100, max_change_reading_interval_s=5.0
+        messages_per_fetch=10,
+        max_total_messages_of_small_folders=100,
+        max_change_reading_interval_s=5.0,
     )
     do_counts_cost = has_all_mail = False
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         if self.has_all_mail:
-            self.traits = replace(self.traits, folder_of_all_mail=ALL_MAIL)
+            self.traits = replace(self.traits, all_mail_folder_id=ALL_MAIL)
 
     def list_folders(
         self, known: Sequence[model.StoredFolder], reading: model.TreeReadingMode
@@ -91,7 +93,8 @@ class ListingToy(ToyProvider):
             found = [each for each in self.all_messages() if ALL_MAIL in each.folder_remote_ids]
         else:
             found = [
-                self._message(each.number) for each in self.mailbox.messages(self._label(folder))
+                self._message(each.number)
+                for each in self.mailbox.list_messages(self._label(folder))
             ]
         entries = tuple(
             ListedMessage(m.remote_id, m.is_read, is_flagged=m.is_flagged, importance=m.importance)
@@ -109,12 +112,12 @@ class ListingToy(ToyProvider):
 
     def _list(self, since: str, older: tuple[str, int], limit: int) -> Page:
         self.request_count += 4
-        mail = self.mailbox.messages(*self._labels(), older_than=older, limit=limit + 1)
+        mail = self.mailbox.list_messages(*self._labels(), older_than=older, limit=limit + 1)
         ids = tuple(model.PlacementChange(self.message_id(each.number)) for each in mail[:limit])
         if len(mail) <= limit:
-            return Page(ids, Cursor(f"after {since}"), has_more=False, is_listing=True)
+            return Page(ids, Cursor(f"after {since}"), has_more=False, has_only_message_ids=True)
         after = "list {} {} {}".format(since, *age_sort_key(mail[limit - 1]))
-        return Page(ids, Cursor(after), has_more=True, is_listing=True)
+        return Page(ids, Cursor(after), has_more=True, has_only_message_ids=True)
 
     def _change(self, entry: JournalEntry) -> model.Change | None:
         if entry.message is None:
@@ -123,20 +126,20 @@ class ListingToy(ToyProvider):
         found = self.mailbox.find_messages([entry.message])
         if not found or not found[0].placements:
             return model.MessageRemovedFromFolder(remote_id)
-        if entry.kind is ChangeKind.CHANGED:
+        if entry.kind is ChangeKind.MESSAGE_CHANGED:
             if entry.fields - FLAGS:
-                return model.PartialChange(remote_id)
-            item = found[0].item
+                return model.IncompleteMessage(remote_id)
+            item = found[0].mail_item
             flags = item.is_read, item.is_flagged, item.importance
             return model.PlacementChange(remote_id, (), (), *flags)
-        has_come = entry.folder and entry.kind is not ChangeKind.REMOVED
+        has_come = entry.folder and entry.kind is not ChangeKind.MESSAGE_REMOVED
         has_left = entry.source and entry.source != entry.folder
         added = (RemoteId(str(entry.folder)),) if has_come else ()
         removed = (RemoteId(str(entry.source)),) if has_left else ()
         return model.PlacementChange(remote_id, added, removed)
 
     def all_messages(self) -> list[Message]:
-        return [self._message(each.number) for each in self.mailbox.messages(*self._labels())]
+        return [self._message(each.number) for each in self.mailbox.list_messages(*self._labels())]
 
     def _message(self, number: int) -> Message:
         message = replace(super()._message(number), remote_version=None, modified_at=None)

@@ -43,12 +43,12 @@ class OutlookForm:
     def fields(self, message: Message) -> dict[str, Any]:
         """The columns whose values are Graph's own; all text is HTML."""
         conversation = conversation_id_suffix(message.thread_key)
-        is_text = message.item.body_type == "text"
+        is_text = message.mail_item.body_type == "text"
         return {
             "conversation": conversation_id(conversation),
             "web link": web_link(conversation),
             "preview": message.preview,
-            "html": text_to_html(message.item.body) if is_text else message.item.body,
+            "html": text_to_html(message.mail_item.body) if is_text else message.mail_item.body,
             "text": None,
         }
 

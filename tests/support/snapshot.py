@@ -29,7 +29,7 @@ class Snapshot:
         self._tables.run(self._writes)
 
     def restore(self) -> None:
-        self._simulators.service.database.restore(self._provider)
+        self._simulators.service.database.restore_from_copy(self._provider)
         self._simulators.service.log.clear()
         self._simulators.graph.stored_responses.clear()
         self.restore_rows()

@@ -17,7 +17,7 @@ _SAME = (
 
 def to_message(mail: Mail, remote_id: RemoteId, labels: Sequence[int]) -> Message:
     """The message with those of its labels that are among `labels`."""
-    item = mail.item
+    item = mail.mail_item
     fields: dict[str, Any] = {name: getattr(item, name) for name in _SAME}
     for name in ("to", "cc", "bcc", "reply_to"):
         fields[name] = tuple(Address(p.name or p.address, p.address) for p in getattr(item, name))
@@ -58,7 +58,7 @@ class ToyForm:
         return zip((self.message_id(each.number) for each in messages), versions, strict=True)
 
     def fields(self, message: Mail) -> dict[str, Any]:
-        texts = {"preview": message.preview, "html": None, "text": message.item.body}
+        texts = {"preview": message.preview, "html": None, "text": message.mail_item.body}
         same = {"conversation": message.thread_key, "web link": None, **texts}
         return same if self._has_versions else {**same, "modified at": None}
 

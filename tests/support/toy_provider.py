@@ -33,9 +33,9 @@ MOVES = "SELECT count(*) FROM change WHERE message = ? AND kind = 'moved' AND nu
 
 class ToyProvider:
     limits = Limits(
-        messages_per_fetch=10, max_messages_in_small_folders=100, feeds_per_connection=3
+        messages_per_fetch=10, max_total_messages_of_small_folders=100, feeds_per_connection=3
     )
-    max_requests_in_flight, throttled_for_s, request_count = 4, 0.0, 0
+    max_requests_in_flight, remaining_pause_s, request_count = 4, 0.0, 0
 
     def __init__(self, mailbox: Mailbox, access: AccessTokenSource, kind: str = "labels") -> None:
         self.mailbox, self.access, self.traits = mailbox, access, KINDS[kind]
@@ -74,7 +74,7 @@ class ToyProvider:
             raise CursorExpired("The position has expired.")
         if kind == "list":
             older, labels = (place[0], int(place[1])), [label] if label else self._labels()
-            mail = self.mailbox.messages(*labels, older_than=older, limit=limit + 1)
+            mail = self.mailbox.list_messages(*labels, older_than=older, limit=limit + 1)
             new = tuple(model.Upsert(self._message(each.number)) for each in mail[:limit])
             if len(mail) <= limit:
                 return Page(new, Cursor(f"after {since}"), has_more=False)
@@ -105,16 +105,18 @@ class ToyProvider:
         self, folder: model.FolderRef, *, has_flags: bool = True
     ) -> model.MessageListing:
         self.request()
-        found = [self._message(each.number) for each in self.mailbox.messages(self._label(folder))]
+        found = [
+            self._message(each.number) for each in self.mailbox.list_messages(self._label(folder))
+        ]
         entries = tuple(
             model.ListedMessage(m.remote_id, m.is_read, m.remote_version) for m in found
         )
         return model.MessageListing(entries, len(entries))
 
-    def note_next_feed(self, feed: FeedRef | None) -> None:
+    def announce_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def note_message_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
         pass
 
     def fetch_messages(
@@ -155,7 +157,9 @@ class ToyProvider:
         return [RemoteId(f"{number}.{each}") for each in range(first, last + 1)]
 
     def _message(self, number: int) -> Message:
-        return to_message(self.mailbox.message(number), self.message_id(number), self._labels())
+        return to_message(
+            self.mailbox.find_message(number), self.message_id(number), self._labels()
+        )
 
 
 class ToyKit:

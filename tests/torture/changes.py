@@ -17,7 +17,7 @@ def fill(mailbox: Mailbox, *, messages: int = 40) -> None:
 
 def change_everything(mailbox: Mailbox) -> None:
     """One change of each kind that a mailbox knows, and a link that expires."""
-    inbox = [each.number for each in mailbox.messages("inbox")]
+    inbox = [each.number for each in mailbox.list_messages("inbox")]
     _change_messages(mailbox, inbox)
     _move_messages(mailbox, inbox)
     _delete_messages(mailbox, inbox)
@@ -29,31 +29,31 @@ def _change_messages(mailbox: Mailbox, inbox: list[int]) -> None:
     mailbox.deliver(_mail("new", minute=90))
     mailbox.deliver(_mail("new and changed", minute=91))
     for message_id in inbox[0:2]:
-        mailbox.mark_read(message_id, is_read=not mailbox.message(message_id).is_read)
+        mailbox.mark_read(message_id, is_read=not mailbox.find_message(message_id).is_read)
     mailbox.mark_starred(inbox[1])
     mailbox.change_message_fields(inbox[2], categories=("Travel",), importance="high")
     mailbox.change_message_fields(
-        mailbox.messages("inbox")[0].number, subject="changed", is_read=True
+        mailbox.list_messages("inbox")[0].number, subject="changed", is_read=True
     )
-    mailbox.mark_read(mailbox.messages("archive")[0].number)
+    mailbox.mark_read(mailbox.list_messages("archive")[0].number)
 
 
 def _move_messages(mailbox: Mailbox, inbox: list[int]) -> None:
     """Into folders that are polled later and earlier, away and back, and older than all there."""
     mailbox.move_message(inbox[3], "archive")
-    mailbox.move_message(mailbox.messages("archive")[-1].number, "inbox")
+    mailbox.move_message(mailbox.list_messages("archive")[-1].number, "inbox")
     mailbox.move_message(inbox[4], "archive")
     mailbox.move_message(inbox[4], "inbox")
     mailbox.move_message(inbox[5], "archive")
-    mailbox.mark_read(inbox[5], is_read=not mailbox.message(inbox[5]).is_read)
+    mailbox.mark_read(inbox[5], is_read=not mailbox.find_message(inbox[5]).is_read)
     mailbox.copy_message(inbox[6], "archive")
     mailbox.move_message(inbox[-1], "sent")
-    mailbox.send_draft(mailbox.messages("drafts")[0].number)
+    mailbox.send_draft(mailbox.list_messages("drafts")[0].number)
     mailbox.replace_message_by_copy(inbox[7])
 
 
 def _delete_messages(mailbox: Mailbox, inbox: list[int]) -> None:
-    restored = mailbox.messages("trash")[0].number
+    restored = mailbox.list_messages("trash")[0].number
     mailbox.delete_message(inbox[8])
     mailbox.delete_message(inbox[9])
     mailbox.delete_message(inbox[9])

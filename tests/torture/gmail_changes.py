@@ -5,11 +5,11 @@ from datetime import timedelta
 
 from localdev.mail.generate import NEWEST_MESSAGE_TIME
 from localdev.mail.item import MailItem
-from localdev.simulators.gmail.labels import CATEGORIES
+from localdev.simulators.gmail.labels import CATEGORY_LABEL_IDS
 from localdev.simulators.gmail.owner import GmailOwner
 from localdev.simulators.mailbox import Mailbox
 
-_PLACES = ("INBOX", "SENT", "SPAM", "TRASH", *CATEGORIES[:2])
+_PLACES = ("INBOX", "SENT", "SPAM", "TRASH", *CATEGORY_LABEL_IDS[:2])
 
 
 def change_gmail(mailbox: Mailbox, kind: str, what: int, where: int) -> None:
@@ -24,7 +24,9 @@ def change_gmail(mailbox: Mailbox, kind: str, what: int, where: int) -> None:
         wants_draft = "draft" in kind
         found = [
             each
-            for each in sorted(owner.gmail.list_all(), key=lambda each: each.message_number)
+            for each in sorted(
+                owner.gmail.list_all_messages(), key=lambda each: each.message_number
+            )
             if ("DRAFT" in each.label_ids) == wants_draft
         ]
         if found:
@@ -56,7 +58,9 @@ def _deliver(owner: GmailOwner, what: int, where: int) -> None:
 
 def _filter(owner: GmailOwner, what: int, where: int) -> None:
     if own := _own_labels(owner):
-        owner.change_labels_of_newest(["INBOX"], add=[own[where % len(own)]], limit=what % 20 + 1)
+        owner.change_labels_of_newest_messages(
+            ["INBOX"], add=[own[where % len(own)]], limit=what % 20 + 1
+        )
 
 
 def _rename(owner: GmailOwner, label: str, where: int) -> None:
@@ -79,12 +83,12 @@ def _nest(owner: GmailOwner, label: str, where: int) -> None:
 
 def _toggle(owner: GmailOwner, message: str, where: int) -> None:
     label = _label(owner, where)
-    (found,) = [each for each in owner.gmail.list_all() if each.id == message]
+    (found,) = [each for each in owner.gmail.list_all_messages() if each.id == message]
     owner.change_labels(message, **{"remove" if label in found.label_ids else "add": [label]})
 
 
 def _bare(owner: GmailOwner, message: str, _: int) -> None:
-    (found,) = [each for each in owner.gmail.list_all() if each.id == message]
+    (found,) = [each for each in owner.gmail.list_all_messages() if each.id == message]
     owner.change_labels(message, remove=set(found.label_ids) - {"UNREAD", "STARRED", "IMPORTANT"})
 
 
@@ -106,19 +110,21 @@ _OF_A_LABEL: dict[str, Callable[[GmailOwner, str, int], object]] = {
     "gmail delete label": lambda owner, label, _: owner.delete_label(label),
 }
 _OF_A_MESSAGE: dict[str, Callable[[GmailOwner, str, int], object]] = {
-    "gmail archive": lambda owner, message, _: owner.archive(message),
+    "gmail archive": lambda owner, message, _: owner.archive_message(message),
     "gmail toggle a label": _toggle,
     "gmail no label": _bare,
-    "gmail trash": lambda owner, message, _: owner.trash(message),
-    "gmail untrash": lambda owner, message, _: owner.untrash(message),
+    "gmail trash": lambda owner, message, _: owner.trash_message(message),
+    "gmail untrash": lambda owner, message, _: owner.untrash_message(message),
     "gmail spam": lambda owner, message, _: owner.mark_as_spam(message),
     "gmail not spam": lambda owner, message, _: owner.unmark_as_spam(message),
-    "gmail star": lambda owner, message, where: owner.star(message, is_starred=where % 2 == 0),
+    "gmail star": lambda owner, message, where: owner.mark_starred(
+        message, is_starred=where % 2 == 0
+    ),
     "gmail read": lambda owner, message, where: owner.mark_read(message, is_read=where % 2 == 0),
     "gmail important": lambda owner, message, where: owner.mark_important(
         message, is_important=where % 2 == 0
     ),
-    "gmail delete for good": lambda owner, message, _: owner.delete_for_good(message),
+    "gmail delete for good": lambda owner, message, _: owner.purge_message(message),
     "gmail edit a draft": _edit,
     "gmail send a draft": lambda owner, message, _: owner.send_draft(message),
 }

@@ -138,7 +138,7 @@ def truth(mailbox: Mailbox, form: ProviderForm) -> Truth:
     known = {each.number: each for each in mailbox.folders.list_all() if not each.search_filter}
     ids = {number: form.folder_id(number) for number in known}
     folders = {ids[each.number]: _counts(each, form) for each in known.values()}
-    found = mailbox.messages(*known)
+    found = mailbox.list_messages(*known)
     messages = {
         key: (
             frozenset(as_stored(message, form)["folders"]).intersection(ids.values()),

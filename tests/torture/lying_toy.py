@@ -57,7 +57,7 @@ class LyingToy(ToyProvider):
         page = super().fetch_page(feed, cursor, limit=min(limit, self._page))
         changes = page.changes[1:] if "less" in self._lies else page.changes
         if "removed" in self._lies:
-            some = self.mailbox.messages("inbox", limit=2)
+            some = self.mailbox.list_messages("inbox", limit=2)
             changes += tuple(
                 MessageRemovedFromFolder(self.message_id(each.number)) for each in some
             )

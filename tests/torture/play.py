@@ -47,11 +47,13 @@ class _Script(FaultScript):
         meanwhile = {at: astuple(change) for at, change in (plan.meanwhile or {}).items()}
         return {"lies": [each.name for each in lies], "meanwhile": meanwhile, "page": plan.page}
 
-    def next_fault(self, method: str, path: str, *, in_batch: bool = False) -> Fault | None:
+    def take_fault_for_request(
+        self, method: str, path: str, *, in_batch: bool = False
+    ) -> Fault | None:
         if change := self._meanwhile.pop(next(self._requests), None):
             change.apply(self._mailbox)
             self.has_changed = True
-        fault = super().next_fault(method, path, in_batch=in_batch)
+        fault = super().take_fault_for_request(method, path, in_batch=in_batch)
         if fault and any(fault is each for each in self._wrong):
             self.told.append((path, fault))
         if fault and "/mailFolders/delta" in path:

@@ -78,33 +78,33 @@ def _move_folder(mailbox: Mailbox, folder: Folder, where: Folder) -> None:
 
 def _there_and_back(mailbox: Mailbox, message: Message, where: Folder) -> None:
     mailbox.move_message(message.number, where.number)
-    mailbox.move_message(message.number, message.only_folder_number)
+    mailbox.move_message(message.number, message.single_folder_number)
 
 
 def _changed_there(mailbox: Mailbox, message: Message, where: Folder) -> None:
     mailbox.move_message(message.number, where.number)
     mailbox.change_message_fields(message.number, subject=f"{where.name}!")
-    mailbox.move_message(message.number, message.only_folder_number)
+    mailbox.move_message(message.number, message.single_folder_number)
 
 
 def _send(mailbox: Mailbox, message: Message, _: Folder) -> None:
-    if message.item.is_draft:
+    if message.mail_item.is_draft:
         mailbox.send_draft(message.number)
 
 
 def _restore(mailbox: Mailbox, _: Message, where: Folder) -> None:
-    for message in mailbox.messages(RETAINED)[:1]:
+    for message in mailbox.list_messages(RETAINED)[:1]:
         mailbox.move_message(message.number, where.number)
 
 
 def _label(mailbox: Mailbox, message: Message, where: Folder) -> None:
     if where.number not in {each.folder_number for each in message.placements}:
-        mailbox.add_to_folder(message.number, where.number)
+        mailbox.add_message_to_folder(message.number, where.number)
 
 
 def _unlabel(mailbox: Mailbox, message: Message, where: Folder) -> None:
     placement = message.placements[where.number % len(message.placements)]
-    mailbox.remove_from_folder(message.number, placement.folder_number)
+    mailbox.remove_message_from_folder(message.number, placement.folder_number)
 
 
 def _unlabel_once(mailbox: Mailbox, message: Message, where: Folder) -> None:
@@ -114,7 +114,7 @@ def _unlabel_once(mailbox: Mailbox, message: Message, where: Folder) -> None:
 
 def _unlabel_everywhere(mailbox: Mailbox, message: Message, _: Folder) -> None:
     for placement in message.placements:
-        mailbox.remove_from_folder(message.number, placement.folder_number)
+        mailbox.remove_message_from_folder(message.number, placement.folder_number)
 
 
 def _update(**changes: Any) -> Callable[[Mailbox, Message, Folder], None]:
@@ -172,7 +172,7 @@ GMAIL_CHANGES = (*KINDS, *_OF_GMAIL, *_OF_GMAIL)
 
 
 def _messages(mailbox: Mailbox, folders: Sequence[Folder]) -> list[Message]:
-    found = mailbox.messages(*(folder.number for folder in folders))
+    found = mailbox.list_messages(*(folder.number for folder in folders))
     return sorted(found, key=lambda message: message.number)
 
 

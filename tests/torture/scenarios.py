@@ -61,7 +61,7 @@ def _returns(stage: Stage) -> None:
     stage.sync(is_forked=False)
     mailbox = stage.mailbox
     form = OutlookForm(mailbox)
-    number = mailbox.messages("inbox")[0].number
+    number = mailbox.list_messages("inbox")[0].number
     folder, message = form.folder_id("archive"), form.message_id(number)
     mailbox.move_message(number, "archive")
     mailbox.move_message(number, "inbox")
@@ -79,7 +79,7 @@ def _silence(stage: Stage) -> None:
     """Changes were never reported; a comparison of ids finds them a week later."""
     stage.sync(is_forked=False)
     mailbox = stage.mailbox
-    moved, purged, flagged, changed = (each.number for each in mailbox.messages("inbox")[:4])
+    moved, purged, flagged, changed = (each.number for each in mailbox.list_messages("inbox")[:4])
     mailbox.move_message(moved, "archive")
     mailbox.copy_message(changed, "inbox")
     mailbox.purge_message(purged)
@@ -100,7 +100,7 @@ def _new_ids(stage: Stage) -> None:
     for folder in mailbox.folders.list_all():
         if folder.name == "Projects":
             mailbox.rename_folder(folder.number, "Projekte")
-    moved, copied, purged = (each.number for each in mailbox.messages("inbox")[:3])
+    moved, copied, purged = (each.number for each in mailbox.list_messages("inbox")[:3])
     mailbox.move_message(moved, "archive")
     mailbox.copy_message(copied, "archive")
     mailbox.purge_message(purged)

@@ -61,7 +61,7 @@ SLICE_NUMBERS = {
         decisions_of_slices.MIN_MESSAGES_WORTH_A_SLICE,
         1,
     ),
-    (slices, "MAX_TIME_WITHOUT_SLICE_S"): (slices.MAX_TIME_WITHOUT_SLICE_S, 0.0),
+    (slices, "WORKER_IDLE_TIMEOUT_S"): (slices.WORKER_IDLE_TIMEOUT_S, 0.0),
     (slice_store, "CLAIM_LIFETIME_S"): (slice_store.CLAIM_LIFETIME_S, 0.5),
     (store_page, "MIN_MESSAGES_TO_SLICE"): (store_page.MIN_MESSAGES_TO_SLICE, 2),
     (folder_tree, "DEFAULT_PAGE_SIZE"): (store_page.DEFAULT_PAGE_SIZE, 3),
@@ -173,7 +173,7 @@ def _start(order: Order) -> None:
     sync_type = _sync_type(order)
     if order.console:
         state = {"accountId": order.account_id, "syncType": sync_type, "trigger": "torture"}
-        _engine.start(MACHINE_ARN, str(uuid.uuid4()), state)
+        _engine.start_execution(MACHINE_ARN, str(uuid.uuid4()), state)
     else:
         _trigger().start_sync(AccountId(order.account_id), SyncScope(sync_type), "torture")
 
@@ -284,7 +284,7 @@ class _ForkedFunctions:
         self.moments.count = max(count, self.moments.count)
         self.moments.states = states or self.moments.states
         for name, state in started:
-            _engine.start(MACHINE_ARN, name, state)
+            _engine.start_execution(MACHINE_ARN, name, state)
         if isinstance(outcome, StateFailed):
             raise outcome
         return outcome

@@ -19,11 +19,15 @@ from moto.server import ThreadedMotoServer
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
 from localdev.engine.postgres import Postgres
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, ImapServerSettings, Simulators
-from localdev.simulators.gmail.labels import CATEGORIES, GmailLabels
-from localdev.simulators.imap.options import WITHOUT_CONDSTORE, WITHOUT_QRESYNC, ImapOptions
+from localdev.simulators.gmail.labels import CATEGORY_LABEL_IDS, GmailLabels
+from localdev.simulators.imap.options import (
+    EXTENSIONS_WITHOUT_CONDSTORE,
+    EXTENSIONS_WITHOUT_QRESYNC,
+    ImapOptions,
+)
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
-from mailsync.credentials import UnrenewableAccessToken
+from mailsync.credentials import FixedAccessTokenSource
 from mailsync.credentials.token_set import TokenSet, seal_password
 from mailsync.credentials.vault import Vault
 from mailsync.model import AccessToken, AccountId, Credentials, Provider
@@ -32,7 +36,7 @@ from mailsync.registry import GOOGLE
 from mailsync.settings import Settings
 from mailsync.store.connection import Connection, Database, connect
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.migrate import migrate
+from mailsync.store.migrate import apply_migrations
 from tests.support.comparison import ProviderForm
 from tests.support.databases import copy_database
 from tests.support.gmail_form import GmailForm
@@ -48,8 +52,10 @@ from tests.torture.random_changes import GMAIL_CHANGES, IMAP_CHANGES
 GRAPH, GMAIL, GMAIL_API = "graph", "imap gmail", "gmail"
 IMAP_KINDS = {
     "imap qresync": ImapOptions(),
-    "imap condstore": ImapOptions(extensions=WITHOUT_QRESYNC, prefix="INBOX.", separator="."),
-    "imap plain": ImapOptions(extensions=WITHOUT_CONDSTORE, separator="."),
+    "imap condstore": ImapOptions(
+        extensions=EXTENSIONS_WITHOUT_QRESYNC, prefix="INBOX.", separator="."
+    ),
+    "imap plain": ImapOptions(extensions=EXTENSIONS_WITHOUT_CONDSTORE, separator="."),
     GMAIL: GMAIL_OPTIONS,
 }
 """What the simulated IMAP server offers, by the kind of provider."""
@@ -93,7 +99,7 @@ class World:
             }
             self._syncs = servers.enter_context(_sync_processes())
             self._template = self._create("template1")
-            migrate(Settings({"DATABASE_URL": self._url(self._template)}))
+            apply_migrations(Settings({"DATABASE_URL": self._url(self._template)}))
             self._servers = servers.pop_all()
         return self
 
@@ -161,7 +167,7 @@ class World:
     def _provider(self) -> dict[str, str]:
         return {
             "GRAPH_URL": self.simulators.graph_url,
-            "MICROSOFT_AUTHORITY": self.simulators.authority,
+            "MICROSOFT_AUTHORITY": self.simulators.entra_authority_url,
             "MICROSOFT_CLIENT_ID": CLIENT_ID,
             "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
             "CA_BUNDLE": str(self.simulators.ca_bundle),
@@ -198,9 +204,9 @@ class World:
             return lambda account_id: seal_password(account_id, self._imap.password, key)
         lifetime = timedelta(days=90)
         if kind == GMAIL_API:
-            for each in CATEGORIES:
+            for each in CATEGORY_LABEL_IDS:
                 GmailLabels(mailbox).find_or_create_folder_number(each)
-            token = self.simulators.gmail.tokens.register(mailbox.user_id)
+            token = self.simulators.gmail.tokens.issue_token(mailbox.user_id)
             tokens = TokenSet(AccessToken(token, datetime.now(UTC) + lifetime), grant="unused")
             return lambda account_id: tokens.seal_for_account(account_id, key)
         token = self.simulators.issue_access_token(
@@ -232,7 +238,7 @@ def _form(mailbox: Mailbox, kind: str) -> ProviderForm:
         return GmailImapForm(mailbox)
     if kind in IMAP_KINDS:
         return ImapForm(mailbox, IMAP_KINDS[kind])
-    access = UnrenewableAccessToken(AccessToken("", datetime.now(UTC)))
+    access = FixedAccessTokenSource(AccessToken("", datetime.now(UTC)))
     message_id = ToyProvider(mailbox, access, kind).message_id
     return ToyForm(mailbox, message_id, has_versions=kind != "listing")
 

@@ -13,14 +13,25 @@ from botocore.credentials import Credentials
 from botocore.session import Session
 
 from localdev.http_server import Request, Response, Server
-from mailsync.aws.client import KMS, SECRETS_MANAGER, STEP_FUNCTIONS, AwsClient, AwsService
-from mailsync.aws.environment import find_endpoint
+from mailsync.aws.client import (
+    KMS_SERVICE,
+    SECRETS_MANAGER_SERVICE,
+    STEP_FUNCTIONS_SERVICE,
+    AwsClient,
+    AwsService,
+)
+from mailsync.aws.environment import find_endpoint_url
 from mailsync.aws.errors import AwsError, AwsRejected, AwsUnavailable
-from mailsync.aws.signature import AwsCredentials, CredentialScope, presign_get, sign_post
+from mailsync.aws.signature import (
+    AwsCredentials,
+    CredentialScope,
+    presign_get_url,
+    sign_post_request,
+)
 from mailsync.store import iam_token
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
-SERVICES = (SECRETS_MANAGER, KMS, STEP_FUNCTIONS)
+SERVICES = (SECRETS_MANAGER_SERVICE, KMS_SERVICE, STEP_FUNCTIONS_SERVICE)
 REGIONS = ("eu-west-1", "us-gov-west-1", "cn-north-1")
 TOKENS = pytest.mark.parametrize("token", [None, "FwoG/+=="])
 WELL = Response(200, b'{"SecretString": "{}"}')
@@ -46,7 +57,7 @@ def test_a_request_is_signed_as_botocore_signs_it(token: str | None) -> None:
     request = AWSRequest("POST", f"https://{headers['host']}/", dict(headers), body)
     botocore.auth.SigV4Auth(Credentials("AKIA", "s/k", token), "kms", "eu-west-1").add_auth(request)
 
-    signed = sign_post(AwsCredentials("AKIA", "s/k", token), scope, headers, body, NOON)
+    signed = sign_post_request(AwsCredentials("AKIA", "s/k", token), scope, headers, body, NOON)
 
     assert signed == {name.lower(): value for name, value in request.headers.items()}
 
@@ -59,7 +70,7 @@ def test_a_database_token_is_the_one_that_botocore_makes(token: str | None) -> N
     host, user = "proxy.example.com", "mail sync+/~"
     scope, action = CredentialScope("eu-west-1", "rds-db"), {"Action": "connect", "DBUser": user}
 
-    made = presign_get(
+    made = presign_get_url(
         *(AwsCredentials("AKIA", "s/k", token), scope, f"{host}:5432", action),
         expires_s=iam_token.TOKEN_LIFETIME_S,
         now=NOON,
@@ -78,7 +89,7 @@ def test_an_endpoint_is_the_one_of_botocore(
 
     client = Session().create_client(name, region)
 
-    assert client.meta.endpoint_url == find_endpoint(service.name)
+    assert client.meta.endpoint_url == find_endpoint_url(service.name)
     assert client.meta.service_model.signing_name == service.name
     assert client.meta.service_model.metadata["targetPrefix"] == service.target_prefix
     assert client.meta.service_model.metadata["jsonVersion"] == service.json_version
@@ -91,7 +102,7 @@ class Scripted:
         self._responses = list(responses)
         self.requests: list[Request] = []
         self._server = Server(self._respond, port=0).start()
-        self.client = AwsClient(SECRETS_MANAGER, f"http://127.0.0.1:{self._server.port}")
+        self.client = AwsClient(SECRETS_MANAGER_SERVICE, f"http://127.0.0.1:{self._server.port}")
         self.stop = self._server.stop
 
     def _respond(self, request: Request) -> Response:
@@ -123,10 +134,10 @@ def test_what_may_pass_is_tried_again(
     aws: Scripted, expected: tuple[type, str] | None, requests: int
 ) -> None:
     if expected is None:
-        assert aws.client.call("GetSecretValue", SecretId="arn") == {"SecretString": "{}"}
+        assert aws.client.call_operation("GetSecretValue", SecretId="arn") == {"SecretString": "{}"}
     else:
         with pytest.raises(AwsError) as raised:
-            aws.client.call("GetSecretValue", SecretId="arn")
+            aws.client.call_operation("GetSecretValue", SecretId="arn")
         assert (type(raised.value), raised.value.code) == expected
         assert "s3cr3t" not in str(raised.value)
     assert len(aws.requests) == requests
@@ -138,7 +149,7 @@ def test_a_connection_that_aws_closed_meanwhile_costs_no_attempt(aws: Scripted) 
     aws.client.max_attempts = 1
 
     for _ in range(2):
-        aws.client.call("GetSecretValue", SecretId="arn")
+        aws.client.call_operation("GetSecretValue", SecretId="arn")
 
     assert len(aws.requests) == 3
 
@@ -152,7 +163,7 @@ def test_nothing_is_sent_without_credentials(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
 
     with pytest.raises(AwsUnavailable, match="no AWS credentials"):
-        aws.client.call("GetSecretValue", SecretId="arn")
+        aws.client.call_operation("GetSecretValue", SecretId="arn")
 
     assert aws.requests == []
 
@@ -164,7 +175,7 @@ def test_no_redirect_is_followed(aws: Scripted, status: int) -> None:
     other = Scripted(Response(status, headers=location))
 
     with pytest.raises(AwsRejected) as raised:
-        other.client.call("GetSecretValue", SecretId="arn")
+        other.client.call_operation("GetSecretValue", SecretId="arn")
     other.stop()
 
     assert raised.value.code == f"HTTP{status}"
@@ -172,7 +183,7 @@ def test_no_redirect_is_followed(aws: Scripted, status: int) -> None:
 
 
 def test_nothing_leaves_this_machine_in_plain_http() -> None:
-    client = AwsClient(SECRETS_MANAGER, "http://aws.example.org")
+    client = AwsClient(SECRETS_MANAGER_SERVICE, "http://aws.example.org")
 
     with pytest.raises(AwsUnavailable, match="https://"):
-        client.call("GetSecretValue", SecretId="arn")
+        client.call_operation("GetSecretValue", SecretId="arn")

@@ -9,9 +9,9 @@ def test_no_page_is_begun_that_may_not_end_before_the_time_out() -> None:
 
 
 def test_a_pause_is_never_shorter_than_asked_and_doubles_with_each_repeat() -> None:
-    assert budget.retry_pause_s(2.128, repeat=0, jitter=0) == 2.128
-    assert budget.retry_pause_s(2, repeat=1, jitter=0.8) == pytest.approx(4.8)
-    assert budget.retry_pause_s(0, repeat=0, jitter=0) > 0
+    assert budget.compute_retry_pause_s(2.128, repeat=0, jitter=0) == 2.128
+    assert budget.compute_retry_pause_s(2, repeat=1, jitter=0.8) == pytest.approx(4.8)
+    assert budget.compute_retry_pause_s(0, repeat=0, jitter=0) > 0
 
 
 def test_all_pauses_of_a_request_fit_before_the_time_out() -> None:
@@ -23,10 +23,10 @@ def test_all_pauses_of_a_request_fit_before_the_time_out() -> None:
 
 
 def test_the_wait_is_whole_seconds_between_one_and_an_hour() -> None:
-    assert budget.wait_state_seconds(2.128) == 3
-    assert budget.wait_state_seconds(0) == 1
-    assert budget.wait_state_seconds(301) == 301
-    assert budget.wait_state_seconds(7200) == 3600
+    assert budget.compute_wait_state_duration_s(2.128) == 3
+    assert budget.compute_wait_state_duration_s(0) == 1
+    assert budget.compute_wait_state_duration_s(301) == 301
+    assert budget.compute_wait_state_duration_s(7200) == 3600
 
 
 def test_page_sizes_shrink_to_one_and_grow_back_to_the_largest() -> None:

@@ -78,7 +78,7 @@ SMALL_SYNCS: dict[str, dict[str, object]] = {
     "moved": {"moved": ("F1",)},
     "a count": {"counts": (EQUAL, replace(EQUAL, remote_total=4))},
     "a read state": {"counts": (EQUAL, replace(EQUAL, remote_unread=0))},
-    "a right count": {"counts": (EQUAL, replace(EQUAL, remote_total_excess=1))},
+    "a right count": {"counts": (EQUAL, replace(EQUAL, known_remote_total_excess=1))},
 }
 
 
@@ -97,9 +97,9 @@ EXECUTIONS: dict[str, dict[str, object]] = {
     },
     "an old round": {"folders": (folder(1), folder(2, mid_round=True))},
     "a new folder": {"plan": FolderTreeDiff((a_remote_folder("new"),), ())},
-    "an omission": {"listing": replace(WHOLE, omitted_folder_ids=frozenset({RemoteId("F3")}))},
+    "an omission": {"listing": replace(WHOLE, unlisted_folder_ids=frozenset({RemoteId("F3")}))},
     "an unread folder": {
-        "listing": replace(WHOLE, failure_reasons={RemoteId("F2"): "No sub-folders."})
+        "listing": replace(WHOLE, failure_reason_by_folder_id={RemoteId("F2"): "No sub-folders."})
     },
     "no inbox": {"listing": FolderListing((a_remote_folder("F2"),))},
 }

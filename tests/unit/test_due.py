@@ -6,11 +6,11 @@ from mailsync.decisions.due import (
     MAX_BACKOFF_IF_FOLDERS_FAILED_S,
     MAX_BACKOFF_IF_UNVERIFIED_S,
     MAX_SYNC_BACKOFF_S,
-    SYNC_INTERVAL_IF_ACTIVE_S,
-    SYNC_INTERVAL_IF_INACTIVE_S,
+    SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S,
+    SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S,
     SYNC_INTERVAL_WITH_NOTIFICATIONS_S,
     VERIFICATION_FAILED_ERROR,
-    needs_another_notified_worker,
+    needs_another_check_worker,
     seconds_until_subscription_renewal,
     seconds_until_subscription_retry,
     seconds_until_sync_after_failure,
@@ -44,7 +44,7 @@ def test_a_failing_mailbox_is_asked_ever_more_rarely_but_once_a_day_at_least(
     """One bad folder does not make the mail of the others a day late."""
     waits = [after_failure(failures, cause) for failures in range(12)]
 
-    assert waits[0] == SYNC_INTERVAL_IF_ACTIVE_S
+    assert waits[0] == SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S
     assert waits == sorted(waits)
     assert waits[-1] == longest
 
@@ -55,20 +55,24 @@ def test_mailboxes_that_failed_together_come_back_apart() -> None:
 
 def test_an_execution_that_died_is_taken_up_at_once_but_not_for_ever() -> None:
     assert after_failure(1, EXECUTION_DIED_ERROR) == 0
-    assert after_failure(2, EXECUTION_DIED_ERROR) > SYNC_INTERVAL_IF_ACTIVE_S
+    assert after_failure(2, EXECUTION_DIED_ERROR) > SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S
 
 
 def test_a_mailbox_with_push_is_asked_more_rarely_but_still_asked() -> None:
     waits = [after_success(is_pushed=each) for each in (False, True)]
 
-    assert waits == [SYNC_INTERVAL_IF_ACTIVE_S, SYNC_INTERVAL_WITH_NOTIFICATIONS_S]
+    assert waits == [SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S, SYNC_INTERVAL_WITH_NOTIFICATIONS_S]
 
 
 def test_a_quiet_mailbox_is_asked_ever_more_rarely_but_every_quarter_of_an_hour_at_least() -> None:
     waits = [after_success(unchanged_for_s=hours * 3600) for hours in (0, 1, 2, 3, 24, 24 * 365)]
 
-    assert waits == [*[SYNC_INTERVAL_IF_ACTIVE_S] * 2, 600, *[SYNC_INTERVAL_IF_INACTIVE_S] * 3]
-    assert SYNC_INTERVAL_IF_INACTIVE_S == 15 * 60
+    assert waits == [
+        *[SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S] * 2,
+        600,
+        *[SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S] * 3,
+    ]
+    assert SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S == 15 * 60
 
 
 def test_what_came_while_a_sync_was_under_way_is_asked_for_at_once() -> None:
@@ -100,4 +104,4 @@ def test_a_subscription_is_renewed_before_half_of_it_is_over_and_then_often_enou
 def test_another_function_is_needed_if_those_that_work_do_not_suffice(
     waits_s: list[float], working: int, *, needed: bool
 ) -> None:
-    assert needs_another_notified_worker(waits_s, working) is needed
+    assert needs_another_check_worker(waits_s, working) is needed

@@ -3,16 +3,16 @@
 import pytest
 
 from localdev.demo_quota import EtaRecord
-from mailsync.decisions.first_sync import FirstSyncCost, estimate_first_sync
+from mailsync.decisions.first_sync import FirstSyncCostRates, estimate_first_sync
 from mailsync.providers.kit import load_provider_kit
 from mailsync.registry import GOOGLE, syncable_providers
 from tests.support.paths import ROOT
 
-COST = FirstSyncCost(
+COST = FirstSyncCostRates(
     messages_per_s=10,
-    fixed_quota_units=100,
+    fixed_quota_units_per_sync=100,
     quota_units_per_message=20,
-    fixed_usd=0.001,
+    fixed_usd_per_sync=0.001,
     usd_per_message=0.00001,
 )
 
@@ -30,14 +30,14 @@ def test_a_first_sync_takes_as_long_as_the_slower_of_speed_and_quota(
 
     assert found.duration_s == pytest.approx(60 * minutes + COST.time_to_first_message_s, abs=1)
     assert found.quota_units == 100 + 20 * messages
-    assert found.usd == pytest.approx(0.001 + 0.00001 * messages)
+    assert found.cost_usd == pytest.approx(0.001 + 0.00001 * messages)
 
 
 def test_every_provider_states_what_its_first_sync_costs() -> None:
     """The issue's measure for Gmail: at most 20.1 units for a message of a mailbox of 10,000."""
     for each in syncable_providers():
         cost = load_provider_kit(each.provider).first_sync_cost_rates
-        assert 0 < cost.fixed_usd + 10_000 * cost.usd_per_message < 0.1
+        assert 0 < cost.fixed_usd_per_sync + 10_000 * cost.usd_per_message < 0.1
         assert cost.messages_per_s > 0
     gmail = load_provider_kit(GOOGLE).first_sync_cost_rates
     assert 20 <= estimate_first_sync(10_000, gmail, 6_000).quota_units / 10_000 <= 20.1
@@ -68,4 +68,4 @@ def test_the_page_shows_what_the_estimate_says() -> None:
             found = estimate_first_sync(messages, cost, per_minute)
             minutes = max(1, round(found.duration_s / 60))
             row = f"| {registered.title} | {messages:,} | {minutes:,} min | {found.quota_units:,} |"
-            assert f"{row} {found.usd:.3f} |" in page
+            assert f"{row} {found.cost_usd:.3f} |" in page

@@ -8,7 +8,7 @@ from mailsync.decisions.folders import (
     MAX_MESSAGES_PER_FULL_SYNC_BATCH,
     diff_folders,
     explain_incomplete_listing,
-    folders_with_changed_counts,
+    find_folders_with_changed_counts,
     sort_feeds_to_read,
     sort_folders_by_last_change,
     split_small_folders_into_batches,
@@ -22,7 +22,7 @@ from mailsync.model import (
     Role,
     SealedSecret,
     StoredFolder,
-    feeds_of,
+    feeds_of_folders,
 )
 from tests.support.builders import A_MOMENT, a_known_folder, a_listing, a_remote_folder
 
@@ -74,7 +74,9 @@ def test_a_folder_made_again_under_its_old_name_is_a_new_one_and_the_old_one_is_
 def test_a_folder_that_is_merely_missing_from_the_listing_stays() -> None:
     known = [a_known_folder(at, f"F{at}") for at in range(4)]
     listing = a_listing(
-        omitted_folder_ids=["F0"], failure_reasons={RemoteId("F1"): "403"}, is_whole=False
+        unlisted_folder_ids=["F0"],
+        failure_reason_by_folder_id={RemoteId("F1"): "403"},
+        is_whole_tree=False,
     )
 
     assert diff_folders(listing, known).gone_folder_ids == ()
@@ -134,7 +136,7 @@ def test_a_listing_is_whole_with_every_folder_but_those_gone_unread_or_not_looke
     failures = {RemoteId(Role.SENT): "403", RemoteId(Role.ARCHIVE): "500"}
     shown = (remote[0], remote[2], remote[3])
     listing = FolderListing(
-        shown, False, frozenset({RemoteId(Role.JUNK)}), failure_reasons=failures
+        shown, False, frozenset({RemoteId(Role.JUNK)}), failure_reason_by_folder_id=failures
     )
 
     assert explain_incomplete_listing(listing, known) is None
@@ -143,7 +145,7 @@ def test_a_listing_is_whole_with_every_folder_but_those_gone_unread_or_not_looke
 def test_a_listing_that_lacks_what_exists_is_at_fault() -> None:
     remote, known = folders_by_role(*FIXED)
     listing = FolderListing(
-        tuple(remote), omitted_folder_ids=frozenset({RemoteId("F1"), RemoteId("F2")})
+        tuple(remote), unlisted_folder_ids=frozenset({RemoteId("F1"), RemoteId("F2")})
     )
 
     assert explain_incomplete_listing(listing, known) == "The list of folders lacks 2 that exist."
@@ -179,7 +181,7 @@ def test_a_count_has_moved_when_either_number_is_another_than_last_time() -> Non
         a_known_folder(9, "none", remote_total=0, remote_unread=0),
     ]
 
-    assert folders_with_changed_counts(listing, known) == {"total", "unread"}
+    assert find_folders_with_changed_counts(listing, known) == {"total", "unread"}
 
 
 def test_the_folder_in_which_something_changed_last_comes_first() -> None:
@@ -196,7 +198,7 @@ def test_the_inbox_starts_first_and_then_the_biggest_folder() -> None:
     inbox = a_known_folder(3, role=Role.INBOX, remote_total=1)
     known = [a_known_folder(1, remote_total=3), a_known_folder(2, remote_total=4000), inbox]
 
-    assert [each.ref.id for each in sort_feeds_to_read(feeds_of(known), known)] == [3, 2, 1]
+    assert [each.ref.id for each in sort_feeds_to_read(feeds_of_folders(known), known)] == [3, 2, 1]
 
 
 def batches(*totals: int) -> list[list[int]]:
@@ -259,7 +261,7 @@ def test_ten_thousand_folders_are_compared_within_a_second() -> None:
 
     plan = diff_folders(listing, known)
     explain_incomplete_listing(listing, known)
-    folders_with_changed_counts(listing, known)
+    find_folders_with_changed_counts(listing, known)
 
     assert plan.gone_folder_ids == (FolderId(0),)
     assert time.process_time() - began < 1

@@ -12,7 +12,7 @@ from mailsync.decisions.freshness import (
     MAX_HIDDEN_FOLDER_SEARCH_INTERVAL,
     MAX_TIME_BETWEEN_FEED_READINGS,
     choose_feeds_to_read,
-    choose_tree_reading_mode,
+    choose_folder_tree_reading_mode,
 )
 from mailsync.model import RemoteId, StoredFolder, TreeReadingMode
 from tests.support.builders import A_MOMENT, a_known_folder
@@ -86,14 +86,14 @@ def test_the_share_is_at_least_one_folder_and_at_most_all() -> None:
 @pytest.mark.parametrize(
     ("whole_ago", "thorough_ago", "reading"),
     [
-        (None, None, TreeReadingMode.LISTED_AND_HIDDEN),
-        (SECOND, None, TreeReadingMode.LISTED_AND_HIDDEN),
-        (SECOND, MAX_HIDDEN_FOLDER_SEARCH_INTERVAL, TreeReadingMode.LISTED_AND_HIDDEN),
-        (None, SECOND, TreeReadingMode.LISTED),
+        (None, None, TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS),
+        (SECOND, None, TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS),
+        (SECOND, MAX_HIDDEN_FOLDER_SEARCH_INTERVAL, TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS),
+        (None, SECOND, TreeReadingMode.LISTED_FOLDERS),
         (
             MAX_TIME_BETWEEN_FEED_READINGS,
             MAX_TIME_BETWEEN_FEED_READINGS,
-            TreeReadingMode.LISTED,
+            TreeReadingMode.LISTED_FOLDERS,
         ),
         (
             MAX_TIME_BETWEEN_FEED_READINGS - SECOND,
@@ -109,7 +109,10 @@ def test_the_tree_is_read_whole_each_hour_and_thoroughly_each_day(
         NOW - ago if ago is not None else None for ago in (whole_ago, thorough_ago)
     )
 
-    assert choose_tree_reading_mode(now=NOW, whole_at=whole_at, thorough_at=thorough_at) is reading
+    assert (
+        choose_folder_tree_reading_mode(now=NOW, whole_at=whole_at, thorough_at=thorough_at)
+        is reading
+    )
 
 
 CHECKS_S = st.lists(st.integers(30, 1200), min_size=1, max_size=40)

@@ -7,7 +7,7 @@ from mailsync.providers.imap.address import MailboxAddress, parse_remote_id
 from mailsync.providers.imap.folders import to_remote_folders
 from mailsync.providers.imap.gmail_cursor import has_unexplained_removals
 from mailsync.providers.imap.gmail_folders import (
-    AllMailHidden,
+    AllMailFolderHidden,
     GmailFolders,
     choose_mirrored_folders,
     find_gmail_folders,
@@ -71,13 +71,13 @@ def test_folders_have_their_roles_and_the_names_of_people() -> None:
 def test_a_message_is_in_the_folders_of_its_labels(
     folders: GmailFolders, opened: bytes, labels: tuple[bytes, ...], found: set[bytes]
 ) -> None:
-    ids = folders.folder_ids(opened, labels)
+    ids = folders.folder_ids_of_message(opened, labels)
 
     assert ids == tuple(sorted(each.decode() for each in found))
 
 
 def test_a_mailbox_without_all_mail_is_none() -> None:
-    with pytest.raises(AllMailHidden):
+    with pytest.raises(AllMailFolderHidden):
         find_gmail_folders(each for each in listed() if each.name != ALL)
 
 

@@ -8,14 +8,19 @@ import pytest
 
 from mailsync.model import RemoteFolder, RemoteId, Role
 from mailsync.providers.gmail.errors import (
-    CONCURRENCY_PAUSE_S,
+    CONCURRENCY_LIMIT_PAUSE_S,
     DAILY_QUOTA_PAUSE_S,
     MAX_PAUSE_S,
     QUOTA_PAUSE_S,
     GmailResponse,
 )
-from mailsync.providers.gmail.labels import ALL_MAIL, LabelCounts, parse_labels, to_folders
-from mailsync.providers.gmail.responses import WrongResponse, parse_response
+from mailsync.providers.gmail.labels import (
+    ALL_MAIL_FOLDER_ID,
+    LabelCounts,
+    parse_labels,
+    to_folders,
+)
+from mailsync.providers.gmail.responses import MalformedResponse, parse_response
 
 NOW = datetime(2026, 9, 20, 15, 16, tzinfo=UTC)
 BANDWIDTH = "User-rate limit exceeded.  Retry after {} (Forwarding rules)"
@@ -42,7 +47,7 @@ PAUSES: dict[str, tuple[int, Mapping[str, Any], float]] = {
         **METADATA), 120),
     "no window": (403, refused(403, "rateLimitExceeded", **METADATA), QUOTA_PAUSE_S),
     "concurrency": (429, refused(429, "", "Too many concurrent requests for user."),
-        CONCURRENCY_PAUSE_S),
+        CONCURRENCY_LIMIT_PAUSE_S),
     "the day": (403, refused(403, "dailyLimitExceeded"), DAILY_QUOTA_PAUSE_S),
     "nothing": (429, {}, QUOTA_PAUSE_S),
 }  # fmt: skip
@@ -121,7 +126,7 @@ def test_flags_and_chats_are_no_folders_and_categories_are_hidden_ones() -> None
         "TRASH": (Role.TRASH, False),
         "SPAM": (Role.JUNK, False),
         "CATEGORY_SOCIAL": (Role.OTHER, True),
-        ALL_MAIL: (Role.ARCHIVE, False),
+        ALL_MAIL_FOLDER_ID: (Role.ARCHIVE, False),
     }
     inbox = RemoteFolder(RemoteId("INBOX"), None, "INBOX", Role.INBOX, 7, 2)
     assert folders[0] == inbox
@@ -139,5 +144,5 @@ def test_flags_and_chats_are_no_folders_and_categories_are_hidden_ones() -> None
     ],
 )
 def test_a_list_of_labels_in_another_form_is_not_believed(items: list[dict[str, str]]) -> None:
-    with pytest.raises(WrongResponse):
+    with pytest.raises(MalformedResponse):
         parse_labels(items)

@@ -64,7 +64,7 @@ def test_a_line_names_a_folder_and_its_separator(line: bytes) -> None:
 def test_a_line_without_a_name_that_can_be_sent_back_is_counted(line: bytes) -> None:
     found = to_folder_list([line, b'() "/" a'], [], Namespaces())
 
-    assert ([each.name for each in found.folders], found.unreadable_count) == ([b"a"], 1)
+    assert ([each.name for each in found.folders], found.unreadable_line_count) == ([b"a"], 1)
 
 
 def test_a_name_can_be_a_literal_and_comes_with_its_numbers() -> None:
@@ -73,7 +73,7 @@ def test_a_name_can_be_a_literal_and_comes_with_its_numbers() -> None:
 
     found = to_folder_list(lines, statuses, Namespaces())
 
-    assert [(each.name, each.status) for each in found.folders] == [
+    assert [(each.name, each.status_values) for each in found.folders] == [
         (b'a"b ', {"MESSAGES": 2, "UIDNEXT": 5}),
         (b"c", {}),
     ]

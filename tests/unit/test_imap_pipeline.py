@@ -54,69 +54,69 @@ def rows(*uids: int) -> list[str]:
 def test_the_server_has_both_commands_before_it_answers_one(
     server: Server, pipeline: FetchPipeline
 ) -> None:
-    pipeline.send(FIRST)
-    pipeline.send(SECOND)
+    pipeline.send_command(FIRST)
+    pipeline.send_command(SECOND)
     (first, first_set), (second, second_set) = server.receive(), server.receive()
     assert (first_set, second_set) == ("1:2", "3")
 
     server.say(*rows(1, 2), f"{first} OK", *rows(3), f"{second} OK")
-    assert [uid for uid, _ in pipeline.read(FIRST)] == [1, 2]
-    assert [uid for uid, _ in pipeline.read(SECOND)] == [3]
+    assert [uid for uid, _ in pipeline.read_responses(FIRST)] == [1, 2]
+    assert [uid for uid, _ in pipeline.read_responses(SECOND)] == [3]
     assert pipeline.sent_count == 2
 
 
 def test_what_comes_among_the_responses_to_an_earlier_command_is_kept_for_the_later_one(
     server: Server, pipeline: FetchPipeline
 ) -> None:
-    pipeline.send(FIRST)
-    pipeline.send(SECOND)
+    pipeline.send_command(FIRST)
+    pipeline.send_command(SECOND)
     (first, _), (second, _) = server.receive(), server.receive()
     server.say(*rows(1, 3, 2), f"{first} OK", f"{second} OK")
 
-    assert [uid for uid, _ in pipeline.read(FIRST)] == [1, 2]
-    assert [uid for uid, _ in pipeline.read(SECOND)] == [3]
+    assert [uid for uid, _ in pipeline.read_responses(FIRST)] == [1, 2]
+    assert [uid for uid, _ in pipeline.read_responses(SECOND)] == [3]
 
 
 def test_a_later_command_may_end_before_an_earlier_one(
     server: Server, pipeline: FetchPipeline
 ) -> None:
-    pipeline.send(FIRST)
-    pipeline.send(SECOND)
+    pipeline.send_command(FIRST)
+    pipeline.send_command(SECOND)
     (first, _), (second, _) = server.receive(), server.receive()
     server.say(*rows(1, 3), f"{second} OK", *rows(2), f"{first} OK")
     server.client.settimeout(0.5)
 
-    assert [uid for uid, _ in pipeline.read(FIRST)] == [1, 2]
-    assert [uid for uid, _ in pipeline.read(SECOND)] == [3]
+    assert [uid for uid, _ in pipeline.read_responses(FIRST)] == [1, 2]
+    assert [uid for uid, _ in pipeline.read_responses(SECOND)] == [3]
 
 
 def test_another_command_drops_what_was_sent_ahead(server: Server, pipeline: FetchPipeline) -> None:
-    pipeline.send(FIRST)
+    pipeline.send_command(FIRST)
     tag, _ = server.receive()
     server.say(*rows(1, 2), f"{tag} OK", *rows(9), f"{_next(tag)} OK")
 
-    assert [uid for uid, _ in pipeline.read(OTHER)] == [9]
+    assert [uid for uid, _ in pipeline.read_responses(OTHER)] == [9]
 
 
 def test_a_rejection_of_a_dropped_command_raises_nothing(
     server: Server, pipeline: FetchPipeline
 ) -> None:
-    pipeline.send(FIRST)
+    pipeline.send_command(FIRST)
     tag, _ = server.receive()
     server.say(f"{tag} NO busy", *rows(9), f"{_next(tag)} OK")
 
-    assert [uid for uid, _ in pipeline.read(OTHER)] == [9]
+    assert [uid for uid, _ in pipeline.read_responses(OTHER)] == [9]
 
 
 def test_a_rejection_is_raised_where_the_command_is_read(
     server: Server, pipeline: FetchPipeline
 ) -> None:
-    pipeline.send(FIRST)
+    pipeline.send_command(FIRST)
     tag, _ = server.receive()
     server.say(f"{tag} NO [LIMIT] busy")
 
     with pytest.raises(IMAP4.error, match="LIMIT"):
-        list(pipeline.read(FIRST))
+        list(pipeline.read_responses(FIRST))
     assert not pipeline.is_reading
 
 

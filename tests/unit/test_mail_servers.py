@@ -16,12 +16,12 @@ from mailsync.providers.imap.known_servers import (
     find_known_server,
     find_server_of_address,
 )
-from mailsync.providers.imap.servers import AllowedServers, ImapSettings, are_public
+from mailsync.providers.imap.servers import AllowedServers, ImapSettings, are_public_ip_addresses
 from mailsync.providers.imap.transport import ServerUnusable, open_socket
 from mailsync.providers.kit import MailServerUnusable
 from mailsync.settings import HOST_NAME_PATTERN
 
-PUBLIC = AllowedServers(frozenset(), is_any_public=True)
+PUBLIC = AllowedServers(frozenset(), is_any_public_server_allowed=True)
 PRIVATE_ADDRESSES = (
     *("0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.254"),
     *("169.254.169.254", "169.254.170.2", "172.16.0.1", "172.31.255.255", "192.0.0.1"),
@@ -46,16 +46,16 @@ def answering(monkeypatch: pytest.MonkeyPatch, addresses: Sequence[str]) -> None
 def test_addresses_that_are_not_of_the_public_internet_are_refused(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    assert not are_public([address])
+    assert not are_public_ip_addresses([address])
     for mixed in ([address], ["8.8.8.8", address], [address, "2a00:1450:400c::6d"]):
         answering(monkeypatch, mixed)
         with pytest.raises(MailServerUnusable, match="private network"):
-            PUBLIC.find_addresses("imap.example.com", 993)
+            PUBLIC.find_allowed_ip_addresses("imap.example.com", 993)
 
 
 def test_public_addresses_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     answering(monkeypatch, PUBLIC_ADDRESSES)
-    assert PUBLIC.find_addresses("imap.example.com", 143) == PUBLIC_ADDRESSES
+    assert PUBLIC.find_allowed_ip_addresses("imap.example.com", 143) == PUBLIC_ADDRESSES
 
 
 @pytest.mark.parametrize("host", LOOPBACK_FORMS)
@@ -63,7 +63,7 @@ def test_other_forms_of_a_loopback_address_are_seen_through(host: str) -> None:
     """The system's resolver takes decimal, octal and short forms, and so does the connection."""
     assert re.fullmatch(HOST_NAME_PATTERN, host)
     with pytest.raises(MailServerUnusable, match=r"private network|There is no server"):
-        PUBLIC.find_addresses(host, 993)
+        PUBLIC.find_allowed_ip_addresses(host, 993)
 
 
 @pytest.mark.parametrize(
@@ -82,22 +82,24 @@ def test_a_name_that_cannot_be_looked_up(
 
     monkeypatch.setattr(socket, "getaddrinfo", fails)
     with pytest.raises(error, match=text):
-        PUBLIC.find_addresses("imap.example.com", 993)
+        PUBLIC.find_allowed_ip_addresses("imap.example.com", 993)
 
 
 @pytest.mark.parametrize("host", ["", "a..b", "x" * 64, "exämple.org", "\udcff", "a\0b"])
 def test_a_malformed_name_is_no_server(host: str) -> None:
     with pytest.raises((MailServerUnusable, ProviderUnavailable)):
-        PUBLIC.find_addresses(host, 993)
+        PUBLIC.find_allowed_ip_addresses(host, 993)
 
 
 def test_a_listed_server_may_be_private_and_on_any_port() -> None:
     servers = ImapSettings({"IMAP_SERVERS": " LocalHost:1993 , imap.example.org:993"}).servers
-    assert "127.0.0.1" in servers.find_addresses("localhost", 1993)
+    assert "127.0.0.1" in servers.find_allowed_ip_addresses("localhost", 1993)
     for host, port in (("localhost", 993), ("127.0.0.1", 1993), ("imap.example.com", 993)):
         with pytest.raises(MailServerUnusable, match="lists the servers"):
-            servers.find_addresses(host, port)
-    assert ImapSettings({"IMAP_SERVERS": "public,localhost:1993"}).servers.is_any_public
+            servers.find_allowed_ip_addresses(host, port)
+    assert ImapSettings(
+        {"IMAP_SERVERS": "public,localhost:1993"}
+    ).servers.is_any_public_server_allowed
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_a_malformed_list_of_servers_is_reported(value: str) -> None:
 
 
 def test_the_well_known_servers_are_complete_and_unambiguous() -> None:
-    titles = {each.title for each in KNOWN_SERVERS}
+    titles = {each.provider_title for each in KNOWN_SERVERS}
     assert titles >= {"Gmail", "Outlook", "Yahoo", "iCloud", "Fastmail", "Zoho", "GMX", "WEB.DE"}
     assert titles >= {"AOL", "Mail.ru", "Yandex", "QQ", "163"}
     domains = [domain for each in KNOWN_SERVERS for domain in each.domains]
@@ -118,7 +120,7 @@ def test_the_well_known_servers_are_complete_and_unambiguous() -> None:
     for each in KNOWN_SERVERS:
         assert re.fullmatch(HOST_NAME_PATTERN, each.host)
         assert each.port == 993
-        assert each.advice.endswith(".")
+        assert each.sign_in_advice.endswith(".")
         assert find_known_server(each.host.upper()) is each
         assert all(find_server_of_address(f"Ann@{name.upper()}") is each for name in each.domains)
     assert find_server_of_address("ann@example.org") is find_server_of_address("ann") is None

@@ -12,12 +12,12 @@ from mailsync.metrics import (
     METRICS,
     PROVIDER_REQUESTS,
     WORKFLOW_OUTCOME_ERROR_NAMES,
+    add_to_metric,
+    add_to_provider_metric,
     count_failed_run,
-    count_metric,
-    count_provider_metric,
     emit_metrics,
-    error_dimension_value,
     report_gauges,
+    to_error_dimension_value,
 )
 from mailsync.registry import MICROSOFT, syncable_providers
 from tests.support.emf import counting, emitted
@@ -43,11 +43,11 @@ def test_all_combinations_of_names_and_dimensions_cost_at_most_twelve_dollars_a_
 def test_whatever_a_run_fails_of_is_counted_under_a_name_of_the_closed_set() -> None:
     strange = ["KeyError", "", "Lambda.Unknown", "Sandbox.Timedout", "States.DataLimitExceeded"]
 
-    assert {error_dimension_value(each) for each in [*ERROR_DIMENSION_VALUES, *strange]} == set(
+    assert {to_error_dimension_value(each) for each in [*ERROR_DIMENSION_VALUES, *strange]} == set(
         ERROR_DIMENSION_VALUES
     )
-    assert error_dimension_value("Runtime.ExitError") == "FunctionFailed"
-    assert error_dimension_value("KeyError") == "Unexpected"
+    assert to_error_dimension_value("Runtime.ExitError") == "FunctionFailed"
+    assert to_error_dimension_value("KeyError") == "Unexpected"
 
 
 def test_the_names_that_no_function_raises_are_those_of_schedule_and_workflow() -> None:
@@ -66,7 +66,7 @@ def test_an_invocation_tells_sums_in_one_line_and_one_more_per_error(
 ) -> None:
     with counting(monkeypatch):
         for _ in range(250):
-            count_metric(PROVIDER_REQUESTS)
+            add_to_metric(PROVIDER_REQUESTS)
         count_failed_run("AccessRevoked")
 
     printed = capsys.readouterr().out
@@ -79,7 +79,7 @@ def test_a_function_that_fails_tells_what_it_had_counted_and_the_next_begins_at_
 ) -> None:
     @emit_metrics
     def failing(_event: object, _context: object) -> None:
-        count_metric(PROVIDER_REQUESTS, 3)
+        add_to_metric(PROVIDER_REQUESTS, 3)
         raise RuntimeError
 
     with counting(monkeypatch):
@@ -114,7 +114,7 @@ def test_each_level_and_each_provider_is_told_under_its_name(
         report_gauges(
             due=1, overdue_s=2, unpublished_s=3, quarantined=4, contradicted=5, to_reconnect=6
         )
-        count_provider_metric(PROVIDER_REQUESTS, MICROSOFT, 7)
+        add_to_provider_metric(PROVIDER_REQUESTS, MICROSOFT, 7)
 
     assert emitted(capsys.readouterr().out) == {
         ("DueBacklog",): 1,

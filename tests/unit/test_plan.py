@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from mailsync.decisions.plan import plan_writes_of_page
 from mailsync.model import (
     Change,
+    IncompleteMessage,
     MessageRemovedFromFolder,
-    PartialChange,
     RemoteId,
     UnreadableMessage,
     Upsert,
@@ -18,11 +18,11 @@ from tests.support.builders import a_message, a_page
 IDS = st.sampled_from(["a", "b", "c"])
 CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(lambda each, read: Upsert(a_message(each, is_read=read)), IDS, st.booleans()),
-    st.builds(lambda each: PartialChange(RemoteId(each)), IDS),
+    st.builds(lambda each: IncompleteMessage(RemoteId(each)), IDS),
     st.builds(lambda each: MessageRemovedFromFolder(RemoteId(each)), IDS),
     st.builds(lambda each: UnreadableMessage(RemoteId(each), "corrupt", ""), IDS),
 )
-WHOLE, CHANGED = Upsert(a_message("m1")), PartialChange(RemoteId("m1"))
+WHOLE, CHANGED = Upsert(a_message("m1")), IncompleteMessage(RemoteId("m1"))
 REMOVED = MessageRemovedFromFolder(RemoteId("m1"))
 
 
@@ -31,8 +31,8 @@ REMOVED = MessageRemovedFromFolder(RemoteId("m1"))
     [
         ((Upsert(a_message("m1", subject="old")), WHOLE), "upserts"),
         ((REMOVED, WHOLE), "upserts"),
-        ((WHOLE, REMOVED), "removed_ids"),
-        ((WHOLE, CHANGED), "changes_to_fetch_by_id"),
+        ((WHOLE, REMOVED), "message_ids_to_remove"),
+        ((WHOLE, CHANGED), "messages_to_fetch_now"),
         ((CHANGED, WHOLE), "upserts"),
     ],
     ids=["twice", "removed and added", "added and removed", "then changed", "changed, then whole"],
@@ -42,7 +42,11 @@ def test_the_last_change_of_a_message_in_a_page_counts(
 ) -> None:
     plan = plan_writes_of_page(a_page(*changes))
 
-    expected = {"upserts": WHOLE.message, "removed_ids": "m1", "changes_to_fetch_by_id": CHANGED}
+    expected = {
+        "upserts": WHOLE.message,
+        "message_ids_to_remove": "m1",
+        "messages_to_fetch_now": CHANGED,
+    }
     for name, value in expected.items():
         assert list(getattr(plan, name)) == ([value] if name == outcome else [])
 
@@ -70,8 +74,8 @@ def remote_id(change: Change) -> RemoteId:
 def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[Change]) -> None:
     plan = plan_writes_of_page(a_page(*changes))
 
-    outcomes = [each.remote_id for each in plan.upserts] + list(plan.removed_ids)
-    outcomes += [each.remote_id for each in plan.changes_to_fetch_by_id]
+    outcomes = [each.remote_id for each in plan.upserts] + list(plan.message_ids_to_remove)
+    outcomes += [each.remote_id for each in plan.messages_to_fetch_now]
     outcomes += [each.remote_id for each in plan.unreadable_messages]
     assert sorted(outcomes) == sorted({remote_id(each) for each in changes})
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from mailsync.decisions.remaining_time import (
-    BACKFILL_PART_DURATION_S,
-    MAX_BACKFILL_PART_SLOWDOWN_FACTOR,
+    BACKFILL_BURST_PERIOD_S,
+    MAX_BACKFILL_BURST_SLOWDOWN_FACTOR,
     MIN_PAGES_FOR_ESTIMATE,
     MIN_READING_TIME_FOR_ESTIMATE_S,
     QuotaStatus,
@@ -119,7 +119,7 @@ MEASURED = ReadingProgress(
         ({}, 0, None),
         ({"page_count": MIN_PAGES_FOR_ESTIMATE - 1}, 8_000, None),
         ({"elapsed_reading_s": MIN_READING_TIME_FOR_ESTIMATE_S - 1}, 8_000, None),
-        ({"is_paused": True}, 8_000, None),
+        ({"is_paused_by_provider": True}, 8_000, None),
         ({"new_message_count": 900, "reread_message_count": 1_100}, 8_000, None),
         ({"new_message_count": 0}, 8_000, None),
     ],
@@ -151,7 +151,7 @@ def _backfill(
             now, stored, used = now + 1 / per_second, stored + 1, used + 20
             yield now, stored, QuotaStatus(per_minute, 0, None, messages - stored, 20 * stored)
         for _ in range(
-            math.ceil(BACKFILL_PART_DURATION_S - 1 - (now - began)) if stored < messages else 0
+            math.ceil(BACKFILL_BURST_PERIOD_S - 1 - (now - began)) if stored < messages else 0
         ):
             now += 1
             yield now, stored, QuotaStatus(per_minute, 0, None, messages - stored, 20 * stored)
@@ -173,13 +173,13 @@ def test_with_a_quota_the_estimate_is_right_from_the_tenth_part_on(
     ends_at = seen[-1][0]
     wrong = []
     for then, stored, quota in seen[messages // 10 : -1]:
-        progress = ReadingProgress(stored, 0, stored // 100, then, then, is_paused=True)
+        progress = ReadingProgress(stored, 0, stored // 100, then, then, is_paused_by_provider=True)
         estimate_s = estimate_remaining_s(
             progress, missing=quota.pending_message_count, missing_in_largest_folder=0, quota=quota
         )
         off_s = abs((estimate_s or 0) - (ends_at - then))
         if off_s > max(
-            0.2 * (ends_at - then), BACKFILL_PART_DURATION_S * MAX_BACKFILL_PART_SLOWDOWN_FACTOR
+            0.2 * (ends_at - then), BACKFILL_BURST_PERIOD_S * MAX_BACKFILL_BURST_SLOWDOWN_FACTOR
         ):
             wrong.append((stored, estimate_s, ends_at - then))
 

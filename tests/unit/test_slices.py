@@ -6,9 +6,9 @@ from mailsync.decisions.slices import (
     MAX_MESSAGES_OF_UNSLICED_FOLDER,
     MAX_MESSAGES_PER_SLICE,
     MESSAGES_PER_FIRST_SLICE,
+    choose_next_slice_message_count,
     choose_sliced_feeds,
-    is_first_slice_useful,
-    next_slice_size,
+    should_continue_with_slices,
 )
 from mailsync.model import (
     FeedId,
@@ -68,8 +68,8 @@ def test_a_feed_that_was_begun_or_failed_goes_on_as_it_is(position: FeedPosition
 
 
 def test_a_first_slice_with_a_fifth_of_its_messages_is_useful() -> None:
-    assert is_first_slice_useful(20, 100)
-    assert not is_first_slice_useful(19, 100)
+    assert should_continue_with_slices(20, 100)
+    assert not should_continue_with_slices(19, 100)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_slices_grow_as_long_as_their_pages_are_small(
 ) -> None:
     page = None if size_kb is None else SlicePage((), True, size_kb * 1024)
 
-    assert next_slice_size(size, claimed, page) == expected
+    assert choose_next_slice_message_count(size, claimed, page) == expected
 
 
 @pytest.mark.parametrize(

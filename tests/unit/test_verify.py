@@ -16,8 +16,8 @@ from mailsync.decisions.verify import (
     StoredMessageState,
     compare_listing_with_rows,
     counts_agree,
+    find_folders_due_for_comparison,
     find_listing_contradictions,
-    folders_due_for_id_comparison,
 )
 from mailsync.model import (
     FolderId,
@@ -81,7 +81,7 @@ def test_ids_are_compared_in_both_directions_and_by_their_state() -> None:
     )
 
     assert found == {
-        "missing_ids": ("missing",),
+        "unstored_ids": ("missing",),
         "changed_ids": ("edited", "misread"),
         "unlisted_ids": ("surplus",),
     }
@@ -96,7 +96,7 @@ def test_what_is_hidden_or_elsewhere_is_shown_again_where_it_is_listed() -> None
 
 
 def test_what_is_quarantined_and_no_longer_listed_is_released() -> None:
-    assert differences(listed("m1"), quarantined="m1 m2") == {"ids_gone_from_quarantine": ("m2",)}
+    assert differences(listed("m1"), quarantined="m1 m2") == {"unlisted_quarantined_ids": ("m2",)}
 
 
 def test_a_row_of_a_release_without_versions_is_equal_if_it_was_not_modified_since() -> None:
@@ -138,7 +138,7 @@ def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
 
     found = find_listing_contradictions(listed, answers, RemoteId("F1"))
 
-    assert [(each.remote_id, each.cause) for each in found] == [
+    assert [(each.remote_id, each.kind) for each in found] == [
         ("phantom", ListingContradictionKind.LISTED_BUT_NOT_IN_FOLDER),
         ("read", ListingContradictionKind.LISTED_WITH_OTHER_READ_STATE),
         ("unlisted", ListingContradictionKind.IN_FOLDER_BUT_NOT_LISTED),
@@ -153,7 +153,7 @@ def due(now: datetime, **compared: datetime | None) -> list[int]:
         FolderId(int(name[1:])): replace(a_count(1, 1), compared_at=compared_at)
         for name, compared_at in compared.items()
     }
-    return list(folders_due_for_id_comparison(counts, now=now))
+    return list(find_folders_due_for_comparison(counts, now=now))
 
 
 def test_a_folder_is_compared_within_a_week() -> None:
@@ -192,7 +192,7 @@ COUNTS = st.integers(-3, 9)
 def mended(rows: Rows, entries: list[ListedMessage], difference: ListingDifference) -> Rows:
     """The rows after what differs was fetched, shown, or hidden, and versions were saved."""
     known = {each.remote_id: each for each in entries}
-    fetched = difference.missing_ids + difference.changed_ids
+    fetched = difference.unstored_ids + difference.changed_ids
     after = {
         **rows,
         **{
@@ -219,7 +219,7 @@ def test_a_folder_that_was_mended_has_no_difference_and_shows_what_is_listed(
 ) -> None:
     difference = compare_listing_with_rows(entries, rows, quarantined)
     after = mended(rows, entries, difference)
-    quarantined -= set(difference.ids_gone_from_quarantine)
+    quarantined -= set(difference.unlisted_quarantined_ids)
 
     assert compare_listing_with_rows(entries, after, quarantined).is_empty
     shown = {remote_id for remote_id, row in after.items() if row.is_visible_in_compared_folder}
@@ -231,10 +231,10 @@ def test_each_message_differs_in_one_way_at_most(
     entries: list[ListedMessage], rows: Rows, quarantined: frozenset[RemoteId]
 ) -> None:
     found = compare_listing_with_rows(entries, rows, quarantined)
-    ways = found.missing_ids + found.changed_ids + found.ids_to_show_in_folder + found.unlisted_ids
+    ways = found.unstored_ids + found.changed_ids + found.ids_to_show_in_folder + found.unlisted_ids
 
     assert len(set(ways)) == len(ways)
-    assert not set(found.missing_ids) & (rows.keys() | quarantined)
+    assert not set(found.unstored_ids) & (rows.keys() | quarantined)
     assert {each.remote_id for each in found.messages_with_version_to_store} <= rows.keys() - set(
         ways
     )
@@ -246,7 +246,9 @@ def test_a_count_agrees_with_what_it_was_found_to_be_wrong_by_and_with_nothing_e
 ) -> None:
     count = FolderCounts(remote, stored, quarantined, remote_unread, unread)
     offset, unread_offset = count.remote_minus_stored_counts
-    known = replace(count, remote_total_excess=offset, remote_unread_excess=unread_offset)
+    known = replace(
+        count, known_remote_total_excess=offset, known_remote_unread_excess=unread_offset
+    )
 
     assert counts_agree(known)
     assert counts_agree(count) == (offset == 0 and (unread_offset == 0 or quarantined > 0))

@@ -78,7 +78,7 @@ class ScriptedFunctions:
             )
         return InvocationResult(200, json.dumps(outcome).encode(), {})
 
-    invoke_later = invoke
+    invoke_asynchronously = invoke
 
     def outcome(self, name: str, event: Any) -> Outcome:
         scenario = self._scenarios[event.get("accountId") or event["input"]["accountId"]]

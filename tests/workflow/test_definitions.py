@@ -10,7 +10,7 @@ from botocore.session import get_session
 from infra import catalog
 from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SAMPLE_EVENTS_FOLDER
 from mailsync.decisions import successor
-from mailsync.errors import raisable_error_names
+from mailsync.errors import list_raisable_error_names
 
 SERVICE_ERRORS = {
     "Lambda.ServiceException",
@@ -79,7 +79,7 @@ def successors(state: dict[str, Any]) -> set[str]:
 def test_every_product_error_has_a_route_and_every_route_a_product_error() -> None:
     named = named_errors(catalog.MAILBOX_SYNC_WORKFLOW, "Retry", "Catch")
 
-    assert named - SERVICE_ERRORS - {"States.ALL"} == raisable_error_names()
+    assert named - SERVICE_ERRORS - {"States.ALL"} == list_raisable_error_names()
 
 
 @EVERY_TASK
@@ -111,7 +111,9 @@ def test_a_task_is_retried_after_every_error_of_lambda_that_passes(
 
 @EVERY_TASK
 def test_a_task_names_the_partition_of_its_stage(name: str, task: dict[str, Any]) -> None:
-    assert task["Resource"] == f"arn:${{{catalog.PARTITION_PLACEHOLDER}}}:states:::lambda:invoke"
+    assert (
+        task["Resource"] == f"arn:${{{catalog.AWS_PARTITION_PLACEHOLDER}}}:states:::lambda:invoke"
+    )
 
 
 @WORKFLOWS

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from infra.catalog import MAILBOX_SYNC_WORKFLOW
-from mailsync.errors import raisable_error_names
+from mailsync.errors import list_raisable_error_names
 from tests.workflow.scripted import Outcome, Outcomes, Scenario, Trace, items
 from tests.workflow.test_definitions import SERVICE_ERRORS, states
 
@@ -19,7 +19,7 @@ OF_THE_MAILBOX = {
     *("SchemaOutdated", "SettingMissing"),
 }
 """Errors after which no folder can be synced."""
-ERRORS = sorted(raisable_error_names() | SERVICE_ERRORS | {"KeyError"})
+ERRORS = sorted(list_raisable_error_names() | SERVICE_ERRORS | {"KeyError"})
 TASKS = [name for name, state in states(MAILBOX_SYNC_WORKFLOW) if state["Type"] == "Task"]
 OF_A_FOLDER = ("sync-folder", "reset-folder")
 _ONE_FOLDER = {"sync-folders": [items(1)]}

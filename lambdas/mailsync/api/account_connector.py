@@ -11,7 +11,7 @@ from mailsync.providers.kit import MailboxIdentity, MailboxUnavailable
 from mailsync.runs.trigger import SyncStarter
 from mailsync.store.credential_store import CredentialStore
 
-SealCredentials = Callable[[AccountId, SealingKey], Credentials]
+CredentialSealer = Callable[[AccountId, SealingKey], Credentials]
 """A function that encrypts the credentials of a new account for the store."""
 
 
@@ -30,12 +30,12 @@ class AccountConnector:
     """Stores accounts for mailboxes of one provider and starts their first syncs."""
 
     provider: Provider
-    credentials: CredentialStore
+    credential_store: CredentialStore
     vault: Vault
-    trigger: SyncStarter
+    sync_starter: SyncStarter
 
     def connect(
-        self, user_id: str, mailbox: MailboxIdentity, seal: SealCredentials
+        self, user_id: str, mailbox: MailboxIdentity, seal: CredentialSealer
     ) -> ConnectedAccount:
         """Store the account with its sealed credentials and start the first sync; return the
         account and the run of the sync.
@@ -49,16 +49,16 @@ class AccountConnector:
             SettingMissing, StoreUnavailable: no mailbox was connected.
         """
         key = self.vault.newest_sealing_key()
-        account_id = self.credentials.connect_account(
+        account_id = self.credential_store.connect_account(
             user_id=user_id,
             provider=self.provider,
             provider_account_id=mailbox.remote_account_id,
             other_provider_account_id=mailbox.former_remote_account_id,
-            email_address=mailbox.address,
+            email_address=mailbox.email_address,
             seal=lambda account_id: seal(account_id, key),
         )
-        run = self.trigger.start_sync(account_id, SyncScope(SyncType.INITIAL), "connect")
-        return ConnectedAccount(user_id, account_id, mailbox.address, run.id)
+        run = self.sync_starter.start_sync(account_id, SyncScope(SyncType.INITIAL), "connect")
+        return ConnectedAccount(user_id, account_id, mailbox.email_address, run.id)
 
 
 def unreadable_mailbox_problem(error: MailboxUnavailable) -> Problem:

@@ -70,7 +70,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 def list_accounts(limit: PageLimit = 20, cursor: PageCursor = None) -> AccountList:
     after = decode_page_cursor(cursor, lambda text: str(UUID(text)))
     user = caller_user_id(router.current_event)
-    rows = AccountStore(open_database()).accounts_of_user(user, after, limit + 1)
+    rows = AccountStore(open_database()).list_accounts_of_user(user, after, limit + 1)
     page, next_cursor = split_page_and_next_cursor(
         rows, limit, lambda row: (row.created_at, row.id)
     )
@@ -166,7 +166,7 @@ def _detail(account: AccountOfCaller) -> AccountDetail:
         **_view(whole.account).model_dump(),
         notifications=_notifications(account),
         folders=tuple(_folder(each, id_of_remote) for each in whole.folders),
-        differences=tuple(_difference(each) for each in whole.contradictions),
+        differences=tuple(_difference(each) for each in whole.listing_contradictions),
     )
 
 
@@ -178,7 +178,7 @@ def _notifications(account: AccountOfCaller) -> Notifications | None:
         state=found.health,
         expires_at=found.expires_at,
         last_received_at=found.notified_at,
-        last_error=found.last_error,
+        last_error=found.last_error_name,
     )
 
 
@@ -193,9 +193,9 @@ def _view(account: AccountRow) -> AccountView:
         initial_sync_completed=account.initial_sync_completed,
         verified_at=account.counts_verified_at,
         compared_at=account.oldest_id_comparison_at,
-        pending_removal=to_optional_pending_removal(account.hidden_mail),
+        pending_removal=to_optional_pending_removal(account.hidden_mail_summary),
         next_sync_at=account.next_sync_at,
-        last_error=to_failure(account.last_error, account.last_error_message),
+        last_error=to_failure(account.last_error_name, account.last_error_message),
         created_at=account.created_at,
     )
 

@@ -26,7 +26,7 @@ def require_caller_account(account_id: AccountId, user_id: str) -> AccountWithFo
     Raises:
         AccountNotFound: there is no such account, or it belongs to another user.
     """
-    account = AccountStore(open_database()).account_of_user(account_id, user_id)
+    account = AccountStore(open_database()).find_account_of_user(account_id, user_id)
     if account is None:
         raise account_not_found_error()
     return account

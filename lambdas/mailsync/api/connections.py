@@ -55,7 +55,7 @@ from mailsync.api.sign_in_errors import (
     application_redirect_url,
     sign_in_error_response,
 )
-from mailsync.credentials.identity import open_identity_platform, require_oauth_access
+from mailsync.credentials.identity import import_identity_platform, require_oauth_access
 from mailsync.credentials.vault import Vault
 from mailsync.model import Provider
 from mailsync.runs.step_functions import StepFunctions
@@ -101,10 +101,10 @@ def begin_sign_in(provider: str) -> Response[str]:
     base, user = api_base_url(event, settings), caller_user_id(event)
     count_against_rate_limit(user, RateLimitedCall.SIGN_IN)
     flow = _sign_in_flow(settings, provider)
-    started = flow.begin(user, base + sign_in_callback_path(flow.provider))
+    started = flow.begin_sign_in(user, base + sign_in_callback_path(flow.provider))
     cookies = [
         make_sign_in_cookie(
-            started.cookie, secure=_is_secure(base), seconds=STARTED_SIGN_IN_LIFETIME_S
+            started.cookie_value, secure=_is_secure(base), seconds=STARTED_SIGN_IN_LIFETIME_S
         )
     ]
     if "application/json" in event.headers.get("accept", ""):
@@ -121,20 +121,20 @@ def finish_sign_in(provider: str) -> Response[str]:
     user confirms it.
     """
     event, settings = router.current_event, load_settings()
-    platform = open_identity_platform(require_oauth_access(require_sign_in_provider(provider)))
+    platform = import_identity_platform(require_oauth_access(require_sign_in_provider(provider)))
     consent = platform.read_admin_consent(event.query_string_parameters)
     if consent is not None:
         return finish_admin_consent(consent, event)
     application_redirect_url()  # raises SettingMissing before a mailbox is connected
     secure = _is_secure(api_base_url(event, settings))
     cookie = read_sign_in_cookie(event, secure=secure)
-    ended = _sign_in_flow(settings, provider).finish(event.query_string_parameters, cookie)
+    ended = _sign_in_flow(settings, provider).finish_sign_in(event.query_string_parameters, cookie)
     if isinstance(ended, ConnectedAccount):
         _note_connected(event, ended)
         location = application_redirect_url(accountId=ended.account_id)
     else:
         write_audit_record(event, "connection_pending", ended.user_id)
-        location = application_redirect_url(connection=ended.token)
+        location = application_redirect_url(connection=ended.confirmation_token)
     return _redirect(location, [make_sign_in_cookie("", secure=secure, seconds=0)])
 
 
@@ -152,7 +152,7 @@ def confirm_connection(provider: str) -> Response[str]:
     if not isinstance(token, str) or not _CONNECTION.fullmatch(token):
         raise ApiError(invalid_field_problem("connection"))
     try:
-        connected = _sign_in_flow(settings, provider).confirm(caller, token)
+        connected = _sign_in_flow(settings, provider).confirm_connection(caller, token)
     except ApiError as error:
         write_audit_record(event, "connection_refused", caller, problem=error.problem.kind)
         raise
@@ -167,7 +167,7 @@ def connect_without_sign_in(provider: str) -> Response[str]:
     event, registration = router.current_event, require_provider(provider)
     if registration.oauth_access is None:
         return _connect_with_password(event, registration.provider)
-    if registration.oauth_access.resource is None:
+    if registration.oauth_access.resource_url_setting is None:
         raise ApiError(UNKNOWN_PROVIDER_PROBLEM)
     return _connect_organisation_mailbox(event, registration.provider)
 
@@ -192,7 +192,7 @@ def _connect_organisation_mailbox(
     settings, caller = load_settings(), caller_user_id(event)
     if not is_caller_admin(event):
         raise ApiError(NOT_ADMIN_PROBLEM)
-    count_against_rate_limit(caller, RateLimitedCall.ORGANISATION_MAILBOX)
+    count_against_rate_limit(caller, RateLimitedCall.ORGANISATION_MAILBOX_CONNECTION)
     wanted = OrganisationMailboxRequest.from_body(_json_body(event), caller)
     connected = connect_organisation_mailbox(wanted, _connector(settings, provider), settings)
     write_audit_record(

@@ -38,7 +38,7 @@ def estimate_first_sync(account_id: str) -> Response[str]:
         "messages": found.message_count,
         "durationSeconds": found.duration_s,
         "requests": found.quota_units,
-        "usd": found.usd,
+        "usd": found.cost_usd,
     }
     headers = {"Cache-Control": "no-store"}
     return Response(HTTPStatus.OK, APPLICATION_JSON, json.dumps(body), headers)

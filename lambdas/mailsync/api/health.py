@@ -8,7 +8,7 @@ from mailsync.api.caller import caller_user_id
 from mailsync.api.models import Health, SelfTestStarted
 from mailsync.api.openapi_responses import describe_responses
 from mailsync.api.rate_limits import (
-    ALL_USERS_LIMIT_USER_ID,
+    USER_ID_FOR_ALL_USERS,
     RateLimitedCall,
     count_against_rate_limit,
 )
@@ -16,7 +16,7 @@ from mailsync.log import logger
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
-from mailsync.store.migrate import require_usable_database
+from mailsync.store.migrate import require_writable_migrated_database
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
@@ -40,9 +40,9 @@ def start_self_test() -> SelfTestStarted:
     count_against_rate_limit(
         caller_user_id(router.current_event), RateLimitedCall.SELF_TEST_BY_ONE_USER
     )
-    count_against_rate_limit(ALL_USERS_LIMIT_USER_ID, RateLimitedCall.SELF_TEST_BY_ALL_USERS)
+    count_against_rate_limit(USER_ID_FOR_ALL_USERS, RateLimitedCall.SELF_TEST_BY_ALL_USERS)
     name = str(uuid4())
-    arn = StepFunctions().start(load_settings().self_test_state_machine_arn, name, {})
+    arn = StepFunctions().start_execution(load_settings().self_test_state_machine_arn, name, {})
     logger.info("self_test_started", execution=name)
     return SelfTestStarted(execution_arn=arn, event_id=name)
 
@@ -55,5 +55,5 @@ def start_self_test() -> SelfTestStarted:
 )
 def show_health() -> Health:
     """Return 200 if the database accepts writes and has the schema of this version."""
-    require_usable_database(open_database())
+    require_writable_migrated_database(open_database())
     return Health()

@@ -15,15 +15,15 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Tag
 from mailsync.api import syncs
 from mailsync.api.openapi_providers import (
     CONNECTIONS_TAG,
-    IS_PUBLIC_OPERATION_KEY,
+    PUBLIC_OPERATION_KEY,
     describe_provider_paths,
 )
 from mailsync.api.openapi_responses import describe_headers, describe_responses, problem_response
-from mailsync.api.openapi_schemas import tidy_schemas
+from mailsync.api.openapi_schemas import complete_schemas
 from mailsync.registry import RegisteredProvider
 
 API_VERSION = "1.0.0"
-OPENAPI_ROUTE = "/api/openapi.json"
+OPENAPI_DOCUMENT_PATH = "/api/openapi.json"
 _ABOUT = (
     "Connects mailboxes, starts their syncs and shows their status. Every error response of this"
     " API is a problem (RFC 9457) with a stable `type`. Errors of the API Gateway in front of it"
@@ -63,7 +63,7 @@ def build_openapi_document(
     for path, operations in described["paths"].items():
         for operation in operations.values():
             _complete(path, operation)
-    tidy_schemas(described)
+    complete_schemas(described)
     return described
 
 
@@ -83,9 +83,9 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         _complete_parameter(parameter)
     if "304" in described:
         _describe_conditional_requests(operation)
-    if path in (OPENAPI_ROUTE, "/api/health") or operation.pop(IS_PUBLIC_OPERATION_KEY, False):
+    if path in (OPENAPI_DOCUMENT_PATH, "/api/health") or operation.pop(PUBLIC_OPERATION_KEY, False):
         operation["security"] = []
-    if path == OPENAPI_ROUTE:
+    if path == OPENAPI_DOCUMENT_PATH:
         described["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}
 
 

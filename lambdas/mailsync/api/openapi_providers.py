@@ -18,7 +18,7 @@ from mailsync.providers.kit import webhook_path
 from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE, RegisteredProvider
 
 CONNECTIONS_TAG = "Connections"
-IS_PUBLIC_OPERATION_KEY = "x-is-public"
+PUBLIC_OPERATION_KEY = "x-is-public"
 """Key that marks an operation that needs no token. `build_openapi_document` removes the key from
 the finished document."""
 _TEXT = {"type": "string"}
@@ -34,7 +34,7 @@ def describe_provider_paths(providers: Iterable[RegisteredProvider]) -> dict[str
             paths[sign_in_path(provider)] = {"get": _sign_in(registration)}
             paths[sign_in_callback_path(provider)] = {"get": _callback(registration)}
             paths[confirm_connection_path(provider)] = {"post": _confirmation(registration)}
-        if registration.oauth_access and registration.oauth_access.resource:
+        if registration.oauth_access and registration.oauth_access.resource_url_setting:
             paths[accounts_path(provider)] = {"post": _organisation(registration)}
         if registration.uses_password:
             paths[accounts_path(provider)] = {"post": _password(registration)}
@@ -69,7 +69,7 @@ def _callback(registration: RegisteredProvider) -> dict[str, Any]:
     responses = _sign_in_responses("ConsentGiven", 400, 403, 502, public=True)
     responses["200"]["content"]["text/html"] = _PAGE
     return {
-        IS_PUBLIC_OPERATION_KEY: True,
+        PUBLIC_OPERATION_KEY: True,
         "operationId": _operation_id("finish_sign_in", registration),
         "summary": "Finish the sign-in; the identity platform redirects to this route",
         "description": "Connects the mailbox, starts its first sync and redirects to the inbox"
@@ -144,7 +144,7 @@ def _password_responses() -> dict[str, Any]:
 
 def _webhook(registration: RegisteredProvider) -> dict[str, Any]:
     return {
-        IS_PUBLIC_OPERATION_KEY: True,
+        PUBLIC_OPERATION_KEY: True,
         "operationId": _operation_id("notify_of_changes", registration),
         "summary": f"Receive change notifications of {registration.title}",
         "description": "The provider calls this route. A notification makes its mailbox due. The"

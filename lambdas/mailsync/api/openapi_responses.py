@@ -10,11 +10,11 @@ from pydantic import BaseModel
 from mailsync.api.caller import NOT_ADMIN_PROBLEM, NOT_SIGNED_IN_PROBLEM
 from mailsync.api.openapi_schemas import schema_reference
 from mailsync.api.problems import (
-    CONTENT_TYPE_PROBLEM,
+    BODY_TOO_LARGE_PROBLEM,
     MALFORMED_BODY_PROBLEM,
     PROBLEM_CONTENT_TYPE,
-    TOO_LARGE_PROBLEM,
     UNEXPECTED_PROBLEM,
+    UNSUPPORTED_CONTENT_TYPE_PROBLEM,
     exception_to_problem,
     invalid_field_problem,
     problem_to_json,
@@ -26,8 +26,12 @@ from mailsync.errors import AccountNotConnected, AccountNotFound, ProviderReject
 _GATEWAY_STATUSES = frozenset({401, 403, 413, 429, 500, 503})
 _EXAMPLE_REQUEST_ID = "JKJaXmPLvHcESHA="
 _EXAMPLES = (
-    *(MALFORMED_BODY_PROBLEM, NOT_SIGNED_IN_PROBLEM, NOT_ADMIN_PROBLEM, TOO_LARGE_PROBLEM),
-    *(CONTENT_TYPE_PROBLEM, invalid_field_problem("accountId"), rate_limit_problem(300, 12)),
+    *(MALFORMED_BODY_PROBLEM, NOT_SIGNED_IN_PROBLEM, NOT_ADMIN_PROBLEM, BODY_TOO_LARGE_PROBLEM),
+    *(
+        UNSUPPORTED_CONTENT_TYPE_PROBLEM,
+        invalid_field_problem("accountId"),
+        rate_limit_problem(300, 12),
+    ),
     exception_to_problem(AccountNotFound()),
     exception_to_problem(AccountNotConnected("The account is paused; resume it first.")),
     UNEXPECTED_PROBLEM,

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from mailsync.api.openapi import OPENAPI_ROUTE, build_openapi_document
+from mailsync.api.openapi import OPENAPI_DOCUMENT_PATH, build_openapi_document
 from mailsync.api.openapi_responses import describe_responses
 from mailsync.settings import load_settings
 
@@ -15,12 +15,12 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
 @router.get(
-    OPENAPI_ROUTE,
+    OPENAPI_DOCUMENT_PATH,
     summary="Return this document",
     operation_id="get_openapi_document",
     responses=describe_responses({200: None}, public=True),
 )
-def openapi() -> Response[str]:
+def show_openapi_document() -> Response[str]:
     return Response(200, APPLICATION_JSON, _text())
 
 

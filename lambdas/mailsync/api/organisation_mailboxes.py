@@ -15,10 +15,10 @@ from mailsync.api.account_connector import (
     unreadable_mailbox_problem,
 )
 from mailsync.api.problems import ApiError, Problem, invalid_field_problem
-from mailsync.credentials import UnrenewableAccessToken
+from mailsync.credentials import FixedAccessTokenSource
 from mailsync.credentials.identity import (
     OrganisationNotAllowed,
-    open_identity_platform,
+    import_identity_platform,
     require_oauth_access,
 )
 from mailsync.model import MAX_USER_ID_CHARS
@@ -74,13 +74,13 @@ def connect_organisation_mailbox(
     """
     provider, organisation_id = connector.provider, wanted.organisation_id
     oauth = require_oauth_access(provider)
-    platform = open_identity_platform(oauth)
+    platform = import_identity_platform(oauth)
     try:
         platform.require_allowed_organisation(settings, organisation_id)
     except OrganisationNotAllowed as error:
         raise ApiError(_organisation_problem(error)) from None
     tokens = platform.request_app_only_tokens(settings, oauth, organisation_id)
-    access = UnrenewableAccessToken(tokens.access_token)
+    access = FixedAccessTokenSource(tokens.access_token)
     try:
         found = load_provider_kit(provider).find_organisation_mailbox(
             organisation_id, wanted.address, access, settings

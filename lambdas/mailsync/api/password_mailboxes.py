@@ -14,10 +14,10 @@ from mailsync.api.account_connector import (
     unreadable_mailbox_problem,
 )
 from mailsync.api.password_problems import (
-    APP_PASSWORD_NEEDED,
-    PASSWORD_REFUSED,
-    SERVER_UNUSABLE,
-    with_advice,
+    APP_PASSWORD_NEEDED_PROBLEM,
+    MAIL_SERVER_UNUSABLE_PROBLEM,
+    PASSWORD_REFUSED_PROBLEM,
+    problem_with_advice,
 )
 from mailsync.api.problems import ApiError, invalid_field_problem
 from mailsync.credentials.token_set import seal_password
@@ -74,12 +74,12 @@ def connect_with_password(
     try:
         found = load_password_kit(connector.provider).check_password(login, settings)
     except AppPasswordNeeded as refusal:
-        raise ApiError(with_advice(APP_PASSWORD_NEEDED, str(refusal))) from None
+        raise ApiError(problem_with_advice(APP_PASSWORD_NEEDED_PROBLEM, str(refusal))) from None
     except PasswordRejected as refusal:
-        raise ApiError(with_advice(PASSWORD_REFUSED, str(refusal))) from None
+        raise ApiError(problem_with_advice(PASSWORD_REFUSED_PROBLEM, str(refusal))) from None
     except MailServerUnusable as error:
         detail = f"{error} No mailbox was connected."
-        raise ApiError(replace(SERVER_UNUSABLE, detail=detail)) from None
+        raise ApiError(replace(MAIL_SERVER_UNUSABLE_PROBLEM, detail=detail)) from None
     except MailboxUnavailable as error:
         raise ApiError(unreadable_mailbox_problem(error)) from None
     return connector.connect(

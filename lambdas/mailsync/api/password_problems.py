@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from mailsync.api.problems import Problem
 
-PASSWORD_REFUSED = Problem(
+PASSWORD_REFUSED_PROBLEM = Problem(
     kind="password-refused",
     status=422,
     title="The mail server refused the user name or the password",
@@ -12,7 +12,7 @@ PASSWORD_REFUSED = Problem(
     " correct them and send the request again. Some servers want a password for apps instead of"
     " the account's own.",
 )
-APP_PASSWORD_NEEDED = Problem(
+APP_PASSWORD_NEEDED_PROBLEM = Problem(
     kind="app-password-needed",
     status=422,
     title="The mail server wants a password for apps",
@@ -20,7 +20,7 @@ APP_PASSWORD_NEEDED = Problem(
     " Switch on IMAP in the settings of the mailbox, create a password for apps there, and connect"
     " the mailbox with it.",
 )
-SERVER_UNUSABLE = Problem(
+MAIL_SERVER_UNUSABLE_PROBLEM = Problem(
     kind="mail-server-unusable",
     status=422,
     title="The mail server cannot be used",
@@ -28,11 +28,15 @@ SERVER_UNUSABLE = Problem(
     " password: correct the name of the server, or ask its operator for a valid certificate."
     " No mailbox was connected.",
 )
-PASSWORD_PROBLEMS = (PASSWORD_REFUSED, APP_PASSWORD_NEEDED, SERVER_UNUSABLE)
+PASSWORD_PROBLEMS = (
+    PASSWORD_REFUSED_PROBLEM,
+    APP_PASSWORD_NEEDED_PROBLEM,
+    MAIL_SERVER_UNUSABLE_PROBLEM,
+)
 """All problems of this module, for the examples of the OpenAPI document."""
 
 
-def with_advice(problem: Problem, advice: str) -> Problem:
+def problem_with_advice(problem: Problem, advice: str) -> Problem:
     """Return the problem with `advice` in place of the last sentence of its detail, which is valid
     for every mail server. Return the problem unchanged if `advice` is empty.
 

@@ -135,7 +135,7 @@ MALFORMED_BODY_PROBLEM = Problem(
     title="The body is not JSON",
     detail="The body is not valid JSON; send a JSON object.",
 )
-CONTENT_TYPE_PROBLEM = Problem(
+UNSUPPORTED_CONTENT_TYPE_PROBLEM = Problem(
     kind="unsupported-content-type",
     status=415,
     title="The content type is not supported",
@@ -143,14 +143,14 @@ CONTENT_TYPE_PROBLEM = Problem(
 )
 _OF_RESOLVER: Mapping[type[Exception], Problem] = {
     NotFoundError: _UNKNOWN_ROUTE,
-    RequestUnsupportedContentType: CONTENT_TYPE_PROBLEM,
+    RequestUnsupportedContentType: UNSUPPORTED_CONTENT_TYPE_PROBLEM,
     UnicodeDecodeError: MALFORMED_BODY_PROBLEM,
     RecursionError: MALFORMED_BODY_PROBLEM,
 }
 MAX_REQUEST_BODY_BYTES = 128 * 1024
 """Maximum size of a request body. The largest valid body, a selection of a thousand folders, has
 about 50,000 bytes."""
-TOO_LARGE_PROBLEM = Problem(
+BODY_TOO_LARGE_PROBLEM = Problem(
     kind="body-too-large",
     status=413,
     title="The body is too large",
@@ -226,7 +226,7 @@ def reject_large_body(event: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     if len(event.get("body") or "") <= MAX_REQUEST_BODY_BYTES:
         return None
-    response = problem_to_json_response(TOO_LARGE_PROBLEM, APIGatewayProxyEventV2(dict(event)))
+    response = problem_to_json_response(BODY_TOO_LARGE_PROBLEM, APIGatewayProxyEventV2(dict(event)))
     return {
         "statusCode": response.status_code,
         "headers": {**response.headers, "Content-Type": PROBLEM_CONTENT_TYPE},
@@ -251,7 +251,7 @@ def register_problem_handler(
         problem = exception_to_problem(error)
         if problem is UNEXPECTED_PROBLEM and _is_multipart(app.current_event):
             # Powertools raises no error of its own for multipart bodies that it cannot parse.
-            problem = CONTENT_TYPE_PROBLEM
+            problem = UNSUPPORTED_CONTENT_TYPE_PROBLEM
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log_server_error(error, problem)
         return render(problem, app.current_event)

@@ -94,7 +94,7 @@ def require_enabled_provider(provider: Provider) -> None:
             missing setting.
     """
     try:
-        load_settings().require_enabled(provider)
+        load_settings().require_enabled_provider(provider)
     except SettingMissing as error:
         raise ApiError(
             Problem(

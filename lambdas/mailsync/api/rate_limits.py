@@ -13,7 +13,7 @@ from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.limit_store import RateLimitStore
 
-ALL_USERS_LIMIT_USER_ID = ""
+USER_ID_FOR_ALL_USERS = ""
 """The user id under which calls of all users together are counted. No valid token has an empty
 `sub`."""
 
@@ -26,7 +26,7 @@ class RateLimitedCall(StrEnum):
     FULL_SYNC = "full-sync"
     ACCOUNT_CHANGE = "control"
     SIGN_IN = "connect"
-    ORGANISATION_MAILBOX = "organisation"
+    ORGANISATION_MAILBOX_CONNECTION = "organisation"
     SELF_TEST_BY_ONE_USER = "self-test"
     SELF_TEST_BY_ALL_USERS = "self-tests"
 
@@ -38,7 +38,7 @@ def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:
         ApiError: the limit is reached (429, with Retry-After).
     """
     per_hour = load_settings().api_calls_per_hour_by_kind[kind]
-    wait_s = RateLimitStore(open_database()).count_call(user_id, kind, per_hour)
+    wait_s = RateLimitStore(open_database()).count_api_call(user_id, kind, per_hour)
     if wait_s:
         logger.info("call_refused", kind=kind, wait_s=wait_s)
         raise ApiError(rate_limit_problem(per_hour, wait_s))

@@ -24,7 +24,7 @@ from mailsync.runs.trigger import open_sync_starter
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import AccountControlStore, AccountOfCaller
 from mailsync.sync.purge import purge_account
-from mailsync.sync.push import end_subscriptions
+from mailsync.sync.push import end_subscriptions_of_account
 from mailsync.sync.revocation import RevocationOutcome, prepare_revocation
 
 ACCOUNT_PATH = "/api/email/accounts/<account_id>"
@@ -59,7 +59,7 @@ def remove_account(account_id: str) -> Response[str]:
     account, data = parse_account_of_caller(account_id, router.current_event), _data()
     count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
     store = AccountControlStore(open_database())
-    end_subscriptions(account)
+    end_subscriptions_of_account(account)
     revocation = prepare_revocation(account.id)
     stopped = store.disconnect_account(account) if data == KEEP_DATA else store.begin_purge(account)
     access = revocation.revoke_grant() if revocation else None

@@ -6,7 +6,7 @@ from typing import Literal
 
 from mailsync.api.documented_values import AccountIdText
 from mailsync.api.models import CamelModel
-from mailsync.store.removal_store import HiddenMail
+from mailsync.store.removal_store import HiddenMailSummary
 
 
 class PendingRemoval(CamelModel):
@@ -50,7 +50,7 @@ class RemovalConfirmed(CamelModel):
     message: str
 
 
-def to_optional_pending_removal(removal: HiddenMail) -> PendingRemoval | None:
+def to_optional_pending_removal(removal: HiddenMailSummary) -> PendingRemoval | None:
     """Convert the hidden mail of an account to a response model. Return None if no message and no
     folder is hidden."""
     return (
@@ -60,7 +60,7 @@ def to_optional_pending_removal(removal: HiddenMail) -> PendingRemoval | None:
     )
 
 
-def to_pending_removal(removal: HiddenMail) -> PendingRemoval:
+def to_pending_removal(removal: HiddenMailSummary) -> PendingRemoval:
     """Convert the hidden mail of an account to a response model. All counts are 0 if nothing is
     hidden."""
     return PendingRemoval(
@@ -69,6 +69,6 @@ def to_pending_removal(removal: HiddenMail) -> PendingRemoval:
         folders=removal.gone_mirrored_folder_count,
         gone_since=removal.first_reported_gone_at,
         deleted_from=removal.deletion_due_at,
-        needs_confirmation=removal.is_suspicious,
+        needs_confirmation=removal.is_removal_suspicious,
         confirmed_at=removal.removal_confirmed_by_user_at,
     )

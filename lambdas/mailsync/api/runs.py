@@ -22,7 +22,7 @@ from mailsync.api.problems import ApiError, Problem
 from mailsync.api.run_models import RunDetail, RunFolderView, RunList, RunView
 from mailsync.model import AccountId, RunId
 from mailsync.store.connection import open_database
-from mailsync.store.history_store import HistoryStore, RunFolderRow, RunRow
+from mailsync.store.history_store import RunFolderRow, RunHistoryStore, RunRow
 
 # Valid names of executions (AWS Step Functions API Reference, StartExecution).
 _NAME = re.compile(r"""[^\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,80}""")
@@ -50,7 +50,7 @@ def list_runs(
     before = decode_page_cursor(cursor, _run_name)
     user = caller_user_id(router.current_event)
     account = AccountId(str(account_id))
-    rows = HistoryStore(open_database()).runs_of_account(account, user, before, limit + 1)
+    rows = RunHistoryStore(open_database()).runs_of_account(account, user, before, limit + 1)
     if not rows:
         require_caller_account(account, user)
     page, next_cursor = split_page_and_next_cursor(
@@ -70,7 +70,7 @@ def show_run(run_id: Annotated[str, Path(alias="runId")]) -> RunDetail:
         name = RunId(_run_name(run_id))
     except ValueError:
         raise ApiError(_UNKNOWN) from None
-    found = HistoryStore(open_database()).run_with_folders(
+    found = RunHistoryStore(open_database()).run_with_folders(
         name, caller_user_id(router.current_event)
     )
     if found is None:
@@ -104,9 +104,9 @@ def _view(run: RunRow) -> RunView:
         created_at=run.created_at,
         started_at=run.started_at,
         finished_at=run.finished_at,
-        requests=run.requests,
-        repair_rounds=run.repair_rounds,
-        error=to_failure(run.error, run.error_message),
+        requests=run.request_count,
+        repair_rounds=run.repair_round_count,
+        error=to_failure(run.error_name, run.error_message),
     )
 
 

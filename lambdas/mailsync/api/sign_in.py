@@ -22,7 +22,7 @@ from mailsync.api.account_connector import AccountConnector, ConnectedAccount
 from mailsync.api.problems import ApiError, Problem
 from mailsync.credentials.identity import (
     SignInRejected,
-    open_identity_platform,
+    import_identity_platform,
     require_oauth_access,
 )
 from mailsync.credentials.token_set import TokenSet
@@ -58,11 +58,11 @@ class StartedSignIn:
     """What the browser needs to continue a started sign-in.
 
     authorization_url: where to redirect the browser.
-    cookie: secret that the browser must send back to finish the sign-in.
+    cookie_value: secret that the browser must send back to finish the sign-in.
     """
 
     authorization_url: str
-    cookie: str = field(repr=False)
+    cookie_value: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,11 @@ class UnconfirmedConnection:
     """A mailbox whose sign-in is finished, stored until its user confirms it.
 
     user_id: the only user who can confirm the mailbox.
-    token: secret that the confirmation must contain.
+    confirmation_token: secret that the confirmation must contain.
     """
 
     user_id: str
-    token: str = field(repr=False)
+    confirmation_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +119,12 @@ class SignInFlow:
         self.provider = connector.provider
         self._connector = connector
         self._oauth = require_oauth_access(connector.provider)
-        self._platform = open_identity_platform(self._oauth)
+        self._platform = import_identity_platform(self._oauth)
         self._settings = settings
-        self._credentials = connector.credentials
+        self._credentials = connector.credential_store
         self._vault = connector.vault
 
-    def begin(self, user_id: str, redirect_uri: str) -> StartedSignIn:
+    def begin_sign_in(self, user_id: str, redirect_uri: str) -> StartedSignIn:
         """Start a sign-in of this user, store it, and return what the browser needs to continue.
         The sign-in expires after `STARTED_SIGN_IN_LIFETIME_S`.
 
@@ -144,7 +144,7 @@ class SignInFlow:
         )
         return StartedSignIn(flow["auth_uri"], cookie)
 
-    def finish(
+    def finish_sign_in(
         self, query: Mapping[str, str], cookie: str
     ) -> ConnectedAccount | UnconfirmedConnection:
         """Finish the sign-in: connect the mailbox, or store it for confirmation in a stage with
@@ -166,13 +166,13 @@ class SignInFlow:
         except SignInRejected as error:
             raise ApiError(_rejected_sign_in(error.code, str(error))) from None
         mailbox = _Mailbox(
-            self.provider, signed_in.home_account_id, signed_in.address, signed_in.tokens
+            self.provider, signed_in.home_account_id, signed_in.email_address, signed_in.tokens
         )
         if self._settings.must_user_confirm_connection:
             return self._store_unconfirmed(sign_in.user_id, mailbox)
         return self._connect(sign_in.user_id, mailbox)
 
-    def confirm(self, user_id: str, token: str) -> ConnectedAccount:
+    def confirm_connection(self, user_id: str, token: str) -> ConnectedAccount:
         """Connect the mailbox that was stored for confirmation under `token`. A token can be used
         only once.
 
@@ -186,7 +186,7 @@ class SignInFlow:
         place = SealingContext(SealedColumn.PENDING_CONNECTION, user_id)
         try:
             mailbox = _Mailbox.from_json(
-                self._vault.open_sealed_text(place, pending.sealed_connection)
+                self._vault.open_sealed_text(place, pending.sealed_mailbox)
             )
         except AccessRevoked:  # raised for a value that cannot be decrypted; no account exists yet
             raise ApiError(_NOTHING_PENDING) from None

@@ -19,7 +19,7 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
     syncing = account.sync_status in _OPEN_RUN_STATUSES and account.status == "active"
     progress, total = _progress(account)
     provider = find_provider(account.provider)
-    retries = account.failures > 0 and account.status == "active" and not syncing
+    retries = account.successive_failure_count > 0 and account.status == "active" and not syncing
     return SyncStatusView(
         account_id=account.id,
         email_address=account.email_address,
@@ -32,15 +32,15 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
         sync_total=total,
         folders=tuple(_folder(each) for each in account.folders),
         rate=round(_rate(account, now), 1),
-        quota_left=account.quota.units_left if account.quota else None,
-        quota_paused_until=account.quota.paused_until if account.quota else None,
+        quota_left=account.quota_status.units_left if account.quota_status else None,
+        quota_paused_until=account.quota_status.paused_until if account.quota_status else None,
         eta_seconds=_remaining_s(account, total - progress) if syncing else None,
-        last_error=to_failure(account.last_error, account.last_error_message),
+        last_error=to_failure(account.last_error_name, account.last_error_message),
         next_retry_at=account.next_sync_at if retries else None,
         verified_at=account.verified_at,
-        compared_at=account.compared_at,
+        compared_at=account.oldest_comparison_at,
         max_flag_age_seconds=provider.max_message_flag_delay_s if provider else None,
-        pending_removal=to_optional_pending_removal(account.removal),
+        pending_removal=to_optional_pending_removal(account.hidden_mail),
         run_id=account.run_id,
     )
 
@@ -56,23 +56,23 @@ def _progress(account: AccountStatus) -> tuple[int, int]:
     surplus is the sum of the stored counts minus the number of stored messages.
     """
     folders = account.folders
-    if account.quota and account.quota.pending_message_count:
+    if account.quota_status and account.quota_status.pending_message_count:
         # A backfill has listed every message; the counts of its folders come at its end.
-        done = (account.message_count or 0) + account.reading.new_message_count
-        return done, done + account.quota.pending_message_count
-    stored = sum(each.total for each in folders)
-    progress = stored + sum(each.quarantined for each in folders)
-    total = sum(max(0, each.remote_total - each.count_offset) for each in folders)
+        done = (account.message_count or 0) + account.reading_progress.new_message_count
+        return done, done + account.quota_status.pending_message_count
+    stored = sum(each.stored_total for each in folders)
+    progress = stored + sum(each.quarantined_total for each in folders)
+    total = sum(max(0, each.remote_total - each.known_remote_total_excess) for each in folders)
     if account.message_count is not None:
         surplus = max(0, stored - account.message_count)
         total -= surplus
         # Messages of the open run are in no count until it ends.
-        progress = min(progress - surplus + account.reading.new_message_count, total)
-    elif account.quota:
+        progress = min(progress - surplus + account.reading_progress.new_message_count, total)
+    elif account.quota_status:
         # The contents of all messages are fetched, and nothing is counted yet.
-        progress = account.reading.new_message_count
+        progress = account.reading_progress.new_message_count
         total = max(total, progress)
-    if any(each.walking for each in folders):
+    if any(each.is_full_sync_running for each in folders):
         total = max(total, progress)
     return progress, total
 
@@ -82,7 +82,7 @@ def _rate(account: AccountStatus, now: datetime) -> float:
     has started."""
     if account.run_started_at is None:
         return 0.0
-    return account.reading.new_message_count / max(
+    return account.reading_progress.new_message_count / max(
         (now - account.run_started_at).total_seconds(), 1.0
     )
 
@@ -90,15 +90,20 @@ def _rate(account: AccountStatus, now: datetime) -> float:
 def _remaining_s(account: AccountStatus, missing: int) -> int | None:
     largest = max((_missing(each) for each in account.folders), default=0)
     return estimate_remaining_s(
-        account.reading,
+        account.reading_progress,
         missing=missing,
         missing_in_largest_folder=min(largest, missing),
-        quota=account.quota,
+        quota=account.quota_status,
     )
 
 
 def _missing(folder: FolderStatus) -> int:
-    return folder.remote_total - folder.count_offset - folder.total - folder.quarantined
+    return (
+        folder.remote_total
+        - folder.known_remote_total_excess
+        - folder.stored_total
+        - folder.quarantined_total
+    )
 
 
 def _folder(folder: FolderStatus) -> FolderView:
@@ -106,15 +111,15 @@ def _folder(folder: FolderStatus) -> FolderView:
         id=folder.id,
         display_name=folder.display_name,
         role=folder.role,
-        total=folder.total,
-        unread=folder.unread,
+        total=folder.stored_total,
+        unread=folder.stored_unread,
         remote_total=folder.remote_total,
-        count_offset=folder.count_offset,
-        unread_offset=folder.unread_offset,
-        quarantined=folder.quarantined,
-        differing=folder.differing,
-        walking=folder.walking,
+        count_offset=folder.known_remote_total_excess,
+        unread_offset=folder.known_remote_unread_excess,
+        quarantined=folder.quarantined_total,
+        differing=folder.listing_contradiction_count,
+        walking=folder.is_full_sync_running,
         verified_at=folder.verified_at,
         compared_at=folder.compared_at,
-        error=to_failure(folder.error, folder.error_message),
+        error=to_failure(folder.error_name, folder.error_message),
     )

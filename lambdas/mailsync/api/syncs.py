@@ -81,7 +81,7 @@ def start_sync(
         count_against_rate_limit(user, RateLimitedCall.FULL_SYNC)
     account = _caller_account(request.account_id)
     run = _run(account, scope, idempotency_key)
-    if run.scope_of_idempotency_key not in (None, scope):
+    if run.sync_scope_of_first_request not in (None, scope):
         raise ApiError(_KEY_REUSED)
     logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)
     status_url = f"{api_base_url(router.current_event, settings)}{SYNC_PATH}?accountId={account.id}"
@@ -167,7 +167,7 @@ def _caller_account(account_id: UUID) -> AccountStatus:
 
 
 def _message(run: EnqueuedRun, scope: SyncScope) -> str:
-    if run.status in _MESSAGES and scope.sync_type is SyncType.FULL and run.scope != scope:
+    if run.status in _MESSAGES and scope.sync_type is SyncType.FULL and run.sync_scope != scope:
         return _OTHER_SCOPE
     return _MESSAGES.get(run.status, _ENDED)
 
@@ -188,7 +188,7 @@ def _require_syncable(account: AccountStatus, scope: SyncScope) -> None:
             " mailbox of another provider."
         )
     try:
-        load_settings().require_enabled(Provider(account.provider))
+        load_settings().require_enabled_provider(Provider(account.provider))
     except SettingMissing as error:
         raise AccountNotConnected(str(error)) from None
     if unknown := {*scope.folder_ids} - {each.id for each in account.folders}:

@@ -19,9 +19,9 @@ from mailsync.api.problems import ApiError, Problem, register_problem_handler
 from mailsync.api.provider_paths import require_enabled_provider
 from mailsync.errors import ProviderRejected
 from mailsync.log import logger
-from mailsync.model import MailboxNotification, Notification, Provider
+from mailsync.model import MailboxNotification, Provider, SubscriptionNotification
 from mailsync.providers.kit import (
-    NotANotification,
+    MalformedNotification,
     NotificationPostponed,
     PushKit,
     WebhookRequest,
@@ -73,7 +73,7 @@ _TOO_LARGE = Problem(
     detail=f"The body is too large; send at most {MAX_NOTIFICATION_BYTES} bytes in one request.",
 )
 
-ProviderNotification = Notification | MailboxNotification
+ProviderNotification = SubscriptionNotification | MailboxNotification
 """A received notification of any provider. It names either a subscription or a mailbox."""
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
@@ -96,7 +96,7 @@ def receive_notifications(provider: str) -> Response[str]:
             return Response(HTTPStatus.OK, _TEXT, token, _PLAIN_TEXT_HEADERS)
         request = WebhookRequest(_body(event), event.headers.get("authorization", ""))
         notifications = push.parse_notifications(request, load_settings())
-    except NotANotification:
+    except MalformedNotification:
         raise ApiError(_MALFORMED) from None
     except NotificationPostponed as reason:
         logger.warning("notification_postponed", reason=str(reason))
@@ -111,9 +111,13 @@ def receive_notifications(provider: str) -> Response[str]:
 def _save(provider: Provider, notifications: Sequence[ProviderNotification]) -> int:
     """Make the notified mailboxes due; return the number of genuine notifications."""
     store = PushStore(open_database())
-    addresses = [each.address for each in notifications if isinstance(each, MailboxNotification)]
-    found = store.save_notifications_by_address(provider, addresses) if addresses else 0
-    of_subscriptions = [each for each in notifications if isinstance(each, Notification)]
+    addresses = [
+        each.email_address for each in notifications if isinstance(each, MailboxNotification)
+    ]
+    found = store.save_notifications_by_email_address(provider, addresses) if addresses else 0
+    of_subscriptions = [
+        each for each in notifications if isinstance(each, SubscriptionNotification)
+    ]
     return min(found, len(addresses)) + store.save_subscription_notifications(of_subscriptions)
 
 
@@ -137,7 +141,7 @@ def _body(event: APIGatewayProxyEventV2) -> bytes:
 
     Raises:
         ApiError: the body is too large, so it was not decoded (413).
-        NotANotification: the body cannot be decoded.
+        MalformedNotification: the body cannot be decoded.
     """
     text = event.raw_event.get("body") or ""
     if len(text) > MAX_NOTIFICATION_BYTES:
@@ -145,4 +149,4 @@ def _body(event: APIGatewayProxyEventV2) -> bytes:
     try:
         return base64.b64decode(text) if event.is_base64_encoded else text.encode()
     except (binascii.Error, UnicodeEncodeError):
-        raise NotANotification from None
+        raise MalformedNotification from None

@@ -15,13 +15,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mailsync.aws.environment import (
-    find_ca_bundle,
+    find_ca_bundle_path,
     find_credentials,
-    find_endpoint,
+    find_endpoint_url,
     find_region,
 )
 from mailsync.aws.errors import AwsError, AwsRejected, AwsUnavailable
-from mailsync.aws.signature import CredentialScope, sign_post
+from mailsync.aws.signature import CredentialScope, sign_post_request
 
 _THROTTLING_CODES = frozenset(
     {"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"}
@@ -43,9 +43,9 @@ class AwsService:
     json_version: str = "1.1"
 
 
-SECRETS_MANAGER = AwsService("secretsmanager", "secretsmanager")
-KMS = AwsService("kms", "TrentService")
-STEP_FUNCTIONS = AwsService("states", "AWSStepFunctions", "1.0")
+SECRETS_MANAGER_SERVICE = AwsService("secretsmanager", "secretsmanager")
+KMS_SERVICE = AwsService("kms", "TrentService")
+STEP_FUNCTIONS_SERVICE = AwsService("states", "AWSStepFunctions", "1.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class AwsClient:
     max_attempts: int = 4
     _idle: list[HTTPConnection] = field(default_factory=list, init=False, repr=False)
 
-    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+    def call_operation(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call an operation with these parameters and return the result, a JSON object.
 
         Raises:
@@ -121,7 +121,7 @@ class AwsClient:
             "x-amz-target": f"{service.target_prefix}.{operation}",
         }
         scope = CredentialScope(find_region(), service.name)
-        signed = sign_post(find_credentials(), scope, headers, body, datetime.now(UTC))
+        signed = sign_post_request(find_credentials(), scope, headers, body, datetime.now(UTC))
         try:
             connection.request("POST", "/", body, signed)
             found = connection.getresponse()
@@ -134,13 +134,13 @@ class AwsClient:
         return _HttpResponse(found.status, found.headers.get("x-amzn-errortype", ""), text)
 
     def _connect(self) -> HTTPConnection:
-        url = urlsplit(self.endpoint_url or find_endpoint(self.service.name))
+        url = urlsplit(self.endpoint_url or find_endpoint_url(self.service.name))
         host = url.hostname or ""
         if url.scheme == "http" and host in _LOOPBACK_HOSTS:  # the local stack and tests
             return HTTPConnection(host, url.port, timeout=self.timeout_s)
         if url.scheme != "https":
             raise AwsUnavailable("PlainEndpoint", "AWS_ENDPOINT_URL must be an https:// URL")
-        context = _tls_context(find_ca_bundle())
+        context = _tls_context(find_ca_bundle_path())
         return HTTPSConnection(host, url.port, timeout=self.timeout_s, context=context)
 
 

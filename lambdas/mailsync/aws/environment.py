@@ -40,7 +40,7 @@ def find_credentials() -> AwsCredentials:
     return AwsCredentials(frozen.access_key, frozen.secret_key, frozen.token)
 
 
-def find_endpoint(service: str) -> str:
+def find_endpoint_url(service: str) -> str:
     """Return the URL of a service. If AWS_ENDPOINT_URL is set, it is the URL of every service."""
     if url := os.environ.get("AWS_ENDPOINT_URL"):
         return url
@@ -49,7 +49,7 @@ def find_endpoint(service: str) -> str:
     return f"https://{service}.{region}.{suffix}"
 
 
-def find_ca_bundle() -> str | None:
+def find_ca_bundle_path() -> str | None:
     """Return the path of the PEM file with the certificate authorities for AWS's endpoints. Return
     None if AWS_CA_BUNDLE is not set; then the authorities of the system apply."""
     return os.environ.get("AWS_CA_BUNDLE") or None

@@ -14,12 +14,12 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from mailsync.credentials.identity import open_identity_platform, require_oauth_access
+from mailsync.credentials.identity import import_identity_platform, require_oauth_access
 from mailsync.credentials.token_set import (
     TokenSet,
-    access_token_sealing_context,
-    grant_sealing_context,
-    password_sealing_context,
+    make_access_token_sealing_context,
+    make_grant_sealing_context,
+    make_password_sealing_context,
     seal_password,
 )
 from mailsync.credentials.vault import SealingKey, Vault
@@ -40,7 +40,7 @@ MIN_TOKEN_AGE_FOR_RENEWAL = timedelta(minutes=5)
 """The minimum age of an access token that is renewed after the mail provider rejected it. If the
 provider rejects a younger token, the provider has an outage, and renewing the tokens of 10,000
 mailboxes at each request would overload the identity platform as well."""
-DEFAULT_IDENTITY_PLATFORM_PAUSE_S = 60.0
+DEFAULT_RENEWAL_PAUSE_S = 60.0
 """The pause in seconds after the identity platform throttled a renewal without a Retry-After
 header; 60 s are usual (MSAL.NET docs, "Understanding client and server throttling")."""
 _MAX_ATTEMPTS = 3
@@ -69,7 +69,7 @@ class CredentialStore(Protocol):
     """Interface of the store of sealed (encrypted) credentials. The store reads credentials, and
     locks them for a renewal."""
 
-    def credentials(self, account_id: AccountId) -> Credentials:
+    def find_credentials(self, account_id: AccountId) -> Credentials:
         """Return the credentials of the account.
 
         Raises:
@@ -81,7 +81,9 @@ class CredentialStore(Protocol):
         """Store the email address that the account has now at its provider."""
         ...
 
-    def lock_for_renewal(self, account_id: AccountId) -> AbstractContextManager[LockedCredentials]:
+    def lock_credentials_for_renewal(
+        self, account_id: AccountId
+    ) -> AbstractContextManager[LockedCredentials]:
         """Lock the account's credentials for a renewal. Inside the `with` block only the locked
         credentials may be used, not the store.
 
@@ -142,7 +144,7 @@ class StoredAccessTokenSource:
 
     def _renewed(self, refused: AccessToken | None) -> AccessToken:
         for _ in range(_MAX_ATTEMPTS):
-            before = self._known or self._store.credentials(self._account_id)
+            before = self._known or self._store.find_credentials(self._account_id)
             self._known = None
             stored = _stored(self._account_id, before, self._vault)
             if stored and _is_fresh(stored) and _is_usable(stored, before, refused):
@@ -150,14 +152,14 @@ class StoredAccessTokenSource:
             _respect_pause(before)
             grant = decrypt_grant(self._account_id, before, self._vault)
             key = self._vault.newest_sealing_key()
-            with self._store.lock_for_renewal(self._account_id) as renewal:
+            with self._store.lock_credentials_for_renewal(self._account_id) as renewal:
                 if renewal.credentials != before:
                     continue
                 outcome = self._exchange(grant, key, renewal)
             # Each in a transaction of its own: a disconnection locks the account first.
             if isinstance(outcome, TokenSet):
-                if outcome.address is not None:
-                    self._store.save_email_address(self._account_id, outcome.address)
+                if outcome.email_address is not None:
+                    self._store.save_email_address(self._account_id, outcome.email_address)
                 return outcome.access_token
             # Raised here and not in the block, so that the pause or the end of the grant is
             # committed first.
@@ -176,7 +178,7 @@ class StoredAccessTokenSource:
             )
         except ProviderThrottled as throttled:
             wait_s = (
-                DEFAULT_IDENTITY_PLATFORM_PAUSE_S
+                DEFAULT_RENEWAL_PAUSE_S
                 if throttled.retry_after_s is None
                 else throttled.retry_after_s
             )
@@ -220,7 +222,7 @@ class StoredPasswordSource:
         """Return the password. If the stored password is encrypted with an older data key, encrypt
         and store it again with the newest data key."""
         if self._access is None:
-            stored = self._known or self._store.credentials(self._account_id)
+            stored = self._known or self._store.find_credentials(self._account_id)
             self._access = _password(self._account_id, stored, self._vault)
             self._seal_under_newest_key(stored, self._access)
         return self._access
@@ -235,11 +237,11 @@ class StoredPasswordSource:
             AccessRevoked: the user has stored no newer password.
         """
         for _ in range(_MAX_ATTEMPTS):
-            stored = self._store.credentials(self._account_id)
+            stored = self._store.find_credentials(self._account_id)
             self._access = _password(self._account_id, stored, self._vault)
             if self._access.token != refused.token:
                 return self._access
-            with self._store.lock_for_renewal(self._account_id) as renewal:
+            with self._store.lock_credentials_for_renewal(self._account_id) as renewal:
                 is_current = renewal.credentials == stored
                 if is_current:
                     renewal.mark_grant_ended()
@@ -260,12 +262,12 @@ class StoredPasswordSource:
         key = self._vault.newest_sealing_key()
         if stored.sealed_password is None or stored.sealed_password.key_id == key.id:
             return
-        with self._store.lock_for_renewal(self._account_id) as renewal:
+        with self._store.lock_credentials_for_renewal(self._account_id) as renewal:
             if renewal.credentials == stored:
                 renewal.save_credentials(seal_password(self._account_id, access.token, key))
 
 
-class UnrenewableAccessToken:
+class FixedAccessTokenSource:
     """A source that always returns the access token that was passed to its constructor; implements
     `AccessTokenSource`. The source neither stores nor renews the token."""
 
@@ -279,7 +281,7 @@ class UnrenewableAccessToken:
         return self._access
 
 
-def open_stored_access_token(
+def open_access_token_source(
     account: Account,
     store: CredentialStore,
     vault: Vault,
@@ -295,32 +297,32 @@ def open_stored_access_token(
     Raises:
         SettingMissing: the stage lacks a setting that the account's provider needs.
     """
-    settings.require_enabled(account.provider)
+    settings.require_enabled_provider(account.provider)
     registration = find_provider(account.provider)
     if registration and registration.uses_password:
         return StoredPasswordSource(account.id, store, vault, known)
     return StoredAccessTokenSource(account, store, vault, settings, known)
 
 
-def get_access_token_without_lock(
+def open_token_source_without_lock(
     account: Account, store: CredentialStore, vault: Vault, settings: Settings
-) -> UnrenewableAccessToken:
+) -> FixedAccessTokenSource:
     """Return a source of the account's access token or password, without locking the account's
     credentials. Use this function for the last requests before the credentials are deleted.
 
     If the token must be renewed, the new token is not stored. Without a lock other workers do not
     wait for this function. It raises the same errors as `StoredAccessTokenSource`.
     """
-    credentials = store.credentials(account.id)
+    credentials = store.find_credentials(account.id)
     if credentials.sealed_password is not None:
-        return UnrenewableAccessToken(_password(account.id, credentials, vault))
+        return FixedAccessTokenSource(_password(account.id, credentials, vault))
     stored = _stored(account.id, credentials, vault)
     if stored and _is_fresh(stored):
-        return UnrenewableAccessToken(stored)
+        return FixedAccessTokenSource(stored)
     _respect_pause(credentials)
     grant = decrypt_grant(account.id, credentials, vault)
     issued = _tokens(settings, account.provider, grant, credentials.organisation_id)
-    return UnrenewableAccessToken(issued.access_token)
+    return FixedAccessTokenSource(issued.access_token)
 
 
 def decrypt_grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
@@ -328,7 +330,7 @@ def decrypt_grant(account_id: AccountId, credentials: Credentials, vault: Vault)
     grant."""
     if credentials.sealed_grant is None:
         return None
-    return vault.open_sealed_text(grant_sealing_context(account_id), credentials.sealed_grant)
+    return vault.open_sealed_text(make_grant_sealing_context(account_id), credentials.sealed_grant)
 
 
 def _password(account_id: AccountId, credentials: Credentials, vault: Vault) -> AccessToken:
@@ -343,7 +345,9 @@ def _password(account_id: AccountId, credentials: Credentials, vault: Vault) -> 
             f"Account {account_id} has no password, so new mail is not synced. Stored mail stays"
             " readable; connect the mailbox again."
         )
-    text = vault.open_sealed_text(password_sealing_context(account_id), credentials.sealed_password)
+    text = vault.open_sealed_text(
+        make_password_sealing_context(account_id), credentials.sealed_password
+    )
     return AccessToken(text, NEVER_EXPIRES)
 
 
@@ -351,7 +355,7 @@ def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> Ac
     if credentials.sealed_access_token is None or credentials.access_token_expires_at is None:
         return None
     token = vault.open_sealed_text(
-        access_token_sealing_context(account_id), credentials.sealed_access_token
+        make_access_token_sealing_context(account_id), credentials.sealed_access_token
     )
     return AccessToken(token, credentials.access_token_expires_at)
 
@@ -386,7 +390,7 @@ def _tokens(
     settings: Settings, provider: Provider, grant: str | None, organisation_id: str | None
 ) -> TokenSet:
     oauth = require_oauth_access(provider)
-    platform = open_identity_platform(oauth)
+    platform = import_identity_platform(oauth)
     if organisation_id is None:
         return platform.refresh_tokens(settings, oauth, grant)
     return platform.request_app_only_tokens(settings, oauth, organisation_id)

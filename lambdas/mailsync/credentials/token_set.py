@@ -16,14 +16,14 @@ class TokenSet:
         None: app-only access, which an organisation has granted.
     organisation_id: tenant id of the organisation that granted app-only access. None: access by a
         user's grant.
-    address: the account's present email address, if the identity platform named it with the access
-        token. None: the platform named no address.
+    email_address: the account's present email address, if the identity platform named it with the
+        access token. None: the platform named no address.
     """
 
     access_token: AccessToken
     grant: str | None = field(default=None, repr=False)
     organisation_id: str | None = None
-    address: str | None = field(default=None, repr=False)
+    email_address: str | None = field(default=None, repr=False)
 
     def seal_for_account(self, account_id: AccountId, key: SealingKey) -> Credentials:
         """Encrypt the tokens with one data key, bound to the account; return the credentials for
@@ -36,9 +36,9 @@ class TokenSet:
         return Credentials(
             sealed_grant=None
             if self.grant is None
-            else key.seal_text(grant_sealing_context(account_id), self.grant),
+            else key.seal_text(make_grant_sealing_context(account_id), self.grant),
             sealed_access_token=key.seal_text(
-                access_token_sealing_context(account_id), self.access_token.token
+                make_access_token_sealing_context(account_id), self.access_token.token
             ),
             access_token_expires_at=self.access_token.expires_at,
             organisation_id=self.organisation_id,
@@ -46,13 +46,13 @@ class TokenSet:
         )
 
 
-def grant_sealing_context(account_id: AccountId) -> SealingContext:
+def make_grant_sealing_context(account_id: AccountId) -> SealingContext:
     """Return the sealing context of an account's grant: the column and the account to which the
     sealed grant is bound."""
     return SealingContext(SealedColumn.GRANT, account_id)
 
 
-def access_token_sealing_context(account_id: AccountId) -> SealingContext:
+def make_access_token_sealing_context(account_id: AccountId) -> SealingContext:
     """Return the sealing context of an account's access token: the column and the account to which
     the sealed token is bound."""
     return SealingContext(SealedColumn.ACCESS_TOKEN, account_id)
@@ -61,7 +61,7 @@ def access_token_sealing_context(account_id: AccountId) -> SealingContext:
 def seal_password(account_id: AccountId, password: str, key: SealingKey) -> Credentials:
     """Encrypt the password of a mailbox, bound to the account; return the credentials for the
     store."""
-    sealed = key.seal_text(password_sealing_context(account_id), password)
+    sealed = key.seal_text(make_password_sealing_context(account_id), password)
     return Credentials(
         sealed_grant=None,
         sealed_access_token=None,
@@ -70,7 +70,7 @@ def seal_password(account_id: AccountId, password: str, key: SealingKey) -> Cred
     )
 
 
-def password_sealing_context(account_id: AccountId) -> SealingContext:
+def make_password_sealing_context(account_id: AccountId) -> SealingContext:
     """Return the sealing context of an account's password: the column and the account to which the
     sealed password is bound."""
     return SealingContext(SealedColumn.PASSWORD, account_id)

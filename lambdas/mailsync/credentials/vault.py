@@ -63,11 +63,11 @@ class SealingContext:
     """The column and the owner to which a sealed (encrypted) value is bound.
 
     column: the column that stores the value.
-    owner: the account id, or the user id of a sign-in.
+    owner_id: the account id, or the user id of a sign-in.
     """
 
     column: SealedColumn
-    owner: str
+    owner_id: str
 
     @property
     def associated_data(self) -> bytes:
@@ -76,27 +76,27 @@ class SealingContext:
         It consists of the column's name, a NUL and the owner. Earlier versions used associated data
         without a NUL, and no stored text contains a NUL, so the two forms never coincide.
         """
-        return f"{self.column}\0{self.owner}".encode()
+        return f"{self.column}\0{self.owner_id}".encode()
 
     @property
-    def accepted_associated_data(self) -> tuple[bytes, ...]:
+    def associated_data_candidates(self) -> tuple[bytes, ...]:
         """Return all associated data that `Vault.open_sealed_text` accepts for a stored value.
 
         The first is the associated data of this release. A column that existed before migration
         0016 has a second: the owner alone, with which earlier releases sealed their values.
         """
-        earlier = (self.owner.encode(),) if self.column in _BOUND_TO_OWNER_ALONE else ()
+        earlier = (self.owner_id.encode(),) if self.column in _BOUND_TO_OWNER_ALONE else ()
         return (self.associated_data, *earlier)
 
 
 class DataKeyStore(Protocol):
     """Interface of the store of data keys. Each data key is stored encrypted by the KMS key."""
 
-    def newest_data_key(self) -> DataKey | None:
+    def find_newest_data_key(self) -> DataKey | None:
         """Return the data key that was made last. Return None if the store has no data key."""
         ...
 
-    def data_key(self, key_id: int) -> DataKey:
+    def find_data_key(self, key_id: int) -> DataKey:
         """Return the data key with this id."""
         ...
 
@@ -172,13 +172,13 @@ class Vault:
         """
         cipher = self._key(sealed.key_id).cipher
         nonce, ciphertext = sealed.sealed_bytes[:_NONCE_BYTES], sealed.sealed_bytes[_NONCE_BYTES:]
-        for binding in context.accepted_associated_data:
+        for binding in context.associated_data_candidates:
             try:
                 return cipher.decrypt(nonce, ciphertext, binding).decode()
             except (InvalidTag, ValueError):
                 continue
         raise AccessRevoked(
-            f"A stored secret of {context.owner} ({context.column}) cannot be decrypted, so new"
+            f"A stored secret of {context.owner_id} ({context.column}) cannot be decrypted, so new"
             " mail is not synced. Stored mail stays readable; connect the mailbox again."
         )
 
@@ -188,7 +188,7 @@ class Vault:
         known = max(self._cached(), key=lambda each: each.id, default=None)
         if known and not _is_old(known.created_at):
             return known
-        newest = self._keys.newest_data_key()
+        newest = self._keys.find_newest_data_key()
         if newest and not _is_old(newest.created_at):
             return self._unwrap(newest)
         made = self._call_kms("generate_data_key", KeyId=self._kms_key_arn, KeySpec="AES_256")
@@ -198,7 +198,7 @@ class Vault:
         for known in self._cached():
             if known.id == key_id:
                 return known
-        return self._unwrap(self._keys.data_key(key_id))
+        return self._unwrap(self._keys.find_data_key(key_id))
 
     def _cached(self) -> list[SealingKey]:
         now = self._clock()

@@ -10,16 +10,16 @@ with 512 MB."""
 MAX_PAUSES_PER_REQUEST = 2
 """The maximum number of pauses before retries of one request. Each pause is twice as long as the
 pause before it. All pauses of a request together are shorter than `SHUTDOWN_RESERVE_S`."""
-MAX_TOTAL_PAUSE_PER_STATE_S = 60.0
+MAX_TOTAL_PAUSE_PER_TASK_STATE_S = 60.0
 """The limit in seconds for the sum of all pauses within one state of the workflow. It is a fifth of
 the time-out of the Lambda functions that call a provider."""
 MAX_TOTAL_PAUSE_PER_CHECK_S = 5.0
 """The limit in seconds for the sum of all pauses of one check of a mailbox. The limit is low,
 because other mailboxes wait for the check to end. If longer pauses are needed, an execution does
 the work instead of the check."""
-MIN_TIME_FOR_FOLDERS_S = 60.0
+MIN_TIME_FOR_MORE_FOLDERS_S = 60.0
 """The minimum number of seconds that a function must have until its time-out to begin to sync a few
-more folders. It equals `MAX_TOTAL_PAUSE_PER_STATE_S`, because the requests for the folders may
+more folders. It equals `MAX_TOTAL_PAUSE_PER_TASK_STATE_S`, because the requests for the folders may
 pause so long."""
 _SHORTEST_PAUSE_S = 0.05
 
@@ -34,18 +34,18 @@ def has_time_for_page(remaining_s: float, slowest_page_s: float) -> bool:
     return remaining_s > SHUTDOWN_RESERVE_S + 2 * slowest_page_s
 
 
-def has_time_for_folders(remaining_s: float) -> bool:
+def has_time_for_more_folders(remaining_s: float) -> bool:
     """Return whether a function that syncs many folders has time for a few more folders.
 
     Afterwards the function still needs time to return the remaining folders to the workflow.
-    `MIN_TIME_FOR_FOLDERS_S` includes that time.
+    `MIN_TIME_FOR_MORE_FOLDERS_S` includes that time.
 
     remaining_s: seconds until the function's time-out.
     """
-    return remaining_s > MIN_TIME_FOR_FOLDERS_S
+    return remaining_s > MIN_TIME_FOR_MORE_FOLDERS_S
 
 
-def retry_pause_s(requested_s: float, *, repeat: int, jitter: float) -> float:
+def compute_retry_pause_s(requested_s: float, *, repeat: int, jitter: float) -> float:
     """Return the seconds to sleep before the retry of a throttled or failed request.
 
     The result is `requested_s`, doubled `repeat` times, plus a random part of up to a quarter.
@@ -58,7 +58,7 @@ def retry_pause_s(requested_s: float, *, repeat: int, jitter: float) -> float:
     return max(requested_s, _SHORTEST_PAUSE_S) * (1 << repeat) * (1 + jitter / 4)
 
 
-def wait_state_seconds(retry_after_s: float) -> int:
+def compute_wait_state_duration_s(retry_after_s: float) -> int:
     """Return the seconds for a Wait state of the workflow: `retry_after_s` rounded up to whole
     seconds, from 1 to 3600.
 

@@ -6,13 +6,22 @@ from enum import Enum, auto
 
 from mailsync.decisions.folders import FolderTreeDiff, explain_incomplete_listing
 from mailsync.decisions.verify import FolderCounts, counts_agree
-from mailsync.model import FeedId, FolderListing, Page, RemoteId, StoredFeed, StoredFolder, feeds_of
+from mailsync.model import (
+    FeedId,
+    FolderListing,
+    Page,
+    RemoteId,
+    StoredFeed,
+    StoredFolder,
+    feeds_of_folders,
+)
 
 MAX_FOLDERS_PER_CHECKED_MAILBOX = 1_000
 """The maximum number of folders of a mailbox that a check reads. A mailbox with more folders gets
 an execution. For 20 folders a check sends one call for the folder tree and one call for the
 changes. With 88 ms per response and four calls at once 20 folders take 0.9 s, and 1,000 folders
-take 44 s. A check has 90 s (`batch.MIN_TIME_PER_CHECK_S`), so the provider may take twice as long.
+take 44 s. A check has 90 s (`batch.MIN_REMAINING_TIME_FOR_CHECK_S`), so the provider may take
+twice as long.
 """
 
 
@@ -58,16 +67,16 @@ def classify_check(
     counts: the counts of the mirrored folders that the listing contains.
 
     The result NOTHING_NEW means that the mailbox is verified as well. So it has four conditions:
-    `is_fully_verified` is true, no change feed reports a change, the folder tree is unchanged, and
-    each stored count equals the provider's current count.
+    `is_mailbox_fully_verified` is true, no change feed reports a change, the folder tree is
+    unchanged, and each stored count equals the provider's current count.
     """
     folders = tuple(folders)
     known = {folder.ref.remote_id for folder in folders}
-    feeds = feeds_of(folder for folder in folders if folder.is_selected)
+    feeds = feeds_of_folders(folder for folder in folders if folder.is_selected)
     seen = [pages.get(feed.ref.id) for feed in feeds if feed.ref.id not in waiting]
     if any(folder.remote_id not in known for folder in plan.new_and_changed_folders):
         return CheckResult.NEEDS_EXECUTION
-    if listing.failure_reasons or explain_incomplete_listing(listing, folders):
+    if listing.failure_reason_by_folder_id or explain_incomplete_listing(listing, folders):
         return CheckResult.NEEDS_EXECUTION
     if any(_is_unfinished(feed) for feed in feeds):
         return CheckResult.NEEDS_EXECUTION

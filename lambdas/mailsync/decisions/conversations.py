@@ -10,17 +10,17 @@ class ConversationKeys:
     """The keys of messages that belong to one conversation. A key is a UUID that messages of one
     conversation share (`Message.thread_keys`).
 
-    keys: the keys of all these messages, in the order of the messages.
-    conversation_ids: ids of the stored conversations that contain one of the keys, in ascending
-        order. Several ids: the keys show that the stored conversations are one conversation. Empty:
-        no key is stored, so the keys form a new conversation.
+    thread_keys: the keys of all these messages, in the order of the messages.
+    stored_conversation_ids: ids of the stored conversations that contain one of the keys, in
+        ascending order. Several ids: the keys show that the stored conversations are one
+        conversation. Empty: no key is stored, so the keys form a new conversation.
     """
 
-    keys: tuple[str, ...]
-    conversation_ids: tuple[int, ...]
+    thread_keys: tuple[str, ...]
+    stored_conversation_ids: tuple[int, ...]
 
 
-def group_keys_by_conversation(
+def group_thread_keys_by_conversation(
     keys_of_messages: Iterable[Sequence[str]], stored: Mapping[str, int]
 ) -> tuple[ConversationKeys, ...]:
     """Group keys into conversations: return one ConversationKeys for each connected component of

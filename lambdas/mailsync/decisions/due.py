@@ -29,12 +29,12 @@ MAX_MAILBOX_WAIT_FOR_WORKER_S = 2.0
 """The seconds that a notified mailbox waits for the functions that already check notified
 mailboxes. A function with a free thread looks for waiting mailboxes every second. So no thread is
 free if a mailbox has waited longer than this, and another function is invoked."""
-NOTIFIED_MAILBOX_SCHEDULE_DELAY_S = 60.0
+NOTIFIED_MAILBOX_FALLBACK_DELAY_S = 60.0
 """The seconds for which a tick of the schedule leaves a notified mailbox to functions that check
 notified mailboxes. After this time the tick claims the mailbox like any due mailbox. Without this
 delay, a tick after a thousand notifications would start 20 more functions, with ten connections to
 the database each."""
-NOTIFIED_WORKER_SLOT_LIFETIME_S = 60
+NOTIFIED_CHECK_SLOT_LIFETIME_S = 60
 """The lifetime in seconds of a slot. A slot is the right of one function to check notified
 mailboxes; the function renews it while it works. If the function dies or its invocation is lost,
 another function may take the slot after this time."""
@@ -42,9 +42,9 @@ another function may take the slot after this time."""
 RECHECK_DELAY_AFTER_NOTIFICATION_S = 60
 """The seconds from a check that a notification started and that found nothing new to a second
 check."""
-SYNC_INTERVAL_IF_ACTIVE_S = 5 * 60
+SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S = 5 * 60
 """The seconds between two syncs of a mailbox that has changed recently."""
-SYNC_INTERVAL_IF_INACTIVE_S = 15 * 60
+SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S = 15 * 60
 """The seconds between two syncs of a mailbox that has not changed for hours. New mail of such a
 mailbox arrives at most this much later."""
 SYNC_INTERVAL_WITH_NOTIFICATIONS_S = 15 * 60
@@ -53,7 +53,7 @@ needed because some notifications are lost."""
 _INACTIVE_SHARE = 12
 """A mailbox that has not changed for an hour waits a twelfth of that time until its next sync."""
 MAX_SYNC_BACKOFF_S = 24 * 60 * 60
-MAX_BACKOFF_IF_FOLDERS_FAILED_S = SYNC_INTERVAL_IF_INACTIVE_S
+MAX_BACKOFF_IF_FOLDERS_FAILED_S = SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S
 """The longest time in seconds until the next sync after failed runs, if only some folders failed.
 So the mail of the other folders arrives as in a mailbox without failures, even if one folder always
 fails."""
@@ -90,7 +90,7 @@ MIN_SUBSCRIPTION_RETRY_S = 5 * 60
 MAX_SUBSCRIPTION_RETRY_S = 6 * 60 * 60
 
 
-def needs_another_notified_worker(waits_s: Sequence[float], working: int) -> bool:
+def needs_another_check_worker(waits_s: Sequence[float], working: int) -> bool:
     """Return whether another function must be invoked to check notified mailboxes.
 
     Another function is needed if a mailbox waits and no function works, if more mailboxes wait than
@@ -126,7 +126,7 @@ def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter
     """
     if cause == EXECUTION_DIED_ERROR and failures <= 1:
         return 0.0
-    doubled: float = SYNC_INTERVAL_IF_ACTIVE_S * 2 ** min(failures, 10)
+    doubled: float = SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S * 2 ** min(failures, 10)
     longest = _MAX_BACKOFF_S.get(cause or "", MAX_SYNC_BACKOFF_S)
     return min(longest, doubled) * (0.9 + 0.2 * jitter)
 
@@ -141,14 +141,15 @@ def seconds_until_sync_after_success(
     is_pushed: whether the provider sends notifications of changes. Notifications can be lost, so
         scheduled syncs continue, with longer intervals.
     unchanged_for_s: seconds since a sync last changed a row. During the first hour the interval is
-        5 minutes. Later the interval is a twelfth of `unchanged_for_s`, at most 15 minutes.
+        5 minutes. Later the interval is a twelfth of `time_since_last_change_s`, at most 15
+        minutes.
     jitter: random number from 0 to below 1. It changes the result by at most a tenth.
     """
     if has_news:
         return 0.0
     interval = min(
-        SYNC_INTERVAL_IF_INACTIVE_S,
-        max(SYNC_INTERVAL_IF_ACTIVE_S, unchanged_for_s / _INACTIVE_SHARE),
+        SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S,
+        max(SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S, unchanged_for_s / _INACTIVE_SHARE),
     )
     return (SYNC_INTERVAL_WITH_NOTIFICATIONS_S if is_pushed else interval) * (0.9 + 0.2 * jitter)
 

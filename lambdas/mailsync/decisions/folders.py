@@ -67,9 +67,9 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
     by_role = {folder.role: folder.ref.id for folder in gone if folder.role in new_id_by_role}
     new_ids = {folder_id: new_id_by_role[role] for role, folder_id in by_role.items()}
     new_ids |= {
-        folder.ref.id: listing.new_id_by_old_id[folder.ref.remote_id]
+        folder.ref.id: listing.new_folder_id_by_old_id[folder.ref.remote_id]
         for folder in gone
-        if folder.ref.remote_id in listing.new_id_by_old_id
+        if folder.ref.remote_id in listing.new_folder_id_by_old_id
     }
     return FolderTreeDiff(
         new_and_changed_folders=tuple(
@@ -91,14 +91,14 @@ def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFol
     If the listing lacks a folder that is known to exist, the listing may also lack folders that the
     mirror does not know yet.
     """
-    if listing.omitted_folder_ids:
-        return f"The list of folders lacks {len(listing.omitted_folder_ids)} that exist."
+    if listing.unlisted_folder_ids:
+        return f"The list of folders lacks {len(listing.unlisted_folder_ids)} that exist."
     shown = {folder.role for folder in listing.folders}
     expected = {
         folder.role
         for folder in known
         if folder.role in listing.undeletable_roles
-        and folder.ref.remote_id not in listing.failure_reasons
+        and folder.ref.remote_id not in listing.failure_reason_by_folder_id
     }
     if missing := (expected | {Role.INBOX}) - shown:
         lacked = ", ".join(sorted(missing))
@@ -106,7 +106,7 @@ def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFol
     return None
 
 
-def folders_with_changed_counts(
+def find_folders_with_changed_counts(
     listing: FolderListing, known: Iterable[StoredFolder]
 ) -> frozenset[RemoteId]:
     """Return the provider ids of folders whose counts in the listing differ from the stored counts.

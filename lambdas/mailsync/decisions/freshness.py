@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from mailsync.model import RemoteId, StoredFeed, StoredFolder, TreeReadingMode, feeds_of
+from mailsync.model import RemoteId, StoredFeed, StoredFolder, TreeReadingMode, feeds_of_folders
 
 MAX_FEEDS_OF_SMALL_MAILBOX = 20
 """The maximum number of change feeds of a small mailbox. Every sync reads all feeds of a small
@@ -22,7 +22,7 @@ MAX_TIME_BETWEEN_FEED_READINGS = timedelta(hours=1)
 between two readings of a mailbox's whole folder tree."""
 MAX_HIDDEN_FOLDER_SEARCH_INTERVAL = timedelta(days=1)
 """The longest time between two searches for hidden folders in a mailbox. Such a search looks below
-every folder (`TreeReadingMode.LISTED_AND_HIDDEN`)."""
+every folder (`TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS`)."""
 
 
 def choose_feeds_to_read(
@@ -41,27 +41,31 @@ def choose_feeds_to_read(
     now: the present time.
     since_s: seconds since the last sync of the mailbox.
     """
-    feeds = feeds_of(folders)
+    feeds = feeds_of_folders(folders)
     if len(feeds) <= MAX_FEEDS_OF_SMALL_MAILBOX:
         return feeds
     likely = {
         folder.feed.ref.id
         for folder in folders
-        if folder.ref.remote_id in moved or _is_active(folder, now) or folder.feed.read_at is None
+        if folder.ref.remote_id in moved
+        or _is_active(folder, now)
+        or folder.feed.last_read_at is None
     }
     others = sorted(
         (feed for feed in feeds if feed.ref.id not in likely),
-        key=lambda feed: (feed.read_at or now, feed.ref.id),
+        key=lambda feed: (feed.last_read_at or now, feed.ref.id),
     )
     share = math.ceil(
         len(others) * min(1.0, since_s / MAX_TIME_BETWEEN_FEED_READINGS.total_seconds())
     )
-    overdue = sum(now - (feed.read_at or now) >= MAX_TIME_BETWEEN_FEED_READINGS for feed in others)
+    overdue = sum(
+        now - (feed.last_read_at or now) >= MAX_TIME_BETWEEN_FEED_READINGS for feed in others
+    )
     chosen = tuple(feed for feed in feeds if feed.ref.id in likely)
     return chosen + tuple(others[: max(share, overdue)])
 
 
-def choose_tree_reading_mode(
+def choose_folder_tree_reading_mode(
     *, now: datetime, whole_at: datetime | None, thorough_at: datetime | None
 ) -> TreeReadingMode:
     """Return how much of the folder tree a check reads.
@@ -70,9 +74,9 @@ def choose_tree_reading_mode(
     thorough_at: when a check last searched for hidden folders as well. None: never.
     """
     if thorough_at is None or now - thorough_at >= MAX_HIDDEN_FOLDER_SEARCH_INTERVAL:
-        return TreeReadingMode.LISTED_AND_HIDDEN
+        return TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
     if whole_at is None or now - whole_at >= MAX_TIME_BETWEEN_FEED_READINGS:
-        return TreeReadingMode.LISTED
+        return TreeReadingMode.LISTED_FOLDERS
     return TreeReadingMode.QUICK
 
 

@@ -4,10 +4,10 @@ from typing import TypeVar
 
 from mailsync.model import (
     Change,
+    IncompleteMessage,
     MessageRemovedFromFolder,
     Page,
     PagePlan,
-    PartialChange,
     PlacementChange,
     RemoteId,
     StateChange,
@@ -18,7 +18,7 @@ from mailsync.model import (
 ChangeType = TypeVar(
     "ChangeType",
     Upsert,
-    PartialChange,
+    IncompleteMessage,
     StateChange,
     PlacementChange,
     MessageRemovedFromFolder,
@@ -35,7 +35,8 @@ def plan_writes_of_page(page: Page) -> PagePlan:
     successive changes of placements are added up.
 
     The writes are sorted by message id, so that concurrent transactions lock rows in the same order
-    and do not deadlock. The placement changes of a list (`Page.is_listing`) keep the page's order.
+    and do not deadlock. The placement changes of a list (`Page.has_only_message_ids`) keep the
+    page's order.
     """
     last: dict[RemoteId, Change] = {}
     for change in page.changes:
@@ -43,12 +44,14 @@ def plan_writes_of_page(page: Page) -> PagePlan:
         last[key] = _merged(last.get(key), change)
     return PagePlan(
         upserts=tuple(each.message for each in _only(last, Upsert)),
-        changes_to_fetch_by_id=_only(last, PartialChange),
-        removed_ids=tuple(each.remote_id for each in _only(last, MessageRemovedFromFolder)),
+        messages_to_fetch_now=_only(last, IncompleteMessage),
+        message_ids_to_remove=tuple(
+            each.remote_id for each in _only(last, MessageRemovedFromFolder)
+        ),
         unreadable_messages=_only(last, UnreadableMessage),
         state_changes=_only(last, StateChange),
         placement_changes=tuple(each for each in last.values() if isinstance(each, PlacementChange))
-        if page.is_listing
+        if page.has_only_message_ids
         else _only(last, PlacementChange),
     )
 
@@ -62,7 +65,7 @@ def _merged(earlier: Change | None, change: Change) -> Change:
     if earlier is None or not isinstance(change, PlacementChange):
         return change
     if not isinstance(earlier, PlacementChange):
-        return PartialChange(change.remote_id)
+        return IncompleteMessage(change.remote_id)
     added, removed = frozenset(change.added_folder_ids), frozenset(change.removed_folder_ids)
     return PlacementChange(
         change.remote_id,
@@ -77,7 +80,7 @@ def _merged(earlier: Change | None, change: Change) -> Change:
         is_read=earlier.is_read if change.is_read is None else change.is_read,
         is_flagged=earlier.is_flagged if change.is_flagged is None else change.is_flagged,
         importance=change.importance or earlier.importance,
-        fetch_group=change.fetch_group or earlier.fetch_group,
+        fetch_group_id=change.fetch_group_id or earlier.fetch_group_id,
     )
 
 

@@ -16,17 +16,17 @@ share the run's remaining time is not estimated, because the speed so far is mos
 messages that were stored already. It says little about the new messages that remain."""
 QUOTA_WINDOW_S = 60.0
 """The seconds for which a quota grants its units."""
-RESERVED_QUOTA_SHARE = 0.1
+QUOTA_SHARE_RESERVED_FOR_NEW_MAIL = 0.1
 """The share of a quota that backfills leave to new mail."""
-BACKFILL_PARTS_PER_MINUTE = 8
+BACKFILL_BURSTS_PER_MINUTE = 8
 """The number of equal parts in which a backfill uses up the quota of one minute. A backfill is the
 fetching of the pending messages of a mailbox. New mail is read between two parts, so new mail waits
 for an eighth of a minute and not for a whole minute."""
-BACKFILL_PART_DURATION_S = QUOTA_WINDOW_S / BACKFILL_PARTS_PER_MINUTE
+BACKFILL_BURST_PERIOD_S = QUOTA_WINDOW_S / BACKFILL_BURSTS_PER_MINUTE
 """The seconds from the start of one part of a backfill to the start of the next part. A part
 consists of the requests and a pause after the requests."""
-MAX_BACKFILL_PART_SLOWDOWN_FACTOR = 1.25
-"""If a part of a backfill takes longer than this factor times BACKFILL_PART_DURATION_S, the work
+MAX_BACKFILL_BURST_SLOWDOWN_FACTOR = 1.25
+"""If a part of a backfill takes longer than this factor times BACKFILL_BURST_PERIOD_S, the work
 limits the speed of the backfill, not the quota."""
 
 
@@ -65,7 +65,7 @@ class ReadingProgress:
     elapsed_reading_s: seconds since the run began to read its first folder.
     summed_folder_reading_s: the sum of the reading times of all folders, in seconds. Two folders
         that are read at the same time for a minute add two minutes.
-    is_paused: whether the provider has requested a pause that has not ended.
+    is_paused_by_provider: whether the provider has requested a pause that has not ended.
     """
 
     new_message_count: int = 0
@@ -73,7 +73,7 @@ class ReadingProgress:
     page_count: int = 0
     elapsed_reading_s: float = 0.0
     summed_folder_reading_s: float = 0.0
-    is_paused: bool = False
+    is_paused_by_provider: bool = False
 
 
 def estimate_remaining_s(
@@ -106,7 +106,12 @@ def estimate_remaining_s(
         and progress.elapsed_reading_s >= MIN_READING_TIME_FOR_ESTIMATE_S
     )
     read = progress.new_message_count + progress.reread_message_count
-    if missing <= 0 or not is_measured or progress.is_paused or not progress.new_message_count:
+    if (
+        missing <= 0
+        or not is_measured
+        or progress.is_paused_by_provider
+        or not progress.new_message_count
+    ):
         return None
     if progress.reread_message_count > read * MAX_REREAD_SHARE_FOR_ESTIMATE:
         return None
@@ -131,14 +136,18 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     at_speed_so_far_s = (
         quota.pending_message_count * progress.elapsed_reading_s / progress.new_message_count
     )
-    part_units = quota.units_per_minute * (1 - RESERVED_QUOTA_SHARE) / BACKFILL_PARTS_PER_MINUTE
+    part_units = (
+        quota.units_per_minute
+        * (1 - QUOTA_SHARE_RESERVED_FOR_NEW_MAIL)
+        / BACKFILL_BURSTS_PER_MINUTE
+    )
     parts_used = quota.units_used_by_run / part_units
     parts_begun, slowest_part_s = (
         math.ceil(parts_used),
-        BACKFILL_PART_DURATION_S * MAX_BACKFILL_PART_SLOWDOWN_FACTOR,
+        BACKFILL_BURST_PERIOD_S * MAX_BACKFILL_BURST_SLOWDOWN_FACTOR,
     )
     is_slow = progress.elapsed_reading_s > max(
-        parts_used * slowest_part_s, parts_begun * BACKFILL_PART_DURATION_S
+        parts_used * slowest_part_s, parts_begun * BACKFILL_BURST_PERIOD_S
     )
     if not parts_begun or is_slow:
         return at_speed_so_far_s
@@ -147,6 +156,6 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     part_s = min(progress.elapsed_reading_s / max(1.0, parts_used - lag), slowest_part_s)
     parts = math.ceil(parts_used * (1 + quota.pending_message_count / progress.new_message_count))
     until_last_part_s = (parts - 1) * max(
-        part_s, BACKFILL_PART_DURATION_S
+        part_s, BACKFILL_BURST_PERIOD_S
     ) - progress.elapsed_reading_s
     return max(until_last_part_s, min(at_speed_so_far_s, 1.0))

@@ -13,15 +13,15 @@ MIN_SUSPICIOUS_REMOVAL_MESSAGES = 20
 MAX_UNSUSPICIOUS_REMOVAL_SHARE = 0.5
 """The removal of at most this share of the stored messages is never suspicious."""
 
-MIN_TIME_FROM_GONE_TO_DELETION = timedelta(hours=2)
+MIN_TIME_FROM_REMOVAL_TO_DELETION = timedelta(hours=2)
 """The minimum time from the provider's first response that a message or folder is gone to the
 deletion of the message or folder. Just before the deletion a second request by id must get the same
 response."""
-MIN_TIME_FROM_GONE_TO_MASS_DELETION = timedelta(hours=24)
+MIN_TIME_FROM_REMOVAL_TO_MASS_DELETION = timedelta(hours=24)
 """The minimum time from the provider's first response that messages are gone to their deletion, if
 most of a mailbox would be deleted. After a person has confirmed the removal, the shorter
-`MIN_TIME_FROM_GONE_TO_DELETION` applies."""
-DESELECTED_GONE_FOLDER_RETENTION = timedelta(days=30)
+`MIN_TIME_FROM_REMOVAL_TO_DELETION` applies."""
+FOLDER_DESELECTION_RETENTION = timedelta(days=30)
 """How long Mailsync remembers that a user deselected a folder (chose not to mirror the folder)
 after the folder has disappeared at the provider. If the folder comes back within this time, it is
 still deselected."""
@@ -36,12 +36,12 @@ def is_removal_suspicious(*, stored: int, removing: int, remote_total: int | Non
     remote_total: the provider's count of messages in the folder. None: the provider does not count
         the folder; then every removal of most of the folder's messages is suspicious.
     """
-    if not is_most_of_mailbox(stored=stored, removing=removing):
+    if not is_mass_removal(stored=stored, removing=removing):
         return False
     return remote_total is None or stored - removing < remote_total
 
 
-def is_most_of_mailbox(*, stored: int, removing: int) -> bool:
+def is_mass_removal(*, stored: int, removing: int) -> bool:
     """Return whether `removing` messages are more than half of the `stored` messages. Return False
     if `removing` is less than `MIN_SUSPICIOUS_REMOVAL_MESSAGES`."""
     return (

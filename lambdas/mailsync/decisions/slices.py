@@ -60,7 +60,7 @@ def choose_sliced_feeds(
     return tuple(large) if len(large) < max_in_flight else ()
 
 
-def is_first_slice_useful(stored: int, claimed: int) -> bool:
+def should_continue_with_slices(stored: int, claimed: int) -> bool:
     """Return whether a full sync goes on with slices after its first slice.
 
     stored: number of messages that the first slice brought and that the worker stored.
@@ -69,7 +69,7 @@ def is_first_slice_useful(stored: int, claimed: int) -> bool:
     return stored >= MIN_STORED_SHARE_OF_FIRST_SLICE * claimed
 
 
-def next_slice_size(size: int, claimed: int, page: SlicePage | None) -> int:
+def choose_next_slice_message_count(size: int, claimed: int, page: SlicePage | None) -> int:
     """Return the number of messages of a worker's next slice.
 
     After a failed slice the result is half of `size`. After any other slice the result is a quarter

@@ -17,7 +17,7 @@ that could not reach the database and so could not count."""
 MAX_EXECUTION_AGE_S = 20 * 3600
 """The age in seconds after which an execution hands its run over. The remaining four hours are
 reserved for the longest Wait state, which takes one hour, and for the retries of a state."""
-MAX_MAP_ITEMS = 100
+MAX_MAP_STATE_ITEMS = 100
 """The maximum number of items of one Map state. An item costs 11 history events even if its
 function returns immediately because the run is about to be handed over."""
 MAX_SUCCESSIVE_PROVIDER_PAUSES = 50
@@ -43,7 +43,7 @@ Choice. The state `folder-failed`, which comes next, counts these events."""
 _MAX_EXECUTION_NAME_CHARS = 80
 
 
-def max_events_of_visit(retry_count: int | None) -> int:
+def max_history_events_of_state_visit(retry_count: int | None) -> int:
     """Return the largest number of history events that one visit of a state can cost, including the
     retries of the state.
 
@@ -70,15 +70,15 @@ def require_feed_resets_within_limit(resets: int) -> None:
         )
 
 
-def max_events_of_failure(retry_count: int | None) -> int:
+def max_history_events_of_state_failure(retry_count: int | None) -> int:
     """Return the largest number of history events that two visits together can cost: the visit of
     the state that failed, which could not count its own events, and the visit of the state
     `folder-failed` after it.
 
     retry_count: number of retries of `folder-failed`. None: see
-        `max_events_of_visit`.
+        `max_history_events_of_state_visit`.
     """
-    return MAX_HISTORY_EVENTS_OF_FAILED_STATE + max_events_of_visit(retry_count)
+    return MAX_HISTORY_EVENTS_OF_FAILED_STATE + max_history_events_of_state_visit(retry_count)
 
 
 def successor_execution_name(run_id: RunId, execution_name: str) -> str:

@@ -32,7 +32,8 @@ MAX_COMPARED_FOLDERS_PER_RUN = 25
 comparison is due. Further due folders wait for the next run."""
 MAX_FOLDERS_PER_REPAIR_ROUND = 100
 """The maximum number of folders that one round of repairs compares. The limit exists because the
-history of an execution is limited (`successor.MAX_MAP_ITEMS`). More folders take more rounds."""
+history of an execution is limited (`successor.MAX_MAP_STATE_ITEMS`). More folders take more
+rounds."""
 
 
 def max_repair_rounds_per_run(folder_count: int) -> int:
@@ -51,8 +52,9 @@ class FolderCounts:
         provider does not count the folder; the folder is verified only by the ids of its messages.
     stored_total, stored_unread: the numbers of all and of unread stored messages.
     quarantined_total: number of messages that exist at the provider and cannot be stored.
-    remote_total_excess, remote_unread_excess: by how much the provider's counts are too high, as
-        the last comparison of message ids found. Negative: the counts are too low. 0: correct.
+    known_remote_total_excess, known_remote_unread_excess: by how much the provider's counts are too
+        high, as the last comparison of message ids found. Negative: the counts are too low. 0:
+        correct.
     compared_at: when the message ids of the folder were last compared with the provider. None: they
         were never compared, or a new comparison was requested; the comparison is due now.
     """
@@ -62,8 +64,8 @@ class FolderCounts:
     quarantined_total: int
     remote_unread: int | None
     stored_unread: int
-    remote_total_excess: int = 0
-    remote_unread_excess: int = 0
+    known_remote_total_excess: int = 0
+    known_remote_unread_excess: int = 0
     compared_at: datetime | None = None
 
     @property
@@ -84,8 +86,11 @@ class FolderCounts:
         from the difference of the counts. 0: the counts agree."""
         total, unread = self.remote_minus_stored_counts
         if self.quarantined_total:
-            return abs(total - self.remote_total_excess)
-        return max(abs(total - self.remote_total_excess), abs(unread - self.remote_unread_excess))
+            return abs(total - self.known_remote_total_excess)
+        return max(
+            abs(total - self.known_remote_total_excess),
+            abs(unread - self.known_remote_unread_excess),
+        )
 
 
 def counts_agree(count: FolderCounts) -> bool:
@@ -96,7 +101,7 @@ def counts_agree(count: FolderCounts) -> bool:
     return count.lower_bound_of_differing_messages == 0
 
 
-def folders_due_for_id_comparison(
+def find_folders_due_for_comparison(
     counts: Mapping[FolderId, FolderCounts], *, now: datetime
 ) -> tuple[FolderId, ...]:
     """Return the folders whose message ids are due for a comparison with the provider, the folder
@@ -157,31 +162,31 @@ class ListingDifference:
     """The differences between the provider's complete list of a folder and the stored messages, as
     message ids.
 
-    missing_ids: listed messages that are not stored; fetch them by id.
+    unstored_ids: listed messages that are not stored; fetch them by id.
     changed_ids: listed messages whose stored state differs from the listed one; fetch them by id.
     unlisted_ids: visible messages that the list lacks; request each by id.
     ids_to_show_in_folder: listed messages that are stored in the listed state, but hidden or in
         another folder; make them visible in this folder.
-    ids_gone_from_quarantine: messages in quarantine that the list lacks.
+    unlisted_quarantined_ids: messages in quarantine that the list lacks.
     messages_with_version_to_store: listed messages that are stored in the listed state without a
         version; store the version that the list names.
     """
 
-    missing_ids: tuple[RemoteId, ...] = ()
+    unstored_ids: tuple[RemoteId, ...] = ()
     unlisted_ids: tuple[RemoteId, ...] = ()
     changed_ids: tuple[RemoteId, ...] = ()
     ids_to_show_in_folder: tuple[RemoteId, ...] = ()
-    ids_gone_from_quarantine: tuple[RemoteId, ...] = ()
+    unlisted_quarantined_ids: tuple[RemoteId, ...] = ()
     messages_with_version_to_store: tuple[ListedMessage, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         return not (
-            self.missing_ids
+            self.unstored_ids
             or self.unlisted_ids
             or self.changed_ids
             or self.ids_to_show_in_folder
-            or self.ids_gone_from_quarantine
+            or self.unlisted_quarantined_ids
         )
 
 
@@ -212,11 +217,11 @@ def compare_listing_with_rows(
             unversioned.append(entry)
     here = {remote_id for remote_id, row in stored.items() if row.is_visible_in_compared_folder}
     return ListingDifference(
-        missing_ids=tuple(missing),
+        unstored_ids=tuple(missing),
         changed_ids=tuple(changed),
         ids_to_show_in_folder=tuple(returned),
         unlisted_ids=tuple(sorted(here - entries.keys())),
-        ids_gone_from_quarantine=tuple(sorted(quarantined - entries.keys())),
+        unlisted_quarantined_ids=tuple(sorted(quarantined - entries.keys())),
         messages_with_version_to_store=tuple(unversioned),
     )
 
@@ -243,7 +248,7 @@ class ListingContradiction:
     list of the folder."""
 
     remote_id: RemoteId
-    cause: ListingContradictionKind
+    kind: ListingContradictionKind
 
 
 def find_listing_contradictions(

@@ -57,7 +57,7 @@ def parse_event(kind: str, detail: Any, settings: Settings) -> RequestedSync | I
     if registration.implementation_module is None:
         return InvalidEvent(f"Mailboxes of {provider} cannot be synced yet; connect another one.")
     try:
-        settings.require_enabled(provider)
+        settings.require_enabled_provider(provider)
     except SettingMissing as error:
         return InvalidEvent(str(error))
     requested = detail if isinstance(detail, dict) else {}
@@ -88,7 +88,7 @@ class EventReceiver:
         self._step_functions = step_functions
         self._settings = settings
 
-    def handle(self, event: Mapping[str, Any], *, self_test_arn: str) -> dict[str, str]:
+    def handle_event(self, event: Mapping[str, Any], *, self_test_arn: str) -> dict[str, str]:
         """Start the sync or the self-test that the event requests.
 
         Return `runId` and `status` of the sync's run, or `executionArn` of the self-test, or
@@ -99,7 +99,7 @@ class EventReceiver:
         """
         event_id, kind = str(event["id"]), str(event["detail-type"])
         if kind == SELF_TEST_EVENT_TYPE:
-            arn = self._step_functions.start(self_test_arn, event_id, {})
+            arn = self._step_functions.start_execution(self_test_arn, event_id, {})
             logger.info("self_test_started", execution=event_id)
             return {"executionArn": arn}
         outcome: RequestedSync | InvalidEvent | dict[str, str]
@@ -113,7 +113,7 @@ class EventReceiver:
 
     def _start(self, requested: RequestedSync, event_id: str) -> dict[str, str] | InvalidEvent:
         try:
-            account = self._accounts.active_account(requested.account_id)
+            account = self._accounts.find_active_account(requested.account_id)
         except (AccountNotFound, AccountNotConnected) as error:
             return InvalidEvent(str(error))
         if account.provider != requested.provider:

@@ -27,13 +27,13 @@ MAX_EVENTS_DELETED_AT_ONCE = 1000
 class OutboxPublicationCounts:
     """The numbers of events that one invocation sent to the event bus.
 
-    published_events: events that the bus accepted.
-    refused_events: events that the bus rejected. They stay in the outbox, and a later invocation
-        sends them again.
+    published_event_count: events that the bus accepted.
+    refused_event_count: events that the bus rejected. They stay in the outbox, and a later
+        invocation sends them again.
     """
 
-    published_events: int = 0
-    refused_events: int = 0
+    published_event_count: int = 0
+    refused_event_count: int = 0
 
 
 class EventBus:
@@ -83,7 +83,9 @@ def publish_outbox(outbox: OutboxStore, bus: EventBus) -> OutboxPublicationCount
     """
     published = refused = progress = last = 0
     for _ in range(MAX_PUT_EVENTS_CALLS):
-        handed = outbox.publish(bus.put_events, after=last, limit=MAX_ENTRIES_PER_PUT_EVENTS_CALL)
+        handed = outbox.publish_events(
+            bus.put_events, after=last, limit=MAX_ENTRIES_PER_PUT_EVENTS_CALL
+        )
         published, refused = published + handed.published_count, refused + handed.refused_count
         progress += handed.published_count
         if handed.last_tried_event_id is not None:

@@ -5,12 +5,12 @@ A stage without providers that deliver raw messages does not import this package
 
 from mailsync.mime.bodies import Attachment
 from mailsync.mime.message import ParsedMessage, parse_internet_message_id, parse_message
-from mailsync.mime.threads import thread_keys
+from mailsync.mime.threads import make_thread_keys
 
 __all__ = [
     "Attachment",
     "ParsedMessage",
+    "make_thread_keys",
     "parse_internet_message_id",
     "parse_message",
-    "thread_keys",
 ]

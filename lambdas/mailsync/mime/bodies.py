@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from urllib.parse import unquote
 
-from mailsync.mime.charsets import decode_text, decode_with_guess, is_known_charset
-from mailsync.mime.flowed import unflow
-from mailsync.mime.headers import Header
+from mailsync.mime.charsets import decode_and_report_guess, decode_text, is_known_charset
+from mailsync.mime.flowed import join_flowed_lines
+from mailsync.mime.headers import HeaderSection
 from mailsync.mime.parts import Part
 from mailsync.storable import to_storable_text
 
@@ -43,37 +43,37 @@ class Attachment:
     """A part of a message that is not its body. The object keeps the bytes of the whole message in
     memory.
 
-    name: file name as in the message; it can contain a path. Empty: the part has no name.
+    file_name: file name as in the message; it can contain a path. Empty: the part has no name.
     content_id: the Content-ID without angle brackets. None: the part has no Content-ID.
     is_inline: whether the message shows the attachment in its body, such as an image of the HTML,
         or the part signs or encrypts the message.
     """
 
-    name: str
+    file_name: str
     content_type: str
     content_id: str | None
     is_inline: bool
     _part: Part = field(repr=False, compare=False)
 
     @property
-    def size(self) -> int:
+    def decoded_size_bytes(self) -> int:
         """Decode the attachment in chunks and return its size in bytes."""
-        return sum(map(len, self._part.iter_content()))
+        return sum(map(len, self._part.iter_decoded_content()))
 
-    def sha256(self) -> str:
+    def compute_sha256(self) -> str:
         """Decode the attachment in chunks and return its SHA-256 in hex."""
         digest = hashlib.sha256()
-        for chunk in self._part.iter_content():
+        for chunk in self._part.iter_decoded_content():
             digest.update(chunk)
         return digest.hexdigest()
 
-    def content(self) -> bytes:
+    def decode_content(self) -> bytes:
         """Return the decoded content. A message inside a message keeps its own bytes."""
-        return self._part.content()
+        return self._part.decode_content()
 
 
 @dataclass(slots=True)
-class Bodies:
+class ClassifiedParts:
     """The parts of a message, sorted by their use.
 
     text_parts: the plain texts of the body.
@@ -87,15 +87,15 @@ class Bodies:
     attachment_parts: list[Part] = field(default_factory=list)
     problems: dict[str, None] = field(default_factory=dict)
 
-    def joined_text(self) -> str | None:
+    def join_plain_texts(self) -> str | None:
         """Return all plain texts of the body, joined. Return None if there is no plain text."""
         return self._joined(self.text_parts, "\n")
 
-    def joined_html(self) -> str | None:
+    def join_html_texts(self) -> str | None:
         """Return all HTML texts of the body, joined. Return None if there is no HTML text."""
         return self._joined(self.html_parts, "\n")
 
-    def attachments(self, html: str | None) -> tuple[Attachment, ...]:
+    def list_attachments(self, html: str | None) -> tuple[Attachment, ...]:
         """Return the attachments, at most 1,000.
 
         html: the HTML of the body, which shows some attachments inline. None: the message has no
@@ -111,12 +111,12 @@ class Bodies:
             return None
         left, texts = MAX_TEXT_BYTES, []
         for part in parts:
-            if part.end - part.start > left:
+            if part.content_end - part.content_start > left:
                 self.problems[f"has a text of more than {MAX_TEXT_BYTES:,} bytes, which is cut"] = (
                     None
                 )
-            texts.append(self._decoded(part, part.content(left)))
-            left = max(0, left - (part.end - part.start))
+            texts.append(self._decoded(part, part.decode_content(left)))
+            left = max(0, left - (part.content_end - part.content_start))
         return separator.join(texts)
 
     def _decoded(self, part: Part, content: bytes) -> str:
@@ -127,7 +127,7 @@ class Bodies:
             content = _UUENCODED.sub(b"", content, count=MAX_ATTACHMENTS)
         if charset is None and part.content_type == "text/html":
             charset = _charset_of_markup(content)
-        text, guess = decode_with_guess(content, charset)
+        text, guess = decode_and_report_guess(content, charset)
         if guess:
             named = (
                 f"in its charset {_short(charset)}" if charset else "in UTF-8, and names no charset"
@@ -139,21 +139,23 @@ class Bodies:
             self.problems["has a text with U+FFFD in the place of what is no character"] = None
         text = text.replace("\r\n", "\n") if "\r" in text else text
         if (
-            part.parameters.get("format", "").lower() == "flowed"
+            part.content_type_parameters.get("format", "").lower() == "flowed"
             and part.content_type == "text/plain"
         ):
-            return unflow(text, drops_spaces=part.parameters.get("delsp", "").lower() == "yes")
+            return join_flowed_lines(
+                text, drops_spaces=part.content_type_parameters.get("delsp", "").lower() == "yes"
+            )
         return text
 
 
-def choose_bodies(root: Part) -> Bodies:
+def classify_parts(root: Part) -> ClassifiedParts:
     """Sort the parts of a message by their use."""
-    bodies = Bodies()
+    bodies = ClassifiedParts()
     _choose(root, bodies, is_first=True)
     return bodies
 
 
-def _choose(part: Part, bodies: Bodies, *, is_first: bool) -> None:
+def _choose(part: Part, bodies: ClassifiedParts, *, is_first: bool) -> None:
     if part.is_multipart:
         for number, child in enumerate(part.children):
             _choose(child, bodies, is_first=number == 0)
@@ -166,7 +168,7 @@ def _choose(part: Part, bodies: Bodies, *, is_first: bool) -> None:
 def _is_body(part: Part, is_first: bool) -> bool:
     if part.content_type not in ("text/plain", "text/html") or part.disposition == "attachment":
         return False
-    return is_first or (part.parent_type != "multipart/related" and not part.name)
+    return is_first or (part.parent_type != "multipart/related" and not part.file_name)
 
 
 def _is_unused_alternative(part: Part) -> bool:
@@ -175,7 +177,7 @@ def _is_unused_alternative(part: Part) -> bool:
         part.parent_type == "multipart/alternative"
         and part.content_type.startswith("text/")
         and part.disposition != "attachment"
-        and not part.name
+        and not part.file_name
     )
 
 
@@ -192,22 +194,22 @@ def _uuencoded_part(text: Part, found: re.Match[bytes]) -> Part:
     name = decode_text(found[1].strip(), text.charset)
     return replace(
         text,
-        header=Header(()),
-        raw=found[0],
-        start=0,
-        end=len(found[0]),
+        header=HeaderSection(()),
+        source_bytes=found[0],
+        content_start=0,
+        content_end=len(found[0]),
         content_type="application/octet-stream",
-        parameters={"name": name},
+        content_type_parameters={"name": name},
         disposition="attachment",
         disposition_parameters={},
-        encoding="x-uuencode",
+        transfer_encoding="x-uuencode",
     )
 
 
 def _attachment(part: Part, shown: set[str]) -> Attachment:
     content_id = part.content_id
     return Attachment(
-        name=to_storable_text(part.name),
+        file_name=to_storable_text(part.file_name),
         content_type=part.content_type,
         content_id=content_id,
         is_inline=_is_wrapper(part)

@@ -85,10 +85,10 @@ def decode_text(content: bytes, charset: str | None) -> str:
 
     charset: None: the mail names no charset.
     """
-    return decode_with_guess(content, charset)[0]
+    return decode_and_report_guess(content, charset)[0]
 
 
-def decode_with_guess(content: bytes, charset: str | None) -> tuple[str, str | None]:
+def decode_and_report_guess(content: bytes, charset: str | None) -> tuple[str, str | None]:
     """Return the text, and the name of the charset if it was guessed. The name is None if the text
     is ASCII or was decoded in the charset that the mail names.
 
@@ -112,13 +112,13 @@ def is_known_charset(charset: str) -> bool:
     return bool(_codecs_of(charset))
 
 
-def decode_unlabelled(content: bytes) -> tuple[str, str]:
+def decode_in_guessed_charset(content: bytes) -> tuple[str, str]:
     """Decode bytes for which the mail names no charset. Return the text and the name of the guessed
     charset: UTF-8 if most bytes above 127 are UTF-8, else Windows-1252."""
     return _guess(content)
 
 
-def recover_encoded_bytes(text: str, charset: str | None, size: int) -> bytes | None:
+def recover_original_bytes(text: str, charset: str | None, size: int) -> bytes | None:
     """Find the bytes from which `decode_text` made this text, for a text whose original bytes are
     not at hand. The bytes are the text encoded in the charset, or else in UTF-8.
 

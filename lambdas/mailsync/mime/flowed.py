@@ -7,7 +7,7 @@ _SIGNATURE = "-- "
 _MAX_LINES = 200_000
 
 
-def unflow(text: str, *, drops_spaces: bool) -> str:
+def join_flowed_lines(text: str, *, drops_spaces: bool) -> str:
     """Return the text with each paragraph on one line. Quoted lines keep their quotation marks
     (`>`). A text of more than 200,000 lines is returned unchanged.
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_tz
 from urllib.parse import unquote_to_bytes
 
-from mailsync.mime.charsets import decode_text, decode_unlabelled
+from mailsync.mime.charsets import decode_in_guessed_charset, decode_text
 from mailsync.mime.transfer import decode_content
 from mailsync.storable import to_storable_text
 
@@ -34,7 +34,7 @@ _ZONE_WITH_OFFSET = re.compile(r"\b(?:GMT|UTC|UT)\s*([+-]\d\d):?(\d\d)\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class HeaderSection:
     """The fields of a header. Their names are in lower case; their values are the bytes of the
     message.
 
@@ -46,7 +46,7 @@ class Header:
     stray_line_count: int = 0
     is_truncated: bool = False
 
-    def first_raw_value(self, name: str) -> bytes | None:
+    def find_value_bytes(self, name: str) -> bytes | None:
         """Return the bytes of the value of the first field with this name. Return None if there is
         no such field."""
         for each, value in self.fields:  # a generator takes twice the time
@@ -54,25 +54,25 @@ class Header:
                 return value
         return None
 
-    def undecoded_value(self, name: str) -> str:
+    def read_undecoded_value(self, name: str) -> str:
         """Return the value of the first field with this name on one line. Encoded words are not
         decoded: identifiers such as Message-ID contain none (RFC 2047, section 5). Return "" if
         there is no such field."""
-        value = self.first_raw_value(name)
-        return to_one_line(value) if value else ""
+        value = self.find_value_bytes(name)
+        return unfold_raw_value(value) if value else ""
 
-    def decoded_value(self, name: str) -> str:
+    def read_decoded_value(self, name: str) -> str:
         """Return the value of the first field with this name on one line, with its encoded words
         decoded. Return "" if there is no such field."""
-        return decode_header_text(self.undecoded_value(name))
+        return decode_header_text(self.read_undecoded_value(name))
 
-    def joined_values(self, name: str) -> str:
+    def join_undecoded_values(self, name: str) -> str:
         """Return the values of all fields with this name, separated by commas, with undecoded
         words."""
-        return ", ".join(to_one_line(value) for each, value in self.fields if each == name)
+        return ", ".join(unfold_raw_value(value) for each, value in self.fields if each == name)
 
 
-def read_header(raw: bytes, start: int, end: int) -> tuple[Header, int]:
+def read_header_section(raw: bytes, start: int, end: int) -> tuple[HeaderSection, int]:
     """Read the header at the start of `raw[start:end]`. Return the header, and the position of the
     body.
 
@@ -87,7 +87,7 @@ def read_header(raw: bytes, start: int, end: int) -> tuple[Header, int]:
             fields.append((field[1].lower().decode("latin-1"), field[2]))
             position = field.end()
         elif blank := _BLANK_LINE.match(raw, position, limit):
-            return Header(tuple(fields), stray_lines), blank.end()
+            return HeaderSection(tuple(fields), stray_lines), blank.end()
         elif stray_lines < _MAX_STRAY_LINES and (
             (position == start and raw.startswith((b"From ", b">From "), position))
             or _only_fields_follow(raw, position, limit)
@@ -95,12 +95,12 @@ def read_header(raw: bytes, start: int, end: int) -> tuple[Header, int]:
             stray_lines += 1
             position = _line_end(raw, position, limit)
         else:
-            return Header(tuple(fields), stray_lines), position
+            return HeaderSection(tuple(fields), stray_lines), position
     if position >= end:
-        return Header(tuple(fields), stray_lines), end
+        return HeaderSection(tuple(fields), stray_lines), end
     end_of_header = _END_OF_HEADER.search(raw, max(start, position - 1), end)
     body = end_of_header.end() if end_of_header else end
-    return Header(tuple(fields), stray_lines, is_truncated=True), body
+    return HeaderSection(tuple(fields), stray_lines, is_truncated=True), body
 
 
 def _line_end(raw: bytes, position: int, end: int) -> int:
@@ -119,11 +119,11 @@ def _only_fields_follow(raw: bytes, position: int, limit: int) -> bool:
     return True
 
 
-def to_one_line(value: bytes) -> str:
+def unfold_raw_value(value: bytes) -> str:
     """Return the raw value of a field as text on one line. Bytes above 127 are decoded as UTF-8 if
     most of them are UTF-8, else as Windows-1252."""
     is_plain = value.isascii() and b"\x1b" not in value
-    text = value.decode("ascii") if is_plain else decode_unlabelled(value)[0]
+    text = value.decode("ascii") if is_plain else decode_in_guessed_charset(value)[0]
     return to_storable_text(" ".join(text.split()))
 
 
@@ -215,7 +215,7 @@ def _joined_sections(sections: Mapping[int, tuple[bool, str]]) -> str:
     return " ".join(text.split()) if is_extended else decode_header_text(text)
 
 
-def parse_identifiers(text: str) -> tuple[str, ...]:
+def parse_message_ids(text: str) -> tuple[str, ...]:
     """Return the message ids in a field's value, each with its `<` and `>`."""
     found = (_IDENTIFIER.findall(text)) if "<" in text else []
     return tuple(f"<{each}>" for each in ("".join(one.split()) for one in found) if each)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailsync.mime.addresses import parse_addresses
-from mailsync.mime.bodies import Attachment, choose_bodies
-from mailsync.mime.charsets import decode_unlabelled
-from mailsync.mime.headers import Header, parse_date, parse_identifiers, read_header
+from mailsync.mime.bodies import Attachment, classify_parts
+from mailsync.mime.charsets import decode_in_guessed_charset
+from mailsync.mime.headers import HeaderSection, parse_date, parse_message_ids, read_header_section
 from mailsync.mime.parts import Part, split_message
-from mailsync.mime.preview import preview_of_body
+from mailsync.mime.preview import make_preview
 from mailsync.model import Address
 
 MAX_ADDRESSES = 10_000
@@ -70,29 +70,29 @@ class ParsedMessage:
 def parse_message(raw: bytes) -> ParsedMessage:
     """Parse a raw message. Content that cannot be read is left out and named in `problems`."""
     root, problems = split_message(_normalised(raw))
-    return parse_parts(root, problems)
+    return parse_split_message(root, problems)
 
 
-def parse_parts(root: Part, problems: tuple[str, ...] = ()) -> ParsedMessage:
+def parse_split_message(root: Part, problems: tuple[str, ...] = ()) -> ParsedMessage:
     """Return the contents of a message that was already split into its parts.
 
     root: the message as a part with children.
     problems: phrases that say what is malformed in the structure of the message.
     """
     header = root.header
-    bodies = choose_bodies(root)
-    text, html = bodies.joined_text(), bodies.joined_html()
-    attachments = bodies.attachments(html)
+    bodies = classify_parts(root)
+    text, html = bodies.join_plain_texts(), bodies.join_html_texts()
+    attachments = bodies.list_attachments(html)
     fields = _Fields(header)
     senders = fields.addresses("from") or fields.addresses("sender")
     to, cc = fields.addresses("to"), fields.addresses("cc")
-    sent_at = parse_date(header.undecoded_value("date"))
-    preview = preview_of_body(text or "", "text") or preview_of_body(html or "", "html")
+    sent_at = parse_date(header.read_undecoded_value("date"))
+    preview = make_preview(text or "", "text") or make_preview(html or "", "html")
     return ParsedMessage(
         internet_message_id=_message_id(header),
         in_reply_to=_in_reply_to(header, (*senders, *to, *cc)),
-        references=parse_identifiers(header.undecoded_value("references"))[:MAX_REFERENCES],
-        subject=header.decoded_value("subject")[:MAX_SUBJECT_CHARS],
+        references=parse_message_ids(header.read_undecoded_value("references"))[:MAX_REFERENCES],
+        subject=header.read_decoded_value("subject")[:MAX_SUBJECT_CHARS],
         sender=senders[0] if senders else None,
         to=to,
         cc=cc,
@@ -114,7 +114,7 @@ def parse_internet_message_id(raw: bytes) -> str | None:
     """Return the Message-ID of a raw message or of a header alone. Return None if there is no
     Message-ID."""
     raw = _normalised(raw)
-    return _message_id(read_header(raw, 0, len(raw))[0])
+    return _message_id(read_header_section(raw, 0, len(raw))[0])
 
 
 def _normalised(raw: bytes) -> bytes:
@@ -128,14 +128,14 @@ def _normalised(raw: bytes) -> bytes:
 class _Fields:
     """The fields of a message's header."""
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: HeaderSection) -> None:
         self._header = header
         self._has_too_many = False
 
     def addresses(self, name: str) -> tuple[Address, ...]:
         """Return the addresses of all fields of this name; a name that is missing is the address,
         as at Microsoft Graph."""
-        found = parse_addresses(self._header.joined_values(name), limit=MAX_ADDRESSES + 1)
+        found = parse_addresses(self._header.join_undecoded_values(name), limit=MAX_ADDRESSES + 1)
         self._has_too_many |= len(found) > MAX_ADDRESSES
         return tuple(
             Address(each.name or each.address, each.address) for each in found[:MAX_ADDRESSES]
@@ -144,7 +144,7 @@ class _Fields:
     def problems(self, sent_at: datetime | None) -> tuple[str, ...]:
         found = []
         if odd := {
-            name.title(): decode_unlabelled(value)[1]
+            name.title(): decode_in_guessed_charset(value)[1]
             for name, value in self._header.fields
             if not value.isascii()
         }:
@@ -153,28 +153,28 @@ class _Fields:
             found.append(f"has bytes above 127 in {', '.join(named[:_MAX_NAMED])}{more}")
         if self._has_too_many:
             found.append(f"has more than {MAX_ADDRESSES:,} addresses in one field")
-        if sent_at is None and self._header.undecoded_value("date"):
+        if sent_at is None and self._header.read_undecoded_value("date"):
             found.append("has a date that cannot be read")
         return tuple(found)
 
 
-def _message_id(header: Header) -> str | None:
-    text = header.undecoded_value("message-id")
-    return next(iter(parse_identifiers(text)), text) or None
+def _message_id(header: HeaderSection) -> str | None:
+    text = header.read_undecoded_value("message-id")
+    return next(iter(parse_message_ids(text)), text) or None
 
 
-def _in_reply_to(header: Header, people: tuple[Address, ...]) -> str | None:
+def _in_reply_to(header: HeaderSection, people: tuple[Address, ...]) -> str | None:
     """Return the first id that is no address of the message: some programs write `Message from Ada
     <ada@example.org> of Monday <id@example.org>`, and all replies to Ada would be one conversation.
     """
-    found = parse_identifiers(header.undecoded_value("in-reply-to"))
+    found = parse_message_ids(header.read_undecoded_value("in-reply-to"))
     addresses = {f"<{each.address}>" for each in people} if len(found) > 1 else set()
     return next((each for each in found if each not in addresses), None)
 
 
-def _importance(header: Header) -> str:
+def _importance(header: HeaderSection) -> str:
     for name in _IMPORTANCE_HEADERS:
-        words = header.undecoded_value(name).lower().split()
+        words = header.read_undecoded_value(name).lower().split()
         if words:
             return _IMPORTANCE.get(words[0].strip("()"), "normal")
     return "normal"
@@ -182,24 +182,28 @@ def _importance(header: Header) -> str:
 
 def _kind(root: Part, text: str) -> str:
     pgp = _PGP.search(text) if _PGP_BEGIN in text else None
-    smime = root.parameters.get("smime-type", "").lower() if root.content_type in _PKCS7 else None
+    smime = (
+        root.content_type_parameters.get("smime-type", "").lower()
+        if root.content_type in _PKCS7
+        else None
+    )
     if root.content_type == "multipart/encrypted" or (pgp and not pgp[1]):
         return "encrypted"
     if smime is not None:
         return "signed" if smime.startswith("signed") else "encrypted"
-    for part in root.walk():
+    for part in root.walk_parts():
         if part.content_type == "text/calendar" and part.disposition != "attachment":
             return _calendar_kind(part)
     if root.content_type == "multipart/report":
         return "report"
     is_signed = pgp is not None or any(
-        each.content_type == "multipart/signed" for each in root.walk()
+        each.content_type == "multipart/signed" for each in root.walk_parts()
     )
     return "signed" if is_signed else "message"
 
 
 def _calendar_kind(part: Part) -> str:
-    method = part.parameters.get("method", "")
-    if not method and (found := _CALENDAR_METHOD.search(part.content(10_000))):
+    method = part.content_type_parameters.get("method", "")
+    if not method and (found := _CALENDAR_METHOD.search(part.decode_content(10_000))):
         method = found[1].decode("ascii")
     return _CALENDAR_KINDS.get(method.lower(), "eventMessage") if method else "message"

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from mailsync.mime.headers import (
-    Header,
-    parse_identifiers,
+    HeaderSection,
+    parse_message_ids,
     parse_parameters,
-    read_header,
+    read_header_section,
 )
-from mailsync.mime.transfer import decode_content, iter_content
+from mailsync.mime.transfer import decode_content, iter_decoded_content
 
 MAX_DEPTH = 20
 MAX_PARTS = 2_000
@@ -35,25 +35,27 @@ _FIRST_DELIMITER = re.compile(rb"\s*--([^\r\n]{1,200}?)[ \t]*\r*\n(?=[!-9;-~]+[ 
 class Part:
     """A part of a message, or the message itself.
 
-    raw, start, end: the content is `raw[start:end]`, still encoded.
+    source_bytes, content_start, content_end: the content is
+        `source_bytes[content_start:content_end]`, still encoded.
     content_type: content type in lower case, such as `text/html`.
-    parameters: parameters of Content-Type.
+    content_type_parameters: parameters of Content-Type.
     disposition: value of Content-Disposition in lower case, such as `attachment`. Empty: the part
         has no such field.
-    encoding: content transfer encoding in lower case, such as `base64`. Empty: none is named.
+    transfer_encoding: content transfer encoding in lower case, such as `base64`. Empty: none is
+        named.
     parent_type: content type of the multipart that contains the part. Empty: no multipart contains
         it.
     """
 
-    header: Header
-    raw: bytes
-    start: int
-    end: int
+    header: HeaderSection
+    source_bytes: bytes
+    content_start: int
+    content_end: int
     content_type: str
-    parameters: Mapping[str, str]
+    content_type_parameters: Mapping[str, str]
     disposition: str
     disposition_parameters: Mapping[str, str]
-    encoding: str
+    transfer_encoding: str
     parent_type: str
     children: tuple["Part", ...] = ()
 
@@ -65,40 +67,44 @@ class Part:
     def content_id(self) -> str | None:
         """Return the Content-ID without its angle brackets. Return None if the part has no
         Content-ID."""
-        text = self.header.undecoded_value("content-id")
-        return next(iter(parse_identifiers(text)), text).strip("<> ") or None
+        text = self.header.read_undecoded_value("content-id")
+        return next(iter(parse_message_ids(text)), text).strip("<> ") or None
 
     @property
-    def name(self) -> str:
+    def file_name(self) -> str:
         """Return the part's file name. Return "" if the part has no name."""
         return (
             self.disposition_parameters.get("filename")
-            or self.parameters.get("name")
-            or self.parameters.get("filename")
+            or self.content_type_parameters.get("name")
+            or self.content_type_parameters.get("filename")
             or ""
         )
 
     @property
     def charset(self) -> str | None:
         """Return the charset that the part names. Return None if it names no charset."""
-        found = _TOKEN.search(self.parameters.get("charset", ""))
+        found = _TOKEN.search(self.content_type_parameters.get("charset", ""))
         return found[0] if found else None
 
-    def content(self, limit: int | None = None) -> bytes:
+    def decode_content(self, limit: int | None = None) -> bytes:
         """Return the decoded content of the part. With a limit, decode only the first `limit`
         encoded bytes."""
-        end = self.end if limit is None else min(self.end, self.start + limit)
-        return decode_content(self.raw[self.start : end], self.encoding)
+        end = (
+            self.content_end if limit is None else min(self.content_end, self.content_start + limit)
+        )
+        return decode_content(self.source_bytes[self.content_start : end], self.transfer_encoding)
 
-    def iter_content(self) -> Iterator[bytes]:
+    def iter_decoded_content(self) -> Iterator[bytes]:
         """Yield the decoded content of the part, in chunks."""
-        return iter_content(self.raw, self.start, self.end, self.encoding)
+        return iter_decoded_content(
+            self.source_bytes, self.content_start, self.content_end, self.transfer_encoding
+        )
 
-    def walk(self) -> Iterator["Part"]:
+    def walk_parts(self) -> Iterator["Part"]:
         """Yield the part itself and all parts inside it, at every depth."""
         yield self
         for child in self.children:
-            yield from child.walk()
+            yield from child.walk_parts()
 
 
 @dataclass(slots=True)
@@ -124,7 +130,7 @@ def split_message(raw: bytes) -> tuple[Part, tuple[str, ...]]:
 def _part(
     raw: bytes, start: int, end: int, budget: _Budget, *, parent_type: str, depth: int
 ) -> Part:
-    header, body = read_header(raw, start, end)
+    header, body = read_header_section(raw, start, end)
     if header.is_truncated:
         budget.report("has a header that is too long, so the rest of it is ignored")
     part = build_part(header, raw, body, end, parent_type=parent_type)
@@ -135,7 +141,9 @@ def _part(
     return replace(part, children=children, content_type=content_type if children else "text/plain")
 
 
-def build_part(header: Header, raw: bytes, start: int, end: int, *, parent_type: str) -> Part:
+def build_part(
+    header: HeaderSection, raw: bytes, start: int, end: int, *, parent_type: str
+) -> Part:
     """Return a part without children. Its type, encoding and disposition are those that the header
     names.
 
@@ -146,25 +154,25 @@ def build_part(header: Header, raw: bytes, start: int, end: int, *, parent_type:
     default = "message/rfc822" if parent_type == "multipart/digest" else "text/plain"
     content_type, parameters = _type(header, default)
     disposition, disposition_parameters = parse_parameters(
-        header.undecoded_value("content-disposition")
+        header.read_undecoded_value("content-disposition")
     )
-    found = _TOKEN.search(header.undecoded_value("content-transfer-encoding"))
+    found = _TOKEN.search(header.read_undecoded_value("content-transfer-encoding"))
     return Part(
         header=header,
-        raw=raw,
-        start=start,
-        end=end,
+        source_bytes=raw,
+        content_start=start,
+        content_end=end,
         content_type=content_type,
-        parameters=parameters,
+        content_type_parameters=parameters,
         disposition=disposition.lower(),
         disposition_parameters=disposition_parameters,
-        encoding=found[0].lower().strip("\"'") if found else "",
+        transfer_encoding=found[0].lower().strip("\"'") if found else "",
         parent_type=parent_type,
     )
 
 
-def _type(header: Header, default: str) -> tuple[str, Mapping[str, str]]:
-    text = header.undecoded_value("content-type")
+def _type(header: HeaderSection, default: str) -> tuple[str, Mapping[str, str]]:
+    text = header.read_undecoded_value("content-type")
     value, parameters = parse_parameters(text)
     for name, quoted, plain in _PARAMETER_WITHOUT_SEMICOLON.findall(text):
         if name.lower() not in parameters:
@@ -179,11 +187,11 @@ def _type(header: Header, default: str) -> tuple[str, Mapping[str, str]]:
 
 def _children(part: Part, budget: _Budget, depth: int) -> tuple[Part, ...]:
     """Return the parts of a multipart; () if it has none, or is nested too deeply."""
-    raw, start, end = part.raw, part.start, part.end
+    raw, start, end = part.source_bytes, part.content_start, part.content_end
     if depth >= MAX_DEPTH:
         budget.report(f"has parts nested more than {MAX_DEPTH} deep, so the deepest are one text")
         return ()
-    boundary = part.parameters.get("boundary", "").rstrip().encode("utf-8", "replace")
+    boundary = part.content_type_parameters.get("boundary", "").rstrip().encode("utf-8", "replace")
     ranges = list(_ranges(raw, start, end, boundary, budget)) if boundary else []
     if not ranges and (guessed := _FIRST_DELIMITER.match(raw, start, end)):
         budget.report("names a boundary of its parts that it does not use")

@@ -32,7 +32,7 @@ _INLINE = re.compile(
 _LONG_NUMBER = re.compile(r"&#[0-9]{8,}")
 
 
-def preview_of_body(body: str, body_type: str) -> str:
+def make_preview(body: str, body_type: str) -> str:
     """Return the first 255 characters of the body as one line of text.
 
     body_type: `html` or `text`.

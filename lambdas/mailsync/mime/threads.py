@@ -9,7 +9,7 @@ MAX_THREAD_KEYS_PER_MESSAGE = 100
 """The maximum number of keys of one message."""
 
 
-def thread_keys(message: ParsedMessage) -> tuple[str, ...]:
+def make_thread_keys(message: ParsedMessage) -> tuple[str, ...]:
     """Return a message's thread keys. Two messages with a common key belong to one conversation, so
     a conversation is a connected component.
 
@@ -25,10 +25,10 @@ def thread_keys(message: ParsedMessage) -> tuple[str, ...]:
     ids = list(filter(_is_id, dict.fromkeys((*own, *others))))
     if len(ids) > MAX_THREAD_KEYS_PER_MESSAGE:
         ids = [*ids[:2], *ids[2 - MAX_THREAD_KEYS_PER_MESSAGE :]]
-    return tuple(map(key_of_message_id, ids))
+    return tuple(map(make_thread_key, ids))
 
 
-def key_of_message_id(message_id: str) -> str:
+def make_thread_key(message_id: str) -> str:
     """Return the thread key of a message id. The message id has its `<` and `>`."""
     digest = hashlib.sha256(message_id.encode("utf-8", "replace")).digest()
     return str(UUID(bytes=digest[:16]))

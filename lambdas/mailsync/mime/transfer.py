@@ -20,10 +20,10 @@ _UUENCODINGS = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
 
 def decode_content(content: bytes, encoding: str) -> bytes:
     """Return the decoded content. Content with an unknown encoding is returned unchanged."""
-    return b"".join(iter_content(content, 0, len(content), encoding))
+    return b"".join(iter_decoded_content(content, 0, len(content), encoding))
 
 
-def iter_content(raw: bytes, start: int, end: int, encoding: str) -> Iterator[bytes]:
+def iter_decoded_content(raw: bytes, start: int, end: int, encoding: str) -> Iterator[bytes]:
     """Yield the decoded content of `raw[start:end]`, in chunks."""
     if encoding == "base64":
         yield from _iter_base64(raw, start, end)

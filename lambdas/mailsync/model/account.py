@@ -131,16 +131,16 @@ class NotificationKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class SubscriptionNotification:
     """A notification that the webhook received from a subscription and has not verified yet.
 
     subscription_remote_id: the provider's id of the subscription.
-    secret: the client state of the subscription. Only Mailsync and the provider know it, so it
-        proves that the provider sent the notification.
+    client_state: the client state of the subscription. Only Mailsync and the provider know it, so
+        it proves that the provider sent the notification.
     """
 
     subscription_remote_id: RemoteId
-    secret: str = field(repr=False)
+    client_state: str = field(repr=False)
     kind: NotificationKind
 
 
@@ -150,7 +150,7 @@ class MailboxNotification:
 
     The provider's package has already verified that the provider sent this notification.
 
-    address: the mailbox's email address in lower case.
+    email_address: the mailbox's email address in lower case.
     """
 
-    address: str = field(repr=False)
+    email_address: str = field(repr=False)

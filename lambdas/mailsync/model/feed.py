@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from mailsync.model.account import SealedSecret
 from mailsync.model.ids import FeedId, FolderId, RemoteId
@@ -25,6 +26,13 @@ class FeedRef:
 
     id: FeedId
     folder: FolderRef | None = None
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """Return the fields that identify the feed in a log record: its id, and the id of its
+        folder if it has one."""
+        fields = {"feed_id": int(self.id)}
+        return {**fields, "folder_id": int(self.folder.id)} if self.folder else fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ class FeedPosition:
 class StoredFeed:
     """A change feed as stored in the database.
 
-    read_at: when the feed was last read. None: never.
+    last_read_at: when the feed was last read. None: never.
     has_pending_messages: whether the feed has pending messages that are to be fetched now or within
         seconds. A pending message is a message that a page named without its contents. Pending
         messages that the provider reported as gone do not count; they are requested later.
@@ -71,7 +79,7 @@ class StoredFeed:
 
     ref: FeedRef
     position: FeedPosition
-    read_at: datetime | None = None
+    last_read_at: datetime | None = None
     has_pending_messages: bool = False
     pending_fetch_due_in_s: float = 0.0
     has_slices: bool = False

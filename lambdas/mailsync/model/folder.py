@@ -57,16 +57,16 @@ class TreeReadingMode(StrEnum):
     QUICK: only folders in which changes are likely. Folders that were listed within the last hour
         may be left out. If the provider needs one request per folder for the counts, only the
         counts of folders with `StoredFolder.are_remote_counts_outdated` are fetched.
-    LISTED: every folder that the provider lists. If the provider reports more child
-        folders of a folder than it lists, the folder's hidden child folders are read as well.
-    LISTED_AND_HIDDEN: every folder that the provider lists, and the hidden child folders of
+    LISTED_FOLDERS: every folder that the provider lists. If the provider reports more child folders
+        of a folder than it lists, the folder's hidden child folders are read as well.
+    LISTED_AND_HIDDEN_FOLDERS: every folder that the provider lists, and the hidden child folders of
         every folder. In a large mailbox the code of a provider may search for hidden child folders
         below some folders only.
     """
 
     QUICK = "quick"
-    LISTED = "whole"
-    LISTED_AND_HIDDEN = "thorough"
+    LISTED_FOLDERS = "whole"
+    LISTED_AND_HIDDEN_FOLDERS = "thorough"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +74,18 @@ class FolderListing:
     """The result of reading the provider's folder tree.
 
     folders: the listed folders; they exist now.
-    is_whole: whether the whole tree was read. False: some folders were left out on purpose.
+    is_whole_tree: whether the whole tree was read. False: some folders were left out on purpose.
     gone_folder_ids: provider ids of stored folders that no longer exist, according to requests by
         their ids.
-    omitted_folder_ids: provider ids of stored folders that exist according to requests by their
+    unlisted_folder_ids: provider ids of stored folders that exist according to requests by their
         ids, although the provider's list lacks them.
-    failure_reasons: the folders that could not be read completely. The key is the provider's folder
-        id, the value is a sentence with the reason.
-    new_id_by_old_id: the stored folders that were recognised as renamed, at a provider where a
-        folder's id changes with its name. The key is the old id, the value is the new id.
-    new_message_id_prefix_by_old_prefix: one entry for each folder of `new_id_by_old_id` that has
-        mail. The ids of a folder's messages begin with a prefix that names the folder. The key is
-        the prefix before the renaming, the value is the prefix now.
+    failure_reason_by_folder_id: the folders that could not be read completely. The key is the
+        provider's folder id, the value is a sentence with the reason.
+    new_folder_id_by_old_id: the stored folders that were recognised as renamed, at a provider where
+        a folder's id changes with its name. The key is the old id, the value is the new id.
+    new_message_id_prefix_by_old_prefix: one entry for each folder of `new_folder_id_by_old_id` that
+        has mail. The ids of a folder's messages begin with a prefix that names the folder. The key
+        is the prefix before the renaming, the value is the prefix now.
     undeletable_roles: the roles of the folders that every mailbox of this provider has and that its
         owner cannot delete.
 
@@ -93,11 +93,11 @@ class FolderListing:
     """
 
     folders: tuple[RemoteFolder, ...]
-    is_whole: bool = True
+    is_whole_tree: bool = True
     gone_folder_ids: frozenset[RemoteId] = frozenset()
-    omitted_folder_ids: frozenset[RemoteId] = frozenset()
-    failure_reasons: Mapping[RemoteId, str] = field(default_factory=dict)
-    new_id_by_old_id: Mapping[RemoteId, RemoteId] = field(default_factory=dict)
+    unlisted_folder_ids: frozenset[RemoteId] = frozenset()
+    failure_reason_by_folder_id: Mapping[RemoteId, str] = field(default_factory=dict)
+    new_folder_id_by_old_id: Mapping[RemoteId, RemoteId] = field(default_factory=dict)
     new_message_id_prefix_by_old_prefix: Mapping[str, str] = field(default_factory=dict)
     undeletable_roles: frozenset[Role] = UNDELETABLE_ROLES
 
@@ -108,7 +108,7 @@ class FolderListing:
 
 
 @dataclass(frozen=True, slots=True)
-class NewestMail:
+class NewestInboxMail:
     """The Inbox and its newest messages. A first sync reads them before the folder tree and not
     through the change feed, so that new mail is visible early.
 
@@ -152,6 +152,6 @@ class StoredFolder:
     are_remote_counts_outdated: bool = False
 
 
-def feeds_of(folders: Iterable[StoredFolder]) -> tuple[StoredFeed, ...]:
+def feeds_of_folders(folders: Iterable[StoredFolder]) -> tuple[StoredFeed, ...]:
     """Return the change feeds of the folders without duplicates: folders can share a feed."""
     return tuple({folder.feed.ref.id: folder.feed for folder in folders}.values())

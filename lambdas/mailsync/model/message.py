@@ -97,7 +97,7 @@ class Upsert:
 
 
 @dataclass(frozen=True, slots=True)
-class PartialChange:
+class IncompleteMessage:
     """A new or changed message whose contents are missing on the page of the change feed, or are
     incomplete. The message must be fetched by its id.
 
@@ -140,7 +140,7 @@ class StateChange:
 @dataclass(frozen=True, slots=True)
 class PlacementChange:
     """A message that exists, with the changes of its folders and flags since the feed last named
-    the message. A page that only lists messages (`Page.is_listing`) names no changes.
+    the message. A page that only lists messages (`Page.has_only_message_ids`) names no changes.
 
     Used for providers at which the contents of a message never change: only a message that
     is not stored yet must be fetched by its id. In contrast to a PlacementChange, a StateChange
@@ -149,8 +149,8 @@ class PlacementChange:
     added_folder_ids: the provider's ids of the folders into which the message was put.
     removed_folder_ids: the provider's ids of the folders from which the message was taken.
     is_read, is_flagged, importance: the new value. None: unchanged.
-    fetch_group: id of a group of messages. Fetching the contents of a whole
-        group together costs less. At most `MAX_REMOTE_ID_BYTES` bytes. None: no group is known.
+    fetch_group_id: id of a group of messages. Fetching the contents of a whole group together costs
+        less. At most `MAX_REMOTE_ID_BYTES` bytes. None: no group is known.
     """
 
     remote_id: RemoteId
@@ -159,7 +159,7 @@ class PlacementChange:
     is_read: bool | None = None
     is_flagged: bool | None = None
     importance: str | None = None
-    fetch_group: str | None = None
+    fetch_group_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,18 +194,19 @@ class MessageNotFoundById:
     """A message that was requested by its id and that the provider did not find. The message does
     not exist any more, or exists only outside the folders that the provider lists.
 
-    is_certain: whether the response proves that the message is gone. False: this provider can also
-        answer "not found" for a message that has just arrived. Such a message stays pending until
-        the change feed, or a complete list of the messages, shows that the message is gone.
+    is_certainly_gone: whether the response proves that the message is gone. False: this provider
+        can also answer "not found" for a message that has just arrived. Such a message stays
+        pending until the change feed, or a complete list of the messages, shows that the message is
+        gone.
     """
 
     remote_id: RemoteId
-    is_certain: bool = True
+    is_certainly_gone: bool = True
 
 
 Change = (
     Upsert
-    | PartialChange
+    | IncompleteMessage
     | StateChange
     | PlacementChange
     | MessageRemovedFromFolder
@@ -226,17 +227,17 @@ class Page:
         cannot be used for another round.
     current_message_id_prefix: the prefix of all present message ids of the folder. A stored message
         of the folder with another prefix has got a new id. Empty: ids have no such prefix.
-    all_message_ids: the ids of all messages that exist in the feed's folder, or in the mailbox if
-        the feed covers the mailbox. The provider needs this list if it knows that messages were
-        removed, but not which messages. None: `changes` names every removed message.
+    all_existing_message_ids: the ids of all messages that exist in the feed's folder, or in the
+        mailbox if the feed covers the mailbox. The provider needs this list if it knows that
+        messages were removed, but not which messages. None: `changes` names every removed message.
     invalidated_message_id_prefix: the prefix of message ids that have become invalid, because the
         provider has numbered the folder's messages anew. Stored messages lose ids with this prefix.
         Empty: no ids have become invalid.
-    states_to_compare: present states of messages, if the provider does not report which messages
-        have changed. A message whose stored state differs has changed.
-    is_listing: whether this page of a full sync only lists messages, the newest first. Listed
-        messages that are not stored become pending and are fetched later. Listed messages that are
-        stored count as seen by the full sync, with all their placements.
+    possible_state_changes: present states of messages, if the provider does not report which
+        messages have changed. A message whose stored state differs has changed.
+    has_only_message_ids: whether this page of a full sync only lists messages, the newest first.
+        Listed messages that are not stored become pending and are fetched later. Listed messages
+        that are stored count as seen by the full sync, with all their placements.
     """
 
     changes: tuple[Change, ...]
@@ -244,10 +245,10 @@ class Page:
     has_more: bool
     next_round_is_full_sync: bool = False
     current_message_id_prefix: str = ""
-    all_message_ids: frozenset[RemoteId] | None = None
+    all_existing_message_ids: frozenset[RemoteId] | None = None
     invalidated_message_id_prefix: str = ""
-    states_to_compare: tuple[StateChange, ...] = ()
-    is_listing: bool = False
+    possible_state_changes: tuple[StateChange, ...] = ()
+    has_only_message_ids: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,32 +292,33 @@ class PagePlan:
     """The writes for one page of changes, at most one write per message.
 
     upserts: complete messages to insert or update.
-    changes_to_fetch_by_id: changes of messages that must be fetched by their ids before this page
-        is stored.
-    removed_ids: ids of messages to take out of the feed's folder.
+    messages_to_fetch_now: changes of messages that must be fetched by their ids before this page is
+        stored.
+    message_ids_to_remove: ids of messages to take out of the feed's folder.
     unreadable_messages: messages to put into quarantine.
     state_changes, placement_changes: changes to apply to stored messages.
-    pending_ids: ids of messages to store as pending; their contents are fetched later. The reason
-        is that the page only lists ids, or that the contents would need too much memory.
-    listed_stored_ids: ids of stored messages that the page of a full sync lists.
-    fetch_group_by_message_id: `PlacementChange.fetch_group` of the pending messages that have one.
-    changes_to_fetch_in_slices: changes of the pending messages that workers fetch in slices
+    pending_message_ids: ids of messages to store as pending; their contents are fetched later. The
+        reason is that the page only lists ids, or that the contents would need too much memory.
+    listed_stored_message_ids: ids of stored messages that the page of a full sync lists.
+    fetch_group_id_by_message_id: `PlacementChange.fetch_group_id` of the pending messages that have
+        one.
+    messages_to_fetch_in_slices: changes of the pending messages that workers fetch in slices
         (`Slice`).
-    possibly_gone_ids: ids of messages that the provider did not find, if this does not prove that
-        they are gone (`MessageNotFoundById.is_certain` is False).
+    possibly_gone_message_ids: ids of messages that the provider did not find, if this does not
+        prove that they are gone (`MessageNotFoundById.is_certainly_gone` is False).
     """
 
     upserts: tuple[Message, ...] = ()
-    changes_to_fetch_by_id: tuple[PartialChange, ...] = ()
-    removed_ids: tuple[RemoteId, ...] = ()
+    messages_to_fetch_now: tuple[IncompleteMessage, ...] = ()
+    message_ids_to_remove: tuple[RemoteId, ...] = ()
     unreadable_messages: tuple[UnreadableMessage, ...] = ()
     state_changes: tuple[StateChange, ...] = ()
     placement_changes: tuple[PlacementChange, ...] = ()
-    pending_ids: tuple[RemoteId, ...] = ()
-    listed_stored_ids: tuple[RemoteId, ...] = ()
-    fetch_group_by_message_id: Mapping[RemoteId, str] = field(default_factory=dict)
-    changes_to_fetch_in_slices: tuple[PartialChange, ...] = ()
-    possibly_gone_ids: tuple[RemoteId, ...] = ()
+    pending_message_ids: tuple[RemoteId, ...] = ()
+    listed_stored_message_ids: tuple[RemoteId, ...] = ()
+    fetch_group_id_by_message_id: Mapping[RemoteId, str] = field(default_factory=dict)
+    messages_to_fetch_in_slices: tuple[IncompleteMessage, ...] = ()
+    possibly_gone_message_ids: tuple[RemoteId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

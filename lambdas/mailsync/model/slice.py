@@ -22,11 +22,11 @@ class Slice:
     received_at_by_remote_id: Mapping[RemoteId, datetime]
 
     @property
-    def earliest_arrival(self) -> datetime:
+    def earliest_received_at(self) -> datetime:
         return min(self.received_at_by_remote_id.values())
 
     @property
-    def latest_arrival(self) -> datetime:
+    def latest_received_at(self) -> datetime:
         return max(self.received_at_by_remote_id.values())
 
 

@@ -15,7 +15,7 @@ from mailsync.model import (
     Message,
     MessageListing,
     MessageNotFoundById,
-    NewestMail,
+    NewestInboxMail,
     Page,
     RemoteId,
     Slice,
@@ -62,13 +62,14 @@ class Limits:
 
     messages_per_fetch: number of messages that one call of `fetch_messages` fetches most
         efficiently.
-    max_messages_in_small_folders: number of messages that the provider delivers in about half a
-        minute. The first full syncs of small folders, with together at most this many messages, run
-        in one function; all other folders are left to parallel functions.
+    max_total_messages_of_small_folders: number of messages that the provider delivers in about half
+        a minute. The first full syncs of small folders, with together at most this many messages,
+        run in one function; all other folders are left to parallel functions.
     feeds_per_connection: number of change feeds that one Lambda function reads one after the other
         over one connection. 1: a new connection costs nothing.
-    is_fetch_one_request: one call of `fetch_messages` is one request for all its messages. False:
-        the provider counts a request per message, and processes several of them at the same time.
+    has_single_request_per_fetch: one call of `fetch_messages` is one request for all its messages.
+        False: the provider counts a request per message, and processes several of them at the same
+            time.
     max_change_reading_interval_s: longest time in seconds between two readings of a feed's changes
         while messages of the feed are pending. None: the changes are read only after all pending
         messages were fetched.
@@ -78,9 +79,9 @@ class Limits:
     """
 
     messages_per_fetch: int
-    max_messages_in_small_folders: int
+    max_total_messages_of_small_folders: int
     feeds_per_connection: int = 1
-    is_fetch_one_request: bool = False
+    has_single_request_per_fetch: bool = False
     max_change_reading_interval_s: float | None = None
     messages_per_page: int = 0
 
@@ -95,7 +96,7 @@ class ProviderTraits:
         several folders (labels).
     do_ids_survive_moves: a message that is moved keeps its id. False: a moved message gets a new
         id, so a missing id does not prove that the message is gone.
-    folder_of_all_mail: the provider's id of the folder that contains every message outside trash
+    all_mail_folder_id: the provider's id of the folder that contains every message outside trash
         and junk. The store derives a message's placement in this folder from the other placements
         after each PlacementChange. None: there is no such folder.
     are_lists_of_ids_cheap: listing the ids of a folder costs much less than fetching its messages.
@@ -106,7 +107,7 @@ class ProviderTraits:
     has_feed_per_folder: bool = True
     is_message_in_one_folder: bool = True
     do_ids_survive_moves: bool = True
-    folder_of_all_mail: RemoteId | None = None
+    all_mail_folder_id: RemoteId | None = None
     are_lists_of_ids_cheap: bool = False
 
 
@@ -194,12 +195,12 @@ class MailProvider(Protocol):
         ...
 
     @property
-    def throttled_for_s(self) -> float:
+    def remaining_pause_s(self) -> float:
         """Return the remaining seconds of a pause that the provider requested; 0 without a
         pause."""
         ...
 
-    def fetch_newest_inbox_mail(self, *, limit: int) -> NewestMail | None:
+    def fetch_newest_inbox_mail(self, *, limit: int) -> NewestInboxMail | None:
         """Fetch the Inbox and its newest messages, in fewer round trips than the Inbox's change
         feed needs.
 
@@ -279,7 +280,7 @@ class MailProvider(Protocol):
         """
         ...
 
-    def note_next_feed(self, feed: FeedRef | None) -> None:
+    def announce_next_feed(self, feed: FeedRef | None) -> None:
         """Note the feed whose full sync begins after the present feed was read, so that the
         provider may read it ahead. A provider that does not read ahead does nothing.
 
@@ -287,12 +288,12 @@ class MailProvider(Protocol):
         """
         ...
 
-    def note_message_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Note which messages belong together, before `fetch_messages` is called for them. The
         provider may fetch the messages of a group together, such as the messages of a Gmail thread.
         A provider without groups does nothing.
 
-        groups: group of each message (`PlacementChange.fetch_group`), by message id.
+        groups: group of each message (`PlacementChange.fetch_group_id`), by message id.
         """
         ...
 

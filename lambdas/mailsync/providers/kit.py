@@ -11,14 +11,14 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Protocol, cast
 
-from mailsync.decisions.first_sync import FirstSyncCost
+from mailsync.decisions.first_sync import FirstSyncCostRates
 from mailsync.errors import ProviderRejected
 from mailsync.model import (
     Account,
     MailboxNotification,
-    Notification,
     Provider,
     Role,
+    SubscriptionNotification,
     TreeReadingMode,
 )
 from mailsync.providers import AccessTokenSource, MailProvider, PushProvider
@@ -36,7 +36,7 @@ class MailboxUnavailable(Exception):
     """
 
 
-class NotANotification(Exception):
+class MalformedNotification(Exception):
     """Error: a request to the webhook does not have the form that the provider documents."""
 
 
@@ -70,14 +70,14 @@ class MailboxIdentity:
 
     remote_account_id: the provider's id of the mailbox; it does not depend on how the mailbox was
         connected.
-    address: the mailbox's primary email address.
+    email_address: the mailbox's primary email address.
     former_remote_account_id: another id under which the mailbox may be stored already, by a release
         that read such mailboxes in another way. An account that is stored under this id keeps it.
         None: there is no such id.
     """
 
     remote_account_id: str
-    address: str
+    email_address: str
     former_remote_account_id: str | None = None
 
 
@@ -99,13 +99,13 @@ class PushKit(Protocol):
     subscription_lifetime: lifetime that Mailsync requests for a subscription.
     has_one_subscription_per_mailbox: all accounts of a mailbox share one subscription. A new
         subscription replaces it. If it ends, no account of the mailbox gets notifications any more.
-    leftover_subscription_search_s: seconds for which one invocation of `renew-subscriptions` may
+    leftover_search_time_limit_s: seconds for which one invocation of `renew-subscriptions` may
         search, over all mailboxes, for leftover subscriptions: those that exist at the provider and
         that Mailsync no longer uses.
     """
 
     subscription_lifetime: timedelta
-    leftover_subscription_search_s: float
+    leftover_search_time_limit_s: float
     has_one_subscription_per_mailbox: bool
 
     def is_configured(self, settings: Settings) -> bool:
@@ -129,20 +129,20 @@ class PushKit(Protocol):
         raw_query: the query string of the request's URL.
 
         Raises:
-            NotANotification: the validation request is malformed.
+            MalformedNotification: the validation request is malformed.
         """
         ...
 
     def parse_notifications(
         self, request: WebhookRequest, settings: Settings
-    ) -> Sequence[Notification | MailboxNotification]:
+    ) -> Sequence[SubscriptionNotification | MailboxNotification]:
         """Return the notifications in one webhook request, each once.
 
         A forged MailboxNotification is left out. A Notification contains its secret, which the
         caller must verify.
 
         Raises:
-            NotANotification: the body is malformed.
+            MalformedNotification: the body is malformed.
             NotificationPostponed: the request cannot be verified at this moment.
         """
         ...
@@ -162,7 +162,7 @@ class ProviderKit(Protocol):
     push_kit: PushKit | None
     """The provider's functions for push subscriptions. None: the provider sends no notifications.
     """
-    first_sync_cost_rates: FirstSyncCost
+    first_sync_cost_rates: FirstSyncCostRates
 
     def open_mailbox(
         self,
@@ -277,8 +277,8 @@ def count_messages_in_folders(mailbox: MailProvider) -> int:
     If a message can be in several folders, only the folder of all mail, the trash and the junk
     folder are counted.
     """
-    folders = mailbox.list_folders((), TreeReadingMode.LISTED).folders
-    all_mail = mailbox.traits.folder_of_all_mail
+    folders = mailbox.list_folders((), TreeReadingMode.LISTED_FOLDERS).folders
+    all_mail = mailbox.traits.all_mail_folder_id
     beside = (Role.TRASH, Role.JUNK)
     return sum(
         folder.total or 0

@@ -8,7 +8,7 @@ class QuotaSource(Protocol):
     """Interface of the remaining quota of one mailbox and of the application's project at the
     provider. All functions that read the mailbox share the quota."""
 
-    def take(self, units: int, *, is_backfill: bool = False) -> None:
+    def take_units(self, units: int, *, is_backfill: bool = False) -> None:
         """Take units from the allowance of the mailbox and of the project, before a request is
         sent.
 
@@ -20,7 +20,7 @@ class QuotaSource(Protocol):
         """
         ...
 
-    def report_exhausted(self, retry_after_s: float | None, *, is_project: bool) -> None:
+    def save_throttle_pause(self, retry_after_s: float | None, *, is_project: bool) -> None:
         """Store that the provider refused a request because the quota is used up, so that no
         function sends a request before the pause has ended.
 

@@ -4,7 +4,7 @@ mailboxes."""
 from threading import Lock
 
 
-class ResponseMemory:
+class ResponseMemoryBudget:
     """Limits on the memory that provider responses use in one Lambda function; thread-safe.
 
     own_bytes: memory that each mailbox may always use.
@@ -26,16 +26,16 @@ class ResponseMemory:
 class MemoryShare:
     """A count of the bytes that the responses of one mailbox hold in memory. Not thread-safe.
 
-    A mailbox may always use `ResponseMemory.own_bytes`. It may use `large_bytes` if no other
+    A mailbox may always use `ResponseMemoryBudget.own_bytes`. It may use `large_bytes` if no other
     mailbox does so at the moment.
     """
 
-    def __init__(self, memory: ResponseMemory) -> None:
+    def __init__(self, memory: ResponseMemoryBudget) -> None:
         self._memory = memory
         self._held = 0
         self._is_large = False
 
-    def reserve(self, size: int) -> bool:
+    def reserve_bytes(self, size: int) -> bool:
         """Add `size` bytes to the memory that this mailbox uses, and return True. Return False
         without adding them if the mailbox would exceed its limit."""
         memory, held = self._memory, self._held + size
@@ -46,7 +46,7 @@ class MemoryShare:
         self._held = held
         return True
 
-    def release(self, size: int) -> None:
+    def release_bytes(self, size: int) -> None:
         """Subtract `size` bytes from the memory that this mailbox uses, because responses of this
         size were dropped."""
         self._held -= size
@@ -56,4 +56,4 @@ class MemoryShare:
 
     def close(self) -> None:
         """Release all memory of this mailbox."""
-        self.release(self._held)
+        self.release_bytes(self._held)

@@ -11,8 +11,8 @@ from random import random
 from mailsync.decisions.budget import (
     MAX_PAUSES_PER_REQUEST,
     MAX_SLEEP_PER_PAUSE_S,
-    MAX_TOTAL_PAUSE_PER_STATE_S,
-    retry_pause_s,
+    MAX_TOTAL_PAUSE_PER_TASK_STATE_S,
+    compute_retry_pause_s,
 )
 
 
@@ -26,7 +26,7 @@ class RetryBudget:
         self,
         sleep: Callable[[float], None] | None = None,
         *,
-        total_s: float = MAX_TOTAL_PAUSE_PER_STATE_S,
+        total_s: float = MAX_TOTAL_PAUSE_PER_TASK_STATE_S,
     ) -> None:
         self._sleep = sleep or time.sleep
         self._left_s = total_s
@@ -41,7 +41,7 @@ class RetryBudget:
         """
         if requested_s is None or repeat >= MAX_PAUSES_PER_REQUEST:
             return False
-        pause = retry_pause_s(requested_s, repeat=repeat, jitter=random())  # noqa: S311
+        pause = compute_retry_pause_s(requested_s, repeat=repeat, jitter=random())  # noqa: S311
         if pause > min(MAX_SLEEP_PER_PAUSE_S, self._left_s):
             return False
         self._left_s -= pause

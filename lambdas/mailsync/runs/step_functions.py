@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from mailsync.aws.client import STEP_FUNCTIONS, AwsClient
+from mailsync.aws.client import STEP_FUNCTIONS_SERVICE, AwsClient
 from mailsync.aws.errors import AwsRejected
 from mailsync.errors import SettingMissing
 
@@ -29,9 +29,9 @@ class StepFunctions:
 
     def __init__(self) -> None:
         # The gateway gives up after 29 s: all attempts together stay under that.
-        self._client = AwsClient(STEP_FUNCTIONS, timeout_s=4, max_attempts=3)
+        self._client = AwsClient(STEP_FUNCTIONS_SERVICE, timeout_s=4, max_attempts=3)
 
-    def start(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:
+    def start_execution(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:
         """Start an execution with this name and return its ARN. If an execution with this name
         exists, return its ARN and start nothing."""
         try:
@@ -44,7 +44,7 @@ class StepFunctions:
             return execution_arn(machine_arn, name)
         return str(started["executionArn"])
 
-    def status(self, arn: str) -> str | None:
+    def find_execution_status(self, arn: str) -> str | None:
         """Return the status of an execution, such as "RUNNING". None: no such execution."""
         try:
             return str(self._call("DescribeExecution", executionArn=arn)["status"])
@@ -53,7 +53,7 @@ class StepFunctions:
                 raise
             return None
 
-    def stop(self, arn: str, error: str) -> None:
+    def stop_execution(self, arn: str, error: str) -> None:
         """Stop an execution and record `error` as its error name. Do nothing if the execution has
         ended or does not exist."""
         try:
@@ -64,7 +64,7 @@ class StepFunctions:
 
     def _call(self, operation: str, **parameters: str) -> dict[str, Any]:
         try:
-            return self._client.call(operation, **parameters)
+            return self._client.call_operation(operation, **parameters)
         except AwsRejected as error:
             if error.code not in _MISCONFIGURED:
                 raise

@@ -53,13 +53,13 @@ class SyncStarter:
             run = self._runs.enqueue_run(account_id, new_id, scope, trigger, idempotency_key)
             action = self._action(run, is_new=run.id == new_id)
             if action is OpenRunAction.CLOSE_DEAD_RUN:
-                if idempotency_key and run.scope_of_idempotency_key is None:
-                    self._runs.delete_joined_idempotency_key(account_id, run.id, idempotency_key)
+                if idempotency_key and run.sync_scope_of_first_request is None:
+                    self._runs.unlink_idempotency_key(account_id, run.id, idempotency_key)
                 self.close_run(account_id, run.id, run.execution_name)
                 continue
             if action is OpenRunAction.START_EXECUTION:
                 self._start(
-                    run.id, account_id, run.scope.sync_type, trigger, name=run.execution_name
+                    run.id, account_id, run.sync_scope.sync_type, trigger, name=run.execution_name
                 )
             arn = execution_arn(self._machine_arn, run.execution_name)
             return replace(run, execution_arn=run.execution_arn or arn)
@@ -107,9 +107,9 @@ class SyncStarter:
         the execution only saves time, so a failure to stop it is logged and not raised.
         """
         try:
-            name = self._runs.execution_of_run(run_id)
+            name = self._runs.execution_name_of_run(run_id)
             arn = execution_arn(self._machine_arn, name)
-            self._step_functions.stop(arn, EXECUTION_STOPPED_ERROR)
+            self._step_functions.stop_execution(arn, EXECUTION_STOPPED_ERROR)
         except (AwsError, SettingMissing, StoreUnavailable) as error:
             logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
 
@@ -137,7 +137,7 @@ class SyncStarter:
         """Close a run whose execution ended without recording an outcome, as failed with the error
         name `cause`; release its lease. A run that this execution has handed over stays open."""
         logger.warning("run_closed", account_id=account_id, run_id=run_id, cause=cause)
-        self._runs.fail(
+        self._runs.fail_run(
             account_id,
             run_id,
             execution_arn(self._machine_arn, execution_name),
@@ -158,7 +158,9 @@ class SyncStarter:
         )
 
     def _status(self, execution_name: str) -> str | None:
-        return self._step_functions.status(execution_arn(self._machine_arn, execution_name))
+        return self._step_functions.find_execution_status(
+            execution_arn(self._machine_arn, execution_name)
+        )
 
     def _start(
         self,
@@ -173,7 +175,7 @@ class SyncStarter:
         needs no other."""
         state = {"accountId": account_id, "syncType": sync_type, "trigger": trigger}
         of_run = {} if name in (None, run_id) else {"runId": run_id}
-        self._step_functions.start(self._machine_arn, name or run_id, {**state, **of_run})
+        self._step_functions.start_execution(self._machine_arn, name or run_id, {**state, **of_run})
 
 
 def open_sync_starter(machine_arn: str | None = None) -> SyncStarter:

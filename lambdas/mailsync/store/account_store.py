@@ -9,7 +9,7 @@ from uuid import UUID
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.model import Account, AccountId, Provider
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.removal_store import HiddenMail, hidden_mail_of_accounts
+from mailsync.store.removal_store import HiddenMailSummary, hidden_mail_of_accounts
 
 _BEFORE_ALL = (datetime(1, 1, 1, tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
 
@@ -21,7 +21,7 @@ class AccountRow:
     counts_verified_at: when the message counts of every folder last agreed with the provider's.
     oldest_id_comparison_at: time of the last comparison of message ids and versions in the folder
         whose last comparison is the oldest. None: some folder was never compared.
-    hidden_mail: how much of the mailbox is hidden and may be deleted.
+    hidden_mail_summary: how much of the mailbox is hidden and may be deleted.
     """
 
     id: str
@@ -33,11 +33,11 @@ class AccountRow:
     initial_sync_completed: bool
     counts_verified_at: datetime | None
     oldest_id_comparison_at: datetime | None
-    last_error: str | None
+    last_error_name: str | None
     last_error_message: str | None
     next_sync_at: datetime
     created_at: datetime
-    hidden_mail: HiddenMail
+    hidden_mail_summary: HiddenMailSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,13 @@ class ListingContradictionRow:
 class AccountWithFolders:
     """An account with its folders.
 
-    contradictions: messages for which the provider's response by id contradicts the provider's list
-        of the message's folder.
+    listing_contradictions: messages for which the provider's response by id contradicts the
+        provider's list of the message's folder.
     """
 
     account: AccountRow
     folders: tuple[FolderWithSelection, ...]
-    contradictions: tuple[ListingContradictionRow, ...]
+    listing_contradictions: tuple[ListingContradictionRow, ...]
 
 
 class AccountStore:
@@ -100,7 +100,7 @@ class AccountStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def account(self, account_id: AccountId) -> Account:
+    def find_account(self, account_id: AccountId) -> Account:
         """Return the account with this id.
 
         Raises:
@@ -114,7 +114,7 @@ class AccountStore:
             raise AccountNotFound(f"There is no account {account_id}.")
         return row_to_account(found[0])
 
-    def is_connected_by_others(self, account: Account) -> bool:
+    def is_mailbox_in_another_account(self, account: Account) -> bool:
         """Return whether another account that is not disconnected has the same mailbox."""
         with self._database.transaction() as tx:
             [[is_connected]] = tx.run(
@@ -125,21 +125,21 @@ class AccountStore:
             )
         return bool(is_connected)
 
-    def active_account(self, account_id: AccountId) -> Account:
+    def find_active_account(self, account_id: AccountId) -> Account:
         """Return the account with this id if it may be synced.
 
         Raises:
             AccountNotFound: there is no such account.
             AccountNotConnected: the account is paused, disconnected or closed.
         """
-        account = self.account(account_id)
+        account = self.find_account(account_id)
         if account.status != "active":
             raise AccountNotConnected(
                 f"Account {account_id} is {account.status}; connect or resume it first."
             )
         return account
 
-    def accounts_of_user(
+    def list_accounts_of_user(
         self, user_id: str, after: tuple[datetime, str] | None, limit: int
     ) -> tuple[AccountRow, ...]:
         """Return a page of the user's accounts in the order in which they were connected.
@@ -152,7 +152,9 @@ class AccountStore:
                 tx, user_id, account_id=None, after_at=at, after_id=number, limit=limit
             )
 
-    def account_of_user(self, account_id: AccountId, user_id: str) -> AccountWithFolders | None:
+    def find_account_of_user(
+        self, account_id: AccountId, user_id: str
+    ) -> AccountWithFolders | None:
         """Return the account with its folders. None: the user has no such account."""
         with self._database.transaction() as tx:
             at, number = _BEFORE_ALL
@@ -165,7 +167,7 @@ class AccountStore:
         return AccountWithFolders(
             account=found[0],
             folders=tuple(_folder(each) for each in folders),
-            contradictions=tuple(ListingContradictionRow(*each) for each in differences),
+            listing_contradictions=tuple(ListingContradictionRow(*each) for each in differences),
         )
 
 

@@ -34,7 +34,7 @@ class BacklogStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def measure(self) -> Backlog:
+    def measure_backlog(self) -> Backlog:
         """Read and return the current backlog of the stage."""
         with self._database.transaction() as tx:
             due, overdue_s, unpublished_s, *counts = tx.run("backlog")[0]

@@ -41,10 +41,10 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.credential_store import row_to_credentials
 from mailsync.store.folder_store import (
     GONE_FOLDER_TIME_LIMITS_S,
-    count_listing_as_parameters,
+    count_messages_of_listing,
     row_to_stored_folder,
 )
-from mailsync.store.lease_store import CHECK_FUNCTION_NAME, LEASE_LIFETIME_S
+from mailsync.store.lease_store import LEASE_LIFETIME_S, LEASE_OWNER_OF_CHECKS
 from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import fail_run
 
@@ -58,35 +58,35 @@ RUN_TRIGGER_OF_CHECKS = "schedule"
 class Check:
     """The state of a mailbox at the beginning of a check.
 
-    is_fully_verified: whether the last sync verified every folder, and no hidden or quarantined
-        message is due for a request by its id.
+    is_mailbox_fully_verified: whether the last sync verified every folder, and no hidden or
+        quarantined message is due for a request by its id.
     has_push_notifications: whether the provider sends notifications for the mailbox.
-    unchanged_for_s: seconds since a sync last changed a row.
-    since_last_sync_s: seconds since the last sync.
+    time_since_last_change_s: seconds since a sync last changed a row.
+    time_since_last_sync_s: seconds since the last sync.
     folder_tree_read_at: when every listed folder was last read (mode LISTED). None: never.
-    hidden_folders_read_at: when hidden folders were last looked for (mode LISTED_AND_HIDDEN). None:
-        never.
-    failed_syncs_in_a_row: number of failed syncs since the last successful one.
-    counts_by_folder: for each folder, the stored counts, and the provider's counts when the folder
-        tree was last read.
+    hidden_folders_read_at: when hidden folders were last looked for (mode
+        LISTED_AND_HIDDEN_FOLDERS). None: never.
+    successive_failure_count: number of failed syncs since the last successful one.
+    message_counts_by_folder_id: for each folder, the stored counts, and the provider's counts when
+        the folder tree was last read.
     """
 
-    run: RunRef
+    run_ref: RunRef
     account: Account
     began_at: datetime
-    is_fully_verified: bool
+    is_mailbox_fully_verified: bool
     has_push_notifications: bool
-    unchanged_for_s: float
-    since_last_sync_s: float
+    time_since_last_change_s: float
+    time_since_last_sync_s: float
     folder_tree_read_at: datetime | None
     hidden_folders_read_at: datetime | None
-    failed_syncs_in_a_row: int
+    successive_failure_count: int
     folders: tuple[StoredFolder, ...]
-    counts_by_folder: Mapping[FolderId, FolderCounts]
+    message_counts_by_folder_id: Mapping[FolderId, FolderCounts]
     credentials: Credentials | None
 
     @property
-    def is_of_closed_account(self) -> bool:
+    def is_account_closed(self) -> bool:
         """Return whether the account is closed. The check of a closed account first tries to get an
         access token."""
         return self.account.status != "active"
@@ -98,16 +98,16 @@ class IdleCheckResult:
 
     new_cursors: for each change feed that was read, the new cursor. None: the provider returned the
         old cursor again.
-    listings_equal_to_rows: for each folder whose message ids were compared, the provider's complete
-        listing, which equals the stored messages.
+    matching_listing_by_folder_id: for each folder whose message ids were compared, the provider's
+        complete listing, which equals the stored messages.
     is_every_folder_listed: whether the provider listed every folder with its counts.
-    tree_reading_mode: how much of the folder tree was read.
+    folder_tree_reading_mode: how much of the folder tree was read.
     """
 
     new_cursors: Mapping[StoredFeed, SealedSecret | None] = field(default_factory=dict)
-    listings_equal_to_rows: Mapping[FolderId, MessageListing] = field(default_factory=dict)
+    matching_listing_by_folder_id: Mapping[FolderId, MessageListing] = field(default_factory=dict)
     is_every_folder_listed: bool = True
-    tree_reading_mode: TreeReadingMode = TreeReadingMode.QUICK
+    folder_tree_reading_mode: TreeReadingMode = TreeReadingMode.QUICK
 
 
 class CheckStore:
@@ -130,7 +130,7 @@ class CheckStore:
             found = tx.run(
                 "begin_check",
                 account_id=account_id,
-                checker=CHECK_FUNCTION_NAME,
+                checker=LEASE_OWNER_OF_CHECKS,
                 seconds=CHECK_LEASE_LIFETIME_S,
                 **GONE_FOLDER_TIME_LIMITS_S,
             )
@@ -142,18 +142,18 @@ class CheckStore:
         *account, began_at, is_fully_verified, is_pushed, unchanged_for_s, since_s = state[:-3]
         whole, thorough, failures = state[-3:]
         return Check(
-            run=RunRef(account_id, run_id, int(epoch)),
+            run_ref=RunRef(account_id, run_id, int(epoch)),
             account=row_to_account([account_id, *account]),
             began_at=began_at,
-            is_fully_verified=is_fully_verified,
+            is_mailbox_fully_verified=is_fully_verified,
             has_push_notifications=is_pushed,
-            unchanged_for_s=unchanged_for_s,
-            since_last_sync_s=since_s,
+            time_since_last_change_s=unchanged_for_s,
+            time_since_last_sync_s=since_s,
             folder_tree_read_at=whole,
             hidden_folders_read_at=thorough,
-            failed_syncs_in_a_row=failures,
+            successive_failure_count=failures,
             folders=tuple(row_to_stored_folder(row[:-6]) for row in folders),
-            counts_by_folder={FolderId(row[0]): _count(row) for row in folders},
+            message_counts_by_folder_id={FolderId(row[0]): _count(row) for row in folders},
             credentials=row_to_credentials(credentials) if has_credentials else None,
         )
 
@@ -163,7 +163,7 @@ class CheckStore:
         wait_s = seconds_until_sync_after_success(
             has_news=False,
             is_pushed=check.has_push_notifications,
-            unchanged_for_s=check.unchanged_for_s,
+            unchanged_for_s=check.time_since_last_change_s,
             jitter=random(),  # noqa: S311
         )
         with self._database.transaction() as tx:
@@ -174,15 +174,16 @@ class CheckStore:
                 next_in_s=wait_s,
                 recheck_s=float(RECHECK_DELAY_AFTER_NOTIFICATION_S),
                 cursors=_cursor_rows(end.new_cursors),
-                compared=_compared_rows(end.listings_equal_to_rows),
+                compared=_compared_rows(end.matching_listing_by_folder_id),
                 is_whole=end.is_every_folder_listed,
                 is_tree_read=end.is_every_folder_listed
-                and end.tree_reading_mode is not TreeReadingMode.QUICK,
-                is_thorough=end.tree_reading_mode is TreeReadingMode.LISTED_AND_HIDDEN,
+                and end.folder_tree_reading_mode is not TreeReadingMode.QUICK,
+                is_thorough=end.folder_tree_reading_mode
+                is TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS,
             )
             _demand(ended, check)
 
-    def open_run(self, check: Check) -> bool:
+    def create_run_of_check(self, check: Check) -> bool:
         """Create a run for the check. Other requests for a sync of the mailbox then join this run.
 
         Returns False if another run was requested in the meantime; the check must then stop.
@@ -202,24 +203,24 @@ class CheckStore:
         """
         with self._database.transaction() as tx:
             _demand(tx.run("release_check", **_fence(check)), check)
-            if tx.run_returning_row_count("hand_over_run", run_id=check.run.run_id):
+            if tx.run_returning_row_count("hand_over_run", run_id=check.run_ref.run_id):
                 return True
             enqueued = tx.run(
                 "enqueue_run",
-                account_id=check.run.account_id,
-                run_id=check.run.run_id,
+                account_id=check.run_ref.account_id,
+                run_id=check.run_ref.run_id,
                 sync_type=SyncType.AUTO,
                 folder_ids=None,
                 trigger=RUN_TRIGGER_OF_CHECKS,
                 idempotency_key=None,
             )
-            tx.run("show_open_run", account_id=check.run.account_id)
+            tx.run("show_open_run", account_id=check.run_ref.account_id)
             return bool(enqueued)
 
     def fail_run_of_check(self, check: Check, error: str, message: str) -> None:
         """Close the check's run as failed with this error name and message. A run that already has
         an outcome does not change."""
-        run = check.run
+        run = check.run_ref
         with self._database.transaction() as tx:
             _demand(tx.run("keep_checked", **_fence(check), seconds=CHECK_LEASE_LIFETIME_S), check)
             _open_run(tx, check)
@@ -227,7 +228,7 @@ class CheckStore:
                 tx,
                 run.account_id,
                 run.run_id,
-                owner=CHECK_FUNCTION_NAME,
+                owner=LEASE_OWNER_OF_CHECKS,
                 error=error,
                 message=message,
             )
@@ -239,7 +240,7 @@ class CheckStore:
         with self._database.transaction() as tx:
             _demand(tx.run("reopen_account", **_fence(check)), check)
 
-    def keep_account_closed(self, check: Check, message: str | None) -> None:
+    def end_check_of_closed_account(self, check: Check, message: str | None) -> None:
         """End the check of a closed account: release its lease and postpone its next check. Each
         failed check makes the delay longer.
 
@@ -247,7 +248,7 @@ class CheckStore:
         """
         jitter = random()  # noqa: S311
         wait_s = seconds_until_sync_after_failure(
-            failures=check.failed_syncs_in_a_row + 1, cause=None, jitter=jitter
+            failures=check.successive_failure_count + 1, cause=None, jitter=jitter
         )
         with self._database.transaction() as tx:
             left = tx.run("stay_closed", **_fence(check), error_message=message, next_in_s=wait_s)
@@ -255,21 +256,25 @@ class CheckStore:
 
 
 def _fence(check: Check) -> dict[str, Any]:
-    run = check.run
-    return {"account_id": run.account_id, "epoch": run.lease_epoch, "checker": CHECK_FUNCTION_NAME}
+    run = check.run_ref
+    return {
+        "account_id": run.account_id,
+        "epoch": run.lease_epoch,
+        "checker": LEASE_OWNER_OF_CHECKS,
+    }
 
 
 def _demand(found: list[list[Any]], check: Check) -> None:
     if not found:
-        raise LeaseLost(f"Account {check.run.account_id}: an execution owns the mailbox now.")
+        raise LeaseLost(f"Account {check.run_ref.account_id}: an execution owns the mailbox now.")
 
 
 def _open_run(tx: Transaction, check: Check) -> bool:
     return bool(
         tx.run(
             "open_check_run",
-            run_id=check.run.run_id,
-            account_id=check.run.account_id,
+            run_id=check.run_ref.run_id,
+            account_id=check.run_ref.account_id,
             sync_type=SyncType.AUTO,
             trigger=RUN_TRIGGER_OF_CHECKS,
             began_at=check.began_at,
@@ -287,8 +292,8 @@ def _count(row: list[Any]) -> FolderCounts:
         quarantined_total=quarantined,
         remote_unread=remote_unread,
         stored_unread=unread,
-        remote_total_excess=offset,
-        remote_unread_excess=unread_offset,
+        known_remote_total_excess=offset,
+        known_remote_unread_excess=unread_offset,
         compared_at=compared_at,
     )
 
@@ -307,7 +312,7 @@ def _cursor_rows(cursors: Mapping[StoredFeed, SealedSecret | None]) -> Any:
 
 def _compared_rows(compared: Mapping[FolderId, MessageListing]) -> Any:
     entries = [
-        {"folder_id": folder_id, **count_listing_as_parameters(listing)}
+        {"folder_id": folder_id, **count_messages_of_listing(listing)}
         for folder_id, listing in compared.items()
     ]
     return to_jsonb(entries)

@@ -27,7 +27,7 @@ from mailsync.store.iam_token import iam_token
 from mailsync.store.large_parameters import LargeParameterConnection
 from mailsync.store.parameters import JsonBytes, replace_named_parameters
 from mailsync.store.session import BEGIN_STATEMENTS, END_STALE_READ_ONLY_SESSION_SQL
-from mailsync.store.sqlstate import error_from_fields, read_only_error
+from mailsync.store.sqlstate import error_from_postgres_fields, read_only_database_error
 from mailsync.store.statements import read_statements
 
 SOCKET_READ_TIMEOUT_S = 150
@@ -155,7 +155,8 @@ def read_database_target(settings: Settings, *, as_owner: bool) -> DatabaseTarge
 
 def to_mailsync_error(error: pg8000.native.DatabaseError, statement: str) -> MailsyncError:
     """Convert an error of the driver to a MailsyncError; `store.sqlstate` has the rules."""
-    return error_from_fields(error.args[0] if isinstance(error.args[0], dict) else {}, statement)
+    fields = error.args[0] if isinstance(error.args[0], dict) else {}
+    return error_from_postgres_fields(fields, statement)
 
 
 def _password(target: DatabaseTarget, auth: str) -> str:
@@ -212,8 +213,7 @@ def _dial(target: DatabaseTarget) -> socket.socket:
 
 
 def _tls(target: DatabaseTarget, ca_bundle: str | None) -> ssl.SSLContext | bool:
-    """Return the TLS setting of pg8000, which by default verifies nothing and falls back to
-    plaintext."""
+    """Return pg8000's TLS setting; pg8000 by default verifies nothing and accepts plaintext."""
     if not target.is_encrypted:
         return False
     is_text = ca_bundle is not None and ca_bundle.lstrip().startswith("-----BEGIN")
@@ -268,7 +268,7 @@ class Transaction:
     def require_writable(self) -> None:
         """Raise StoreUnavailable if the database is read-only at present."""
         if self.is_read_only:
-            raise read_only_error()
+            raise read_only_database_error()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

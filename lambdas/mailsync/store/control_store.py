@@ -18,10 +18,10 @@ from mailsync.decisions.due import (
 from mailsync.errors import AccountNotFound
 from mailsync.model import AccountId, FolderId, RunId
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.lease_store import CHECK_FUNCTION_NAME
+from mailsync.store.lease_store import LEASE_OWNER_OF_CHECKS
 from mailsync.store.mail_store import MESSAGES_PER_DELETE_BATCH
 from mailsync.store.removal_store import (
-    HiddenMail,
+    HiddenMailSummary,
     hidden_mail_of_account,
     schedule_second_request_by_id,
 )
@@ -108,7 +108,7 @@ class AccountControlStore:
                 held.tx.run("make_due", account_id=held.account_id)
         return AccountChangeResult(stopped_run_id=stopped)
 
-    def confirm_hidden_mail_removal(self, own: AccountOfCaller) -> HiddenMail | None:
+    def confirm_hidden_mail_removal(self, own: AccountOfCaller) -> HiddenMailSummary | None:
         """Record that the user confirms the removal of the hidden messages that the provider
         reports as gone. Make the next sync due immediately, or at the end of the running sync.
 
@@ -119,17 +119,17 @@ class AccountControlStore:
         """
         with self._held(own) as held:
             removal = hidden_mail_of_account(held.tx, held.account_id)
-            if removal.is_suspicious:
+            if removal.is_removal_suspicious:
                 if not held.tx.run("find_open_run", account_id=held.account_id):
                     held.tx.run(
-                        "break_check", account_id=held.account_id, checker=CHECK_FUNCTION_NAME
+                        "break_check", account_id=held.account_id, checker=LEASE_OWNER_OF_CHECKS
                     )
                 held.tx.run(
                     "confirm_removal", account_id=held.account_id, error=SUSPICIOUS_REMOVAL_ERROR
                 )
                 removal = hidden_mail_of_account(held.tx, held.account_id)
                 schedule_second_request_by_id(held.tx, held.account_id, removal)
-        return removal if removal.is_most_of_mailbox else None
+        return removal if removal.is_mass_removal else None
 
     def disconnect_account(self, own: AccountOfCaller) -> RunId | None:
         """Delete the account's credentials and keep its mail. Return the id of the run that this
@@ -225,7 +225,7 @@ def _stop(held: _Held, why: str) -> RunId | None:
     run."""
     found = held.tx.run("find_open_run", account_id=held.account_id)
     if not found:
-        held.tx.run("break_check", account_id=held.account_id, checker=CHECK_FUNCTION_NAME)
+        held.tx.run("break_check", account_id=held.account_id, checker=LEASE_OWNER_OF_CHECKS)
         return None
     run_id = RunId(found[0][0])
     held.tx.run("forget_stopped_runs", account_id=held.account_id)

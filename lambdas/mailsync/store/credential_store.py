@@ -32,7 +32,7 @@ class UnconfirmedMailbox:
     the mailbox."""
 
     user_id: str
-    sealed_connection: SealedSecret
+    sealed_mailbox: SealedSecret
 
 
 class CredentialRenewal:
@@ -67,7 +67,7 @@ class CredentialStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def credentials(self, account_id: AccountId) -> Credentials:
+    def find_credentials(self, account_id: AccountId) -> Credentials:
         """Return the account's credentials.
 
         Raises:
@@ -82,7 +82,7 @@ class CredentialStore:
             tx.run("save_address", account_id=account_id, email_address=address)
 
     @contextmanager
-    def lock_for_renewal(self, account_id: AccountId) -> Iterator[CredentialRenewal]:
+    def lock_credentials_for_renewal(self, account_id: AccountId) -> Iterator[CredentialRenewal]:
         """Lock the account's credentials, and yield them for a renewal. Changes are saved when the
         `with` block ends without an error.
 
@@ -125,12 +125,12 @@ class CredentialStore:
                 _save(tx, account_id, seal(account_id))
         return account_id
 
-    def newest_data_key(self) -> DataKey | None:
+    def find_newest_data_key(self) -> DataKey | None:
         with self._database.transaction() as tx:
             found = tx.run("newest_data_key")
         return DataKey(*found[0]) if found else None
 
-    def data_key(self, key_id: int) -> DataKey:
+    def find_data_key(self, key_id: int) -> DataKey:
         with self._database.transaction() as tx:
             return DataKey(*tx.run("find_data_key", key_id=key_id)[0])
 

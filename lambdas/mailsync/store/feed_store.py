@@ -46,16 +46,16 @@ class FeedStore:
             found[0]
         )
         folder = FolderRef(FolderId(folder_id), RemoteId(remote_id)) if folder_id else None
-        ref, place = FeedRef(FeedId(number), folder), read_position(position)
+        ref, place = FeedRef(FeedId(number), folder), columns_to_feed_position(position)
         return StoredFeed(ref, place, read_at, has_pending, wait_s, has_slices)
 
-    def next_pending_ids(self, feed_id: FeedId, limit: int) -> dict[RemoteId, str | None]:
+    def next_pending_message_ids(self, feed_id: FeedId, limit: int) -> dict[RemoteId, str | None]:
         """Return the ids of the next pending messages of a feed, at most `limit`, in the order in
         which to fetch them, and the group of each message.
 
         A message is pending if a page has named it and its contents are still to be fetched. A
         group is a set of messages that the provider fetches more cheaply together, such as a thread
-        (`PlacementChange.fetch_group`). None: the message is in no group. Messages that must
+        (`PlacementChange.fetch_group_id`). None: the message is in no group. Messages that must
         not be requested yet after a failed request, or that a worker has claimed, are left out.
         """
         with self._database.transaction() as tx:
@@ -91,7 +91,7 @@ class FeedStore:
             counted = tx.run("count_reset", run_id=run.run_id, feed_id=feed_id)
         return int(counted[0][0]) if counted else 0
 
-    def retry_failed_feeds(self, run: RunRef) -> None:
+    def switch_back_to_preferred_feeds(self, run: RunRef) -> None:
         """Return to the provider's preferred feed where it failed at least a day ago and an
         alternative feed is read instead; start a full sync with the preferred feed. A feed is left
         out if its folder has a message in quarantine to whose request the provider did not respond.
@@ -113,7 +113,7 @@ class FeedStore:
             )
 
 
-def read_position(columns: Sequence[Any]) -> FeedPosition:
+def columns_to_feed_position(columns: Sequence[Any]) -> FeedPosition:
     """Return the position of a change feed from the columns `cursor_key_id` to `fallback` of a
     row."""
     key_id, cursor, generation, full_sync_running, page_size, mid_round, fallback = columns

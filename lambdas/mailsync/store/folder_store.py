@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailsync.decisions.safety import (
-    DESELECTED_GONE_FOLDER_RETENTION,
-    MIN_TIME_FROM_GONE_TO_DELETION,
+    FOLDER_DESELECTION_RETENTION,
+    MIN_TIME_FROM_REMOVAL_TO_DELETION,
 )
 from mailsync.decisions.verify import (
     COMPARISON_RETRY_DELAY,
@@ -35,17 +35,17 @@ from mailsync.model import (
 )
 from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.feed_store import read_position
+from mailsync.store.feed_store import columns_to_feed_position
 from mailsync.store.fence import FencedTransaction
 
 GONE_FOLDER_TIME_LIMITS_S = {
-    "confirmed_s": MIN_TIME_FROM_GONE_TO_DELETION.total_seconds(),
-    "choice_s": DESELECTED_GONE_FOLDER_RETENTION.total_seconds(),
+    "confirmed_s": MIN_TIME_FROM_REMOVAL_TO_DELETION.total_seconds(),
+    "choice_s": FOLDER_DESELECTION_RETENTION.total_seconds(),
 }
 """Time limits in seconds, as parameters of SQL statements about folders that are gone at the
 provider. `confirmed_s`: the minimum time between the two reports that a folder is gone.
 `choice_s`: how long a user's deselection of the folder is kept."""
-MAX_RECORDED_CONTRADICTIONS = 100
+MAX_STORED_LISTING_CONTRADICTIONS = 100
 """The maximum number of message ids that are stored per folder as examples of contradictions of the
 provider. The number of all contradictions is stored as well."""
 
@@ -54,17 +54,17 @@ provider. The number of all contradictions is stored as well."""
 class CountedFolder:
     """A mirrored folder with its counts.
 
-    counts: the stored counts and the provider's counts.
+    stored_and_remote_counts: the stored counts and the provider's counts.
     is_full_sync_complete: whether the folder's full sync has ended.
-    counts_of_last_listing: numbers of all and of unread messages in the provider's last list of the
-        folder. None: that list was incomplete.
+    counts_of_last_message_listing: numbers of all and of unread messages in the provider's last
+        list of the folder. None: that list was incomplete.
     listing_contradiction_count: number of messages for which the provider's response by id
         contradicted this list. A verification by counts resets the number to 0.
     """
 
-    counts: FolderCounts
+    stored_and_remote_counts: FolderCounts
     is_full_sync_complete: bool
-    counts_of_last_listing: tuple[int, int] | None
+    counts_of_last_message_listing: tuple[int, int] | None
     listing_contradiction_count: int
 
 
@@ -90,7 +90,7 @@ class FolderStore:
             gone = tx.run("hidden_folders", account_id=account_id, **GONE_FOLDER_TIME_LIMITS_S)
         return tuple(map(row_to_stored_folder, known)), tuple(map(row_to_stored_folder, gone))
 
-    def folder(self, account_id: AccountId, folder_id: FolderId) -> StoredFolder:
+    def find_folder(self, account_id: AccountId, folder_id: FolderId) -> StoredFolder:
         """Return the folder of the account that has this id.
 
         Raises:
@@ -241,7 +241,7 @@ class FolderStore:
                 run_id=run.run_id,
                 folder_id=folder_id,
                 has_flags=has_flags,
-                **count_listing_as_parameters(listing),
+                **count_messages_of_listing(listing),
             )
             if left:
                 tx.run(
@@ -249,7 +249,9 @@ class FolderStore:
                     account_id=run.account_id,
                     folder_id=folder_id,
                     number=len(left),
-                    differences=rows.contradictions_json(left[:MAX_RECORDED_CONTRADICTIONS]),
+                    differences=rows.listing_contradictions_json(
+                        left[:MAX_STORED_LISTING_CONTRADICTIONS]
+                    ),
                 )
 
     def are_flags_compared_in_other_folder(
@@ -289,7 +291,7 @@ class FolderStore:
                 ago_s=(MAX_COMPARISON_AGE - COMPARISON_RETRY_DELAY).total_seconds(),
             )
 
-    def save_remote_count_deviations(
+    def save_remote_count_excesses(
         self, run: RunRef, offsets: Mapping[FolderId, tuple[int, int]]
     ) -> None:
         """Store for each folder by how much the provider's own message counts are wrong.
@@ -305,7 +307,7 @@ class FolderStore:
             tx.run("save_offsets", offsets=rows.to_jsonb(entries))
 
 
-def count_listing_as_parameters(listing: MessageListing) -> dict[str, int | None]:
+def count_messages_of_listing(listing: MessageListing) -> dict[str, int | None]:
     """Count the messages of a listing; return the statement parameters `total` (all messages) and
     `unread`. Both are None if the listing is incomplete. `unread` is also None if the listing has
     no read states."""
@@ -318,7 +320,7 @@ def count_listing_as_parameters(listing: MessageListing) -> dict[str, int | None
 
 
 def row_to_stored_folder(row: Sequence[Any]) -> StoredFolder:
-    """Convert a row that the query `known_folders` returned to a StoredFolder."""
+    """Convert a row that the query `previously_stored_folders` returned to a StoredFolder."""
     number, remote, parent, name, role, hidden, selected, feed_id, is_mailbox_feed, *rest = row
     *position, read_at, has_pending, total, unread, active_at, wants_counts = rest
     ref = FolderRef(FolderId(number), RemoteId(remote))
@@ -331,7 +333,7 @@ def row_to_stored_folder(row: Sequence[Any]) -> StoredFolder:
         is_selected=selected,
         feed=StoredFeed(
             FeedRef(FeedId(feed_id), None if is_mailbox_feed else ref),
-            read_position(position),
+            columns_to_feed_position(position),
             read_at,
             has_pending,
         ),
@@ -366,17 +368,17 @@ def _counted(*row: Any) -> CountedFolder:
     remote, stored, remote_unread, unread, quarantined, *rest = row
     offset, unread_offset, compared_at, full_sync_running, list_total, list_unread, differing = rest
     return CountedFolder(
-        counts=FolderCounts(
+        stored_and_remote_counts=FolderCounts(
             remote_total=remote,
             stored_total=stored,
             quarantined_total=quarantined,
             remote_unread=remote_unread,
             stored_unread=unread,
-            remote_total_excess=offset,
-            remote_unread_excess=unread_offset,
+            known_remote_total_excess=offset,
+            known_remote_unread_excess=unread_offset,
             compared_at=compared_at,
         ),
         is_full_sync_complete=not full_sync_running,
-        counts_of_last_listing=None if list_total is None else (list_total, list_unread),
+        counts_of_last_message_listing=None if list_total is None else (list_total, list_unread),
         listing_contradiction_count=differing,
     )

@@ -25,9 +25,9 @@ class RunRow:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    requests: int
-    repair_rounds: int
-    error: str | None
+    request_count: int
+    repair_round_count: int
+    error_name: str | None
     error_message: str | None
     folder_ids: list[int] | None
 
@@ -47,8 +47,8 @@ class RunWithFolders:
 
 @dataclass(frozen=True, slots=True)
 class RunFolderRow:
-    """The work that a run did in one folder. All numbers count messages, except for `attempts`,
-    `page_count`, `requests` and `full_sync_restart_count`.
+    """The work that a run did in one folder. All numbers count messages, except for
+    `attempts`, `page_count`, `requests` and `full_sync_restart_count`.
 
     folder_id: id of the folder. None: the work was done in the feed of the whole mailbox.
     page_count: number of stored pages.
@@ -74,7 +74,7 @@ class RunFolderRow:
     finished_at: datetime | None
 
 
-class HistoryStore:
+class RunHistoryStore:
     """Reads runs for the API. Methods treat a run or account of another user as if the run or the
     account did not exist.
 

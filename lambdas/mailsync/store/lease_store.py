@@ -15,7 +15,7 @@ LEASE_LIFETIME_S = 15 * 60
 """The lifetime in seconds of an execution's lease. It is longer than any Lambda function runs, and
 longer than any pause between two functions."""
 
-CHECK_FUNCTION_NAME = "sync-accounts"
+LEASE_OWNER_OF_CHECKS = "sync-accounts"
 """The name that is stored as owner of the lease during a check, because a check has no execution.
 """
 
@@ -58,7 +58,7 @@ class LeaseStore:
                 account_id=account_id,
                 run_id=run_id,
                 owner=execution_arn,
-                checker=CHECK_FUNCTION_NAME,
+                checker=LEASE_OWNER_OF_CHECKS,
                 seconds=LEASE_LIFETIME_S,
             )
             if not lease:
@@ -80,7 +80,7 @@ class LeaseStore:
             count_failed_run(error)
         return int(lease[0][0])
 
-    def renew(self, run: RunRef, *, requests: int = 0, events: int = 0) -> bool:
+    def renew_lease(self, run: RunRef, *, requests: int = 0, events: int = 0) -> bool:
         """Extend the lease of the mailbox, and record the run's heartbeat, its requests, and the
         history events of its execution. Return whether the execution must hand over the run.
 

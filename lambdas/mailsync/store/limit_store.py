@@ -12,7 +12,7 @@ class RateLimitStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def count_call(self, user_id: str, kind: str, per_hour: int) -> int:
+    def count_api_call(self, user_id: str, kind: str, per_hour: int) -> int:
         """Count one API call of the user. Return 0 if the call is allowed, else the seconds until
         the next call is allowed.
 

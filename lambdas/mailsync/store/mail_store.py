@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from mailsync.decisions.verify import StoredMessageState
-from mailsync.metrics import MESSAGES_STORED, count_metric
+from mailsync.metrics import MESSAGES_STORED, add_to_metric
 from mailsync.model import (
     FeedRef,
     FolderId,
@@ -26,7 +26,7 @@ from mailsync.model import (
 )
 from mailsync.store import page_rows, page_writes, pending_messages, placement_changes, rows
 from mailsync.store.connection import Database
-from mailsync.store.conversations import any_needs_conversation
+from mailsync.store.conversations import any_message_needs_conversation_id
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_writes import PageWrite
 from mailsync.store.placement_changes import ClassifiedChanges
@@ -70,7 +70,7 @@ class MailStore:
         Raises:
             LeaseLost: another execution holds the lease of the mailbox.
         """
-        [counts] = page_rows.write_with_savepoints_after_rejection(
+        [counts] = page_rows.write_or_retry_with_savepoints(
             lambda savepoints: self._apply_pages(run, [write], savepoints)
         )
         _count_stored(counts)
@@ -108,12 +108,12 @@ class MailStore:
 
         def write(savepoints: bool) -> WrittenRowCounts:
             with FencedTransaction(
-                self._database, run, is_exclusive=any_needs_conversation(messages)
+                self._database, run, is_exclusive=any_message_needs_conversation_id(messages)
             ) as tx:
                 counts = page_rows.save_messages(tx, run, folder, messages, savepoints=savepoints)
                 return counts + page_rows.quarantine_messages(tx, run, folder, unreadable)
 
-        counts = page_rows.write_with_savepoints_after_rejection(write)
+        counts = page_rows.write_or_retry_with_savepoints(write)
         _count_stored(counts)
         return counts
 
@@ -130,8 +130,8 @@ class MailStore:
         """Write pending messages of a feed after their contents were fetched by id. The written
         messages are no longer pending.
 
-        plan: the writes of these messages. `PagePlan.possibly_gone_ids` has the messages that the
-            provider reports as gone without certainty.
+        plan: the writes of these messages. `PagePlan.possibly_gone_message_ids` has the messages
+            that the provider reports as gone without certainty.
         fetched: the ids of the other fetched messages.
         request_count: number of requests to the provider that fetched the messages.
         has_more: whether pending messages of the feed remain.
@@ -139,7 +139,7 @@ class MailStore:
 
         def write(savepoints: bool) -> WrittenRowCounts:
             with FencedTransaction(
-                self._database, run, is_exclusive=any_needs_conversation(plan.upserts)
+                self._database, run, is_exclusive=any_message_needs_conversation_id(plan.upserts)
             ) as tx:
                 counts = page_rows.save_messages(
                     tx, run, feed.folder, plan.upserts, savepoints=savepoints
@@ -149,13 +149,13 @@ class MailStore:
                     tx, run, feed.folder, plan.unreadable_messages
                 )
                 tx.run("drop_pending", feed_id=feed.id, ids=rows.to_jsonb(list(fetched)))
-                counts += pending_messages.save_pending_not_found_by_id(tx, run, feed, plan)
+                counts += pending_messages.record_pending_messages_gone(tx, run, feed, plan)
                 page_writes.add_pending_to_run_counts(
                     tx, run, feed, counts, requests=request_count, has_more=has_more
                 )
                 return counts
 
-        counts = page_rows.write_with_savepoints_after_rejection(write)
+        counts = page_rows.write_or_retry_with_savepoints(write)
         _count_stored(counts)
         return counts
 
@@ -189,7 +189,7 @@ class MailStore:
             )
         return entries | {RemoteId(row[0]): _entry(row) for row in found}
 
-    def stored_ids(self, run: RunRef, ids: Sequence[RemoteId]) -> frozenset[RemoteId]:
+    def find_stored_message_ids(self, run: RunRef, ids: Sequence[RemoteId]) -> frozenset[RemoteId]:
         """Return the subset of these message ids that are stored. Hidden messages count as
         stored."""
         if not ids:
@@ -208,7 +208,7 @@ class MailStore:
         """Classify the messages of placement changes: which are stored and not hidden, which are
         pending, and which enter a mirrored folder. A placement is a message in a folder.
 
-        all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`). None: there is none.
+        all_mail: the folder of all mail (`ProviderTraits.all_mail_folder_id`). None: there is none.
         """
         if not changes:
             return ClassifiedChanges()
@@ -221,7 +221,7 @@ class MailStore:
         """Apply changes of placements (which folders a message is in) and of flags to stored
         messages. The provider's list of a folder has shown the changes.
 
-        all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`). A message is placed
+        all_mail: the folder of all mail (`ProviderTraits.all_mail_folder_id`). A message is placed
             in this folder unless the message is in trash or junk. None: there is no such folder, or
             the changes themselves say whether a message is in it.
         """
@@ -229,7 +229,7 @@ class MailStore:
             with FencedTransaction(self._database, run) as tx:
                 placement_changes.save_placement_changes(tx, run, changes, all_mail)
 
-    def ids_in_folders(self, run: RunRef) -> frozenset[RemoteId]:
+    def ids_of_messages_in_any_folder(self, run: RunRef) -> frozenset[RemoteId]:
         """Return the ids of all stored messages that are in a folder."""
         with self._database.transaction() as tx:
             found = tx.run("placed_ids", account_id=run.account_id)
@@ -255,9 +255,11 @@ class MailStore:
     def _apply_pages(
         self, run: RunRef, writes: Sequence[PageWrite], savepoints: bool
     ) -> tuple[WrittenRowCounts | None, ...]:
-        is_exclusive = any(any_needs_conversation(write.plan.upserts) for write in writes)
+        is_exclusive = any(
+            any_message_needs_conversation_id(write.page_plan.upserts) for write in writes
+        )
         with FencedTransaction(self._database, run, is_exclusive=is_exclusive) as tx:
-            return page_writes.apply_pages(tx, run, writes, savepoints=savepoints)
+            return page_writes.write_pages(tx, run, writes, savepoints=savepoints)
 
 
 def _entry(row: Sequence[Any]) -> StoredMessageState:
@@ -267,4 +269,4 @@ def _entry(row: Sequence[Any]) -> StoredMessageState:
 
 def _count_stored(counts: WrittenRowCounts | None) -> None:
     if counts and (stored := counts.inserted + counts.updated):
-        count_metric(MESSAGES_STORED, stored)
+        add_to_metric(MESSAGES_STORED, stored)

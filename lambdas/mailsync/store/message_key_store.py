@@ -14,7 +14,7 @@ from mailsync.store.parameters import JsonBytes
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ArrivedMessage:
     """A message that arrived under a key that no stored message has.
 
     folder_id: the folder in which the message arrived. None: the change feed that reported the
@@ -61,7 +61,7 @@ class MessageKeyStore:
             found = tx.run("keys_in_folder", account_id=run.account_id, folder_id=folder_id)
         return frozenset(RemoteId(key) for (key,) in found)
 
-    def new_or_changed_keys(
+    def keys_of_new_or_changed_messages(
         self, run: RunRef, folder_id: FolderId, versions: Mapping[RemoteId, str]
     ) -> frozenset[RemoteId]:
         """Return the keys of messages that are not stored in this folder, or that are stored in
@@ -119,10 +119,10 @@ class MessageKeyStore:
             found = tx.run("owners_of_ids", account_id=run.account_id, ids=_json(ids))
         return {RemoteId(message_id): number for message_id, number in found}
 
-    def match_arrivals(
+    def match_arrived_messages(
         self,
         run: RunRef,
-        arrivals: Iterable[Arrival],
+        arrivals: Iterable[ArrivedMessage],
         valid_keys: Collection[RemoteId],
         *,
         is_only_folder: bool,

@@ -71,7 +71,9 @@ def _read(path: Path) -> Migration:
     )
 
 
-def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tuple[str, ...]:
+def apply_migrations(
+    settings: Settings, wanted: Sequence[Migration] | None = None
+) -> tuple[str, ...]:
     """Apply the missing migrations, each in its own transaction; return the versions of the applied
     migrations.
 
@@ -97,13 +99,13 @@ def migrate(settings: Settings, wanted: Sequence[Migration] | None = None) -> tu
     return tuple(each.version for each in missing)
 
 
-def drop_what_previous_release_needed(settings: Settings) -> None:
+def apply_schema_contraction(settings: Settings) -> None:
     """Drop the trigger and the SQL function that only the Lambda functions of the previous release
     need. A second call changes nothing.
 
     Raises:
         SchemaOutdated: some accounts have messages without placements; nothing was changed.
-        SettingMissing, StoreUnavailable: see `migrate`.
+        SettingMissing, StoreUnavailable: see `apply_migrations`.
     """
     with _connected(settings) as migrator, _locked(migrator):
         unfilled = migrator.run(_UNFILLED, "The accounts")[0][0]
@@ -121,15 +123,16 @@ def drop_what_previous_release_needed(settings: Settings) -> None:
 def plan_migrations(
     settings: Settings, wanted: Sequence[Migration] | None = None
 ) -> tuple[str, ...]:
-    """Return the versions of the migrations that `migrate` would apply. Nothing is written.
+    """Return the versions of the migrations that `apply_migrations` would apply. Nothing is
+    written.
 
-    Raises the errors of `migrate`.
+    Raises the errors of `apply_migrations`.
     """
     with _connected(settings) as migrator:
         return tuple(each.version for each in _missing(wanted, _applied(migrator)))
 
 
-def require_usable_database(database: Database) -> None:
+def require_writable_migrated_database(database: Database) -> None:
     """Check that the database is writable and has the newest migration of this code.
 
     Raises:

@@ -6,11 +6,11 @@ Raises StoreUnavailable, StoreRejected and LeaseLost.
 
 from dataclasses import dataclass
 
-from mailsync.metrics import MESSAGES_STORED, count_metric
-from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, NewestMail, RunRef
+from mailsync.metrics import MESSAGES_STORED, add_to_metric
+from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, NewestInboxMail, RunRef
 from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.conversations import any_needs_conversation
+from mailsync.store.conversations import any_message_needs_conversation_id
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_writes import add_changes_outside_feed_to_counts
 
@@ -27,13 +27,13 @@ class StoredNewestMail:
     seconds_since_run_start: float
 
 
-class NewestStore:
+class NewestMailStore:
     """Writes the Inbox with its newest messages."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save_newest_mail(self, run: RunRef, newest: NewestMail) -> StoredNewestMail:
+    def save_newest_mail(self, run: RunRef, newest: NewestInboxMail) -> StoredNewestMail:
         """Store the folder Inbox, and its newest messages that are not stored yet. Messages that
         are stored already do not change.
 
@@ -43,7 +43,9 @@ class NewestStore:
         No message is stored if the folder is not mirrored, or if its feed has been read already.
         """
         with FencedTransaction(
-            self._database, run, is_exclusive=any_needs_conversation(newest.inbox_messages)
+            self._database,
+            run,
+            is_exclusive=any_message_needs_conversation_id(newest.inbox_messages),
         ) as tx:
             inbox = {
                 "account_id": run.account_id,
@@ -54,11 +56,11 @@ class NewestStore:
             stored = _save_messages(tx, run, newest)
             [[after_s]] = tx.run("seconds_since_start", run_id=run.run_id)
         if stored:
-            count_metric(MESSAGES_STORED, stored)
+            add_to_metric(MESSAGES_STORED, stored)
         return StoredNewestMail(stored, after_s)
 
 
-def _save_messages(tx: Transaction, run: RunRef, newest: NewestMail) -> int:
+def _save_messages(tx: Transaction, run: RunRef, newest: NewestInboxMail) -> int:
     """Store the messages; return their number. A long body is left to the feed, which puts it into
     quarantine."""
     account_id, remote_id = run.account_id, newest.inbox_folder.remote_id

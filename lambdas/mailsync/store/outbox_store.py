@@ -52,7 +52,9 @@ class OutboxStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def publish(self, put: PutEventsFunction, *, after: int, limit: int) -> PublishedBatchResult:
+    def publish_events(
+        self, put: PutEventsFunction, *, after: int, limit: int
+    ) -> PublishedBatchResult:
         """Publish up to `limit` events with ids above `after`, at most one per account.
 
         The events stay locked until the transaction ends, and other publishers skip them. After a

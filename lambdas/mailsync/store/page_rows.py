@@ -23,7 +23,7 @@ from mailsync.model import (
 )
 from mailsync.store import rows
 from mailsync.store.connection import Transaction
-from mailsync.store.conversations import needs_conversation, with_conversation_ids
+from mailsync.store.conversations import assign_conversation_ids, needs_conversation_id
 from mailsync.store.rows import JsonRow
 
 MAX_BODY_CHARS = 16 * 2**20
@@ -35,7 +35,7 @@ WriteResult = TypeVar("WriteResult")
 MessageOrStateChange = TypeVar("MessageOrStateChange", Message, StateChange)
 
 
-def write_with_savepoints_after_rejection(write: Callable[[bool], WriteResult]) -> WriteResult:
+def write_or_retry_with_savepoints(write: Callable[[bool], WriteResult]) -> WriteResult:
     """Call `write(False)`. If Postgres rejects a value, call `write(True)`, which sets a savepoint
     for each message. Return the result of the call that succeeded.
 
@@ -65,7 +65,7 @@ def save_messages(
     """Insert or update messages, and place each message in its mirrored folders.
 
     A message that is in no mirrored folder is taken out of all folders. The transaction must be
-    exclusive if `any_needs_conversation(messages)`.
+    exclusive if `any_message_needs_conversation_id(messages)`.
 
     folder: mirrored folder of messages that name no stored folder. None: a message that names no
         stored folder is in no mirrored folder.
@@ -75,8 +75,8 @@ def save_messages(
     """
     folder_id = folder.id if folder else None
     counts = WrittenRowCounts()
-    messages, left = split_by_selected_folder(tx, run, folder, messages)
-    messages = with_conversation_ids(tx, run, messages)
+    messages, left = split_off_unmirrored_messages(tx, run, folder, messages)
+    messages = assign_conversation_ids(tx, run, messages)
     if left:
         counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
     large = [each for each in messages if count_body_chars(each) > MAX_BODY_CHARS]
@@ -108,16 +108,16 @@ def hide_removed_messages(
 
     The messages also leave the quarantine, the list of messages that could not be stored.
     """
-    if not plan.removed_ids:
+    if not plan.message_ids_to_remove:
         return WrittenRowCounts()
     folder_id = feed.folder.id if feed.folder else None
     tx.run(
         "leave_quarantine",
         account_id=run.account_id,
         folder_id=folder_id,
-        ids=rows.to_jsonb(plan.removed_ids),
+        ids=rows.to_jsonb(plan.message_ids_to_remove),
     )
-    removed = end_placements(tx, run, plan.removed_ids, folder_id=folder_id)
+    removed = end_placements(tx, run, plan.message_ids_to_remove, folder_id=folder_id)
     return WrittenRowCounts(removed=removed)
 
 
@@ -181,7 +181,7 @@ def quarantine_messages(
     return WrittenRowCounts(quarantined=len(unreadable))
 
 
-def mark_seen_by_full_sync(
+def mark_messages_seen_by_full_sync(
     tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]
 ) -> WrittenRowCounts:
     """Set the generation of the feed's full sync on the placements of unchanged messages, so that
@@ -205,7 +205,7 @@ def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> Non
 
 def _key_row(message: Message) -> JsonRow:
     """Return the values of `save_keys` for a message by name; none if it needs no row there."""
-    is_conversation_ours = needs_conversation(message)
+    is_conversation_ours = needs_conversation_id(message)
     if not (message.key or is_conversation_ours):
         return {}
     return {
@@ -218,7 +218,7 @@ def _key_row(message: Message) -> JsonRow:
 _TOO_LARGE = f"The body has more than {MAX_BODY_CHARS:,} characters."
 
 
-def split_by_selected_folder(
+def split_off_unmirrored_messages(
     tx: Transaction, run: RunRef, folder: FolderRef | None, messages: Sequence[MessageOrStateChange]
 ) -> tuple[Sequence[MessageOrStateChange], frozenset[RemoteId]]:
     """Return two results: the messages that are in a mirrored folder, each with only its mirrored
@@ -267,7 +267,7 @@ def _differing(
             "known_emails",
             account_id=run.account_id,
             folder_id=folder_id,
-            keys=rows.ids_and_hashes_json(sent),
+            keys=rows.message_ids_and_hashes_json(sent),
         )
     }
     same = {message_id for message_id, each in known.items() if all(each)}
@@ -295,7 +295,7 @@ def _upsert(
             "save_placements",
             account_id=run.account_id,
             folder_id=folder_id,
-            keys=rows.ids_and_folders_json(sent),
+            keys=rows.message_and_folder_ids_json(sent),
         )
     return counts, []
 

@@ -19,7 +19,7 @@ from mailsync.model import (
 from mailsync.store import page_rows, pending_messages, placement_changes, rows, state_rows
 from mailsync.store.connection import Transaction
 from mailsync.store.rows import JsonRow
-from mailsync.store.sweep import hide_unseen_by_full_sync
+from mailsync.store.sweep import hide_messages_unseen_by_full_sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +27,26 @@ class PageWrite:
     """A page of changes that `MailStore.write_page` or `write_pages` writes.
 
     feed: the feed, at the position where the page was requested.
-    plan: the writes of the page's messages.
+    page_plan: the writes of the page's messages.
     next_cursor: encrypted position after the page.
     request_count: number of requests to the provider that the page cost.
     page_request_age_s: seconds since the page was requested, at most. 0: not known.
-    unchanged_ids: ids of messages whose stored version and flags equal those that the page reports.
-        The messages are stored in the feed's folder.
+    unchanged_message_ids: ids of messages whose stored version and flags equal those that the page
+        reports. The messages are stored in the feed's folder.
     is_message_in_one_folder: whether a message of this provider is in one folder only.
-    folder_of_all_mail: the provider's id of the folder that contains every message outside trash
+    all_mail_folder_id: the provider's id of the folder that contains every message outside trash
         and junk. None: there is no such folder.
     """
 
     feed: StoredFeed
     page: Page
-    plan: PagePlan
+    page_plan: PagePlan
     next_cursor: SealedSecret
     request_count: int
     page_request_age_s: float = 0.0
-    unchanged_ids: Sequence[RemoteId] = ()
+    unchanged_message_ids: Sequence[RemoteId] = ()
     is_message_in_one_folder: bool = True
-    folder_of_all_mail: RemoteId | None = None
+    all_mail_folder_id: RemoteId | None = None
 
     @property
     def ends_full_sync(self) -> bool:
@@ -55,22 +55,22 @@ class PageWrite:
         return self.feed.position.is_full_sync_running and not self.page.has_more
 
     @property
-    def seen_ids(self) -> tuple[RemoteId, ...]:
+    def present_message_ids(self) -> tuple[RemoteId, ...]:
         """Return the ids of the messages that the page names and does not report as removed."""
-        plan = self.plan
+        plan = self.page_plan
         return (
             *(each.remote_id for each in plan.upserts),
             *(each.remote_id for each in plan.state_changes),
             *(each.remote_id for each in plan.placement_changes),
             *(each.remote_id for each in plan.unreadable_messages),
-            *self.unchanged_ids,
-            *plan.listed_stored_ids,
-            *plan.pending_ids,
-            *plan.possibly_gone_ids,
+            *self.unchanged_message_ids,
+            *plan.listed_stored_message_ids,
+            *plan.pending_message_ids,
+            *plan.possibly_gone_message_ids,
         )
 
 
-def apply_pages(
+def write_pages(
     tx: Transaction, run: RunRef, writes: Sequence[PageWrite], *, savepoints: bool
 ) -> tuple[WrittenRowCounts | None, ...]:
     """Write pages of several feeds, one page of each feed. Return the numbers of rows that each
@@ -152,7 +152,7 @@ def _base64(cursor: SealedSecret | None) -> str | None:
 def _apply_page(
     tx: Transaction, run: RunRef, write: PageWrite, *, savepoints: bool
 ) -> WrittenRowCounts:
-    ref, position, plan = write.feed.ref, write.feed.position, write.plan
+    ref, position, plan = write.feed.ref, write.feed.position, write.page_plan
     changed_ids = _ids_in_changed_folders(write)
     left = placement_changes.folders_of_messages(tx, run, changed_ids)
     if prefix := write.page.invalidated_message_id_prefix:
@@ -165,10 +165,10 @@ def _apply_page(
         savepoints=savepoints,
         is_first_full_sync=position.full_sync_generation == 1 and position.is_full_sync_running,
     )
-    counts += page_rows.mark_seen_by_full_sync(
-        tx, run, (*write.unchanged_ids, *plan.listed_stored_ids)
+    counts += page_rows.mark_messages_seen_by_full_sync(
+        tx, run, (*write.unchanged_message_ids, *plan.listed_stored_message_ids)
     )
-    counts += state_rows.save_states(
+    counts += state_rows.save_message_states(
         tx,
         run,
         ref.folder,
@@ -176,18 +176,20 @@ def _apply_page(
         is_only_folder=write.is_message_in_one_folder,
     )
     counts += placement_changes.save_placement_changes(
-        tx, run, plan.placement_changes, write.folder_of_all_mail
+        tx, run, plan.placement_changes, write.all_mail_folder_id
     )
     counts += page_rows.hide_removed_messages(tx, run, ref, plan)
     counts += page_rows.quarantine_messages(tx, run, ref.folder, plan.unreadable_messages)
     if not ref.folder:
         pending_messages.drop_fetched_from_pending(tx, ref, plan)
-        pending_messages.save_pending_removed_by_feed(tx, write.feed, write.page, plan)
+        pending_messages.mark_pending_messages_removed(tx, write.feed, write.page, plan)
     is_news = not position.is_full_sync_running
     counts += pending_messages.save_pending_messages(tx, run, ref, plan, is_news=is_news)
-    counts += pending_messages.save_pending_not_found_by_id(tx, run, ref, plan)
+    counts += pending_messages.record_pending_messages_gone(tx, run, ref, plan)
     if write.ends_full_sync:
-        counts += hide_unseen_by_full_sync(tx, run, write.feed, is_listing=write.page.is_listing)
+        counts += hide_messages_unseen_by_full_sync(
+            tx, run, write.feed, is_listing=write.page.has_only_message_ids
+        )
     placement_changes.schedule_reading_of_remote_counts(tx, run, changed_ids, left)
     return counts
 
@@ -197,7 +199,7 @@ def _ids_in_changed_folders(write: PageWrite) -> tuple[RemoteId, ...]:
     every folder is counted, and for the feed of a folder."""
     if write.feed.ref.folder or write.feed.position.is_full_sync_running:
         return ()
-    return placement_changes.ids_of_plan(write.plan)
+    return placement_changes.message_ids_of_page_plan(write.page_plan)
 
 
 def _count_row(write: PageWrite, counts: WrittenRowCounts) -> JsonRow:

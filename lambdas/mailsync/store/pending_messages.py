@@ -3,12 +3,12 @@ to be fetched. All functions work in the caller's transaction."""
 
 from datetime import datetime
 
-from mailsync.decisions.safety import MIN_TIME_FROM_GONE_TO_DELETION
+from mailsync.decisions.safety import MIN_TIME_FROM_REMOVAL_TO_DELETION
 from mailsync.model import (
     FeedRef,
+    IncompleteMessage,
     Page,
     PagePlan,
-    PartialChange,
     RemoteId,
     RunRef,
     StoredFeed,
@@ -26,8 +26,8 @@ def save_pending_messages(
 
     is_news: whether the messages are fetched before those that a full sync has named.
     """
-    pending = (*plan.pending_ids, *plan.possibly_gone_ids)
-    sliced = {each.remote_id: each for each in plan.changes_to_fetch_in_slices}
+    pending = (*plan.pending_message_ids, *plan.possibly_gone_message_ids)
+    sliced = {each.remote_id: each for each in plan.messages_to_fetch_in_slices}
     if pending:
         tx.run(
             "add_pending",
@@ -37,7 +37,7 @@ def save_pending_messages(
                 [
                     [
                         each,
-                        plan.fetch_group_by_message_id.get(each),
+                        plan.fetch_group_id_by_message_id.get(each),
                         *_time_and_version(sliced.get(each)),
                     ]
                     for each in pending
@@ -48,13 +48,13 @@ def save_pending_messages(
     return WrittenRowCounts(pending=len(pending))
 
 
-def _time_and_version(change: PartialChange | None) -> tuple[datetime | None, str | None]:
+def _time_and_version(change: IncompleteMessage | None) -> tuple[datetime | None, str | None]:
     if change is None or change.reported_state is None:
         return None, None
     return change.received_at, change.reported_state.remote_version
 
 
-def save_pending_removed_by_feed(
+def mark_pending_messages_removed(
     tx: Transaction, feed: StoredFeed, page: Page, plan: PagePlan
 ) -> None:
     """Mark the pending messages that a page reports as removed. If the page is the first of a list
@@ -64,17 +64,17 @@ def save_pending_removed_by_feed(
     A marked message is requested by id once more. If the provider then reports the message as gone,
     the message is no longer pending.
     """
-    is_first_of_list = page.is_listing and feed.position.cursor is None
-    if plan.removed_ids or is_first_of_list:
-        ids = None if is_first_of_list else rows.to_jsonb(list(plan.removed_ids))
+    is_first_of_list = page.has_only_message_ids and feed.position.cursor is None
+    if plan.message_ids_to_remove or is_first_of_list:
+        ids = None if is_first_of_list else rows.to_jsonb(list(plan.message_ids_to_remove))
         tx.run("note_removed_pending", feed_id=feed.ref.id, ids=ids)
 
 
-def save_pending_not_found_by_id(
+def record_pending_messages_gone(
     tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan
 ) -> WrittenRowCounts:
     """Record that the provider, requested by id, reports pending messages as gone
-    (`PagePlan.possibly_gone_ids`).
+    (`PagePlan.possibly_gone_message_ids`).
 
     A message stays pending, and is requested again later, until a second source confirms that the
     message is gone. The second source is the change feed, a complete list, or another report by id
@@ -82,16 +82,16 @@ def save_pending_not_found_by_id(
     confirmation by a second report, the next verification compares the ids of archive, trash and
     junk, which together contain every message.
     """
-    if not plan.possibly_gone_ids:
+    if not plan.possibly_gone_message_ids:
         return WrittenRowCounts()
     confirmed = tx.run(
         "note_missing",
         feed_id=feed.id,
-        ids=rows.to_jsonb(list(plan.possibly_gone_ids)),
-        confirmed_s=MIN_TIME_FROM_GONE_TO_DELETION.total_seconds(),
+        ids=rows.to_jsonb(list(plan.possibly_gone_message_ids)),
+        confirmed_s=MIN_TIME_FROM_REMOVAL_TO_DELETION.total_seconds(),
     )
     gone = tuple(RemoteId(each) for (each,) in confirmed)
-    return hide_removed_messages(tx, run, feed, PagePlan(removed_ids=gone))
+    return hide_removed_messages(tx, run, feed, PagePlan(message_ids_to_remove=gone))
 
 
 def drop_fetched_from_pending(tx: Transaction, feed: FeedRef, plan: PagePlan) -> None:

@@ -23,14 +23,14 @@ class ClassifiedChanges:
     """The ids of messages that entered or left folders, in three sets. A message can be in several
     of the sets.
 
-    stored_and_shown_ids: messages that are stored and not hidden.
-    pending_ids: messages whose contents are still to be fetched.
+    stored_and_shown_message_ids: messages that are stored and not hidden.
+    pending_message_ids: messages whose contents are still to be fetched.
     ids_added_to_mirrored_folders: messages that a change adds to a mirrored folder. All changed
         messages, if the folder of all mail is mirrored.
     """
 
-    stored_and_shown_ids: set[RemoteId] = field(default_factory=set)
-    pending_ids: set[RemoteId] = field(default_factory=set)
+    stored_and_shown_message_ids: set[RemoteId] = field(default_factory=set)
+    pending_message_ids: set[RemoteId] = field(default_factory=set)
     ids_added_to_mirrored_folders: set[RemoteId] = field(default_factory=set)
 
 
@@ -44,7 +44,7 @@ def classify_placement_changes(
     """Classify the changed messages: which are stored and not hidden, which are pending, and which
     enter a mirrored folder.
 
-    all_mail: the folder of all mail (`ProviderTraits.folder_of_all_mail`). None: there is none.
+    all_mail: the folder of all mail (`ProviderTraits.all_mail_folder_id`). None: there is none.
     """
     result = ClassifiedChanges()
     for message_id, is_shown, is_pending, is_mirrored in tx.run(
@@ -55,8 +55,8 @@ def classify_placement_changes(
         changes=_changes_json(changes),
     ):
         for is_one, ids in (
-            (is_shown, result.stored_and_shown_ids),
-            (is_pending, result.pending_ids),
+            (is_shown, result.stored_and_shown_message_ids),
+            (is_pending, result.pending_message_ids),
             (is_mirrored, result.ids_added_to_mirrored_folders),
         ):
             if is_one:
@@ -113,12 +113,12 @@ def schedule_reading_of_remote_counts(
         )
 
 
-def ids_of_plan(plan: PagePlan) -> tuple[RemoteId, ...]:
+def message_ids_of_page_plan(plan: PagePlan) -> tuple[RemoteId, ...]:
     """Return the ids of the messages that a page of changes writes."""
     return (
         *(each.remote_id for each in plan.upserts),
         *(each.remote_id for each in plan.placement_changes),
-        *plan.removed_ids,
+        *plan.message_ids_to_remove,
     )
 
 

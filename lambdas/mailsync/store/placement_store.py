@@ -18,7 +18,7 @@ class PlacementStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def place_next_batch(self, account_id: AccountId) -> bool:
+    def place_next_message_batch(self, account_id: AccountId) -> bool:
         """Create the placements of the account's next batch of messages; return whether messages
         without placements remain.
 
@@ -37,6 +37,6 @@ class PlacementStore:
         with self._database.transaction() as tx:
             found = tx.run("unfilled_accounts")
         for (account_id,) in found:
-            while self.place_next_batch(account_id):
+            while self.place_next_message_batch(account_id):
                 pass
             yield account_id

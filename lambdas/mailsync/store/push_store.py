@@ -19,11 +19,11 @@ from mailsync.decisions.due import (
 from mailsync.decisions.push_health import PushHealth, classify_push_health
 from mailsync.model import (
     AccountId,
-    Notification,
     NotificationKind,
     Provider,
     RemoteId,
     Subscription,
+    SubscriptionNotification,
 )
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_jsonb
@@ -60,14 +60,14 @@ class PushState:
     health: whether the notifications work.
     expires_at: expiry of the subscription. None: there is no subscription.
     notified_at: when the last genuine notification arrived. None: no notification arrived yet.
-    last_error: error name of the last attempt to create or renew the subscription. None: the
+    last_error_name: error name of the last attempt to create or renew the subscription. None: the
         attempt succeeded.
     """
 
     health: PushHealth
     expires_at: datetime | None
     notified_at: datetime | None
-    last_error: str | None
+    last_error_name: str | None
 
 
 class PushStore:
@@ -145,7 +145,7 @@ class PushStore:
                 "subscription_gone", account_id=claim.account_id, claimed_until=claim.claimed_until
             )
 
-    def schedule_retry(self, claim: SubscriptionClaim, error: str) -> None:
+    def schedule_subscription_retry(self, claim: SubscriptionClaim, error: str) -> None:
         """Schedule the next attempt to create or renew the subscription, with exponential back-off.
 
         The back-off is short enough for several attempts before the subscription expires.
@@ -162,7 +162,7 @@ class PushStore:
                 next_in_s=wait_s,
             )
 
-    def claim_before_disconnecting(
+    def claim_subscription_to_end(
         self, account_id: AccountId, user_id: str
     ) -> SubscriptionClaim | None:
         """Claim the subscription of an account that is about to be disconnected, for a minute.
@@ -216,7 +216,9 @@ class PushStore:
             [[is_subscribed]] = tx.run("is_subscribed_by_others", account_id=account_id)
         return bool(is_subscribed)
 
-    def save_notifications_by_address(self, provider: Provider, addresses: Sequence[str]) -> int:
+    def save_notifications_by_email_address(
+        self, provider: Provider, addresses: Sequence[str]
+    ) -> int:
         """Make each mailbox due for which a notification with an email address arrived. Return the
         number of accounts of these mailboxes. The caller has verified who sent the notifications.
 
@@ -235,7 +237,9 @@ class PushStore:
             _notify(tx, [AccountId(account_id) for (account_id,) in found])
         return len(found)
 
-    def save_subscription_notifications(self, notifications: Sequence[Notification]) -> int:
+    def save_subscription_notifications(
+        self, notifications: Sequence[SubscriptionNotification]
+    ) -> int:
         """Make each mailbox due for whose subscription a genuine notification arrived. Return the
         number of genuine notifications.
 
@@ -256,7 +260,7 @@ class PushStore:
                 each
                 for each in notifications
                 if each.subscription_remote_id in known
-                and compare_digest(known[each.subscription_remote_id][1], _hash(each.secret))
+                and compare_digest(known[each.subscription_remote_id][1], _hash(each.client_state))
             ]
             _apply(
                 tx,
@@ -278,7 +282,9 @@ def _claim(found: Sequence[Sequence[Any]]) -> SubscriptionClaim | None:
 
 
 def _apply(
-    tx: Transaction, notifications: Sequence[Notification], accounts: dict[RemoteId, AccountId]
+    tx: Transaction,
+    notifications: Sequence[SubscriptionNotification],
+    accounts: dict[RemoteId, AccountId],
 ) -> None:
     """Make the notified mailboxes due, also those whose subscription is gone.
 

@@ -8,10 +8,10 @@ from mailsync.decisions.due import (
     MAX_NOTIFIED_CHECK_WORKERS,
     MAX_NOTIFIED_MAILBOXES_COUNTED,
     MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S,
+    NOTIFIED_CHECK_SLOT_LIFETIME_S,
     NOTIFIED_MAILBOX_CLAIM_LIFETIME_S,
-    NOTIFIED_MAILBOX_SCHEDULE_DELAY_S,
-    NOTIFIED_WORKER_SLOT_LIFETIME_S,
-    needs_another_notified_worker,
+    NOTIFIED_MAILBOX_FALLBACK_DELAY_S,
+    needs_another_check_worker,
 )
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
@@ -34,14 +34,14 @@ class DueMailboxQueueStore:
         mailbox. If the worker dies, the mailbox becomes due again after that time.
 
         While a function is checking notified mailboxes, this method leaves out mailboxes that were
-        notified less than `NOTIFIED_MAILBOX_SCHEDULE_DELAY_S` seconds ago.
+        notified less than `NOTIFIED_MAILBOX_FALLBACK_DELAY_S` seconds ago.
         """
         with self._database.transaction() as tx:
             found = tx.run(
                 "claim_due_accounts",
                 limit=limit,
                 next_in_s=wait_s,
-                notified_wait_s=NOTIFIED_MAILBOX_SCHEDULE_DELAY_S,
+                notified_wait_s=NOTIFIED_MAILBOX_FALLBACK_DELAY_S,
             )
         return tuple(AccountId(each) for (each,) in found)
 
@@ -71,8 +71,7 @@ class NotifiedMailboxQueueStore:
 
         Returns None if no function is needed: no notified mailbox can be checked now, or the
         functions that hold slots can check all notified mailboxes. Also returns None if every slot
-        is taken. The slot becomes free `NOTIFIED_WORKER_SLOT_LIFETIME_S` seconds after its last
-        use.
+        is taken. The slot becomes free `NOTIFIED_CHECK_SLOT_LIFETIME_S` seconds after its last use.
         """
         holder = str(uuid4())
         with self._database.transaction() as tx:
@@ -83,13 +82,13 @@ class NotifiedMailboxQueueStore:
                 )
             ]
             [[working]] = tx.run("count_check_slots")
-            if not needs_another_notified_worker(waits, working):
+            if not needs_another_check_worker(waits, working):
                 return None
             taken = tx.run(
                 "take_check_slot",
                 holder=holder,
                 slots=MAX_NOTIFIED_CHECK_WORKERS,
-                held_s=float(NOTIFIED_WORKER_SLOT_LIFETIME_S),
+                held_s=float(NOTIFIED_CHECK_SLOT_LIFETIME_S),
             )
         return holder if taken else None
 
@@ -104,7 +103,7 @@ class NotifiedMailboxQueueStore:
         """
         with self._database.transaction() as tx:
             if not tx.run(
-                "keep_check_slot", holder=holder, held_s=float(NOTIFIED_WORKER_SLOT_LIFETIME_S)
+                "keep_check_slot", holder=holder, held_s=float(NOTIFIED_CHECK_SLOT_LIFETIME_S)
             ):
                 return ()
             found = tx.run("find_notified_accounts", limit=limit) if limit else []

@@ -20,8 +20,8 @@ from threading import Lock
 from typing import Any
 
 from mailsync.decisions.remaining_time import (
-    BACKFILL_PARTS_PER_MINUTE,
-    RESERVED_QUOTA_SHARE,
+    BACKFILL_BURSTS_PER_MINUTE,
+    QUOTA_SHARE_RESERVED_FOR_NEW_MAIL,
     QuotaStatus,
 )
 from mailsync.errors import ProviderThrottled, SettingMissing
@@ -35,11 +35,11 @@ from mailsync.store.connection import Database, Transaction
 PROJECT_QUOTA_ROW_COUNT = 8
 """The number of database rows among which the quota of a project is divided. With several rows,
 functions seldom wait for each other's lock."""
-MAX_PROJECT_QUOTA_ROWS_PER_BLOCK = 3
+MAX_PROJECT_ROWS_TRIED_PER_BLOCK = 3
 UNITS_PER_BLOCK = 200
 """The number of units that one transaction takes as a block, unless one request needs more."""
 WINDOW_S = 60.0
-BLOCK_LIFETIME_WINDOW_SHARE = 1 / 60
+BLOCK_LIFETIME_SHARE_OF_WINDOW = 1 / 60
 """The lifetime of a block of units, as a share of the window. A function uses the units of a block
 within one to two times this time, and gives the others back."""
 MAX_SLEEP_S = 1.0
@@ -49,7 +49,7 @@ MIN_SLEEP_S = 0.05
 MAX_TOTAL_SLEEP_S = 5.0
 """The limit in seconds for all sleeps of one function together, while it has the mailbox open."""
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
-MIN_WORKFLOW_STATE_REENTRY_S = 1.0
+MIN_WAIT_STATE_OVERHEAD_S = 1.0
 """The minimum seconds that a workflow needs to leave a state, and to enter the state again after a
 Wait."""
 DEFAULT_THROTTLE_PAUSE_S = 60.0
@@ -70,10 +70,10 @@ class QuotaLimits:
     window_s: float = WINDOW_S
 
 
-class QuotaLimitsSection(SettingsSection):
+class QuotaLimitSettings(SettingsSection):
     """The section of the settings that has the providers' quota limits."""
 
-    def limits(self, names: QuotaSettings) -> QuotaLimits:
+    def limits_of_provider(self, names: QuotaSettings) -> QuotaLimits:
         """Return a provider's limits: the values of these settings, or else their defaults."""
         return QuotaLimits(
             self._number(names.mailbox_units_per_minute_setting),
@@ -147,7 +147,7 @@ class MailboxQuota:
             self._give_back()
 
     @contextmanager
-    def reserving_quota_for_new_mail(self) -> Iterator[None]:
+    def reserve_quota_for_new_mail(self) -> Iterator[None]:
         """Treat all requests in the `with` block as requests for old mail. They leave a reserve, a
         tenth of the quota, to requests for new mail."""
         self._is_backfilling = True
@@ -156,7 +156,7 @@ class MailboxQuota:
         finally:
             self._is_backfilling = False
 
-    def take(self, units: int, *, is_backfill: bool = False) -> None:
+    def take_units(self, units: int, *, is_backfill: bool = False) -> None:
         """Take units from the quota of the mailbox and of the project. If they are available soon,
         sleep until then.
 
@@ -182,7 +182,7 @@ class MailboxQuota:
                 self._sleep(wait_s)
             self._backfill_units += units if is_backfill else 0
 
-    def report_exhausted(self, retry_after_s: float | None, *, is_project: bool) -> None:
+    def save_throttle_pause(self, retry_after_s: float | None, *, is_project: bool) -> None:
         """Store the pause that the provider requested, so that no function sends a request before
         its end."""
         pause_s = DEFAULT_THROTTLE_PAUSE_S if retry_after_s is None else retry_after_s
@@ -200,10 +200,10 @@ class MailboxQuota:
         """Raise ProviderThrottled if this function has used its part of the quota for a backfill.
         The pause is the time in which the quota allows as many units."""
         limit = _limit(self._limits.mailbox_units_per_minute, is_backfill=True)
-        if self._backfill_units < max(1, limit // BACKFILL_PARTS_PER_MINUTE):
+        if self._backfill_units < max(1, limit // BACKFILL_BURSTS_PER_MINUTE):
             return
         allowed_s = self._backfill_units / limit * self._limits.window_s
-        passed_s = time.monotonic() - self._opened_at + MIN_WORKFLOW_STATE_REENTRY_S
+        passed_s = time.monotonic() - self._opened_at + MIN_WAIT_STATE_OVERHEAD_S
         raise ProviderThrottled(
             "The backfill leaves the provider's quota to new mail for some seconds. The mail stays,"
             " and the sync goes on then.",
@@ -237,7 +237,7 @@ class MailboxQuota:
         wanted = _Wanted(units, mailbox.units, is_backfill)
         waits = []
         for slot in sorted(
-            sample(range(PROJECT_QUOTA_ROW_COUNT), MAX_PROJECT_QUOTA_ROWS_PER_BLOCK)
+            sample(range(PROJECT_QUOTA_ROW_COUNT), MAX_PROJECT_ROWS_TRIED_PER_BLOCK)
         ):
             project = self._take_of(tx, slot, wanted, is_project=True)
             if project.units:
@@ -265,8 +265,8 @@ class MailboxQuota:
             limit=limit,
             units=wanted.units,
             block=wanted.block,
-            awaited=max(wanted.units, limit // BACKFILL_PARTS_PER_MINUTE if is_patient else 0),
-            hold_s=self._limits.window_s * BLOCK_LIFETIME_WINDOW_SHARE,
+            awaited=max(wanted.units, limit // BACKFILL_BURSTS_PER_MINUTE if is_patient else 0),
+            hold_s=self._limits.window_s * BLOCK_LIFETIME_SHARE_OF_WINDOW,
             window_s=self._limits.window_s,
         )
         return _Grant(bucket_id, *grant)
@@ -291,12 +291,14 @@ class MailboxQuota:
         }
 
 
-def open_quota(database: Database, account: Account, settings: Settings) -> MailboxQuota | None:
+def open_mailbox_quota(
+    database: Database, account: Account, settings: Settings
+) -> MailboxQuota | None:
     """Return the quota of the account's mailbox. None: the provider has no quota."""
     provider = find_provider(account.provider)
     if provider is None or provider.quota_settings is None:
         return None
-    limits = settings.read_section(QuotaLimitsSection).limits(provider.quota_settings)
+    limits = settings.read_section(QuotaLimitSettings).limits_of_provider(provider.quota_settings)
     return MailboxQuota(database, account, limits)
 
 
@@ -307,13 +309,13 @@ def mailbox_units_per_minute(provider: Provider, settings: Settings) -> int | No
     if found is None or found.quota_settings is None:
         return None
     return (
-        settings.read_section(QuotaLimitsSection)
-        .limits(found.quota_settings)
+        settings.read_section(QuotaLimitSettings)
+        .limits_of_provider(found.quota_settings)
         .mailbox_units_per_minute
     )
 
 
-def quotas_of_accounts(
+def quota_statuses_of_accounts(
     tx: Transaction, account_ids: Iterable[AccountId]
 ) -> dict[AccountId, QuotaStatus]:
     """Return the state of each mailbox's quota, by account id. The result lacks mailboxes of
@@ -324,7 +326,7 @@ def quotas_of_accounts(
 
 def _limit(units: int, *, is_backfill: bool) -> int:
     """Return the part of a limit that may be used: a backfill leaves the reserve to new mail."""
-    return int(units * (1 - RESERVED_QUOTA_SHARE)) if is_backfill else units
+    return int(units * (1 - QUOTA_SHARE_RESERVED_FOR_NEW_MAIL)) if is_backfill else units
 
 
 def _return_units(tx: Transaction, sources: tuple[_Grant, ...], units: int) -> None:

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from mailsync.decisions.safety import (
     MIN_SUSPICIOUS_REMOVAL_MESSAGES,
-    MIN_TIME_FROM_GONE_TO_DELETION,
-    MIN_TIME_FROM_GONE_TO_MASS_DELETION,
-    is_most_of_mailbox,
+    MIN_TIME_FROM_REMOVAL_TO_DELETION,
+    MIN_TIME_FROM_REMOVAL_TO_MASS_DELETION,
+    is_mass_removal,
 )
 from mailsync.model import AccountId, FolderId, RemoteId, RunRef
 from mailsync.store import rows
@@ -20,13 +20,13 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_rows import end_placements
 
-MAX_MESSAGES_PER_SCHEDULING = 20_000
+MAX_REQUESTS_SCHEDULED_AT_ONCE = 20_000
 """The maximum number of messages whose next request by id one statement schedules: about a second
 of work."""
 
 
 @dataclass(frozen=True, slots=True)
-class HiddenMail:
+class HiddenMailSummary:
     """The amount of a mailbox's mail that is hidden. Mailsync may delete this mail after a second
     confirmation by the provider.
 
@@ -54,22 +54,22 @@ class HiddenMail:
     gone_mirrored_folder_count: int
 
     @property
-    def is_most_of_mailbox(self) -> bool:
+    def is_mass_removal(self) -> bool:
         """Return whether the messages reported gone are most of the mailbox."""
-        return is_most_of_mailbox(
+        return is_mass_removal(
             stored=self.stored_message_count, removing=self.reported_gone_message_count
         )
 
     @property
-    def is_suspicious(self) -> bool:
+    def is_removal_suspicious(self) -> bool:
         """Return whether the messages reported gone are most of the mailbox, and no person has
         confirmed their removal."""
-        return is_most_of_mailbox(
+        return is_mass_removal(
             stored=self.stored_message_count, removing=self.gone_count_unconfirmed_by_user
         )
 
     @property
-    def explanation(self) -> str:
+    def explanation_for_user(self) -> str:
         """Return a text for the user that says what happened to the mail and what to do."""
         return (
             f"{self.reported_gone_message_count} of {self.stored_message_count} messages are no"
@@ -79,13 +79,13 @@ class HiddenMail:
         )
 
     @property
-    def confirmation_delay_s(self) -> float:
+    def deletion_confirmation_delay_s(self) -> float:
         """Return the minimum seconds between the provider's first and second response that a
         message is gone. After the second response the message is deleted."""
         after = (
-            MIN_TIME_FROM_GONE_TO_MASS_DELETION
-            if self.is_suspicious
-            else MIN_TIME_FROM_GONE_TO_DELETION
+            MIN_TIME_FROM_REMOVAL_TO_MASS_DELETION
+            if self.is_removal_suspicious
+            else MIN_TIME_FROM_REMOVAL_TO_DELETION
         )
         return after.total_seconds()
 
@@ -94,13 +94,13 @@ class HiddenMail:
         """Return the earliest time at which a sync may delete a hidden message. Before the deletion
         the sync requests the message by id once more. None: no message is reported as gone."""
         return (
-            self.first_reported_gone_at + timedelta(seconds=self.confirmation_delay_s)
+            self.first_reported_gone_at + timedelta(seconds=self.deletion_confirmation_delay_s)
             if self.first_reported_gone_at
             else None
         )
 
 
-NO_HIDDEN_MAIL = HiddenMail(0, 0, 0, 0, None, None, 0)
+NO_HIDDEN_MAIL = HiddenMailSummary(0, 0, 0, 0, None, None, 0)
 
 
 class RemovalStore:
@@ -110,13 +110,13 @@ class RemovalStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin_removal_verification(self, run: RunRef) -> HiddenMail:
+    def begin_removal_verification(self, run: RunRef) -> HiddenMailSummary:
         """Return how much of the mailbox is hidden. If most of the mailbox is reported as gone,
         also schedule the second request by id of each of these messages. A message is deleted only
         after its second request."""
         with FencedTransaction(self._database, run) as tx:
             removal = hidden_mail_of_account(tx, run.account_id)
-            if removal.is_most_of_mailbox:
+            if removal.is_mass_removal:
                 schedule_second_request_by_id(tx, run.account_id, removal)
         return removal
 
@@ -204,33 +204,33 @@ class RemovalStore:
 
 def hidden_mail_of_accounts(
     tx: Transaction, account_ids: Iterable[AccountId]
-) -> dict[AccountId, HiddenMail]:
+) -> dict[AccountId, HiddenMailSummary]:
     """Return how much mail of each account is hidden, by account id. The result lacks deleted
     accounts."""
     ids = list(account_ids)
     found = tx.run(
         "removals", account_ids=rows.to_jsonb(ids), smallest=MIN_SUSPICIOUS_REMOVAL_MESSAGES
     )
-    removals = {account_id: HiddenMail(*row) for account_id, *row in found}
+    removals = {account_id: HiddenMailSummary(*row) for account_id, *row in found}
     return {each: removals.get(each, NO_HIDDEN_MAIL) for each in ids}
 
 
-def hidden_mail_of_account(tx: Transaction, account_id: AccountId) -> HiddenMail:
+def hidden_mail_of_account(tx: Transaction, account_id: AccountId) -> HiddenMailSummary:
     """Return how much mail of the account is hidden."""
     return hidden_mail_of_accounts(tx, [account_id])[account_id]
 
 
 def schedule_second_request_by_id(
-    tx: Transaction, account_id: AccountId, removal: HiddenMail
+    tx: Transaction, account_id: AccountId, removal: HiddenMailSummary
 ) -> None:
     """Set the time of the second request by id for each message of the account that the provider
-    has reported as gone: `HiddenMail.confirmation_delay_s` after the first report."""
-    limit = MAX_MESSAGES_PER_SCHEDULING
+    has reported as gone: `HiddenMail.deletion_confirmation_delay_s` after the first report."""
+    limit = MAX_REQUESTS_SCHEDULED_AT_ONCE
     scheduled = limit
     while scheduled == limit:
         scheduled = tx.run_returning_row_count(
             "schedule_removal",
             account_id=account_id,
-            wait_s=removal.confirmation_delay_s,
+            wait_s=removal.deletion_confirmation_delay_s,
             limit=limit,
         )

@@ -93,14 +93,14 @@ def _join_arrays(arrays: Sequence[bytes]) -> JsonBytes:
     return JsonBytes(b"[" + b",".join(each[1:-1] for each in arrays) + b"]")
 
 
-def ids_and_hashes_json(rows: Iterable[JsonRow]) -> JsonBytes:
+def message_ids_and_hashes_json(rows: Iterable[JsonRow]) -> JsonBytes:
     """Return the ids, folders and hashes of the rows as JSON. An SQL statement uses this JSON to
     find the rows that differ from the stored rows."""
     wanted = ("message_id", "folder_remote_ids", "row_hash", "version", "body_hash")
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
 
 
-def ids_and_folders_json(rows: Iterable[JsonRow]) -> JsonBytes:
+def message_and_folder_ids_json(rows: Iterable[JsonRow]) -> JsonBytes:
     """Return the message ids and folder ids of the rows as JSON."""
     wanted = ("message_id", "folder_remote_ids")
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
@@ -145,8 +145,8 @@ def quarantine_row(
     }
 
 
-def contradictions_json(differences: Iterable[ListingContradiction]) -> JsonBytes:
-    return to_jsonb([{"message_id": each.remote_id, "cause": each.cause} for each in differences])
+def listing_contradictions_json(differences: Iterable[ListingContradiction]) -> JsonBytes:
+    return to_jsonb([{"message_id": each.remote_id, "cause": each.kind} for each in differences])
 
 
 def folders_json(folders: Iterable[RemoteFolder]) -> JsonBytes:

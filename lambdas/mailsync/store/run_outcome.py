@@ -71,8 +71,8 @@ def complete_or_fail_run(tx: Transaction, run: RunRef, *, requests: int = 0) -> 
         run_id=run.run_id,
         has_changed=has_changed,
         next_in_s=wait_s,
-        error=SUSPICIOUS_REMOVAL_ERROR if removal.is_suspicious else None,
-        error_message=removal.explanation if removal.is_suspicious else None,
+        error=SUSPICIOUS_REMOVAL_ERROR if removal.is_removal_suspicious else None,
+        error_message=removal.explanation_for_user if removal.is_removal_suspicious else None,
     )
     close_run(tx, run.run_id, "completed", None, None, requests=requests)
     proven = not are_pending

@@ -6,7 +6,7 @@ from typing import Any
 from mailsync.decisions.due import VERIFICATION_FAILED_ERROR
 from mailsync.decisions.open_run import STALE_RUN_HEARTBEAT_AGE_S
 from mailsync.errors import LeaseLost, StoreRejected
-from mailsync.metrics import RUNS_COMPLETED, count_failed_run, count_metric
+from mailsync.metrics import RUNS_COMPLETED, add_to_metric, count_failed_run
 from mailsync.model import (
     AccountId,
     FolderId,
@@ -32,9 +32,9 @@ class EnqueuedRun:
 
     execution_arn: ARN of the run's current execution. None: the execution has not started yet.
     execution_name: name of the run's current execution.
-    scope: what the run syncs.
-    scope_of_idempotency_key: the sync that the first request with this Idempotency-Key asked for.
-        None if the present request has no key, or a new key.
+    sync_scope: what the run syncs.
+    sync_scope_of_first_request: the sync that the first request with this Idempotency-Key asked
+        for. None if the present request has no key, or a new key.
     is_stale: whether the run's last heartbeat is older than STALE_RUN_S.
     """
 
@@ -42,8 +42,8 @@ class EnqueuedRun:
     execution_arn: str | None
     execution_name: str
     status: str
-    scope: SyncScope
-    scope_of_idempotency_key: SyncScope | None = None
+    sync_scope: SyncScope
+    sync_scope_of_first_request: SyncScope | None = None
     is_stale: bool = False
 
     @property
@@ -91,7 +91,7 @@ class RunStore:
         try:
             found = self._enqueued(account_id, run_id, scope, trigger, idempotency_key)
         except StoreRejected:
-            AccountStore(self._database).account(account_id)
+            AccountStore(self._database).find_account(account_id)
             raise
         if found is None:  # the run that barred ours ended between the two statements
             return self.enqueue_run(account_id, run_id, scope, trigger, idempotency_key)
@@ -148,7 +148,7 @@ class RunStore:
         with self._database.transaction() as tx:
             return _run_of_key(tx, account_id, idempotency_key)
 
-    def delete_joined_idempotency_key(self, account_id: AccountId, run_id: RunId, key: str) -> None:
+    def unlink_idempotency_key(self, account_id: AccountId, run_id: RunId, key: str) -> None:
         """Delete the record that an earlier request with this Idempotency-Key joined this run.
 
         Call this if the execution of the run has died. When the client repeats the request with the
@@ -157,14 +157,14 @@ class RunStore:
         with self._database.transaction() as tx:
             tx.run("forget_joined_key", account_id=account_id, run_id=run_id, key=key)
 
-    def scope_and_repair_rounds(self, run: RunRef) -> tuple[SyncScope, int]:
+    def scope_and_repair_round_count(self, run: RunRef) -> tuple[SyncScope, int]:
         """Return the scope of the run (what the run syncs), and the number of rounds in which the
         run has compared and repaired folders so far."""
         with self._database.transaction() as tx:
             sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]
         return _wish(sync_type, folder_ids), rounds
 
-    def complete(self, run: RunRef, *, requests: int = 0) -> bool | None:
+    def complete_run(self, run: RunRef, *, requests: int = 0) -> bool | None:
         """Close the run as completed if every folder is verified, else as failed. Return whether a
         completed run has stored every message that the provider named. False: some messages are
         still pending, because the provider named them and then reported them as gone. Return None
@@ -183,10 +183,10 @@ class RunStore:
         if proven is None:
             count_failed_run(VERIFICATION_FAILED_ERROR)
         else:
-            count_metric(RUNS_COMPLETED)
+            add_to_metric(RUNS_COMPLETED)
         return proven
 
-    def fail(
+    def fail_run(
         self,
         account_id: AccountId,
         run_id: RunId,
@@ -223,7 +223,7 @@ class RunStore:
             found = tx.run("open_run_of_execution", name=execution_name)
         return (RunId(found[0][0]), AccountId(found[0][1])) if found else None
 
-    def execution_of_run(self, run_id: RunId) -> str:
+    def execution_name_of_run(self, run_id: RunId) -> str:
         """Return the name of the run's current execution; if the run has ended, of its last
         execution."""
         with self._database.transaction() as tx:
@@ -246,7 +246,7 @@ def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun
     if not found:
         return None
     *run, sync_type, folder_ids = found[0]
-    return replace(_open_run(run), scope_of_idempotency_key=_wish(sync_type, folder_ids))
+    return replace(_open_run(run), sync_scope_of_first_request=_wish(sync_type, folder_ids))
 
 
 def _open_run(row: list[Any]) -> EnqueuedRun:

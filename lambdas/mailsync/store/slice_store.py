@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mailsync.decisions import slices as decisions
-from mailsync.metrics import MESSAGES_STORED, count_metric
+from mailsync.metrics import MESSAGES_STORED, add_to_metric
 from mailsync.model import (
     AccountId,
     FeedId,
@@ -26,7 +26,7 @@ from mailsync.model import (
 )
 from mailsync.store import page_rows, page_writes, rows
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.conversations import any_needs_conversation
+from mailsync.store.conversations import any_message_needs_conversation_id
 from mailsync.store.fence import FencedTransaction
 
 CLAIM_LIFETIME_S = 60.0
@@ -35,21 +35,21 @@ and its retries take less time. Storing a slice twice changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claimant:
+class SliceClaimant:
     """A worker that claims slices of a feed.
 
-    worker_number: number of this worker among the workers of the feed.
+    worker_index: number of this worker among the workers of the feed.
     max_messages_per_slice: maximum number of messages in a slice of this worker.
     worker_count: number of workers that claim slices of the feed.
     """
 
-    worker_number: int
+    worker_index: int
     max_messages_per_slice: int
     worker_count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class SlicesLeft:
+class RemainingSlices:
     """The pending messages of a feed that slices still have to fetch.
 
     has_pending_messages: whether there are such messages.
@@ -88,12 +88,14 @@ class SliceStore:
             found = tx.run("sliced_feeds", account_id=account_id)
         return frozenset(FeedId(each) for (each,) in found)
 
-    def find_slices_left(self, account_id: AccountId, feed_id: FeedId) -> SlicesLeft:
+    def find_remaining_slices(self, account_id: AccountId, feed_id: FeedId) -> RemainingSlices:
         with self._database.transaction() as tx:
             found = tx.run("slices_left", account_id=account_id, feed_id=feed_id)
-        return SlicesLeft(*found[0]) if found else SlicesLeft(False, False, False)
+        return RemainingSlices(*found[0]) if found else RemainingSlices(False, False, False)
 
-    def claim(self, run: RunRef, feed_id: FeedId, claimant: Claimant, count: int) -> list[Slice]:
+    def claim_slices(
+        self, run: RunRef, feed_id: FeedId, claimant: SliceClaimant, count: int
+    ) -> list[Slice]:
         """Claim up to `count` slices, the newest messages first."""
         with FencedTransaction(self._database, run) as tx:
             claimed = [_claim(tx, feed_id, claimant) for _ in range(count)]
@@ -135,7 +137,7 @@ class SliceStore:
         part: Slice,
         page: SlicePage | None,
         *,
-        next_for: Claimant | None,
+        next_for: SliceClaimant | None,
     ) -> StoredSlice:
         """Store the messages of a slice, and claim another slice.
 
@@ -148,7 +150,7 @@ class SliceStore:
         def write(savepoints: bool) -> StoredSlice:
             messages = page.messages if page else ()
             with FencedTransaction(
-                self._database, run, is_exclusive=any_needs_conversation(messages)
+                self._database, run, is_exclusive=any_message_needs_conversation_id(messages)
             ) as tx:
                 named = _named(tx, run, feed, messages)
                 counts = _save(tx, run, feed, named, savepoints=savepoints)
@@ -160,13 +162,13 @@ class SliceStore:
                 following = None if next_for is None else _claim(tx, feed.ref.id, next_for)
                 return StoredSlice(counts, len(named), following)
 
-        stored = page_rows.write_with_savepoints_after_rejection(write)
+        stored = page_rows.write_or_retry_with_savepoints(write)
         if written := stored.written_row_counts.inserted + stored.written_row_counts.updated:
-            count_metric(MESSAGES_STORED, written)
+            add_to_metric(MESSAGES_STORED, written)
         return stored
 
 
-def _claim(tx: Transaction, feed_id: FeedId, claimant: Claimant) -> Slice | None:
+def _claim(tx: Transaction, feed_id: FeedId, claimant: SliceClaimant) -> Slice | None:
     """Claim a slice, once other workers' claims are committed.
 
     Two workers that claim at the same time would each skip rows that the other one has locked: both
@@ -176,7 +178,7 @@ def _claim(tx: Transaction, feed_id: FeedId, claimant: Claimant) -> Slice | None
     found = tx.run(
         "claim_slice",
         feed_id=feed_id,
-        worker=claimant.worker_number,
+        worker=claimant.worker_index,
         limit=claimant.max_messages_per_slice,
         min_messages=decisions.MIN_MESSAGES_WORTH_A_SLICE,
         worker_count=claimant.worker_count,

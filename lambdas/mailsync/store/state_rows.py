@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from mailsync.model import FolderRef, RunRef, StateChange, WrittenRowCounts
 from mailsync.store import rows
 from mailsync.store.connection import Transaction
-from mailsync.store.page_rows import end_placements, split_by_selected_folder
+from mailsync.store.page_rows import end_placements, split_off_unmirrored_messages
 
 
-def save_states(
+def save_message_states(
     tx: Transaction,
     run: RunRef,
     folder: FolderRef | None,
@@ -44,7 +44,7 @@ def save_states(
 def _save_states_and_folders(
     tx: Transaction, run: RunRef, changes: Sequence[StateChange]
 ) -> WrittenRowCounts:
-    changes, left = split_by_selected_folder(tx, run, None, changes)
+    changes, left = split_off_unmirrored_messages(tx, run, None, changes)
     removed = end_placements(tx, run, sorted(left), folder_id=None) if left else 0
     if not changes:
         return WrittenRowCounts(removed=removed)

@@ -10,42 +10,42 @@ from mailsync.decisions.remaining_time import QuotaStatus, ReadingProgress
 from mailsync.model import AccountId
 from mailsync.store import rows
 from mailsync.store.connection import Database
-from mailsync.store.quota_store import quotas_of_accounts
-from mailsync.store.removal_store import HiddenMail, hidden_mail_of_accounts
+from mailsync.store.quota_store import quota_statuses_of_accounts
+from mailsync.store.removal_store import HiddenMailSummary, hidden_mail_of_accounts
 
 
 @dataclass(frozen=True, slots=True)
 class FolderStatus:
     """The state of a mirrored folder: its counts, and when it was last verified.
 
-    total, unread: numbers of all and of unread stored messages. During a sync, the numbers may be
-        older than the messages.
+    stored_total, stored_unread: numbers of all and of unread stored messages. During a sync, the
+        numbers may be older than the messages.
     remote_total: the provider's count of all messages, at the last reading.
-    count_offset, unread_offset: by how much the provider's own counts of all and of unread messages
-        exceed the true numbers.
+    known_remote_total_excess, known_remote_unread_excess: by how much the provider's own counts of
+        all and of unread messages exceed the true numbers.
     verified_at: when the stored counts last agreed with the provider's.
     compared_at: when ids and versions were last compared. None: never.
-    walking: whether a full sync of the folder is running.
-    quarantined: number of messages in quarantine.
-    differing: number of messages for which, at the last comparison, the provider's response by id
-        contradicted its list.
+    is_full_sync_running: whether a full sync of the folder is running.
+    quarantined_total: number of messages in quarantine.
+    listing_contradiction_count: number of messages for which, at the last comparison, the
+        provider's response by id contradicted its list.
     """
 
     id: int
     display_name: str
     role: str
-    total: int
-    unread: int
+    stored_total: int
+    stored_unread: int
     remote_total: int
-    count_offset: int
-    unread_offset: int
+    known_remote_total_excess: int
+    known_remote_unread_excess: int
     verified_at: datetime | None
     compared_at: datetime | None
-    error: str | None
+    error_name: str | None
     error_message: str | None
-    walking: bool
-    quarantined: int
-    differing: int
+    is_full_sync_running: bool
+    quarantined_total: int
+    listing_contradiction_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class AccountStatus:
     run_started_at: start of the open run. None: no run is open, or it has not begun.
     message_count: number of stored messages of the account at the last count. None: messages are
         counted only by folder, because each message of this provider is in one folder.
-    failures: number of syncs that failed since the last successful one.
-    reading: how many messages and pages the open run has read.
-    removal: how much of the mailbox is hidden and may be deleted.
-    quota: state of the provider's quota of the mailbox. None: the provider has no quota.
+    successive_failure_count: number of syncs that failed since the last successful one.
+    reading_progress: how many messages and pages the open run has read.
+    hidden_mail: how much of the mailbox is hidden and may be deleted.
+    quota_status: state of the provider's quota of the mailbox. None: the provider has no quota.
     """
 
     id: AccountId
@@ -70,20 +70,20 @@ class AccountStatus:
     last_sync_at: datetime | None
     initial_sync_completed: bool
     verified_at: datetime | None
-    last_error: str | None
+    last_error_name: str | None
     last_error_message: str | None
     next_sync_at: datetime
-    failures: int
+    successive_failure_count: int
     run_id: str | None
     run_started_at: datetime | None
     message_count: int | None
-    reading: ReadingProgress
+    reading_progress: ReadingProgress
     folders: tuple[FolderStatus, ...]
-    removal: HiddenMail
-    quota: QuotaStatus | None = None
+    hidden_mail: HiddenMailSummary
+    quota_status: QuotaStatus | None = None
 
     @property
-    def compared_at(self) -> datetime | None:
+    def oldest_comparison_at(self) -> datetime | None:
         """Return the time of the last comparison of message ids in the folder whose last comparison
         is the oldest. None: some folder was never compared."""
         times = [each.compared_at for each in self.folders if each.compared_at]
@@ -115,7 +115,7 @@ class StatusStore:
             for account_id, *values in tx.run("folder_status", account_ids=rows.to_jsonb(ids)):
                 folders[account_id].append(FolderStatus(*values))
             removals = hidden_mail_of_accounts(tx, ids)
-            quotas = quotas_of_accounts(tx, ids)
+            quotas = quota_statuses_of_accounts(tx, ids)
         read: list[list[Any]] = [
             [
                 *row[:-6],

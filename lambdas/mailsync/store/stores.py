@@ -12,7 +12,7 @@ from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
 from mailsync.store.message_key_store import MessageKeyStore
-from mailsync.store.newest_store import NewestStore
+from mailsync.store.newest_store import NewestMailStore
 from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
@@ -29,55 +29,55 @@ class MailboxStores:
     database: Database
 
     @property
-    def mail(self) -> MailStore:
+    def mail_store(self) -> MailStore:
         return MailStore(self.database)
 
     @property
-    def newest_mail(self) -> NewestStore:
-        return NewestStore(self.database)
+    def newest_mail_store(self) -> NewestMailStore:
+        return NewestMailStore(self.database)
 
     @property
-    def slices(self) -> SliceStore:
+    def slice_store(self) -> SliceStore:
         return SliceStore(self.database)
 
     @property
-    def message_keys(self) -> MessageKeyStore:
+    def message_key_store(self) -> MessageKeyStore:
         return MessageKeyStore(self.database)
 
     @property
-    def folders(self) -> FolderStore:
+    def folder_store(self) -> FolderStore:
         return FolderStore(self.database)
 
     @property
-    def feeds(self) -> FeedStore:
+    def feed_store(self) -> FeedStore:
         return FeedStore(self.database)
 
     @property
-    def quarantine(self) -> QuarantineStore:
+    def quarantine_store(self) -> QuarantineStore:
         return QuarantineStore(self.database)
 
     @property
-    def removals(self) -> RemovalStore:
+    def removal_store(self) -> RemovalStore:
         return RemovalStore(self.database)
 
     @property
-    def sweeps(self) -> SweepStore:
+    def sweep_store(self) -> SweepStore:
         return SweepStore(self.database)
 
     @property
-    def leases(self) -> LeaseStore:
+    def lease_store(self) -> LeaseStore:
         return LeaseStore(self.database)
 
     @property
-    def runs(self) -> RunStore:
+    def run_store(self) -> RunStore:
         return RunStore(self.database)
 
     @property
-    def run_folders(self) -> RunFolderStore:
+    def run_folder_store(self) -> RunFolderStore:
         return RunFolderStore(self.database)
 
     @contextmanager
-    def in_one_transaction(self, run: RunRef) -> Iterator["StoresInTransaction"]:
+    def begin_transaction(self, run: RunRef) -> Iterator["StoresInTransaction"]:
         """Yield the stores for a `with` block. All statements of the block are one transaction,
         which checks the lease once.
 

@@ -1,6 +1,10 @@
 """Store the hand-over of a run from one execution to the next."""
 
-from mailsync.decisions.successor import successor_execution_name
+from mailsync.decisions.successor import (
+    max_history_events_of_state_failure,
+    max_history_events_of_state_visit,
+    successor_execution_name,
+)
 from mailsync.errors import LeaseLost
 from mailsync.model import RunRef
 from mailsync.store.connection import Database
@@ -17,7 +21,7 @@ class SuccessorStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def hand_over(self, run: RunRef, execution_name: str, execution_arn: str) -> str | None:
+    def hand_over_run(self, run: RunRef, execution_name: str, execution_arn: str) -> str | None:
         """Make the successor of this execution the run's current execution, and give the successor
         the lease under a new epoch. Return the successor's name; the caller starts the successor.
 
@@ -44,8 +48,16 @@ class SuccessorStore:
             tx.run("name_successor", run_id=run.run_id, execution_name=successor)
         return successor
 
-    def add_history_events(self, run: RunRef, events: int) -> None:
-        """Add a number of Step Functions history events to the count of the run's current
-        execution."""
+    def count_state_visit(self, run: RunRef, retry_count: int | None) -> None:
+        """Add the history events of a state's visit to the count of the run's current execution;
+        see `max_history_events_of_state_visit`."""
+        self._count_events(run, max_history_events_of_state_visit(retry_count))
+
+    def count_failed_state(self, run: RunRef, retry_count: int | None) -> None:
+        """Add the history events of a failed state and of the state `folder-failed` after it to the
+        count of the run's current execution; see `max_history_events_of_state_failure`."""
+        self._count_events(run, max_history_events_of_state_failure(retry_count))
+
+    def _count_events(self, run: RunRef, events: int) -> None:
         with self._database.transaction() as tx:
             tx.run("count_events", run_id=run.run_id, events=events)

@@ -26,7 +26,7 @@ class SweepStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def hide_unseen_except_last_batch(
+    def hide_most_unseen_messages(
         self,
         run: RunRef,
         feed: StoredFeed,
@@ -55,7 +55,7 @@ class SweepStore:
         return True
 
 
-def hide_unseen_by_full_sync(
+def hide_messages_unseen_by_full_sync(
     tx: Transaction, run: RunRef, feed: StoredFeed, *, is_listing: bool
 ) -> WrittenRowCounts:
     """Take the messages that the feed's full sync did not see out of the feed's folders. Hide

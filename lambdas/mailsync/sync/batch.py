@@ -10,14 +10,14 @@ from functools import cache
 from queue import SimpleQueue
 from threading import Lock
 
-from mailsync.credentials import open_stored_access_token
+from mailsync.credentials import open_access_token_source
 from mailsync.credentials.kms import KmsDataKeys
 from mailsync.credentials.vault import Vault
 from mailsync.decisions.budget import MAX_TOTAL_PAUSE_PER_CHECK_S
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId
 from mailsync.providers.kit import load_provider_kit
-from mailsync.providers.response_memory import ResponseMemory
+from mailsync.providers.response_memory import ResponseMemoryBudget
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import Settings, load_settings
@@ -25,15 +25,15 @@ from mailsync.store.check_store import RUN_TRIGGER_OF_CHECKS, Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.queue_store import DueMailboxQueueStore
-from mailsync.store.quota_store import open_quota
+from mailsync.store.quota_store import open_mailbox_quota
 from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_account
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.message_ids import give_stable_ids
+from mailsync.sync.message_ids import ensure_stable_message_ids
 
 MAX_CHECKS_IN_PARALLEL = 10
 """The number of threads, each with a database connection, in one Lambda function that checks
 mailboxes. A check mostly waits for the provider."""
-MIN_TIME_PER_CHECK_S = 90.0
+MIN_REMAINING_TIME_FOR_CHECK_S = 90.0
 """The minimum seconds until the function's time-out with which a check is started: the time that a
 check may need if its provider hardly responds."""
 WORKER_RESPONSE_BYTES, SHARED_RESPONSE_BYTES, SHARED_WAIT_S = 2**20, 32 * 2**20, 5.0
@@ -59,7 +59,7 @@ class CheckBatchReport:
         return cls(
             outcomes=dict(Counter(str(each.outcome) for each in all_checked)),
             requests=sum(each.request_count for each in idle),
-            statements=sum(each.database_round_trips for each in idle),
+            statements=sum(each.database_round_trip_count for each in idle),
             seconds=round(sum(each.duration_s for each in idle), 3),
         )
 
@@ -70,23 +70,27 @@ def sync_accounts(
     """Check each mailbox of a batch. If too little time remains for some mailboxes, release the
     claims on them. Return a report."""
     with ThreadPoolExecutor(MAX_CHECKS_IN_PARALLEL) as pool:
-        all_checked = list(pool.map(lambda each: check_one(each, remaining_s), account_ids))
+        all_checked = list(
+            pool.map(lambda each: check_mailbox_with_free_worker(each, remaining_s), account_ids)
+        )
     _release(
         open_check_workers(),
         [
             account_id
             for account_id, checked in zip(account_ids, all_checked, strict=True)
-            if checked.outcome is CheckOutcome.CLAIM_RELEASED
+            if checked.outcome is CheckOutcome.TOO_LITTLE_TIME
         ],
     )
     return report_batch(all_checked)
 
 
-def check_one(account_id: AccountId, remaining_s: Callable[[], float]) -> CheckReport:
+def check_mailbox_with_free_worker(
+    account_id: AccountId, remaining_s: Callable[[], float]
+) -> CheckReport:
     """Check a mailbox with a free worker of this process; return a report. If too little time
-    remains, check nothing and report `CLAIM_RELEASED`."""
-    if remaining_s() < MIN_TIME_PER_CHECK_S:
-        return CheckReport(CheckOutcome.CLAIM_RELEASED)
+    remains, check nothing and report `TOO_LITTLE_TIME`."""
+    if remaining_s() < MIN_REMAINING_TIME_FOR_CHECK_S:
+        return CheckReport(CheckOutcome.TOO_LITTLE_TIME)
     workers = open_check_workers()
     worker = workers.get()
     try:
@@ -136,7 +140,7 @@ def _workers() -> "SimpleQueue[CheckWorker]":
         with starting:
             trigger.start_execution_for_run_of_check(account_id, run_id, RUN_TRIGGER_OF_CHECKS)
 
-    memory = ResponseMemory(
+    memory = ResponseMemoryBudget(
         own_bytes=WORKER_RESPONSE_BYTES, large_bytes=SHARED_RESPONSE_BYTES, wait_s=SHARED_WAIT_S
     )
     workers: SimpleQueue[CheckWorker] = SimpleQueue()
@@ -148,24 +152,24 @@ def _workers() -> "SimpleQueue[CheckWorker]":
 
 
 def _opener(
-    settings: Settings, database: Database, vault: Vault, memory: ResponseMemory
+    settings: Settings, database: Database, vault: Vault, memory: ResponseMemoryBudget
 ) -> Callable[[Check], AbstractContextManager[Mailbox]]:
     credentials = CredentialStore(database)
 
     @contextmanager
     def opened(check: Check) -> Iterator[Mailbox]:
-        account, run = check.account, check.run
+        account, run = check.account, check.run_ref
         logger.thread_safe_append_keys(
             account_id=account.id, run_id=run.run_id, provider=account.provider
         )
-        access = open_stored_access_token(account, credentials, vault, settings, check.credentials)
+        access = open_access_token_source(account, credentials, vault, settings, check.credentials)
         budget = RetryBudget(total_s=MAX_TOTAL_PAUSE_PER_CHECK_S)
         kit = load_provider_kit(account.provider)
-        quota = open_quota(database, account, settings)
+        quota = open_mailbox_quota(database, account, settings)
         provider = kit.open_mailbox(
             account, access, settings, budget, memory.create_share_for_mailbox(), quota=quota
         )
-        provider = give_stable_ids(provider, run, database)
+        provider = ensure_stable_message_ids(provider, run, database)
         in_flight = provider.max_requests_in_flight
         with quota or nullcontext(), closing(provider):
             yield Mailbox(run, access, provider, database, vault, in_flight, quota=quota)

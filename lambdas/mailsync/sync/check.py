@@ -13,11 +13,11 @@ from uuid import uuid4
 
 from mailsync.decisions.check import MAX_FOLDERS_PER_CHECKED_MAILBOX, CheckResult, classify_check
 from mailsync.decisions.folders import diff_folders
-from mailsync.decisions.freshness import choose_tree_reading_mode
+from mailsync.decisions.freshness import choose_folder_tree_reading_mode
 from mailsync.decisions.verify import (
     MAX_COMPARED_MESSAGES_PER_CHECK,
     FolderCounts,
-    folders_due_for_id_comparison,
+    find_folders_due_for_comparison,
 )
 from mailsync.errors import (
     AccessRevoked,
@@ -37,13 +37,17 @@ from mailsync.model import (
     SealedSecret,
     StoredFeed,
     TreeReadingMode,
-    feeds_of,
+    feeds_of_folders,
 )
 from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
 from mailsync.store.connection import Database
 from mailsync.store.placement_store import PlacementStore
-from mailsync.sync.folder_tree import MailboxSnapshot, read_mailbox, sync_folders
-from mailsync.sync.mailbox import Mailbox, require_unthrottled, save_reported_limits_on_exit
+from mailsync.sync.folder_tree import MailboxSnapshot, read_mailbox_snapshot, sync_folders
+from mailsync.sync.mailbox import (
+    Mailbox,
+    require_no_provider_pause,
+    save_provider_throttling_on_exit,
+)
 from mailsync.sync.repair import compare_folder
 from mailsync.sync.verification import recalculate_counts
 
@@ -62,16 +66,16 @@ class CheckOutcome(StrEnum):
 
     NOTHING_NEW = "idle"
     SYNCED = "synced"
-    HANDED_OVER = "handedOver"
+    HANDED_TO_EXECUTION = "handedOver"
     FAILED = "failed"
-    BUSY = "busy"
+    LEASE_UNAVAILABLE = "busy"
     """Another worker holds the lease of the mailbox, or has requested it."""
     FAILURE_NOT_STORED = "lost"
     """The check failed, and its failure could not be stored either. The claim on the mailbox ends
     after its lifetime."""
-    CLOSED = "closed"
+    ACCOUNT_STILL_CLOSED = "closed"
     """The account is closed, and there is still no access token for it."""
-    CLAIM_RELEASED = "putBack"
+    TOO_LITTLE_TIME = "putBack"
     """The mailbox was not checked, and is due again."""
 
 
@@ -80,13 +84,13 @@ class CheckReport:
     """The outcome of the check of one mailbox, and the cost of the check.
 
     request_count: number of requests to the provider.
-    database_round_trips: number of round trips to the database.
+    database_round_trip_count: number of round trips to the database.
     duration_s: duration of the check in seconds.
     """
 
     outcome: CheckOutcome
     request_count: int = 0
-    database_round_trips: int = 0
+    database_round_trip_count: int = 0
     duration_s: float = 0.0
 
 
@@ -133,7 +137,7 @@ def check_account(
             account_id=account_id,
             outcome=outcome,
             requests=checked.request_count,
-            statements=checked.database_round_trips,
+            statements=checked.database_round_trip_count,
             seconds=round(checked.duration_s, 3),
         )
     return checked
@@ -157,13 +161,13 @@ class _Work:
     def run(self) -> CheckOutcome:
         check = self._worker.check_store.begin_check(self._account_id, RunId(str(uuid4())))
         if check is None:
-            return CheckOutcome.BUSY
+            return CheckOutcome.LEASE_UNAVAILABLE
         try:
-            if check.is_of_closed_account and not self._reopened(check):
-                return CheckOutcome.CLOSED
+            if check.is_account_closed and not self._reopened(check):
+                return CheckOutcome.ACCOUNT_STILL_CLOSED
             return self._guarded(check)
         except LeaseLost:
-            return CheckOutcome.BUSY
+            return CheckOutcome.LEASE_UNAVAILABLE
 
     def _reopened(self, check: Check) -> bool:
         """Return whether a closed account has an access token again; activate the account if so.
@@ -175,7 +179,7 @@ class _Work:
                 mailbox.access_token_source.current_token()
         except MailsyncError as failure:
             message = str(failure) if isinstance(failure, AccessRevoked) else None
-            self._worker.check_store.keep_account_closed(check, message)
+            self._worker.check_store.end_check_of_closed_account(check, message)
             cause = type(failure).__name__
             logger.info("account_stays_closed", account_id=self._account_id, cause=cause)
             return False
@@ -187,10 +191,10 @@ class _Work:
         try:
             if reason := self._reason_for_execution(check):
                 return self._hand_over(check, reason)
-            require_unthrottled(check.account)
+            require_no_provider_pause(check.account)
             with (
                 self._worker.open_mailbox(check) as self._mailbox,
-                save_reported_limits_on_exit(self._mailbox),
+                save_provider_throttling_on_exit(self._mailbox),
             ):
                 return self._check(check, self._mailbox)
         except LeaseLost:
@@ -216,19 +220,21 @@ class _Work:
             return "many folders"
         if check.account.has_placements_of_all_messages:
             return None
-        is_left = PlacementStore(self._worker.database).place_next_batch(self._account_id)
+        is_left = PlacementStore(self._worker.database).place_next_message_batch(self._account_id)
         return "placements to fill" if is_left else None
 
     def _check(self, check: Check, mailbox: Mailbox) -> CheckOutcome:
-        reading = choose_tree_reading_mode(
+        reading = choose_folder_tree_reading_mode(
             now=check.began_at,
             whole_at=check.folder_tree_read_at,
             thorough_at=check.hidden_folders_read_at,
         )
-        seen = read_mailbox(mailbox, check.folders, reading, since_s=check.since_last_sync_s)
+        seen = read_mailbox_snapshot(
+            mailbox, check.folders, reading, since_s=check.time_since_last_sync_s
+        )
         counts = dict(_counts(check, seen))
         result = classify_check(
-            is_fully_verified=check.is_fully_verified,
+            is_fully_verified=check.is_mailbox_fully_verified,
             listing=seen.folder_listing,
             plan=diff_folders(seen.folder_listing, check.folders),
             folders=check.folders,
@@ -241,8 +247,8 @@ class _Work:
             return self._end(check, mailbox, seen, counts)
         if result is CheckResult.NEEDS_EXECUTION:
             return self._hand_over(check, "more than a page")
-        if not self._worker.check_store.open_run(check):
-            return CheckOutcome.BUSY
+        if not self._worker.check_store.create_run_of_check(check):
+            return CheckOutcome.LEASE_UNAVAILABLE
         return self._sync(check, mailbox, seen)
 
     def _end(
@@ -258,28 +264,31 @@ class _Work:
             return self._hand_over(check, "ids to compare")
         end = IdleCheckResult(
             new_cursors=_cursors(mailbox, check, seen),
-            listings_equal_to_rows=compared,
-            is_every_folder_listed=seen.folder_listing.is_whole
+            matching_listing_by_folder_id=compared,
+            is_every_folder_listed=seen.folder_listing.is_whole_tree
             and seen.folder_listing.has_fetched_all_counts,
-            tree_reading_mode=seen.tree_reading_mode,
+            folder_tree_reading_mode=seen.tree_reading_mode,
         )
         self._worker.check_store.save_idle_check(check, end)
         return CheckOutcome.NOTHING_NEW
 
     def _sync(self, check: Check, mailbox: Mailbox, seen: MailboxSnapshot) -> CheckOutcome:
         synced = sync_folders(mailbox, self._remaining_s, seen)
-        if synced.feeds_left:
+        if synced.remaining_feeds:
             return self._hand_over(check, "more than a page")
         # Where each count costs a request, those of unchanged folders are read hourly.
-        is_quick = check.is_fully_verified and (
+        is_quick = check.is_mailbox_fully_verified and (
             not seen.folder_listing.has_fetched_all_counts
-            or (seen.tree_reading_mode is TreeReadingMode.QUICK and seen.folder_listing.is_whole)
+            or (
+                seen.tree_reading_mode is TreeReadingMode.QUICK
+                and seen.folder_listing.is_whole_tree
+            )
         )
-        reading = TreeReadingMode.QUICK if is_quick else TreeReadingMode.LISTED
+        reading = TreeReadingMode.QUICK if is_quick else TreeReadingMode.LISTED_FOLDERS
         if not recalculate_counts(mailbox, self._remaining_s, reading, synced).is_done:
             return self._hand_over(check, "counts differ")
         mailbox.feed_readings.log_feed_counts()
-        proven = mailbox.runs.complete(check.run, requests=self.requests)
+        proven = mailbox.run_store.complete_run(check.run_ref, requests=self.requests)
         if proven is None:
             return CheckOutcome.FAILED
         logger.info("sync_completed", proven=proven)
@@ -288,13 +297,13 @@ class _Work:
     def _hand_over(self, check: Check, cause: str) -> CheckOutcome:
         """Leave the run to an execution; if it cannot be started, a later tick starts it."""
         if not self._worker.check_store.hand_over_run(check):
-            return CheckOutcome.BUSY
+            return CheckOutcome.LEASE_UNAVAILABLE
         logger.info("handed_over", account_id=self._account_id, cause=cause)
         try:
-            self._worker.start_execution(check.run.account_id, check.run.run_id)
+            self._worker.start_execution(check.run_ref.account_id, check.run_ref.run_id)
         except Exception as failure:
             logger.warning("execution_not_started", cause=type(failure).__name__)
-        return CheckOutcome.HANDED_OVER
+        return CheckOutcome.HANDED_TO_EXECUTION
 
     def _fail(self, check: Check, failure: Exception, message: str) -> CheckOutcome:
         error = type(failure).__name__
@@ -310,7 +319,7 @@ def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, Fol
         shown = remote.get(folder.ref.remote_id)
         if not folder.is_selected or not shown:
             continue
-        ours = check.counts_by_folder[folder.ref.id]
+        ours = check.message_counts_by_folder_id[folder.ref.id]
         if shown.total is not None and shown.unread is not None:
             yield folder.ref.id, replace(ours, remote_total=shown.total, remote_unread=shown.unread)
         elif ours.remote_total is None:
@@ -327,7 +336,7 @@ def _compare(
     folders = {folder.ref.id: folder for folder in check.folders}
     compared: dict[FolderId, MessageListing] = {}
     room = MAX_COMPARED_MESSAGES_PER_CHECK
-    for folder_id in folders_due_for_id_comparison(counts, now=check.began_at):
+    for folder_id in find_folders_due_for_comparison(counts, now=check.began_at):
         count = counts[folder_id]
         room -= max(count.remote_total or 0, count.stored_total)
         if room < 0:
@@ -347,6 +356,6 @@ def _cursors(
         feed: mailbox.encrypt_cursor(feed.ref, page.next_cursor)
         if page.next_cursor != mailbox.decrypt_cursor(feed)
         else None
-        for feed in feeds_of(check.folders)
+        for feed in feeds_of_folders(check.folders)
         if (page := seen.page_by_feed_id.get(feed.ref.id))
     }

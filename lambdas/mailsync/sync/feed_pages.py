@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from mailsync.decisions.budget import (
+    compute_wait_state_duration_s,
     grow_page_size,
     has_time_for_page,
     shrink_page_size,
-    wait_state_seconds,
 )
 from mailsync.decisions.successor import MAX_SUCCESSIVE_PROVIDER_PAUSES
 from mailsync.errors import (
@@ -33,11 +33,10 @@ from mailsync.model import (
     WrittenRowCounts,
 )
 from mailsync.providers import CompleteMessageLister, FeedFailed, MailProvider, SliceReader
-from mailsync.sync.listed_contents import may_list_contents
+from mailsync.sync.listed_contents import can_read_pending_from_list
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.slices import store_first_slice, store_slices, sync_slices
+from mailsync.sync.slices import store_first_slice, store_remaining_slices, store_slices_as_helper
 from mailsync.sync.store_page import (
-    log_fields_of_feed,
     max_page_size,
     store_page,
     store_pending_messages,
@@ -56,12 +55,12 @@ equals the first retry interval of the workflow."""
 class FeedProgress:
     """The result of reading change feeds: which feeds remain, and whether to pause first.
 
-    feed_ids: the feeds that are not up to date yet.
-    wait_seconds: pause that the provider requested before the next page, in seconds.
+    remaining_feed_ids: the feeds that are not up to date yet.
+    pause_before_next_page_s: pause that the provider requested before the next page, in seconds.
     """
 
-    feed_ids: tuple[FeedId, ...] = ()
-    wait_seconds: int = 0
+    remaining_feed_ids: tuple[FeedId, ...] = ()
+    pause_before_next_page_s: int = 0
 
 
 def sync_map_item(
@@ -72,12 +71,12 @@ def sync_map_item(
 ) -> FeedProgress:
     """Do the work of one item of the workflow's Map state; return the feeds that remain.
 
-    worker: the value of `slice` in the item. `WORKER_NUMBER_OF_FEED_READER`: the worker reads the
+    worker: the value of `slice` in the item. `WORKER_INDEX_OF_FEED_READER`: the worker reads the
         feed and leaves most messages to slices. A larger number: the worker only fetches slices.
         None: the worker reads the feeds of the item without slices.
     """
     if worker:
-        return FeedProgress(sync_slices(mailbox, feed_ids, worker, remaining_s))
+        return FeedProgress(store_slices_as_helper(mailbox, feed_ids, worker, remaining_s))
     return sync_feeds(mailbox, feed_ids, remaining_s, is_sliced=worker is not None)
 
 
@@ -108,8 +107,8 @@ def sync_feeds(
             if number == 0:
                 raise
             return FeedProgress(tuple(feed_ids[number:]))
-        if progress.feed_ids:
-            return FeedProgress(tuple(feed_ids[number:]), progress.wait_seconds)
+        if progress.remaining_feed_ids:
+            return FeedProgress(tuple(feed_ids[number:]), progress.pause_before_next_page_s)
     return FeedProgress()
 
 
@@ -118,9 +117,9 @@ def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
     starting: FeedRef | None = None
     for each in following:
         with suppress(FolderGone):  # raised where it is read
-            feed = mailbox.feeds.find_feed(mailbox.run.account_id, each)
+            feed = mailbox.feed_store.find_feed(mailbox.run_ref.account_id, each)
             starting = feed.ref if feed.position.cursor is None else None
-    mailbox.provider.note_next_feed(starting)
+    mailbox.provider.announce_next_feed(starting)
 
 
 def sync_feed(
@@ -136,20 +135,20 @@ def sync_feed(
         CursorExpired: the cursor is invalid, or more than `MAX_EMPTY_PAGES` pages were empty.
         MailsyncError: any other error of the provider or the store.
     """
-    account_id = mailbox.run.account_id
-    mailbox.run_folders.begin_feed(mailbox.run, mailbox.feeds.find_feed(account_id, feed_id).ref)
+    run, feeds = mailbox.run_ref, mailbox.feed_store
+    mailbox.run_folder_store.begin_feed(run, feeds.find_feed(run.account_id, feed_id).ref)
     slowest_s, empty_pages, started_in_this_sync, has_progressed = 0.0, 0, False, False
     news = _NewsClock(mailbox.provider)
     page: Page | None
     while has_time_for_page(remaining_s(), slowest_s):
         page = None  # else two are in memory during the next request
         started = time.monotonic()
-        feed = mailbox.feeds.find_feed(account_id, feed_id)
+        feed = feeds.find_feed(run.account_id, feed_id)
         try:
             if not feed.has_pending_messages and news.is_read:
                 return FeedProgress()
             if before := _store_before_page(mailbox, feed, news, remaining_s):
-                if before.feed_ids:
+                if before.remaining_feed_ids:
                     return before
                 has_progressed = True
                 slowest_s = max(slowest_s, time.monotonic() - started)
@@ -187,12 +186,14 @@ def _store_before_page(
     if feed.has_slices:
         if not feed.position.is_next_page_first_of_round:
             return None
-        store_slices(mailbox, feed, remaining_s)
+        store_remaining_slices(mailbox, feed, remaining_s)
         return FeedProgress()
     if not feed.has_pending_messages or news.is_due(feed.position):
         return None
     if feed.pending_fetch_due_in_s:
-        return FeedProgress((feed.ref.id,), wait_state_seconds(feed.pending_fetch_due_in_s))
+        return FeedProgress(
+            (feed.ref.id,), compute_wait_state_duration_s(feed.pending_fetch_due_in_s)
+        )
     pause = store_pending_messages(mailbox, feed, lambda: has_time_for_page(remaining_s(), 0.0))
     if pause:
         return _paused(mailbox, feed.ref, pause, progressed=True)
@@ -207,8 +208,8 @@ def _are_slices_useful(mailbox: Mailbox, feed: StoredFeed, counts: WrittenRowCou
         return True
     if store_first_slice(mailbox, feed):
         return True
-    logger.warning("slices_not_useful", **log_fields_of_feed(feed.ref))
-    mailbox.slices.restart_full_sync_without_slices(mailbox.run, feed.ref.id)
+    logger.warning("slices_not_useful", **feed.ref.log_fields)
+    mailbox.slice_store.restart_full_sync_without_slices(mailbox.run_ref, feed.ref.id)
     return False
 
 
@@ -256,7 +257,7 @@ class _NewsClock:
         if self._interval_s is None:
             return (
                 self._is_round_read_first
-                and may_list_contents(position)
+                and can_read_pending_from_list(position)
                 and not position.is_next_page_first_of_round
             )
         if self._read_from is None or not position.is_next_page_first_of_round:
@@ -272,7 +273,7 @@ class _NewsClock:
         self.has_stored_pending = False
         if is_start:
             self._began_at = time.monotonic()
-        if counts is not None and not page.has_more and not page.is_listing:
+        if counts is not None and not page.has_more and not page.has_only_message_ids:
             self._read_from = self._began_at
 
     def _is_over(self, since: float) -> bool:
@@ -320,19 +321,19 @@ def _paused(
     no state retries."""
     pause_s = TRANSIENT_FAILURE_PAUSE_S if progressed else None
     if isinstance(failure, ProviderThrottled) and failure.retry_after_s is not None:
-        mailbox.save_reported_limits(failure)
+        mailbox.save_provider_throttling(failure)
         pause_s = failure.retry_after_s
     if pause_s is None:
         raise failure
-    waits = mailbox.run_folders.increment_pause_count_of_feed(
-        mailbox.run, feed, has_progressed=progressed
+    waits = mailbox.run_folder_store.increment_pause_count_of_feed(
+        mailbox.run_ref, feed, has_progressed=progressed
     )
     if waits > MAX_SUCCESSIVE_PROVIDER_PAUSES:
         raise ProviderRejected(
             f"The provider requested {waits} pauses in succession and returned no page. The stored"
             f" mail stays; the next sync tries again. Its last response: {failure}"
         ) from failure
-    return FeedProgress((feed.id,), wait_state_seconds(pause_s))
+    return FeedProgress((feed.id,), compute_wait_state_duration_s(pause_s))
 
 
 def _fetch_names(mailbox: Mailbox, feed: StoredFeed) -> Page | None:
@@ -361,15 +362,17 @@ def _fetch(mailbox: Mailbox, feed: StoredFeed, *, is_sliced: bool) -> Page:
         )
     except ProviderUnavailable:
         if size > 1:
-            mailbox.feeds.save_page_size(mailbox.run, feed.ref.id, shrink_page_size(size))
+            mailbox.feed_store.save_page_size(mailbox.run_ref, feed.ref.id, shrink_page_size(size))
         raise
     if size < largest:
-        mailbox.feeds.save_page_size(mailbox.run, feed.ref.id, grow_page_size(size, largest))
+        mailbox.feed_store.save_page_size(
+            mailbox.run_ref, feed.ref.id, grow_page_size(size, largest)
+        )
     return page
 
 
 def _fall_back(mailbox: Mailbox, feed: StoredFeed) -> None:
     """Restart with the provider's next feed, since this one cannot get past a message."""
     fallback = feed.position.failed_feed_kind_count + 1
-    logger.warning("feed_failed", **log_fields_of_feed(feed.ref), fallback=fallback)
-    mailbox.feeds.restart_full_sync(mailbox.run, feed.ref.id, fallback=fallback)
+    logger.warning("feed_failed", **feed.ref.log_fields, fallback=fallback)
+    mailbox.feed_store.restart_full_sync(mailbox.run_ref, feed.ref.id, fallback=fallback)

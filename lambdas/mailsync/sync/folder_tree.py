@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mailsync.decisions.budget import has_time_for_folders
+from mailsync.decisions.budget import has_time_for_more_folders
 from mailsync.decisions.folders import (
-    folders_with_changed_counts,
+    find_folders_with_changed_counts,
     sort_feeds_to_read,
     sort_folders_by_last_change,
     split_small_folders_into_batches,
@@ -28,7 +28,7 @@ from mailsync.model import (
     StoredFolder,
     SyncType,
     TreeReadingMode,
-    feeds_of,
+    feeds_of_folders,
 )
 from mailsync.sync.feed_pages import is_feed_up_to_date_after
 from mailsync.sync.mailbox import Mailbox
@@ -46,7 +46,7 @@ feeds of a larger mailbox."""
 class MailboxSnapshot:
     """The state of a mailbox that a sync has read from the provider and has not stored yet.
 
-    known_folders: the folders that were stored before this reading.
+    previously_stored_folders: the folders that were stored before this reading.
     folder_listing: the folder tree at the provider.
     tree_reading_mode: how much of the folder tree was read.
     requested_at: value of the monotonic clock before the folders and pages were requested.
@@ -55,7 +55,7 @@ class MailboxSnapshot:
     postponed_feed_ids: ids of change feeds that only a later sync reads.
     """
 
-    known_folders: Sequence[StoredFolder]
+    previously_stored_folders: Sequence[StoredFolder]
     folder_listing: FolderListing
     tree_reading_mode: TreeReadingMode
     requested_at: float
@@ -64,7 +64,7 @@ class MailboxSnapshot:
     postponed_feed_ids: frozenset[FeedId]
 
 
-def read_mailbox(
+def read_mailbox_snapshot(
     mailbox: Mailbox, known: Sequence[StoredFolder], reading: TreeReadingMode, *, since_s: float
 ) -> MailboxSnapshot:
     """Read the folder tree at the provider, and the next page of each change feed whose full sync
@@ -79,36 +79,36 @@ def read_mailbox(
     """
     requested_at = time.monotonic()  # a page may say what the list of folders says of its folder
     listing = mailbox.provider.list_folders(sort_folders_by_last_change(known), reading)
-    moved = folders_with_changed_counts(listing, known)
+    moved = find_folders_with_changed_counts(listing, known)
     synced = [
         each for each in known if each.is_selected and not each.feed.position.is_full_sync_running
     ]
     chosen = choose_feeds_to_read(synced, moved, now=datetime.now(UTC), since_s=since_s)
-    waiting = {each.ref.id for each in feeds_of(synced)} - {each.ref.id for each in chosen}
+    waiting = {each.ref.id for each in feeds_of_folders(synced)} - {each.ref.id for each in chosen}
     pages = _fetch_next_pages(mailbox, chosen[:MAX_FEEDS_READ_AT_ONCE])
     return MailboxSnapshot(known, listing, reading, requested_at, pages, moved, frozenset(waiting))
 
 
 @dataclass(frozen=True, slots=True)
-class FolderSync:
+class FolderSyncResult:
     """The result of `sync_folders`.
 
-    feeds_left: the change feeds that have more pages, or for which no time was left. The feed of
-        the Inbox is first, then come the feeds with the most messages.
+    remaining_feeds: the change feeds that have more pages, or for which no time was left. The feed
+        of the Inbox is first, then come the feeds with the most messages.
     folders: the stored folders that exist at the provider.
     gone_folders: the stored folders that no longer exist there and are hidden.
-    is_mail_removed: whether all mail of gone and of deselected folders was removed.
+    is_unmirrored_mail_removed: whether all mail of gone and of deselected folders was removed.
     """
 
-    feeds_left: tuple[StoredFeed, ...]
+    remaining_feeds: tuple[StoredFeed, ...]
     folders: Sequence[StoredFolder]
     gone_folders: Sequence[StoredFolder]
-    is_mail_removed: bool
+    is_unmirrored_mail_removed: bool
 
 
 def sync_folders(
     mailbox: Mailbox, remaining_s: Callable[[], float], seen: MailboxSnapshot | None = None
-) -> FolderSync:
+) -> FolderSyncResult:
     """Sync the folder tree and all small changes.
 
     The next pages of all known feeds, and small new folders, are read in a few requests and stored
@@ -119,35 +119,39 @@ def sync_folders(
     remaining_s: returns the seconds until the time-out of the function.
     seen: the snapshot that a check has read under the same lease. None: read the mailbox now.
     """
-    run, restart, failed_before = mailbox.run, None, frozenset[FeedId]()
+    run, restart, failed_before = mailbox.run_ref, None, frozenset[FeedId]()
     if seen is None:
-        asked, rounds = mailbox.runs.scope_and_repair_rounds(run)
-        known = mailbox.folders.folders(run.account_id)
+        asked, rounds = mailbox.run_store.scope_and_repair_round_count(run)
+        known = mailbox.folder_store.folders(run.account_id)
         if is_begun := not known and store_newest_mail(mailbox) is not None:
-            known = mailbox.folders.folders(run.account_id)
+            known = mailbox.folder_store.folders(run.account_id)
         seen = _snapshot(mailbox, known, asked.sync_type, is_begun=is_begun)
-        failed_before = mailbox.run_folders.feed_ids_failed_in_past_executions(run)
+        failed_before = mailbox.run_folder_store.feed_ids_failed_in_past_executions(run)
         if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
             restart = asked.folder_ids
     listing = seen.folder_listing
     stored, gone, is_mail_removed = _store_tree(
-        mailbox, seen, restart, lambda: has_time_for_folders(remaining_s())
+        mailbox, seen, restart, lambda: has_time_for_more_folders(remaining_s())
     )
     folders = [each for each in stored if each.is_selected]
     synced = [each for each in folders if not each.feed.position.is_full_sync_running]
-    done = _apply(mailbox, feeds_of(synced), seen.page_by_feed_id, seen.requested_at, remaining_s)
+    done = _apply(
+        mailbox, feeds_of_folders(synced), seen.page_by_feed_id, seen.requested_at, remaining_s
+    )
     if moved := _moved_silently(synced, seen):
-        mailbox.folders.make_message_id_comparison_due(run, moved)
+        mailbox.folder_store.make_message_id_comparison_due(run, moved)
     starts = split_small_folders_into_batches(
         folders,
         listing.folders,
         page_size=DEFAULT_PAGE_SIZE,
-        max_messages=mailbox.provider.limits.max_messages_in_small_folders,
+        max_messages=mailbox.provider.limits.max_total_messages_of_small_folders,
     )
     done |= _start_full_syncs(mailbox, list(starts), remaining_s)
-    waiting = seen.postponed_feed_ids & {each.ref.id for each in feeds_of(synced)} | failed_before
-    left = [each for each in feeds_of(folders) if each.ref.id not in done | waiting]
-    return FolderSync(sort_feeds_to_read(left, folders), stored, gone, is_mail_removed)
+    waiting = (
+        seen.postponed_feed_ids & {each.ref.id for each in feeds_of_folders(synced)} | failed_before
+    )
+    left = [each for each in feeds_of_folders(folders) if each.ref.id not in done | waiting]
+    return FolderSyncResult(sort_feeds_to_read(left, folders), stored, gone, is_mail_removed)
 
 
 def _store_tree(
@@ -161,17 +165,23 @@ def _store_tree(
 
     restart: folders whose full sync to restart; empty: all. None: no folder.
     """
-    run = mailbox.run
-    with mailbox.in_one_transaction(run) as stores:
+    run = mailbox.run_ref
+    with mailbox.begin_transaction(run) as stores:
         save_folder_tree(
-            mailbox, stores, seen.known_folders, seen.folder_listing, seen.tree_reading_mode
+            mailbox,
+            stores,
+            seen.previously_stored_folders,
+            seen.folder_listing,
+            seen.tree_reading_mode,
         )
         if restart is not None:
-            stores.feeds.restart_full_syncs(run, restart)
-        if any(each.feed.position.failed_feed_kind_count for each in seen.known_folders):
-            stores.feeds.retry_failed_feeds(run)
+            stores.feed_store.restart_full_syncs(run, restart)
+        if any(
+            each.feed.position.failed_feed_kind_count for each in seen.previously_stored_folders
+        ):
+            stores.feed_store.switch_back_to_preferred_feeds(run)
         is_removed = drop_unmirrored_mail(mailbox, stores, lambda: False)
-        known, gone = stores.folders.folders_including_gone(run.account_id)
+        known, gone = stores.folder_store.folders_including_gone(run.account_id)
     return known, gone, is_removed or drop_unmirrored_mail(mailbox, mailbox, has_time)
 
 
@@ -186,7 +196,7 @@ def _start_full_syncs(
     positions = [[(feed.ref, None) for feed in batch] for batch in batches]
     requested_at = time.monotonic()
     for number, batch in enumerate(batches):
-        if not has_time_for_folders(remaining_s()):
+        if not has_time_for_more_folders(remaining_s()):
             break
         next_requested_at = time.monotonic()  # at the earliest
         pages = mailbox.provider.fetch_next_page_of_each_feed(
@@ -211,9 +221,11 @@ def _snapshot(
     thorough = sync_type is SyncType.FULL or (
         not is_begun and (sync_type is SyncType.INITIAL or not known)
     )
-    reading = TreeReadingMode.LISTED_AND_HIDDEN if thorough else TreeReadingMode.LISTED
+    reading = (
+        TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS if thorough else TreeReadingMode.LISTED_FOLDERS
+    )
     since_s = 0.0 if sync_type is SyncType.AUTO else float("inf")
-    return read_mailbox(mailbox, known, reading, since_s=since_s)
+    return read_mailbox_snapshot(mailbox, known, reading, since_s=since_s)
 
 
 def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> Collection[FolderId]:
@@ -224,7 +236,7 @@ def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> C
         if folder.ref.remote_id in seen.changed_folder_ids
         and (page := seen.page_by_feed_id.get(folder.feed.ref.id))
         and not page.changes
-        and page.all_message_ids is None
+        and page.all_existing_message_ids is None
         and not page.has_more
     ]
 
@@ -255,7 +267,7 @@ def _apply(
         mailbox,
         [(feed, pages[feed.ref.id]) for feed in feeds if feed.ref.id in pages],
         requested_at=requested_at,
-        has_time=lambda: has_time_for_folders(remaining_s()),
+        has_time=lambda: has_time_for_more_folders(remaining_s()),
     )
     return frozenset(
         feed.ref.id

@@ -31,7 +31,7 @@ page of a list, a message takes at most an eighth of the time of a request by id
 _MAX_NAMED_PER_PAGE = 20
 
 
-def may_list_contents(position: FeedPosition) -> bool:
+def can_read_pending_from_list(position: FeedPosition) -> bool:
     """Return whether the pending messages of a feed may be read from pages of the folder's list.
 
     Return False during a full sync, and after the provider's preferred feed of the folder has
@@ -40,7 +40,7 @@ def may_list_contents(position: FeedPosition) -> bool:
     return not position.is_full_sync_running and position.failed_feed_kind_count == 0
 
 
-def should_leave_contents_pending(
+def should_leave_messages_pending(
     mailbox: Mailbox, feed: StoredFeed, page: Page, wanted: Collection[RemoteId]
 ) -> bool:
     """Return whether to leave messages pending instead of fetching each by id. Return True if the
@@ -52,11 +52,11 @@ def should_leave_contents_pending(
         isinstance(mailbox.provider, CompleteMessageLister)
         and len(wanted) > _MAX_NAMED_PER_PAGE
         and (page.has_more or feed.has_pending_messages)
-        and may_list_contents(feed.position)
+        and can_read_pending_from_list(feed.position)
     )
 
 
-def store_pending_from_list(
+def store_pending_messages_from_list(
     mailbox: Mailbox, stored: StoredFeed, has_time: Callable[[], bool]
 ) -> bool:
     """Store the pending messages of a feed from a list of the feed's folder, if these messages are
@@ -68,12 +68,14 @@ def store_pending_from_list(
     feed, provider = stored.ref, mailbox.provider
     if feed.folder is None or not isinstance(provider, CompleteMessageLister):
         return False
-    if not may_list_contents(stored.position):
+    if not can_read_pending_from_list(stored.position):
         return False
-    folder = mailbox.folders.folder(mailbox.run.account_id, feed.folder.id)
+    folder = mailbox.folder_store.find_folder(mailbox.run_ref.account_id, feed.folder.id)
     total = folder.remote_total or 0
     pending = set(
-        mailbox.feeds.next_pending_ids(feed.id, total + MIN_PENDING_MESSAGES_TO_LIST_FOLDER)
+        mailbox.feed_store.next_pending_message_ids(
+            feed.id, total + MIN_PENDING_MESSAGES_TO_LIST_FOLDER
+        )
     )
     number = len(pending)
     if number < max(
@@ -103,4 +105,6 @@ def _store(
         upserts=tuple(each for each in in_order if isinstance(each, Message)),
         unreadable_messages=tuple(each for each in in_order if isinstance(each, UnreadableMessage)),
     )
-    mailbox.mail.write_pending_messages(mailbox.run, feed, plan, sorted(found), has_more=True)
+    mailbox.mail_store.write_pending_messages(
+        mailbox.run_ref, feed, plan, sorted(found), has_more=True
+    )

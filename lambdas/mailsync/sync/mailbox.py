@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from mailsync.credentials import open_stored_access_token
+from mailsync.credentials import open_access_token_source
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.decisions.budget import MAX_SLEEP_PER_PAUSE_S
 from mailsync.decisions.successor import (
     MAX_SUCCESSIVE_PROVIDER_PAUSES,
-    max_events_of_visit,
+    max_history_events_of_state_visit,
 )
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
@@ -37,9 +37,9 @@ from mailsync.store.connection import Database, open_database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.placement_store import PlacementStore
-from mailsync.store.quota_store import MailboxQuota, open_quota
+from mailsync.store.quota_store import MailboxQuota, open_mailbox_quota
 from mailsync.store.stores import MailboxStores
-from mailsync.sync.message_ids import give_stable_ids
+from mailsync.sync.message_ids import ensure_stable_message_ids
 from mailsync.sync.waiting import HandOverDue
 
 
@@ -54,7 +54,7 @@ class FeedReadings:
     ids_of_feeds_read_from_start: set[FeedId] = field(default_factory=set)
     ids_of_feeds_read_from_cursor: set[FeedId] = field(default_factory=set)
 
-    def add(self, feed: StoredFeed) -> None:
+    def add_feed(self, feed: StoredFeed) -> None:
         """Record that a page of the feed was stored. A feed whose full sync ends and is followed by
         another round counts as read from its beginning."""
         if feed.position.is_full_sync_running:
@@ -82,7 +82,7 @@ class Mailbox(MailboxStores):
     quota: the provider's quota of the mailbox. None: the provider has no quota.
     """
 
-    run: RunRef
+    run_ref: RunRef
     access_token_source: AccessTokenSource
     provider: MailProvider
     database: Database
@@ -92,10 +92,10 @@ class Mailbox(MailboxStores):
     quota: MailboxQuota | None = None
 
     @contextmanager
-    def reserving_quota_for_new_mail(self) -> Iterator[None]:
+    def reserve_quota_for_new_mail(self) -> Iterator[None]:
         """Treat all requests in the `with` block as requests for old mail. They leave a part of the
         provider's quota, the reserve, to requests for new mail."""
-        with self.quota.reserving_quota_for_new_mail() if self.quota else nullcontext():
+        with self.quota.reserve_quota_for_new_mail() if self.quota else nullcontext():
             yield
 
     def decrypt_cursor(self, feed: StoredFeed) -> Cursor | None:
@@ -118,7 +118,7 @@ class Mailbox(MailboxStores):
     def encrypt_cursor(self, feed: FeedRef, cursor: Cursor) -> SealedSecret:
         return self.vault.seal_text(self._sealing_context(feed), cursor)
 
-    def save_reported_limits(self, failure: ProviderThrottled | None = None) -> None:
+    def save_provider_throttling(self, failure: ProviderThrottled | None = None) -> None:
         """Store the limits that the provider has reported since the mailbox was opened, so that
         other Lambda functions respect them too.
 
@@ -128,20 +128,20 @@ class Mailbox(MailboxStores):
             this function. None: the provider requested no such pause.
         """
         asked_s = (failure.retry_after_s if failure else None) or 0.0
-        pause_s = max(asked_s, self.provider.throttled_for_s)
+        pause_s = max(asked_s, self.provider.remaining_pause_s)
         if pause_s > MAX_SLEEP_PER_PAUSE_S:
-            self.leases.save_pause_requested_by_provider(self.run, pause_s)
+            self.lease_store.save_pause_requested_by_provider(self.run_ref, pause_s)
         if self.provider.max_requests_in_flight < self.max_requests_in_flight:
-            self.leases.save_max_requests_in_flight(
-                self.run.account_id, self.provider.max_requests_in_flight
+            self.lease_store.save_max_requests_in_flight(
+                self.run_ref.account_id, self.provider.max_requests_in_flight
             )
 
     def _sealing_context(self, feed: FeedRef) -> SealingContext:
         owner = str(feed.folder.id) if feed.folder else "mailbox"
-        return SealingContext(SealedColumn.CURSOR, f"{self.run.account_id}/{owner}")
+        return SealingContext(SealedColumn.CURSOR, f"{self.run_ref.account_id}/{owner}")
 
 
-def require_unthrottled(account: Account) -> None:
+def require_no_provider_pause(account: Account) -> None:
     """Raise ProviderThrottled if a pause that the provider requested has not ended."""
     if account.remaining_provider_pause_s > 0:
         raise ProviderThrottled(
@@ -170,10 +170,10 @@ def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
     """
     run, retry_count = RunRef.from_workflow_state(state), state.get("retryCount")
     database = open_database()
-    account = AccountStore(database).active_account(run.account_id)
+    account = AccountStore(database).find_active_account(run.account_id)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
     leases = LeaseStore(database)
-    is_spent = leases.renew(run, events=max_events_of_visit(retry_count))
+    is_spent = leases.renew_lease(run, events=max_history_events_of_state_visit(retry_count))
     if is_spent and retry_count is not None:
         raise HandOverDue
     if not account.has_placements_of_all_messages:
@@ -181,26 +181,26 @@ def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
     if at_once := state.get("atOnce"):
         account = replace(account, max_requests_in_flight=at_once)
     with _bounded_waits(leases, run):
-        require_unthrottled(account)
+        require_no_provider_pause(account)
         mailbox = _connect(database, account, run)
         with (
             mailbox.quota or nullcontext(),
             closing(mailbox.provider),
-            save_reported_limits_on_exit(mailbox),
+            save_provider_throttling_on_exit(mailbox),
         ):
             yield mailbox
-    leases.renew(run, requests=mailbox.provider.request_count)
+    leases.renew_lease(run, requests=mailbox.provider.request_count)
 
 
 def _connect(database: Database, account: Account, run: RunRef) -> Mailbox:
     settings = load_settings()
     credentials = CredentialStore(database)
     vault = open_vault()
-    access = open_stored_access_token(account, credentials, vault, settings)
-    quota = open_quota(database, account, settings)
+    access = open_access_token_source(account, credentials, vault, settings)
+    quota = open_mailbox_quota(database, account, settings)
     kit = load_provider_kit(account.provider)
     provider = kit.open_mailbox(account, access, settings, quota=quota)
-    provider = give_stable_ids(provider, run, database)
+    provider = ensure_stable_message_ids(provider, run, database)
     in_flight = provider.max_requests_in_flight
     return Mailbox(run, access, provider, database, vault, in_flight, quota=quota)
 
@@ -224,21 +224,21 @@ def _fill_placements(database: Database, account_id: AccountId) -> None:
     A function that is killed meanwhile continues in its next attempt.
     """
     placements = PlacementStore(database)
-    while placements.place_next_batch(account_id):
+    while placements.place_next_message_batch(account_id):
         pass
     logger.info("placements_filled")
 
 
 @contextmanager
-def save_reported_limits_on_exit(mailbox: Mailbox) -> Iterator[None]:
+def save_provider_throttling_on_exit(mailbox: Mailbox) -> Iterator[None]:
     """Store the limits that the provider has reported when the `with` block ends, also if the block
     raises ProviderThrottled."""
     try:
         yield
     except ProviderThrottled as failure:
-        mailbox.save_reported_limits(failure)
+        mailbox.save_provider_throttling(failure)
         raise
-    mailbox.save_reported_limits()
+    mailbox.save_provider_throttling()
 
 
 @cache

@@ -5,11 +5,11 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from mailsync.decisions.successor import MAX_MAP_ITEMS
+from mailsync.decisions.successor import MAX_MAP_STATE_ITEMS
 from mailsync.model import FeedId, FeedRef, FolderId, StoredFeed
 from mailsync.store.feed_store import FeedStore
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.slices import WORKER_NUMBER_OF_FEED_READER, choose_feeds_to_slice
+from mailsync.sync.slices import WORKER_INDEX_OF_FEED_READER, choose_feeds_to_slice
 
 MAX_FEEDS_FOR_FOLDER_IDS_IN_ITEMS = 2_000
 """The maximum number of change feeds for which the items of the workflow also contain the ids of
@@ -39,15 +39,16 @@ def split_feeds_into_map_items(
     sliced_ids: Collection[FeedId] = (),
     max_in_flight: int = 1,
 ) -> dict[str, Any]:
-    """Divide change feeds into the items of the workflow's Map state, at most `MAX_MAP_ITEMS`. The
-    feeds of one item are read one after the other; items are processed in parallel.
+    """Divide change feeds into the items of the workflow's Map state, at most
+    `MAX_MAP_STATE_ITEMS`. The feeds of one item are read one after the other; items are processed
+    in parallel.
 
     Each item also has the ids of the feeds' folders, for people who look at an execution. These ids
     are left out if there are more than `MAX_FEEDS_FOR_FOLDER_IDS_IN_ITEMS` feeds. The workflow
     definition of the previous version reads `folderIds`.
 
     If feeds are read in slices, further items are added for workers that only fetch slices. The
-    field `slice` of an item is the number of its worker: `WORKER_NUMBER_OF_FEED_READER` if the
+    field `slice` of an item is the number of its worker: `WORKER_INDEX_OF_FEED_READER` if the
     worker reads a sliced feed, a larger number if the worker only fetches slices, and otherwise
     null.
 
@@ -57,9 +58,9 @@ def split_feeds_into_map_items(
     max_in_flight: number of items that are processed in parallel.
     """
     parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
-    if len(parts) > MAX_MAP_ITEMS:
+    if len(parts) > MAX_MAP_STATE_ITEMS:
         # The large ones stay alone, so that small ones do not wait for them.
-        half = MAX_MAP_ITEMS // 2
+        half = MAX_MAP_STATE_ITEMS // 2
         parts = parts[:half] + [feeds[half * per_item + start :: half] for start in range(half)]
     named = feeds if len(feeds) <= MAX_FEEDS_FOR_FOLDER_IDS_IN_ITEMS else ()
     items = [_map_item(part, None, has_names=bool(named)) for part in parts]
@@ -82,7 +83,7 @@ def _with_slices(
     rest = max(0, len(others) - helpers)
     return [
         *(
-            item | {"slice": WORKER_NUMBER_OF_FEED_READER} if is_sliced else item
+            item | {"slice": WORKER_INDEX_OF_FEED_READER} if is_sliced else item
             for item, is_sliced in zip(first, of_feed[:begun], strict=True)
         ),
         *others[rest:],
@@ -113,7 +114,7 @@ def _folder_ids(feeds: Sequence[FeedRef]) -> list[FolderId]:
     return [feed.folder.id for feed in feeds if feed.folder]
 
 
-def feed_ids_of_state(state: Mapping[str, Any], feeds: FeedStore) -> tuple[FeedId, ...]:
+def feed_ids_of_state_input(state: Mapping[str, Any], feeds: FeedStore) -> tuple[FeedId, ...]:
     """Return the ids of the feeds in the input of a state inside the workflow's Map, the feed that
     is being read first.
 

@@ -39,11 +39,15 @@ from mailsync.model import (
 from mailsync.providers import Limits, MailProvider, ProviderTraits
 from mailsync.storable import to_storable_text
 from mailsync.store.connection import Database
-from mailsync.store.message_key_store import REUSED_KEY_ID_SEPARATOR, Arrival, MessageKeyStore
+from mailsync.store.message_key_store import (
+    REUSED_KEY_ID_SEPARATOR,
+    ArrivedMessage,
+    MessageKeyStore,
+)
 from mailsync.store.removal_store import RemovalStore
 from mailsync.sync.renamed_folders import find_renamed_folders
 
-MAX_NEWEST_MESSAGES_TO_MATCH = 100
+MAX_MESSAGES_SEARCHED_FOR_MOVES = 100
 """The number of newest messages of a folder among which a comparison looks for moved messages. It
 costs one more request, of 25 KB. An older message that moved is fetched again."""
 _FetchResult = Message | MessageNotFoundById | UnreadableMessage
@@ -83,8 +87,8 @@ class ProviderWithStableIds:
         return self._provider.max_requests_in_flight
 
     @property
-    def throttled_for_s(self) -> float:
-        return self._provider.throttled_for_s
+    def remaining_pause_s(self) -> float:
+        return self._provider.remaining_pause_s
 
     def fetch_newest_inbox_mail(self, *, limit: int) -> None:
         """Return None: such a provider cannot fetch the newest messages outside a page. Only a page
@@ -101,7 +105,7 @@ class ProviderWithStableIds:
             return listing
         renamed, prefixes = find_renamed_folders(self._provider, self._keys, self._run, gone, new)
         return replace(
-            listing, new_id_by_old_id=renamed, new_message_id_prefix_by_old_prefix=prefixes
+            listing, new_folder_id_by_old_id=renamed, new_message_id_prefix_by_old_prefix=prefixes
         )
 
     def fetch_page(
@@ -133,10 +137,10 @@ class ProviderWithStableIds:
         entries = (replace(each, remote_id=ids[each.remote_id]) for each in listing.messages)
         return replace(listing, messages=tuple(entries))
 
-    def note_next_feed(self, feed: FeedRef | None) -> None:
-        self._provider.note_next_feed(feed)
+    def announce_next_feed(self, feed: FeedRef | None) -> None:
+        self._provider.announce_next_feed(feed)
 
-    def note_message_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: a provider whose ids change names no groups."""
 
     def fetch_messages(
@@ -173,7 +177,7 @@ class ProviderWithStableIds:
                 [ids.get(each, each) for each in removed],
             )
         arrivals = [
-            Arrival(
+            ArrivedMessage(
                 key, it, feed.folder.id if feed.folder else None, page.current_message_id_prefix
             )
             for feed, page in pages
@@ -181,7 +185,7 @@ class ProviderWithStableIds:
             if key not in ids
         ]
         if arrivals:
-            ids |= self._keys.match_arrivals(
+            ids |= self._keys.match_arrived_messages(
                 self._run,
                 arrivals,
                 _valid_keys(page for _, page in pages),
@@ -196,24 +200,28 @@ class ProviderWithStableIds:
 
     def _with_removals(self, feed: FeedRef, page: Page) -> Page:
         """Return the page with the removals that only its complete list of ids shows."""
-        if page.all_message_ids is None or feed.folder is None:
+        if page.all_existing_message_ids is None or feed.folder is None:
             return page
         stored = self._keys.keys_in_folder(self._run, feed.folder.id)
         removed = tuple(
-            MessageRemovedFromFolder(key) for key in sorted(stored - page.all_message_ids)
+            MessageRemovedFromFolder(key) for key in sorted(stored - page.all_existing_message_ids)
         )
         return replace(page, changes=(*removed, *page.changes))
 
     def _with_changed_states(self, feed: FeedRef, page: Page) -> Page:
         """Return the page with its compared states turned into changes. States whose version is
         already stored are left out."""
-        if not page.states_to_compare or feed.folder is None:
+        if not page.possible_state_changes or feed.folder is None:
             return page
-        versions = {each.remote_id: each.state.remote_version for each in page.states_to_compare}
-        changed_keys = self._keys.new_or_changed_keys(self._run, feed.folder.id, versions)
+        versions = {
+            each.remote_id: each.state.remote_version for each in page.possible_state_changes
+        }
+        changed_keys = self._keys.keys_of_new_or_changed_messages(
+            self._run, feed.folder.id, versions
+        )
         changed_keys -= {_key(each) for each in page.changes}
-        changed = (each for each in page.states_to_compare if each.remote_id in changed_keys)
-        return replace(page, changes=(*page.changes, *changed), states_to_compare=())
+        changed = (each for each in page.possible_state_changes if each.remote_id in changed_keys)
+        return replace(page, changes=(*page.changes, *changed), possible_state_changes=())
 
     def _matched_newest(
         self, folder: FolderRef, listed: Sequence[RemoteId], known: Mapping[RemoteId, RemoteId]
@@ -222,21 +230,23 @@ class ProviderWithStableIds:
         of the folder: a page may report that a message left, and a later one where it arrived."""
         newest = FeedRef(FeedId(0), folder)
         with suppress(ProviderRejected, ProviderUnavailable):  # then they are fetched
-            page = self._provider.fetch_page(newest, None, limit=MAX_NEWEST_MESSAGES_TO_MATCH)
+            page = self._provider.fetch_page(newest, None, limit=MAX_MESSAGES_SEARCHED_FOR_MOVES)
             arrivals = [
-                Arrival(key, it, folder.id, page.current_message_id_prefix)
+                ArrivedMessage(key, it, folder.id, page.current_message_id_prefix)
                 for key, it in _arrivals(page.changes)
                 if key not in known
             ]
             is_only_folder = self.traits.is_message_in_one_folder
             if arrivals:
-                return self._keys.match_arrivals(
+                return self._keys.match_arrived_messages(
                     self._run, arrivals, listed, is_only_folder=is_only_folder
                 )
         return {}
 
 
-def give_stable_ids(provider: MailProvider, run: RunRef, database: Database) -> MailProvider:
+def ensure_stable_message_ids(
+    provider: MailProvider, run: RunRef, database: Database
+) -> MailProvider:
     """Return the provider itself if a message keeps its id when it moves. Otherwise return the
     provider wrapped in `ProviderWithStableIds`."""
     if provider.traits.do_ids_survive_moves:

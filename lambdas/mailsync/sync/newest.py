@@ -3,7 +3,7 @@ read."""
 
 from mailsync.errors import StoreRejected
 from mailsync.log import logger
-from mailsync.metrics import TIME_FROM_RUN_START_TO_NEWEST_MAIL, count_metric
+from mailsync.metrics import FIRST_SYNC_TIME_TO_NEWEST_MAIL, add_to_metric
 from mailsync.sync.mailbox import Mailbox
 
 MAX_NEWEST_MESSAGES = 50
@@ -25,12 +25,12 @@ def store_newest_mail(mailbox: Mailbox) -> int | None:
     if newest is None:
         return None
     try:
-        stored = mailbox.newest_mail.save_newest_mail(mailbox.run, newest)
+        stored = mailbox.newest_mail_store.save_newest_mail(mailbox.run_ref, newest)
     except StoreRejected as rejected:
         logger.warning("newest_not_stored", cause=str(rejected))
         return None
     if stored.stored_message_count:
-        count_metric(TIME_FROM_RUN_START_TO_NEWEST_MAIL, stored.seconds_since_run_start)
+        add_to_metric(FIRST_SYNC_TIME_TO_NEWEST_MAIL, stored.seconds_since_run_start)
         logger.info(
             "newest_stored",
             messages=stored.stored_message_count,

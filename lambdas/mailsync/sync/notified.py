@@ -11,14 +11,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from mailsync.store.queue_store import NotifiedMailboxQueueStore
 from mailsync.sync.batch import (
     MAX_CHECKS_IN_PARALLEL,
-    MIN_TIME_PER_CHECK_S,
+    MIN_REMAINING_TIME_FOR_CHECK_S,
     CheckBatchReport,
-    check_one,
+    check_mailbox_with_free_worker,
     report_batch,
 )
 from mailsync.sync.check import CheckReport
 
-MAX_TIME_BETWEEN_CLAIMS_S = 1.0
+MAX_TIME_BETWEEN_MAILBOX_CLAIMS_S = 1.0
 """The maximum seconds until a function with a free thread claims again while a check is running."""
 
 
@@ -37,7 +37,7 @@ def check_notified_mailboxes(
         finally:
             queue.release_check_slot(slot)
         # A notification that arrived between the last claim and the release found no free slot.
-        slot = queue.take_check_slot() if remaining_s() >= MIN_TIME_PER_CHECK_S else None
+        slot = queue.take_check_slot() if remaining_s() >= MIN_REMAINING_TIME_FOR_CHECK_S else None
     return report_batch(all_checked)
 
 
@@ -47,13 +47,15 @@ def _drain(
     all_checked: list[CheckReport] = []
     running: set[Future[CheckReport]] = set()
     with ThreadPoolExecutor(MAX_CHECKS_IN_PARALLEL) as pool:
-        while remaining_s() >= MIN_TIME_PER_CHECK_S:
+        while remaining_s() >= MIN_REMAINING_TIME_FOR_CHECK_S:
             free = MAX_CHECKS_IN_PARALLEL - len(running)
             claimed = queue.claim_notified_mailboxes(holder, free)
-            running |= {pool.submit(check_one, each, remaining_s) for each in claimed}
+            running |= {
+                pool.submit(check_mailbox_with_free_worker, each, remaining_s) for each in claimed
+            }
             if not running:
                 return all_checked
-            done, running = wait(running, MAX_TIME_BETWEEN_CLAIMS_S, FIRST_COMPLETED)
+            done, running = wait(running, MAX_TIME_BETWEEN_MAILBOX_CLAIMS_S, FIRST_COMPLETED)
             all_checked += [each.result() for each in done]
         queue.release_check_slot(holder)  # another function begins while the last checks end
         return all_checked + [each.result() for each in running]

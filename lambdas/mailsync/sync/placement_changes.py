@@ -18,23 +18,26 @@ def split_off_messages_to_fetch(
     is in. A message is not fetched if no mirrored folder is known to contain the message. A pending
     message is not fetched here if it entered no folder, because it is fetched later anyway.
     """
-    all_mail = mailbox.provider.traits.folder_of_all_mail
-    found = mailbox.mail.classify_placement_changes(
-        mailbox.run, feed, plan.placement_changes, all_mail
+    all_mail = mailbox.provider.traits.all_mail_folder_id
+    found = mailbox.mail_store.classify_placement_changes(
+        mailbox.run_ref, feed, plan.placement_changes, all_mail
     )
     kept = tuple(
-        each for each in plan.placement_changes if each.remote_id in found.stored_and_shown_ids
+        each
+        for each in plan.placement_changes
+        if each.remote_id in found.stored_and_shown_message_ids
     )
     wanted = [
         each.remote_id
         for each in plan.placement_changes
-        if each.remote_id in found.ids_added_to_mirrored_folders - found.stored_and_shown_ids
-        and (each.added_folder_ids or each.remote_id not in found.pending_ids)
+        if each.remote_id
+        in found.ids_added_to_mirrored_folders - found.stored_and_shown_message_ids
+        and (each.added_folder_ids or each.remote_id not in found.pending_message_ids)
     ]
     return replace(plan, placement_changes=kept), wanted
 
 
-def plan_page_of_listed_ids(
+def plan_page_of_message_ids(
     mailbox: Mailbox, feed: FeedRef, page: Page, plan: PagePlan
 ) -> PagePlan:
     """Return the writes for a page of a full sync that lists only message ids. Stored messages
@@ -45,46 +48,48 @@ def plan_page_of_listed_ids(
     of the full sync, this function lists each mirrored folder, and the messages of these lists
     that are not stored become pending.
     """
-    all_mail = mailbox.provider.traits.folder_of_all_mail
-    found = mailbox.mail.classify_placement_changes(
-        mailbox.run, feed, plan.placement_changes, all_mail
+    all_mail = mailbox.provider.traits.all_mail_folder_id
+    found = mailbox.mail_store.classify_placement_changes(
+        mailbox.run_ref, feed, plan.placement_changes, all_mail
     )
     listed = [each.remote_id for each in plan.placement_changes]
     pending: Sequence[RemoteId]
-    seen = tuple(each for each in listed if each in found.stored_and_shown_ids)
+    seen = tuple(each for each in listed if each in found.stored_and_shown_message_ids)
     if all_mail is None or _is_mirrored(mailbox, all_mail):
-        pending = [each for each in listed if each not in found.stored_and_shown_ids]
+        pending = [each for each in listed if each not in found.stored_and_shown_message_ids]
     else:
         pending = [] if page.has_more else _ids_in_mirrored_folders(mailbox, feed)
     groups = {
-        each.remote_id: each.fetch_group for each in plan.placement_changes if each.fetch_group
+        each.remote_id: each.fetch_group_id
+        for each in plan.placement_changes
+        if each.fetch_group_id
     }
     return replace(
         plan,
         placement_changes=(),
-        listed_stored_ids=seen,
-        pending_ids=tuple(pending),
-        fetch_group_by_message_id=groups,
+        listed_stored_message_ids=seen,
+        pending_message_ids=tuple(pending),
+        fetch_group_id_by_message_id=groups,
     )
 
 
 def _is_mirrored(mailbox: Mailbox, remote_id: RemoteId) -> bool:
     return any(
         each.is_selected and each.ref.remote_id == remote_id
-        for each in mailbox.folders.folders(mailbox.run.account_id)
+        for each in mailbox.folder_store.folders(mailbox.run_ref.account_id)
     )
 
 
 def _ids_in_mirrored_folders(mailbox: Mailbox, feed: FeedRef) -> Sequence[RemoteId]:
     """Return the messages of the mirrored folders that are not shown, each once."""
     ids: dict[RemoteId, None] = {}
-    for folder in mailbox.folders.folders(mailbox.run.account_id):
+    for folder in mailbox.folder_store.folders(mailbox.run_ref.account_id):
         if folder.is_selected:
             listing = mailbox.provider.list_folder_messages(folder.ref, has_flags=False)
             ids |= dict.fromkeys(each.remote_id for each in listing.messages)
-    shown = mailbox.mail.classify_placement_changes(
-        mailbox.run, feed, list(_unchanged(ids)), None
-    ).stored_and_shown_ids
+    shown = mailbox.mail_store.classify_placement_changes(
+        mailbox.run_ref, feed, list(_unchanged(ids)), None
+    ).stored_and_shown_message_ids
     return [each for each in ids if each not in shown]
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from secrets import token_urlsafe
 from threading import Thread
 
-from mailsync.credentials import get_access_token_without_lock, open_stored_access_token
+from mailsync.credentials import open_access_token_source, open_token_source_without_lock
 from mailsync.credentials.vault import Vault
 from mailsync.errors import MailsyncError, ProviderRejected
 from mailsync.log import logger
@@ -29,7 +29,7 @@ from mailsync.sync.mailbox import open_vault
 from mailsync.sync.push_leftovers import LeftoverSubscriptions
 
 MAX_RENEWALS_PER_INVOCATION = 100
-MIN_TIME_PER_SUBSCRIPTION_S = 45
+MIN_REMAINING_TIME_FOR_RENEWAL_S = 45
 """The minimum seconds until the function's time-out with which the work on one mailbox is started.
 The work may need a new token, the provider's call to our webhook, and a search for leftover
 subscriptions."""
@@ -57,12 +57,12 @@ def renew_due_subscriptions(
     renewed = failed = 0
     store = PushStore(open_database())
     for provider, push_kit in _push_kits():
-        leftovers = LeftoverSubscriptions(store, push_kit.leftover_subscription_search_s)
+        leftovers = LeftoverSubscriptions(store, push_kit.leftover_search_time_limit_s)
         callback_url = f"{public_url}{webhook_path(provider)}"
         store.add_missing_subscriptions(provider, callback_url)
         while (
             renewed + failed < MAX_RENEWALS_PER_INVOCATION
-            and remaining_s() > MIN_TIME_PER_SUBSCRIPTION_S
+            and remaining_s() > MIN_REMAINING_TIME_FOR_RENEWAL_S
         ):
             claim = store.claim_due_subscription(
                 provider, callback_url, SUBSCRIPTION_CLAIM_LIFETIME_S
@@ -84,7 +84,7 @@ def _push_kits() -> Iterator[tuple[Provider, PushKit]]:
             yield registration.provider, push_kit
 
 
-def end_subscriptions(own: AccountOfCaller) -> None:
+def end_subscriptions_of_account(own: AccountOfCaller) -> None:
     """End the push subscription of an account at the provider, within `END_SUBSCRIPTION_TIMEOUT_S`.
 
     Call this before the account's credentials are deleted. Leftover subscriptions of the mailbox,
@@ -92,7 +92,7 @@ def end_subscriptions(own: AccountOfCaller) -> None:
     and of KMS are logged and not raised, because deleting the account must not depend on them. A
     subscription that remains expires within 70 hours, and its notifications have no effect.
     """
-    claim = PushStore(open_database()).claim_before_disconnecting(own.id, own.user_id)
+    claim = PushStore(open_database()).claim_subscription_to_end(own.id, own.user_id)
     if claim is None:
         return
     # With a connection of its own, since the caller's is not for two threads.
@@ -106,17 +106,17 @@ def end_subscriptions(own: AccountOfCaller) -> None:
     ending.join(END_SUBSCRIPTION_TIMEOUT_S)
     if ending.is_alive():
         # Lambda may resume the thread in a later invocation, which may have made new subscriptions.
-        leftovers.send_no_more_requests()
+        leftovers.stop_sending_requests()
         logger.warning("push_not_ended", account_id=own.id, cause="TooSlow")
 
 
 def _end(database: Database, leftovers: LeftoverSubscriptions, claim: SubscriptionClaim) -> None:
     settings, account_id = load_settings(), claim.account_id
     try:
-        account = AccountStore(database).account(account_id)
+        account = AccountStore(database).find_account(account_id)
         credentials = CredentialStore(database)
         vault = Vault(settings.token_key_arn, credentials)
-        access = get_access_token_without_lock(account, credentials, vault, settings)
+        access = open_token_source_without_lock(account, credentials, vault, settings)
         kit, no_retries = load_push_kit(account.provider), RetryBudget(total_s=0)
         if not _may_end(PushStore(database), account_id, kit):
             logger.info("push_left_to_others", account_id=account_id)
@@ -152,7 +152,7 @@ def _renew(
             _Renewal(store, leftovers, claim, push, callback_url, push_kit).run()
     except MailsyncError as failure:
         cause = type(failure).__name__
-        store.schedule_retry(claim, cause)
+        store.schedule_subscription_retry(claim, cause)
         logger.warning("push_not_renewed", account_id=claim.account_id, cause=cause)
         return False
     return True
@@ -246,8 +246,8 @@ class _Renewal:
 @contextmanager
 def _push_of(account_id: AccountId) -> Iterator[PushProvider]:
     settings, credentials = load_settings(), CredentialStore(open_database())
-    account = AccountStore(open_database()).account(account_id)
-    access = open_stored_access_token(account, credentials, open_vault(), settings)
+    account = AccountStore(open_database()).find_account(account_id)
+    access = open_access_token_source(account, credentials, open_vault(), settings)
     with closing(
         load_push_kit(account.provider).open_push_provider(account, access, settings)
     ) as push:

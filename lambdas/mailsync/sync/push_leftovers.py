@@ -16,7 +16,7 @@ from mailsync.store.push_store import PushStore, SubscriptionClaim
 
 class LeftoverSubscriptions:
     """Finds and ends leftover subscriptions, which exist at the provider but in no database row.
-    Only `send_no_more_requests` may be called from another thread.
+    Only `stop_sending_requests` may be called from another thread.
 
     total_s: seconds for searching, over all calls. After that time only subscriptions that are
         named by id are ended.
@@ -28,7 +28,7 @@ class LeftoverSubscriptions:
         self._over_at = 0.0
         self._has_given_up = False
 
-    def send_no_more_requests(self) -> None:
+    def stop_sending_requests(self) -> None:
         """Make this object send no further request, even if Lambda freezes the process and resumes
         it later."""
         self._has_given_up = True

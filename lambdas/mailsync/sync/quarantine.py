@@ -21,11 +21,13 @@ def retry_quarantined_messages(
     Each message is then stored, or deleted from the quarantine because it is gone, or kept in the
     quarantine with its new cause.
     """
-    run, mail = mailbox.run, mailbox.mail
+    run, mail = mailbox.run_ref, mailbox.mail_store
     if not due:
         return
     here = {
-        each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.is_selected
+        each.ref.remote_id
+        for each in mailbox.folder_store.folders(run.account_id)
+        if each.is_selected
     }
     tried = 0
     for remote_id in due:
@@ -38,5 +40,5 @@ def retry_quarantined_messages(
         elif isinstance(found, Message) and here.intersection(found.folder_remote_ids):
             mail.write_fetched_messages(run, None, [found])
         else:
-            mailbox.quarantine.remove_messages(run, [remote_id])
+            mailbox.quarantine_store.remove_messages(run, [remote_id])
     logger.info("quarantine_retried", tried=tried)

@@ -12,7 +12,7 @@ from mailsync.decisions.budget import SHUTDOWN_RESERVE_S
 from mailsync.log import logger
 from mailsync.model import Message, MessageNotFoundById, RemoteId, UnreadableMessage
 from mailsync.providers import ResponseTooLarge
-from mailsync.store.removal_store import HiddenMail
+from mailsync.store.removal_store import HiddenMailSummary
 from mailsync.sync.mailbox import Mailbox
 
 MessageFetchResult = Message | MessageNotFoundById | UnreadableMessage
@@ -27,7 +27,7 @@ def has_time_for_message_batch(remaining_s: float) -> bool:
 
 
 def verify_hidden_messages(
-    mailbox: Mailbox, removal: HiddenMail, remaining_s: Callable[[], float]
+    mailbox: Mailbox, removal: HiddenMailSummary, remaining_s: Callable[[], float]
 ) -> int:
     """Request by id each hidden message that is due for a request; return how many messages were
     deleted.
@@ -38,20 +38,20 @@ def verify_hidden_messages(
     removal: how much of the mailbox is hidden.
     """
     after, deleted = "", 0
-    while ids := mailbox.removals.message_ids_due_for_request_by_id(
-        mailbox.run, after, _READ_AT_ONCE
+    while ids := mailbox.removal_store.message_ids_due_for_request_by_id(
+        mailbox.run_ref, after, _READ_AT_ONCE
     ):
         after = ids[-1]
         for batch in split_ids_into_fetch_batches(mailbox, ids):
             if not has_time_for_message_batch(remaining_s()):
                 logger.info("removals_left_for_later")
                 return deleted
-            for found in fetch_messages_in_parts(mailbox, batch):
+            for found in fetch_messages_in_chunks(mailbox, batch):
                 _, gone = store_messages_in_mirrored_folders(mailbox, found)
-                deleted += mailbox.removals.record_messages_gone(
-                    mailbox.run,
+                deleted += mailbox.removal_store.record_messages_gone(
+                    mailbox.run_ref,
                     gone,
-                    removal.confirmation_delay_s,
+                    removal.deletion_confirmation_delay_s,
                     do_ids_survive_moves=mailbox.provider.traits.do_ids_survive_moves,
                 )
     if deleted:
@@ -59,7 +59,7 @@ def verify_hidden_messages(
     return deleted
 
 
-def fetch_messages_in_parts(
+def fetch_messages_in_chunks(
     mailbox: Mailbox, ids: Sequence[RemoteId], *, one_by_one: bool = False
 ) -> Iterator[Sequence[MessageFetchResult]]:
     """Fetch messages by id, and yield the results in parts. Each part fits into the memory limit.
@@ -89,9 +89,11 @@ def store_messages_in_mirrored_folders(
     that are gone, or that are only in folders that are not mirrored. Unreadable messages are in
     neither set.
     """
-    run = mailbox.run
+    run = mailbox.run_ref
     here = {
-        each.ref.remote_id for each in mailbox.folders.folders(run.account_id) if each.is_selected
+        each.ref.remote_id
+        for each in mailbox.folder_store.folders(run.account_id)
+        if each.is_selected
     }
     alive = [
         each
@@ -99,7 +101,7 @@ def store_messages_in_mirrored_folders(
         if isinstance(each, Message) and here.intersection(each.folder_remote_ids)
     ]
     if alive:
-        mailbox.mail.write_fetched_messages(run, None, alive)
+        mailbox.mail_store.write_fetched_messages(run, None, alive)
     shown = frozenset(each.remote_id for each in alive)
     answered = frozenset(
         each.remote_id for each in found if not isinstance(each, UnreadableMessage)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
-from mailsync.decisions.safety import is_most_of_mailbox
+from mailsync.decisions.safety import is_mass_removal
 from mailsync.decisions.verify import (
     ListingContradiction,
     ListingDifference,
@@ -27,7 +27,7 @@ from mailsync.model import (
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.removals import (
     MessageFetchResult,
-    fetch_messages_in_parts,
+    fetch_messages_in_chunks,
     has_time_for_message_batch,
     split_ids_into_fetch_batches,
     store_messages_in_mirrored_folders,
@@ -55,22 +55,22 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     Raises:
         ProviderUnavailable: the list is incomplete.
     """
-    run = mailbox.run
-    folder = mailbox.folders.folder(run.account_id, folder_id)
+    run = mailbox.run_ref
+    folder = mailbox.folder_store.find_folder(run.account_id, folder_id)
     has_flags = not _is_read_with_all_mail(mailbox, folder)
     listing, difference = compare_folder(mailbox, folder, has_flags=has_flags)
     if mailbox.provider.traits.are_lists_of_ids_cheap:
         difference = _adopt_listing(mailbox, folder, listing, difference)
     if difference.ids_to_show_in_folder:
-        mailbox.removals.show_messages_again(
+        mailbox.removal_store.show_messages_again(
             run,
             folder_id,
             difference.ids_to_show_in_folder,
             is_only_folder=mailbox.provider.traits.is_message_in_one_folder,
         )
-    if difference.ids_gone_from_quarantine:
-        mailbox.quarantine.remove_messages(run, difference.ids_gone_from_quarantine, folder_id)
-    wanted = difference.missing_ids + difference.changed_ids
+    if gone := difference.unlisted_quarantined_ids:
+        mailbox.quarantine_store.remove_messages(run, gone, folder_id)
+    wanted = difference.unstored_ids + difference.changed_ids
     listed = {entry.remote_id: entry.is_read for entry in listing.messages}
     left: list[ListingContradiction] = []
     asked = 0
@@ -80,23 +80,25 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     logger.info(
         "folder_compared",
         folder_id=folder_id,
-        missing=len(difference.missing_ids),
+        missing=len(difference.unstored_ids),
         surplus=len(difference.unlisted_ids),
         changed=len(difference.changed_ids),
         returned=len(difference.ids_to_show_in_folder),
         left=len(left),
     )
     if asked == len(wanted) + len(difference.unlisted_ids):
-        mailbox.folders.save_id_comparison(run, folder_id, listing, left, has_flags=has_flags)
+        mailbox.folder_store.save_id_comparison(run, folder_id, listing, left, has_flags=has_flags)
 
 
 def _is_read_with_all_mail(mailbox: Mailbox, folder: StoredFolder) -> bool:
     """Return whether this run's comparison of the folder of all mail includes the flags of this
     folder's messages. It does not for trash and junk, which are not in all mail."""
-    all_mail = mailbox.provider.traits.folder_of_all_mail
+    all_mail = mailbox.provider.traits.all_mail_folder_id
     if all_mail in (None, folder.ref.remote_id) or folder.role in (Role.TRASH, Role.JUNK):
         return False
-    return mailbox.folders.are_flags_compared_in_other_folder(mailbox.run, folder.ref.id, all_mail)
+    return mailbox.folder_store.are_flags_compared_in_other_folder(
+        mailbox.run_ref, folder.ref.id, all_mail
+    )
 
 
 def _adopt_listing(
@@ -110,11 +112,11 @@ def _adopt_listing(
     leave the folder of all mail without a request if they are in trash or junk. A message that is
     then in no folder is hidden, and requested by its id before it is deleted.
     """
-    all_mail = mailbox.provider.traits.folder_of_all_mail
+    all_mail = mailbox.provider.traits.all_mail_folder_id
     is_all_mail = folder.ref.remote_id == all_mail
     entries = {entry.remote_id: entry for entry in listing.messages}
-    mailbox.mail.save_placement_changes(
-        mailbox.run,
+    mailbox.mail_store.save_placement_changes(
+        mailbox.run_ref,
         [
             PlacementChange(
                 each,
@@ -129,10 +131,14 @@ def _adopt_listing(
     )
     leaving = frozenset(difference.unlisted_ids)
     if is_all_mail:
-        leaving = mailbox.removals.ids_in_trash_or_junk(mailbox.run, difference.unlisted_ids)
+        leaving = mailbox.removal_store.ids_in_trash_or_junk(
+            mailbox.run_ref, difference.unlisted_ids
+        )
     elif not _is_as_long_as_counted(listing, folder):
         leaving = frozenset()
-    mailbox.removals.hide_messages_removed_from_folder(mailbox.run, folder.ref.id, sorted(leaving))
+    mailbox.removal_store.hide_messages_removed_from_folder(
+        mailbox.run_ref, folder.ref.id, sorted(leaving)
+    )
     if all_mail and folder.role in (Role.TRASH, Role.JUNK):
         # Deleted there, or moved out of it: then in the folder of all mail, too.
         leaving -= _shown_ids(mailbox, folder, leaving)
@@ -145,8 +151,10 @@ def _shown_ids(
 ) -> frozenset[RemoteId]:
     """Return the ids of those messages that are in a folder."""
     changes = [PlacementChange(each) for each in ids]
-    found = mailbox.mail.classify_placement_changes(mailbox.run, folder.feed.ref, changes, None)
-    return frozenset(found.stored_and_shown_ids)
+    found = mailbox.mail_store.classify_placement_changes(
+        mailbox.run_ref, folder.feed.ref, changes, None
+    )
+    return frozenset(found.stored_and_shown_message_ids)
 
 
 def _is_as_long_as_counted(listing: MessageListing, folder: StoredFolder) -> bool:
@@ -173,7 +181,7 @@ def compare_folder(
         ProviderUnavailable: the number of listed messages differs from the number that the provider
             itself states in the listing.
     """
-    run, mail = mailbox.run, mailbox.mail
+    run, mail = mailbox.run_ref, mailbox.mail_store
     listing = mailbox.provider.list_folder_messages(folder.ref, has_flags=has_flags)
     if listing.remote_total is not None and not listing.is_complete:
         raise ProviderUnavailable(
@@ -184,7 +192,7 @@ def compare_folder(
     difference = compare_listing_with_rows(
         listing.messages,
         mail.stored_message_states(run, folder.ref.id, ids),
-        mailbox.quarantine.quarantined_ids_of_folder(run, folder.ref.id),
+        mailbox.quarantine_store.quarantined_ids_of_folder(run, folder.ref.id),
     )
     if difference.messages_with_version_to_store:
         mail.save_message_versions(run, difference.messages_with_version_to_store)
@@ -201,12 +209,12 @@ def _require_credible(
         ProviderUnavailable: one of them, requested by its id, is in the folder.
     """
     surplus = difference.unlisted_ids
-    if not is_most_of_mailbox(stored=len(listing.messages) + len(surplus), removing=len(surplus)):
+    if not is_mass_removal(stored=len(listing.messages) + len(surplus), removing=len(surplus)):
         return
     sample = next(split_ids_into_fetch_batches(mailbox, surplus))
     if mailbox.provider.traits.are_lists_of_ids_cheap:
         sample = surplus[:: math.ceil(len(surplus) / MAX_MESSAGES_FETCHED_TO_CHECK_LISTING)]
-    for part in fetch_messages_in_parts(mailbox, sample, one_by_one=True):
+    for part in fetch_messages_in_chunks(mailbox, sample, one_by_one=True):
         for found in part:
             if isinstance(found, Message) and folder.ref.remote_id in found.folder_remote_ids:
                 raise ProviderUnavailable(
@@ -226,9 +234,9 @@ def _mended(
     for batch in split_ids_into_fetch_batches(mailbox, wanted):
         if not has_time_for_message_batch(remaining_s()):
             return
-        for found in fetch_messages_in_parts(mailbox, batch, one_by_one=True):
-            mailbox.mail.write_fetched_messages(
-                mailbox.run,
+        for found in fetch_messages_in_chunks(mailbox, batch, one_by_one=True):
+            mailbox.mail_store.write_fetched_messages(
+                mailbox.run_ref,
                 folder.ref,
                 [each for each in found if isinstance(each, Message)],
                 [each for each in found if isinstance(each, UnreadableMessage)],
@@ -237,10 +245,10 @@ def _mended(
     for batch in split_ids_into_fetch_batches(mailbox, surplus):
         if not has_time_for_message_batch(remaining_s()):
             return
-        for found in fetch_messages_in_parts(mailbox, batch, one_by_one=True):
+        for found in fetch_messages_in_chunks(mailbox, batch, one_by_one=True):
             _, gone = store_messages_in_mirrored_folders(mailbox, found)
             if gone:
-                mailbox.removals.hide_messages_removed_from_folder(
-                    mailbox.run, folder.ref.id, sorted(gone)
+                mailbox.removal_store.hide_messages_removed_from_folder(
+                    mailbox.run_ref, folder.ref.id, sorted(gone)
                 )
             yield found

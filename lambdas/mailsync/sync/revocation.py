@@ -10,7 +10,7 @@ from enum import StrEnum
 from threading import Thread
 
 from mailsync.credentials import decrypt_grant
-from mailsync.credentials.identity import open_identity_platform, require_oauth_access
+from mailsync.credentials.identity import import_identity_platform, require_oauth_access
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.log import logger
 from mailsync.model import Account, AccountId, Credentials
@@ -59,7 +59,7 @@ class Revocation:
         must not depend on them.
         """
         account = self.account
-        if AccountStore(open_database()).is_connected_by_others(account):
+        if AccountStore(open_database()).is_mailbox_in_another_account(account):
             return RevocationOutcome.KEPT_FOR_OTHER_CONNECTIONS
         ended: list[bool] = []
         revoking = Thread(
@@ -80,7 +80,7 @@ class Revocation:
         try:
             grant = decrypt_grant(account.id, self.credentials, open_vault())
             oauth = require_oauth_access(account.provider)
-            platform = open_identity_platform(oauth)
+            platform = import_identity_platform(oauth)
             if grant is not None:
                 ended.append(platform.revoke_grant(settings, oauth, grant))
         except Exception as failure:
@@ -97,11 +97,11 @@ def prepare_revocation(account_id: AccountId) -> Revocation | None:
     """
     database = open_database()
     try:
-        account = AccountStore(database).account(account_id)
+        account = AccountStore(database).find_account(account_id)
         registration = find_provider(account.provider)
         oauth = registration.oauth_access if registration else None
         if oauth is None or not oauth.can_revoke_grants:
             return None
-        return Revocation(account, CredentialStore(database).credentials(account_id))
+        return Revocation(account, CredentialStore(database).find_credentials(account_id))
     except (AccountNotFound, AccountNotConnected):
         return None

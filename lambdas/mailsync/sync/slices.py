@@ -9,22 +9,21 @@ from dataclasses import replace
 from mailsync.decisions import slices as decisions
 from mailsync.decisions.budget import has_time_for_page
 from mailsync.decisions.slices import (
+    choose_next_slice_message_count,
     choose_sliced_feeds,
-    is_first_slice_useful,
-    next_slice_size,
+    should_continue_with_slices,
     should_split_slice,
 )
 from mailsync.errors import FolderGone
 from mailsync.log import logger
 from mailsync.model import FeedId, Slice, StoredFeed
 from mailsync.providers import SliceReader
-from mailsync.store.slice_store import Claimant
+from mailsync.store.slice_store import SliceClaimant
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.store_page import log_fields_of_feed
 
-WORKER_NUMBER_OF_FEED_READER = 0
+WORKER_INDEX_OF_FEED_READER = 0
 """The number of the worker that reads the change feed."""
-MAX_TIME_WITHOUT_SLICE_S = 20.0
+WORKER_IDLE_TIMEOUT_S = 20.0
 """The seconds after which a worker ends if it has found no slice. The worker that reads the feed
 has then failed, waits for the provider, or names messages more slowly than they are fetched."""
 _FIRST_PAUSE_S = 0.05
@@ -47,11 +46,11 @@ class SliceWorker:
         self._mailbox = mailbox
         self._feed = feed
         worker_count = mailbox.provider.max_requests_in_flight
-        self._claimant = Claimant(number, decisions.MESSAGES_PER_FIRST_SLICE, worker_count)
+        self._claimant = SliceClaimant(number, decisions.MESSAGES_PER_FIRST_SLICE, worker_count)
         self._is_single = is_single
         self._claimed: list[Slice] = []
 
-    def store_next(self) -> tuple[int, int] | None:
+    def store_next_slice(self) -> tuple[int, int] | None:
         """Fetch and store the next slice. Return the number of its messages that were stored, and
         the number of all its messages. Return None if every slice is claimed.
 
@@ -61,43 +60,47 @@ class SliceWorker:
         mailbox, feed = self._mailbox, self._feed
         missing = (1 if self._is_single else 2) - len(self._claimed)
         if missing:
-            self._claimed += mailbox.slices.claim(mailbox.run, feed.ref.id, self._claimant, missing)
+            self._claimed += mailbox.slice_store.claim_slices(
+                mailbox.run_ref, feed.ref.id, self._claimant, missing
+            )
         if not self._claimed:
             return None
         part, *others = self._claimed
         assert isinstance(mailbox.provider, SliceReader), "only such a provider has slices"
         page = mailbox.provider.fetch_slice(feed.ref, part, following=others[0] if others else None)
         claimed = len(part.received_at_by_remote_id)
-        size = next_slice_size(self._claimant.max_messages_per_slice, claimed, page)
+        size = choose_next_slice_message_count(self._claimant.max_messages_per_slice, claimed, page)
         self._claimant = replace(self._claimant, max_messages_per_slice=size)
         if should_split_slice(claimed, page):
-            mailbox.slices.release_slice_claim(mailbox.run, feed.ref.id, part)
+            mailbox.slice_store.release_slice_claim(mailbox.run_ref, feed.ref.id, part)
             self._claimed = others
             return 0, claimed
         next_for = None if self._is_single else self._claimant
-        stored = mailbox.slices.save_slice(mailbox.run, feed, part, page, next_for=next_for)
+        stored = mailbox.slice_store.save_slice(
+            mailbox.run_ref, feed, part, page, next_for=next_for
+        )
         self._claimed = (
             [*others, stored.next_claimed_slice] if stored.next_claimed_slice else others
         )
-        mailbox.feed_readings.add(feed)
+        mailbox.feed_readings.add_feed(feed)
         logger.info(
             "slice_stored",
-            **log_fields_of_feed(feed.ref),
-            worker=self._claimant.worker_number,
+            **feed.ref.log_fields,
+            worker=self._claimant.worker_index,
             claimed=claimed,
             stored=stored.stored_message_count,
         )
         return stored.stored_message_count, claimed
 
 
-def sync_slices(
+def store_slices_as_helper(
     mailbox: Mailbox,
     feed_ids: Sequence[FeedId],
     number: int,
     remaining_s: Callable[[], float],
 ) -> tuple[FeedId, ...]:
     """Store slices of feeds until no more slices can come, or the time budget is spent. Return
-    `feed_ids` if the time budget is spent, else no feed.
+    `remaining_feed_ids` if the time budget is spent, else no feed.
 
     The worker that reads a feed does not need the help of this function. So a folder that no longer
     exists is no error here; its feed is left out.
@@ -107,40 +110,44 @@ def sync_slices(
     Raises:
         MailsyncError: the provider or the store fails.
     """
-    mailbox.slices.release_claims_of_worker(mailbox.run, feed_ids, number)
+    mailbox.slice_store.release_claims_of_worker(mailbox.run_ref, feed_ids, number)
     workers = {feed_id: _worker(mailbox, feed_id, number) for feed_id in feed_ids}
     slowest_s, busy_at = 0.0, time.monotonic()
     pauses = _Pauses()
     while has_time_for_page(remaining_s(), slowest_s):
         started = time.monotonic()
-        has_stored = [feed_id for feed_id, each in workers.items() if each and each.store_next()]
+        has_stored = [
+            feed_id for feed_id, each in workers.items() if each and each.store_next_slice()
+        ]
         if has_stored:
             busy_at = time.monotonic()
             pauses = _Pauses()
             slowest_s = max(slowest_s, busy_at - started)
             continue
-        if not _may_come(mailbox, feed_ids) or started - busy_at > MAX_TIME_WITHOUT_SLICE_S:
+        if not _may_come(mailbox, feed_ids) or started - busy_at > WORKER_IDLE_TIMEOUT_S:
             return ()
         pauses.sleep()
     return tuple(feed_ids)
 
 
-def store_slices(mailbox: Mailbox, feed: StoredFeed, remaining_s: Callable[[], float]) -> None:
+def store_remaining_slices(
+    mailbox: Mailbox, feed: StoredFeed, remaining_s: Callable[[], float]
+) -> None:
     """Store slices of a feed whose round (its pass over all message ids) has ended. Stop when the
     time budget is spent, or when no worker has a slice of the feed left to store."""
-    mailbox.slices.release_claims_of_worker(
-        mailbox.run, (feed.ref.id,), WORKER_NUMBER_OF_FEED_READER
+    mailbox.slice_store.release_claims_of_worker(
+        mailbox.run_ref, (feed.ref.id,), WORKER_INDEX_OF_FEED_READER
     )
-    worker = SliceWorker(mailbox, feed, WORKER_NUMBER_OF_FEED_READER)
+    worker = SliceWorker(mailbox, feed, WORKER_INDEX_OF_FEED_READER)
     slowest_s = 0.0
     pauses = _Pauses()
     while has_time_for_page(remaining_s(), slowest_s):
         started = time.monotonic()
-        if worker.store_next():
+        if worker.store_next_slice():
             pauses = _Pauses()
             slowest_s = max(slowest_s, time.monotonic() - started)
-        elif not mailbox.slices.find_slices_left(
-            mailbox.run.account_id, feed.ref.id
+        elif not mailbox.slice_store.find_remaining_slices(
+            mailbox.run_ref.account_id, feed.ref.id
         ).has_pending_messages:
             return
         else:
@@ -165,14 +172,14 @@ def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple
     Also release the claims of all earlier workers. They have ended, because no worker of this lease
     has started yet.
     """
-    account_id = mailbox.run.account_id
+    account_id = mailbox.run_ref.account_id
     if not left or not isinstance(mailbox.provider, SliceReader):
         return ()
-    begun = mailbox.slices.sliced_feed_ids(account_id)
+    begun = mailbox.slice_store.sliced_feed_ids(account_id)
     if begun:
-        mailbox.slices.release_claims_of_worker(mailbox.run, begun, None)
+        mailbox.slice_store.release_claims_of_worker(mailbox.run_ref, begun, None)
     totals: Counter[FeedId] = Counter()
-    for folder in mailbox.folders.folders(account_id):
+    for folder in mailbox.folder_store.folders(account_id):
         totals[folder.feed.ref.id] += folder.remote_total or 0
     in_flight = mailbox.provider.max_requests_in_flight
     return choose_sliced_feeds(left, totals, begun, in_flight)
@@ -181,13 +188,15 @@ def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple
 def store_first_slice(mailbox: Mailbox, feed: StoredFeed) -> bool:
     """Store the first slice of a full sync. Return whether further slices are worth their
     requests; True if no slice was free."""
-    found = SliceWorker(mailbox, feed, WORKER_NUMBER_OF_FEED_READER, is_single=True).store_next()
-    return found is None or is_first_slice_useful(*found)
+    found = SliceWorker(
+        mailbox, feed, WORKER_INDEX_OF_FEED_READER, is_single=True
+    ).store_next_slice()
+    return found is None or should_continue_with_slices(*found)
 
 
 def _worker(mailbox: Mailbox, feed_id: FeedId, number: int) -> SliceWorker | None:
     try:
-        feed = mailbox.feeds.find_feed(mailbox.run.account_id, feed_id)
+        feed = mailbox.feed_store.find_feed(mailbox.run_ref.account_id, feed_id)
     except FolderGone:
         return None
     return SliceWorker(mailbox, feed, number)
@@ -195,5 +204,8 @@ def _worker(mailbox: Mailbox, feed_id: FeedId, number: int) -> SliceWorker | Non
 
 def _may_come(mailbox: Mailbox, feed_ids: Sequence[FeedId]) -> bool:
     """Return whether a slice is free, or a full sync that runs may name more messages."""
-    all_left = [mailbox.slices.find_slices_left(mailbox.run.account_id, each) for each in feed_ids]
+    all_left = [
+        mailbox.slice_store.find_remaining_slices(mailbox.run_ref.account_id, each)
+        for each in feed_ids
+    ]
     return any(each.has_unclaimed_messages or each.is_full_sync_running for each in all_left)

@@ -4,7 +4,6 @@ write the rows."""
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from mailsync.decisions.plan import plan_writes_of_page
 from mailsync.errors import MailsyncError, ProviderRejected, ProviderThrottled, StoreRejected
@@ -12,11 +11,11 @@ from mailsync.log import logger
 from mailsync.model import (
     FeedId,
     FeedRef,
+    IncompleteMessage,
     Message,
     MessageNotFoundById,
     Page,
     PagePlan,
-    PartialChange,
     RemoteId,
     StoredFeed,
     UnreadableMessage,
@@ -25,9 +24,12 @@ from mailsync.model import (
 from mailsync.providers import Limits, ResponseTooLarge, SliceReader
 from mailsync.store.page_rows import MAX_BODY_CHARS, count_body_chars
 from mailsync.store.page_writes import PageWrite
-from mailsync.sync.listed_contents import should_leave_contents_pending, store_pending_from_list
+from mailsync.sync.listed_contents import (
+    should_leave_messages_pending,
+    store_pending_messages_from_list,
+)
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.placement_changes import plan_page_of_listed_ids, split_off_messages_to_fetch
+from mailsync.sync.placement_changes import plan_page_of_message_ids, split_off_messages_to_fetch
 
 DEFAULT_PAGE_SIZE = 100
 MIN_MESSAGES_TO_SLICE = 21
@@ -42,13 +44,6 @@ while they are stored."""
 def max_page_size(limits: Limits) -> int:
     """Return the number of messages per page to request if no page has failed."""
     return max(DEFAULT_PAGE_SIZE, limits.messages_per_page)
-
-
-def log_fields_of_feed(feed: FeedRef) -> dict[str, Any]:
-    """Return the fields that identify a feed in a log record: its id, and the id of its folder if
-    it has one."""
-    fields = {"feed_id": int(feed.id)}
-    return {**fields, "folder_id": int(feed.folder.id)} if feed.folder else fields
 
 
 def store_page(
@@ -78,7 +73,7 @@ def store_page(
     )
     if not _is_swept(mailbox, write, has_time):
         return None
-    counts = mailbox.mail.write_page(mailbox.run, write)
+    counts = mailbox.mail_store.write_page(mailbox.run_ref, write)
     _note_stored(mailbox, write, counts)
     return counts
 
@@ -121,7 +116,7 @@ def store_pages(
         if not _is_swept(mailbox, write, has_time):
             break
         group.append(write)
-        chars += sum(map(count_body_chars, write.plan.upserts))
+        chars += sum(map(count_body_chars, write.page_plan.upserts))
     return stored | _write_group(mailbox, group)
 
 
@@ -130,19 +125,19 @@ def _is_swept(mailbox: Mailbox, write: PageWrite, has_time: Callable[[], bool]) 
     for what one transaction can hide. Return False if there was no time for that."""
     if not write.ends_full_sync or write.feed.position.full_sync_generation == 1:
         return True
-    return mailbox.sweeps.hide_unseen_except_last_batch(
-        mailbox.run, write.feed, write.seen_ids, has_time
+    return mailbox.sweep_store.hide_most_unseen_messages(
+        mailbox.run_ref, write.feed, write.present_message_ids, has_time
     )
 
 
 def _needs_stored_state(page: Page, plan: PagePlan) -> bool:
     """Return whether the writes of a page depend on rows that the pages before it may change."""
     return bool(
-        page.is_listing
-        or page.all_message_ids is not None
+        page.has_only_message_ids
+        or page.all_existing_message_ids is not None
         or plan.state_changes
         or plan.placement_changes
-        or any(change.reported_state for change in plan.changes_to_fetch_by_id)
+        or any(change.reported_state for change in plan.messages_to_fetch_now)
     )
 
 
@@ -151,7 +146,7 @@ def _write_group(
 ) -> dict[FeedId, WrittenRowCounts | None]:
     """Write pages in one transaction; if the database rejects it, each page alone."""
     try:
-        all_counts = mailbox.mail.write_pages(mailbox.run, group) if group else ()
+        all_counts = mailbox.mail_store.write_pages(mailbox.run_ref, group) if group else ()
     except StoreRejected:
         return {
             feed_id: counts for write in group for feed_id, counts in _write_alone(mailbox, write)
@@ -165,7 +160,7 @@ def _write_alone(
     mailbox: Mailbox, write: PageWrite
 ) -> Iterator[tuple[FeedId, WrittenRowCounts | None]]:
     try:
-        counts = mailbox.mail.write_page(mailbox.run, write)
+        counts = mailbox.mail_store.write_page(mailbox.run_ref, write)
     except StoreRejected as failure:
         _log_left(write.feed, failure)
         return
@@ -174,7 +169,7 @@ def _write_alone(
 
 
 def _log_left(feed: StoredFeed, failure: Exception) -> None:
-    logger.warning("feed_left", **log_fields_of_feed(feed.ref), cause=type(failure).__name__)
+    logger.warning("feed_left", **feed.ref.log_fields, cause=type(failure).__name__)
 
 
 def _prepare(
@@ -188,8 +183,8 @@ def _prepare(
 ) -> PageWrite:
     """Return the write of a page, with the contents that the page lacks and the sealed cursor."""
     unchanged = _unchanged(mailbox, feed.ref, plan)
-    if page.is_listing:
-        plan = plan_page_of_listed_ids(mailbox, feed.ref, page, plan)
+    if page.has_only_message_ids:
+        plan = plan_page_of_message_ids(mailbox, feed.ref, page, plan)
     else:
         plan = _with_listed_removals(mailbox, feed.ref, page, plan)
         plan = _with_contents(mailbox, feed, page, plan, unchanged, one_by_one=one_by_one)
@@ -200,20 +195,20 @@ def _prepare(
         mailbox.encrypt_cursor(feed.ref, page.next_cursor),
         request_count=1,
         page_request_age_s=time.monotonic() - requested_at,
-        unchanged_ids=unchanged,
+        unchanged_message_ids=unchanged,
         is_message_in_one_folder=mailbox.provider.traits.is_message_in_one_folder,
-        folder_of_all_mail=mailbox.provider.traits.folder_of_all_mail,
+        all_mail_folder_id=mailbox.provider.traits.all_mail_folder_id,
     )
 
 
 def _note_stored(mailbox: Mailbox, write: PageWrite, counts: WrittenRowCounts | None) -> None:
     if counts is None:
         return
-    mailbox.feed_readings.add(write.feed)
+    mailbox.feed_readings.add_feed(write.feed)
     if write.page.changes:
         logger.info(
             "page_synced",
-            **log_fields_of_feed(write.feed.ref),
+            **write.feed.ref.log_fields,
             cursor_used=not write.feed.position.is_full_sync_running,
             inserted=counts.inserted,
             updated=counts.updated,
@@ -237,24 +232,27 @@ def _with_contents(
     """Return the plan with the contents of the messages that the page only names, except for
     stored messages in the state that the page names, and of those that are left pending."""
     known = frozenset(unchanged)
-    named = [each for each in plan.changes_to_fetch_by_id if each.remote_id not in known]
+    named = [each for each in plan.messages_to_fetch_now if each.remote_id not in known]
     if sliced := _sliced(mailbox, feed, named):
         pending = tuple(each.remote_id for each in named)
         return replace(
-            plan, changes_to_fetch_by_id=(), pending_ids=pending, changes_to_fetch_in_slices=sliced
+            plan,
+            messages_to_fetch_now=(),
+            pending_message_ids=pending,
+            messages_to_fetch_in_slices=sliced,
         )
     wanted = [each.remote_id for each in named]
     plan, not_stored = _split_state_changes(mailbox, feed.ref, plan)
     plan, not_known = split_off_messages_to_fetch(mailbox, feed.ref, plan)
     wanted += [*not_stored, *not_known]
-    if should_leave_contents_pending(mailbox, feed, page, wanted):
-        return replace(plan, changes_to_fetch_by_id=(), pending_ids=tuple(wanted))
+    if should_leave_messages_pending(mailbox, feed, page, wanted):
+        return replace(plan, messages_to_fetch_now=(), pending_message_ids=tuple(wanted))
     return _completed(mailbox, plan, wanted, one_by_one=one_by_one)[0]
 
 
 def _sliced(
-    mailbox: Mailbox, feed: StoredFeed, named: Sequence[PartialChange]
-) -> tuple[PartialChange, ...]:
+    mailbox: Mailbox, feed: StoredFeed, named: Sequence[IncompleteMessage]
+) -> tuple[IncompleteMessage, ...]:
     """Return those of the named messages that are fetched by slices; none if there are few, or if
     no slice may have one of them."""
     if (
@@ -273,20 +271,21 @@ def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteI
     A state in the feed of a mailbox does not say in which folders the message is.
     """
     entries = [
-        change.reported_state for change in plan.changes_to_fetch_by_id if change.reported_state
+        change.reported_state for change in plan.messages_to_fetch_now if change.reported_state
     ]
     if not entries or feed.folder is None:
         return ()
-    return mailbox.mail.ids_of_unchanged_messages(mailbox.run, feed.folder.id, entries)
+    return mailbox.mail_store.ids_of_unchanged_messages(mailbox.run_ref, feed.folder.id, entries)
 
 
 def _with_listed_removals(mailbox: Mailbox, feed: FeedRef, page: Page, plan: PagePlan) -> PagePlan:
     """Return the plan with the removals that only the complete list of a mailbox's ids shows."""
-    if page.all_message_ids is None or feed.folder is not None:
+    if page.all_existing_message_ids is None or feed.folder is not None:
         return plan
     named = {each.remote_id for each in plan.state_changes}
-    gone = mailbox.mail.ids_in_folders(mailbox.run) - page.all_message_ids - named
-    return replace(plan, removed_ids=tuple(sorted({*plan.removed_ids, *gone})))
+    stored = mailbox.mail_store.ids_of_messages_in_any_folder(mailbox.run_ref)
+    gone = stored - page.all_existing_message_ids - named
+    return replace(plan, message_ids_to_remove=tuple(sorted({*plan.message_ids_to_remove, *gone})))
 
 
 def _split_state_changes(
@@ -294,11 +293,12 @@ def _split_state_changes(
 ) -> tuple[PagePlan, Sequence[RemoteId]]:
     """Return the plan with the state changes of stored messages, and the ids of the other messages,
     whose contents must be fetched. A message that is in no mirrored folder is not fetched."""
-    stored = mailbox.mail.stored_ids(mailbox.run, [each.remote_id for each in plan.state_changes])
+    changed = [each.remote_id for each in plan.state_changes]
+    stored = mailbox.mail_store.find_stored_message_ids(mailbox.run_ref, changed)
     kept = tuple(each for each in plan.state_changes if each.remote_id in stored)
     others = [each for each in plan.state_changes if each.remote_id not in stored]
     if others and feed.folder is None:
-        folders = mailbox.folders.folders(mailbox.run.account_id)
+        folders = mailbox.folder_store.folders(mailbox.run_ref.account_id)
         mirrored = {each.ref.remote_id for each in folders if each.is_selected}
         others = [each for each in others if mirrored.intersection(each.folder_remote_ids)]
     return replace(plan, state_changes=kept), [each.remote_id for each in others]
@@ -318,29 +318,28 @@ def store_pending_messages(
         ProviderThrottled: the provider requested a pause before the first message.
     """
     feed = stored.ref
-    if store_pending_from_list(mailbox, stored, has_time):
+    if store_pending_messages_from_list(mailbox, stored, has_time):
         return None
-    groups = mailbox.feeds.next_pending_ids(feed.id, DEFAULT_PAGE_SIZE)
+    groups = mailbox.feed_store.next_pending_message_ids(feed.id, DEFAULT_PAGE_SIZE)
     wanted = tuple(groups)
-    mailbox.provider.note_message_groups({each: it for each, it in groups.items() if it})
+    mailbox.provider.announce_fetch_groups({each: it for each, it in groups.items() if it})
     requests_before = mailbox.provider.request_count
-    with mailbox.reserving_quota_for_new_mail():
+    with mailbox.reserve_quota_for_new_mail():
         plan, pause = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
-    missing = frozenset(plan.possibly_gone_ids)
-    fetched = [
-        each for each in wanted[: len(wanted) - len(plan.pending_ids)] if each not in missing
-    ]
-    counts = mailbox.mail.write_pending_messages(
-        mailbox.run,
+    missing = frozenset(plan.possibly_gone_message_ids)
+    requested = wanted[: len(wanted) - len(plan.pending_message_ids)]
+    fetched = [each for each in requested if each not in missing]
+    counts = mailbox.mail_store.write_pending_messages(
+        mailbox.run_ref,
         feed,
         plan,
         fetched,
         request_count=mailbox.provider.request_count - requests_before,
-        has_more=bool(plan.pending_ids) or len(wanted) == DEFAULT_PAGE_SIZE,
+        has_more=bool(plan.pending_message_ids) or len(wanted) == DEFAULT_PAGE_SIZE,
     )
     logger.info(
         "pending_stored",
-        **log_fields_of_feed(feed),
+        **feed.log_fields,
         fetched=len(fetched),
         stored=counts.inserted,
         missing=len(missing),
@@ -354,13 +353,12 @@ def _completed(
     """Fetch the messages that are only named; return the plan with them, and with those that are
     left pending: what exceeds a page, or the memory limit.
 
-    If the provider requests a pause after some messages were fetched, the others are left pending
-    too, and the pause is returned.
+    If the provider requests a pause after some messages, return the pause; the others stay pending.
     """
     fetched: list[Message | MessageNotFoundById | UnreadableMessage] = []
     pause: ProviderThrottled | None = None
     limits, chars = mailbox.provider.limits, 0
-    is_alone = one_by_one and not limits.is_fetch_one_request
+    is_alone = one_by_one and not limits.has_single_request_per_fetch
     at_once = 1 if is_alone else limits.messages_per_fetch
     while (
         len(fetched) < min(len(wanted), max_page_size(limits))
@@ -370,7 +368,7 @@ def _completed(
         try:
             found = mailbox.provider.fetch_messages(batch, one_by_one=one_by_one)
         except ResponseTooLarge:
-            if is_alone or at_once == 1 or not limits.is_fetch_one_request:
+            if is_alone or at_once == 1 or not limits.has_single_request_per_fetch:
                 break
             at_once //= 2
             continue
@@ -385,14 +383,17 @@ def _completed(
             if chars > MAX_FETCHED_BODY_CHARS_PER_PAGE:
                 break
     gone = [each for each in fetched if isinstance(each, MessageNotFoundById)]
+    certainly_gone = tuple(each.remote_id for each in gone if each.is_certainly_gone)
     completed = replace(
         plan,
-        changes_to_fetch_by_id=(),
+        messages_to_fetch_now=(),
         upserts=plan.upserts + tuple(each for each in fetched if isinstance(each, Message)),
-        removed_ids=plan.removed_ids + tuple(each.remote_id for each in gone if each.is_certain),
-        possibly_gone_ids=tuple(each.remote_id for each in gone if not each.is_certain),
+        message_ids_to_remove=plan.message_ids_to_remove + certainly_gone,
+        possibly_gone_message_ids=tuple(
+            {each.remote_id for each in gone}.difference(certainly_gone)
+        ),
         unreadable_messages=plan.unreadable_messages
         + tuple(each for each in fetched if isinstance(each, UnreadableMessage)),
-        pending_ids=tuple(wanted[len(fetched) :]),
+        pending_message_ids=tuple(wanted[len(fetched) :]),
     )
     return completed, pause

@@ -3,7 +3,7 @@ or no longer mirrored."""
 
 from collections.abc import Callable, Sequence
 
-from mailsync.decisions.folders import diff_folders, folders_with_changed_counts
+from mailsync.decisions.folders import diff_folders, find_folders_with_changed_counts
 from mailsync.log import logger
 from mailsync.model import FolderListing, StoredFolder, TreeReadingMode
 from mailsync.store.stores import MailboxStores
@@ -26,7 +26,7 @@ def save_folder_tree(
     known: the stored folders.
     reading: how much of the folder tree was read.
     """
-    run, folders, traits = mailbox.run, stores.folders, mailbox.provider.traits
+    run, folders, traits = mailbox.run_ref, stores.folder_store, mailbox.provider.traits
     plan = diff_folders(listing, known)
     has_changed = bool(plan.new_and_changed_folders or plan.gone_folder_ids)
     if has_changed:
@@ -45,12 +45,12 @@ def save_folder_tree(
             gone=len(plan.gone_folder_ids),
             created_again=len(plan.new_remote_id_by_folder_id),
         )
-    if has_changed or folders_with_changed_counts(listing, known):
+    if has_changed or find_folders_with_changed_counts(listing, known):
         folders.save_remote_counts(run, listing.folders)
         has_changed = True
-    if listing.is_whole and reading is not TreeReadingMode.QUICK:
+    if listing.is_whole_tree and reading is not TreeReadingMode.QUICK:
         folders.save_folder_tree_reading_time(
-            run, is_thorough=reading is TreeReadingMode.LISTED_AND_HIDDEN
+            run, is_thorough=reading is TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
         )
     return has_changed
 
@@ -69,7 +69,9 @@ def drop_unmirrored_mail(
         which no time was left.
     """
     removed = 0
-    while (part := stores.mail.remove_batch_of_unmirrored_mail(mailbox.run)) and has_time():
+    while (
+        part := stores.mail_store.remove_batch_of_unmirrored_mail(mailbox.run_ref)
+    ) and has_time():
         removed += part
     if removed or part:
         logger.info("dropped_mail_removed", messages=removed + part)

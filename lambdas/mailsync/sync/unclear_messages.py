@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mailsync.model import RemoteId
-from mailsync.store.removal_store import HiddenMail
+from mailsync.store.removal_store import HiddenMailSummary
 from mailsync.store.stores import MailboxStores
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.quarantine import MAX_RETRIED_MESSAGES_PER_RUN
@@ -15,16 +15,16 @@ class UnclearMessages:
 
     ids_in_quarantine: ids of messages in quarantine that are due.
     hidden_mail_summary: how much of the mailbox is hidden.
-    is_hidden_mail_due: whether a hidden message is due.
+    has_hidden_mail_to_request: whether a hidden message is due.
     """
 
     ids_in_quarantine: tuple[RemoteId, ...]
-    hidden_mail_summary: HiddenMail
-    is_hidden_mail_due: bool
+    hidden_mail_summary: HiddenMailSummary
+    has_hidden_mail_to_request: bool
 
     @property
-    def has_messages_due(self) -> bool:
-        return bool(self.ids_in_quarantine) or self.is_hidden_mail_due
+    def has_messages_to_request(self) -> bool:
+        return bool(self.ids_in_quarantine) or self.has_hidden_mail_to_request
 
 
 def find_unclear_messages(mailbox: Mailbox, stores: MailboxStores) -> UnclearMessages:
@@ -35,10 +35,10 @@ def find_unclear_messages(mailbox: Mailbox, stores: MailboxStores) -> UnclearMes
 
     stores: the stores from which the messages are read.
     """
-    run = mailbox.run
-    removal = stores.removals.begin_removal_verification(run)
+    run = mailbox.run_ref
+    removal = stores.removal_store.begin_removal_verification(run)
     is_due = removal.hidden_message_count > 0 and bool(
-        stores.removals.message_ids_due_for_request_by_id(run, "", 1)
+        stores.removal_store.message_ids_due_for_request_by_id(run, "", 1)
     )
-    due = stores.quarantine.message_ids_due_for_retry(run, MAX_RETRIED_MESSAGES_PER_RUN)
+    due = stores.quarantine_store.message_ids_due_for_retry(run, MAX_RETRIED_MESSAGES_PER_RUN)
     return UnclearMessages(due, removal, is_due)

@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mailsync.decisions.budget import has_time_for_folders
+from mailsync.decisions.budget import has_time_for_more_folders
 from mailsync.decisions.folders import explain_incomplete_listing, sort_folders_by_last_change
 from mailsync.decisions.verify import (
     MAX_COMPARED_FOLDERS_PER_RUN,
     MAX_FOLDERS_PER_REPAIR_ROUND,
     MAX_REPAIRS_OF_FOLDER_PER_RUN,
     counts_agree,
-    folders_due_for_id_comparison,
+    find_folders_due_for_comparison,
     max_repair_rounds_per_run,
 )
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
-from mailsync.metrics import FOLDERS_DIFFERENT_AFTER_REPAIR, FOLDERS_FOUND_DIFFERENT, count_metric
+from mailsync.metrics import FOLDERS_LEFT_UNVERIFIED, FOLDERS_REPAIRED, add_to_metric
 from mailsync.model import FolderId, FolderListing, StoredFolder, TreeReadingMode
 from mailsync.store.folder_store import CountedFolder
 from mailsync.store.stores import MailboxStores
-from mailsync.sync.folder_tree import FolderSync
+from mailsync.sync.folder_tree import FolderSyncResult
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.quarantine import retry_quarantined_messages
 from mailsync.sync.removals import verify_hidden_messages
@@ -43,14 +43,14 @@ class RemainingVerification:
     failed_folder_count: number of folders that could not be synced.
     has_new_folders: whether folders appeared since the tree was read; they must be synced first.
     unverified_folder_count: number of folders that still differ after the last repair round.
-    differences_message: sentence about the unverified folders.
+    differences_sentence: sentence about the unverified folders.
     """
 
     folder_ids_to_compare: tuple[FolderId, ...] = ()
     failed_folder_count: int = 0
     has_new_folders: bool = False
     unverified_folder_count: int = 0
-    differences_message: str = ""
+    differences_sentence: str = ""
 
     def to_state_output(self) -> dict[str, Any]:
         """Return the remaining work as the output of the workflow's state. The output contains only
@@ -61,7 +61,7 @@ class RemainingVerification:
             "failedFolders": self.failed_folder_count,
             "hasNewFolders": self.has_new_folders,
             "unverified": self.unverified_folder_count,
-            "message": self.differences_message,
+            "message": self.differences_sentence,
             "handOver": False,
         }
 
@@ -78,52 +78,52 @@ class RemainingVerification:
 def recalculate_counts(
     mailbox: Mailbox,
     remaining_s: Callable[[], float],
-    reading: TreeReadingMode = TreeReadingMode.LISTED,
-    synced: FolderSync | None = None,
+    reading: TreeReadingMode = TreeReadingMode.LISTED_FOLDERS,
+    synced: FolderSyncResult | None = None,
 ) -> RemainingVerification:
     """Count the stored messages of every folder, and compare the counts with the provider's current
     counts. Return the work that remains until the mailbox is verified.
 
-    reading: how much of the folder tree to read. A folder is not verified if this reading leaves
-        out its counts.
-    synced: result of `sync_folders`, if the same Lambda function has just called it; it has the
-        stored folders. None: read the stored folders from the database.
+    reading: how much of the folder tree to read. Folders without counts in it are not verified.
+    synced: result of `sync_folders`, if the same function has just called it. None: read the
+        stored folders from the database.
 
     Raises:
-        ProviderUnavailable: the provider's list of folders is incomplete, so it cannot verify the
-            mailbox.
+        ProviderUnavailable: the provider's list of folders is incomplete.
     """
-    run = mailbox.run
+    run = mailbox.run_ref
     # The pages of a mailbox's feed have noted since then which counts to read.
     is_tree_current = synced is not None and mailbox.provider.traits.has_feed_per_folder
     before, gone = (
         (synced.folders, synced.gone_folders)
         if synced and is_tree_current
-        else mailbox.folders.folders_including_gone(run.account_id)
+        else mailbox.folder_store.folders_including_gone(run.account_id)
     )
     listing = mailbox.provider.list_folders((*sort_folders_by_last_change(before), *gone), reading)
-    with mailbox.in_one_transaction(run) as stores:
+    with mailbox.begin_transaction(run) as stores:
         has_changed = save_folder_tree(mailbox, stores, before, listing, reading)
-        known = stores.folders.folders(run.account_id) if has_changed else before
+        known = stores.folder_store.folders(run.account_id) if has_changed else before
         fault = explain_incomplete_listing(listing, known)
         if not fault:
             _fail_unread(mailbox, stores, known, listing)
             tree = _Tree(before, known, listing)
             # What `synced` stands for includes this, unless a folder is gone since.
-            is_removed = bool(synced and synced.is_mail_removed and not has_changed)
+            is_removed = bool(synced and synced.is_unmirrored_mail_removed and not has_changed)
             is_removed = is_removed or drop_unmirrored_mail(mailbox, stores, lambda: False)
             unclear = find_unclear_messages(mailbox, stores)
-            if is_removed and not unclear.has_messages_due:
+            if is_removed and not unclear.has_messages_to_request:
                 return _verify(mailbox, stores, tree, reading)
     if fault:
         raise ProviderUnavailable(f"{fault} No mail is deleted for that; trying again.")
     if not is_removed:
-        if not drop_unmirrored_mail(mailbox, mailbox, lambda: has_time_for_folders(remaining_s())):
+        if not drop_unmirrored_mail(
+            mailbox, mailbox, lambda: has_time_for_more_folders(remaining_s())
+        ):
             return RemainingVerification(has_new_folders=True)
         unclear = find_unclear_messages(mailbox, mailbox)
     retry_quarantined_messages(mailbox, unclear.ids_in_quarantine, remaining_s)
     verify_hidden_messages(mailbox, unclear.hidden_mail_summary, remaining_s)
-    with mailbox.in_one_transaction(run) as stores:
+    with mailbox.begin_transaction(run) as stores:
         return _verify(mailbox, stores, tree, reading)
 
 
@@ -153,17 +153,17 @@ def _verify(
 ) -> RemainingVerification:
     """Count the stored messages, and compare the counts with the provider's. A check that reads the
     tree as quickly as it can also counts only the folders that have changed."""
-    run = mailbox.run
+    run = mailbox.run_ref
     if tree.listing.gone_folder_ids:
-        stores.folders.delete_folders_reported_gone_twice(run, tree.listing.gone_folder_ids)
+        stores.folder_store.delete_folders_reported_gone_twice(run, tree.listing.gone_folder_ids)
     unread = _folders_with_unread_counts(tree.known, tree.listing)
-    counted = stores.folders.recount_stored_messages(
+    counted = stores.folder_store.recount_stored_messages(
         run,
         is_message_in_one_folder=mailbox.provider.traits.is_message_in_one_folder,
         has_unread_counts=bool(unread),
         counts_every_folder=reading is not TreeReadingMode.QUICK,
     )
-    rounds, failed = stores.run_folders.repair_rounds_and_failed_folders(run)
+    rounds, failed = stores.run_folder_store.repair_rounds_and_failed_folders(run)
     open_folders = {each: counted[each] for each in counted.keys() - failed - unread}
     return _classify(
         mailbox,
@@ -188,9 +188,11 @@ def _fail_unread(
     """Mark the folders as failed that the provider did not list completely. The sync continues
     with the remaining folders."""
     for folder in known:
-        if folder.is_selected and (sentence := listing.failure_reasons.get(folder.ref.remote_id)):
-            stores.run_folders.fail_folder(
-                mailbox.run, folder.ref.id, FOLDER_NOT_READ_ERROR, sentence
+        if folder.is_selected and (
+            sentence := listing.failure_reason_by_folder_id.get(folder.ref.remote_id)
+        ):
+            stores.run_folder_store.fail_folder(
+                mailbox.run_ref, folder.ref.id, FOLDER_NOT_READ_ERROR, sentence
             )
 
 
@@ -206,36 +208,36 @@ def _classify(
     """Decide which work remains until the mailbox is verified.
 
     steady: folders whose provider counts have not changed since the last reading."""
-    run = mailbox.run
+    run = mailbox.run_ref
     may_repair = rounds < max_repair_rounds_per_run(len(counted))
     new = [each for each, folder in counted.items() if not folder.is_full_sync_complete]
     if new and may_repair:
-        stores.run_folders.increment_repair_round_count(run)
+        stores.run_folder_store.increment_repair_round_count(run)
         return RemainingVerification(failed_folder_count=failed, has_new_folders=True)
     by_counts = frozenset(each for each, folder in counted.items() if _is_equal(folder))
-    equal = stores.folders.mark_verified_by_counts(run, sorted(by_counts))
+    equal = stores.folder_store.mark_verified_by_counts(run, sorted(by_counts))
     verified = _with_offsets(mailbox, stores, counted, steady, equal)
     if by_comparison := verified - by_counts:
-        stores.folders.mark_verified_by_comparison(run, sorted(by_comparison))
+        stores.folder_store.mark_verified_by_comparison(run, sorted(by_comparison))
     mismatched = _least_recently_compared_first(counted, counted.keys() - verified | set(new))
     # Should the comparison fail, it is not tried again in the next check.
     room = max(0, MAX_FOLDERS_PER_REPAIR_ROUND - len(mismatched))
     due = () if rounds else _due(counted, verified)[:room]
     if due:
-        stores.folders.postpone_message_id_comparison(run, due)
+        stores.folder_store.postpone_message_id_comparison(run, due)
     logger.info("counts_compared", agreeing=len(verified), mismatched=len(mismatched), round=rounds)
     if may_repair and (mismatched or due):
-        stores.run_folders.increment_repair_round_count(run)
+        stores.run_folder_store.increment_repair_round_count(run)
         if mismatched:
-            count_metric(FOLDERS_FOUND_DIFFERENT, len(mismatched))
+            add_to_metric(FOLDERS_REPAIRED, len(mismatched))
         chosen = (mismatched + due)[:MAX_FOLDERS_PER_REPAIR_ROUND]
         return RemainingVerification(_all_mail_last(mailbox, stores, chosen), failed)
     if mismatched:
-        count_metric(FOLDERS_DIFFERENT_AFTER_REPAIR, len(mismatched))
+        add_to_metric(FOLDERS_LEFT_UNVERIFIED, len(mismatched))
     return RemainingVerification(
         failed_folder_count=failed,
         unverified_folder_count=len(mismatched),
-        differences_message=_sentence(counted[each] for each in mismatched),
+        differences_sentence=_sentence(counted[each] for each in mismatched),
     )
 
 
@@ -246,7 +248,10 @@ def _least_recently_compared_first(
     are more than one round can compare."""
     never = datetime.min.replace(tzinfo=UTC)
     return tuple(
-        sorted(folder_ids, key=lambda each: (counted[each].counts.compared_at or never, each))
+        sorted(
+            folder_ids,
+            key=lambda each: (counted[each].stored_and_remote_counts.compared_at or never, each),
+        )
     )
 
 
@@ -255,10 +260,10 @@ def _all_mail_last(
 ) -> tuple[FolderId, ...]:
     """Return the folders with the folder of all mail at the end. The comparisons before it show
     which messages are in trash or junk, so the messages that it lacks are not requested."""
-    all_mail = mailbox.provider.traits.folder_of_all_mail
+    all_mail = mailbox.provider.traits.all_mail_folder_id
     if all_mail is None:
         return folder_ids
-    known = stores.folders.folders(mailbox.run.account_id)
+    known = stores.folder_store.folders(mailbox.run_ref.account_id)
     last = {each.ref.id for each in known if each.ref.remote_id == all_mail}
     return tuple(sorted(folder_ids, key=lambda each: each in last))
 
@@ -268,8 +273,8 @@ def _is_equal(folder: CountedFolder) -> bool:
     change."""
     return (
         folder.is_full_sync_complete
-        and folder.counts.compared_at is not None
-        and counts_agree(folder.counts)
+        and folder.stored_and_remote_counts.compared_at is not None
+        and counts_agree(folder.stored_and_remote_counts)
     )
 
 
@@ -292,20 +297,20 @@ def _with_offsets(
     off = {
         each: counted[each]
         for each in equal & counted.keys() & steady
-        if not counts_agree(counted[each].counts)
+        if not counts_agree(counted[each].stored_and_remote_counts)
     }
     offsets = {
-        each: folder.counts.remote_minus_stored_counts
+        each: folder.stored_and_remote_counts.remote_minus_stored_counts
         for each, folder in off.items()
         if _is_miscounted(folder)
     }
     if offsets:
-        stores.folders.save_remote_count_deviations(mailbox.run, offsets)
+        stores.folder_store.save_remote_count_excesses(mailbox.run_ref, offsets)
     explained = {
         each
         for each, folder in off.items()
-        if folder.counts_of_last_listing
-        and (each in offsets or _is_contradicted(folder, folder.counts_of_last_listing[0]))
+        if folder.counts_of_last_message_listing
+        and (each in offsets or _is_contradicted(folder, folder.counts_of_last_message_listing[0]))
     }
     return (equal & counted.keys()) - (off.keys() - explained)
 
@@ -313,7 +318,7 @@ def _with_offsets(
 def _is_contradicted(folder: CountedFolder, listed: int) -> bool:
     """Return whether contradictions of the provider explain the difference of the counts. listed:
     the number of messages in its last list."""
-    count = folder.counts
+    count = folder.stored_and_remote_counts
     differing = count.lower_bound_of_differing_messages
     return listed == count.remote_total and differing <= folder.listing_contradiction_count
 
@@ -321,22 +326,24 @@ def _is_contradicted(folder: CountedFolder, listed: int) -> bool:
 def _is_miscounted(folder: CountedFolder) -> bool:
     """Return whether the rows equal the provider's list, as far as the list is known to be
     complete."""
-    count = folder.counts
+    count = folder.stored_and_remote_counts
     return (
-        folder.counts_of_last_listing is None
-        or folder.counts_of_last_listing[0] == count.stored_total + count.quarantined_total
+        folder.counts_of_last_message_listing is None
+        or folder.counts_of_last_message_listing[0] == count.stored_total + count.quarantined_total
     )
 
 
 def _due(counted: _CountedFolders, verified: frozenset[FolderId]) -> tuple[FolderId, ...]:
-    counts = {each: counted[each].counts for each in verified}
-    return folders_due_for_id_comparison(counts, now=datetime.now(UTC))[
+    counts = {each: counted[each].stored_and_remote_counts for each in verified}
+    return find_folders_due_for_comparison(counts, now=datetime.now(UTC))[
         :MAX_COMPARED_FOLDERS_PER_RUN
     ]
 
 
 def _sentence(mismatched: Iterable[CountedFolder]) -> str:
-    differences = [folder.counts.lower_bound_of_differing_messages for folder in mismatched]
+    differences = [
+        folder.stored_and_remote_counts.lower_bound_of_differing_messages for folder in mismatched
+    ]
     return (
         f"After {MAX_REPAIRS_OF_FOLDER_PER_RUN} repairs the mirror still differs from the provider"
         f" (folders: {len(differences)}, messages: {sum(differences) or 'unknown'}). The stored"

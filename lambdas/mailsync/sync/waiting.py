@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.decisions.budget import wait_state_seconds
+from mailsync.decisions.budget import compute_wait_state_duration_s
 from mailsync.errors import ProviderThrottled
 from mailsync.log import logger
 
@@ -16,12 +16,12 @@ class HandOverDue(Exception):
     work."""
 
 
-def remaining_time(context: LambdaContext) -> Callable[[], float]:
+def countdown_to_timeout(context: LambdaContext) -> Callable[[], float]:
     """Return a function that returns the seconds until the time-out of this Lambda function."""
     return lambda: context.get_remaining_time_in_millis() / 1000
 
 
-def run_or_request_wait(
+def run_state_or_request_wait(
     step: Callable[[], Mapping[str, Any]],
     nothing: Mapping[str, Any],
     *,
@@ -53,6 +53,6 @@ def run_or_request_wait(
     except ProviderThrottled as failure:
         if failure.retry_after_s is None or not can_wait:
             raise
-        wait_s = wait_state_seconds(failure.retry_after_s)
+        wait_s = compute_wait_state_duration_s(failure.retry_after_s)
         logger.info("provider_asks_to_wait", seconds=wait_s)
         return {**nothing, "waitSeconds": wait_s}

@@ -6,15 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from localdev.live.gmail.sign_in import GmailUpstream, sign_in_at_simulator, sign_in_of_user
-from localdev.live.gmail.words import MAILBOX_PATH, VOCABULARY, describe_exchange
-from localdev.live.kit import SimulatedUpstream
-from localdev.live.record import Exchange, Recorder
+from localdev.live.gmail.sign_in import GmailUpstream, let_user_sign_in, sign_in_at_simulator
+from localdev.live.gmail.words import (
+    MAILBOX_PATH_PREFIX,
+    RECORDABLE_VOCABULARY,
+    build_recorded_exchange,
+)
+from localdev.live.kit import SimulatedProvider
+from localdev.live.record import RecordedExchange, Recorder
 from localdev.live.relay import (
+    HttpRelay,
+    HttpUpstream,
     ReceivedResponse,
-    Relay,
     RelayedRequest,
-    Upstream,
     store_token_account,
 )
 from localdev.mail.generate import generate_mail
@@ -38,47 +42,47 @@ _REFUSED = "0000000000000001", "0000000000000002"
 
 
 class GmailLiveKit:
-    """Compares the Gmail API with its simulator; implements `LiveKit` and `HttpKit`."""
+    """Compares the Gmail API with its simulator; implements `LiveKit` and `HttpRelayKit`."""
 
     provider = GOOGLE
-    vocabulary = VOCABULARY
-    probes: tuple[str, ...] = (
-        *(f"{MAILBOX_PATH}messages/{each}?format=raw" for each in _REFUSED),
-        f"{MAILBOX_PATH}messages/0000000000000003?format=raw",
-        f"{MAILBOX_PATH}messages/no!id?format=raw",
-        f"{MAILBOX_PATH}labels/nothing",
-        f"{MAILBOX_PATH}history?startHistoryId=1&maxResults=500",
-        f"{MAILBOX_PATH}messages?pageToken=nothing",
+    recordable_vocabulary = RECORDABLE_VOCABULARY
+    error_probe_paths: tuple[str, ...] = (
+        *(f"{MAILBOX_PATH_PREFIX}messages/{each}?format=raw" for each in _REFUSED),
+        f"{MAILBOX_PATH_PREFIX}messages/0000000000000003?format=raw",
+        f"{MAILBOX_PATH_PREFIX}messages/no!id?format=raw",
+        f"{MAILBOX_PATH_PREFIX}labels/nothing",
+        f"{MAILBOX_PATH_PREFIX}history?startHistoryId=1&maxResults=500",
+        f"{MAILBOX_PATH_PREFIX}messages?pageToken=nothing",
     )
 
     def open_relay(self, folder: Path) -> "GmailRelay":
         return GmailRelay(self)
 
-    def store_relayed_account(
+    def store_account_with_relay_token(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
         return store_token_account(self.provider, store, key, token)
 
     def is_read_only_request(self, request: RelayedRequest) -> bool:
-        return request.method == "GET" and request.target.startswith(MAILBOX_PATH)
+        return request.method == "GET" and request.target.startswith(MAILBOX_PATH_PREFIX)
 
-    def describe_exchanges(
+    def build_recorded_exchanges(
         self, request: RelayedRequest, received: ReceivedResponse
-    ) -> list[Exchange]:
-        return [describe_exchange(request, received)]
+    ) -> list[RecordedExchange]:
+        return [build_recorded_exchange(request, received)]
 
-    def replace_links(self, document: Any, base_url: str, relay_url: str) -> bool:
+    def point_page_links_to_relay(self, document: Any, base_url: str, relay_url: str) -> bool:
         """Return False and change nothing, because pages of the Gmail API have tokens and no
         links."""
         return False
 
     def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> GmailUpstream:
-        return sign_in_of_user(environment, recorder)
+        return let_user_sign_in(environment, recorder)
 
     @contextmanager
     def run_simulated_provider(
         self, folder: Path, recorder: Recorder, *, latency: str
-    ) -> Iterator[SimulatedUpstream]:
+    ) -> Iterator[SimulatedProvider]:
         with Simulators(folder) as simulators:
             mailbox = simulators.add_mailbox(_ADDRESS)
             mailbox.load_mail_items(_generate_baseline())
@@ -88,14 +92,14 @@ class GmailLiveKit:
                 FaultRule(fault=Fault(status=403), path=f"/messages/{_REFUSED[0]}"),
                 FaultRule(fault=Fault(status=429), path=f"/messages/{_REFUSED[1]}"),
             )
-            yield SimulatedUpstream(
+            yield SimulatedProvider(
                 sign_in_at_simulator(simulators, _ADDRESS, recorder),
                 lambda: _change_mailbox(mailbox),
                 lambda _: _stack_options(simulators),
             )
 
 
-class GmailRelay(Relay):
+class GmailRelay(HttpRelay):
     """The relay to the Gmail API, with the settings by which the functions reach it. Implements
     `LiveRelay`.
 
@@ -104,15 +108,15 @@ class GmailRelay(Relay):
 
     def __init__(self, kit: GmailLiveKit) -> None:
         super().__init__(kit)
-        self.function_settings = {
+        self.lambda_settings = {
             GMAIL_URL_SETTING.name: self.url,
             "GOOGLE_CLIENT_ID": "held-by-the-relay",
             "GOOGLE_CLIENT_SECRET": "held-by-the-relay",
         }
 
-    def add_upstream(self, upstream: Upstream, recorder: Recorder) -> str:
+    def add_upstream(self, upstream: HttpUpstream, recorder: Recorder) -> str:
         if isinstance(upstream, GmailUpstream):
-            self.function_settings = {**self.function_settings, **upstream.function_settings}
+            self.lambda_settings = {**self.lambda_settings, **upstream.lambda_settings}
         return super().add_upstream(upstream, recorder)
 
 
@@ -130,10 +134,10 @@ def _generate_baseline() -> Iterator[MailItem]:
 def _change_mailbox(mailbox: Mailbox) -> None:
     """Deliver some messages, and change labels of others: the history reports each in a way of its
     own."""
-    unread = [each for each in mailbox.messages("inbox") if not each.is_read]
+    unread = [each for each in mailbox.list_messages("inbox") if not each.is_read]
     for message in unread[:_CHANGED]:
         mailbox.mark_read(message.number, is_read=True)
-    read = [each for each in mailbox.messages("inbox") if each.is_read]
+    read = [each for each in mailbox.list_messages("inbox") if each.is_read]
     for message in read[:_CHANGED]:
         mailbox.mark_starred(message.number)
     for message in read[_CHANGED : _CHANGED + 2]:
@@ -146,7 +150,7 @@ def _stack_options(simulators: Simulators) -> Mapping[str, Any]:
     """Return options of a stack without simulators of its own. No account of it is Microsoft's."""
     return {
         "graph_url": simulators.graph_url,
-        "authority": simulators.authority,
+        "authority": simulators.entra_authority_url,
         "environment": {
             "MICROSOFT_CLIENT_ID": "unused",
             "MICROSOFT_CLIENT_SECRET": "unused",

@@ -17,8 +17,8 @@ import httpx
 from localdev.guard import RequestGuard
 from localdev.http_server import Request, Response, Server
 from localdev.live.kit import LiveFailed
-from localdev.live.record import Exchange, Recorder
-from localdev.live.relay import Upstream
+from localdev.live.record import RecordedExchange, Recorder
+from localdev.live.relay import HttpUpstream
 from localdev.simulators import Simulators
 from mailsync.credentials.identity import google_errors
 from mailsync.credentials.identity.google import begin_sign_in
@@ -28,12 +28,12 @@ from mailsync.google_addresses import ISSUERS
 from mailsync.json_request import JsonResponse
 from mailsync.registry import GMAIL_URL_SETTING, GOOGLE, OAuthAccess, find_provider
 from mailsync.settings import Settings
-from mailsync.store.quota_store import QuotaLimitsSection
+from mailsync.store.quota_store import QuotaLimitSettings
 
-SIGN_IN_LIMIT_S = 600
+SIGN_IN_TIMEOUT_S = 600
 """Seconds for which the program waits for the user's sign-in."""
-READ_MAIL = "https://www.googleapis.com/auth/gmail.readonly"
-_ACCESS = OAuthAccess("google", (READ_MAIL,))
+READ_MAIL_SCOPE = "https://www.googleapis.com/auth/gmail.readonly"
+_ACCESS = OAuthAccess("google", (READ_MAIL_SCOPE,))
 _ABOUT_THE_USER = frozenset(
     (
         *("openid", "email", "profile"),
@@ -49,16 +49,16 @@ _PAGE = "docs/live.md says how to register an OAuth client for this."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GmailUpstream(Upstream):
+class GmailUpstream(HttpUpstream):
     """The Gmail API with a user's tokens.
 
-    function_settings: settings of the functions for this provider.
+    lambda_settings: settings of the functions for this provider.
     """
 
-    function_settings: Mapping[str, str] = field(default_factory=dict)
+    lambda_settings: Mapping[str, str] = field(default_factory=dict)
 
 
-def sign_in_of_user(environment: Mapping[str, str], recorder: Recorder) -> GmailUpstream:
+def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> GmailUpstream:
     """Print a URL at which the user signs in; return the Gmail API with the user's tokens.
 
     Raises:
@@ -76,8 +76,8 @@ def sign_in_of_user(environment: Mapping[str, str], recorder: Recorder) -> Gmail
     return GmailUpstream(
         base_url=gmail_url,
         tls_context=settings.provider_tls_context(),
-        current_token=sign_in.current_token,
-        function_settings=limits,
+        get_access_token=sign_in.get_access_token,
+        lambda_settings=limits,
     )
 
 
@@ -108,8 +108,8 @@ def sign_in_at_simulator(simulators: Simulators, address: str, recorder: Recorde
     return GmailUpstream(
         base_url=simulators.gmail_url,
         tls_context=trust,
-        current_token=sign_in.current_token,
-        function_settings={"GOOGLE_IDENTITY_URL": google.base_url},
+        get_access_token=sign_in.get_access_token,
+        lambda_settings={"GOOGLE_IDENTITY_URL": google.base_url},
     )
 
 
@@ -118,7 +118,7 @@ def _quota_settings(settings: Settings, environment: Mapping[str, str]) -> dict[
     registered = find_provider(GOOGLE)
     assert registered
     assert registered.quota_settings
-    settings.read_section(QuotaLimitsSection).limits(registered.quota_settings)
+    settings.read_section(QuotaLimitSettings).limits_of_provider(registered.quota_settings)
     names = (
         registered.quota_settings.mailbox_units_per_minute_setting.name,
         registered.quota_settings.project_units_per_minute_setting.name,
@@ -127,7 +127,7 @@ def _quota_settings(settings: Settings, environment: Mapping[str, str]) -> dict[
 
 
 class _BrowserSignIn:
-    """One user's sign-in. `current_token` may be called by several threads at once."""
+    """One user's sign-in. `get_access_token` may be called by several threads at once."""
 
     def __init__(self, settings: Settings, recorder: Recorder) -> None:
         self._settings, self._recorder = settings, recorder
@@ -163,10 +163,10 @@ class _BrowserSignIn:
                 " network."
             ) from None
         if response.status != 200:
-            raise LiveFailed(f"{google_errors.to_exchange_error(response)} {_PAGE}")
-        _require_only_reading(str(response.document.get("scope", READ_MAIL)))
+            raise LiveFailed(f"{google_errors.to_code_exchange_error(response)} {_PAGE}")
+        _require_only_reading(str(response.json_body.get("scope", READ_MAIL_SCOPE)))
 
-    def current_token(self, renewed: bool) -> str:
+    def get_access_token(self, renewed: bool) -> str:
         """Return a valid access token.
 
         renewed: whether to request a new access token even if the present one is valid.
@@ -188,13 +188,13 @@ class _BrowserSignIn:
                 self._google.token_url, data={"grant_type": grant_type, **client, **form}
             )
         document = _parse(response)
-        self._recorder.add(
-            Exchange(
-                kind=f"sign-in, token by {_KINDS[grant_type]}",
+        self._recorder.add_exchange(
+            RecordedExchange(
+                request_kind=f"sign-in, token by {_KINDS[grant_type]}",
                 status=response.status_code,
                 headers=response.headers,
-                document=document,
-                seconds=monotonic() - began,
+                response_document=document,
+                duration_s=monotonic() - began,
             )
         )
         tokens = document if isinstance(document, dict) else {}
@@ -221,11 +221,11 @@ class _Landing:
     def wait(self) -> dict[str, str]:
         """Return the query of the user's sign-in. Raises LiveFailed if there is none in time."""
         try:
-            return self._queries.get(timeout=SIGN_IN_LIMIT_S)
+            return self._queries.get(timeout=SIGN_IN_TIMEOUT_S)
         except Empty:
             raise LiveFailed(
-                f"Nobody signed in for {SIGN_IN_LIMIT_S // 60} minutes, so nothing was read. Start"
-                " again, and open the address in a browser on this machine."
+                f"Nobody signed in for {SIGN_IN_TIMEOUT_S // 60} minutes, so nothing was read."
+                " Start again, and open the address in a browser on this machine."
             ) from None
 
     def close(self) -> None:
@@ -250,11 +250,11 @@ def _parse(response: httpx.Response) -> Any:
 def _require_only_reading(scope: str) -> None:
     """Raise LiveFailed unless the token allows to read mail, and nothing more."""
     granted = frozenset(scope.split())
-    if READ_MAIL not in granted:
+    if READ_MAIL_SCOPE not in granted:
         raise LiveFailed(
             "On Google's page the box for reading mail was not ticked. Start again, and tick it."
         )
-    if others := sorted(granted - _ABOUT_THE_USER - {READ_MAIL}):
+    if others := sorted(granted - _ABOUT_THE_USER - {READ_MAIL_SCOPE}):
         names = ", ".join(each.rpartition("/")[2] or each for each in others)
         raise LiveFailed(
             f"The token would allow more than reading mail ({names}), so nothing was read. Use an"

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from localdev.live.record import Exchange, Vocabulary, parse_word_lists
+from localdev.live.record import RecordableVocabulary, RecordedExchange, parse_allowed_words
 from localdev.live.relay import ReceivedResponse, RelayedRequest
 
-MAILBOX_PATH = "/gmail/v1/users/me/"
+MAILBOX_PATH_PREFIX = "/gmail/v1/users/me/"
 _RESOURCES = frozenset(("attachments", "history", "labels", "messages", "profile", "threads"))
 _SYSTEM_LABELS = frozenset(
     (
@@ -26,11 +26,11 @@ _OPTIONS = frozenset(("includeSpamTrash", "labelIds", "maxResults", "startHistor
 _FORMATS = frozenset(("full", "metadata", "minimal", "raw"))
 _LISTS = ("history", "messages", "threads")
 _TOKEN = "nextPageToken"
-VOCABULARY = Vocabulary(
-    field_name=re.compile(r"[A-Za-z][A-Za-z_]{0,39}|@type"),
-    fields_with_user_defined_names=frozenset(("metadata",)),
-    words_by_field=dict(
-        parse_word_lists(
+RECORDABLE_VOCABULARY = RecordableVocabulary(
+    field_name_pattern=re.compile(r"[A-Za-z][A-Za-z_]{0,39}|@type"),
+    fields_with_user_defined_keys=frozenset(("metadata",)),
+    allowed_words_by_field=dict(
+        parse_allowed_words(
             "reason: ACCESS_TOKEN_SCOPE_INSUFFICIENT API_KEY_INVALID RATE_LIMIT_EXCEEDED"
             " SERVICE_DISABLED accessNotConfigured authError backendError badRequest"
             " dailyLimitExceeded domainPolicy failedPrecondition forbidden internalError invalid"
@@ -60,7 +60,7 @@ VOCABULARY = Vocabulary(
             "vary: accept-encoding origin referer x-origin",
         )
     ),
-    fields_with_size=frozenset(
+    fields_with_compared_size=frozenset(
         (
             *("attachmentId", "id", "nextPageToken", "threadId"),
             *("expires_in", "refresh_token_expires_in", "retry-after"),
@@ -69,7 +69,9 @@ VOCABULARY = Vocabulary(
 )
 
 
-def describe_exchange(request: RelayedRequest, received: ReceivedResponse) -> Exchange:
+def build_recorded_exchange(
+    request: RelayedRequest, received: ReceivedResponse
+) -> RecordedExchange:
     """Return the exchange to record for a request and its response.
 
     The exchange has an item count only if another page follows, because the size of the last page
@@ -84,22 +86,22 @@ def describe_exchange(request: RelayedRequest, received: ReceivedResponse) -> Ex
             items = next((document[each] for each in _LISTS if each in document), [])
         rest = {name: value for name, value in document.items() if name != _TOKEN}
         document = {**rest, "following": [token] if token else []}
-    return Exchange(
-        kind=f"GET {describe_target(request.target)}",
+    return RecordedExchange(
+        request_kind=f"GET {describe_request_target(request.target)}",
         status=received.status,
         headers=received.headers,
-        document=_without_mail(document),
-        seconds=received.seconds,
+        response_document=_without_mail(document),
+        duration_s=received.duration_s,
         requested_page_size=_asked_items(request.target),
         full_page_item_count=len(items) if isinstance(items, list) else None,
     )
 
 
-def describe_target(target: str) -> str:
+def describe_request_target(target: str) -> str:
     """Return the path and query of a request in fixed words, with `{id}` in place of ids and
     `{system label}` in place of ids of Gmail's own labels."""
     path, _, query = target.partition("?")
-    segments = path.removeprefix(MAILBOX_PATH).split("/")
+    segments = path.removeprefix(MAILBOX_PATH_PREFIX).split("/")
     words = "/".join(_describe_segment(unquote(each)) for each in segments)
     options = parse_qsl(query, keep_blank_values=True)
     if any(name == "pageToken" for name, _ in options):
@@ -121,7 +123,7 @@ def _describe_option(name: str, value: str) -> str:
 
 
 def _is_list(target: str) -> bool:
-    return target.partition("?")[0].removeprefix(MAILBOX_PATH) in _LISTS
+    return target.partition("?")[0].removeprefix(MAILBOX_PATH_PREFIX) in _LISTS
 
 
 def _asked_items(target: str) -> int | None:

@@ -14,14 +14,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from localdev.live.graph.sign_in import sign_in_at_simulator, sign_in_of_user
-from localdev.live.kit import SimulatedUpstream
-from localdev.live.record import Exchange, Recorder, Vocabulary, parse_word_lists
+from localdev.live.graph.sign_in import let_user_sign_in, sign_in_at_simulator
+from localdev.live.kit import SimulatedProvider
+from localdev.live.record import (
+    RecordableVocabulary,
+    RecordedExchange,
+    Recorder,
+    parse_allowed_words,
+)
 from localdev.live.relay import (
+    HttpRelay,
+    HttpUpstream,
     ReceivedResponse,
-    Relay,
     RelayedRequest,
-    Upstream,
     store_token_account,
 )
 from localdev.mail.generate import generate_mail
@@ -63,13 +68,13 @@ _ERROR_CODES = (
     "error: authorization_declined authorization_pending bad_verification_code expired_token"
     " invalid_client invalid_grant invalid_request slow_down temporarily_unavailable",
 )
-_VOCABULARY = Vocabulary(
-    field_name=re.compile(
+_RECORDABLE_VOCABULARY = RecordableVocabulary(
+    field_name_pattern=re.compile(
         r"(?:[A-Za-z][A-Za-z_-]{0,39})?(?:@(?:odata|microsoft\.graph)\.[A-Za-z]{1,30})?|@[a-z]{1,30}"
     ),
-    fields_with_user_defined_names=frozenset(("extensions", "customSecurityAttributes")),
-    words_by_field=dict(
-        parse_word_lists(
+    fields_with_user_defined_keys=frozenset(("extensions", "customSecurityAttributes")),
+    allowed_words_by_field=dict(
+        parse_allowed_words(
             *_ERROR_CODES,
             "@odata.type: #microsoft.graph.message #microsoft.graph.mailFolder"
             " #microsoft.graph.mailSearchFolder #microsoft.graph.eventMessage"
@@ -86,7 +91,7 @@ _VOCABULARY = Vocabulary(
             "preference-applied: idtype=immutableid odata.maxpagesize",
         )
     ),
-    fields_with_size=frozenset(
+    fields_with_compared_size=frozenset(
         (
             *("id", "conversationId", "parentFolderId", "@odata.etag"),
             *(
@@ -103,11 +108,11 @@ _VOCABULARY = Vocabulary(
 
 
 class GraphLiveKit:
-    """Compares Microsoft Graph with its simulator; implements `LiveKit` and `HttpKit`."""
+    """Compares Microsoft Graph with its simulator; implements `LiveKit` and `HttpRelayKit`."""
 
     provider = MICROSOFT
-    vocabulary = _VOCABULARY
-    probes: tuple[str, ...] = (
+    recordable_vocabulary = _RECORDABLE_VOCABULARY
+    error_probe_paths: tuple[str, ...] = (
         "/me?$select=id",
         f"/me/mailFolders/AAMkAD{'A' * 114}=",
         "/me/messages/no!id",
@@ -115,10 +120,10 @@ class GraphLiveKit:
         "/me/mailFolders/inbox/messages/delta?$deltatoken=nothing",
     )
 
-    def open_relay(self, folder: Path) -> Relay:
-        return Relay(self)
+    def open_relay(self, folder: Path) -> HttpRelay:
+        return HttpRelay(self)
 
-    def store_relayed_account(
+    def store_account_with_relay_token(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
         return store_token_account(self.provider, store, key, token)
@@ -129,26 +134,26 @@ class GraphLiveKit:
             return bool(items) and all(item.get("method") == "GET" for item in items)
         return request.method == "GET"
 
-    def describe_exchanges(
+    def build_recorded_exchanges(
         self, request: RelayedRequest, received: ReceivedResponse
-    ) -> list[Exchange]:
+    ) -> list[RecordedExchange]:
         status, headers, document = received.status, received.headers, received.document
         if request.target != _BATCH_PATH:
             asked = _asked_items(request.target, request.headers)
-            kind = f"GET {_describe_target(request.target)}"
+            kind = f"GET {_describe_request_target(request.target)}"
             whole = _exchange(kind, status, headers, document, asked)
-            return [replace(whole, seconds=received.seconds)]
+            return [replace(whole, duration_s=received.duration_s)]
         sent = {item.get("id"): item for item in _items(_parse(request.body), "requests")}
         envelope = document
         if isinstance(document, dict) and "responses" in document:
             envelope = {**document, "responses": []}
         found = [
-            Exchange(
-                kind="POST $batch",
+            RecordedExchange(
+                request_kind="POST $batch",
                 status=status,
                 headers=headers,
-                document=envelope,
-                seconds=received.seconds,
+                response_document=envelope,
+                duration_s=received.duration_s,
             )
         ]
         for item in _items(document, "responses"):
@@ -157,7 +162,7 @@ class GraphLiveKit:
             inner = item.get("headers")
             found.append(
                 _exchange(
-                    f"batch item GET {_describe_target(target)}",
+                    f"batch item GET {_describe_request_target(target)}",
                     item["status"] if isinstance(item.get("status"), int) else 0,
                     {str(k): str(v) for k, v in inner.items()} if isinstance(inner, dict) else {},
                     item.get("body"),
@@ -166,7 +171,7 @@ class GraphLiveKit:
             )
         return found
 
-    def replace_links(self, document: Any, base_url: str, relay_url: str) -> bool:
+    def point_page_links_to_relay(self, document: Any, base_url: str, relay_url: str) -> bool:
         bodies = [document, *(each.get("body") for each in _items(document, "responses"))]
         is_replaced = False
         for body in bodies:
@@ -177,13 +182,13 @@ class GraphLiveKit:
                     is_replaced = True
         return is_replaced
 
-    def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> Upstream:
-        return sign_in_of_user(environment, recorder)
+    def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> HttpUpstream:
+        return let_user_sign_in(environment, recorder)
 
     @contextmanager
     def run_simulated_provider(
         self, folder: Path, recorder: Recorder, *, latency: str
-    ) -> Iterator[SimulatedUpstream]:
+    ) -> Iterator[SimulatedProvider]:
         with Simulators(folder) as simulators:
             mailbox = simulators.add_mailbox(_ADDRESS)
             mailbox.load_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
@@ -200,7 +205,7 @@ class GraphLiveKit:
                 FaultRule(fault=throttled, path="/messages/delta.*body", in_batch=False),
                 FaultRule(fault=throttled, path="/messages/delta", in_batch=True),
             )
-            yield SimulatedUpstream(
+            yield SimulatedProvider(
                 sign_in_at_simulator(simulators, mailbox.user_id, recorder),
                 lambda: _change_mailbox(mailbox),
                 lambda relay_url: _stack_options(simulators, relay_url),
@@ -214,7 +219,7 @@ def _change_mailbox(mailbox: Mailbox) -> None:
     """Deliver some messages, and mark others as read, or drafts as unread: delta reports these
     without their other properties, so the product fetches them by id."""
     for folder, is_read in (("inbox", True), ("drafts", False)):
-        messages = [each for each in mailbox.messages(folder) if each.is_read is not is_read]
+        messages = [each for each in mailbox.list_messages(folder) if each.is_read is not is_read]
         for message in messages[:_CHANGED]:
             mailbox.mark_read(message.number, is_read=is_read)
     for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
@@ -231,12 +236,12 @@ def _stack_options(simulators: Simulators, relay_url: str) -> Mapping[str, Any]:
     }
     return {
         "graph_url": relay_url,
-        "authority": simulators.authority,
+        "authority": simulators.entra_authority_url,
         "environment": environment,
     }
 
 
-def _describe_target(target: str) -> str:
+def _describe_request_target(target: str) -> str:
     """Return the path and query of a request in fixed words, with `{id}` in place of ids and the
     number of properties in place of the value of `$select`."""
     path, _, query = target.partition("?")
@@ -263,16 +268,16 @@ def _describe_segment(segment: str) -> str:
 
 def _exchange(
     kind: str, status: int, headers: Mapping[str, str], document: Any, asked_items: int | None
-) -> Exchange:
+) -> RecordedExchange:
     """Return an exchange. It has an item count only if another page follows, because the size of
     the last page depends on the mailbox."""
     has_next = isinstance(document, dict) and "@odata.nextLink" in document
     items = document.get("value") if has_next else None
-    return Exchange(
-        kind=kind,
+    return RecordedExchange(
+        request_kind=kind,
         status=status,
         headers=headers,
-        document=document,
+        response_document=document,
         requested_page_size=asked_items,
         full_page_item_count=len(items) if isinstance(items, list) else None,
     )

@@ -14,8 +14,8 @@ import msal
 import requests
 
 from localdev.live.kit import LiveFailed
-from localdev.live.record import Exchange, Recorder
-from localdev.live.relay import Upstream
+from localdev.live.record import RecordedExchange, Recorder
+from localdev.live.relay import HttpUpstream
 from localdev.simulators import Simulators
 from localdev.simulators.entra.server import CLIENT_ID
 from mailsync.credentials.identity import entra_errors
@@ -32,7 +32,7 @@ _GRANTS = {"refresh_token": "refresh token", "device_code": "device code"}
 _PAGE = "docs/live.md says how to register an application for this."
 
 
-def sign_in_of_user(environment: Mapping[str, str], recorder: Recorder) -> Upstream:
+def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> HttpUpstream:
     """Print a code for the user to enter at Microsoft; return Graph with the user's tokens.
 
     Raises:
@@ -51,23 +51,25 @@ def sign_in_of_user(environment: Mapping[str, str], recorder: Recorder) -> Upstr
     except SettingMissing as missing:
         raise LiveFailed(f"{missing} {_PAGE}") from None
     sign_in.run()
-    return Upstream(base_url=graph_url, tls_context=trust, current_token=sign_in.current_token)
+    return HttpUpstream(
+        base_url=graph_url, tls_context=trust, get_access_token=sign_in.get_access_token
+    )
 
 
-def sign_in_at_simulator(simulators: Simulators, user_id: str, recorder: Recorder) -> Upstream:
+def sign_in_at_simulator(simulators: Simulators, user_id: str, recorder: Recorder) -> HttpUpstream:
     """Sign in to a simulated mailbox with the same code as a user; return the simulated Graph with
     the mailbox's tokens."""
     bundle = str(simulators.ca_bundle)
-    sign_in = _DeviceSignIn(CLIENT_ID, simulators.authority, bundle, recorder)
-    sign_in.run(lambda code: simulators.entra.device_codes.approve(code, user_id))
+    sign_in = _DeviceSignIn(CLIENT_ID, simulators.entra_authority_url, bundle, recorder)
+    sign_in.run(lambda code: simulators.entra.device_codes.approve_sign_in(code, user_id))
     trust = Settings({}).provider_tls_context()  # the simulated Graph speaks plain HTTP
-    return Upstream(
-        base_url=simulators.graph_url, tls_context=trust, current_token=sign_in.current_token
+    return HttpUpstream(
+        base_url=simulators.graph_url, tls_context=trust, get_access_token=sign_in.get_access_token
     )
 
 
 class _DeviceSignIn:
-    """One user's sign-in. `current_token` may be called by several threads at once."""
+    """One user's sign-in. `get_access_token` may be called by several threads at once."""
 
     def __init__(
         self, client_id: str, authority: str, ca_bundle: str | None, recorder: Recorder
@@ -112,7 +114,7 @@ class _DeviceSignIn:
             raise _refused(response)
         _require_only_reading(str(response.get("scope", "")))
 
-    def current_token(self, renewed: bool) -> str:
+    def get_access_token(self, renewed: bool) -> str:
         """Return a valid access token.
 
         renewed: whether to request a new access token even if the present one is valid.
@@ -156,13 +158,13 @@ class _RecordingHttp:
         grant = (form if isinstance(form, dict) else dict(parse_qsl(form))).get("grant_type", "")
         by = _GRANTS.get(str(grant).rpartition(":")[2])
         endpoint = _ENDPOINTS.get(url.partition("?")[0].rpartition("/")[2], "other")
-        self._recorder.add(
-            Exchange(
-                kind=f"sign-in, {endpoint}" + (f" by {by}" if by else ""),
+        self._recorder.add_exchange(
+            RecordedExchange(
+                request_kind=f"sign-in, {endpoint}" + (f" by {by}" if by else ""),
                 status=response.status_code,
                 headers=response.headers,
-                document=document,
-                seconds=monotonic() - began,
+                response_document=document,
+                duration_s=monotonic() - began,
             )
         )
         return response

@@ -11,12 +11,12 @@ from localdev.live.imap.relay import (
     RELAY_USER_NAME,
     ImapRelay,
     ImapUpstream,
-    Session,
+    UpstreamConnection,
     is_token_of_gmail_server,
-    port_of_token,
+    relay_port_of_token,
 )
-from localdev.live.imap.words import VOCABULARY
-from localdev.live.kit import LiveFailed, SimulatedUpstream
+from localdev.live.imap.words import RECORDABLE_VOCABULARY
+from localdev.live.kit import LiveFailed, SimulatedProvider
 from localdev.live.record import Recorder
 from localdev.mail.generate import generate_mail
 from localdev.simulators import ImapServerSettings, Simulators
@@ -39,16 +39,18 @@ class ImapLiveKit:
     """Compares a mail server with the built-in one; implements `LiveKit`."""
 
     provider = Provider("imap")
-    vocabulary = VOCABULARY
+    recordable_vocabulary = RECORDABLE_VOCABULARY
 
     def open_relay(self, folder: Path) -> ImapRelay:
         return ImapRelay(folder)
 
-    def store_relayed_account(
+    def store_account_with_relay_token(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
         has_labels = is_token_of_gmail_server(token)
-        address = MailboxAddress("localhost", port_of_token(token), RELAY_USER_NAME, has_labels)
+        address = MailboxAddress(
+            "localhost", relay_port_of_token(token), RELAY_USER_NAME, has_labels
+        )
         return store.connect_account(
             user_id=DEMO_USER_ID,
             provider=self.provider,
@@ -81,7 +83,7 @@ class ImapLiveKit:
             password=getpass.getpass(f"Password of {address} for {host}: "),
         )
         try:
-            with Session(upstream, recorder) as server:
+            with UpstreamConnection(upstream, recorder) as server:
                 is_signed_in = b"\nl OK" in b"\n" + server.log_in()
         except OSError as failure:
             raise LiveFailed(
@@ -94,7 +96,7 @@ class ImapLiveKit:
     @contextmanager
     def run_simulated_provider(
         self, folder: Path, recorder: Recorder, *, latency: str
-    ) -> Iterator[SimulatedUpstream]:
+    ) -> Iterator[SimulatedProvider]:
         with Simulators(folder, imap_ports=ImapServerSettings(password=_PASSWORD)) as simulators:
             assert simulators.imap
             mailbox = simulators.add_mailbox(_ADDRESS)
@@ -108,9 +110,9 @@ class ImapLiveKit:
                 user_name=_ADDRESS,
                 password=_PASSWORD,
             )
-            with Session(upstream, recorder) as server:
+            with UpstreamConnection(upstream, recorder) as server:
                 server.log_in()
-            yield SimulatedUpstream(
+            yield SimulatedProvider(
                 upstream, _changes(mailbox), lambda _: _stack_options(simulators)
             )
 
@@ -122,7 +124,7 @@ def _changes(mailbox: Mailbox) -> Callable[[], None]:
     """Return a function that delivers some messages, and marks others as read."""
 
     def change() -> None:
-        unread = [each for each in mailbox.messages("inbox") if not each.is_read]
+        unread = [each for each in mailbox.list_messages("inbox") if not each.is_read]
         for message in unread[:_CHANGED]:
             mailbox.mark_read(message.number, is_read=True)
         for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
@@ -135,7 +137,7 @@ def _stack_options(simulators: Simulators) -> Mapping[str, Any]:
     """Return options of a stack without simulators of its own. No account of it is Microsoft's."""
     return {
         "graph_url": simulators.graph_url,
-        "authority": simulators.authority,
+        "authority": simulators.entra_authority_url,
         "environment": {
             "MICROSOFT_CLIENT_ID": "unused",
             "MICROSOFT_CLIENT_SECRET": "unused",

@@ -20,12 +20,12 @@ from typing import IO, Self
 
 from localdev.live.imap.words import describe_command, describe_responses
 from localdev.live.kit import LiveFailed
-from localdev.live.record import Exchange, Recorder
+from localdev.live.record import RecordedExchange, Recorder
 from localdev.simulators.entra.certificates import open_server_tls_context
 from mailsync.providers.imap.address import STARTTLS_PORT
 from mailsync.providers.imap.responses import ImaplibResponse
 
-TIMEOUT_S = 60
+UPSTREAM_TIMEOUT_S = 60
 RELAY_USER_NAME = "mailbox"
 """User name with which the product logs in to the relay."""
 _WITH_LABELS = "labels"
@@ -40,7 +40,7 @@ _READING = frozenset(
 _MARKS_AS_READ = re.compile(rb"BODY\[|BINARY\[|RFC822(?!\.SIZE|\.HEADER)")
 _STATUS = {"OK": 200, "NO": 400, "BAD": 500}
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
-PROBES = (
+ERROR_PROBE_COMMANDS = (
     'EXAMINE "no folder of this name"',
     "UID FETCH 1 (NOTHING)",
     'STATUS "no folder of this name" (MESSAGES)',
@@ -85,10 +85,10 @@ class ImapRelay:
         return ""
 
     @property
-    def function_settings(self) -> dict[str, str]:
+    def lambda_settings(self) -> dict[str, str]:
         """Return the environment variables with which the functions reach the mail servers through
         the relay."""
-        servers = ",".join(f"localhost:{port_of_token(each)}" for each in self._listeners)
+        servers = ",".join(f"localhost:{relay_port_of_token(each)}" for each in self._listeners)
         return {"IMAP_SERVERS": servers, "CA_BUNDLE": str(self.ca_file)}
 
     def add_upstream(self, upstream: ImapUpstream, recorder: Recorder) -> str:
@@ -104,16 +104,16 @@ class ImapRelay:
         threading.Thread(target=self._accept, args=(token,), daemon=True).start()
         return token
 
-    def send_probes(self, token: str) -> None:
+    def send_error_probes(self, token: str) -> None:
         """Send commands that the mail server rejects, and record the responses.
 
         token: the relay's password for the server.
         """
         _, upstream, recorder = self._listeners[token]
-        with suppress(OSError), Session(upstream, recorder) as server:
+        with suppress(OSError), UpstreamConnection(upstream, recorder) as server:
             server.log_in()
-            for number, command in enumerate(PROBES):
-                server.exchange(f"p{number} {command}\r\n".encode())
+            for number, command in enumerate(ERROR_PROBE_COMMANDS):
+                server.send_command(f"p{number} {command}\r\n".encode())
 
     def _accept(self, token: str) -> None:
         listener, upstream, recorder = self._listeners[token]
@@ -130,11 +130,11 @@ class ImapRelay:
     ) -> None:
         with suppress(OSError, LiveFailed), connection:
             client = self._context.wrap_socket(connection, server_side=True)
-            with client, Session(upstream, recorder) as server:
+            with client, UpstreamConnection(upstream, recorder) as server:
                 _relay(client, server, token)
 
 
-class Session:
+class UpstreamConnection:
     """A connection to the mail server after its greeting; a context manager.
 
     Raises:
@@ -143,7 +143,9 @@ class Session:
 
     def __init__(self, upstream: ImapUpstream, recorder: Recorder) -> None:
         self._upstream, self._recorder = upstream, recorder
-        connected = socket.create_connection((upstream.host, upstream.port), timeout=TIMEOUT_S)
+        connected = socket.create_connection(
+            (upstream.host, upstream.port), timeout=UPSTREAM_TIMEOUT_S
+        )
         begins_with_tls = upstream.port != STARTTLS_PORT
         if begins_with_tls:
             connected = upstream.tls_context.wrap_socket(connected, server_hostname=upstream.host)
@@ -153,7 +155,7 @@ class Session:
         self.greeting = self._read_line(self._lines)
         self._record("GREETING", [], b"x OK " + self.greeting.partition(b"OK ")[2], began)
         if not begins_with_tls:
-            self.exchange(b"s STARTTLS\r\n")
+            self.send_command(b"s STARTTLS\r\n")
             self._server = upstream.tls_context.wrap_socket(
                 connected, server_hostname=upstream.host
             )
@@ -172,11 +174,11 @@ class Session:
         user, password = self._upstream.user_name, self._upstream.password
         if _PRINTABLE.fullmatch(user + password):
             quoted = (re.sub(r'(["\\])', r"\\\1", each) for each in (user, password))
-            return self.exchange('l LOGIN "{}" "{}"\r\n'.format(*quoted).encode())
+            return self.send_command('l LOGIN "{}" "{}"\r\n'.format(*quoted).encode())
         response = b64encode(f"\0{user}\0{password}".encode())
-        return self.exchange(b"l AUTHENTICATE PLAIN\r\n", response + b"\r\n")
+        return self.send_command(b"l AUTHENTICATE PLAIN\r\n", response + b"\r\n")
 
-    def exchange(
+    def send_command(
         self, line: bytes, continuation: bytes = b"", client: ssl.SSLSocket | None = None
     ) -> bytes:
         """Send a command to the server, and record the responses.
@@ -243,22 +245,22 @@ class Session:
         self, kind: str, untagged: list[ImaplibResponse], tagged: bytes, began: float
     ) -> None:
         status, _, text = tagged.partition(b" ")[2].decode("latin-1").partition(" ")
-        self._recorder.add(
-            Exchange(
-                kind=kind,
+        self._recorder.add_exchange(
+            RecordedExchange(
+                request_kind=kind,
                 status=_STATUS.get(status.upper(), 0),
-                document=describe_responses(untagged, f"{status} {text}"),
-                seconds=time.monotonic() - began,
+                response_document=describe_responses(untagged, f"{status} {text}"),
+                duration_s=time.monotonic() - began,
             )
         )
 
 
-def port_of_token(token: str) -> int:
+def relay_port_of_token(token: str) -> int:
     """Return the relay's port for connections with this password."""
     return int(token.partition("-")[0])
 
 
-def _relay(client: ssl.SSLSocket, server: Session, token: str) -> None:
+def _relay(client: ssl.SSLSocket, server: UpstreamConnection, token: str) -> None:
     """Pass on commands that only read, until the client or the server disconnects."""
     lines = client.makefile("rb")
     client.sendall(server.greeting)
@@ -274,7 +276,7 @@ def _relay(client: ssl.SSLSocket, server: Session, token: str) -> None:
             responses = server.log_in()
             client.sendall(re.sub(rb"(?m)^l (?=OK|NO|BAD)", tag + b" ", responses))
         elif _only_reads(command):
-            server.exchange(line, client=client)
+            server.send_command(line, client=client)
         else:
             client.sendall(tag + b" BAD The relay passes on commands that read.\r\n")
 
@@ -282,9 +284,9 @@ def _relay(client: ssl.SSLSocket, server: Session, token: str) -> None:
 def _has_labels(upstream: ImapUpstream, recorder: Recorder) -> bool:
     """Return whether the server has Gmail's IMAP extensions. Return False also if the server does
     not respond now."""
-    with suppress(OSError, LiveFailed), Session(upstream, recorder) as server:
+    with suppress(OSError, LiveFailed), UpstreamConnection(upstream, recorder) as server:
         server.log_in()
-        return b" X-GM-EXT-1" in server.exchange(b"c CAPABILITY\r\n")
+        return b" X-GM-EXT-1" in server.send_command(b"c CAPABILITY\r\n")
     return False
 
 

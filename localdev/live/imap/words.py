@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from localdev.live.record import Vocabulary, parse_word_lists
+from localdev.live.record import RecordableVocabulary, parse_allowed_words
 from mailsync.providers.imap.responses import ImaplibResponse, parse_fetch
 
 _CAPABILITIES = (
@@ -49,11 +49,11 @@ _COMMANDS = (
     " BODY.PEEK[]<n> BODY.PEEK[HEADER.FIELDS MESSAGE-ID ] ALL MIN MAX SIZE {folder}"
 )
 _COMMAND_WORDS = _FIELD_NAMES | frozenset(_COMMANDS.split())
-VOCABULARY = Vocabulary(
-    field_name=re.compile("|".join(re.escape(each) for each in _FIELD_NAMES)),
-    fields_with_user_defined_names=frozenset(),
-    words_by_field=dict(
-        parse_word_lists(
+RECORDABLE_VOCABULARY = RecordableVocabulary(
+    field_name_pattern=re.compile("|".join(re.escape(each) for each in _FIELD_NAMES)),
+    fields_with_user_defined_keys=frozenset(),
+    allowed_words_by_field=dict(
+        parse_allowed_words(
             f"CODE: {_CODES}",
             "FLAG: \\seen \\answered \\flagged \\deleted \\draft \\recent \\noselect \\noinferiors"
             " \\haschildren \\hasnochildren \\marked \\unmarked \\nonexistent \\subscribed \\remote"
@@ -64,7 +64,7 @@ VOCABULARY = Vocabulary(
             "ORDER: ascending other",
         )
     ),
-    fields_with_size=frozenset(),  # all numbers depend on the mailbox
+    fields_with_compared_size=frozenset(),  # all numbers depend on the mailbox
 )
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"')
 _LIST = re.compile(r'\(([^)]*)\) (?:"(\\?.)"|(NIL)) (.)', re.IGNORECASE | re.DOTALL)

@@ -39,8 +39,8 @@ class ConsentStore(consents.ConsentStore):
     """Stores the consents at Microsoft's identity platform. Its errors are GrantRefused, with an
     AADSTS number."""
 
-    code_prefix = "0.A"
-    token_prefix = "1.A"
+    authorization_code_prefix = "0.A"
+    refresh_token_prefix = "1.A"
     refresh_token_lifetime_s = REFRESH_TOKEN_LIFETIME_S
 
     def error_for_grant_fault(self, fault: GrantFault) -> GrantRefused:

@@ -39,7 +39,7 @@ class DeviceCodeStore:
             "message": f"To sign in, open {verification_uri} and enter the code {user_code}.",
         }
 
-    def approve(self, user_code: str, user_id: str) -> bool:
+    def approve_sign_in(self, user_code: str, user_id: str) -> bool:
         """Sign the user in on the device that shows the code. Return False if the code is unknown
         or expired."""
         row = self._open_row(user_code)
@@ -51,7 +51,7 @@ class DeviceCodeStore:
         )
         return True
 
-    def decline(self, user_code: str) -> bool:
+    def decline_sign_in(self, user_code: str) -> bool:
         """Refuse the sign-in. Return False if the code is unknown or expired."""
         row = self._open_row(user_code)
         if row is not None:
@@ -80,7 +80,7 @@ class DeviceCodeStore:
             raise TokenEndpointError("authorization_pending", 70016, sentence)
         return str(row["consent_id"])
 
-    def is_of_public_client(self, form: dict[str, str]) -> bool:
+    def is_public_client_request(self, form: dict[str, str]) -> bool:
         """Return whether a token request comes from a device, which has no secret: it bears a
         device code, or a refresh token that was issued for one."""
         if "client_secret" in form or "client_assertion" in form:

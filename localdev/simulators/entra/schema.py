@@ -1,9 +1,9 @@
 """Define the SQLite tables of the simulated identity platform."""
 
-from localdev.simulators.identity.consents import consent_tables
+from localdev.simulators.identity.consents import consent_tables_sql
 
 ENTRA_SCHEMA = f"""
-{consent_tables("")}
+{consent_tables_sql("")}
 CREATE TABLE IF NOT EXISTS device_code (
     value TEXT PRIMARY KEY, user_code TEXT NOT NULL, scope TEXT NOT NULL,
     consent_id TEXT, declined INTEGER NOT NULL, expires_at REAL NOT NULL);

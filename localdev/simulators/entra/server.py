@@ -25,12 +25,12 @@ from localdev.simulators.identity.answers import (
     html_page_response,
     injected_response,
     json_response,
-    redirect,
+    redirect_response,
 )
 from localdev.simulators.identity.sign_in_page import render_sign_in_page
 from localdev.simulators.service import (
+    ORGANISATION_TENANT_ID,
     PERSONAL_TENANT_ID,
-    TENANT_ID,
     SimulatorService,
     UserNotFound,
     tenant_id_for_address,
@@ -81,7 +81,7 @@ class EntraServer:
         handler = handlers.get((request.method, endpoint))
         if handler is None:
             return Response(404, b"", {"Content-Type": "text/plain"})
-        if tenant not in _OF_SEVERAL | {TENANT_ID, PERSONAL_TENANT_ID}:
+        if tenant not in _OF_SEVERAL | {ORGANISATION_TENANT_ID, PERSONAL_TENANT_ID}:
             return json_response(
                 400, _error("invalid_tenant", 90002, f"Tenant '{tenant}' not found.")
             )
@@ -111,7 +111,7 @@ class EntraServer:
         fault = self._authorize_fault(query)
         if fault:
             return fault
-        page = render_sign_in_page(query, self._service.mailboxes())
+        page = render_sign_in_page(query, self._service.list_mailboxes())
         return html_page_response(page)
 
     def _sign_in(self, tenant: str, request: Request) -> Response:
@@ -122,7 +122,9 @@ class EntraServer:
             return fault
         if query.get("decline"):
             sentence = "AADSTS65004: User declined to consent to access the app."
-            return redirect(query, {"error": "access_denied", "error_description": sentence})
+            return redirect_response(
+                query, {"error": "access_denied", "error_description": sentence}
+            )
         return self._consented(query, query.get("account", ""))
 
     def _device_code(self, tenant: str, request: Request) -> Response:
@@ -135,7 +137,7 @@ class EntraServer:
         return json_response(200, self.device_codes.issue_device_code(form.get("scope", ""), page))
 
     def _device_page(self, tenant: str, request: Request) -> Response:
-        page = render_sign_in_page({}, self._service.mailboxes(), asks_for_code=True)
+        page = render_sign_in_page({}, self._service.list_mailboxes(), asks_for_code=True)
         return html_page_response(page)
 
     def _device_sign_in(self, tenant: str, request: Request) -> Response:
@@ -144,9 +146,9 @@ class EntraServer:
         code = form.get("user_code", "")
         try:
             known = (
-                self.device_codes.decline(code)
+                self.device_codes.decline_sign_in(code)
                 if form.get("decline")
-                else self.device_codes.approve(
+                else self.device_codes.approve_sign_in(
                     code, self._service.find_mailbox(form.get("account", "")).user_id
                 )
             )
@@ -168,8 +170,12 @@ class EntraServer:
         if fault:
             return fault
         self._service.set_behaviour(tenant_consented=True)
-        granted = {"admin_consent": "True", "tenant": TENANT_ID, "scope": query.get("scope", "")}
-        return redirect(query, granted)
+        granted = {
+            "admin_consent": "True",
+            "tenant": ORGANISATION_TENANT_ID,
+            "scope": query.get("scope", ""),
+        }
+        return redirect_response(query, granted)
 
     def _authorize_fault(self, query: dict[str, str]) -> Response | None:
         """Return an error page for a wrong authorize request, or None if the request is right. The
@@ -187,7 +193,9 @@ class EntraServer:
             user_id = self._service.find_mailbox(account).user_id
         except UserNotFound:
             sentence = "AADSTS50058: A silent sign-in request was sent but no user is signed in."
-            return redirect(query, {"error": "login_required", "error_description": sentence})
+            return redirect_response(
+                query, {"error": "login_required", "error_description": sentence}
+            )
         code = self.consents.issue_authorization_code(
             user_id=user_id,
             scope=query.get("scope", ""),
@@ -195,16 +203,16 @@ class EntraServer:
             challenge=query.get("code_challenge"),
             nonce=query.get("nonce"),
         )
-        return redirect(query, {"code": code, "session_state": str(uuid4())})
+        return redirect_response(query, {"code": code, "session_state": str(uuid4())})
 
     def _token(self, tenant: str, request: Request) -> Response:
         form = dict(parse_qsl(request.body.decode()))
-        fault = self._service.token_faults.next_fault("POST", request.path)
+        fault = self._service.token_faults.take_fault_for_request("POST", request.path)
         if fault:
             return _injected(fault)
         try:
             public = self._service.behaviour.public_clients_allowed
-            if public and self.device_codes.is_of_public_client(form):
+            if public and self.device_codes.is_public_client_request(form):
                 self.app_login.check_client_id(form)
             else:
                 self.app_login.check_app_credentials(form, f"{self.base_url}{request.path}")

@@ -13,7 +13,7 @@ import jwt
 
 from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.identity.signing import SigningKey, unique_id
-from localdev.simulators.service import TENANT_ID
+from localdev.simulators.service import ORGANISATION_TENANT_ID
 
 GRAPH_AUDIENCE = "https://graph.microsoft.com"
 OUTLOOK_AUDIENCE = "https://outlook.office.com"
@@ -52,7 +52,12 @@ class TokenSigner:
         self._verified_claims = lru_cache(_KEPT_TOKENS)(self._verify)
 
     def sign_token(self, claims: dict[str, Any], *, lifetime_s: int) -> str:
-        always = {"nbf": int(time.time()), "tid": TENANT_ID, "ver": "2.0", "uti": unique_id()}
+        always = {
+            "nbf": int(time.time()),
+            "tid": ORGANISATION_TENANT_ID,
+            "ver": "2.0",
+            "uti": unique_id(),
+        }
         return self._key.sign({**claims, **always}, lifetime_s=lifetime_s)
 
     def verify_token(self, token: str, *, audience: str = GRAPH_AUDIENCE) -> BearerClaims:

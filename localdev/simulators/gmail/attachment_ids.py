@@ -15,7 +15,7 @@ class AttachmentIds:
         self._issues = count(1)
         self._valid: dict[str, dict[str, str]] = {}
 
-    def renew(self, message_id: str) -> AttachmentIdMaker:
+    def renew_ids_of_message(self, message_id: str) -> AttachmentIdMaker:
         """Make all attachment ids of a message invalid; return a function that makes new attachment
         ids."""
         issue, valid = next(self._issues), dict[str, str]()

@@ -3,7 +3,7 @@
 from base64 import urlsafe_b64encode
 
 from localdev.simulators.gmail.call import GmailCall, GmailResult
-from localdev.simulators.gmail.errors import invalid_argument
+from localdev.simulators.gmail.errors import invalid_argument_error
 from localdev.simulators.gmail.payload import decode_content, parse_message, walk_parts
 from localdev.simulators.gmail.reading import require_read_scope
 
@@ -18,10 +18,10 @@ def find_attachment(raw: bytes, part_id: str) -> bytes | None:
 def get_attachment(call: GmailCall) -> GmailResult:
     require_read_scope(call)
     message_id, attachment_id = call.path_ids
-    message = call.gmail.message(message_id)
+    message = call.gmail_mailbox.find_message(message_id)
     part_id = call.attachment_ids.find_part_id(message_id, attachment_id)
     content = None if part_id is None else find_attachment(message.raw, part_id)
     if content is None:
-        raise invalid_argument("Invalid attachment token")
+        raise invalid_argument_error("Invalid attachment token")
     data = urlsafe_b64encode(content).decode().rstrip("=")
-    return GmailResult(document={"size": len(content), "data": data}, full_message_count=1)
+    return GmailResult(json_body={"size": len(content), "data": data}, full_message_count=1)

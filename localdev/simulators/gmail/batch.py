@@ -18,7 +18,7 @@ import orjson
 
 from localdev.http_server import Request, Response
 from localdev.simulators.gmail.behaviour import GmailBehaviour
-from localdev.simulators.gmail.errors import GmailError, invalid_argument
+from localdev.simulators.gmail.errors import GmailError, invalid_argument_error
 
 BATCH_PATHS = ("/batch", "/batch/gmail/v1")
 MAX_BATCH_REQUESTS = 100
@@ -28,7 +28,7 @@ HttpRequestHandler = Callable[[Request], Response]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BatchPart:
     """A request of a batch.
 
     content_id: the part's Content-ID without the angle brackets. Empty: the part has no Content-ID.
@@ -38,14 +38,14 @@ class Part:
     request: Request
 
 
-def is_batch(request: Request) -> bool:
+def is_batch_request(request: Request) -> bool:
     return request.method == "POST" and request.path.rstrip("/") in BATCH_PATHS
 
 
 def serve_batch(request: Request, serve: HttpRequestHandler, behaviour: GmailBehaviour) -> Response:
     """Serve the requests of a batch at the same time. A malformed batch has the response 400."""
     try:
-        parts = split_batch(request)
+        parts = split_batch_request(request)
     except GmailError as error:
         headers = {"Content-Type": "application/json; charset=UTF-8"}
         return Response(error.code, orjson.dumps(error.to_json()), headers)
@@ -53,22 +53,22 @@ def serve_batch(request: Request, serve: HttpRequestHandler, behaviour: GmailBeh
         responses = list(pool.map(serve, [each.request for each in parts]))
     answered = [(part.content_id, each) for part, each in zip(parts, responses, strict=True)]
     del answered[: behaviour.batch_parts_left_out]
-    return join_batch(answered[::-1] if behaviour.is_batch_reversed else answered)
+    return join_batch_responses(answered[::-1] if behaviour.is_batch_reversed else answered)
 
 
-def split_batch(request: Request) -> list[Part]:
+def split_batch_request(request: Request) -> list[BatchPart]:
     """Return the requests of a batch. Raises GmailError 400."""
     kind = request.headers.get("Content-Type", "")
     mail = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + request.body)
     items = mail.get_payload()
     if mail.get_content_type() != "multipart/mixed" or not isinstance(items, list) or not items:
-        raise invalid_argument("Failed to parse batch request, error: no parts.")
+        raise invalid_argument_error("Failed to parse batch request, error: no parts.")
     if len(items) > MAX_BATCH_REQUESTS:
-        raise invalid_argument("Inner request count exceeds the limit.")
+        raise invalid_argument_error("Inner request count exceeds the limit.")
     return list(map(partial(_part, outer=request), filter(_is_message, items)))
 
 
-def join_batch(responses: list[tuple[str, Response]]) -> Response:
+def join_batch_responses(responses: list[tuple[str, Response]]) -> Response:
     """Return the response of a batch from the content ids of its requests and their responses."""
     parts = (_response_part(content_id, each) for content_id, each in responses)
     body = b"".join(b"--%b\r\n%b\r\n" % (_BOUNDARY.encode(), each) for each in parts)
@@ -80,13 +80,13 @@ def _is_message(item: object) -> bool:
     return isinstance(item, Message)
 
 
-def _part(item: Message, *, outer: Request) -> Part:
+def _part(item: Message, *, outer: Request) -> BatchPart:
     """Return the request of a part. A request without the header Authorization gets the batch's."""
     content = item.get_payload(decode=True)
     line, _, rest = (content if isinstance(content, bytes) else b"").partition(b"\n")
     words = line.decode("latin-1").split()
     if item.get_content_type() != "application/http" or len(words) < 2:
-        raise invalid_argument("Failed to parse batch request, error: invalid HTTP request.")
+        raise invalid_argument_error("Failed to parse batch request, error: invalid HTTP request.")
     inner = message_from_bytes(rest)
     body = inner.get_payload(decode=True)
     if "Authorization" not in inner and outer.headers["Authorization"]:
@@ -100,7 +100,7 @@ def _part(item: Message, *, outer: Request) -> Part:
         body.strip() if isinstance(body, bytes) else b"",
         outer.client_address,
     )
-    return Part(item.get("Content-ID", "").strip().strip("<>"), request)
+    return BatchPart(item.get("Content-ID", "").strip().strip("<>"), request)
 
 
 def _response_part(content_id: str, response: Response) -> bytes:

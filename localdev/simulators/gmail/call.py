@@ -8,7 +8,7 @@ from typing import Any
 
 from localdev.simulators.gmail.attachment_ids import AttachmentIds
 from localdev.simulators.gmail.behaviour import GmailBehaviour
-from localdev.simulators.gmail.errors import invalid_argument
+from localdev.simulators.gmail.errors import invalid_argument_error
 from localdev.simulators.gmail.mailbox import GmailMailbox
 
 
@@ -23,7 +23,7 @@ class GmailCall:
     scopes: the scopes that the access token permits.
     """
 
-    gmail: GmailMailbox
+    gmail_mailbox: GmailMailbox
     attachment_ids: AttachmentIds
     path_ids: tuple[str, ...]
     query_parameters: dict[str, list[str]]
@@ -32,7 +32,7 @@ class GmailCall:
 
     @property
     def behaviour(self) -> GmailBehaviour:
-        return self.gmail.behaviour
+        return self.gmail_mailbox.behaviour
 
     def read_text_parameter(self, name: str) -> str | None:
         values = self.query_parameters.get(name)
@@ -46,7 +46,7 @@ class GmailCall:
         Raises GmailError 400 if the value is not a boolean."""
         value = (self.read_text_parameter(name) or "false").lower()
         if value not in ("true", "false", "1", "0"):
-            raise invalid_argument(f"Invalid value at '{name}' (TYPE_BOOL), \"{value}\"")
+            raise invalid_argument_error(f"Invalid value at '{name}' (TYPE_BOOL), \"{value}\"")
         return value in ("true", "1")
 
     def read_enum_parameter(self, name: str, choices: Sequence[str]) -> str:
@@ -56,7 +56,7 @@ class GmailCall:
         if value is None:
             return choices[0]
         if value.lower() not in [each.lower() for each in choices]:
-            raise invalid_argument(f"Invalid value at '{name}' (TYPE_ENUM), \"{value}\"")
+            raise invalid_argument_error(f"Invalid value at '{name}' (TYPE_ENUM), \"{value}\"")
         return next(each for each in choices if each.lower() == value.lower())
 
     def read_page_size(self) -> int:
@@ -66,7 +66,9 @@ class GmailCall:
         if value is None:
             return 100
         if not re.fullmatch(r"[0-9]{1,10}", value):
-            raise invalid_argument(f"Invalid value at 'max_results' (TYPE_UINT32), \"{value}\"")
+            raise invalid_argument_error(
+                f"Invalid value at 'max_results' (TYPE_UINT32), \"{value}\""
+            )
         return max(1, min(int(value) or 100, self.behaviour.largest_page))
 
 
@@ -74,11 +76,11 @@ class GmailCall:
 class GmailResult:
     """The result of a handler.
 
-    document: the JSON of the response. None: the response is empty, with status 204.
+    json_body: the JSON of the response. None: the response is empty, with status 204.
     full_message_count, bodiless_message_count: numbers of messages in the document with and without
         their bodies, from which the latency is computed.
     """
 
-    document: Any
+    json_body: Any
     full_message_count: int = 0
     bodiless_message_count: int = 0

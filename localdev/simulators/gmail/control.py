@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from localdev.mail.item import MailItem
-from localdev.simulators.gmail.ids import is_id
-from localdev.simulators.gmail.labels import SYSTEM_LABELS
-from localdev.simulators.gmail.owner import GmailOwner, folder_of_label
+from localdev.simulators.gmail.ids import is_well_formed_id
+from localdev.simulators.gmail.labels import SYSTEM_LABEL_IDS
+from localdev.simulators.gmail.owner import GmailOwner, folder_number_of_label
 from localdev.simulators.gmail.server import GmailServer
 from localdev.simulators.gmail.tokens import READ_SCOPE
 from localdev.simulators.mailbox import Mailbox
@@ -23,7 +23,7 @@ def gmail_actions(server: GmailServer) -> dict[tuple[str, str], Callable[[JsonOb
     """Return the actions by method and name: quota counts, switches, watches and pushes."""
     return {
         ("GET", "gmail-quota"): lambda _: server.quota.to_json(),
-        ("DELETE", "gmail-quota"): lambda _: server.quota.reset(),
+        ("DELETE", "gmail-quota"): lambda _: server.quota.reset_counts(),
         ("GET", "gmail-switches"): lambda _: asdict(server.behaviour),
         ("POST", "gmail-switches"): lambda fields: _set_behaviour(server, fields),
         ("GET", "gmail-watches"): lambda _: server.pusher.list_active_watches(),
@@ -53,18 +53,18 @@ def gmail_mailbox_actions(
         "gmail-modify": of_message(GmailOwner.change_labels),
         "gmail-modify-all": of_owner(
             lambda owner, *, labels, **fields: {
-                "changed": owner.change_labels_of_newest(labels, **fields)
+                "changed": owner.change_labels_of_newest_messages(labels, **fields)
             }
         ),
-        "gmail-archive": of_message(GmailOwner.archive),
-        "gmail-trash": of_message(GmailOwner.trash),
-        "gmail-untrash": of_message(GmailOwner.untrash),
+        "gmail-archive": of_message(GmailOwner.archive_message),
+        "gmail-trash": of_message(GmailOwner.trash_message),
+        "gmail-untrash": of_message(GmailOwner.untrash_message),
         "gmail-spam": of_message(GmailOwner.mark_as_spam),
         "gmail-unspam": of_message(GmailOwner.unmark_as_spam),
-        "gmail-star": of_message(GmailOwner.star),
+        "gmail-star": of_message(GmailOwner.mark_starred),
         "gmail-mark-read": of_message(GmailOwner.mark_read),
         "gmail-mark-important": of_message(GmailOwner.mark_important),
-        "gmail-delete-for-good": of_message(GmailOwner.delete_for_good),
+        "gmail-delete-for-good": of_message(GmailOwner.purge_message),
         "gmail-empty-trash": of_owner(lambda owner: {"deleted": owner.empty_trash()}),
         "gmail-edit-draft": of_message(GmailOwner.edit_draft),
         "gmail-send-draft": of_message(GmailOwner.send_draft),
@@ -73,36 +73,40 @@ def gmail_mailbox_actions(
         "gmail-nest-label": of_owner(GmailOwner.nest_label),
         "gmail-delete-label": of_owner(GmailOwner.delete_label),
         "gmail-add-unknown-label": of_message(_add_unknown_label),
-        "gmail-hold-history": lambda mailbox, *, seconds: server.freeze_history_list(
-            mailbox, seconds
-        ),
+        "gmail-hold-history": server.freeze_history_list,
         "gmail-token": partial(_register_token, server),
         "gmail-expire-watch": server.pusher.expire_watch,
-        "gmail-push": lambda mailbox, **fields: {"status": server.pusher.push(mailbox, **fields)},
+        "gmail-push": lambda mailbox, **fields: {
+            "status": server.pusher.post_push(mailbox, **fields)
+        },
     }
 
 
 def _add_unknown_label(owner: GmailOwner, message_id: str, *, label: str) -> None:
-    owner.add_unknown_label(message_id, label)
+    owner.add_unlisted_label(message_id, label)
 
 
 def _register_token(
     server: GmailServer, mailbox: Mailbox, *, scopes: Iterable[str] = (READ_SCOPE,)
 ) -> dict[str, str]:
-    return {"token": server.tokens.register(mailbox.user_id, frozenset(scopes))}
+    return {"token": server.tokens.issue_token(mailbox.user_id, frozenset(scopes))}
 
 
 def find_message_number(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
     """Return the number of the message with this id in the simulated mailbox. Return None if the
     text has not the form of a Gmail id. Raises GmailError 404 if no message has the id."""
-    return server.open_gmail_mailbox(mailbox).find_number(text) if is_id(text) else None
+    return (
+        server.open_gmail_mailbox(mailbox).find_message_number(text)
+        if is_well_formed_id(text)
+        else None
+    )
 
 
 def find_label_folder_number(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
     """Return the number of the folder of the label with this id. Return None if the text is no id
     of a label or no label has the id."""
-    if text in SYSTEM_LABELS or text.startswith("Label_"):
-        return folder_of_label(server.open_gmail_mailbox(mailbox), text)
+    if text in SYSTEM_LABEL_IDS or text.startswith("Label_"):
+        return folder_number_of_label(server.open_gmail_mailbox(mailbox), text)
     return None
 
 

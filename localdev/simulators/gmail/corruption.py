@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from localdev.simulators.faults import UNKNOWN_ERROR, Fault
+from localdev.simulators.faults import UNKNOWN_ERROR_CODE, Fault
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError
 from localdev.simulators.gmail.quota import retry_after_text
@@ -40,7 +40,7 @@ def error_of_fault(fault: Fault) -> GmailError:
     """
     assert fault.status is not None
     reason, message = _REASON_BY_STATUS.get(fault.status, ("backendError", "Backend Error"))
-    if fault.code != UNKNOWN_ERROR:
+    if fault.code != UNKNOWN_ERROR_CODE:
         reason = fault.code
     message = fault.message or message
     if fault.retry_after is not None:
@@ -52,15 +52,15 @@ def error_of_fault(fault: Fault) -> GmailError:
 def corrupt_result(result: GmailResult, fault: Fault, call: GmailCall) -> GmailResult:
     """Return the result, changed by the forgery that `fault.page` names. Return it unchanged if
     `fault.page` is None."""
-    if fault.page is None or not isinstance(result.document, dict):
+    if fault.page is None or not isinstance(result.json_body, dict):
         return result
-    document = dict(result.document)
+    document = dict(result.json_body)
     if "historyId" in document and fault.page in ("earlier changes", "renumbered"):
         sign = -1 if fault.page == "earlier changes" else 1
         document["historyId"] = str(max(0, int(document["historyId"]) + sign * fault.off_by))
     name = next((each for each in _LISTS if each in document), None)
     if name is None or ("threadId" not in document and name == "messages" and "id" in document):
-        return replace(result, document=_forged_object(document, fault))
+        return replace(result, json_body=_forged_object(document, fault))
     if fault.page in ("no link", "nothing"):
         document.pop("nextPageToken", None)
     if fault.page in ("same link", "empty", "ever empty"):
@@ -69,7 +69,7 @@ def corrupt_result(result: GmailResult, fault: Fault, call: GmailCall) -> GmailR
             document["nextPageToken"] = token
     items = _items(name, document[name], fault)
     del document[name]
-    return replace(result, document=document | ({name: items} if items else {}))
+    return replace(result, json_body=document | ({name: items} if items else {}))
 
 
 def _items(name: str, items: list[JsonObject], fault: Fault) -> list[JsonObject]:

@@ -59,11 +59,11 @@ class GmailError(Exception):
         return {"error": error}
 
 
-def not_found() -> GmailError:
+def not_found_error() -> GmailError:
     return GmailError(404, "notFound", "Requested entity was not found.")
 
 
-def invalid_argument(message: str) -> GmailError:
+def invalid_argument_error(message: str) -> GmailError:
     return GmailError(400, "invalidArgument", message)
 
 

@@ -12,9 +12,14 @@ from typing import Any
 import orjson
 
 from localdev.simulators.folders import PURGED, RETAINED
-from localdev.simulators.gmail.ids import change_number, history_id, message_id, thread_id
-from localdev.simulators.gmail.labels import LABELS_OUTSIDE_ALL_MAIL
-from localdev.simulators.gmail.mailbox import GmailMailbox, labels_of_flags
+from localdev.simulators.gmail.ids import (
+    change_number_of_history_id,
+    history_id,
+    message_id,
+    thread_id,
+)
+from localdev.simulators.gmail.labels import LABEL_IDS_OUTSIDE_ALL_MAIL
+from localdev.simulators.gmail.mailbox import GmailMailbox, label_ids_of_flags
 from localdev.simulators.journal import ChangeKind, JournalEntry
 
 HISTORY_TYPES = {
@@ -80,18 +85,18 @@ class History:
         find = gmail.simulated_mailbox.folders.find
         self._outside = {find(RETAINED).number, find(PURGED).number}
 
-    def is_expired(self, start: int) -> bool:
+    def is_history_id_expired(self, start: int) -> bool:
         """Return whether `history.list` must reject this historyId with 404: the history after it
         is no longer kept, or the id is higher than the present historyId of the mailbox.
 
         start: the historyId after which a client wants the changes.
         """
-        number = change_number(start)
+        number = change_number_of_history_id(start)
         if number < self._gmail.history_start_change_number or start > self._gmail.history_id:
             return True
         return self._gmail.simulated_mailbox.journal.has_position_expired(number, None)
 
-    def records_after(self, start: int, *, until: int | None = None) -> list[JsonObject]:
+    def list_records_after_id(self, start: int, *, until: int | None = None) -> list[JsonObject]:
         """Return the history records with ids above `start`, oldest first.
 
         until: number of the last change to report. None: all changes.
@@ -103,7 +108,7 @@ class History:
         entries = [
             each
             for each in self._gmail.simulated_mailbox.journal.entries_between(
-                change_number(start) - 1
+                change_number_of_history_id(start) - 1
             )
             if each.message is not None
         ]
@@ -131,7 +136,7 @@ class History:
         for row in self._database.fetch_rows(
             f"SELECT * FROM gmail_flags WHERE {among} ORDER BY change DESC", chosen
         ):
-            labels = labels_of_flags(
+            labels = label_ids_of_flags(
                 is_read=row["is_read"],
                 is_flagged=row["is_flagged"],
                 is_important=row["is_important"],
@@ -147,7 +152,10 @@ class History:
         """Return the message before and after a journal entry. Change `past` to the state before
         the entry."""
         after = self._state(past, entry.number)
-        if entry.kind in (ChangeKind.ADDED, ChangeKind.MOVED) and entry.folder is not None:
+        if (
+            entry.kind in (ChangeKind.MESSAGE_ADDED, ChangeKind.MESSAGE_MOVED)
+            and entry.folder is not None
+        ):
             past.placements.discard(entry.folder)
         if entry.source is not None:
             past.placements.add(entry.source)
@@ -160,9 +168,9 @@ class History:
         thread = thread_id(version[1]) if version else ""
         if version is None or not past.exists or past.placements & self._outside:
             return _State(None, thread, frozenset())
-        labels = self._gmail.labels.ids_of_current_or_deleted_folders(
-            past.placements
-        ) | past.flags_at(number)
+        labels = self._gmail.labels.label_ids_including_deleted(past.placements) | past.flags_at(
+            number
+        )
         return _State(message_id(version[0]), thread, frozenset(labels))
 
     def _records(self, entry: JournalEntry, before: _State, after: _State) -> Iterator[JsonObject]:
@@ -193,7 +201,7 @@ class History:
         if added := after.labels - before.labels:
             yield "labelsAdded", after, added
         removed = before.labels - after.labels
-        if after.labels & LABELS_OUTSIDE_ALL_MAIL:
+        if after.labels & LABEL_IDS_OUTSIDE_ALL_MAIL:
             removed -= self._unreported()
         if removed:
             yield "labelsRemoved", after, removed

@@ -26,13 +26,13 @@ def message_id(id_number: int) -> str:
     return f"{FIRST_MESSAGE_ID + id_number:016x}"
 
 
-def id_number_of(text: str) -> int | None:
+def parse_message_id(text: str) -> int | None:
     """Return the number that a message's id contains. Return None if the text has not the form of
     an id."""
     return int(text, 16) - FIRST_MESSAGE_ID if _MESSAGE_ID.fullmatch(text) else None
 
 
-def is_id(text: str) -> bool:
+def is_well_formed_id(text: str) -> bool:
     return _MESSAGE_ID.fullmatch(text) is not None
 
 
@@ -68,12 +68,12 @@ def history_id(change_number: int, place: int = HISTORY_IDS_PER_CHANGE - 1) -> i
     return _FIRST_HISTORY_ID + HISTORY_IDS_PER_CHANGE * change_number + place
 
 
-def change_number(history: int) -> int:
+def change_number_of_history_id(history: int) -> int:
     """Return the number of the change that a historyId belongs to."""
     return (history - _FIRST_HISTORY_ID) // HISTORY_IDS_PER_CHANGE
 
 
-def page_token(received_at: str, number: int) -> str:
+def make_message_page_token(received_at: str, number: int) -> str:
     """Return the token of the page that begins after a message.
 
     received_at, number: time of receipt and number of the message.
@@ -82,7 +82,7 @@ def page_token(received_at: str, number: int) -> str:
     return f"{seconds:012d}{number:08d}"
 
 
-def position_of_token(token: str) -> tuple[str, int] | None:
+def parse_message_page_token(token: str) -> tuple[str, int] | None:
     """Return the time of receipt and the number of the message after which a page begins. Return
     None if the text is no page token."""
     if not _TOKEN.fullmatch(token):
@@ -95,10 +95,10 @@ def position_of_token(token: str) -> tuple[str, int] | None:
     return format_utc_seconds(moment), int(token[12:])
 
 
-def history_token(record_id: int) -> str:
+def make_history_page_token(record_id: int) -> str:
     """Return the token of the page that begins after a history record."""
     return f"{record_id:020d}"
 
 
-def record_of_history_token(token: str) -> int | None:
+def parse_history_page_token(token: str) -> int | None:
     return int(token) if _TOKEN.fullmatch(token) else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from localdev.simulators.folders import OTHER_ROLE, Folder, FolderNotFound
 from localdev.simulators.mailbox import Mailbox
 
-LABEL_BY_ROLE = {
+LABEL_ID_BY_ROLE = {
     "inbox": "INBOX",
     "sent": "SENT",
     "drafts": "DRAFT",
@@ -20,16 +20,16 @@ LABEL_BY_ROLE = {
     "junk": "SPAM",
 }
 UNREAD, STARRED, IMPORTANT, CHAT = "UNREAD", "STARRED", "IMPORTANT", "CHAT"
-FLAG_LABELS = (UNREAD, STARRED, IMPORTANT)
-CATEGORIES = tuple(
+FLAG_LABEL_IDS = (UNREAD, STARRED, IMPORTANT)
+CATEGORY_LABEL_IDS = tuple(
     f"CATEGORY_{name}" for name in ("PERSONAL", "SOCIAL", "PROMOTIONS", "UPDATES", "FORUMS")
 )
-SYSTEM_LABELS = (
+SYSTEM_LABEL_IDS = (
     *("CHAT", "SENT", "INBOX", "IMPORTANT", "TRASH", "DRAFT", "SPAM"),
-    *(*CATEGORIES, STARRED, UNREAD),
+    *(*CATEGORY_LABEL_IDS, STARRED, UNREAD),
 )
-LABELS_OUTSIDE_ALL_MAIL = frozenset({"TRASH", "SPAM"})
-_HIDDEN = frozenset({CHAT, *CATEGORIES})
+LABEL_IDS_OUTSIDE_ALL_MAIL = frozenset({"TRASH", "SPAM"})
+_HIDDEN = frozenset({CHAT, *CATEGORY_LABEL_IDS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class GmailLabels:
         known = self.label_id_by_folder_number
         return {known[each] for each in folders if each in known}
 
-    def ids_of_current_or_deleted_folders(self, folders: Iterable[int]) -> set[str]:
+    def label_ids_including_deleted(self, folders: Iterable[int]) -> set[str]:
         """Return the ids of the labels of folders that exist or were deleted. The label of a
         deleted folder had the id `Label_N`.
 
@@ -112,7 +112,7 @@ class GmailLabels:
                 such as UNREAD.
         """
         label = self.label_by_id.get(label_id)
-        if label is None or label_id in FLAG_LABELS:
+        if label is None or label_id in FLAG_LABEL_IDS:
             raise FolderNotFound(label_id)
         if label.folder_number is not None:
             return label.folder_number
@@ -136,7 +136,7 @@ class GmailLabels:
     @property
     def _known(self) -> _Known:
         key = ("gmail labels", self._mailbox.user_id)
-        return self._mailbox.database.read_cached(key, self._read)
+        return self._mailbox.database.read_through_cache(key, self._read)
 
     def _read(self) -> _Known:
         folders = {each.number: each for each in self._mailbox.folders.list_all()}
@@ -152,7 +152,7 @@ class GmailLabels:
             each: GmailLabel(
                 id=each, name=each, is_system=True, is_hidden_in_clients=each in _HIDDEN
             )
-            for each in SYSTEM_LABELS
+            for each in SYSTEM_LABEL_IDS
         }
         by_id = system | found
         id_by_folder = {
@@ -184,7 +184,7 @@ def _label(
     folder: Folder, folders: Mapping[int, Folder], fixed: Mapping[int, tuple[str, bool]]
 ) -> GmailLabel | None:
     if folder.role != OTHER_ROLE:
-        label_id = LABEL_BY_ROLE.get(folder.role)
+        label_id = LABEL_ID_BY_ROLE.get(folder.role)
         if label_id is None:
             return None
         return GmailLabel(id=label_id, name=label_id, is_system=True, folder_number=folder.number)

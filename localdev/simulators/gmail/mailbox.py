@@ -10,22 +10,22 @@ import orjson
 
 from localdev.simulators.folders import PURGED, RETAINED
 from localdev.simulators.gmail.behaviour import GmailBehaviour
-from localdev.simulators.gmail.errors import GmailError, invalid_argument, not_found
+from localdev.simulators.gmail.errors import GmailError, invalid_argument_error, not_found_error
 from localdev.simulators.gmail.ids import (
     find_cached_thread_key,
     history_id,
-    id_number_of,
-    is_id,
+    is_well_formed_id,
+    make_message_page_token,
     message_id,
-    page_token,
-    position_of_token,
+    parse_message_id,
+    parse_message_page_token,
     thread_id,
 )
 from localdev.simulators.gmail.labels import (
     CHAT,
-    FLAG_LABELS,
+    FLAG_LABEL_IDS,
     IMPORTANT,
-    LABELS_OUTSIDE_ALL_MAIL,
+    LABEL_IDS_OUTSIDE_ALL_MAIL,
     STARRED,
     UNREAD,
     GmailLabels,
@@ -34,7 +34,7 @@ from localdev.simulators.gmail.message_view import GmailMessage
 from localdev.simulators.gmail.schema import INSERT_MESSAGE_IDS_SQL
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
-from localdev.simulators.message_bytes import compose
+from localdev.simulators.message_bytes import compose_message
 
 _IN_JSON = "IN (SELECT value FROM json_each(?))"
 _IS_PLACED = f"m.number IN (SELECT message FROM placement WHERE folder {_IN_JSON})"
@@ -119,30 +119,30 @@ class GmailMailbox:
         )
         return int(row["since"]) if row else 0
 
-    def find_number(self, text: str) -> int:
+    def find_message_number(self, text: str) -> int:
         """Return the number of the message with this id in the simulated mailbox.
 
         Raises:
             GmailError: 404 if no message has the id, 400 if the text has not the form of an id.
         """
-        if not is_id(text):
-            raise invalid_argument("Invalid id value")
+        if not is_well_formed_id(text):
+            raise invalid_argument_error("Invalid id value")
         row = self._database.fetch_row(
             "SELECT message FROM gmail_message v WHERE id_number = ? AND mailbox_id = ?"
             " AND id_number = (SELECT max(id_number) FROM gmail_message WHERE message = v.message)",
-            *(id_number_of(text), self.simulated_mailbox.user_id),
+            *(parse_message_id(text), self.simulated_mailbox.user_id),
         )
         if row is None or not self.find_listed_messages([row["message"]]):
-            raise not_found()
+            raise not_found_error()
         return int(row["message"])
 
-    def message(self, text: str) -> GmailMessage:
+    def find_message(self, text: str) -> GmailMessage:
         """Return the message with this id.
 
         Raises:
             GmailError: 404 if no message has the id, 400 if the text has not the form of an id.
         """
-        return self.find_messages([self.find_number(text)])[0]
+        return self.find_messages([self.find_message_number(text)])[0]
 
     def find_messages(self, numbers: Sequence[int]) -> list[GmailMessage]:
         """Return the messages with these numbers, in the order of `numbers`. Leave out messages
@@ -157,11 +157,11 @@ class GmailMailbox:
         rows = self._rows(f"AND m.number {_IN_JSON}", orjson.dumps(list(numbers)).decode())
         return [self._listed(row) for row in rows]
 
-    def list_all(self) -> list[ListedMessage]:
+    def list_all_messages(self) -> list[ListedMessage]:
         """Return all messages, Spam and Trash included, newest first."""
         return [self._listed(row) for row in self._rows("ORDER BY m.received_at DESC")]
 
-    def list_page(
+    def list_message_page(
         self,
         label_ids: Collection[str],
         *,
@@ -173,9 +173,9 @@ class GmailMailbox:
         the next page. Raises GmailError 400 for an unknown label or page token."""
         where, values = self._selection(label_ids, includes_spam_trash=includes_spam_trash)
         if token is not None:
-            after = position_of_token(token)
+            after = parse_message_page_token(token)
             if after is None:
-                raise invalid_argument("Invalid pageToken")
+                raise invalid_argument_error("Invalid pageToken")
             where, values = f"{where} AND (m.received_at, m.number) < (?, ?)", [*values, *after]
         rows = self._rows(
             f"{where} ORDER BY m.received_at DESC, m.number DESC LIMIT ?", *values, limit + 1
@@ -183,7 +183,9 @@ class GmailMailbox:
         listed = [self._listed(row) for row in rows[:limit]]
         has_more = len(rows) > limit and bool(listed)
         last = listed[-1] if has_more else None
-        return listed, page_token(last.received_at, last.message_number) if last else None
+        return listed, make_message_page_token(
+            last.received_at, last.message_number
+        ) if last else None
 
     def count_messages_and_threads(
         self, label_ids: Collection[str], *, includes_spam_trash: bool
@@ -211,21 +213,21 @@ class GmailMailbox:
         """Return a page of threads, each as its newest message, and the token of the next page.
 
         The page lists a thread if at least one of its messages has all of the labels. Parameters
-        and errors are those of `list_page`.
+        and errors are those of `list_message_page`.
         """
         newest: dict[str, ListedMessage] = {}
         after: str | None = None
         while True:
-            listed, after = self.list_page(
+            listed, after = self.list_message_page(
                 label_ids, includes_spam_trash=includes_spam_trash, token=after, limit=5_000
             )
             for each in listed:
                 newest.setdefault(each.thread_id, each)
             if after is None:
                 break
-        position = None if token is None else position_of_token(token)
+        position = None if token is None else parse_message_page_token(token)
         if token is not None and position is None:
-            raise invalid_argument("Invalid pageToken")
+            raise invalid_argument_error("Invalid pageToken")
         found = [
             each
             for each in newest.values()
@@ -233,7 +235,9 @@ class GmailMailbox:
         ]
         page = found[:limit]
         has_more = len(found) > len(page)
-        return page, page_token(page[-1].received_at, page[-1].message_number) if has_more else None
+        return page, make_message_page_token(
+            page[-1].received_at, page[-1].message_number
+        ) if has_more else None
 
     def messages_of_thread(self, text: str) -> list[GmailMessage]:
         """Return the messages of the thread with this id, oldest first.
@@ -241,12 +245,12 @@ class GmailMailbox:
         Raises:
             GmailError: 404 if no thread has the id, 400 if the text has not the form of an id.
         """
-        if not is_id(text):
-            raise invalid_argument("Invalid id value")
+        if not is_well_formed_id(text):
+            raise invalid_argument_error("Invalid id value")
         key = find_cached_thread_key(text) or self._find_thread_key(text)
         rows = self._rows("AND v.thread = ? ORDER BY m.received_at, m.number", key)
         if not rows:
-            raise not_found()
+            raise not_found_error()
         return self.find_messages([row["number"] for row in rows])
 
     def _find_thread_key(self, text: str) -> str | None:
@@ -264,12 +268,12 @@ class GmailMailbox:
             label = self.labels.label_by_id.get(each)
             if label is None or not label.is_returned_by_api:
                 raise GmailError(400, "invalidArgument", f"Invalid label: {each}")
-            if each in FLAG_LABELS:
+            if each in FLAG_LABEL_IDS:
                 conditions.append(_FLAG_SQL[each])
             else:
                 conditions.append(_IS_PLACED)
                 values.append(orjson.dumps([label.folder_number or -1]).decode())
-        if not includes_spam_trash and not LABELS_OUTSIDE_ALL_MAIL & {*label_ids}:
+        if not includes_spam_trash and not LABEL_IDS_OUTSIDE_ALL_MAIL & {*label_ids}:
             conditions.append(f"NOT {_IS_PLACED}")
             values.append(self._numbers_of_roles("trash", "junk"))
         return "".join(f" AND {each}" for each in conditions), values
@@ -297,7 +301,7 @@ class GmailMailbox:
 
     def _listed(self, row: Row) -> ListedMessage:
         labels = self.labels.label_ids_of_folders(orjson.loads(row["folders"]))
-        labels |= labels_of_flags(
+        labels |= label_ids_of_flags(
             is_read=row["is_read"],
             is_flagged=row["is_flagged"],
             is_important=row["importance"] == "high",
@@ -312,7 +316,7 @@ class GmailMailbox:
 
     def _message(self, listed: ListedMessage, message: Message) -> GmailMessage:
         original = self.simulated_mailbox.read_original_message(message.blob_number)
-        raw = compose(message.item) if original is None else original
+        raw = compose_message(message.mail_item) if original is None else original
         row = self._database.fetch_row(
             "SELECT max(number) AS number FROM change WHERE message = ?", listed.message_number
         )
@@ -321,11 +325,11 @@ class GmailMailbox:
             thread_id=listed.thread_id,
             label_ids=listed.label_ids,
             history_id=str(history_id(row["number"] if row else 0)),
-            internal_date_ms=round(message.item.received_at.timestamp() * 1000),
+            internal_date_ms=round(message.mail_item.received_at.timestamp() * 1000),
             size_estimate=len(raw),
             snippet=message.preview,
             raw=raw,
-            chat_text=message.item.body if CHAT in listed.label_ids else None,
+            chat_text=message.mail_item.body if CHAT in listed.label_ids else None,
         )
 
     def _register(self) -> None:
@@ -348,6 +352,6 @@ class GmailMailbox:
             )
 
 
-def labels_of_flags(*, is_read: bool, is_flagged: bool, is_important: bool) -> set[str]:
+def label_ids_of_flags(*, is_read: bool, is_flagged: bool, is_important: bool) -> set[str]:
     flags = {UNREAD: not is_read, STARRED: is_flagged, IMPORTANT: is_important}
     return {label for label, is_set in flags.items() if is_set}

@@ -2,15 +2,15 @@
 
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.reading import require_read_scope
-from localdev.simulators.gmail.shapes import FORMATS, FORMATS_WITH_BODY, message_to_json
+from localdev.simulators.gmail.shapes import FORMATS_WITH_BODY, MESSAGE_FORMATS, message_to_json
 
 
 def get_message(call: GmailCall) -> GmailResult:
-    form = call.read_enum_parameter("format", FORMATS)
+    form = call.read_enum_parameter("format", MESSAGE_FORMATS)
     has_body = form in FORMATS_WITH_BODY
     if has_body:
         require_read_scope(call)
-    message = call.gmail.message(call.path_ids[0])
+    message = call.gmail_mailbox.find_message(call.path_ids[0])
     document = message_to_json(
         message,
         form,
@@ -19,7 +19,7 @@ def get_message(call: GmailCall) -> GmailResult:
         max_inline_bytes=call.behaviour.max_inline_text_bytes,
     )
     return GmailResult(
-        document=document,
+        json_body=document,
         full_message_count=int(has_body),
         bodiless_message_count=int(not has_body),
     )

@@ -47,7 +47,7 @@ class GmailOwner:
         with self._database.transaction():
             number = self._mailbox.deliver(item, folders[0])
             for folder in folders[1:]:
-                self._mailbox.add_to_folder(number, folder)
+                self._mailbox.add_message_to_folder(number, folder)
         return self.message_id_of_number(number)
 
     def change_labels(
@@ -55,11 +55,11 @@ class GmailOwner:
     ) -> None:
         """Add labels to a message and remove labels from it. Adding TRASH or SPAM also removes
         INBOX."""
-        number = self.gmail.find_number(message_id)
+        number = self.gmail.find_message_number(message_id)
         with self._database.transaction():
             self._modify(number, set(add), set(remove))
 
-    def change_labels_of_newest(
+    def change_labels_of_newest_messages(
         self,
         label_ids: Collection[str],
         *,
@@ -73,7 +73,7 @@ class GmailOwner:
         In Gmail, a new filter that is applied to existing mail does this, or "Select all
         conversations" with an action.
         """
-        listed, _ = self.gmail.list_page(
+        listed, _ = self.gmail.list_message_page(
             label_ids, includes_spam_trash=False, token=None, limit=limit
         )
         with self._database.transaction():
@@ -81,13 +81,13 @@ class GmailOwner:
                 self._modify(each.message_number, set(add), set(remove))
         return len(listed)
 
-    def archive(self, message_id: str) -> None:
+    def archive_message(self, message_id: str) -> None:
         self.change_labels(message_id, remove=["INBOX"])
 
-    def trash(self, message_id: str) -> None:
+    def trash_message(self, message_id: str) -> None:
         self.change_labels(message_id, add=["TRASH"])
 
-    def untrash(self, message_id: str) -> None:
+    def untrash_message(self, message_id: str) -> None:
         """Take a message out of the trash. The message does not return to the inbox."""
         self.change_labels(message_id, remove=["TRASH"])
 
@@ -97,7 +97,7 @@ class GmailOwner:
     def unmark_as_spam(self, message_id: str) -> None:
         self.change_labels(message_id, add=["INBOX"], remove=["SPAM"])
 
-    def star(self, message_id: str, *, is_starred: bool = True) -> None:
+    def mark_starred(self, message_id: str, *, is_starred: bool = True) -> None:
         self._flag(message_id, STARRED, is_set=is_starred)
 
     def mark_read(self, message_id: str, *, is_read: bool = True) -> None:
@@ -106,12 +106,12 @@ class GmailOwner:
     def mark_important(self, message_id: str, *, is_important: bool = True) -> None:
         self._flag(message_id, IMPORTANT, is_set=is_important)
 
-    def delete_for_good(self, message_id: str) -> None:
-        self._mailbox.purge_message(self.gmail.find_number(message_id))
+    def purge_message(self, message_id: str) -> None:
+        self._mailbox.purge_message(self.gmail.find_message_number(message_id))
 
     def empty_trash(self) -> int:
         """Delete all messages in the trash for good; return their number."""
-        trashed = self._mailbox.messages("trash")
+        trashed = self._mailbox.list_messages("trash")
         with self._database.transaction():
             for each in trashed:
                 self._mailbox.purge_message(each.number)
@@ -124,7 +124,7 @@ class GmailOwner:
 
         fields: new values by the names of the fields of `MailItem`.
         """
-        number = self.gmail.find_number(message_id)
+        number = self.gmail.find_message_number(message_id)
         if "subject" in fields:
             self._database.execute_write(
                 "UPDATE message SET thread = ? WHERE number = ?", fields["subject"], number
@@ -134,7 +134,7 @@ class GmailOwner:
 
     def send_draft(self, message_id: str) -> str:
         """Send a draft; return the id of the sent message, which is a new one."""
-        number = self.gmail.find_number(message_id)
+        number = self.gmail.find_message_number(message_id)
         with self._database.transaction():
             self._mailbox.change_message_fields(number, is_draft=False, sent_at=datetime.now(UTC))
             self._modify(number, {"SENT"}, {"DRAFT"})
@@ -194,17 +194,17 @@ class GmailOwner:
             for child in self._mailbox.folders.list_children(folder):
                 self._mailbox.folders.move(child.number, None)
                 self._mailbox.rename_folder(child.number, names[child.number])
-            for message in self._mailbox.messages(folder):
+            for message in self._mailbox.list_messages(folder):
                 self._modify(message.number, set(), {label})
             self._mailbox.folders.remove(folder)
 
-    def add_unknown_label(self, message_id: str, label_id: str) -> None:
+    def add_unlisted_label(self, message_id: str, label_id: str) -> None:
         """Give a message a label that neither `labels.list` nor `labels.get` knows."""
         known = self.gmail.labels.label_by_id.get(label_id)
         folder = known.folder_number if known else None
         if folder is None:
             folder = self.gmail.labels.create_label_with_id(label_id, is_listed=False)
-        self._mailbox.add_to_folder(self.gmail.find_number(message_id), folder)
+        self._mailbox.add_message_to_folder(self.gmail.find_message_number(message_id), folder)
 
     @contextmanager
     def hide_changes_from_history(self) -> Iterator[None]:
@@ -239,14 +239,14 @@ class GmailOwner:
             self._mailbox.change_message_fields(number, **_FIELD_BY_FLAG[label](label in add))
         if add & {"TRASH", "SPAM"}:
             remove = remove | {"INBOX"} - add
-        present = {each.folder_number for each in self._mailbox.message(number).placements}
+        present = {each.folder_number for each in self._mailbox.find_message(number).placements}
         wanted = present | {self._folder(each) for each in add - _FIELD_BY_FLAG.keys()}
         wanted -= {self._folder(each) for each in remove - _FIELD_BY_FLAG.keys()} | {self._archive}
         wanted = wanted or {self._archive}
         for folder in sorted(wanted - present):
-            self._mailbox.add_to_folder(number, folder)
+            self._mailbox.add_message_to_folder(number, folder)
         for folder in sorted(present - wanted):
-            self._mailbox.remove_from_folder(number, folder)
+            self._mailbox.remove_message_from_folder(number, folder)
 
     def _folder(self, label_id: str) -> int:
         return self.gmail.labels.find_or_create_folder_number(label_id)
@@ -260,7 +260,7 @@ class GmailOwner:
         return None
 
 
-def folder_of_label(gmail: GmailMailbox, text: str) -> int | None:
+def folder_number_of_label(gmail: GmailMailbox, text: str) -> int | None:
     """Return the number of a label's folder. Return None if there is no such label.
 
     text: id or name of the label.

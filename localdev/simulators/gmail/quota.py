@@ -32,17 +32,18 @@ class _Window:
 class QuotaCounts:
     """Counts since the last reset. The outer key of every field is a user id.
 
-    units: number of quota units of accepted requests. Units of refused requests are included if
-        `GmailBehaviour.are_refusals_charged`.
-    requests: number of accepted requests of each API method, such as `messages.get`.
-    refused: number of refused requests for each limit: `user`, `project` or `concurrency`.
-    most_in_flight: largest number of concurrent requests of the user.
+    units_by_user: number of quota units of accepted requests. Units of refused requests are
+        included if `GmailBehaviour.are_refusals_charged`.
+    request_counts_by_user: number of accepted requests of each API method, such as `messages.get`.
+    refusal_counts_by_user: number of refused requests for each limit: `user`, `project` or
+        `concurrency`.
+    max_requests_in_flight_by_user: largest number of concurrent requests of the user.
     """
 
-    units: Counter[str] = field(default_factory=Counter)
-    requests: dict[str, Counter[str]] = field(default_factory=dict)
-    refused: dict[str, Counter[str]] = field(default_factory=dict)
-    most_in_flight: Counter[str] = field(default_factory=Counter)
+    units_by_user: Counter[str] = field(default_factory=Counter)
+    request_counts_by_user: dict[str, Counter[str]] = field(default_factory=dict)
+    refusal_counts_by_user: dict[str, Counter[str]] = field(default_factory=dict)
+    max_requests_in_flight_by_user: Counter[str] = field(default_factory=Counter)
 
 
 class Quota:
@@ -59,7 +60,7 @@ class Quota:
         self._in_flight: Counter[str] = Counter()
         self._counts = QuotaCounts()
 
-    def reset(self) -> None:
+    def reset_counts(self) -> None:
         """Set all counts to 0, and begin a new minute of the quota."""
         with self._lock:
             self._users, self._project, self._counts = {}, _Window(), QuotaCounts()
@@ -68,23 +69,27 @@ class Quota:
         with self._lock:
             counts = self._counts
             return {
-                "units": dict(counts.units),
-                "totalUnits": counts.units.total(),
-                "requests": {user: dict(each) for user, each in counts.requests.items()},
-                "refused": {user: dict(each) for user, each in counts.refused.items()},
-                "mostInFlight": dict(counts.most_in_flight),
+                "units": dict(counts.units_by_user),
+                "totalUnits": counts.units_by_user.total(),
+                "requests": {
+                    user: dict(each) for user, each in counts.request_counts_by_user.items()
+                },
+                "refused": {
+                    user: dict(each) for user, each in counts.refusal_counts_by_user.items()
+                },
+                "mostInFlight": dict(counts.max_requests_in_flight_by_user),
             }
 
     def used_units_of_user(self, user_id: str) -> int:
         with self._lock:
-            return self._counts.units[user_id]
+            return self._counts.units_by_user[user_id]
 
-    def requests_in_flight(self, user_id: str) -> int:
+    def in_flight_request_count(self, user_id: str) -> int:
         with self._lock:
             return self._in_flight[user_id]
 
     @contextmanager
-    def count_request_in_flight(self, user_id: str, behaviour: GmailBehaviour) -> Iterator[None]:
+    def track_request_in_flight(self, user_id: str, behaviour: GmailBehaviour) -> Iterator[None]:
         """Count a request of a user as in flight while the `with` block runs.
 
         Raises:
@@ -95,7 +100,7 @@ class Quota:
                 self._refuse(user_id, "concurrency")
                 raise _too_many_at_once(behaviour)
             self._in_flight[user_id] += 1
-            most = self._counts.most_in_flight
+            most = self._counts.max_requests_in_flight_by_user
             most[user_id] = max(most[user_id], self._in_flight[user_id])
         try:
             yield
@@ -103,7 +108,9 @@ class Quota:
             with self._lock:
                 self._in_flight[user_id] -= 1
 
-    def charge(self, user_id: str, method: str, units: int, behaviour: GmailBehaviour) -> None:
+    def charge_units(
+        self, user_id: str, method: str, units: int, behaviour: GmailBehaviour
+    ) -> None:
         """Count a request and its quota units. Raises GmailError 403 or 429 if the units exceed the
         limit of the user or of the project."""
         now = self.clock()
@@ -121,14 +128,14 @@ class Quota:
             if refused is None or behaviour.are_refusals_charged:
                 user.units += units
                 self._project.units += units
-                self._counts.units[user_id] += units
+                self._counts.units_by_user[user_id] += units
             if refused:
                 self._refuse(user_id, refused[0])
                 raise _quota_exceeded(*refused, behaviour)
-            self._counts.requests.setdefault(user_id, Counter())[method] += 1
+            self._counts.request_counts_by_user.setdefault(user_id, Counter())[method] += 1
 
     def _refuse(self, user_id: str, limit: str) -> None:
-        self._counts.refused.setdefault(user_id, Counter())[limit] += 1
+        self._counts.refusal_counts_by_user.setdefault(user_id, Counter())[limit] += 1
 
 
 def _turn(window: _Window, now: float, minute_s: float) -> None:

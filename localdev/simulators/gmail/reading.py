@@ -6,10 +6,14 @@ Source: Gmail API documentation, reference of `users`.
 import re
 
 from localdev.simulators.gmail.call import GmailCall, GmailResult
-from localdev.simulators.gmail.errors import GmailError, invalid_argument, not_found
+from localdev.simulators.gmail.errors import GmailError, invalid_argument_error, not_found_error
 from localdev.simulators.gmail.history import HISTORY_TYPES, History, filter_records
-from localdev.simulators.gmail.ids import history_id, history_token, record_of_history_token
-from localdev.simulators.gmail.labels import LABELS_OUTSIDE_ALL_MAIL, GmailLabel
+from localdev.simulators.gmail.ids import (
+    history_id,
+    make_history_page_token,
+    parse_history_page_token,
+)
+from localdev.simulators.gmail.labels import LABEL_IDS_OUTSIDE_ALL_MAIL, GmailLabel
 from localdev.simulators.gmail.tokens import READING_SCOPES
 
 MAX_RESULT_SIZE_ESTIMATE = 201
@@ -17,12 +21,12 @@ _UINT64 = re.compile(r"[0-9]{1,20}")
 
 
 def get_profile(call: GmailCall) -> GmailResult:
-    gmail = call.gmail
+    gmail = call.gmail_mailbox
     counts = gmail.count_messages_and_threads(
         (), includes_spam_trash=call.behaviour.does_profile_count_trash
     )
     return GmailResult(
-        document={
+        json_body={
             "emailAddress": gmail.simulated_mailbox.address,
             "messagesTotal": counts["messagesTotal"],
             "threadsTotal": counts["threadsTotal"],
@@ -33,28 +37,30 @@ def get_profile(call: GmailCall) -> GmailResult:
 
 def list_labels(call: GmailCall) -> GmailResult:
     labels = [
-        each.to_json() for each in call.gmail.labels.label_by_id.values() if each.is_returned_by_api
+        each.to_json()
+        for each in call.gmail_mailbox.labels.label_by_id.values()
+        if each.is_returned_by_api
     ]
-    return GmailResult(document={"labels": labels})
+    return GmailResult(json_body={"labels": labels})
 
 
 def get_label(call: GmailCall) -> GmailResult:
-    label = call.gmail.labels.label_by_id.get(call.path_ids[0])
+    label = call.gmail_mailbox.labels.label_by_id.get(call.path_ids[0])
     if label is None or not label.is_returned_by_api:
-        raise not_found()
-    return GmailResult(document={**label.to_json(), **_counts(call, label)})
+        raise not_found_error()
+    return GmailResult(json_body={**label.to_json(), **_counts(call, label)})
 
 
 def _counts(call: GmailCall, label: GmailLabel) -> dict[str, int]:
-    with_trash = call.behaviour.is_trash_counted or label.id in LABELS_OUTSIDE_ALL_MAIL
-    return call.gmail.count_messages_and_threads([label.id], includes_spam_trash=with_trash)
+    with_trash = call.behaviour.is_trash_counted or label.id in LABEL_IDS_OUTSIDE_ALL_MAIL
+    return call.gmail_mailbox.count_messages_and_threads([label.id], includes_spam_trash=with_trash)
 
 
 def list_messages(call: GmailCall) -> GmailResult:
     if call.read_text_parameter("q"):
         require_read_scope(call)
-        raise invalid_argument("The simulator does not search mail.")
-    listed, token = call.gmail.list_page(
+        raise invalid_argument_error("The simulator does not search mail.")
+    listed, token = call.gmail_mailbox.list_message_page(
         call.read_repeated_parameter("labelIds"),
         includes_spam_trash=call.read_bool_parameter("includeSpamTrash"),
         token=call.read_text_parameter("pageToken"),
@@ -69,23 +75,25 @@ def list_messages(call: GmailCall) -> GmailResult:
         document["messages"] = [{"id": each.id, "threadId": each.thread_id} for each in listed]
     if token:
         document["nextPageToken"] = token
-    return GmailResult(document=document)
+    return GmailResult(json_body=document)
 
 
 def list_history(call: GmailCall) -> GmailResult:
-    gmail, held = call.gmail, call.gmail.held_change
+    gmail, held = call.gmail_mailbox, call.gmail_mailbox.held_change
     newest = gmail.history_id if held is None else min(gmail.history_id, history_id(held))
     types = call.read_repeated_parameter("historyTypes")
     if unknown := {*types} - {*HISTORY_TYPES}:
-        raise invalid_argument(f"Invalid value at 'history_types' (TYPE_ENUM), \"{min(unknown)}\"")
+        raise invalid_argument_error(
+            f"Invalid value at 'history_types' (TYPE_ENUM), \"{min(unknown)}\""
+        )
     history = History(gmail)
     start = _start_history_id(call)
-    if history.is_expired(start):
-        raise not_found()
-    records = history.records_after(_history_position(call, start), until=held)
+    if history.is_history_id_expired(start):
+        raise not_found_error()
+    records = history.list_records_after_id(_history_position(call, start), until=held)
     page = records[: call.read_page_size()]
     lists = [HISTORY_TYPES[each] for each in types or HISTORY_TYPES]
-    following = history_token(int(page[-1]["id"])) if len(records) > len(page) else None
+    following = make_history_page_token(int(page[-1]["id"])) if len(records) > len(page) else None
     if call.behaviour.are_pages_disordered:
         page.reverse()
     document: dict[str, object] = {"historyId": str(newest)}
@@ -93,13 +101,13 @@ def list_history(call: GmailCall) -> GmailResult:
         document["history"] = shown
     if following:
         document["nextPageToken"] = following
-    return GmailResult(document=document)
+    return GmailResult(json_body=document)
 
 
 def _start_history_id(call: GmailCall) -> int:
     text = call.read_text_parameter("startHistoryId")
     if text is None or not _UINT64.fullmatch(text):
-        raise invalid_argument("Invalid startHistoryId" if text else "Missing startHistoryId")
+        raise invalid_argument_error("Invalid startHistoryId" if text else "Missing startHistoryId")
     return int(text)
 
 
@@ -108,9 +116,9 @@ def _history_position(call: GmailCall, start: int) -> int:
     token = call.read_text_parameter("pageToken")
     if token is None:
         return start
-    position = record_of_history_token(token)
+    position = parse_history_page_token(token)
     if position is None or position < start:
-        raise invalid_argument("Invalid pageToken")
+        raise invalid_argument_error("Invalid pageToken")
     return position
 
 

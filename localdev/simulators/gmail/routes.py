@@ -25,13 +25,13 @@ class Route:
     method: HTTP method.
     pattern: path below the user, with `*` for an id, such as `messages/*`.
     name: name of the API method, such as `messages.get`.
-    units: quota units that a request costs.
+    quota_units: quota units that a request costs.
     """
 
     method: str
     pattern: str
     name: str
-    units: int
+    quota_units: int
     handler: Handler
 
 
@@ -56,7 +56,7 @@ _ROUTE_EXPRESSIONS = [
 ]
 
 
-def split_user(path: str) -> tuple[str, str]:
+def split_user_from_path(path: str) -> tuple[str, str]:
     """Split a path into the user, which is `me` or an address, and the path below the user.
 
     Raises:

@@ -17,11 +17,11 @@ gmail_watch: the watches on mailboxes, for push notifications.
 from dataclasses import fields
 
 from localdev.mail.item import MailItem
-from localdev.simulators.message import ITEM_FIELDS_STORED_PER_MESSAGE
+from localdev.simulators.message import MAIL_ITEM_FIELDS_STORED_PER_MESSAGE
 
 _CONTENT_FIELDS = sorted(
     {each.name for each in fields(MailItem)}
-    - {*ITEM_FIELDS_STORED_PER_MESSAGE, "folder", "original"}
+    - {*MAIL_ITEM_FIELDS_STORED_PER_MESSAGE, "folder", "original"}
 )
 
 

@@ -17,14 +17,14 @@ from localdev.http_server import Request, Response
 from localdev.simulators.broken_body import corrupt_response_body
 from localdev.simulators.faults import Fault
 from localdev.simulators.gmail.attachment_ids import AttachmentIds
-from localdev.simulators.gmail.batch import is_batch, serve_batch
+from localdev.simulators.gmail.batch import is_batch_request, serve_batch
 from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.corruption import corrupt_result, error_of_fault
-from localdev.simulators.gmail.errors import GmailError, error_info, invalid_argument
+from localdev.simulators.gmail.errors import GmailError, error_info, invalid_argument_error
 from localdev.simulators.gmail.mailbox import GmailMailbox
 from localdev.simulators.gmail.quota import Quota
-from localdev.simulators.gmail.routes import find_route, split_user
+from localdev.simulators.gmail.routes import find_route, split_user_from_path
 from localdev.simulators.gmail.tokens import (
     METADATA_SCOPE,
     READING_SCOPES,
@@ -84,13 +84,15 @@ class GmailServer:
         self._held[mailbox.user_id] = (newest, time.monotonic() + seconds)
 
     def __call__(self, request: Request) -> Response:
-        if is_batch(request):
-            return serve_batch(request, partial(self.serve, in_batch=True), self.behaviour)
-        return self.serve(request, in_batch=False)
+        if is_batch_request(request):
+            return serve_batch(request, partial(self.serve_request, in_batch=True), self.behaviour)
+        return self.serve_request(request, in_batch=False)
 
-    def serve(self, request: Request, *, in_batch: bool) -> Response:
+    def serve_request(self, request: Request, *, in_batch: bool) -> Response:
         began, visit = time.monotonic(), _Visit()
-        fault = self.service.faults.next_fault(request.method, _target(request), in_batch=in_batch)
+        fault = self.service.faults.take_fault_for_request(
+            request.method, _target(request), in_batch=in_batch
+        )
         try:
             response = _response(self._result(request, visit, fault))
         except GmailError as error:
@@ -103,23 +105,23 @@ class GmailServer:
 
     def _result(self, request: Request, visit: _Visit, fault: Fault | None) -> GmailResult:
         bearer = self._bearer(request)
-        user, path = split_user(request.path)
+        user, path = split_user_from_path(request.path)
         mailbox = visit.mailbox = self._mailbox(bearer, user)
-        visit.in_flight = self.quota.requests_in_flight(mailbox.user_id)
+        visit.in_flight = self.quota.in_flight_request_count(mailbox.user_id)
         behaviour = self.behaviour
         _check_scopes(bearer)
         if not behaviour.is_api_enabled:
             raise _api_is_disabled()
         with ExitStack() as held:
-            held.enter_context(self.quota.count_request_in_flight(mailbox.user_id, behaviour))
+            held.enter_context(self.quota.track_request_in_flight(mailbox.user_id, behaviour))
             route, names = find_route(request.method, path)
-            self.quota.charge(mailbox.user_id, route.name, route.units, behaviour)
+            self.quota.charge_units(mailbox.user_id, route.name, route.quota_units, behaviour)
             if fault:
                 time.sleep(fault.delay_s)
                 if fault.status is not None:
                     raise error_of_fault(fault)
             call = GmailCall(
-                gmail=self.open_gmail_mailbox(mailbox),
+                gmail_mailbox=self.open_gmail_mailbox(mailbox),
                 attachment_ids=self.attachment_ids,
                 path_ids=names,
                 query_parameters=parse_qs(request.query, keep_blank_values=True),
@@ -138,7 +140,7 @@ class GmailServer:
 
     def _bearer(self, request: Request) -> TokenPermissions:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        bearer = self.tokens.check(token) if scheme.lower() == "bearer" else None
+        bearer = self.tokens.find_permissions(token) if scheme.lower() == "bearer" else None
         if bearer is None and self.check_token and scheme.lower() == "bearer":
             bearer = self.check_token(token)
         if bearer is None:
@@ -160,7 +162,7 @@ class GmailServer:
     def _record(
         self, request: Request, response: Response, visit: _Visit, *, began: float, in_batch: bool
     ) -> None:
-        self.service.log.add(
+        self.service.log.add_record(
             RequestRecord(
                 at=time.time(),
                 method=request.method,
@@ -207,7 +209,7 @@ def _json_body(request: Request) -> Any:
     try:
         return orjson.loads(request.body)
     except orjson.JSONDecodeError:
-        raise invalid_argument("Invalid JSON payload received.") from None
+        raise invalid_argument_error("Invalid JSON payload received.") from None
 
 
 def _target(request: Request) -> str:
@@ -217,6 +219,6 @@ def _target(request: Request) -> str:
 
 
 def _response(result: GmailResult) -> Response:
-    if result.document is None:
+    if result.json_body is None:
         return Response(204)
-    return Response(200, orjson.dumps(result.document), _HEADERS)
+    return Response(200, orjson.dumps(result.json_body), _HEADERS)

@@ -17,8 +17,8 @@ from localdev.simulators.gmail.payload import (
     replace_invalid_characters,
 )
 
-FORMATS = ("full", "metadata", "minimal", "raw")
-FORMATS_OF_THREADS = ("full", "metadata", "minimal")
+MESSAGE_FORMATS = ("full", "metadata", "minimal", "raw")
+THREAD_FORMATS = ("full", "metadata", "minimal")
 FORMATS_WITH_BODY = frozenset({"full", "raw"})
 
 
@@ -32,7 +32,7 @@ def message_to_json(
 ) -> dict[str, Any]:
     """Return the JSON of a message.
 
-    form: the format, one of `FORMATS`.
+    form: the format, one of `MESSAGE_FORMATS`.
     metadata_headers: names of the header fields in the format `metadata`. Empty: all fields.
     attachment_ids: makes new ids for the attachments in the format `full`.
     max_inline_bytes: largest size of a text that has `data`. A larger text has an attachment id.
@@ -50,7 +50,10 @@ def message_to_json(
     if form == "raw":
         document["raw"] = urlsafe_b64encode(message.raw).decode()
     elif form == "full":
-        new_id, mail = attachment_ids.renew(message.id), parse_message(_shown(message))
+        new_id, mail = (
+            attachment_ids.renew_ids_of_message(message.id),
+            parse_message(_shown(message)),
+        )
         document["payload"] = payload_to_json(mail, new_id, max_inline_bytes=max_inline_bytes)
     elif form == "metadata":
         mail = parse_message(message.raw)

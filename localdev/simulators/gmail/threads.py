@@ -8,20 +8,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from localdev.simulators.gmail.call import GmailCall, GmailResult
-from localdev.simulators.gmail.errors import invalid_argument
+from localdev.simulators.gmail.errors import invalid_argument_error
 from localdev.simulators.gmail.message_view import GmailMessage
 from localdev.simulators.gmail.payload import replace_invalid_characters
 from localdev.simulators.gmail.reading import MAX_RESULT_SIZE_ESTIMATE, require_read_scope
-from localdev.simulators.gmail.shapes import FORMATS_OF_THREADS, FORMATS_WITH_BODY, message_to_json
+from localdev.simulators.gmail.shapes import FORMATS_WITH_BODY, THREAD_FORMATS, message_to_json
 
 
 def get_thread(call: GmailCall) -> GmailResult:
-    form = call.read_enum_parameter("format", FORMATS_OF_THREADS)
+    form = call.read_enum_parameter("format", THREAD_FORMATS)
     has_body = form in FORMATS_WITH_BODY
     if has_body:
         require_read_scope(call)
-    with call.gmail.simulated_mailbox.database.transaction():
-        messages = call.gmail.messages_of_thread(call.path_ids[0])
+    with call.gmail_mailbox.simulated_mailbox.database.transaction():
+        messages = call.gmail_mailbox.messages_of_thread(call.path_ids[0])
     shown = [
         message_to_json(
             message,
@@ -34,7 +34,7 @@ def get_thread(call: GmailCall) -> GmailResult:
     ]
     document = {"id": call.path_ids[0], "historyId": _history_id(messages), "messages": shown}
     return GmailResult(
-        document=document,
+        json_body=document,
         full_message_count=len(shown) * has_body,
         bodiless_message_count=len(shown) * (not has_body),
     )
@@ -43,9 +43,9 @@ def get_thread(call: GmailCall) -> GmailResult:
 def list_threads(call: GmailCall) -> GmailResult:
     if call.read_text_parameter("q"):
         require_read_scope(call)
-        raise invalid_argument("The simulator does not search mail.")
-    with call.gmail.simulated_mailbox.database.transaction():
-        page, token = call.gmail.list_threads(
+        raise invalid_argument_error("The simulator does not search mail.")
+    with call.gmail_mailbox.simulated_mailbox.database.transaction():
+        page, token = call.gmail_mailbox.list_threads(
             call.read_repeated_parameter("labelIds"),
             includes_spam_trash=call.read_bool_parameter("includeSpamTrash"),
             token=call.read_text_parameter("pageToken"),
@@ -59,12 +59,12 @@ def list_threads(call: GmailCall) -> GmailResult:
         document["threads"] = shown
     if token:
         document["nextPageToken"] = token
-    return GmailResult(document=document)
+    return GmailResult(json_body=document)
 
 
 def _thread_to_json(call: GmailCall, thread_id: str) -> dict[str, Any]:
     """Return the JSON of a thread in `threads.list`, which has no messages."""
-    messages = call.gmail.messages_of_thread(thread_id)
+    messages = call.gmail_mailbox.messages_of_thread(thread_id)
     snippet = replace_invalid_characters(messages[-1].snippet)
     return {"id": thread_id, "snippet": snippet, "historyId": _history_id(messages)}
 

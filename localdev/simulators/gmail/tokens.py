@@ -32,17 +32,17 @@ class RegisteredTokens:
         self._lock = threading.Lock()
         self._bearers: dict[str, TokenPermissions] = {}
 
-    def register(self, user_id: str, scopes: frozenset[str] = frozenset({READ_SCOPE})) -> str:
+    def issue_token(self, user_id: str, scopes: frozenset[str] = frozenset({READ_SCOPE})) -> str:
         """Return a new access token for the mailbox of the user."""
         token = "ya29.test-" + token_urlsafe(32)
         with self._lock:
             self._bearers[token] = TokenPermissions(user_id, scopes)
         return token
 
-    def revoke(self, token: str) -> None:
+    def revoke_token(self, token: str) -> None:
         with self._lock:
             self._bearers.pop(token, None)
 
-    def check(self, token: str) -> TokenPermissions | None:
+    def find_permissions(self, token: str) -> TokenPermissions | None:
         with self._lock:
             return self._bearers.get(token)

@@ -22,9 +22,9 @@ import httpx
 import orjson
 
 from localdev.simulators.gmail.call import GmailCall, GmailResult
-from localdev.simulators.gmail.errors import GmailError, invalid_argument
+from localdev.simulators.gmail.errors import GmailError, invalid_argument_error
 from localdev.simulators.gmail.history import History
-from localdev.simulators.gmail.ids import change_number, history_id
+from localdev.simulators.gmail.ids import change_number_of_history_id, history_id
 from localdev.simulators.gmail.mailbox import GmailMailbox
 from localdev.simulators.mailbox import Mailbox
 
@@ -47,8 +47,11 @@ def start_watch(call: GmailCall) -> GmailResult:
     fields = call.body if isinstance(call.body, dict) else {}
     topic = str(fields.get("topicName") or "")
     if not _TOPIC.fullmatch(topic):
-        raise invalid_argument("Invalid topicName does not match projects/*/topics/*")
-    database, user_id = call.gmail.simulated_mailbox.database, call.gmail.simulated_mailbox.user_id
+        raise invalid_argument_error("Invalid topicName does not match projects/*/topics/*")
+    database, user_id = (
+        call.gmail_mailbox.simulated_mailbox.database,
+        call.gmail_mailbox.simulated_mailbox.user_id,
+    )
     present = database.fetch_row(
         "SELECT * FROM gmail_watch WHERE mailbox_id = ? AND expires_at > ?", user_id, time.time()
     )
@@ -69,18 +72,18 @@ def start_watch(call: GmailCall) -> GmailResult:
         *(behaviour.lower() == "exclude", expires_at),
     )
     return GmailResult(
-        document={
-            "historyId": str(call.gmail.history_id),
+        json_body={
+            "historyId": str(call.gmail_mailbox.history_id),
             "expiration": str(int(expires_at * 1000)),
         }
     )
 
 
 def stop_watch(call: GmailCall) -> GmailResult:
-    call.gmail.simulated_mailbox.database.execute_write(
-        "DELETE FROM gmail_watch WHERE mailbox_id = ?", call.gmail.simulated_mailbox.user_id
+    call.gmail_mailbox.simulated_mailbox.database.execute_write(
+        "DELETE FROM gmail_watch WHERE mailbox_id = ?", call.gmail_mailbox.simulated_mailbox.user_id
     )
-    return GmailResult(document=None)
+    return GmailResult(json_body=None)
 
 
 @dataclass(slots=True)
@@ -131,7 +134,7 @@ class Pusher:
             "UPDATE gmail_watch SET expires_at = 0 WHERE mailbox_id = ?", mailbox.user_id
         )
 
-    def push(
+    def post_push(
         self,
         mailbox: Mailbox,
         *,
@@ -151,7 +154,7 @@ class Pusher:
 
     @contextmanager
     def pause_automatic_pushes(self) -> Iterator[None]:
-        """Stop the thread from posting pushes while the `with` block runs. `push` and
+        """Stop the thread from posting pushes while the `with` block runs. `post_push` and
         `deliver_pending_pushes` still post. For tests."""
         self._is_paused = True
         with self._turn:
@@ -240,10 +243,10 @@ def _is_announced(gmail: GmailMailbox, row: Row) -> bool:
     if not labels or row["announced"] < 0:
         return True
     history, start = History(gmail), history_id(row["announced"])
-    if change_number(start) < gmail.history_start_change_number:
+    if change_number_of_history_id(start) < gmail.history_start_change_number:
         return True
     found: set[str] = set()
-    for record in history.records_after(start):
+    for record in history.list_records_after_id(start):
         for entries in record.values():
             for entry in entries if isinstance(entries, list) else ():
                 found |= {*entry.get("labelIds", ())}

@@ -18,15 +18,15 @@ class GoogleAccount:
     """An account whose mailbox the simulators have.
 
     subject: Google's id of the account, the claim `sub`.
-    organisation: domain of the account's Workspace organisation, the claim `hd`. None: the account
-        is personal.
+    organisation_domain: domain of the account's Workspace organisation, the claim `hd`. None: the
+        account is personal.
     """
 
     user_id: str
     subject: str
     address: str
     display_name: str
-    organisation: str | None
+    organisation_domain: str | None
 
 
 class AccountDirectory:
@@ -35,7 +35,7 @@ class AccountDirectory:
     def __init__(self, service: SimulatorService) -> None:
         self._service = service
 
-    def find(self, user: str) -> GoogleAccount:
+    def find_account(self, user: str) -> GoogleAccount:
         """Return the account of a mailbox's address or user id. Raises UserNotFound."""
         mailbox = self._service.find_mailbox(user)
         database = self._service.database
@@ -52,20 +52,20 @@ class AccountDirectory:
             subject=row["subject"],
             address=mailbox.address,
             display_name=mailbox.display_name,
-            organisation=row["organisation"],
+            organisation_domain=row["organisation"],
         )
 
-    def rename(self, user: str, address: str) -> None:
+    def change_address(self, user: str, address: str) -> None:
         """Give the account another address. The account's subject stays. Raises UserNotFound."""
         self._service.database.execute_write(
-            "UPDATE mailbox SET address = ? WHERE id = ?", address, self.find(user).user_id
+            "UPDATE mailbox SET address = ? WHERE id = ?", address, self.find_account(user).user_id
         )
 
     def give_address_to_another_account(self, user: str) -> None:
         """Let the address belong to another account from now on. Raises UserNotFound."""
         self._service.database.execute_write(
             "UPDATE google_account SET subject = ? WHERE user_id = ?",
-            *(_subject(uuid4()), self.find(user).user_id),
+            *(_subject(uuid4()), self.find_account(user).user_id),
         )
 
 

@@ -26,7 +26,7 @@ _REFUSALS = {
 }
 
 
-class GrantEnd(StrEnum):
+class GrantEndReason(StrEnum):
     """Why Google refuses the tokens of an account. The errors for REVOKED and PASSWORD_CHANGED are
     the same."""
 
@@ -64,19 +64,22 @@ class ConsentStore(consents.ConsentStore):
     """Stores the consents at Google's identity platform, with their codes, refresh tokens and
     access tokens. Google's access tokens are opaque, so the platform must store them."""
 
-    table_prefix = "google_"
-    code_prefix = "4/0A"
-    token_prefix = "1//0"
+    table_name_prefix = "google_"
+    authorization_code_prefix = "4/0A"
+    refresh_token_prefix = "1//0"
     refresh_token_lifetime_s = UNUSED_REFRESH_TOKEN_LIFETIME_S
 
     def error_for_grant_fault(self, fault: GrantFault) -> GrantRefused:
         return GrantRefused(_REFUSALS[fault])
 
     def error_for_ended_consent(self, refusal: Any) -> GrantRefused:
-        end = GrantEnd(refusal)
-        if end is GrantEnd.ACCOUNT_DELETED:
+        end = GrantEndReason(refusal)
+        if end is GrantEndReason.ACCOUNT_DELETED:
             return GrantRefused("Account has been deleted")
-        if end in (GrantEnd.REAUTHENTICATION_REQUIRED, GrantEnd.REAUTHENTICATION_FAILED):
+        if end in (
+            GrantEndReason.REAUTHENTICATION_REQUIRED,
+            GrantEndReason.REAUTHENTICATION_FAILED,
+        ):
             return GrantRefused(f"reauth related error ({end})", str(end))
         return GrantRefused(_ENDED)
 
@@ -139,18 +142,18 @@ class ConsentStore(consents.ConsentStore):
             raise AccessTokenRefused("Invalid Credentials") from None
         return GoogleBearer(user_id, frozenset(scope.split()))
 
-    def end_grants(self, user_id: str, end: GrantEnd = GrantEnd.REVOKED) -> int:
+    def end_grants(self, user_id: str, end: GrantEndReason = GrantEndReason.REVOKED) -> int:
         """Reject all tokens of the user from now on; return the number of consents."""
         return self._refuse_consents(user_id, str(end))
 
-    def accept_grants_again(self, user_id: str) -> int:
+    def restore_grants(self, user_id: str) -> int:
         """Accept the user's tokens again after `end_grants`; return the number of consents.
 
         This simulates that the user has authenticated again, as an organisation may demand.
         """
         return self._refuse_consents(user_id, 0)
 
-    def forget_all(self) -> None:
+    def delete_all_consents(self) -> None:
         """Delete all consents and tokens, as if nobody had signed in yet."""
         for table in ("consent", "code", "refresh_token", "offline_consent", "access_token"):
             self._write(f"DELETE FROM {{}}{table}")

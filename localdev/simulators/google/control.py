@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from localdev.simulators.google.consents import GrantEnd
+from localdev.simulators.google.consents import GrantEndReason
 from localdev.simulators.google.server import GoogleIdentityServer
 from localdev.simulators.mailbox import Mailbox
 
@@ -11,10 +11,10 @@ from localdev.simulators.mailbox import Mailbox
 def google_mailbox_actions(google: GoogleIdentityServer) -> dict[str, Callable[..., Any]]:
     """Return the actions on the Google account of one mailbox by name."""
 
-    def end_grants(mailbox: Mailbox, end: str = GrantEnd.REVOKED) -> dict[str, Any]:
-        return {"ended": google.consents.end_grants(mailbox.user_id, GrantEnd(end))}
+    def end_grants(mailbox: Mailbox, end: str = GrantEndReason.REVOKED) -> dict[str, Any]:
+        return {"ended": google.consents.end_grants(mailbox.user_id, GrantEndReason(end))}
 
     def rename(mailbox: Mailbox, *, address: str) -> Any:
-        return google.accounts.rename(mailbox.user_id, address)
+        return google.accounts.change_address(mailbox.user_id, address)
 
     return {"google-end-grants": end_grants, "google-rename": rename}

@@ -1,9 +1,9 @@
 """Define the SQLite tables of Google's simulated identity platform."""
 
-from localdev.simulators.identity.consents import consent_tables
+from localdev.simulators.identity.consents import consent_tables_sql
 
 GOOGLE_SCHEMA = f"""
-{consent_tables("google_")}
+{consent_tables_sql("google_")}
 CREATE TABLE IF NOT EXISTS google_account (
     user_id TEXT PRIMARY KEY, subject TEXT NOT NULL UNIQUE, organisation TEXT);
 CREATE TABLE IF NOT EXISTS google_offline_consent (consent_id TEXT PRIMARY KEY);

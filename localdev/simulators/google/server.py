@@ -29,7 +29,7 @@ from localdev.simulators.identity.answers import (
     html_page_response,
     injected_response,
     json_response,
-    redirect,
+    redirect_response,
 )
 from localdev.simulators.identity.sign_in_page import render_sign_in_page
 from localdev.simulators.identity.signing import SigningKey, unique_id
@@ -89,7 +89,7 @@ class GoogleIdentityServer:
         if handler is None:
             return Response(404, b"", {"Content-Type": "text/plain"})
         if not is_browser_path(request.path):
-            fault = self._service.token_faults.next_fault(request.method, request.path)
+            fault = self._service.token_faults.take_fault_for_request(request.method, request.path)
             if fault:
                 document = {"error": fault.code, "error_description": fault.message}
                 return injected_response(fault, document)
@@ -107,7 +107,7 @@ class GoogleIdentityServer:
     def issue_access_token(self, user: str, *scopes: str, lifetime_s: float = 3599) -> str:
         """Return an access token of the user without a sign-in, for tests. Raises UserNotFound."""
         consent_id = self.consents.create_consent(
-            self.accounts.find(user).user_id, " ".join(scopes)
+            self.accounts.find_account(user).user_id, " ".join(scopes)
         )
         return self.consents.issue_access_token(consent_id, lifetime_s)
 
@@ -120,7 +120,7 @@ class GoogleIdentityServer:
         if fault:
             return fault
         asked = [each for each in query.get("scope", "").split() if each not in _OPENID_SCOPES]
-        mailboxes = self._service.mailboxes()
+        mailboxes = self._service.list_mailboxes()
         if hint := query.get("login_hint", "").lower():
             mailboxes.sort(key=lambda each: each.address.lower() != hint)
         return html_page_response(render_sign_in_page(query, mailboxes, tickable_scopes=asked))
@@ -134,16 +134,16 @@ class GoogleIdentityServer:
         if fault:
             return fault
         if query.get("decline"):
-            return redirect(query, {"error": "access_denied"})
+            return redirect_response(query, {"error": "access_denied"})
         try:
-            account = self.accounts.find(query.get("account", ""))
+            account = self.accounts.find_account(query.get("account", ""))
         except UserNotFound:
             return error_page_response("Couldn't find your Google Account.")
         organisation = self.behaviour.internal_organisation
-        if organisation is not None and account.organisation != organisation:
+        if organisation is not None and account.organisation_domain != organisation:
             return error_page_response("Error 403: org_internal. This app is restricted.", 403)
         if self.behaviour.is_app_blocked:
-            return redirect(query, {"error": "admin_policy_enforced"})
+            return redirect_response(query, {"error": "admin_policy_enforced"})
         ticked = [value for name, value in form if name == "tick"]
         return self._consented(query, account, ticked if "granular" in query else None)
 
@@ -193,7 +193,7 @@ class GoogleIdentityServer:
         if query.get("access_type") == "offline" and has_consented_again:
             self.consents.record_offline_consent(self.consents.consent_id_of_code(code))
         answer = {"code": code, "scope": " ".join(sorted(granted)), "authuser": "0"}
-        return redirect(query, {**answer, "prompt": "consent", "iss": ISSUER})
+        return redirect_response(query, {**answer, "prompt": "consent", "iss": ISSUER})
 
     def _token(self, request: Request) -> Response:
         form = dict(parse_qsl(request.body.decode()))
@@ -252,7 +252,7 @@ class GoogleIdentityServer:
             "token_type": "Bearer",
         }
         if "openid" in scope.split():
-            tokens["id_token"] = self._id_token(self.accounts.find(user_id), scope, nonce)
+            tokens["id_token"] = self._id_token(self.accounts.find_account(user_id), scope, nonce)
         return tokens
 
     def _refresh_token(self, consent_id: str) -> dict[str, Any]:
@@ -292,14 +292,14 @@ class GoogleIdentityServer:
         except AccessTokenRefused as refusal:
             document = {"error": "invalid_request", "error_description": str(refusal)}
             return json_response(401, document)
-        account = self.accounts.find(bearer.user_id)
+        account = self.accounts.find_account(bearer.user_id)
         return json_response(200, _claims_of_user(account, bearer.scopes))
 
 
 def _claims_of_user(account: GoogleAccount, scopes: Any) -> dict[str, Any]:
     claims: dict[str, Any] = {"sub": account.subject}
-    if account.organisation:
-        claims["hd"] = account.organisation
+    if account.organisation_domain:
+        claims["hd"] = account.organisation_domain
     if _FULL_SCOPE_NAMES["email"] in scopes:
         claims |= {"email": account.address, "email_verified": True}
     if _FULL_SCOPE_NAMES["profile"] in scopes:

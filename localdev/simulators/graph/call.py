@@ -40,12 +40,12 @@ class GraphCall:
 
     @property
     def message_view(self) -> MessageView:
-        return self.message_view_for(self.query)
+        return self.message_view_for_query(self.query)
 
-    def message_view_for(self, query: ODataQuery) -> MessageView:
+    def message_view_for_query(self, query: ODataQuery) -> MessageView:
         return MessageView(
             selected_properties=query.selected_properties("message"),
-            has_immutable_ids=self.prefer_header.immutable_ids,
+            has_immutable_ids=self.prefer_header.prefers_immutable_ids,
         )
 
     def absolute_url(self, path: str, options: Mapping[str, str | int]) -> str:
@@ -71,7 +71,7 @@ class GraphCall:
         owner = self.mailbox_url_path
         if owner == "me":
             owner = f"users('{self.mailbox.user_id}')"
-        names = [name.strip() for name in (self.query.get("select") or "").split(",")]
+        names = [name.strip() for name in (self.query.get_option("select") or "").split(",")]
         selected = f"({','.join(names)})" if any(names) else ""
         entity = "/$entity" if is_entity else ""
         return self.odata_context(
@@ -88,7 +88,7 @@ class GraphResult:
     """
 
     status: int = 200
-    document: Any = None
+    json_body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     full_message_count: int = 0
     bodiless_message_count: int = 0

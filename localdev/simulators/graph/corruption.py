@@ -25,18 +25,18 @@ def corrupt_page(result: GraphResult, fault: Fault, own_url: str) -> GraphResult
 
     own_url: URL of the request, for links that lead back to the same page.
     """
-    if fault.page is None or not isinstance(result.document, dict):
+    if fault.page is None or not isinstance(result.json_body, dict):
         return result
-    if "value" not in result.document:
-        return replace(result, document=_forged(result.document, fault))
-    document = dict(result.document)
+    if "value" not in result.json_body:
+        return replace(result, json_body=_forged(result.json_body, fault))
+    document = dict(result.json_body)
     if fault.page in ("no link", "nothing"):
         document.pop("@odata.nextLink", None)
     if fault.page in ("same link", "empty", "ever empty"):
         document.pop("@odata.deltaLink", None)
         again = f"&n={token_hex(4)}" if fault.page == "ever empty" else ""
         document["@odata.nextLink"] = own_url + again
-    return replace(result, document=_with_items(document, _items(document, fault)))
+    return replace(result, json_body=_with_items(document, _items(document, fault)))
 
 
 def _items(document: Mapping[str, Any], fault: Fault) -> list[Any]:

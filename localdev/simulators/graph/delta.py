@@ -40,11 +40,11 @@ def parse_delta_cursor(call: GraphCall, owner_id: str, folder: int | None) -> De
     Raises GraphError 410 for a link that has expired.
     """
     journal = call.mailbox.simulated_mailbox.journal
-    token = call.query.get("deltatoken") or call.query.get("skiptoken")
+    token = call.query.get_option("deltatoken") or call.query.get_option("skiptoken")
     # The documented "from now on" does not exist for Outlook: everything is enumerated.
     if token is None or token == "latest":
         options = {k: v for k, v in call.query.options.items() if not k.endswith("token")}
-        return call.delta_links.begin_chain(owner_id, options, journal.newest_change_number)
+        return call.delta_links.begin_link_chain(owner_id, options, journal.newest_change_number)
     return call.delta_links.open_delta_token(
         token,
         owner_id,
@@ -73,10 +73,10 @@ def serve_delta_page(call: GraphCall, feed: DeltaFeed, cursor: DeltaCursor) -> G
         following = replace(following, walking=False, since=since, until=None, position=None)
     name, kind = ("skiptoken", "nextLink") if more else ("deltatoken", "deltaLink")
     link = call.absolute_url(feed.delta_path, {name: call.delta_links.seal_delta_cursor(following)})
-    return GraphResult(document={f"@odata.{kind}": link, "value": value})
+    return GraphResult(json_body={f"@odata.{kind}": link, "value": value})
 
 
-def query_that_started_chain(cursor: DeltaCursor) -> ODataQuery:
+def query_that_started_link_chain(cursor: DeltaCursor) -> ODataQuery:
     """Return the query options of the request that started the chain of delta links.
 
     Options of later requests are ignored.

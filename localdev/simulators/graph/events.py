@@ -37,9 +37,9 @@ class FolderMessageEvent:
 
 
 _COMING = {
-    ChangeKind.ADDED: EventKind.CREATED,
-    ChangeKind.MOVED: EventKind.MOVED_IN,
-    ChangeKind.CHANGED: EventKind.UPDATED,
+    ChangeKind.MESSAGE_ADDED: EventKind.CREATED,
+    ChangeKind.MESSAGE_MOVED: EventKind.MOVED_IN,
+    ChangeKind.MESSAGE_CHANGED: EventKind.UPDATED,
 }
 
 

@@ -8,7 +8,7 @@ from localdev.simulators.graph.delta import (
     DeltaItemsPage,
     DeltaRoundPosition,
     parse_delta_cursor,
-    query_that_started_chain,
+    query_that_started_link_chain,
     serve_delta_page,
 )
 from localdev.simulators.graph.outlook import OutlookFolder
@@ -75,7 +75,7 @@ def serve_folder_delta(call: GraphCall) -> GraphResult:
     """Serve `GET mailFolders/delta`: a page of the delta of the mailbox's folders."""
     with call.mailbox.simulated_mailbox.database.transaction():
         cursor = parse_delta_cursor(call, call.mailbox.user_id, None)
-        feed = FolderFeed(call, query_that_started_chain(cursor))
+        feed = FolderFeed(call, query_that_started_link_chain(cursor))
         result = serve_delta_page(call, feed, cursor)
     context = {"@odata.context": call.odata_context("Collection(mailFolder)")}
-    return GraphResult(document=context | result.document)
+    return GraphResult(json_body=context | result.json_body)

@@ -23,15 +23,15 @@ def get_folder(call: GraphCall) -> GraphResult:
     folder = call.mailbox.folders.find(call.path_ids[0])
     context = {"@odata.context": call.mailbox_odata_context("mailFolders", is_entity=True)}
     return GraphResult(
-        document=context | folder_json(folder, call.query.selected_properties("mailFolder"))
+        json_body=context | folder_json(folder, call.query.selected_properties("mailFolder"))
     )
 
 
 def _page_of_children(call: GraphCall, parent: str, path: str) -> GraphResult:
-    top = call.query.integer_option(
+    top = call.query.get_integer_option(
         "top", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_LIST_PAGE_SIZE
     )
-    skip = call.query.integer_option("skip", default=0)
+    skip = call.query.get_integer_option("skip", default=0)
     select = call.query.selected_properties("mailFolder")
     wanted = [each for each in call.mailbox.folders.list_children(parent) if _is_asked(call, each)]
     page = wanted[skip : skip + top]
@@ -44,7 +44,7 @@ def _page_of_children(call: GraphCall, parent: str, path: str) -> GraphResult:
         document |= {"@odata.nextLink": call.absolute_url(path, options)}
         if hidden:
             document["@odata.nextLink"] += f"&includeHiddenFolders={hidden}"
-    return GraphResult(document={**document, "value": [folder_json(one, select) for one in page]})
+    return GraphResult(json_body={**document, "value": [folder_json(one, select) for one in page]})
 
 
 def _is_asked(call: GraphCall, folder: OutlookFolder) -> bool:

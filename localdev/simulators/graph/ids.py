@@ -36,7 +36,7 @@ def is_well_formed_id(text: str) -> bool:
     return _OF_ANY_MAILBOX.fullmatch(text) is not None
 
 
-def renew_ids(database: SimulatorDatabase, mailbox_id: str) -> None:
+def renew_message_and_folder_ids(database: SimulatorDatabase, mailbox_id: str) -> None:
     """Give new ids to all messages and folders of the mailbox. Requests with the old ids then get
     the error for ids of another mailbox."""
     database.execute_write(

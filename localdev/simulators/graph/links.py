@@ -56,7 +56,9 @@ class DeltaLinks:
         self._database = database
         self._key = database.read_or_create_secret("delta links", lambda: token_bytes(32))
 
-    def begin_chain(self, owner_id: str, options: dict[str, str], journal_end: int) -> DeltaCursor:
+    def begin_link_chain(
+        self, owner_id: str, options: dict[str, str], journal_end: int
+    ) -> DeltaCursor:
         """Start a chain of delta links; return the chain's first cursor.
 
         owner_id: id of the folder whose messages the chain reports, or id of the user whose folders

@@ -15,7 +15,7 @@ from localdev.simulators.graph.delta import (
     DeltaItemsPage,
     DeltaRoundPosition,
     parse_delta_cursor,
-    query_that_started_chain,
+    query_that_started_link_chain,
     serve_delta_page,
 )
 from localdev.simulators.graph.errors import bad_request_error
@@ -25,7 +25,7 @@ from localdev.simulators.graph.query import ODataQuery
 from localdev.simulators.graph.shapes import (
     MessageView,
     delta_message_json,
-    read_state_change_json,
+    delta_read_state_json,
     removed_item_json,
 )
 from localdev.simulators.message import age_sort_key
@@ -52,7 +52,7 @@ class MessageFeed:
         self._outlook = call.mailbox
         self._mailbox = call.mailbox.simulated_mailbox
         self._behaviour = call.behaviour
-        self._view = call.message_view_for(query)
+        self._view = call.message_view_for_query(query)
         query.require_newest_first_order()
 
     def list_existing_items(self, position: DeltaRoundPosition | None, size: int) -> DeltaItemsPage:
@@ -62,7 +62,7 @@ class MessageFeed:
         size: maximum number of messages.
         """
         older_than = (str(position[0]), int(position[1])) if position else None
-        found = self._mailbox.messages(self.folder, older_than=older_than, limit=size + 1)
+        found = self._mailbox.list_messages(self.folder, older_than=older_than, limit=size + 1)
         page = found[:size]
         end = age_sort_key(page[-1]) if page else position
         objects = [
@@ -131,7 +131,7 @@ class MessageFeed:
         if message is None or reported is DeltaReport.NOTHING:
             return []
         if reported is DeltaReport.READ_STATE_ONLY:
-            return [read_state_change_json(message, self._view)]
+            return [delta_read_state_json(message, self._view)]
         return [delta_message_json(message, self._view)] * (
             2 if reported is DeltaReport.WHOLE_MESSAGE_TWICE else 1
         )
@@ -207,17 +207,19 @@ def serve_message_delta(call: GraphCall) -> GraphResult:
         raise bad_request_error("Change tracking is not supported for search folders.")
     with call.mailbox.simulated_mailbox.database.transaction():
         cursor = parse_delta_cursor(call, folder.id, folder.folder_number)
-        feed = MessageFeed(call, folder, query_that_started_chain(cursor))
+        feed = MessageFeed(call, folder, query_that_started_link_chain(cursor))
         result = serve_delta_page(call, feed, cursor)
     context = {"@odata.context": call.odata_context("Collection(message)")}
-    whole = sum("@odata.etag" in each for each in result.document["value"])
+    whole = sum("@odata.etag" in each for each in result.json_body["value"])
     full = (
         whole
-        if call.message_view_for(query_that_started_chain(cursor)).includes_property("body")
+        if call.message_view_for_query(query_that_started_link_chain(cursor)).includes_property(
+            "body"
+        )
         else 0
     )
     return GraphResult(
-        document=context | result.document,
+        json_body=context | result.json_body,
         full_message_count=full,
         bodiless_message_count=whole - full,
     )

@@ -13,13 +13,13 @@ def list_messages(call: GraphCall) -> GraphResult:
     """Return a page of messages, after the first `$skip`, of the path's folder or the whole
     mailbox."""
     folders, path = _scope(call)
-    top = call.query.integer_option(
+    top = call.query.get_integer_option(
         "top", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_LIST_PAGE_SIZE
     )
-    skip = call.query.integer_option("skip", default=0)
+    skip = call.query.get_integer_option("skip", default=0)
     since, before = call.query.received_time_span() or ("", "99999")
     neutral = call.mailbox.simulated_mailbox
-    found = neutral.messages(
+    found = neutral.list_messages(
         *folders, older_than=(before, 0), since=since, skip=skip, limit=top + 1
     )
     view = call.message_view
@@ -33,7 +33,7 @@ def list_messages(call: GraphCall) -> GraphResult:
         )
     full = len(value) if view.includes_property("body") else 0
     return GraphResult(
-        document=document | {"value": value},
+        json_body=document | {"value": value},
         full_message_count=full,
         bodiless_message_count=len(value) - full,
     )
@@ -41,14 +41,14 @@ def list_messages(call: GraphCall) -> GraphResult:
 
 def get_message(call: GraphCall) -> GraphResult:
     """Return one message by its id, even if it was deleted permanently and is only retained."""
-    message = call.mailbox.message(call.path_ids[-1])
-    if call.mailbox.is_purged(message) and not call.behaviour.purged_stay_readable:
+    message = call.mailbox.find_message(call.path_ids[-1])
+    if call.mailbox.is_message_purged(message) and not call.behaviour.purged_stay_readable:
         raise MessageNotFound(call.path_ids[-1])
     view = call.message_view
     context = {"@odata.context": call.mailbox_odata_context("messages", is_entity=True)}
     full = int(view.includes_property("body"))
     document = context | message_json(message, view)
-    return GraphResult(document=document, full_message_count=full, bodiless_message_count=1 - full)
+    return GraphResult(json_body=document, full_message_count=full, bodiless_message_count=1 - full)
 
 
 def move_message(call: GraphCall) -> GraphResult:
@@ -63,9 +63,11 @@ def move_message(call: GraphCall) -> GraphResult:
     call.mailbox.simulated_mailbox.move_message(
         number, call.mailbox.folders.find(destination).folder_number
     )
-    [message] = call.mailbox.to_outlook_messages([call.mailbox.simulated_mailbox.message(number)])
+    [message] = call.mailbox.to_outlook_messages(
+        [call.mailbox.simulated_mailbox.find_message(number)]
+    )
     context = {"@odata.context": call.mailbox_odata_context("messages", is_entity=True)}
-    return GraphResult(status=201, document=context | message_json(message, call.message_view))
+    return GraphResult(status=201, json_body=context | message_json(message, call.message_view))
 
 
 def _scope(call: GraphCall) -> tuple[list[int], str]:

@@ -19,11 +19,11 @@ import orjson
 from localdev.simulators.graph.events import EventKind, FolderMessageEvent, events_of_journal_entry
 from localdev.simulators.graph.ids import OutlookIds
 from localdev.simulators.journal import Journal
-from localdev.simulators.service import TENANT_ID, SimulatorService
+from localdev.simulators.service import ORGANISATION_TENANT_ID, SimulatorService
 from localdev.simulators.wire_time import format_utc_seconds
 
 SUBSCRIBER_TIMEOUT_S = 3
-MAX_DELIVERY_AGE_S = 4 * 60 * 60
+MAX_DELIVERY_RETRY_DURATION_S = 4 * 60 * 60
 MAX_NOTIFICATIONS_PER_POST = 50
 LIFECYCLE_EVENTS = ("reauthorizationRequired", "subscriptionRemoved", "missed")
 _PAUSE_S = 0.05
@@ -151,7 +151,7 @@ class Notifier:
             "subscriptionId": subscription["id"],
             "subscriptionExpirationDateTime": format_utc_seconds(expires_at),
             "clientState": subscription["client_state"],
-            "tenantId": TENANT_ID,
+            "tenantId": ORGANISATION_TENANT_ID,
         }
         self._database.execute_write(
             "INSERT INTO notification (url, body, first_at, due_at) VALUES (?, ?, ?, ?)",
@@ -187,7 +187,7 @@ class Notifier:
 
     def _settle(self, row: Row, *, taken: bool) -> None:
         now = time.time()
-        if taken or now - row["first_at"] > MAX_DELIVERY_AGE_S:
+        if taken or now - row["first_at"] > MAX_DELIVERY_RETRY_DURATION_S:
             self._database.execute_write("DELETE FROM notification WHERE seq = ?", row["seq"])
             return
         wait_s = self._service.behaviour.notification_retry_s * 2 ** min(row["attempts"], 8)

@@ -84,10 +84,10 @@ class OutlookMailbox:
         self.display_name = mailbox.display_name
         self.folders = OutlookFolders(mailbox, self.ids)
 
-    def message(self, message_id: str) -> OutlookMessage:
+    def find_message(self, message_id: str) -> OutlookMessage:
         """Return the message with this id. Raises MessageNotFound."""
         return self.to_outlook_messages(
-            [self.simulated_mailbox.message(self.find_message_number(message_id))]
+            [self.simulated_mailbox.find_message(self.find_message_number(message_id))]
         )[0]
 
     def find_message_number(self, message_id: str) -> int:
@@ -98,20 +98,20 @@ class OutlookMailbox:
             raise MessageNotFound(message_id)
         number, placement = numbers
         try:
-            message = self.simulated_mailbox.message(number)
+            message = self.simulated_mailbox.find_message(number)
         except MessageNotFound:
             raise MessageNotFound(message_id) from None
-        if placement not in (None, message.only_placement.change_number):
+        if placement not in (None, message.single_placement.change_number):
             raise MessageNotFound(message_id)
         return number
 
-    def messages(self, folder: str) -> list[OutlookMessage]:
+    def list_messages(self, folder: str) -> list[OutlookMessage]:
         """Return all messages of a folder, newest first."""
         return self.to_outlook_messages(
-            self.simulated_mailbox.messages(self.folders.find(folder).folder_number)
+            self.simulated_mailbox.list_messages(self.folders.find(folder).folder_number)
         )
 
-    def is_purged(self, message: OutlookMessage) -> bool:
+    def is_message_purged(self, message: OutlookMessage) -> bool:
         return message.folder_id == self.ids.folder_id(
             self.simulated_mailbox.folders.find(PURGED).number
         )
@@ -125,15 +125,15 @@ class OutlookMailbox:
             raise ValueError(f"Graph needs message {message.number} in exactly one folder")
         return OutlookMessage(
             message_number=message.number,
-            folder_id=self.ids.folder_id(message.only_folder_number),
+            folder_id=self.ids.folder_id(message.single_folder_number),
             immutable_id=self.ids.immutable_id(message.number),
-            default_id=self.ids.default_id(message.number, message.only_placement.change_number),
+            default_id=self.ids.default_id(message.number, message.single_placement.change_number),
             change_key=self.ids.change_key(message.number, version),
             received_at=age_sort_key(message)[0],
             is_read=message.is_read,
             properties=graph_message_properties(message),
-            body_type=message.item.body_type,
-            body=message.item.body,
+            body_type=message.mail_item.body_type,
+            body=message.mail_item.body,
         )
 
     def _versions(self, numbers: Sequence[int]) -> dict[int, int]:
@@ -158,12 +158,12 @@ class OutlookFolders:
     def find(self, reference: str) -> OutlookFolder:
         """Return the folder with this id or well-known name. The case of a name does not matter.
         Raises FolderNotFound."""
-        number = self.number_of_folder(reference)
+        number = self.find_folder_number(reference)
         if number == 0:
             return self._root()
         return self._translate([self._mailbox.folders.find(number)])[0]
 
-    def number_of_folder(self, reference: str) -> int:
+    def find_folder_number(self, reference: str) -> int:
         """Return the number of the folder with this id or well-known name in the simulated mailbox;
         0 for the root folder. Raises FolderNotFound."""
         name = reference.lower()
@@ -185,7 +185,7 @@ class OutlookFolders:
 
     def list_children(self, parent: str) -> list[OutlookFolder]:
         return self._translate(
-            self._mailbox.folders.list_children(self.number_of_folder(parent) or None)
+            self._mailbox.folders.list_children(self.find_folder_number(parent) or None)
         )
 
     def _own_number(self, name: str) -> int:

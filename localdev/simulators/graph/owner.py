@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from localdev.simulators.graph.ids import renew_ids
+from localdev.simulators.graph.ids import renew_message_and_folder_ids
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.well_known import ROOT_FOLDER_NAME, create_conversation_history
 from localdev.simulators.mailbox import Mailbox
@@ -24,7 +24,7 @@ class OutlookOwner:
     def find_message_number(self, message_id: str) -> int:
         return self._outlook.find_message_number(message_id)
 
-    def number_of_folder(self, reference: str) -> int:
+    def find_folder_number(self, reference: str) -> int:
         return self._outlook.folders.find(reference).folder_number
 
     def graph_id_of_message(self, number: int) -> str:
@@ -39,7 +39,7 @@ class OutlookOwner:
         number = self.find_message_number(message_id)
         fields: dict[str, Any] = {}
         attributes: dict[str, Any] = {}
-        known = self._mailbox.message(number).provider_attributes
+        known = self._mailbox.find_message(number).provider_attributes
         for name, value in changes.items():
             if name not in _FIELDS or name in known:
                 attributes[name] = value
@@ -53,17 +53,17 @@ class OutlookOwner:
 
     def move_message(self, message_id: str, destination: str) -> str:
         self._mailbox.move_message(
-            self.find_message_number(message_id), self.number_of_folder(destination)
+            self.find_message_number(message_id), self.find_folder_number(destination)
         )
         return self.graph_id_of_message(self.find_message_number(message_id))
 
     def create_folder(self, *, name: str, parent: str = ROOT_FOLDER_NAME, **fields: Any) -> str:
-        above = self.number_of_folder(parent) or None
+        above = self.find_folder_number(parent) or None
         return self._outlook.ids.folder_id(
             self._mailbox.create_folder(name, parent=above, **fields)
         )
 
-    def create_mailbox_again(self) -> None:
+    def recreate_empty_mailbox(self) -> None:
         """Replace the mailbox by a new, empty mailbox of the same user.
 
         The ids of the old mailbox then count as ids of another mailbox. The delta links of the old
@@ -78,7 +78,7 @@ class OutlookOwner:
                 "DELETE FROM subscription WHERE mailbox_id = ?",
             ):
                 database.execute_write(statement, mailbox.user_id)
-            renew_ids(database, mailbox.user_id)
+            renew_message_and_folder_ids(database, mailbox.user_id)
             mailbox.recreate_empty_mailbox()
             create_conversation_history(mailbox)
         self._outlook = OutlookMailbox(mailbox)
@@ -89,7 +89,7 @@ class OutlookOwner:
         folder: id or well-known name of the folder whose links fail. None: all links of the
             mailbox.
         """
-        self._mailbox.expire_cursors(self.number_of_folder(folder) if folder else None)
+        self._mailbox.expire_cursors(self.find_folder_number(folder) if folder else None)
 
 
 def _text(value: Any) -> str:

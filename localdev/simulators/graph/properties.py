@@ -16,7 +16,7 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
     If a draft has no sender, `from` and `sender` are left out and not null. A value in
     `Message.provider_attributes` replaces the property of the same name.
     """
-    item = message.item
+    item = message.mail_item
     conversation = conversation_id_suffix(message.thread_key)
     sender = {"from": _recipient(item.sender), "sender": _recipient(item.sender)}
     received_at = format_utc_seconds(item.received_at)

@@ -47,13 +47,13 @@ class ODataQuery:
         pairs = parse_qsl(text, keep_blank_values=True)
         return cls({name.lstrip("$").lower(): value for name, value in pairs})
 
-    def get(self, name: str) -> str | None:
+    def get_option(self, name: str) -> str | None:
         return self.options.get(name)
 
     def is_option_true(self, name: str) -> bool:
         return self.options.get(name, "").lower() == "true"
 
-    def integer_option(
+    def get_integer_option(
         self, name: str, *, default: int, least: int = 0, most: int | None = None
     ) -> int:
         text = self.options.get(name)
@@ -120,7 +120,7 @@ class PreferHeader:
     page_size: value of `odata.maxpagesize`. None: the header does not name a page size.
     """
 
-    immutable_ids: bool = False
+    prefers_immutable_ids: bool = False
     page_size: int | None = None
 
     @classmethod
@@ -131,11 +131,11 @@ class PreferHeader:
             wishes[name.strip().lower()] = value.strip().strip('"').lower()
         size = wishes.get("odata.maxpagesize", "")
         return cls(
-            immutable_ids=wishes.get("idtype") == "immutableid",
+            prefers_immutable_ids=wishes.get("idtype") == "immutableid",
             page_size=int(size) if size.isdecimal() and int(size) else None,
         )
 
-    def applied_header(self) -> dict[str, str]:
+    def preference_applied_header(self) -> dict[str, str]:
         """Return the response header `Preference-Applied`, or an empty dictionary if no preference
         was applied. As in Graph, the header never names the page size."""
-        return {"Preference-Applied": "IdType=ImmutableId"} if self.immutable_ids else {}
+        return {"Preference-Applied": "IdType=ImmutableId"} if self.prefers_immutable_ids else {}

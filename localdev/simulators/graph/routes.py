@@ -19,7 +19,7 @@ _IN_FUNCTION_FORM = re.compile(r"^(\w+)\('(.*)'\)$")
 def get_signed_in_user(call: GraphCall) -> GraphResult:
     mailbox = call.mailbox
     return GraphResult(
-        document={
+        json_body={
             "@odata.context": call.odata_context("users/$entity"),
             "id": mailbox.user_id,
             "displayName": mailbox.display_name,

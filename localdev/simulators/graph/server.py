@@ -58,12 +58,12 @@ class LoggedRequestFacts:
     """Facts about a request that the request log records besides the request itself.
 
     mailbox: the mailbox of the request. None: the request reached no mailbox.
-    other_requests_in_flight: number of the mailbox's other requests in flight when the request
+    concurrent_request_count: number of the mailbox's other requests in flight when the request
         arrived.
     """
 
     mailbox: Mailbox | None = None
-    other_requests_in_flight: int = 0
+    concurrent_request_count: int = 0
 
 
 class GraphServer:
@@ -100,7 +100,7 @@ class GraphServer:
     def _serve(self, request: Request, *, in_batch: bool) -> Response:
         began, visit, ids = time.monotonic(), LoggedRequestFacts(), _ids(request)
         faults = self._service.faults
-        fault = faults.next_fault(request.method, _target(request), in_batch=in_batch)
+        fault = faults.take_fault_for_request(request.method, _target(request), in_batch=in_batch)
         try:
             result = self._result(request, visit, fault)
             response = _response(result, ids)
@@ -121,10 +121,10 @@ class GraphServer:
                 return self._list_of_application(request, bearer, fault)
             owner = find_requested_mailbox_id(self._service.database, rest, _json_body(request))
         mailbox = visit.mailbox = self._mailbox(bearer, owner, of_mailbox=bool(rest))
-        visit.other_requests_in_flight = self.throttle.requests_in_flight(mailbox.user_id)
+        visit.concurrent_request_count = self.throttle.in_flight_request_count(mailbox.user_id)
         with ExitStack() as held:
             held.enter_context(
-                self.throttle.count_request_in_flight(mailbox.user_id, self._service.behaviour)
+                self.throttle.track_request_in_flight(mailbox.user_id, self._service.behaviour)
             )
             _inject(fault)
             began = time.monotonic()
@@ -156,12 +156,12 @@ class GraphServer:
         earlier = (
             self.stored_responses.find_oldest_response(request, mailbox.user_id) if most else None
         )
-        if most and result.document:
+        if most and result.json_body:
             self.stored_responses.store_response(
-                request, mailbox.user_id, result.document, most=most
+                request, mailbox.user_id, result.json_body, most=most
             )
         if earlier and fault and fault.page == "old":
-            return replace(result, document=earlier)
+            return replace(result, json_body=earlier)
         return result
 
     def _list_of_application(
@@ -257,11 +257,11 @@ class GraphServer:
             prefer=", ".join(request.headers.get_all("Prefer", [])),
             status=response.status,
             mailbox=visit.mailbox.address if visit.mailbox else None,
-            in_flight=visit.other_requests_in_flight,
+            in_flight=visit.concurrent_request_count,
             in_batch=in_batch,
             duration_s=time.monotonic() - began,
         )
-        self._service.log.add(record)
+        self._service.log.add_record(record)
 
 
 def _target(request: Request) -> str:
@@ -307,7 +307,9 @@ def _translated(handler: Any, call: GraphCall) -> GraphResult:
         result: GraphResult = handler(call)
     except (FolderNotFound, MessageNotFound) as failure:
         raise not_found_error(failure, call.mailbox.ids) from failure
-    return replace(result, headers={**result.headers, **call.prefer_header.applied_header()})
+    return replace(
+        result, headers={**result.headers, **call.prefer_header.preference_applied_header()}
+    )
 
 
 def _skipped(handler: Any, call: GraphCall, result: GraphResult) -> GraphResult:
@@ -320,7 +322,7 @@ def _skipped(handler: Any, call: GraphCall, result: GraphResult) -> GraphResult:
 
 
 def _next_of_delta(result: GraphResult) -> str | None:
-    link = result.document.get("@odata.nextLink") if isinstance(result.document, dict) else None
+    link = result.json_body.get("@odata.nextLink") if isinstance(result.json_body, dict) else None
     return link if link and "/delta?" in link else None
 
 
@@ -348,7 +350,7 @@ def _headers(ids: dict[str, str]) -> dict[str, str]:
 
 
 def _response(result: GraphResult, ids: dict[str, str]) -> Response:
-    content = orjson.dumps(result.document) if result.document else b""
+    content = orjson.dumps(result.json_body) if result.json_body else b""
     return Response(result.status, content, {**_headers(ids), **result.headers})
 
 

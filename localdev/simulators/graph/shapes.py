@@ -51,7 +51,7 @@ def delta_message_json(message: OutlookMessage, view: MessageView) -> dict[str, 
     return {"@odata.type": ODATA_TYPE_OF_MESSAGE, **message_json(message, view)}
 
 
-def read_state_change_json(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
+def delta_read_state_json(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
     """Return the partial JSON object, without etag, with which delta reports a new read state."""
     return {
         "@odata.type": ODATA_TYPE_OF_MESSAGE,

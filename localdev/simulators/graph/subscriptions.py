@@ -83,9 +83,9 @@ def create_subscription(call: GraphCall) -> GraphResult:
             " coalesce(max(number), 0), ? FROM change",
             *(subscription_id, call.mailbox.user_id, folder_id, wanted["resource"]),
             *(",".join(change_types), url, lifecycle_url, state, expires_at),
-            *(call.prefer_header.immutable_ids, call.user_id or _APP),
+            *(call.prefer_header.prefers_immutable_ids, call.user_id or _APP),
         )
-    return GraphResult(status=201, document=_entity(call, _stored(call, subscription_id)))
+    return GraphResult(status=201, json_body=_entity(call, _stored(call, subscription_id)))
 
 
 def list_subscriptions(call: GraphCall) -> GraphResult:
@@ -130,13 +130,13 @@ def _page(
     rows = database.fetch_rows(
         f"SELECT rowid AS seq, * FROM subscription WHERE {where} AND expires_at > ? AND rowid > ?"
         " ORDER BY rowid LIMIT ?",
-        *(*values, time.time(), query.integer_option("skiptoken", default=0), size + 1),
+        *(*values, time.time(), query.get_integer_option("skiptoken", default=0), size + 1),
     )
     document: dict[str, Any] = {"@odata.context": f"{base_url}/$metadata#subscriptions"}
     if len(rows) > size:
         last = rows[size - 1]["seq"]
         document["@odata.nextLink"] = f"{base_url}/{SUBSCRIPTIONS_PATH}?$skiptoken={last}"
-    return GraphResult(document={**document, "value": [_listed(row) for row in rows[:size]]})
+    return GraphResult(json_body={**document, "value": [_listed(row) for row in rows[:size]]})
 
 
 def _listed(row: Row) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def _listed(row: Row) -> dict[str, Any]:
 
 
 def get_subscription(call: GraphCall) -> GraphResult:
-    return GraphResult(document=_entity(call, _stored(call, call.path_ids[0])))
+    return GraphResult(json_body=_entity(call, _stored(call, call.path_ids[0])))
 
 
 def renew_subscription(call: GraphCall) -> GraphResult:

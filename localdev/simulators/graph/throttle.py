@@ -15,7 +15,7 @@ from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.graph.errors import throttled_error
 
 RATE_WINDOW_S = 600
-WINDOW_RETRY_AFTER_S = 10
+RATE_WINDOW_RETRY_AFTER_S = 10
 
 
 class MailboxThrottle:
@@ -24,12 +24,12 @@ class MailboxThrottle:
         self._in_flight: dict[str, int] = defaultdict(int)
         self._recent: dict[str, deque[float]] = defaultdict(deque)
 
-    def requests_in_flight(self, mailbox_id: str) -> int:
+    def in_flight_request_count(self, mailbox_id: str) -> int:
         with self._lock:
             return self._in_flight[mailbox_id]
 
     @contextmanager
-    def count_request_in_flight(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
+    def track_request_in_flight(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
         """Count a request to the mailbox as in flight while the `with` block runs.
 
         Raises:
@@ -52,4 +52,4 @@ class MailboxThrottle:
             recent.popleft()
         recent.append(now)
         if len(recent) > behaviour.requests_per_window:
-            raise throttled_error(WINDOW_RETRY_AFTER_S, "MailboxRequests")
+            raise throttled_error(RATE_WINDOW_RETRY_AFTER_S, "MailboxRequests")

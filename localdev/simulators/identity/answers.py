@@ -24,7 +24,7 @@ def error_page_response(sentence: str, status: int = 400) -> Response:
     return Response(status, sentence.encode(), {"Content-Type": "text/plain; charset=utf-8"})
 
 
-def redirect(query: dict[str, str], parameters: dict[str, str]) -> Response:
+def redirect_response(query: dict[str, str], parameters: dict[str, str]) -> Response:
     """Redirect the browser to the application, with the state of its authorize request."""
     if "state" in query:
         parameters = {**parameters, "state": query["state"]}

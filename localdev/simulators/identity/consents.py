@@ -29,7 +29,7 @@ class GrantFault(Enum):
     TOKEN_EXPIRED = auto()
 
 
-def consent_tables(prefix: str) -> str:
+def consent_tables_sql(prefix: str) -> str:
     """Return the SQLite statements that create the tables of one platform.
 
     prefix: text before each table's name. Empty: the names have no prefix.
@@ -50,15 +50,15 @@ class ConsentStore(ABC):
     """Stores the consents of users at one identity platform, with their codes and refresh tokens.
     Each platform has a subclass.
 
-    table_prefix: text before the names of the platform's tables, see `consent_tables`.
-    code_prefix, token_prefix: first characters of the platform's authorization codes and refresh
-        tokens.
+    table_name_prefix: text before the names of the platform's tables, see `consent_tables_sql`.
+    authorization_code_prefix, refresh_token_prefix: first characters of the platform's
+        authorization codes and refresh tokens.
     refresh_token_lifetime_s: seconds for which a refresh token is valid.
     """
 
-    table_prefix = ""
-    code_prefix = ""
-    token_prefix = ""
+    table_name_prefix = ""
+    authorization_code_prefix = ""
+    refresh_token_prefix = ""
     refresh_token_lifetime_s: float
 
     def __init__(self, database: SimulatorDatabase) -> None:
@@ -94,7 +94,7 @@ class ConsentStore(ABC):
         challenge: str | None,
         nonce: str | None,
     ) -> str:
-        code = self.code_prefix + token_urlsafe(48)
+        code = self.authorization_code_prefix + token_urlsafe(48)
         with self._database.transaction():
             consent_id = self.create_consent(user_id, scope)
             self._write(
@@ -129,7 +129,7 @@ class ConsentStore(ABC):
         return row["consent_id"], row["nonce"]
 
     def issue_refresh_token(self, consent_id: str) -> str:
-        token = self.token_prefix + token_urlsafe(96)
+        token = self.refresh_token_prefix + token_urlsafe(96)
         self._write(
             "INSERT INTO {}refresh_token VALUES (?, ?, ?)",
             *(token, consent_id, time.time() + self.refresh_token_lifetime_s),
@@ -174,10 +174,10 @@ class ConsentStore(ABC):
         return self._write("UPDATE {}consent SET refusal = ? WHERE user_id = ?", refusal, user_id)
 
     def _row(self, statement: str, *values: Any) -> Any:
-        return self._database.fetch_row(statement.format(self.table_prefix), *values)
+        return self._database.fetch_row(statement.format(self.table_name_prefix), *values)
 
     def _write(self, statement: str, *values: Any) -> int:
-        return self._database.execute_write(statement.format(self.table_prefix), *values)
+        return self._database.execute_write(statement.format(self.table_name_prefix), *values)
 
 
 def _challenge(verifier: str) -> str:

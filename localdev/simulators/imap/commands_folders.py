@@ -14,14 +14,14 @@ from localdev.simulators.imap.command import (
     parse_text_argument,
 )
 from localdev.simulators.imap.flags import canonical_flag
-from localdev.simulators.imap.names import NamedFolder, matches_list_pattern
+from localdev.simulators.imap.names import ImapFolder, matches_list_pattern
 from localdev.simulators.imap.response import (
     FixedTextResponse,
-    StatusResponse,
+    FolderStatusResponse,
     UntaggedResponse,
     quote,
 )
-from localdev.simulators.imap.session import Handler, Session
+from localdev.simulators.imap.session import CommandHandler, Session
 from localdev.simulators.imap.store import ImapMailbox
 
 _STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN")
@@ -33,7 +33,7 @@ def parse_folder_name(session: Session, token: Token) -> str:
     """Return the folder's name that an argument contains. The argument is in UTF-8 if the client
     has enabled UTF8=ACCEPT, else in modified UTF-7."""
     name = parse_text_argument(token)
-    return name if session.is_utf8 else decode_modified_utf7(name)
+    return name if session.is_utf8_enabled else decode_modified_utf7(name)
 
 
 def _list(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
@@ -56,13 +56,13 @@ def _list(session: Session, command: Command) -> Iterator[UntaggedResponse | str
         folders = [each for each in folders if each.special_use]
     for each in folders:
         yield _listed(session, mailbox, each, "LIST", returned)
-        if items and "\\Noselect" not in each.flags:
+        if items and "\\Noselect" not in each.basic_attributes:
             yield _status_response(session, mailbox, each, items)
 
 
 def _matching(
     session: Session, mailbox: ImapMailbox, reference: Token, patterns: Iterable[Token]
-) -> list[NamedFolder]:
+) -> list[ImapFolder]:
     base, separator = parse_folder_name(session, reference), mailbox.options.separator
     wanted = [base + parse_folder_name(session, each) for each in patterns]
     return [
@@ -118,11 +118,11 @@ _EXTENSION_OF_RETURN = {
 def _listed(
     session: Session,
     mailbox: ImapMailbox,
-    folder: NamedFolder,
+    folder: ImapFolder,
     kind: str,
     returned: Collection[str] = (),
 ) -> FixedTextResponse:
-    attributes = " ".join(folder.attributes(returned)).encode()
+    attributes = " ".join(folder.list_response_attributes(returned)).encode()
     separator = quote(mailbox.options.separator)
     line = b"%b (%b) %b %b" % (
         kind.encode(),
@@ -167,17 +167,17 @@ def _status_items(session: Session, tokens: list[Token]) -> list[str]:
 
 
 def _status_response(
-    session: Session, mailbox: ImapMailbox, folder: NamedFolder, items: list[str]
-) -> StatusResponse:
+    session: Session, mailbox: ImapMailbox, folder: ImapFolder, items: list[str]
+) -> FolderStatusResponse:
     with mailbox.transaction():
         state = mailbox.folder_state(folder)
         values: dict[str, int | str] = {}
         for item in items:
             match item:
                 case "MESSAGES":
-                    values[item] = folder.folder.total
+                    values[item] = folder.simulated_folder.total
                 case "UNSEEN":
-                    values[item] = folder.folder.unread
+                    values[item] = folder.simulated_folder.unread
                 case "RECENT":
                     values[item] = 0
                 case "UIDNEXT":
@@ -188,13 +188,13 @@ def _status_response(
                     values[item] = state.highest_mod_seq
                 case _:
                     values[item] = f"({folder_object_id(folder)})"
-    return StatusResponse(folder.name, session.quote_folder_name(folder.name), values)
+    return FolderStatusResponse(folder.name, session.quote_folder_name(folder.name), values)
 
 
-def folder_object_id(folder: NamedFolder) -> str:
+def folder_object_id(folder: ImapFolder) -> str:
     """Return the value of MAILBOXID for a folder (RFC 8474). Renaming a folder does not change
     it."""
-    return f"F{folder.folder.number}"
+    return f"F{folder.simulated_folder.number}"
 
 
 def _create(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
@@ -207,7 +207,7 @@ def _delete(session: Session, command: Command) -> Iterator[UntaggedResponse | s
     name = _names(session, command, 1)[0]
     mailbox = session.require_logged_in_mailbox()
     mailbox.delete_folder(name)
-    if session.selected and not mailbox.folder_state(session.selected.folder).exists:
+    if session.selected and not mailbox.folder_state(session.selected.folder).is_folder_present:
         session.selected = None
     yield from session.report_folder_changes(may_expunge=True)
 
@@ -244,9 +244,9 @@ def _append(session: Session, command: Command) -> Iterator[UntaggedResponse | s
         )
     received_at = _date_time(parse_text_argument(options[0])) if options else datetime.now(UTC)
     folder = mailbox.find_folder(parse_folder_name(session, name), code="TRYCREATE")
-    uid = mailbox.append(folder, message, flags - {"\\Recent"}, received_at)
+    uid = mailbox.append_message(folder, message, flags - {"\\Recent"}, received_at)
     yield from session.report_folder_changes(may_expunge=True)
-    if session.options.offers("UIDPLUS"):
+    if session.options.has_extension("UIDPLUS"):
         yield f"[APPENDUID {mailbox.folder_state(folder).uid_validity} {uid}] Append completed."
 
 
@@ -257,7 +257,7 @@ def _date_time(text: str) -> datetime:
         raise BadCommand("Invalid date-time.") from None
 
 
-FOLDER_COMMANDS: dict[str, Handler] = {
+FOLDER_COMMANDS: dict[str, CommandHandler] = {
     "LIST": _list,
     "LSUB": _lsub,
     "STATUS": _status,

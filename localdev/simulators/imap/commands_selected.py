@@ -24,8 +24,12 @@ from localdev.simulators.imap.response import (
     UntaggedResponse,
     vanished_response,
 )
-from localdev.simulators.imap.selection import filter_by_flag, find_named_messages, is_by_uid
-from localdev.simulators.imap.session import Handler, Selected, Session
+from localdev.simulators.imap.selection import (
+    filter_messages_by_flag,
+    find_messages_in_number_set,
+    is_uid_command,
+)
+from localdev.simulators.imap.session import CommandHandler, SelectedFolder, Session
 from localdev.simulators.imap.store import ImapMailbox
 
 
@@ -51,7 +55,9 @@ def _select(session: Session, command: Command) -> Iterator[UntaggedResponse | s
     with mailbox.transaction():
         folder = mailbox.find_folder(parse_folder_name(session, command.arguments[0]))
         state = mailbox.folder_state(folder)
-        selected = Selected(folder, is_read_only, state.list_messages(), state.highest_mod_seq)
+        selected = SelectedFolder(
+            folder, is_read_only, state.list_messages(), state.highest_mod_seq
+        )
         opening = list(_opening(session, selected, state))
         earlier = _vanished_since(known, state) if known else []
     session.selected = selected
@@ -63,7 +69,7 @@ def _select(session: Session, command: Command) -> Iterator[UntaggedResponse | s
 
 
 def _opening(
-    session: Session, selected: Selected, state: FolderState
+    session: Session, selected: SelectedFolder, state: FolderState
 ) -> Iterator[UntaggedResponse]:
     keywords = {flag for each in selected.messages for flag in each.flags} - {*SYSTEM_FLAGS}
     flags = format_flags(frozenset({*SYSTEM_FLAGS, *keywords}))
@@ -79,9 +85,11 @@ def _opening(
         yield NumberResponse("UNSEEN-NUMBER", unseen[0], b"OK [UNSEEN %d] First unseen.")
     yield NumberResponse("UIDVALIDITY", state.uid_validity, b"OK [UIDVALIDITY %d] UIDs valid")
     yield NumberResponse("UIDNEXT", state.uid_next, b"OK [UIDNEXT %d] Predicted next UID")
-    if session.options.offers("CONDSTORE"):
-        yield NumberResponse("HIGHESTMODSEQ", selected.mod_seq, b"OK [HIGHESTMODSEQ %d] Highest")
-    if session.options.offers("OBJECTID"):
+    if session.options.has_extension("CONDSTORE"):
+        yield NumberResponse(
+            "HIGHESTMODSEQ", selected.highest_mod_seq, b"OK [HIGHESTMODSEQ %d] Highest"
+        )
+    if session.options.has_extension("OBJECTID"):
         yield FixedTextResponse(
             "MAILBOXID", b"OK [MAILBOXID (%b)] Ok" % folder_object_id(selected.folder).encode()
         )
@@ -100,7 +108,7 @@ def _select_parameters(session: Session, rest: list[Token]) -> _Known | None:
         if name not in ("CONDSTORE", "QRESYNC"):
             raise BadCommand("Unknown parameter.")
         session.require_extension(name)
-        if name == "QRESYNC" and not session.has_qresync:
+        if name == "QRESYNC" and not session.is_qresync_enabled:
             raise BadCommand("QRESYNC not enabled.")
         session.enabled_extensions.add("CONDSTORE")
         if name == "QRESYNC" and not isinstance(parameters[-1], list):
@@ -117,25 +125,25 @@ def _known(values: list[Token]) -> _Known:
 
 
 def _vanished_since(known: _Known, state: FolderState) -> list[int]:
-    uids = list(state.uids_vanished_since(known.mod_seq))
-    return known.uids.select(uids) if known.uids else uids
+    uids = list(state.uids_vanished_since_mod_seq(known.mod_seq))
+    return known.uids.filter_numbers(uids) if known.uids else uids
 
 
 def _changes_since(
-    session: Session, selected: Selected, known: _Known, earlier: list[int]
+    session: Session, selected: SelectedFolder, known: _Known, earlier: list[int]
 ) -> Iterator[UntaggedResponse]:
     if earlier:
         yield vanished_response(earlier, earlier=True)
-    wanted = set(known.uids.select(selected.uids)) if known.uids else set(selected.uids)
+    wanted = set(known.uids.filter_numbers(selected.uids)) if known.uids else set(selected.uids)
     for number, each in enumerate(selected.messages, 1):
         if each.mod_seq > known.mod_seq and each.uid in wanted:
-            yield session.flags_response(number, each, with_uid=True)
+            yield session.fetch_response_with_flags(number, each, with_uid=True)
 
 
 def _close(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
     selected, mailbox = session.require_open_folder(), session.require_logged_in_mailbox()
     if command.verb == "CLOSE" and not selected.is_read_only:
-        mailbox.expunge(selected.folder, _deleted(mailbox, selected))
+        mailbox.expunge_messages(selected.folder, _deleted(mailbox, selected))
     session.selected = None
     yield f"{command.verb.capitalize()} completed."
 
@@ -143,19 +151,21 @@ def _close(session: Session, command: Command) -> Iterator[UntaggedResponse | st
 def _expunge(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
     selected, mailbox = session.require_open_folder(), session.require_logged_in_mailbox()
     deleted = [] if selected.is_read_only else _deleted(mailbox, selected)
-    if is_by_uid(command):
+    if is_uid_command(command):
         session.require_extension("UIDPLUS")
-        wanted = parse_number_set(parse_text_argument(_argument(command, 0))).select(selected.uids)
+        wanted = parse_number_set(parse_text_argument(_argument(command, 0))).filter_numbers(
+            selected.uids
+        )
         deleted = [each for each in deleted if each.uid in set(wanted)]
-    mailbox.expunge(selected.folder, deleted)
+    mailbox.expunge_messages(selected.folder, deleted)
     yield from session.report_folder_changes(may_expunge=True)
 
 
-def _deleted(mailbox: ImapMailbox, selected: Selected) -> list[ListedMessage]:
+def _deleted(mailbox: ImapMailbox, selected: SelectedFolder) -> list[ListedMessage]:
     """Return the messages that are known to the session and have the flag \\Deleted now."""
     known = set(selected.uids)
     present = mailbox.folder_state(selected.folder).list_messages()
-    return filter_by_flag([each for each in present if each.uid in known], "\\Deleted")
+    return filter_messages_by_flag([each for each in present if each.uid in known], "\\Deleted")
 
 
 def _store(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
@@ -172,7 +182,7 @@ def _store(session: Session, command: Command) -> Iterator[UntaggedResponse | st
     flags = frozenset(canonical_flag(parse_text_argument(each)) for each in words)
     if "\\Recent" in flags:
         raise BadCommand("Invalid system flag \\Recent.")
-    chosen = find_named_messages(selected, numbers, by_uid=is_by_uid(command))
+    chosen = find_messages_in_number_set(selected, numbers, by_uid=is_uid_command(command))
     if selected.is_read_only:
         # Dovecot does the same.
         yield "Store ignored with read-only mailbox."
@@ -182,11 +192,11 @@ def _store(session: Session, command: Command) -> Iterator[UntaggedResponse | st
     with mailbox.transaction():
         for number, each in chosen:
             if limit is not None and fresh.get(each.uid, each).mod_seq > limit:
-                modified.append(each.uid if is_by_uid(command) else number)
+                modified.append(each.uid if is_uid_command(command) else number)
             else:
                 mailbox.set_flags(each, lambda present: _result(operation, present, flags))
     silent = {each.uid for _, each in chosen} if is_silent else set()
-    yield from _stored(session, silent, by_uid=is_by_uid(command))
+    yield from _stored(session, silent, by_uid=is_uid_command(command))
     if modified:
         yield f"[MODIFIED {format_number_set(modified)}] Conditional store failed."
 
@@ -197,7 +207,7 @@ def _stored(session: Session, silent: set[int], *, by_uid: bool) -> Iterator[Unt
         if not isinstance(each, FetchResponse) or each.uid not in silent:
             yield each
         elif "CONDSTORE" in session.enabled_extensions:
-            yield each.without_item("FLAGS")
+            yield each.copy_without_item("FLAGS")
 
 
 def _operation(item: str) -> tuple[str, bool]:
@@ -234,28 +244,30 @@ def _copy(session: Session, command: Command) -> Iterator[UntaggedResponse | str
         session.require_extension("MOVE")
         _writable(session)
     name = parse_folder_name(session, _argument(command, 1))
-    chosen = find_named_messages(selected, _argument(command, 0), by_uid=is_by_uid(command))
+    chosen = find_messages_in_number_set(
+        selected, _argument(command, 0), by_uid=is_uid_command(command)
+    )
     messages = [each for _, each in chosen]
     if not messages:
         yield "No messages found."
         return
     target = mailbox.find_folder(name, code="TRYCREATE")
     if is_move:
-        pairs = mailbox.move(selected.folder, messages, target)
+        pairs = mailbox.move_messages(selected.folder, messages, target)
     else:
-        pairs = mailbox.copy(messages, target)
+        pairs = mailbox.copy_messages(messages, target)
     code = ""
-    if session.options.offers("UIDPLUS"):
+    if session.options.has_extension("UIDPLUS"):
         sources, copies = (format_number_set(uids) for uids in zip(*pairs, strict=True))
         code = f"[COPYUID {mailbox.folder_state(target).uid_validity} {sources} {copies}] "
     if is_move and code:
         yield FixedTextResponse("COPYUID", f"OK {code}Moved UIDs.".encode())
         code = ""
-    yield from session.report_folder_changes(may_expunge=is_move or is_by_uid(command))
+    yield from session.report_folder_changes(may_expunge=is_move or is_uid_command(command))
     yield f"{code}{command.verb.capitalize()} completed."
 
 
-def _writable(session: Session) -> Selected:
+def _writable(session: Session) -> SelectedFolder:
     selected = session.require_open_folder()
     if selected.is_read_only:
         raise CommandRejected("Mailbox is read-only.")
@@ -268,7 +280,7 @@ def _argument(command: Command, number: int) -> Token:
     return command.arguments[number]
 
 
-SELECTED_COMMANDS: dict[str, Handler] = {
+SELECTED_COMMANDS: dict[str, CommandHandler] = {
     "SELECT": _select,
     "EXAMINE": _select,
     "CLOSE": _close,

@@ -18,7 +18,7 @@ from localdev.simulators.imap.response import (
     UntaggedResponse,
     quote,
 )
-from localdev.simulators.imap.session import Handler, Session
+from localdev.simulators.imap.session import CommandHandler, Session
 from localdev.simulators.imap.store import ImapMailbox
 
 _ENABLED_WITH = {
@@ -87,7 +87,7 @@ def _enable(session: Session, command: Command) -> Iterator[UntaggedResponse | s
         raise BadCommand("ENABLE needs the names of extensions.")
     names = []
     for name in map(parse_keyword_argument, command.arguments):
-        if name in _ENABLED_WITH and session.options.offers(name):
+        if name in _ENABLED_WITH and session.options.has_extension(name):
             session.enabled_extensions |= _ENABLED_WITH[name]
             names.append(name)
     yield FixedTextResponse("ENABLED", " ".join(["ENABLED", *names]).encode())
@@ -97,11 +97,11 @@ def _starttls(session: Session, command: Command) -> Iterator[UntaggedResponse |
     if session.wire.is_encrypted or session.mailbox is not None:
         raise BadCommand("TLS is active already.")
     session.wire.write_line(f"{command.tag} OK Begin TLS negotiation now.".encode())
-    session.backend.start_tls(session.wire)
-    yield TLS_STARTED_MARK
+    session.backend.switch_connection_to_tls(session.wire)
+    yield TLS_STARTED_SENTINEL
 
 
-TLS_STARTED_MARK = "\0"
+TLS_STARTED_SENTINEL = "\0"
 """What the handler of STARTTLS yields in place of the text of the tagged OK response. That response
 was already sent, before the handshake."""
 
@@ -119,7 +119,7 @@ def _authenticate(session: Session, command: Command) -> Iterator[UntaggedRespon
     if not 1 <= len(command.arguments) <= 2:
         raise BadCommand("AUTHENTICATE needs a mechanism.")
     mechanism = parse_keyword_argument(command.arguments[0])
-    if not session.options.offers(f"AUTH={mechanism}"):
+    if not session.options.has_extension(f"AUTH={mechanism}"):
         raise CommandRejected("Unsupported authentication mechanism.")
     if len(command.arguments) == 2:
         session.require_extension("SASL-IR")
@@ -186,7 +186,7 @@ def _decoded(response: bytes) -> bytes:
         raise BadCommand("Invalid base64 data in an authentication response.") from None
 
 
-SESSION_COMMANDS: dict[str, Handler] = {
+SESSION_COMMANDS: dict[str, CommandHandler] = {
     "CAPABILITY": _capability,
     "NOOP": _noop,
     "CHECK": _check,

@@ -7,9 +7,9 @@ from localdev.simulators.faults import Fault
 from localdev.simulators.imap.response import (
     FetchResponse,
     FixedTextResponse,
+    FolderStatusResponse,
     NumberListResponse,
     NumberResponse,
-    StatusResponse,
     UntaggedResponse,
     vanished_response,
 )
@@ -69,8 +69,8 @@ def _partial(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[Un
     for each in responses:
         if isinstance(each, FetchResponse) and _is_about(each, fault):
             yield replace(each, items=tuple(item for item in each.items if item[0] == "UID"))
-        elif isinstance(each, StatusResponse) and _is_about(each, fault):
-            yield replace(each, values={})
+        elif isinstance(each, FolderStatusResponse) and _is_about(each, fault):
+            yield replace(each, value_by_item={})
         else:
             yield each
 
@@ -106,9 +106,11 @@ def _changed_numbers(names: tuple[str, ...], sign: int) -> _Forgery:
         for each in responses:
             if isinstance(each, NumberResponse) and each.kind in names:
                 yield replace(each, number=int(changed(each.kind, each.number, fault)))
-            elif isinstance(each, StatusResponse) and _is_about(each, fault):
-                values = {name: changed(name, value, fault) for name, value in each.values.items()}
-                yield replace(each, values=values)
+            elif isinstance(each, FolderStatusResponse) and _is_about(each, fault):
+                values = {
+                    name: changed(name, value, fault) for name, value in each.value_by_item.items()
+                }
+                yield replace(each, value_by_item=values)
             else:
                 yield each
 
@@ -117,13 +119,15 @@ def _changed_numbers(names: tuple[str, ...], sign: int) -> _Forgery:
 
 def _uncounted(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[UntaggedResponse]:
     for each in responses:
-        if isinstance(each, StatusResponse) and _is_about(each, fault):
-            yield replace(each, values={})
+        if isinstance(each, FolderStatusResponse) and _is_about(each, fault):
+            yield replace(each, value_by_item={})
         elif not isinstance(each, NumberResponse) or each.kind not in _OPTIONAL:
             yield each
 
 
-def _is_about(response: FixedTextResponse | StatusResponse | FetchResponse, fault: Fault) -> bool:
+def _is_about(
+    response: FixedTextResponse | FolderStatusResponse | FetchResponse, fault: Fault
+) -> bool:
     return not fault.about or response.folder_name_or_uid in fault.about
 
 

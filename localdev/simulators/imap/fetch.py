@@ -16,12 +16,12 @@ from localdev.simulators.imap.command import (
     parse_text_argument,
 )
 from localdev.simulators.imap.flags import format_flags
-from localdev.simulators.imap.folder_state import GmailValues, ListedMessage
+from localdev.simulators.imap.folder_state import GmailMessageAttributes, ListedMessage
 from localdev.simulators.imap.gmail import format_labels
 from localdev.simulators.imap.message_bytes import extract_section
 from localdev.simulators.imap.mime_parts import (
-    body_structure,
     extract_numbered_section,
+    format_body_structure,
     format_envelope,
     parse_parts,
 )
@@ -30,11 +30,11 @@ from localdev.simulators.imap.options import GMAIL_CAPABILITY
 from localdev.simulators.imap.response import (
     FetchResponse,
     UntaggedResponse,
-    literal,
+    format_literal,
     vanished_response,
 )
-from localdev.simulators.imap.selection import find_named_messages, is_by_uid
-from localdev.simulators.imap.session import Handler, Selected, Session
+from localdev.simulators.imap.selection import find_messages_in_number_set, is_uid_command
+from localdev.simulators.imap.session import CommandHandler, SelectedFolder, Session
 from localdev.simulators.imap.store import ImapMailbox
 
 _SECTION = re.compile(
@@ -51,7 +51,7 @@ _EXTENSION = {"MODSEQ": "CONDSTORE", "EMAILID": "OBJECTID", "THREADID": "OBJECTI
 _EXTENSION |= dict.fromkeys(("X-GM-MSGID", "X-GM-THRID", "X-GM-LABELS"), GMAIL_CAPABILITY)
 _OF_PARTS: dict[str, Callable[[bytes], bytes]] = {
     "ENVELOPE": format_envelope,
-    "BODYSTRUCTURE": lambda raw: body_structure(parse_parts(raw)),
+    "BODYSTRUCTURE": lambda raw: format_body_structure(parse_parts(raw)),
 }
 """Items that describe the message, and the functions that make them of its bytes."""
 _RFC822 = {"RFC822": "", "RFC822.HEADER": "HEADER", "RFC822.TEXT": "TEXT"}
@@ -81,7 +81,7 @@ class _Modifiers:
 
 def _fetch(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
     selected, mailbox = session.require_open_folder(), session.require_logged_in_mailbox()
-    by_uid = is_by_uid(command)
+    by_uid = is_uid_command(command)
     if not 2 <= len(command.arguments) <= 3:
         raise BadCommand("FETCH needs messages and items.")
     modifiers = _modifiers(session, command.arguments[2:], by_uid=by_uid)
@@ -90,7 +90,7 @@ def _fetch(session: Session, command: Command) -> Iterator[UntaggedResponse | st
         items = [_Item("UID"), *(each for each in items if each.label != "UID")]
     if modifiers.changed_since is not None and all(each.label != "MODSEQ" for each in items):
         items.append(_Item("MODSEQ"))
-    chosen = find_named_messages(selected, command.arguments[0], by_uid=by_uid)
+    chosen = find_messages_in_number_set(selected, command.arguments[0], by_uid=by_uid)
     changed = [pair for pair in chosen if pair[1].mod_seq > (modifiers.changed_since or 0)]
     if modifiers.reports_vanished:
         yield from _vanished(mailbox, selected, command.arguments[0], modifiers)
@@ -98,7 +98,7 @@ def _fetch(session: Session, command: Command) -> Iterator[UntaggedResponse | st
     has_parts = any(each.section is not None for each in items)
     is_gone = False
     for number, message in changed:
-        exists = not has_parts or mailbox.is_in_folder(message, selected.folder)
+        exists = not has_parts or mailbox.is_message_in_folder(message, selected.folder)
         is_gone |= not exists
         if marks_read and exists:
             mailbox.set_flags(message, lambda present: present | {"\\Seen"})
@@ -118,20 +118,20 @@ def _modifiers(session: Session, rest: Sequence[Token], *, by_uid: bool) -> _Mod
     reports_vanished = len(words) == 3 and parse_keyword_argument(words[2]) == "VANISHED"
     if len(words) == 3 and not reports_vanished:
         raise BadCommand("Unknown FETCH modifier.")
-    if reports_vanished and not (by_uid and session.has_qresync):
+    if reports_vanished and not (by_uid and session.is_qresync_enabled):
         raise BadCommand("VANISHED FETCH modifier needs UID FETCH, and QRESYNC enabled.")
     session.enabled_extensions.add("CONDSTORE")
     return _Modifiers(parse_number_argument(words[1]), reports_vanished)
 
 
 def _vanished(
-    mailbox: ImapMailbox, selected: Selected, uids: Token, modifiers: _Modifiers
+    mailbox: ImapMailbox, selected: SelectedFolder, uids: Token, modifiers: _Modifiers
 ) -> Iterator[UntaggedResponse]:
     since = modifiers.changed_since or 0
-    left = set(mailbox.folder_state(selected.folder).uids_vanished_since(since)) - set(
+    left = set(mailbox.folder_state(selected.folder).uids_vanished_since_mod_seq(since)) - set(
         selected.uids
     )
-    wanted = parse_number_set(parse_text_argument(uids)).select(sorted(left))
+    wanted = parse_number_set(parse_text_argument(uids)).filter_numbers(sorted(left))
     if wanted:
         yield vanished_response(wanted, earlier=True)
 
@@ -177,7 +177,7 @@ def _values(
     parts, as on Dovecot."""
     raw = None
     if exists and any(each.section is not None for each in items):
-        raw = mailbox.read_bytes(message)
+        raw = mailbox.read_message_bytes(message)
     size = 0
     if any(each.label == "RFC822.SIZE" for each in items):
         size = len(raw) if raw is not None else mailbox.message_size(message) or 0
@@ -202,7 +202,7 @@ def _section_value(raw: bytes | None, item: _Item) -> bytes:
     content = read(raw, name, item.fields)
     if item.part:
         content = content[item.part[0] : item.part[0] + item.part[1]]
-    return literal(content)
+    return format_literal(content)
 
 
 def _plain_value(message: ListedMessage, label: str, size: int) -> bytes:
@@ -223,9 +223,9 @@ def _internal_date(received_at: str) -> bytes:
     return f'"{day} {moment:%H:%M:%S} +0000"'.encode()
 
 
-def _of_gmail(message: ListedMessage) -> GmailValues:
-    assert message.gmail, "the extension is offered"
-    return message.gmail
+def _of_gmail(message: ListedMessage) -> GmailMessageAttributes:
+    assert message.gmail_attributes, "the extension is offered"
+    return message.gmail_attributes
 
 
 _PLAIN_VALUES: dict[str, Callable[[ListedMessage], bytes]] = {
@@ -240,4 +240,4 @@ _PLAIN_VALUES: dict[str, Callable[[ListedMessage], bytes]] = {
     "X-GM-LABELS": lambda message: format_labels(_of_gmail(message).labels),
 }
 
-FETCH_COMMANDS: dict[str, Handler] = {"FETCH": _fetch, "UID FETCH": _fetch}
+FETCH_COMMANDS: dict[str, CommandHandler] = {"FETCH": _fetch, "UID FETCH": _fetch}

@@ -21,10 +21,10 @@ from localdev.simulators.mailbox import Mailbox
 _OF_FLAGS = {"is_read", "is_flagged", "is_draft", "categories", "folder", "original"}
 _CONTENTS = [each.name for each in fields(MailItem) if each.name not in _OF_FLAGS]
 _CHANGES_CONTENTS = "(kind = '{}' AND ({}))".format(
-    ChangeKind.CHANGED,
+    ChangeKind.MESSAGE_CHANGED,
     " OR ".join(f"instr(',' || fields || ',', ',{name},')" for name in _CONTENTS),
 )
-_ARRIVES = f"kind IN ('{ChangeKind.ADDED}', '{ChangeKind.MOVED}')"
+_ARRIVES = f"kind IN ('{ChangeKind.MESSAGE_ADDED}', '{ChangeKind.MESSAGE_MOVED}')"
 _GETS_UID = f"({_ARRIVES} OR {_CHANGES_CONTENTS})"
 _LISTED = f"""
 SELECT p.message AS number, p.received_at, max(p.number, coalesce(c.number, 0)) AS uid, m.blob,
@@ -63,7 +63,7 @@ _STATES = ("is_read", "is_flagged", "is_draft", "categories", "attributes")
 
 
 @dataclass(frozen=True, slots=True)
-class GmailValues:
+class GmailMessageAttributes:
     """The values of Gmail's IMAP extensions for one message.
 
     labels: the message's labels, except the label of the open folder.
@@ -81,8 +81,9 @@ class ListedMessage:
     message_number: number of the message in the simulated mailbox; this is no IMAP sequence number.
     blob_number: number of the message's content in the simulated mailbox.
     mod_seq: mod-sequence of the message (RFC 7162).
-    original_size: size in bytes of the message as it was received. None: the original was not kept.
-    gmail: values of Gmail's IMAP extensions. None: the server is not Gmail's.
+    original_size_bytes: size in bytes of the message as it was received. None: the original was not
+        kept.
+    gmail_attributes: values of Gmail's IMAP extensions. None: the server is not Gmail's.
     """
 
     uid: int
@@ -92,8 +93,8 @@ class ListedMessage:
     received_at: str
     mod_seq: int
     flags: frozenset[str]
-    original_size: int | None
-    gmail: GmailValues | None = None
+    original_size_bytes: int | None
+    gmail_attributes: GmailMessageAttributes | None = None
 
 
 class FolderState:
@@ -124,7 +125,7 @@ class FolderState:
         ]
 
     @property
-    def exists(self) -> bool:
+    def is_folder_present(self) -> bool:
         return bool(self._number("SELECT number FROM folder WHERE number = ?", self.folder_number))
 
     @property
@@ -143,7 +144,7 @@ class FolderState:
         expired = self._number(_EXPIRED, self._mailbox.user_id, self.folder_number)
         return self.folder_number * _UID_VALIDITY_STEP + expired
 
-    def uids_vanished_since(self, mod_seq: int) -> Sequence[int]:
+    def uids_vanished_since_mod_seq(self, mod_seq: int) -> Sequence[int]:
         """Return the UIDs that disappeared from the folder by changes after `mod_seq`, in ascending
         order."""
         rows = self._database.fetch_rows(_VANISHED, self.folder_number, mod_seq)

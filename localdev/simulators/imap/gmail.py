@@ -20,11 +20,11 @@ from localdev.simulators.folders import PURGED, RETAINED, Folder
 from localdev.simulators.gmail.ids import FIRST_MESSAGE_ID, thread_number
 from localdev.simulators.imap.folder_state import (
     FolderState,
-    GmailValues,
+    GmailMessageAttributes,
     ListedMessage,
     flags_of_row,
 )
-from localdev.simulators.imap.names import NamedFolder, name_folders
+from localdev.simulators.imap.names import ImapFolder, to_imap_folders
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.journal import ChangeKind, JournalEntry
 from localdev.simulators.mailbox import Mailbox
@@ -58,7 +58,7 @@ class _Seen:
     uids: dict[int, int] = field(default_factory=dict)
 
 
-class GmailView:
+class GmailMailboxView:
     """The folders and messages of a simulated mailbox, as Gmail's IMAP server shows them.
 
     Each method first reads the journal entries that were written since the previous call.
@@ -71,7 +71,7 @@ class GmailView:
         self._newest_uids: dict[int, int] = {}
         self._newest_changes: dict[int, int] = {}
 
-    def list_folders(self) -> list[NamedFolder]:
+    def list_folders(self) -> list[ImapFolder]:
         """Return the folders that LIST shows, each with the counts of the messages that it shows.
 
         Two folders have no counterpart in the simulated mailbox: the folder `[Gmail]`, which only
@@ -89,9 +89,9 @@ class GmailView:
             for each in self.mailbox.folders.list_all()
         ]
         return [
-            *name_folders(counted, self._options),
-            NamedFolder("[Gmail]", _ABOVE, has_children=True, flags=("\\Noselect",)),
-            NamedFolder("[Gmail]/Starred", _STARRED, has_children=False, special_use="\\Flagged"),
+            *to_imap_folders(counted, self._options),
+            ImapFolder("[Gmail]", _ABOVE, has_children=True, basic_attributes=("\\Noselect",)),
+            ImapFolder("[Gmail]/Starred", _STARRED, has_children=False, special_use="\\Flagged"),
         ]
 
     def folder_state(self, folder: int) -> "GmailFolderState":
@@ -101,7 +101,7 @@ class GmailView:
         self._read_on()
         return FIRST_MESSAGE_ID + self._seen[number].contents
 
-    def uids_of(self, number: int) -> Mapping[int, int]:
+    def uids_by_folder_number(self, number: int) -> Mapping[int, int]:
         """Return the UID of the message `number` in each folder that shows the message, by folder
         number."""
         self._read_on()
@@ -119,7 +119,9 @@ class GmailView:
         """
         statement = "SELECT 1 FROM message WHERE number = ?"
         exists = self.mailbox.database.fetch_row(statement, listed.message_number) is not None
-        return exists and self.uids_of(listed.message_number).get(folder) == listed.uid
+        return (
+            exists and self.uids_by_folder_number(listed.message_number).get(folder) == listed.uid
+        )
 
     def list_messages(self, folder: int) -> list[ListedMessage]:
         self._read_on()
@@ -140,7 +142,7 @@ class GmailView:
         named = {labels[each] for each in seen.placements if each != folder and each in labels}
         named |= {"\\Starred"} if row["is_flagged"] else set()
         named |= {"\\Important"} if row["importance"] == "high" else set()
-        values = GmailValues(
+        values = GmailMessageAttributes(
             FIRST_MESSAGE_ID + seen.contents, thread_number(row["thread"]), tuple(sorted(named))
         )
         return ListedMessage(
@@ -159,7 +161,10 @@ class GmailView:
         """Return the label of each folder as X-GM-LABELS names it, by folder number. All Mail,
         Trash and Spam are no labels and are left out."""
         folders = self.mailbox.folders.list_all()
-        named = {each.folder.number: each.name for each in name_folders(folders, self._options)}
+        named = {
+            each.simulated_folder.number: each.name
+            for each in to_imap_folders(folders, self._options)
+        }
         roles = {each.number: each.role for each in folders}
         return {
             number: _SYSTEM_LABELS.get(roles[number], encode_modified_utf7(name))
@@ -181,10 +186,13 @@ class GmailView:
         seen.mod_seq = entry.number
         if entry.source is not None:
             seen.placements.discard(entry.source)
-        if entry.kind in (ChangeKind.ADDED, ChangeKind.MOVED) and entry.folder is not None:
+        if (
+            entry.kind in (ChangeKind.MESSAGE_ADDED, ChangeKind.MESSAGE_MOVED)
+            and entry.folder is not None
+        ):
             seen.placements.add(entry.folder)
         before = seen.uids
-        if entry.kind is ChangeKind.CHANGED and entry.fields & _CONTENTS:
+        if entry.kind is ChangeKind.MESSAGE_CHANGED and entry.fields & _CONTENTS:
             seen.contents, before = entry.number, {}
         shown = _shown(seen.placements, roles)
         for folder in {*shown, *seen.uids}:
@@ -198,7 +206,7 @@ class GmailFolderState(FolderState):
     """A folder of a Gmail mailbox. Gmail does not offer QRESYNC, so the server never reports
     removed messages by UID (VANISHED)."""
 
-    def __init__(self, view: GmailView, folder: int) -> None:
+    def __init__(self, view: GmailMailboxView, folder: int) -> None:
         super().__init__(view.mailbox, folder)
         self._view = view
 
@@ -206,8 +214,8 @@ class GmailFolderState(FolderState):
         return self._view.list_messages(self.folder_number)
 
     @property
-    def exists(self) -> bool:
-        return self.folder_number == _STARRED.number or super().exists
+    def is_folder_present(self) -> bool:
+        return self.folder_number == _STARRED.number or super().is_folder_present
 
     @property
     def uid_validity(self) -> int:
@@ -221,7 +229,7 @@ class GmailFolderState(FolderState):
     def highest_mod_seq(self) -> int:
         return self._view.newest_uid_and_mod_seq(self.folder_number)[1]
 
-    def uids_vanished_since(self, mod_seq: int) -> Sequence[int]:
+    def uids_vanished_since_mod_seq(self, mod_seq: int) -> Sequence[int]:
         return ()
 
 

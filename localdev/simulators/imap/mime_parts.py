@@ -21,25 +21,25 @@ _NIL = b"NIL"
 class Part:
     """A MIME part of a message, or the whole message.
 
-    raw: bytes of the part: header and body.
+    raw_bytes: bytes of the part: header and body.
     children: the parts of a multipart; for a `message/rfc822` part, the enclosed message alone.
         Empty for all other parts.
     """
 
-    raw: bytes
+    raw_bytes: bytes
     headers: Message
     children: tuple["Part", ...]
 
     @property
     def body(self) -> bytes:
-        return extract_section(self.raw, "TEXT")
+        return extract_section(self.raw_bytes, "TEXT")
 
     @property
     def is_multipart(self) -> bool:
         return self.headers.get_content_maintype() == "multipart" and bool(self.children)
 
     @property
-    def is_message(self) -> bool:
+    def has_enclosed_message(self) -> bool:
         return self.headers.get_content_type() == "message/rfc822" and bool(self.children)
 
 
@@ -74,8 +74,12 @@ def extract_numbered_section(raw: bytes, name: str, fields: Iterable[str] = ()) 
     if match[2] is None:
         return part.body
     if match[2] == "MIME":
-        return extract_section(part.raw, "HEADER")
-    return extract_section(part.children[0].raw, match[2], fields) if part.is_message else b""
+        return extract_section(part.raw_bytes, "HEADER")
+    return (
+        extract_section(part.children[0].raw_bytes, match[2], fields)
+        if part.has_enclosed_message
+        else b""
+    )
 
 
 def format_envelope(raw: bytes) -> bytes:
@@ -92,13 +96,13 @@ def format_envelope(raw: bytes) -> bytes:
     return b"(%b)" % b" ".join(values)
 
 
-def body_structure(part: Part) -> bytes:
+def format_body_structure(part: Part) -> bytes:
     """Return the value of BODYSTRUCTURE, with its extension data."""
     kind = part.headers.get_content_subtype()
     parameters = _parameters(part, "content-type")
     tail = [_disposition(part), _text(part.headers.get("Content-Language")), _NIL]
     if part.is_multipart:
-        children = b"".join(map(body_structure, part.children))
+        children = b"".join(map(format_body_structure, part.children))
         return b"(%b)" % b" ".join([children + b" " + quote(kind), parameters, *tail])
     body, main = part.body, part.headers.get_content_maintype()
     values = [
@@ -107,9 +111,12 @@ def body_structure(part: Part) -> bytes:
         quote(str(part.headers.get("Content-Transfer-Encoding", "7bit")).strip()),
         b"%d" % len(body),
     ]
-    if part.is_message:
-        values += [format_envelope(part.children[0].raw), body_structure(part.children[0])]
-    if part.is_message or main == "text":
+    if part.has_enclosed_message:
+        values += [
+            format_envelope(part.children[0].raw_bytes),
+            format_body_structure(part.children[0]),
+        ]
+    if part.has_enclosed_message or main == "text":
         values.append(b"%d" % body.count(b"\n"))
     return b"(%b)" % b" ".join([*values, _NIL, *tail])
 
@@ -132,10 +139,10 @@ def _split(body: bytes, boundary: str) -> list[bytes]:
 def _child(part: Part, number: int, *, is_message: bool) -> Part | None:
     """Return the part with this number, or None if there is none. In a message that is no
     multipart, part 1 is the text of the message."""
-    inside = part.children[0] if part.is_message and not is_message else part
+    inside = part.children[0] if part.has_enclosed_message and not is_message else part
     if inside.is_multipart:
         return inside.children[number - 1] if 0 < number <= len(inside.children) else None
-    return inside if number == 1 and (is_message or part.is_message) else None
+    return inside if number == 1 and (is_message or part.has_enclosed_message) else None
 
 
 def _addresses(raw: bytes, field: str) -> bytes:

@@ -29,21 +29,22 @@ _GMAIL_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class NamedFolder:
+class ImapFolder:
     """A folder and its full IMAP name, which is unique in the mailbox.
 
     special_use: the folder's special-use attribute (RFC 6154), such as `\\Sent`; LIST returns it if
         the client asks for SPECIAL-USE. None: the folder has no special use.
-    flags: other attributes of the folder, which LIST always returns, such as `\\Noselect`.
+    basic_attributes: other attributes of the folder, which LIST always returns, such as
+        `\\Noselect`.
     """
 
     name: str
-    folder: Folder
+    simulated_folder: Folder
     has_children: bool
     special_use: str | None = None
-    flags: tuple[str, ...] = ()
+    basic_attributes: tuple[str, ...] = ()
 
-    def attributes(self, returned: Collection[str]) -> tuple[str, ...]:
+    def list_response_attributes(self, returned: Collection[str]) -> tuple[str, ...]:
         """Return the folder's attributes in a LIST response.
 
         returned: the return options of the command. CHILDREN adds `\\HasChildren` or
@@ -52,10 +53,10 @@ class NamedFolder:
         children = "\\HasChildren" if self.has_children else "\\HasNoChildren"
         wanted = {"CHILDREN": children, "SPECIAL-USE": self.special_use}
         found = (text for option, text in wanted.items() if text and option in returned)
-        return (*self.flags, *found)
+        return (*self.basic_attributes, *found)
 
 
-def name_folders(folders: Iterable[Folder], options: ImapOptions) -> list[NamedFolder]:
+def to_imap_folders(folders: Iterable[Folder], options: ImapOptions) -> list[ImapFolder]:
     """Return all folders but search folders with their full IMAP names: INBOX first, the others in
     alphabetical order."""
     by_number = {each.number: each for each in folders if each.search_filter is None}
@@ -65,9 +66,9 @@ def name_folders(folders: Iterable[Folder], options: ImapOptions) -> list[NamedF
         named[_unique(_joined(path, options), named.keys())] = folder
     # By the names: with the prefix `INBOX.` all folders are children of INBOX.
     parents = {name.rpartition(options.separator)[0] for name in named}
-    uses = _GMAIL_SPECIAL_USE if options.offers(GMAIL_CAPABILITY) else _SPECIAL_USE
+    uses = _GMAIL_SPECIAL_USE if options.has_extension(GMAIL_CAPABILITY) else _SPECIAL_USE
     return [
-        NamedFolder(name, named[name], name in parents, uses.get(named[name].role))
+        ImapFolder(name, named[name], name in parents, uses.get(named[name].role))
         for name in sorted(named, key=lambda name: (name != INBOX, name))
     ]
 
@@ -112,7 +113,7 @@ def _path(folder: Folder, by_number: dict[int, Folder]) -> Iterator[Folder]:
 
 
 def _joined(path: list[Folder], options: ImapOptions) -> str:
-    if options.offers(GMAIL_CAPABILITY) and len(path) == 1 and path[0].role in _GMAIL_NAMES:
+    if options.has_extension(GMAIL_CAPABILITY) and len(path) == 1 and path[0].role in _GMAIL_NAMES:
         return _GMAIL_NAMES[path[0].role]
     if path[0].role == "inbox":
         return options.separator.join([INBOX, *(_level(each, options) for each in path[1:])])

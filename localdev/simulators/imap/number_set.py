@@ -20,11 +20,11 @@ class NumberSet:
     ranges: tuple[tuple[int, int], ...]
 
     @property
-    def highest(self) -> int:
+    def highest_number(self) -> int:
         """Return the highest number of the set; `*` does not count."""
         return max(max(ends) for ends in self.ranges)
 
-    def select(self, numbers: Sequence[int]) -> list[int]:
+    def filter_numbers(self, numbers: Sequence[int]) -> list[int]:
         """Return the numbers that belong to the set, in ascending order.
 
         numbers: the numbers in the folder, in ascending order. The time depends on their count and

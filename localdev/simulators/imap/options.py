@@ -7,8 +7,10 @@ ALL_EXTENSIONS = (
     *("SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "CONDSTORE", "QRESYNC", "OBJECTID"),
     *("UTF8=ACCEPT", "AUTH=PLAIN", "AUTH=XOAUTH2", "AUTH=OAUTHBEARER"),
 )
-WITHOUT_QRESYNC = tuple(each for each in ALL_EXTENSIONS if each != "QRESYNC")
-WITHOUT_CONDSTORE = tuple(each for each in WITHOUT_QRESYNC if each != "CONDSTORE")
+EXTENSIONS_WITHOUT_QRESYNC = tuple(each for each in ALL_EXTENSIONS if each != "QRESYNC")
+EXTENSIONS_WITHOUT_CONDSTORE = tuple(
+    each for each in EXTENSIONS_WITHOUT_QRESYNC if each != "CONDSTORE"
+)
 GMAIL_CAPABILITY = "X-GM-EXT-1"
 """Capability name of Gmail's IMAP extensions. A server that offers it shows the mailbox as Gmail
 does; see the module `gmail`."""
@@ -36,5 +38,5 @@ class ImapOptions:
     prefix: str = ""
     separator: str = "/"
 
-    def offers(self, extension: str) -> bool:
+    def has_extension(self, extension: str) -> bool:
         return extension in self.extensions

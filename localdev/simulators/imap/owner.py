@@ -7,17 +7,17 @@ same ids. A folder's name may be in modified UTF-7, as a server sends it, or in 
 import re
 
 from localdev.mail.modified_utf7 import decode_modified_utf7
-from localdev.simulators.imap.names import NamedFolder, capitalize_inbox
+from localdev.simulators.imap.names import ImapFolder, capitalize_inbox
 from localdev.simulators.imap.store import ImapMailbox
 
 _MESSAGE = re.compile(r"(.+):([0-9]{1,20}):([0-9]{1,20})", re.DOTALL)
 
 
-def number_of_folder(mailbox: ImapMailbox, name: str) -> int | None:
+def find_folder_number(mailbox: ImapMailbox, name: str) -> int | None:
     """Return the number of the folder with this name in the simulated mailbox. Return None if the
     mailbox has no such folder."""
     folder = _find(mailbox, name)
-    return folder.folder.number if folder else None
+    return folder.simulated_folder.number if folder else None
 
 
 def find_message_number(mailbox: ImapMailbox, place: str) -> int | None:
@@ -34,7 +34,7 @@ def find_message_number(mailbox: ImapMailbox, place: str) -> int | None:
     return next((each.message_number for each in state.list_messages() if each.uid == uid), None)
 
 
-def _find(mailbox: ImapMailbox, name: str) -> NamedFolder | None:
+def _find(mailbox: ImapMailbox, name: str) -> ImapFolder | None:
     """Return the folder with this name, or None. Mailsync stores each byte of a name as a character
     with the same number, so a name in UTF-8 is decoded first."""
     wanted = {name, decode_modified_utf7(name), _as_utf8(name)}

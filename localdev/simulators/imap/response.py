@@ -19,7 +19,7 @@ class CommandRejected(Exception):
         self.code = code
 
 
-class Bye(Exception):
+class SessionEndedWithBye(Exception):
     """Raised when the server ends the connection with BYE. The message is the text of BYE."""
 
 
@@ -57,22 +57,22 @@ class NumberResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusResponse:
+class FolderStatusResponse:
     """A STATUS response, which describes one folder.
 
     folder_name_or_uid: name of the folder, as a fault rule names the folder.
-    name: name of the folder, quoted for the response.
-    values: the value of each status item: a number, or an id as text for MAILBOXID.
+    quoted_folder_name: name of the folder, quoted for the response.
+    value_by_item: the value of each status item: a number, or an id as text for MAILBOXID.
     """
 
     folder_name_or_uid: str
-    name: bytes
-    values: Mapping[str, int | str]
+    quoted_folder_name: bytes
+    value_by_item: Mapping[str, int | str]
     kind: str = "STATUS"
 
     def render(self) -> bytes:
-        pairs = [f"{name} {value}" for name, value in self.values.items()]
-        return b"STATUS %b (%b)" % (self.name, " ".join(pairs).encode())
+        pairs = [f"{name} {value}" for name, value in self.value_by_item.items()]
+        return b"STATUS %b (%b)" % (self.quoted_folder_name, " ".join(pairs).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +81,20 @@ class FetchResponse:
 
     sequence_number: IMAP sequence number of the message.
     items: names and rendered values of the data items, in the order of the response.
-    is_change: whether the server reports changed flags. False: the client fetched the message.
+    is_flag_change: whether the server reports changed flags. False: the client fetched the message.
     """
 
     sequence_number: int
     uid: int
     items: tuple[tuple[str, bytes], ...]
-    is_change: bool = False
+    is_flag_change: bool = False
     kind: str = "FETCH"
 
     @property
     def folder_name_or_uid(self) -> str:
         return str(self.uid)
 
-    def without_item(self, name: str) -> "FetchResponse":
+    def copy_without_item(self, name: str) -> "FetchResponse":
         return replace(self, items=tuple(item for item in self.items if item[0] != name))
 
     @property
@@ -122,7 +122,7 @@ class NumberListResponse:
 
 
 UntaggedResponse = (
-    FixedTextResponse | NumberResponse | StatusResponse | FetchResponse | NumberListResponse
+    FixedTextResponse | NumberResponse | FolderStatusResponse | FetchResponse | NumberListResponse
 )
 
 
@@ -143,11 +143,11 @@ def quote(text: str) -> bytes:
     as a literal."""
     content = text.encode("utf-8", "replace")
     if len(content) > 1000 or re.search(rb"[\x00-\x1f\x7f-\xff]", content):
-        return literal(content)
+        return format_literal(content)
     return _in_quotes(content)
 
 
-def quote_name(name: str, *, is_utf8: bool) -> bytes:
+def quote_folder_name(name: str, *, is_utf8: bool) -> bytes:
     """Return a folder's name as a quoted string.
 
     is_utf8: whether to encode the name in UTF-8. A name with control characters, and every name
@@ -161,5 +161,5 @@ def _in_quotes(content: bytes) -> bytes:
     return b'"%b"' % re.sub(rb'(["\\])', rb"\\\1", content)
 
 
-def literal(content: bytes) -> bytes:
+def format_literal(content: bytes) -> bytes:
     return b"{%d}\r\n%b" % (len(content), content)

@@ -2,26 +2,31 @@
 
 from collections.abc import Iterator, Mapping
 
-from localdev.simulators.faults import UNKNOWN_ERROR, Fault
+from localdev.simulators.faults import UNKNOWN_ERROR_CODE, Fault
 from localdev.simulators.imap.command import BadCommand, Command
-from localdev.simulators.imap.commands_session import TLS_STARTED_MARK
+from localdev.simulators.imap.commands_session import TLS_STARTED_SENTINEL
 from localdev.simulators.imap.corruption import forge_responses
-from localdev.simulators.imap.response import Bye, CommandRejected, FetchResponse, UntaggedResponse
-from localdev.simulators.imap.session import Handler, Session
-from localdev.simulators.imap.wire import Disconnected
+from localdev.simulators.imap.response import (
+    CommandRejected,
+    FetchResponse,
+    SessionEndedWithBye,
+    UntaggedResponse,
+)
+from localdev.simulators.imap.session import CommandHandler, Session
+from localdev.simulators.imap.wire import ConnectionClosed
 
 GREETING = "GREETING"
 """The command name with which a fault rule matches the server's greeting."""
 
 
-def run_session(session: Session, handlers: Mapping[str, Handler], greeting: str) -> None:
+def run_session(session: Session, handlers: Mapping[str, CommandHandler], greeting: str) -> None:
     """Serve the client until it disconnects or logs out.
 
     greeting: text of the server's first response, without `* OK `.
     """
     wire = session.wire
     try:
-        fault = session.backend.next_fault(GREETING, "")
+        fault = session.backend.take_fault_for_command(GREETING, "")
         _interrupt(session, fault)
         reply = _reply_of_fault(fault) if fault else None
         wire.write_line(f"* {reply or f'OK {greeting}'}".encode())
@@ -29,13 +34,13 @@ def run_session(session: Session, handlers: Mapping[str, Handler], greeting: str
         is_over = reply is not None and reply.startswith("BYE")
         while not is_over:
             is_over = _serve_next(session, handlers)
-    except Disconnected:
+    except ConnectionClosed:
         pass
     finally:
         wire.close()
 
 
-def _serve_next(session: Session, handlers: Mapping[str, Handler]) -> bool:
+def _serve_next(session: Session, handlers: Mapping[str, CommandHandler]) -> bool:
     """Read and run a command; return whether it was the last one."""
     wire = session.wire
     try:
@@ -45,12 +50,14 @@ def _serve_next(session: Session, handlers: Mapping[str, Handler]) -> bool:
         wire.flush()
         return False
     folder = session.selected.folder.name if session.selected else ""
-    fault = session.backend.next_fault(command.verb, f"{folder} {command.verb} {command.text}")
+    fault = session.backend.take_fault_for_command(
+        command.verb, f"{folder} {command.verb} {command.text}"
+    )
     _interrupt(session, fault)
     reply = _reply_of_fault(fault) if fault else None
     if reply is None:
         reply = _run(session, command, handlers, fault)
-    if reply == TLS_STARTED_MARK:
+    if reply == TLS_STARTED_SENTINEL:
         return False
     session.backend.record_command(session.number, command, folder, reply.split(" ")[0])
     is_bye = reply.startswith("BYE")
@@ -60,7 +67,7 @@ def _serve_next(session: Session, handlers: Mapping[str, Handler]) -> bool:
 
 
 def _run(
-    session: Session, command: Command, handlers: Mapping[str, Handler], fault: Fault | None
+    session: Session, command: Command, handlers: Mapping[str, CommandHandler], fault: Fault | None
 ) -> str:
     """Run a command and write its untagged responses; return the tagged response without tag."""
     handler = handlers.get(command.verb)
@@ -75,14 +82,18 @@ def _run(
             bodies, others = bodies + is_body, others + (not is_body)
             _write(session, response, fault)
         if fault and fault.cut == "mid body":
-            raise Disconnected
+            raise ConnectionClosed
         session.backend.sleep_unless_stopped(session.backend.response_latency_s(bodies, others))
-        return TLS_STARTED_MARK if completion[-1] == TLS_STARTED_MARK else f"OK {completion[-1]}"
+        return (
+            TLS_STARTED_SENTINEL
+            if completion[-1] == TLS_STARTED_SENTINEL
+            else f"OK {completion[-1]}"
+        )
     except BadCommand as bad:
         return f"BAD {bad.args[0]}"
     except CommandRejected as rejected:
         return f"NO {f'[{rejected.code}] ' if rejected.code else ''}{rejected}"
-    except Bye as bye:
+    except SessionEndedWithBye as bye:
         return f"BYE {bye}"
 
 
@@ -105,7 +116,7 @@ def _write(session: Session, response: UntaggedResponse, fault: Fault | None) ->
             session.wire.send_partial_line(
                 line[: max(literal, 0) + (len(line) - max(literal, 0)) // 2]
             )
-            raise Disconnected
+            raise ConnectionClosed
     session.wire.write_line(line)
 
 
@@ -115,7 +126,7 @@ def _interrupt(session: Session, fault: Fault | None) -> None:
         return
     session.backend.sleep_unless_stopped(fault.delay_s)
     if fault.cut == "before answer":
-        raise Disconnected
+        raise ConnectionClosed
 
 
 def _reply_of_fault(fault: Fault) -> str | None:
@@ -123,5 +134,5 @@ def _reply_of_fault(fault: Fault) -> str | None:
     the fault replaces no response."""
     if fault.imap is None:
         return None
-    code = f"[{fault.code}] " if fault.code != UNKNOWN_ERROR else ""
+    code = f"[{fault.code}] " if fault.code != UNKNOWN_ERROR_CODE else ""
     return f"{fault.imap} {code}{fault.message or 'The simulator injects a fault.'}"

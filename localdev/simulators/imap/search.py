@@ -22,8 +22,8 @@ from localdev.simulators.imap.message_bytes import header_value
 from localdev.simulators.imap.number_set import NumberSet, format_number_set, parse_number_set
 from localdev.simulators.imap.options import GMAIL_CAPABILITY
 from localdev.simulators.imap.response import CommandRejected, NumberListResponse, UntaggedResponse
-from localdev.simulators.imap.selection import is_by_uid
-from localdev.simulators.imap.session import Handler, Session
+from localdev.simulators.imap.selection import is_uid_command
+from localdev.simulators.imap.session import CommandHandler, Session
 from localdev.simulators.imap.store import ImapMailbox
 
 MAX_KEYS = 1000
@@ -37,7 +37,7 @@ class _Candidate:
 
     @property
     def raw(self) -> bytes:
-        return self.mailbox.read_bytes(self.message) or b""
+        return self.mailbox.read_message_bytes(self.message) or b""
 
 
 _Test = Callable[[_Candidate], bool]
@@ -98,9 +98,9 @@ class _Keys:
     def _in_set(self, wanted: NumberSet, *, by_uid: bool) -> _Test:
         selected = self._session.require_open_folder()
         if by_uid:
-            uids = set(wanted.select(selected.uids))
+            uids = set(wanted.filter_numbers(selected.uids))
             return lambda each: each.message.uid in uids
-        numbers = set(wanted.select(range(1, len(selected.messages) + 1)))
+        numbers = set(wanted.filter_numbers(range(1, len(selected.messages) + 1)))
         return lambda each: each.number in numbers
 
     def _flag_key(self, name: str) -> _Test | None:
@@ -161,9 +161,13 @@ class _Keys:
 
 
 def _gmail_number(message: ListedMessage, name: str) -> int | None:
-    if message.gmail is None:
+    if message.gmail_attributes is None:
         return None
-    return message.gmail.message_id if name == "X-GM-MSGID" else message.gmail.thread_id
+    return (
+        message.gmail_attributes.message_id
+        if name == "X-GM-MSGID"
+        else message.gmail_attributes.thread_id
+    )
 
 
 def _search(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
@@ -184,7 +188,7 @@ def _search(session: Session, command: Command) -> Iterator[UntaggedResponse | s
         del arguments[:2]
     keys = _Keys(session, arguments)
     test = keys.read_all()
-    by_uid = is_by_uid(command)
+    by_uid = is_uid_command(command)
     found = [
         (each.uid if by_uid else number, each.mod_seq)
         for number, each in enumerate(selected.messages, 1)
@@ -205,7 +209,7 @@ def _result(
         return " ".join(words).encode()
 
     def extended(numbers: Sequence[int]) -> bytes:
-        words = [f'ESEARCH (TAG "{command.tag}")', *(["UID"] if is_by_uid(command) else [])]
+        words = [f'ESEARCH (TAG "{command.tag}")', *(["UID"] if is_uid_command(command) else [])]
         values = {"COUNT": str(len(numbers))}
         if numbers:
             ends = {"MIN": str(min(numbers)), "MAX": str(max(numbers))}
@@ -255,4 +259,4 @@ def _header_has(raw: bytes, field: str, wanted: str) -> bool:
     return value is not None and wanted in value.lower()
 
 
-SEARCH_COMMANDS: dict[str, Handler] = {"SEARCH": _search, "UID SEARCH": _search}
+SEARCH_COMMANDS: dict[str, CommandHandler] = {"SEARCH": _search, "UID SEARCH": _search}

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from localdev.simulators.imap.command import BadCommand, Command, Token, parse_text_argument
 from localdev.simulators.imap.folder_state import ListedMessage
 from localdev.simulators.imap.number_set import parse_number_set
-from localdev.simulators.imap.session import Selected
+from localdev.simulators.imap.session import SelectedFolder
 
 
-def is_by_uid(command: Command) -> bool:
+def is_uid_command(command: Command) -> bool:
     return command.verb.startswith("UID ")
 
 
-def find_named_messages(
-    selected: Selected, numbers: Token, *, by_uid: bool
+def find_messages_in_number_set(
+    selected: SelectedFolder, numbers: Token, *, by_uid: bool
 ) -> list[tuple[int, ListedMessage]]:
     """Return the messages that a command names, each after its sequence number.
 
@@ -25,18 +25,18 @@ def find_named_messages(
     """
     wanted = parse_number_set(parse_text_argument(numbers))
     if not by_uid:
-        if wanted.highest > len(selected.messages):
+        if wanted.highest_number > len(selected.messages):
             raise BadCommand("Invalid messageset: the mailbox has fewer messages.")
-        chosen = wanted.select(range(1, len(selected.messages) + 1))
+        chosen = wanted.filter_numbers(range(1, len(selected.messages) + 1))
         return [(number, selected.messages[number - 1]) for number in chosen]
     position = {uid: number for number, uid in enumerate(selected.uids, 1)}
     return [
         (position[uid], selected.messages[position[uid] - 1])
-        for uid in wanted.select(selected.uids)
+        for uid in wanted.filter_numbers(selected.uids)
     ]
 
 
-def filter_by_flag(
+def filter_messages_by_flag(
     messages: Iterator[ListedMessage] | list[ListedMessage], flag: str
 ) -> list[ListedMessage]:
     return [each for each in messages if flag in each.flags]

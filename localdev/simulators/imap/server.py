@@ -23,12 +23,12 @@ from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.response import CommandRejected
 from localdev.simulators.imap.runner import run_session
 from localdev.simulators.imap.search import SEARCH_COMMANDS
-from localdev.simulators.imap.session import Handler, Session
+from localdev.simulators.imap.session import CommandHandler, Session
 from localdev.simulators.imap.wire import Wire
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.service import SimulatorService, UserNotFound
 
-HANDLERS: dict[str, Handler] = (
+COMMAND_HANDLERS: dict[str, CommandHandler] = (
     SESSION_COMMANDS | FOLDER_COMMANDS | SELECTED_COMMANDS | FETCH_COMMANDS | SEARCH_COMMANDS
 )
 READING_SCOPES = (f"{OUTLOOK_AUDIENCE}/IMAP.AccessAsUser.All",)
@@ -111,10 +111,10 @@ class ImapServer:
         self._tls_listener.stop()
         self._plain_listener.stop()
 
-    def serve(self, wire: Wire) -> None:
+    def serve_connection(self, wire: Wire) -> None:
         session = Session(next(self._numbers), wire, self)
         greeting = f"[CAPABILITY {offered_capabilities(session)}] Simulator ready."
-        run_session(session, HANDLERS, greeting)
+        run_session(session, COMMAND_HANDLERS, greeting)
 
     def options_for_mailbox(self, mailbox: Mailbox | None) -> ImapOptions:
         """Return the server's options for a mailbox. None as `mailbox`: the client has not logged
@@ -146,11 +146,11 @@ class ImapServer:
             raise CommandRejected("AUTHENTICATE failed.", "AUTHENTICATIONFAILED")
         return mailbox
 
-    def start_tls(self, wire: Wire) -> None:
-        wire.start_tls(self._tls)
+    def switch_connection_to_tls(self, wire: Wire) -> None:
+        wire.switch_to_tls(self._tls)
 
-    def next_fault(self, verb: str, target: str) -> Fault | None:
-        return self.service.faults.next_fault(verb, target)
+    def take_fault_for_command(self, verb: str, target: str) -> Fault | None:
+        return self.service.faults.take_fault_for_request(verb, target)
 
     def record_command(self, session: int, command: Command, folder: str, status: str) -> None:
         arguments = "" if command.verb in _PRIVATE_VERBS else command.text
@@ -216,7 +216,7 @@ class _Listener(ThreadingTCPServer):
         with self._lock:
             self._open.add(wire)
         try:
-            self.server.serve(wire)
+            self.server.serve_connection(wire)
         finally:
             with self._lock:
                 self._open.discard(wire)

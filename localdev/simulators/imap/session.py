@@ -8,21 +8,21 @@ from localdev.simulators.faults import Fault
 from localdev.simulators.imap.command import BadCommand, Command
 from localdev.simulators.imap.flags import format_flags
 from localdev.simulators.imap.folder_state import ListedMessage
-from localdev.simulators.imap.names import NamedFolder
+from localdev.simulators.imap.names import ImapFolder
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.response import (
-    Bye,
     FetchResponse,
     NumberResponse,
+    SessionEndedWithBye,
     UntaggedResponse,
-    quote_name,
+    quote_folder_name,
     vanished_response,
 )
 from localdev.simulators.imap.store import ImapMailbox
 from localdev.simulators.imap.wire import Wire
 from localdev.simulators.mailbox import Mailbox
 
-Handler = Callable[["Session", Command], Iterator[UntaggedResponse | str]]
+CommandHandler = Callable[["Session", Command], Iterator[UntaggedResponse | str]]
 """A function that runs a command. It yields the untagged responses, and then the text of the tagged
 OK response.
 
@@ -46,26 +46,26 @@ class Backend(Protocol):
         """Return the mailbox of a user who logs in with an OAuth token. Raises CommandRejected."""
         ...
 
-    def start_tls(self, wire: Wire) -> None: ...
-    def next_fault(self, verb: str, target: str) -> Fault | None: ...
+    def switch_connection_to_tls(self, wire: Wire) -> None: ...
+    def take_fault_for_command(self, verb: str, target: str) -> Fault | None: ...
     def record_command(self, session: int, command: Command, folder: str, status: str) -> None: ...
     def sleep_unless_stopped(self, seconds: float) -> None: ...
     def response_latency_s(self, bodies: int, others: int) -> float: ...
 
 
 @dataclass(slots=True)
-class Selected:
+class SelectedFolder:
     """The open folder, as the session last reported it to the client.
 
     messages: all messages of the folder. The sequence number of a message is its position in this
         list, from 1 on.
-    mod_seq: HIGHESTMODSEQ of the folder at the last report.
+    highest_mod_seq: HIGHESTMODSEQ of the folder at the last report.
     """
 
-    folder: NamedFolder
+    folder: ImapFolder
     is_read_only: bool
     messages: list[ListedMessage]
-    mod_seq: int
+    highest_mod_seq: int
 
     @property
     def uids(self) -> list[int]:
@@ -86,20 +86,20 @@ class Session:
         self.backend = backend
         self.options = backend.options_for_mailbox(None)
         self.mailbox: ImapMailbox | None = None
-        self.selected: Selected | None = None
+        self.selected: SelectedFolder | None = None
         self.enabled_extensions: set[str] = set()
 
     @property
-    def is_utf8(self) -> bool:
+    def is_utf8_enabled(self) -> bool:
         return "UTF8=ACCEPT" in self.enabled_extensions
 
     @property
-    def has_qresync(self) -> bool:
+    def is_qresync_enabled(self) -> bool:
         return "QRESYNC" in self.enabled_extensions
 
     def require_extension(self, extension: str) -> None:
         """Raise BadCommand unless the server offers the extension."""
-        if not self.options.offers(extension):
+        if not self.options.has_extension(extension):
             raise BadCommand(f"Error in IMAP command: {extension} is not supported.")
 
     def require_logged_in_mailbox(self) -> ImapMailbox:
@@ -108,7 +108,7 @@ class Session:
             raise BadCommand("Please login first.")
         return self.mailbox
 
-    def require_open_folder(self) -> Selected:
+    def require_open_folder(self) -> SelectedFolder:
         """Return the open folder. Raises BadCommand if no folder is open."""
         self.require_logged_in_mailbox()
         if self.selected is None:
@@ -116,7 +116,7 @@ class Session:
         return self.selected
 
     def quote_folder_name(self, name: str) -> bytes:
-        return quote_name(name, is_utf8=self.is_utf8)
+        return quote_folder_name(name, is_utf8=self.is_utf8_enabled)
 
     def report_folder_changes(
         self, *, may_expunge: bool, with_uid: bool = False
@@ -135,10 +135,10 @@ class Session:
         if selected is None or self.mailbox is None:
             return
         state = self.mailbox.folder_state(selected.folder)
-        if not state.exists:
-            raise Bye("Mailbox was deleted under us.")
+        if not state.is_folder_present:
+            raise SessionEndedWithBye("Mailbox was deleted under us.")
         mod_seq = state.highest_mod_seq
-        if mod_seq == selected.mod_seq:
+        if mod_seq == selected.highest_mod_seq:
             return
         present = state.list_messages()
         remaining = {each.uid for each in present}
@@ -146,7 +146,7 @@ class Session:
         known = {each.uid: each for each in selected.messages}
         if may_expunge or not gone:
             yield from self._removed(selected, gone)
-            selected.mod_seq = mod_seq
+            selected.highest_mod_seq = mod_seq
         else:
             kept = [known[uid] for uid in known if uid not in remaining]
             present = sorted([*present, *kept], key=lambda each: each.uid)
@@ -155,9 +155,9 @@ class Session:
             yield NumberResponse("EXISTS", len(present), b"%d EXISTS")
         for number, each in enumerate(present, 1):
             if each.uid in known and each.mod_seq != known[each.uid].mod_seq:
-                yield self.flags_response(number, each, with_uid=with_uid)
+                yield self.fetch_response_with_flags(number, each, with_uid=with_uid)
 
-    def flags_response(
+    def fetch_response_with_flags(
         self, number: int, message: ListedMessage, *, with_uid: bool
     ) -> FetchResponse:
         """Return a FETCH response that reports the flags of a message.
@@ -165,14 +165,14 @@ class Session:
         number: sequence number of the message.
         """
         items = [("FLAGS", format_flags(message.flags))]
-        if with_uid or self.has_qresync:
+        if with_uid or self.is_qresync_enabled:
             items.insert(0, ("UID", b"%d" % message.uid))
         if "CONDSTORE" in self.enabled_extensions:
             items.append(("MODSEQ", b"(%d)" % message.mod_seq))
-        return FetchResponse(number, message.uid, tuple(items), is_change=True)
+        return FetchResponse(number, message.uid, tuple(items), is_flag_change=True)
 
-    def _removed(self, selected: Selected, numbers: list[int]) -> Iterator[UntaggedResponse]:
-        if self.has_qresync and numbers:
+    def _removed(self, selected: SelectedFolder, numbers: list[int]) -> Iterator[UntaggedResponse]:
+        if self.is_qresync_enabled and numbers:
             uids = [selected.messages[number - 1].uid for number in numbers]
             yield vanished_response(uids, earlier=False)
             return

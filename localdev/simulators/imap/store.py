@@ -11,13 +11,13 @@ from localdev.mail.wire_form import to_wire_form
 from localdev.simulators.folders import Folder
 from localdev.simulators.imap.flags import flags_of_message, flags_to_stored_values
 from localdev.simulators.imap.folder_state import FolderState, ListedMessage
-from localdev.simulators.imap.gmail import GmailView
-from localdev.simulators.imap.names import INBOX, NamedFolder, capitalize_inbox, name_folders
+from localdev.simulators.imap.gmail import GmailMailboxView
+from localdev.simulators.imap.names import INBOX, ImapFolder, capitalize_inbox, to_imap_folders
 from localdev.simulators.imap.options import GMAIL_CAPABILITY, ImapOptions
 from localdev.simulators.imap.response import CommandRejected
 from localdev.simulators.mailbox import Mailbox, MessageNotFound
 from localdev.simulators.message import Message
-from localdev.simulators.message_bytes import compose
+from localdev.simulators.message_bytes import compose_message
 
 
 class ImapMailbox:
@@ -31,17 +31,19 @@ class ImapMailbox:
         self.simulated_mailbox = mailbox
         self.options = options
         self._newest_original: tuple[int, bytes | None] = (0, None)
-        self._gmail = GmailView(mailbox, options) if options.offers(GMAIL_CAPABILITY) else None
+        self._gmail = (
+            GmailMailboxView(mailbox, options) if options.has_extension(GMAIL_CAPABILITY) else None
+        )
 
     def transaction(self) -> AbstractContextManager[None]:
         return self.simulated_mailbox.database.transaction()
 
-    def list_folders(self) -> list[NamedFolder]:
+    def list_folders(self) -> list[ImapFolder]:
         if self._gmail:
             return self._gmail.list_folders()
-        return name_folders(self.simulated_mailbox.folders.list_all(), self.options)
+        return to_imap_folders(self.simulated_mailbox.folders.list_all(), self.options)
 
-    def find_folder(self, name: str, *, code: str = "") -> NamedFolder:
+    def find_folder(self, name: str, *, code: str = "") -> ImapFolder:
         """Return the folder with this name.
 
         code: response code of the exception CommandRejected. Empty: no code.
@@ -55,46 +57,46 @@ class ImapMailbox:
                 return each
         raise CommandRejected(f"Mailbox doesn't exist: {name[:200]}", code)
 
-    def folder_state(self, folder: NamedFolder) -> FolderState:
-        number = folder.folder.number
+    def folder_state(self, folder: ImapFolder) -> FolderState:
+        number = folder.simulated_folder.number
         return (
             self._gmail.folder_state(number)
             if self._gmail
             else FolderState(self.simulated_mailbox, number)
         )
 
-    def is_in_folder(self, listed: ListedMessage, folder: NamedFolder) -> bool:
+    def is_message_in_folder(self, listed: ListedMessage, folder: ImapFolder) -> bool:
         """Return whether the message is still in the folder."""
         if self._gmail:
-            return self._gmail.is_message_in_folder(listed, folder.folder.number)
+            return self._gmail.is_message_in_folder(listed, folder.simulated_folder.number)
         return (
             self.simulated_mailbox.database.fetch_row(
                 "SELECT 1 FROM placement WHERE message = ? AND folder = ?",
-                *(listed.message_number, folder.folder.number),
+                *(listed.message_number, folder.simulated_folder.number),
             )
             is not None
         )
 
-    def read_bytes(self, listed: ListedMessage) -> bytes | None:
+    def read_message_bytes(self, listed: ListedMessage) -> bytes | None:
         """Return the bytes of a message (RFC 5322). Return None if the message no longer exists."""
-        if listed.original_size is not None:
+        if listed.original_size_bytes is not None:
             # A client reads a large message in parts, one after the other.
             if self._newest_original[0] != listed.blob_number:
                 content = self.simulated_mailbox.read_original_message(listed.blob_number)
                 self._newest_original = (listed.blob_number, content)
             return self._newest_original[1]
         try:
-            message = self.simulated_mailbox.message(listed.message_number)
+            message = self.simulated_mailbox.find_message(listed.message_number)
         except MessageNotFound:
             return None
-        return compose(_without_states(message.item))
+        return compose_message(_without_states(message.mail_item))
 
     def message_size(self, listed: ListedMessage) -> int | None:
         """Return the size of a message in bytes (RFC822.SIZE). Return None if the message no longer
         exists."""
-        if listed.original_size is not None:
-            return listed.original_size
-        raw = self.read_bytes(listed)
+        if listed.original_size_bytes is not None:
+            return listed.original_size_bytes
+        raw = self.read_message_bytes(listed)
         return None if raw is None else len(raw)
 
     def set_flags(
@@ -107,35 +109,39 @@ class ImapMailbox:
         """
         with self.transaction():
             try:
-                message = self.simulated_mailbox.message(listed.message_number)
+                message = self.simulated_mailbox.find_message(listed.message_number)
             except MessageNotFound:
                 return
             present = _flags(message)
             wanted = change(present)
             if wanted == present:
                 return
-            fields, attributes = flags_to_stored_values(wanted, message.item.categories)
+            fields, attributes = flags_to_stored_values(wanted, message.mail_item.categories)
             self.simulated_mailbox.change_message_fields(
                 listed.message_number, attributes=attributes, **fields
             )
 
-    def append(
-        self, folder: NamedFolder, raw: bytes, flags: frozenset[str], received_at: datetime
+    def append_message(
+        self, folder: ImapFolder, raw: bytes, flags: frozenset[str], received_at: datetime
     ) -> int:
         """Store a new message in the folder; return the UID of the message."""
         original = to_wire_form(raw)
         item = replace(parse_mail(original), received_at=received_at, original=original)
         fields, attributes = flags_to_stored_values(flags, ())
         with self.transaction():
-            number = self.simulated_mailbox.deliver(replace(item, **fields), folder.folder.number)
+            number = self.simulated_mailbox.deliver(
+                replace(item, **fields), folder.simulated_folder.number
+            )
             if any(attributes.values()):
                 self.simulated_mailbox.change_message_fields(number, attributes=attributes)
             return self._uid(number, folder)
 
-    def copy(self, messages: Sequence[ListedMessage], target: NamedFolder) -> list[tuple[int, int]]:
+    def copy_messages(
+        self, messages: Sequence[ListedMessage], target: ImapFolder
+    ) -> list[tuple[int, int]]:
         """Copy the messages to the folder `target`; return pairs: the UID of a message and the UID
         of its copy. In Gmail, copying adds the label of the folder to the message."""
-        destination = target.folder.number
+        destination = target.simulated_folder.number
         if self._gmail:
             return self._labelled(messages, target)
         with self.transaction():
@@ -151,15 +157,17 @@ class ImapMailbox:
             ]
 
     def _labelled(
-        self, messages: Sequence[ListedMessage], target: NamedFolder
+        self, messages: Sequence[ListedMessage], target: ImapFolder
     ) -> list[tuple[int, int]]:
         """Add the label of the folder `target` to the messages; return pairs: the UID of a message
         before and in `target`."""
         with self.transaction():
             for each in self._existing(messages):
-                placements = self.simulated_mailbox.message(each.message_number).placements
-                if target.folder.number not in {it.folder_number for it in placements}:
-                    self.simulated_mailbox.add_to_folder(each.message_number, target.folder.number)
+                placements = self.simulated_mailbox.find_message(each.message_number).placements
+                if target.simulated_folder.number not in {it.folder_number for it in placements}:
+                    self.simulated_mailbox.add_message_to_folder(
+                        each.message_number, target.simulated_folder.number
+                    )
         uids = {each.message_number: each.uid for each in self.folder_state(target).list_messages()}
         return [
             (each.uid, uids[each.message_number])
@@ -167,8 +175,8 @@ class ImapMailbox:
             if each.message_number in uids
         ]
 
-    def move(
-        self, source: NamedFolder, messages: Sequence[ListedMessage], target: NamedFolder
+    def move_messages(
+        self, source: ImapFolder, messages: Sequence[ListedMessage], target: ImapFolder
     ) -> list[tuple[int, int]]:
         """Move the messages to the folder `target`; return pairs: the UID of a message in `source`
         and the UID in `target`."""
@@ -176,28 +184,30 @@ class ImapMailbox:
         with self.transaction():
             for each in self._existing(messages):
                 self.simulated_mailbox.move_message(
-                    each.message_number, target.folder.number, source=source.folder.number
+                    each.message_number,
+                    target.simulated_folder.number,
+                    source=source.simulated_folder.number,
                 )
                 moved.append((each.uid, self._uid(each.message_number, target)))
         return moved
 
-    def expunge(self, folder: NamedFolder, messages: Sequence[ListedMessage]) -> None:
+    def expunge_messages(self, folder: ImapFolder, messages: Sequence[ListedMessage]) -> None:
         """Remove messages from the folder. Delete a message that is then in no folder.
 
         Gmail differs: it deletes messages only from the trash and junk folders. From All Mail it
         removes nothing. From any other folder it removes the label and keeps the message.
         """
-        role = folder.folder.role
+        role = folder.simulated_folder.role
         if self._gmail and role == "archive":
             return
         with self.transaction():
             for each in self._existing(messages):
-                message = self.simulated_mailbox.message(each.message_number)
+                message = self.simulated_mailbox.find_message(each.message_number)
                 if self._gmail and role not in ("trash", "junk"):
-                    self._take_label(message, folder.folder.number)
+                    self._take_label(message, folder.simulated_folder.number)
                 elif not self._gmail and len(message.placements) > 1:
-                    self.simulated_mailbox.remove_from_folder(
-                        each.message_number, folder.folder.number
+                    self.simulated_mailbox.remove_message_from_folder(
+                        each.message_number, folder.simulated_folder.number
                     )
                 else:
                     self.simulated_mailbox.purge_message(each.message_number)
@@ -208,7 +218,7 @@ class ImapMailbox:
         separator = self.options.separator
         name = capitalize_inbox(name.removesuffix(separator), separator)
         with self.transaction():
-            existing = {each.name: each.folder for each in self.list_folders()}
+            existing = {each.name: each.simulated_folder for each in self.list_folders()}
             if name in existing or not name or name == self.options.prefix.removesuffix(separator):
                 raise CommandRejected("Mailbox already exists", "ALREADYEXISTS")
             above, level = self._parent(name, existing)
@@ -225,13 +235,13 @@ class ImapMailbox:
         if self._gmail:
             self._delete_label(folder)
         else:
-            self.simulated_mailbox.purge_folder(folder.folder.number)
+            self.simulated_mailbox.purge_folder(folder.simulated_folder.number)
 
-    def _delete_label(self, folder: NamedFolder) -> None:
+    def _delete_label(self, folder: ImapFolder) -> None:
         """Delete the label of a folder, and keep its messages."""
-        number = folder.folder.number
+        number = folder.simulated_folder.number
         with self.transaction():
-            for each in self.simulated_mailbox.messages(number):
+            for each in self.simulated_mailbox.list_messages(number):
                 self._take_label(each, number)
             self.simulated_mailbox.folders.remove(number)
 
@@ -239,7 +249,7 @@ class ImapMailbox:
         """Remove a message from a folder. A message that is in no other folder moves to the
         archive."""
         if len(message.placements) > 1:
-            self.simulated_mailbox.remove_from_folder(message.number, folder)
+            self.simulated_mailbox.remove_message_from_folder(message.number, folder)
         else:
             self.simulated_mailbox.move_message(message.number, "archive", source=folder)
 
@@ -255,18 +265,18 @@ class ImapMailbox:
             if folder.name == INBOX:
                 self.create_folder(new_name)
                 messages = self.folder_state(folder).list_messages()
-                self.move(folder, messages, self.find_folder(new_name))
+                self.move_messages(folder, messages, self.find_folder(new_name))
                 return
-            existing = {each.name: each.folder for each in self.list_folders()}
+            existing = {each.name: each.simulated_folder for each in self.list_folders()}
             if new_name in existing:
                 raise CommandRejected("Target mailbox already exists", "ALREADYEXISTS")
             if new_name.startswith(folder.name + self.options.separator):
                 raise CommandRejected("A mailbox can't become its own child.", "CANNOT")
             above, level = self._parent(new_name, existing)
             self.simulated_mailbox.folders.move(
-                folder.folder.number, above.number if above else None
+                folder.simulated_folder.number, above.number if above else None
             )
-            self.simulated_mailbox.rename_folder(folder.folder.number, level)
+            self.simulated_mailbox.rename_folder(folder.simulated_folder.number, level)
 
     def _parent(self, name: str, existing: dict[str, Folder]) -> tuple[Folder | None, str]:
         """Return the parent folder of a new folder, and the last level of the new folder's name.
@@ -283,23 +293,27 @@ class ImapMailbox:
             return None, level
         if path not in existing:
             self.create_folder(path)
-        return self.find_folder(path).folder, level
+        return self.find_folder(path).simulated_folder, level
 
     def _existing(self, messages: Sequence[ListedMessage]) -> Iterable[ListedMessage]:
         numbers = [each.message_number for each in messages]
         exist = {each.number for each in self.simulated_mailbox.find_messages(numbers)}
         return [each for each in messages if each.message_number in exist]
 
-    def _uid(self, number: int, folder: NamedFolder) -> int:
-        placements = self.simulated_mailbox.message(number).placements
+    def _uid(self, number: int, folder: ImapFolder) -> int:
+        placements = self.simulated_mailbox.find_message(number).placements
         return next(
-            each.change_number for each in placements if each.folder_number == folder.folder.number
+            each.change_number
+            for each in placements
+            if each.folder_number == folder.simulated_folder.number
         )
 
 
 def _flags(message: Message) -> frozenset[str]:
-    fields = {name: getattr(message.item, name) for name in ("is_read", "is_flagged", "is_draft")}
-    return flags_of_message(fields, message.item.categories, message.provider_attributes)
+    fields = {
+        name: getattr(message.mail_item, name) for name in ("is_read", "is_flagged", "is_draft")
+    }
+    return flags_of_message(fields, message.mail_item.categories, message.provider_attributes)
 
 
 def _without_states(item: MailItem) -> MailItem:

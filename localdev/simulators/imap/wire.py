@@ -15,11 +15,11 @@ from localdev.simulators.imap.command import (
 )
 from localdev.simulators.imap.options import MAX_LINE_BYTES
 
-IDLE_TIMEOUT_S = 1800
+INACTIVITY_TIMEOUT_S = 1800
 _FLUSH_BYTES = 256 * 1024
 
 
-class Disconnected(Exception):
+class ConnectionClosed(Exception):
     """The client closed the connection, or the server has to close the connection."""
 
 
@@ -32,7 +32,7 @@ class Wire:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
-        self.connection.settimeout(IDLE_TIMEOUT_S)
+        self.connection.settimeout(INACTIVITY_TIMEOUT_S)
         self._reader: BufferedReader = connection.makefile("rb")
         self._pending = bytearray()
         self.max_literal_bytes = MAX_LINE_BYTES
@@ -41,7 +41,7 @@ class Wire:
     def is_encrypted(self) -> bool:
         return isinstance(self.connection, ssl.SSLSocket)
 
-    def start_tls(self, context: ssl.SSLContext) -> None:
+    def switch_to_tls(self, context: ssl.SSLContext) -> None:
         """Switch the connection to TLS. Bytes that the client sent before the handshake are dropped
         (RFC 3501, section 6.2.1)."""
         self.flush()
@@ -67,7 +67,7 @@ class Wire:
             size += announced.byte_count
             if size > self.max_literal_bytes or len(line) > MAX_LINE_BYTES:
                 if not announced.is_synchronizing:
-                    raise Disconnected
+                    raise ConnectionClosed
                 raise BadCommand("[TOOBIG] The literal is too long.", parse_tag(line))
             if announced.is_synchronizing:
                 self.write_line(b"+ OK")
@@ -87,7 +87,7 @@ class Wire:
         with self._failures():
             line = self._reader.readline(MAX_LINE_BYTES + 2)
         if not line.endswith(b"\n"):
-            raise Disconnected
+            raise ConnectionClosed
         return line.removesuffix(b"\n").removesuffix(b"\r")
 
     def write_line(self, line: bytes) -> None:
@@ -123,7 +123,7 @@ class Wire:
         with self._failures():
             content = self._reader.read(size)
         if len(content) < size:
-            raise Disconnected
+            raise ConnectionClosed
         return content
 
     @contextlib.contextmanager
@@ -131,4 +131,4 @@ class Wire:
         try:
             yield
         except (OSError, ValueError):
-            raise Disconnected from None
+            raise ConnectionClosed from None

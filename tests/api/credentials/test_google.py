@@ -8,7 +8,7 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, FaultRule
-from localdev.simulators.google.consents import GrantEnd
+from localdev.simulators.google.consents import GrantEndReason
 from mailsync.credentials.identity import google as platform
 from mailsync.credentials.identity import require_oauth_access
 from mailsync.credentials.identity.google_errors import to_renewal_error
@@ -46,7 +46,7 @@ def app(google: Simulators) -> Settings:
 def consent(google: Simulators, kept: int = 100) -> str:
     """Let Ann consent; return her refresh token."""
     consents = google.google.consents
-    user_id = google.google.accounts.find(ANN).user_id
+    user_id = google.google.accounts.find_account(ANN).user_id
     email = "https://www.googleapis.com/auth/userinfo.email"
     consent_id = consents.create_consent(user_id, f"openid {email} {READ_MAIL}")
     return consents.issue_limited_refresh_token(consent_id, lifetime_s=7 * DAY_S, kept=kept)
@@ -73,10 +73,10 @@ def test_a_renewal_keeps_the_grant_and_returns_a_token_that_reads_mail(
 
     bearer = google.google.verify_access_token(renewed.access_token.token)
     assert (bearer.user_id, READ_MAIL in bearer.scopes) == (
-        google.google.accounts.find(ANN).user_id,
+        google.google.accounts.find_account(ANN).user_id,
         True,
     )
-    assert (renewed.grant, renewed.address) == (grant, ANN)
+    assert (renewed.grant, renewed.email_address) == (grant, ANN)
     assert grant not in repr(renewed)
 
 
@@ -90,16 +90,16 @@ def test_a_newer_refresh_token_replaces_the_grant_and_emptiness_never_does(
 
 
 def revoke(google: Simulators, grant: str) -> None:
-    google.google.consents.end_grants(google.google.accounts.find(ANN).user_id)
+    google.google.consents.end_grants(google.google.accounts.find_account(ANN).user_id)
 
 
 def change_password(google: Simulators, grant: str) -> None:
-    user_id = google.google.accounts.find(ANN).user_id
-    google.google.consents.end_grants(user_id, GrantEnd.PASSWORD_CHANGED)
+    user_id = google.google.accounts.find_account(ANN).user_id
+    google.google.consents.end_grants(user_id, GrantEndReason.PASSWORD_CHANGED)
 
 
 def pass_seven_days(google: Simulators, grant: str) -> None:
-    google.google.consents.expire_refresh_tokens(google.google.accounts.find(ANN).user_id)
+    google.google.consents.expire_refresh_tokens(google.google.accounts.find_account(ANN).user_id)
 
 
 def consent_too_often(google: Simulators, grant: str) -> None:
@@ -132,21 +132,21 @@ def test_a_grant_that_has_ended_closes_the_account_and_lists_the_possible_causes
 @pytest.mark.parametrize(
     ("end", "sentence"),
     [
-        (GrantEnd.REAUTHENTICATION_REQUIRED, "asks for a new sign-in at intervals"),
-        (GrantEnd.REAUTHENTICATION_FAILED, "ask an administrator to trust the app"),
-        (GrantEnd.ACCOUNT_DELETED, "connect the mailbox again"),
+        (GrantEndReason.REAUTHENTICATION_REQUIRED, "asks for a new sign-in at intervals"),
+        (GrantEndReason.REAUTHENTICATION_FAILED, "ask an administrator to trust the app"),
+        (GrantEndReason.ACCOUNT_DELETED, "connect the mailbox again"),
     ],
 )
 def test_a_blocked_grant_is_tried_again_and_resumes_by_itself(
-    google: Simulators, renew: Renew, end: GrantEnd, sentence: str
+    google: Simulators, renew: Renew, end: GrantEndReason, sentence: str
 ) -> None:
-    user_id = google.google.accounts.find(ANN).user_id
+    user_id = google.google.accounts.find_account(ANN).user_id
     google.google.consents.end_grants(user_id, end)
 
     with pytest.raises(AccessRevoked, match=sentence) as caught:
         renew()
     assert not caught.value.is_final
-    google.google.consents.accept_grants_again(user_id)
+    google.google.consents.restore_grants(user_id)
     assert renew().access_token.token
 
 

@@ -48,7 +48,7 @@ def test_a_sign_in_has_mail_scopes_and_pkce_and_hides_secrets(
 ) -> None:
     found = signed_in(platform)
 
-    assert (found.home_account_id, found.address) == ("ann.tenant", "ann@example.org")
+    assert (found.home_account_id, found.email_address) == ("ann.tenant", "ann@example.org")
     assert found.tokens.access_token.token == "access-1"
     sent = platform.redeemed[0]
     assert sent["redirect_uri"] == REDIRECT_URI

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from localdev.simulators import Simulators
-from localdev.simulators.service import TENANT_ID
-from mailsync.credentials import MIN_TOKEN_AGE_FOR_RENEWAL, open_stored_access_token
+from localdev.simulators.service import ORGANISATION_TENANT_ID
+from mailsync.credentials import MIN_TOKEN_AGE_FOR_RENEWAL, open_access_token_source
 from mailsync.credentials.identity.entra import request_app_only_tokens
 from mailsync.credentials.vault import Vault
 from mailsync.errors import (
@@ -46,7 +46,7 @@ def test_an_app_with_a_certificate_needs_no_secret(microsoft: Simulators) -> Non
     pem = app_certificate()
     microsoft.entra.app_login.register_certificate(pem)
 
-    tokens = request_app_only_tokens(certified(pem), OAUTH, TENANT_ID)
+    tokens = request_app_only_tokens(certified(pem), OAUTH, ORGANISATION_TENANT_ID)
 
     url = f"{microsoft.graph_url}/users/ann@example.org/mailFolders/inbox"
     headers = {"Authorization": f"Bearer {tokens.access_token.token}"}
@@ -57,7 +57,7 @@ def test_a_certificate_is_preferred_to_a_secret(microsoft: Simulators) -> None:
     both = an_app(MICROSOFT_CLIENT_CERTIFICATE=app_certificate())
 
     with pytest.raises(ProviderRejected, match="AADSTS700027"):
-        request_app_only_tokens(both, OAUTH, TENANT_ID)
+        request_app_only_tokens(both, OAUTH, ORGANISATION_TENANT_ID)
 
 
 def test_a_certificate_that_has_expired_is_named_with_its_setting(microsoft: Simulators) -> None:
@@ -65,7 +65,7 @@ def test_a_certificate_that_has_expired_is_named_with_its_setting(microsoft: Sim
     microsoft.entra.app_login.register_certificate(pem)
 
     with pytest.raises(ProviderRejected, match=r"AADSTS1000502.*MICROSOFT_CLIENT_CERTIFICATE"):
-        request_app_only_tokens(certified(pem), OAUTH, TENANT_ID)
+        request_app_only_tokens(certified(pem), OAUTH, ORGANISATION_TENANT_ID)
 
 
 @pytest.mark.parametrize("part", ["PRIVATE KEY", "CERTIFICATE"])
@@ -73,7 +73,7 @@ def test_half_a_certificate_and_key_is_a_wrong_setting(microsoft: Simulators, pa
     half = app_certificate().replace(part, "OTHER")
 
     with pytest.raises(SettingMissing, match="MICROSOFT_CLIENT_CERTIFICATE") as caught:
-        request_app_only_tokens(certified(half), OAUTH, TENANT_ID)
+        request_app_only_tokens(certified(half), OAUTH, ORGANISATION_TENANT_ID)
     assert half[30:60] not in str(caught.value)
 
 
@@ -87,10 +87,10 @@ def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
     microsoft: Simulators, vault: Vault, store: CredentialStore, connect_account: Connect, sql: Sql
 ) -> None:
     account_id = connect_account(
-        seal=lambda _: Credentials(None, None, None, organisation_id=TENANT_ID)
+        seal=lambda _: Credentials(None, None, None, organisation_id=ORGANISATION_TENANT_ID)
     )
     opened = [
-        open_stored_access_token(Account(account_id, MICROSOFT, "active"), store, vault, an_app())
+        open_access_token_source(Account(account_id, MICROSOFT, "active"), store, vault, an_app())
         for _ in range(3)
     ]
     first = opened[0].current_token()

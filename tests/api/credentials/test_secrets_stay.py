@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from localdev.http_server import Request, Response, Server
-from mailsync.credentials import UnrenewableAccessToken
+from mailsync.credentials import FixedAccessTokenSource
 from mailsync.credentials.identity import google, require_oauth_access
 from mailsync.credentials.identity.entra import (
     begin_sign_in,
@@ -107,7 +107,7 @@ def _admit(platform: IdentityPlatform) -> object:
 
 
 def _graph(platform: IdentityPlatform) -> object:
-    access = UnrenewableAccessToken(AccessToken("token", datetime.now(UTC) + timedelta(hours=1)))
+    access = FixedAccessTokenSource(AccessToken("token", datetime.now(UTC) + timedelta(hours=1)))
     graph = GraphClient(
         base_url=platform.authority,
         mailbox="/me",
@@ -118,11 +118,11 @@ def _graph(platform: IdentityPlatform) -> object:
     )
     with closing(graph):
         graph.get("/me/messages")
-        return graph.send_write("POST", "/subscriptions", {"clientState": "s"})
+        return graph.send_write_request("POST", "/subscriptions", {"clientState": "s"})
 
 
 def _gmail(platform: IdentityPlatform) -> object:
-    access = UnrenewableAccessToken(AccessToken("token", datetime.now(UTC) + timedelta(hours=1)))
+    access = FixedAccessTokenSource(AccessToken("token", datetime.now(UTC) + timedelta(hours=1)))
     budget = RetryBudget(sleep=lambda _: None)
     mailbox = GmailMailbox(
         base_url=platform.authority,
@@ -143,7 +143,7 @@ def _watch(platform: IdentityPlatform) -> object:
         base_url=platform.authority,
         account_id=AccountId("a"),
         topic="projects/p/topics/t",
-        access=UnrenewableAccessToken(AccessToken("token", datetime.now(UTC) + timedelta(hours=1))),
+        access=FixedAccessTokenSource(AccessToken("token", datetime.now(UTC) + timedelta(hours=1))),
         tls=platform.app.provider_tls_context(),
     )
     return push.unsubscribe(RemoteId("ann@example.org#a"))

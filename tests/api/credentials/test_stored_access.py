@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mailsync.credentials import (
-    DEFAULT_IDENTITY_PLATFORM_PAUSE_S,
+    DEFAULT_RENEWAL_PAUSE_S,
     MIN_TOKEN_AGE_FOR_RENEWAL,
     StoredAccessTokenSource,
     StoredPasswordSource,
-    open_stored_access_token,
+    open_access_token_source,
 )
 from mailsync.credentials.vault import Vault
 from mailsync.errors import AccessRevoked, AccountNotConnected, ProviderThrottled, SettingMissing
@@ -48,13 +48,13 @@ class Worker:
         )
 
     def stored(self) -> Credentials:
-        return self.store.credentials(self.account_id)
+        return self.store.find_credentials(self.account_id)
 
     def open(
         self, settings: Settings | None = None
     ) -> StoredAccessTokenSource | StoredPasswordSource:
         account = Account(self.account_id, MICROSOFT, "active")
-        return open_stored_access_token(
+        return open_access_token_source(
             account, self.store, self.vault, settings or self.platform.app
         )
 
@@ -112,7 +112,7 @@ def test_a_pause_of_unknown_length_is_a_minute(worker: Worker) -> None:
 
     with pytest.raises(ProviderThrottled) as caught:
         worker.open().current_token()
-    assert caught.value.retry_after_s == DEFAULT_IDENTITY_PLATFORM_PAUSE_S
+    assert caught.value.retry_after_s == DEFAULT_RENEWAL_PAUSE_S
 
 
 @pytest.mark.parametrize(("number", "has_ended"), [(50173, True), (53003, False), (1, False)])
@@ -133,14 +133,14 @@ def test_a_renewal_that_another_worker_finished_first_is_not_repeated(
 ) -> None:
     """The other one wins between our reading and our lock."""
     worker.connect(minutes_left=1)
-    original = worker.store.lock_for_renewal
+    original = worker.store.lock_credentials_for_renewal
 
     def beaten(account_id: AccountId) -> object:
-        monkeypatch.setattr(worker.store, "lock_for_renewal", original)
+        monkeypatch.setattr(worker.store, "lock_credentials_for_renewal", original)
         worker.open().current_token()
         return original(account_id)
 
-    monkeypatch.setattr(worker.store, "lock_for_renewal", beaten)
+    monkeypatch.setattr(worker.store, "lock_credentials_for_renewal", beaten)
 
     assert worker.open().current_token().token == "access-2"
     assert len(worker.platform.redeemed) == 2

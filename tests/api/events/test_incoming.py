@@ -27,11 +27,11 @@ class RunningForEver(StepFunctions):
     def __init__(self) -> None:
         self.started: list[str] = []
 
-    def start(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:
+    def start_execution(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:
         self.started.append(name)
         return f"{machine_arn}:{name}"
 
-    def status(self, arn: str) -> str | None:
+    def find_execution_status(self, arn: str) -> str | None:
         return "RUNNING" if arn.rsplit(":", 1)[1] in self.started else None
 
 
@@ -50,7 +50,7 @@ def receive(
     receiver: EventReceiver, kind: str, detail: Any, event_id: str = "e-1"
 ) -> dict[str, str]:
     event = {"id": event_id, "detail-type": kind, "detail": detail}
-    return receiver.handle(event, self_test_arn="arn:test")
+    return receiver.handle_event(event, self_test_arn="arn:test")
 
 
 def test_an_event_joins_the_sync_that_is_under_way(
@@ -68,7 +68,7 @@ def test_an_event_that_comes_again_after_its_sync_starts_nothing(
 ) -> None:
     detail = {"accountId": account_id, "syncType": "full"}
     first = receive(receiver, SYNC, detail)
-    runs.fail(account_id, RunId(first["runId"]), "arn", "ExecutionDied", "It died.")
+    runs.fail_run(account_id, RunId(first["runId"]), "arn", "ExecutionDied", "It died.")
 
     again = receive(receiver, SYNC, detail)
 

@@ -28,7 +28,7 @@ class NoFunctions:
     def invoke(self, function: str, payload: bytes, /) -> InvocationResult:
         raise AssertionError(f"{function} was called")
 
-    invoke_later = invoke_with_retries = invoke
+    invoke_asynchronously = invoke_with_retries = invoke
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_crash_between_put_and_mark_repeats_the_event_under_its_id(
 
     for _ in range(2):
         with pytest.raises(Crash):
-            outbox.publish(put_and_die, after=0, limit=10)
+            outbox.publish_events(put_and_die, after=0, limit=10)
 
     assert rows(database, WAITING) == [["1"]]
     assert len(published) == 2
@@ -108,7 +108,7 @@ def test_a_refused_event_waits_and_holds_back_its_own_account_only(
     write(database, other, 3, 4)
     refusing = ScriptedBus(refuse=[1])
 
-    first = outbox.publish(refusing.put_events, after=0, limit=10)
+    first = outbox.publish_events(refusing.put_events, after=0, limit=10)
 
     assert (first.published_count, first.refused_count) == (1, 1)
     assert rows(database, WAITING) == [["1"], ["2"], ["4"]]
@@ -124,7 +124,7 @@ def test_a_bus_that_refuses_all_ends_the_publishing(
 
     done = publish_outbox(outbox, ScriptedBus(refuse=[1]))
 
-    assert (done.published_events, done.refused_events) == (0, 1)
+    assert (done.published_event_count, done.refused_event_count) == (0, 1)
 
 
 def test_two_publishers_at_once_publish_each_event_once_and_in_order(
@@ -140,7 +140,7 @@ def test_two_publishers_at_once_publish_each_event_once_and_in_order(
         return first.put_events(events)
 
     with closing(Database(settings)) as other:
-        outbox.publish(put_while_another_publishes, after=0, limit=10)
+        outbox.publish_events(put_while_another_publishes, after=0, limit=10)
         assert (first.taken, second.taken) == ([1], [3])
         publish_outbox(OutboxStore(other), second)
 
@@ -155,7 +155,7 @@ def test_events_beyond_ten_reach_the_real_bus_in_calls_of_ten(
     for n in range(11):
         write(database, connect_account(database, f"user-{n}"), n)
 
-    assert publish_outbox(outbox, EventBus(BUS)).published_events == 11
+    assert publish_outbox(outbox, EventBus(BUS)).published_event_count == 11
 
     assert sorted(each["detail"]["n"] for each in local_bus.list_recent_bus_events()) == list(
         range(11)

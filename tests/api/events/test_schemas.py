@@ -55,7 +55,7 @@ def test_each_outcome_is_one_event_as_its_schema_says(
 ) -> None:
     runs = RunStore(database)
     complete_verified(database, begin_run(database, account_id, "verified"))
-    assert not runs.complete(begin_run(database, account_id, "no folder was verified"))
+    assert not runs.complete_run(begin_run(database, account_id, "no folder was verified"))
     begin_run(database, account_id, "stopped")
     AccountControlStore(database).cancel_open_run(AccountOfCaller(account_id, "ann"))
     begin_run(database, account_id, "replaced")
@@ -63,7 +63,7 @@ def test_each_outcome_is_one_event_as_its_schema_says(
     rows(database, lapsed)
     begin_run(database, account_id, "refused")
     for _ in range(2):
-        runs.fail(account_id, RunId("refused"), "arn-refused", "AccessRevoked", "Sign in again.")
+        runs.fail_run(account_id, RunId("refused"), "arn-refused", "AccessRevoked", "Sign in.")
 
     events = rows(database, "SELECT type, detail FROM mailsync.outbox ORDER BY id")
 

@@ -53,8 +53,8 @@ def stage_sources(
 ) -> DashboardSources:
     """Those of a stage `prod` whose API does not respond; `client` makes clients of AWS."""
     return DashboardSources(
-        stage="prod",
-        settings=settings,
+        stage_name="prod",
+        product_settings=settings,
         state_machine_arns={
             each.name: f"arn:aws:states:::stateMachine:{each.name}" for each in WORKFLOWS
         },

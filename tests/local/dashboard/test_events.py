@@ -1,13 +1,15 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dashboard.events import ListedEvent, merge_newest_events, sent_event
+from dashboard.events import ListedEvent, listed_event_of_outbox_row, merge_newest_events
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
 
 def a_sent_event(number: int, *, at: datetime) -> ListedEvent:
-    return sent_event(number, "sync.completed", {"runId": f"r{number}"}, at, number == 1)
+    return listed_event_of_outbox_row(
+        number, "sync.completed", {"runId": f"r{number}"}, at, number == 1
+    )
 
 
 def a_seen_event(*, at: datetime, **fields: Any) -> dict[str, Any]:

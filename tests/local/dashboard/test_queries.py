@@ -117,7 +117,7 @@ def test_hidden_mail_and_hidden_folders_are_not_there(
             "UPDATE mailsync.emails SET removed_at = now() WHERE id = :id", id=first["id"]
         )
         assert queries.list_messages(folder, (None, MAX_ROW_ID), 50) == others
-        assert queries.read_account(ADA).removal.hidden_message_count == 1
+        assert queries.read_account(ADA).hidden_mail.hidden_message_count == 1
         for ask in (queries.read_message, queries.read_message_body):
             with pytest.raises(RowNotFound):
                 ask(first["id"])
@@ -125,7 +125,7 @@ def test_hidden_mail_and_hidden_folders_are_not_there(
 
     assert (
         queries.list_folders_with_selection(ADA),
-        queries.read_account(ADA).removal.gone_mirrored_folder_count,
+        queries.read_account(ADA).hidden_mail.gone_mirrored_folder_count,
     ) == (
         [],
         1,

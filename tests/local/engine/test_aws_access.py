@@ -28,7 +28,7 @@ class NoFunctions:
     def invoke(self, function: str, payload: bytes, /) -> InvocationResult:
         return InvocationResult(200, payload)
 
-    invoke_later = invoke
+    invoke_asynchronously = invoke
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from localdev.engine.aws_resources import (
     create_event_bus,
     create_workflows,
     make_aws_client,
-    open_token_kms_key,
+    read_or_create_token_kms_key,
     reset_moto_state,
 )
 from localdev.engine.executions import forget_old_executions
@@ -183,11 +183,11 @@ def test_the_product_s_workflows_and_bus_can_be_created(endpoint: AwsEndpoint) -
 def test_what_the_key_sealed_opens_after_a_restart(endpoint: AwsEndpoint, tmp_path: Path) -> None:
     kms, file = make_aws_client("kms", endpoint.url), tmp_path / "token-key.json"
     context = {"accountId": "a1"}
-    key = open_token_kms_key(endpoint.url, file)
+    key = read_or_create_token_kms_key(endpoint.url, file)
     sealed = kms.encrypt(KeyId=key.arn, Plaintext=b"token", EncryptionContext=context)
 
     reset_moto_state()
-    again = open_token_kms_key(endpoint.url, file)
+    again = read_or_create_token_kms_key(endpoint.url, file)
 
     blob = sealed["CiphertextBlob"]
     assert kms.decrypt(CiphertextBlob=blob, EncryptionContext=context)["Plaintext"] == b"token"

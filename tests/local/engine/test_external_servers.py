@@ -13,9 +13,9 @@ from localdev.demo_account import connect
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import ProviderSettings
 from localdev.mail.generate import generate_mail
-from localdev.options import DEMO_DEFAULTS, Options, parse_command_line
+from localdev.options import DEMO_DEFAULT_OPTIONS, Options, parse_command_line
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
-from localdev.stack import CODE_ROOT, REPOSITORY_ROOT
+from localdev.stack import LAMBDA_CODE_ROOT, REPOSITORY_ROOT
 from mailsync.credentials.identity.entra_settings import EntraSettings
 from tests.support.app_certificate import app_certificate
 
@@ -55,8 +55,8 @@ def test_mail_servers_of_ones_own_turn_dev_login_off_and_are_checked_at_once(
     chosen = options(IMAP_SERVERS="public, imap.example.org:993", CA_BUNDLE="pem/ca.pem")
 
     assert not chosen.is_dev_login_on
-    assert chosen.mail_servers is not None
-    assert chosen.mail_servers.ca_bundle == (folder / "pem/ca.pem").read_text()
+    assert chosen.external_mail_servers is not None
+    assert chosen.external_mail_servers.ca_bundle == (folder / "pem/ca.pem").read_text()
     for wrong in ({"IMAP_SERVERS": "imap.example.org"}, {"CA_BUNDLE": "pem/no.pem"}):
         with pytest.raises(SystemExit):
             options(**{"IMAP_SERVERS": "public", **wrong})
@@ -85,10 +85,12 @@ def test_the_environment_may_name_the_servers_and_an_option_wins() -> None:
     graph_url, authority = SERVERS[1::2]
     environment = {"GRAPH_URL": graph_url, "MICROSOFT_AUTHORITY": authority, **APP}
 
-    by_environment = options(**environment).provider
-    by_option = options("--authority", "https://other.example.org/t", **environment).provider
+    by_environment = options(**environment).external_provider
+    by_option = options(
+        "--authority", "https://other.example.org/t", **environment
+    ).external_provider
 
-    assert by_environment == options(*SERVERS, **APP).provider
+    assert by_environment == options(*SERVERS, **APP).external_provider
     assert by_option is not None
     assert (by_option.graph_url, by_option.authority) == (graph_url, "https://other.example.org/t")
 
@@ -103,11 +105,14 @@ def test_relative_paths_are_of_the_folder_in_which_the_command_was_started(folde
         **DATABASE,
     )
 
-    assert chosen.provider is not None
-    assert chosen.database is not None
+    assert chosen.external_provider is not None
+    assert chosen.external_database is not None
     ca_bundle = str(folder / "pem/ca.pem")
-    assert (chosen.provider.ca_bundle, chosen.database.ca_bundle) == (ca_bundle, ca_bundle)
-    certificate = EntraSettings(chosen.provider.function_settings).client_certificate
+    assert (chosen.external_provider.ca_bundle, chosen.external_database.ca_bundle) == (
+        ca_bundle,
+        ca_bundle,
+    )
+    certificate = EntraSettings(chosen.external_provider.lambda_settings).client_certificate
     assert certificate == (folder / "pem/app.pem").read_text().strip()
     assert options("--mbox", "pem").mbox == folder / "pem"
 
@@ -174,7 +179,7 @@ def test_settings_of_the_api_come_from_the_environment() -> None:
 
     chosen = options(**given)
 
-    assert chosen.api_settings == {
+    assert chosen.api_lambda_settings == {
         name: given[name] for name in ("API_LIMITS", "CONFIRM_CONNECTIONS")
     }
 
@@ -212,8 +217,12 @@ def test_make_passes_the_ports_of_its_variables() -> None:
     assert made("dev") == ("up", Options())
     assert made("dev", *variables) == ("up", chosen)
     assert made("dev", "CORS_ORIGINS=a,b") == ("up", Options(cors_origins=("a", "b")))
-    assert made("demo", *variables) == ("demo", DEMO_DEFAULTS)
-    assert {DEMO_DEFAULTS.api_port, DEMO_DEFAULTS.aws_port, DEMO_DEFAULTS.dashboard_port} == {0}
+    assert made("demo", *variables) == ("demo", DEMO_DEFAULT_OPTIONS)
+    assert {
+        DEMO_DEFAULT_OPTIONS.api_port,
+        DEMO_DEFAULT_OPTIONS.aws_port,
+        DEMO_DEFAULT_OPTIONS.dashboard_port,
+    } == {0}
 
 
 def demo(folder: Path, simulators: Simulators) -> subprocess.CompletedProcess[str]:
@@ -224,9 +233,9 @@ def demo(folder: Path, simulators: Simulators) -> subprocess.CompletedProcess[st
         cwd=folder,
         env={
             **os.environ,
-            "PYTHONPATH": f"{CODE_ROOT}:{REPOSITORY_ROOT}",
+            "PYTHONPATH": f"{LAMBDA_CODE_ROOT}:{REPOSITORY_ROOT}",
             "GRAPH_URL": simulators.graph_url,
-            "MICROSOFT_AUTHORITY": simulators.authority,
+            "MICROSOFT_AUTHORITY": simulators.entra_authority_url,
             "MICROSOFT_CLIENT_ID": CLIENT_ID,
             "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
             "CA_BUNDLE": str(simulators.ca_bundle.relative_to(folder)),

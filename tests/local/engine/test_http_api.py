@@ -11,11 +11,11 @@ from localdev.engine.lambda_host import LambdaHost
 from tests.local.engine.conftest import hosted
 
 ROUTES = (
-    Route(route_key="GET /open", function="serve", is_public=True),
-    Route(route_key="POST /open", function="serve", is_public=True),
-    Route(route_key="GET /runs/{runId}", function="serve"),
-    Route(route_key="GET /runs/latest", function="serve"),
-    Route(route_key="GET /api/auth/microsoft", function="serve"),
+    Route(route_key="GET /open", function_name="serve", is_public=True),
+    Route(route_key="POST /open", function_name="serve", is_public=True),
+    Route(route_key="GET /runs/{runId}", function_name="serve"),
+    Route(route_key="GET /runs/latest", function_name="serve"),
+    Route(route_key="GET /api/auth/microsoft", function_name="serve"),
 )
 
 

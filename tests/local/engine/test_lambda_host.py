@@ -105,7 +105,7 @@ def test_a_failure_has_lambda_s_name_and_the_next_call_works(
 ) -> None:
     response = call(host, **event)
 
-    assert (response.status, response.headers["X-Amz-Function-Error"]) == (200, "Unhandled")
+    assert (response.http_status, response.headers["X-Amz-Function-Error"]) == (200, "Unhandled")
     assert result(response)["errorType"] == error
     assert result(call(host, n=1))["event"] == {"n": 1}
 
@@ -164,7 +164,7 @@ def test_an_environment_that_died_while_idle_is_replaced(host: LambdaHost) -> No
 def test_an_unknown_function_is_refused(host: LambdaHost) -> None:
     unknown = host.invoke("nobody", b"{}")
 
-    assert (unknown.status, unknown.headers) == (
+    assert (unknown.http_status, unknown.headers) == (
         404,
         {"X-Amzn-Errortype": "ResourceNotFoundException"},
     )
@@ -173,13 +173,13 @@ def test_an_unknown_function_is_refused(host: LambdaHost) -> None:
 def test_an_event_whose_function_dies_is_run_thrice(tmp_path: Path, runtime: Path) -> None:
     log = tmp_path / "behave.log"
     with hosted(tmp_path, time_scale=0.001, runtime=runtime) as host:
-        accepted = host.invoke_later("behave", b'{"do": "kill"}')
+        accepted = host.invoke_asynchronously("behave", b'{"do": "kill"}')
         deadline = time.monotonic() + 20
         while not log.exists() or log.read_text().count("called") < 3:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
-    assert (accepted.status, accepted.payload) == (202, b"")
+    assert (accepted.http_status, accepted.payload) == (202, b"")
     assert log.read_text().count("called") == 3
 
 
@@ -203,7 +203,7 @@ def test_stop_leaves_no_process(host: LambdaHost) -> None:
     host.stop()
 
     assert wait_until_gone(pid)
-    assert host.invoke("behave", b"{}").status == 429
+    assert host.invoke("behave", b"{}").http_status == 429
 
 
 def test_each_call_reports_what_it_would_be_billed_by(host: LambdaHost, tmp_path: Path) -> None:

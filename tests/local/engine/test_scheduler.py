@@ -18,7 +18,7 @@ def becomes_true(claim: Callable[[], bool]) -> bool:
 def test_a_schedule_calls_its_function_again_and_again_until_it_is_stopped(
     host: LambdaHost, tmp_path: Path
 ) -> None:
-    often = Schedule(name="often", interval_minutes=1, function="behave")
+    often = Schedule(name="often", interval_minutes=1, function_name="behave")
     log = tmp_path / "logs" / "behave.log"
     scheduler = Scheduler(host, [often], scale=0.002)
 

@@ -9,10 +9,10 @@ import boto3
 import httpx
 import pytest
 
-from localdev.engine.dev_login import make_demo_user_token_maker
+from localdev.engine.dev_login import make_demo_user_token_factory
 from localdev.engine.failure import StartFailed
-from localdev.engine.postgres import lock_folder
-from localdev.options import DEMO_DEFAULTS, Options, parse_command_line
+from localdev.engine.postgres import acquire_folder_lock
+from localdev.options import DEMO_DEFAULT_OPTIONS, Options, parse_command_line
 from localdev.stack import Stack, delete_stack_data
 from tests.support.up import paste, up
 
@@ -48,7 +48,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Printed]:
     arguments = ("--data", str(data), "--no-schedule", *PORTS, *NOWHERE)
     with up(*arguments, errors=data / "errors", JWT_SECRET=JWT_SECRET, **APP) as (_, text):
         yield Printed(data, text)
-    lock_folder(data, what="data").close()  # SIGTERM has stopped everything
+    acquire_folder_lock(data, what="data").close()  # SIGTERM has stopped everything
 
 
 def test_the_product_answers_those_who_have_the_token_that_is_printed(
@@ -90,9 +90,9 @@ def test_a_taken_port_is_named_with_its_option(tmp_path: Path, option: str, host
 
 
 def test_a_second_demo_takes_a_folder_of_its_own(tmp_path: Path) -> None:
-    held = [lock_folder(tmp_path / name, what="data") for name in ("demo", "demo-2")]
+    held = [acquire_folder_lock(tmp_path / name, what="data") for name in ("demo", "demo-2")]
     unreachable = "postgresql://postgres@127.0.0.1:1/mail"
-    second = replace(DEMO_DEFAULTS, data=tmp_path / "demo", database_url=unreachable)
+    second = replace(DEMO_DEFAULT_OPTIONS, data=tmp_path / "demo", database_url=unreachable)
     stack = Stack(second)
 
     with pytest.raises(StartFailed, match="The database could not be prepared"):
@@ -147,7 +147,7 @@ def test_what_it_prints_to_try_can_be_pasted(printed: Printed) -> None:
 
 def test_a_token_that_the_application_signed_is_accepted(printed: Printed) -> None:
     (url,) = printed.find(r"API +(\S+)")
-    token = make_demo_user_token_maker(JWT_SECRET)()
+    token = make_demo_user_token_factory(JWT_SECRET)()
 
     accounts = httpx.get(
         f"{url}/api/email/accounts", headers={"Authorization": f"Bearer {token}"}, timeout=30
@@ -184,7 +184,7 @@ def test_a_second_stack_on_a_folder_is_refused(printed: Printed) -> None:
 @pytest.mark.parametrize("any_data", [False, True], ids=["up", "demo"])
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, any_data: bool) -> None:
     (tmp_path / "file").touch()
-    chosen = replace(options(tmp_path / "file" / "data"), any_data=any_data)
+    chosen = replace(options(tmp_path / "file" / "data"), can_use_other_data_folder=any_data)
 
     with pytest.raises(StartFailed, match=r"folder \S+/file/data cannot be written \(Not a dir"):
         Stack(chosen).start()

@@ -168,8 +168,8 @@ def personal_values(mailbox: Mailbox) -> Iterator[str]:
     yield from (mailbox.user_id, mailbox.address, mailbox.display_name, "Hopper")
     form, folders = GmailForm(mailbox), mailbox.folders.list_all()
     yield from (each.name for each in folders if " " in each.name)
-    for message in mailbox.messages(*(each.number for each in folders)):
-        item = message.item
+    for message in mailbox.list_messages(*(each.number for each in folders)):
+        item = message.mail_item
         yield from (form.message_id(message.number), str(form.fields(message)["conversation"]))
         for person in filter(None, (item.sender, *item.to, *item.cc)):
             yield from (person.name, person.address)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from localdev.live.gmail.kit import KIT
-from localdev.live.gmail.words import MAILBOX_PATH
+from localdev.live.gmail.words import MAILBOX_PATH_PREFIX
 from localdev.live.record import Recorder
 from localdev.live.relay import ReceivedResponse, RelayedRequest
 
@@ -32,7 +32,7 @@ HEADERS = {"Retry-After": SECRET, "Content-Type": SECRET, f"X-{SECRET}9": "1", "
 def test_no_place_of_a_response_brings_a_value_into_the_record(
     status: int, document: object
 ) -> None:
-    recorder = Recorder(KIT.vocabulary)
+    recorder = Recorder(KIT.recordable_vocabulary)
 
     for target in (
         f"messages/{SECRET}?format={SECRET}&{SECRET}={SECRET}",
@@ -40,11 +40,11 @@ def test_no_place_of_a_response_brings_a_value_into_the_record(
         f"{SECRET}/{SECRET}?pageToken={SECRET}",
         "history?startHistoryId=1&maxResults=500",
     ):
-        request = RelayedRequest(SECRET, MAILBOX_PATH + target, HEADERS, SECRET.encode())
-        for exchange in KIT.describe_exchanges(
+        request = RelayedRequest(SECRET, MAILBOX_PATH_PREFIX + target, HEADERS, SECRET.encode())
+        for exchange in KIT.build_recorded_exchanges(
             request, ReceivedResponse(status, HEADERS, document, 0.1)
         ):
-            recorder.add(exchange)
+            recorder.add_exchange(exchange)
 
     record = json.dumps(recorder.to_json()).lower()
     assert "get messages/{id}?{option}" in record
@@ -54,11 +54,11 @@ def test_no_place_of_a_response_brings_a_value_into_the_record(
 @pytest.mark.parametrize(
     ("method", "target", "expected"),
     [
-        ("GET", f"{MAILBOX_PATH}messages", True),
-        ("POST", f"{MAILBOX_PATH}watch", False),
-        ("POST", f"{MAILBOX_PATH}messages/1/trash", False),
-        ("DELETE", f"{MAILBOX_PATH}messages/1", False),
-        ("PUT", f"{MAILBOX_PATH}labels/1", False),
+        ("GET", f"{MAILBOX_PATH_PREFIX}messages", True),
+        ("POST", f"{MAILBOX_PATH_PREFIX}watch", False),
+        ("POST", f"{MAILBOX_PATH_PREFIX}messages/1/trash", False),
+        ("DELETE", f"{MAILBOX_PATH_PREFIX}messages/1", False),
+        ("PUT", f"{MAILBOX_PATH_PREFIX}labels/1", False),
         ("POST", "/batch/gmail/v1", False),
         ("GET", "/gmail/v1/users/other/messages", False),
     ],

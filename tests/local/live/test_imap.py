@@ -13,7 +13,7 @@ import pytest
 from localdev.live.__main__ import main
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem
-from localdev.simulators.message_bytes import compose
+from localdev.simulators.message_bytes import compose_message
 from tests.local.live.live_run import LiveRun, files, start_live, values_in_record
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot, readable_folder
 
@@ -49,7 +49,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImapRun]:
         client.create(f'"{FOLDER}"')
         for number, item in enumerate(mail):
             name = "INBOX" if number % 3 else f'"{FOLDER}"'
-            client.append(name, "\\Seen", "", compose(item))
+            client.append(name, "\\Seen", "", compose_message(item))
         client.logout()
         process = start_live(folder, ARGUMENTS, settings(server), stdin=subprocess.PIPE)
         printed, _ = process.communicate(f"{PASSWORD}\n")

@@ -33,6 +33,6 @@ def test_the_account_is_read_with_labels_if_the_server_has_them(
             password="built-in",
         )
         with KIT.open_relay(tmp_path / "relay") as relay:
-            token = relay.add_upstream(upstream, Recorder(KIT.vocabulary))
+            token = relay.add_upstream(upstream, Recorder(KIT.recordable_vocabulary))
 
     assert is_token_of_gmail_server(token) is expected

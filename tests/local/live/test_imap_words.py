@@ -5,8 +5,8 @@ import json
 import pytest
 
 from localdev.live.imap.relay import _only_reads
-from localdev.live.imap.words import VOCABULARY, describe_command, describe_responses
-from localdev.live.record import Exchange, Recorder
+from localdev.live.imap.words import RECORDABLE_VOCABULARY, describe_command, describe_responses
+from localdev.live.record import RecordedExchange, Recorder
 
 SECRET = "Grace"
 COMMANDS = (
@@ -49,10 +49,12 @@ def test_a_command_is_described_without_its_names(command: str) -> None:
 @pytest.mark.parametrize("response", RESPONSES)
 def test_a_response_is_recorded_without_its_values(response: str, status: str) -> None:
     line = response.replace("{}", SECRET).encode().removeprefix(b"* ")
-    recorder = Recorder(VOCABULARY)
+    recorder = Recorder(RECORDABLE_VOCABULARY)
     document = describe_responses([[line]], f"{status} [{SECRET}] {SECRET} done")
     number = {"OK": 200, "NO": 400, "BAD": 500}[status]
-    recorder.add(Exchange(kind="x", status=number, document=document))
+    recorder.add_exchange(
+        RecordedExchange(request_kind="x", status=number, response_document=document)
+    )
 
     assert SECRET.upper() not in json.dumps(recorder.to_json()).upper()
 

@@ -39,7 +39,7 @@ class GraphRun(LiveRun):
 def settings(simulators: Simulators) -> dict[str, str]:
     return {
         "MICROSOFT_CLIENT_ID": CLIENT_ID,
-        "MICROSOFT_AUTHORITY": simulators.authority,
+        "MICROSOFT_AUTHORITY": simulators.entra_authority_url,
         "GRAPH_URL": simulators.graph_url,
         "CA_BUNDLE": str(simulators.ca_bundle),
     }
@@ -213,7 +213,7 @@ def personal_values(mailbox: Mailbox) -> Iterator[str]:
     yield from (mailbox.user_id, mailbox.address, mailbox.display_name)
     for folder in outlook.folders.list_all():
         yield from (folder.id, folder.display_name)
-        for message in outlook.messages(folder.id):
+        for message in outlook.list_messages(folder.id):
             shown = message.properties
             yield from (message.immutable_id, message.default_id, message.change_key)
             yield from (shown["conversationId"], shown["internetMessageId"], shown["webLink"])

@@ -10,7 +10,7 @@ import pytest
 from localdev.live.graph.kit import KIT
 from localdev.live.graph.sign_in import sign_in_at_simulator
 from localdev.live.record import Recorder
-from localdev.live.relay import ReceivedResponse, Relay, RelayedRequest
+from localdev.live.relay import HttpRelay, ReceivedResponse, RelayedRequest
 from localdev.simulators import Simulators
 
 SECRET = "graceHopper"
@@ -28,8 +28,8 @@ def simulators(tmp_path: Path) -> Iterator[Simulators]:
 def relayed(simulators: Simulators) -> Iterator[httpx.Client]:
     """A client of the relay, before a simulated mailbox."""
     owner = simulators.add_mailbox("grace@navy.example").user_id
-    recorder = Recorder(KIT.vocabulary)
-    with Relay(KIT) as relay:
+    recorder = Recorder(KIT.recordable_vocabulary)
+    with HttpRelay(KIT) as relay:
         token = relay.add_upstream(sign_in_at_simulator(simulators, owner, recorder), recorder)
         headers = {"Authorization": f"Bearer {token}"}
         with httpx.Client(base_url=relay.url, headers=headers) as client:
@@ -88,7 +88,7 @@ def test_no_place_of_a_response_brings_a_value_into_the_record(status: int) -> N
     headers = {"Retry-After": SECRET, "Content-Type": SECRET, f"X-{SECRET}9": "1", "Etag": SECRET}
     item = {"id": SECRET, "status": status, "headers": headers, "body": document}
     batch = {"responses": [item], **named}
-    recorder = Recorder(KIT.vocabulary)
+    recorder = Recorder(KIT.recordable_vocabulary)
 
     for target, received in (
         (f"/me/messages/{SECRET}?$filter=a eq '{SECRET}'&{SECRET}={SECRET}", document),
@@ -100,8 +100,8 @@ def test_no_place_of_a_response_brings_a_value_into_the_record(status: int) -> N
         )
         request = RelayedRequest("POST", target, headers, sent.encode())
         response = ReceivedResponse(status, headers, received, 0.1)
-        for exchange in KIT.describe_exchanges(request, response):
-            recorder.add(exchange)
+        for exchange in KIT.build_recorded_exchanges(request, response):
+            recorder.add_exchange(exchange)
 
     record = json.dumps(recorder.to_json()).lower()
     assert "batch item get /me/{id}" in record

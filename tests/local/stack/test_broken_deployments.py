@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from localdev.demo_account import connect
-from localdev.stack import FUNCTIONS_DATABASE_LOGIN
+from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME
 from tests.local.mirror import Mirror
 from tests.local.stack.broken_deployment import BrokenDeployment, sections
 from tests.store.cluster import Cluster
@@ -102,10 +102,14 @@ def test_a_broken_setting_is_seen_as_the_page_says(
 
 def test_a_database_that_cannot_be_written(deployment: BrokenDeployment, mirror: Mirror) -> None:
     title = "The database is read-only"
-    mirror.rows(f"ALTER ROLE {FUNCTIONS_DATABASE_LOGIN} SET default_transaction_read_only = on")
+    mirror.rows(
+        f"ALTER ROLE {FUNCTIONS_DATABASE_LOGIN_NAME} SET default_transaction_read_only = on"
+    )
     with deployment.deployed_with("api", "start-due-syncs"):
         seen = deployment.seen(title)
-        mirror.rows(f"ALTER ROLE {FUNCTIONS_DATABASE_LOGIN} RESET default_transaction_read_only")
+        mirror.rows(
+            f"ALTER ROLE {FUNCTIONS_DATABASE_LOGIN_NAME} RESET default_transaction_read_only"
+        )
 
     assert seen == sections()[title]
 
@@ -124,7 +128,7 @@ def test_a_grant_that_was_withdrawn(deployment: BrokenDeployment, mirror: Mirror
     title = "A person has withdrawn the grant"
     mirror.simulate("revoke")
     seen = deployment.seen(title)
-    connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.token())
+    connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.make_demo_user_token())
 
     assert seen == sections()[title]
 

@@ -81,7 +81,7 @@ def test_a_function_that_dies_in_mid_look_costs_time_and_no_mail(
     up_to_date: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lambda calls it again a minute later, when its lease is over; here both are sooner."""
-    host, before = up_to_date.stack.lambdas, up_to_date.rows(CHECKED)
+    host, before = up_to_date.stack.lambda_host, up_to_date.rows(CHECKED)
     monkeypatch.setattr(host, "async_retry_delays_s", [1, 1])
     up_to_date.simulate("deliver", subject="after a death")
     up_to_date.latency(3)

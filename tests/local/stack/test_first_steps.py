@@ -1,12 +1,12 @@
 """What `make dev` prints for a newcomer to try, against a simulated mailbox."""
 
-from localdev.__main__ import welcome
+from localdev.__main__ import welcome_text
 from tests.local.mirror import Mirror
 from tests.support.up import paste
 
 
 def test_the_printed_commands_deliver_a_mail_sync_and_read_it(mirror: Mirror) -> None:
-    printed = welcome(mirror.stack)
+    printed = welcome_text(mirror.stack)
     shell = paste(printed)
     mirror.finished()
     mirror.synced()

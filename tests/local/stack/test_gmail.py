@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from localdev import demo
-from localdev.__main__ import welcome
+from localdev.__main__ import welcome_text
 from localdev.simulators.service import SimulatorService
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
@@ -54,9 +54,9 @@ def test_the_demo_is_exact_and_the_quota_refuses_nothing(shown: tuple[Mirror, st
 
 
 def test_it_prints_where_the_simulated_gmail_is_and_where_a_person_signs_in(gmail: Mirror) -> None:
-    printed = welcome(gmail.stack)
+    printed = welcome_text(gmail.stack)
 
-    assert f"Gmail      {gmail.stack.provider.google_settings['GMAIL_URL']}\n" in printed
+    assert f"Gmail      {gmail.stack.provider.google_lambda_settings['GMAIL_URL']}\n" in printed
     assert f"{gmail.stack.api_url}/api/auth/google in a browser" in printed
 
 
@@ -67,5 +67,5 @@ def test_the_dashboard_offers_a_sign_in_to_gmail_first(gmail: Mirror) -> None:
 
     assert [each["title"] for each in offered] == ["Gmail", "Microsoft 365"]
     assert offered[0]["url"] == f"{gmail.stack.api_url}/api/auth/google"
-    google = gmail.stack.provider.google_settings["GOOGLE_IDENTITY_URL"]
+    google = gmail.stack.provider.google_lambda_settings["GOOGLE_IDENTITY_URL"]
     assert begun.headers["location"].startswith(google)

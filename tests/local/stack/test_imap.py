@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from localdev.__main__ import welcome
+from localdev.__main__ import welcome_text
 from localdev.demo import run_demo
 from tests.local.mirror import Mirror, when
 from tests.support.guide import STATUS_FIELDS
@@ -98,7 +98,7 @@ def test_a_wrong_password_is_a_sentence_and_connects_nothing(imap: Mirror) -> No
 
 
 def test_the_printed_commands_deliver_a_mail_and_read_it_over_imap(imap: Mirror) -> None:
-    printed = welcome(imap.stack)
+    printed = welcome_text(imap.stack)
     shell = paste(printed)
     imap.finished()
     imap.synced()

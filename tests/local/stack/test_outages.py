@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from localdev.stack import FUNCTIONS_DATABASE_LOGIN
+from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME
 from tests.local.mirror import Mirror, when
 
 pytestmark = pytest.mark.long
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.long
 PAGE_SIZE = "UPDATE mailsync.change_feeds SET page_size = 10 RETURNING 1"
 END_SESSIONS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    f" WHERE usename = '{FUNCTIONS_DATABASE_LOGIN}'"
+    f" WHERE usename = '{FUNCTIONS_DATABASE_LOGIN_NAME}'"
 )
 
 
@@ -44,7 +44,7 @@ def finished_run(mirror: Mirror, run_id: str) -> tuple[str, list[str]]:
 def outlived(mirror: Mirror) -> Iterator[str]:
     """What happens in the block happens in mid-sync of a run; the run completes all the same."""
     run_id = a_long_sync(mirror)
-    when(lambda: mirror.stack.lambdas.pids("sync-folder", busy=True))
+    when(lambda: mirror.stack.lambda_host.pids("sync-folder", busy=True))
     yield run_id
     assert finished_run(mirror, run_id) == ("completed", [])
     assert mirror.divergences() == []
@@ -52,7 +52,7 @@ def outlived(mirror: Mirror) -> Iterator[str]:
 
 def test_a_killed_function_is_retried_and_its_folder_goes_on(mirror: Mirror) -> None:
     with outlived(mirror) as run_id:
-        pids = when(lambda: mirror.stack.lambdas.pids("sync-folder", busy=True))
+        pids = when(lambda: mirror.stack.lambda_host.pids("sync-folder", busy=True))
         os.kill(pids[0], signal.SIGKILL)
 
     assert mirror.failed_tasks(run_id)
@@ -69,29 +69,33 @@ def test_a_database_that_is_read_only_is_waited_for(mirror: Mirror) -> None:
     """As one with a full disk; the functions that went through it go on afterwards."""
     account = {"accountId": mirror.account.id}
     with outlived(mirror) as run_id:
-        mirror.rows(f"ALTER ROLE {FUNCTIONS_DATABASE_LOGIN} SET default_transaction_read_only = on")
+        mirror.rows(
+            f"ALTER ROLE {FUNCTIONS_DATABASE_LOGIN_NAME} SET default_transaction_read_only = on"
+        )
         mirror.rows(END_SESSIONS)
         failures = when(lambda: mirror.failed_tasks(run_id))
         responses = [
             mirror.request("GET", "/api/health"),
             mirror.request("POST", "/api/email/sync", json=account),
         ]
-        tick = mirror.stack.lambdas.invoke("start-due-syncs", b"{}")
-        mirror.rows(f"ALTER ROLE {FUNCTIONS_DATABASE_LOGIN} RESET default_transaction_read_only")
+        tick = mirror.stack.lambda_host.invoke("start-due-syncs", b"{}")
+        mirror.rows(
+            f"ALTER ROLE {FUNCTIONS_DATABASE_LOGIN_NAME} RESET default_transaction_read_only"
+        )
 
     assert {each["error"] for each in failures} == {"StoreUnavailable"}
     assert [each.status_code for each in responses] == [503, 503]
     assert json.loads(tick.payload)["errorType"] == "StoreUnavailable"
-    assert not mirror.stack.lambdas.invoke("start-due-syncs", b"{}").failed
+    assert not mirror.stack.lambda_host.invoke("start-due-syncs", b"{}").failed
     assert mirror.synced()["status"] == "completed"
 
 
 def test_a_killed_provider_is_waited_for(mirror: Mirror) -> None:
-    assert mirror.stack.simulators is not None
+    assert mirror.stack.simulator_process is not None
     with outlived(mirror) as run_id:
-        os.kill(mirror.stack.simulators.pid, signal.SIGKILL)
+        os.kill(mirror.stack.simulator_process.pid, signal.SIGKILL)
         failures = when(lambda: mirror.failed_tasks(run_id))
-        mirror.stack.simulators.restart()
+        mirror.stack.simulator_process.restart()
 
     assert {each["error"] for each in failures} == {"ProviderUnavailable"}
 

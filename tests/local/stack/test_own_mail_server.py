@@ -25,13 +25,15 @@ def test_a_mailbox_on_ones_own_server_is_synced_beside_the_simulated_one(tmp_pat
         client.logout()
         own = {"IMAP_SERVERS": f"{host}:{port}", "CA_BUNDLE": str(server.certificate)}
         with beside_other_stacks(), small_stack(tmp_path, environment=own) as stack:
-            simulated = connect(stack.api_url, stack.provider, stack.token())
+            simulated = connect(stack.api_url, stack.provider, stack.make_demo_user_token())
             Mirror(stack, simulated).finished()
             login = {"userName": "ann", "password": PASSWORD, "host": host, "port": port}
             url = f"{stack.api_url}/api/email/accounts/imap"
-            answer = httpx.post(url, headers=simulated.headers, json=login, timeout=60)
+            answer = httpx.post(
+                url, headers=simulated.authorization_headers, json=login, timeout=60
+            )
             account_id = answer.json()["accountId"]
-            mine = DemoAccount(account_id, "ann", stack.api_url, simulated.headers)
+            mine = DemoAccount(account_id, "ann", stack.api_url, simulated.authorization_headers)
             mirror = Mirror(stack, mine)
 
             assert mirror.finished()["syncStatus"] == "completed"

@@ -82,12 +82,12 @@ def test_functions_answer_what_the_previous_version_sent_with_what_it_read(
         mirror.account.id,
         DEMO_USER_ID,
         folder["id"],
-        events=EVENTS,
+        events_folder=EVENTS,
         run_id="of-the-previous-version",
     )
 
     for name in [each for each in EXPECTED_RESULT_BY_FUNCTION if each in tasks()]:
-        result = mirror.stack.lambdas.invoke(name, samples.sample_event_of(name))
+        result = mirror.stack.lambda_host.invoke(name, samples.build_sample_event(name))
         assert not result.failed, (name, result.payload)
         assert set(read_of_answer(tasks()[name])) <= (json.loads(result.payload) or {}).keys()
         assert samples.find_result_mismatch(name, result.payload) is None

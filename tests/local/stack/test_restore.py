@@ -80,7 +80,7 @@ class Drill:
     def remove(self, user: str, data: str) -> None:
         account = self.people[user]
         url = f"{account.api_url}/api/email/accounts/{account.id}?data={data}"
-        assert httpx.delete(url, headers=account.headers, timeout=60).is_success
+        assert httpx.delete(url, headers=account.authorization_headers, timeout=60).is_success
 
     def dump_with_event(self) -> str | None:
         """Return an event that was in the outbox meanwhile, if no late publisher has taken it."""
@@ -113,7 +113,7 @@ class Drill:
         account, provider = self.mirror.account, self.mirror.stack.provider
         self.people["demo"] = account
         self.remove("demo", "keep")
-        connect(account.api_url, provider, self.mirror.stack.token())
+        connect(account.api_url, provider, self.mirror.stack.make_demo_user_token())
         self.mirror.finished()
         self.published = self.times_published()
         self.mirror.control("POST", "revoke", mailbox=self.people["refused"].address)

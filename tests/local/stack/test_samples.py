@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from infra import catalog
-from localdev.containers.settings import fill_environment_variables, template_variable_values
+from localdev.containers.settings import (
+    make_local_environment_values,
+    substitute_environment_values,
+)
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.engine.environment import ExecutionEnvironment
 from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SAMPLE_EVENTS_FOLDER, SampleEvents
-from localdev.stack import CODE_ROOT
+from localdev.stack import LAMBDA_CODE_ROOT
 from tests.deploy import synthesis
 from tests.deploy.template import Template
 from tests.local.mirror import Mirror
@@ -48,22 +51,24 @@ def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
 ) -> None:
     folder = next(each for each in mirror.finished()["folders"] if each["role"] == "inbox")
     samples = SampleEvents(mirror.account.id, DEMO_USER_ID, folder["id"])
-    own = mirror.stack.lambdas.settings
-    values = template_variable_values(
+    own = mirror.stack.lambda_host.settings
+    values = make_local_environment_values(
         mirror.stack,
         database_url=own["DATABASE_URL"],
         owner_url=own["MIGRATION_DATABASE_URL"],
     )
 
     def start(name: str) -> ExecutionEnvironment:
-        settings = fill_environment_variables(variables[name], values) | {
+        settings = substitute_environment_values(variables[name], values) | {
             each: values[each] for each in FROM_OUTSIDE
         }
         function, log = catalog.find_function(name), tmp_path / f"{name}.log"
-        return ExecutionEnvironment(function, code_root=CODE_ROOT, settings=settings, log=log)
+        return ExecutionEnvironment(
+            function, code_root=LAMBDA_CODE_ROOT, settings=settings, log=log
+        )
 
     for name, environment in started_ahead(start, list(EXPECTED_RESULT_BY_FUNCTION)):
-        outcome = environment.run_invocation(samples.sample_event_of(name))
+        outcome = environment.run_invocation(samples.build_sample_event(name))
         assert not outcome.failed, (name, outcome.payload)
         assert samples.find_result_mismatch(name, outcome.payload) is None
 

@@ -15,10 +15,13 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 import pytest
 
-from localdev.__main__ import welcome
+from localdev.__main__ import welcome_text
 from localdev.demo_account import connect
 from localdev.engine.aws_resources import make_aws_client
-from mailsync.credentials.token_set import access_token_sealing_context, grant_sealing_context
+from mailsync.credentials.token_set import (
+    make_access_token_sealing_context,
+    make_grant_sealing_context,
+)
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.model import AccountId, SealedSecret
 from mailsync.settings import Settings
@@ -59,9 +62,13 @@ class Session:
 @pytest.fixture(scope="session")
 def session(mirror: Mirror) -> Session:
     found = Session()
-    found.keys |= {mirror.stack.token(), *sign_ins(mirror, found), *notifications(mirror)}
+    found.keys |= {
+        mirror.stack.make_demo_user_token(),
+        *sign_ins(mirror, found),
+        *notifications(mirror),
+    }
     fail_with_revealing_errors(mirror)
-    settings = mirror.stack.lambdas.settings
+    settings = mirror.stack.lambda_host.settings
     found.keys |= {settings["JWT_SECRET"], settings["MICROSOFT_CLIENT_SECRET"]}
     pem = settings["MICROSOFT_CLIENT_CERTIFICATE"].partition("PRIVATE KEY")[2]
     found.keys |= {each for each in pem.splitlines() if len(each) == 64}
@@ -74,7 +81,9 @@ def sign_ins(mirror: Mirror, session: Session) -> Iterator[str]:
     begin, trust = f"{mirror.account.api_url}/api/auth/microsoft", mirror.stack.provider.ca_bundle
     with httpx.Client(verify=ssl.create_default_context(cafile=trust), timeout=30) as browser:
         for _ in range(3):
-            page = browser.get(begin, headers=mirror.account.headers).headers["location"]
+            page = browser.get(begin, headers=mirror.account.authorization_headers).headers[
+                "location"
+            ]
             (state,) = parse_qs(urlsplit(page).query)["state"]
             yield from (state, *browser.cookies.values())
             session.addresses.append(page.replace(state, "STATE"))
@@ -123,18 +132,18 @@ def fail_with_revealing_errors(mirror: Mirror) -> None:
 def opened(mirror: Mirror) -> Iterator[str]:
     """What is sealed in the database, opened with the stack's own key."""
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in mirror.stack.lambdas.settings.items():
+        for name, value in mirror.stack.lambda_host.settings.items():
             environment.setenv(name, value)
         database = Database(Settings({"DATABASE_URL": mirror.stack.database_url}))
-        vault = Vault(mirror.stack.lambdas.settings["TOKEN_KEY_ARN"], CredentialStore(database))
+        vault = Vault(mirror.stack.lambda_host.settings["TOKEN_KEY_ARN"], CredentialStore(database))
         for owner, grant_key, grant, access_key, access in mirror.rows(CREDENTIALS):
             account_id = AccountId(owner)
             yield vault.open_sealed_text(
-                access_token_sealing_context(account_id), SealedSecret(access_key, access)
+                make_access_token_sealing_context(account_id), SealedSecret(access_key, access)
             )
             granted = json.loads(
                 vault.open_sealed_text(
-                    grant_sealing_context(account_id), SealedSecret(grant_key, grant)
+                    make_grant_sealing_context(account_id), SealedSecret(grant_key, grant)
                 )
             )
             for kind in ("AccessToken", "RefreshToken", "IdToken"):
@@ -209,7 +218,7 @@ def test_neither_stands_in_any_execution(mirror: Mirror, session: Session, mail:
     mirror.rows("UPDATE mailsync.email_credentials SET access_expires_at = now() RETURNING 1")
     failed = mirror.synced()
     assert failed["error"] == "AccessRevoked"
-    connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.token())
+    connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.make_demo_user_token())
     mirror.finished()
 
     text = "".join(json.dumps(each, default=str) for each in histories(mirror))
@@ -288,7 +297,7 @@ def test_a_database_that_was_given_is_not_shown_with_its_password(
     mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mirror.stack, "postgres", None)
-    monkeypatch.setattr(mirror.stack, "simulators", None)
+    monkeypatch.setattr(mirror.stack, "simulator_process", None)
     monkeypatch.setattr(mirror.stack, "database_url", "postgresql://hunter2:hunter2@hunter2/mail")
 
-    assert "hunter2" not in welcome(mirror.stack)
+    assert "hunter2" not in welcome_text(mirror.stack)

@@ -21,7 +21,7 @@ PAUSE_S = 77.0
 MESSAGES = 8
 
 METHODS: Mapping[str, Callable[[ContractServer], object]] = {
-    "list_folders": lambda server: server.provider.list_folders((), TreeReadingMode.LISTED),
+    "list_folders": lambda server: server.provider.list_folders((), TreeReadingMode.LISTED_FOLDERS),
     "fetch_page": lambda server: server.provider.fetch_page(
         feed_of(server, "inbox"), None, limit=PAGE
     ),
@@ -35,7 +35,7 @@ each_method = pytest.mark.parametrize("method", METHODS)
 
 
 def _id_of_newest(server: ContractServer) -> RemoteId:
-    return RemoteId(server.form.message_id(server.mailbox.messages("inbox")[0].number))
+    return RemoteId(server.form.message_id(server.mailbox.list_messages("inbox")[0].number))
 
 
 class FailureContract:
@@ -68,7 +68,7 @@ class FailureContract:
                 METHODS[method](server)
             assert raised.value.retry_after_s == pytest.approx(PAUSE_S, abs=2)
             requests = server.provider.request_count
-        assert server.provider.throttled_for_s == pytest.approx(PAUSE_S, abs=2)
+        assert server.provider.remaining_pause_s == pytest.approx(PAUSE_S, abs=2)
         server.recover()
         with pytest.raises(ProviderThrottled):
             METHODS[method](server)

@@ -97,7 +97,9 @@ class ProxiedImap:
 
     def _new_client(self) -> ImapMailbox:
         port = self._proxy.port
-        servers = AllowedServers(frozenset({f"localhost:{port}"}), is_any_public=False)
+        servers = AllowedServers(
+            frozenset({f"localhost:{port}"}), is_any_public_server_allowed=False
+        )
         address = MailboxAddress("localhost", port, self._user)
         context = ssl.create_default_context(cafile=self._proxy.certificate)
         kind = GmailImapMailbox if isinstance(self.form, GmailImapForm) else ImapMailbox

@@ -77,7 +77,7 @@ class ProviderContract:
         self, server: ContractServer, replica: Replica
     ) -> None:
         inbox = feed_of(server, "inbox")
-        for number in [each.number for each in server.mailbox.messages("inbox")][: PAGE + 2]:
+        for number in [each.number for each in server.mailbox.list_messages("inbox")][: PAGE + 2]:
             server.mailbox.change_message_fields(number, subject=f"edited {number}")
         for start in (None, replica.cursors[inbox]):
             pages = read_round(server, inbox, start)
@@ -100,7 +100,7 @@ class ProviderContract:
     def test_a_change_is_known_once_the_feeds_are_read_on(
         self, server: ContractServer, replica: Replica, change: str
     ) -> None:
-        CHANGES[change](server.mailbox, server.mailbox.messages("inbox")[2].number)
+        CHANGES[change](server.mailbox, server.mailbox.list_messages("inbox")[2].number)
 
         replica.read_on()
 
@@ -114,7 +114,7 @@ class ProviderContract:
     def test_a_message_that_is_restored_is_known_again(
         self, server: ContractServer, replica: Replica, deletions: int
     ) -> None:
-        number = server.mailbox.messages("inbox")[0].number
+        number = server.mailbox.list_messages("inbox")[0].number
         for _ in range(deletions):
             server.mailbox.delete_message(number)
         replica.read_on()
@@ -129,7 +129,7 @@ class ProviderContract:
         self, server: ContractServer, replica: Replica
     ) -> None:
         inbox, fresh = feed_of(server, "inbox"), Replica(server)
-        first, *others = (each.number for each in server.mailbox.messages("inbox"))
+        first, *others = (each.number for each in server.mailbox.list_messages("inbox"))
         page = server.provider.fetch_page(inbox, None, limit=PAGE)
         fresh.take(page.changes)
         fresh.cursors[inbox] = page.next_cursor
@@ -147,14 +147,14 @@ class ProviderContract:
         self, server: ContractServer, replica: Replica
     ) -> None:
         box, archive = server.mailbox, server.form.folder_id("archive")
-        number = box.messages("inbox")[0].number
+        number = box.list_messages("inbox")[0].number
         if server.provider.traits.is_message_in_one_folder:
             box.move_message(number, "archive")
         else:
-            box.add_to_folder(number, "archive")
+            box.add_message_to_folder(number, "archive")
             replica.read_on()
             assert replica.shows_the_mailbox()
-            box.remove_from_folder(number, "inbox")
+            box.remove_message_from_folder(number, "inbox")
 
         replica.read_on()
 
@@ -165,7 +165,7 @@ class ProviderContract:
     def test_a_message_that_went_and_came_back_is_never_lost_after_the_ids_were_compared(
         self, server: ContractServer, replica: Replica
     ) -> None:
-        for message in server.mailbox.messages("inbox")[:3]:
+        for message in server.mailbox.list_messages("inbox")[:3]:
             there_and_back(server.mailbox, message.number)
         replica.read_on()
         replica.compare_ids()
@@ -197,7 +197,7 @@ class ProviderContract:
                 server.provider.fetch_page(feed, cursor, limit=PAGE)
         with pytest.raises(FolderGone):
             server.provider.list_folder_messages(old)
-        listing = server.provider.list_folders(known, TreeReadingMode.LISTED)
+        listing = server.provider.list_folders(known, TreeReadingMode.LISTED_FOLDERS)
 
         assert listing.gone_folder_ids == {old.remote_id}
         replica.read_on()
@@ -211,7 +211,7 @@ class ProviderContract:
         gone = feed_of(server, soon_gone)
         read_round(server, gone, None)
         server.mailbox.purge_folder(soon_gone)
-        server.mailbox.mark_read(server.mailbox.messages("archive")[0].number)
+        server.mailbox.mark_read(server.mailbox.list_messages("archive")[0].number)
         positions = [*replica.cursors.items(), *([(gone, None)] if gone.folder else [])]
 
         pages = server.provider.fetch_next_page_of_each_feed(positions, limit=PAGE)
@@ -226,13 +226,13 @@ class ProviderContract:
         self, server: ContractServer
     ) -> None:
         old = server.mailbox.find_or_create_folder(("Archive", "Old"))
-        server.mailbox.mark_read(server.mailbox.messages(old)[1].number)
+        server.mailbox.mark_read(server.mailbox.list_messages(old)[1].number)
 
         listing = server.provider.list_folder_messages(reference(server, old))
 
         assert listing.is_complete
         found = [(entry.remote_id, entry.is_read) for entry in listing.messages]
-        held = server.mailbox.messages(old)
+        held = server.mailbox.list_messages(old)
         assert sorted(found) == sorted(
             (server.form.message_id(each.number), each.is_read) for each in held
         )
@@ -241,8 +241,10 @@ class ProviderContract:
     def test_every_id_is_answered_in_its_order(
         self, server: ContractServer, replica: Replica, one_by_one: bool
     ) -> None:
-        ids = [server.form.message_id(each.number) for each in server.mailbox.messages("inbox")]
-        purged = server.mailbox.messages("inbox")[1].number
+        ids = [
+            server.form.message_id(each.number) for each in server.mailbox.list_messages("inbox")
+        ]
+        purged = server.mailbox.list_messages("inbox")[1].number
         server.mailbox.purge_message(purged)
         asked = [RemoteId(each) for each in (*ids[::-1], ids[0][:-1] + "~", *ids[:1])]
 
@@ -288,13 +290,13 @@ class ProviderContract:
         assert server.provider.max_requests_in_flight >= 1
         assert min(
             server.provider.limits.messages_per_fetch,
-            server.provider.limits.max_messages_in_small_folders,
+            server.provider.limits.max_total_messages_of_small_folders,
         )
-        assert server.provider.throttled_for_s == 0
+        assert server.provider.remaining_pause_s == 0
 
 
 def folders_of(server: ContractServer) -> dict[RemoteId, RemoteFolder]:
     """The folders of a thorough reading, which is whole and without a failure."""
-    listing = server.provider.list_folders((), TreeReadingMode.LISTED_AND_HIDDEN)
-    assert (listing.is_whole, listing.failure_reasons) == (True, {})
+    listing = server.provider.list_folders((), TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS)
+    assert (listing.is_whole_tree, listing.failure_reason_by_folder_id) == (True, {})
     return {folder.remote_id: folder for folder in listing.folders}

@@ -21,10 +21,10 @@ class CountingQuota:
         self.taken: list[int] = []
         self.reports: list[tuple[float | None, bool]] = []
 
-    def take(self, units: int, *, is_backfill: bool = False) -> None:
+    def take_units(self, units: int, *, is_backfill: bool = False) -> None:
         self.taken.append(units)
 
-    def report_exhausted(self, retry_after_s: float | None, *, is_project: bool) -> None:
+    def save_throttle_pause(self, retry_after_s: float | None, *, is_project: bool) -> None:
         self.reports.append((retry_after_s, is_project))
 
 

@@ -15,11 +15,11 @@ from mailsync.model import (
     FeedRef,
     FolderId,
     FolderRef,
+    IncompleteMessage,
     Message,
     MessageNotFoundById,
     MessageRemovedFromFolder,
     Page,
-    PartialChange,
     PlacementChange,
     RemoteFolder,
     RemoteId,
@@ -30,7 +30,7 @@ from mailsync.providers import MailProvider
 from tests.support.comparison import ProviderForm, Things, folders_in, in_mailbox
 
 Malformation = Literal["another protocol", "half an answer", "cut off", "closed"]
-NAMED = PartialChange | PlacementChange | MessageRemovedFromFolder | StateChange
+NAMED = IncompleteMessage | PlacementChange | MessageRemovedFromFolder | StateChange
 LISTED_FLAGS = ("is_read", "is_flagged", "importance")
 PAGE = 5
 MAX_PAGES = 50
@@ -121,12 +121,12 @@ class Replica:
         for feed in sorted(feeds(self.server), key=lambda feed: feed.id):
             pages = read_round(self.server, feed, self.cursors.get(feed))
             for page in pages:
-                self.take((*page.changes, *filter(self._is_news, page.states_to_compare)))
-                if page.all_message_ids is not None:
-                    self._keep(feed, page.all_message_ids)
+                self.take((*page.changes, *filter(self._is_news, page.possible_state_changes)))
+                if page.all_existing_message_ids is not None:
+                    self._keep(feed, page.all_existing_message_ids)
             if feed not in self.cursors:
                 self._keep(feed, frozenset(map(id_of, changes_of(pages))))
-            if any(page.is_listing for page in pages):
+            if any(page.has_only_message_ids for page in pages):
                 self.compare_folders()
             self.cursors[feed] = pages[-1].next_cursor
 
@@ -186,7 +186,7 @@ class Replica:
         folders = {*known.folder_remote_ids, *change.added_folder_ids} - {
             *change.removed_folder_ids
         }
-        if all_mail := self.server.provider.traits.folder_of_all_mail:
+        if all_mail := self.server.provider.traits.all_mail_folder_id:
             outside = {RemoteId(self.server.form.folder_id(each)) for each in ("trash", "junk")}
             folders = folders - {all_mail} | (set() if folders & outside else {all_mail})
         given = {name: it for name, it in fields.items() if it is not None}
@@ -194,7 +194,7 @@ class Replica:
 
     def _in_order(self, folders: set[RemoteId]) -> tuple[RemoteId, ...]:
         """The folder of all mail, if the provider has one, comes last."""
-        all_mail = self.server.provider.traits.folder_of_all_mail
+        all_mail = self.server.provider.traits.all_mail_folder_id
         return tuple(sorted(folders, key=lambda each: (each == all_mail, each)))
 
     def _is_news(self, compared: StateChange) -> bool:

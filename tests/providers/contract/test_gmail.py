@@ -8,7 +8,7 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, FaultRule
-from localdev.simulators.gmail.labels import CATEGORIES
+from localdev.simulators.gmail.labels import CATEGORY_LABEL_IDS
 from localdev.simulators.gmail.mailbox import GmailMailbox as SimulatedMailbox
 from localdev.simulators.mailbox import Mailbox
 from mailsync.model import AccessToken
@@ -57,10 +57,10 @@ class RegisteredTokens:
         return self._access
 
     def revoke(self) -> None:
-        self._tokens.revoke(self._access.token)
+        self._tokens.revoke_token(self._access.token)
 
     def _issue(self) -> AccessToken:
-        token = self._tokens.register(self._user_id)
+        token = self._tokens.issue_token(self._user_id)
         return AccessToken(token, datetime.now(UTC) + timedelta(hours=1))
 
 
@@ -78,7 +78,7 @@ class SimulatedGmail:
             budget=RetryBudget(sleep=lambda _: None),
         )
         labels = SimulatedMailbox(mailbox, simulators.gmail.behaviour).labels
-        for each in CATEGORIES:  # the API lists them also where no message has had them
+        for each in CATEGORY_LABEL_IDS:  # the API lists them also where no message has had them
             labels.find_or_create_folder_number(each)
         self._faults = simulators.service.faults
 

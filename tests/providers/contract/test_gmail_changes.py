@@ -12,8 +12,8 @@ from mailsync.model import (
     Cursor,
     FeedId,
     FeedRef,
+    IncompleteMessage,
     MessageRemovedFromFolder,
-    PartialChange,
     PlacementChange,
     RemoteId,
 )
@@ -72,8 +72,11 @@ def test_a_full_sync_takes_the_history_id_before_it_lists_and_reads_on_from_it(
 
     assert gmail.paths()[:2] == ["profile", "messages"]
     changes = (*first.changes, *second.changes)
-    assert changes == tuple(PlacementChange(RemoteId(each), fetch_group=each) for each in "cbba")
-    assert (first.is_listing, first.has_more) == (second.is_listing, not second.has_more)
+    assert changes == tuple(PlacementChange(RemoteId(each), fetch_group_id=each) for each in "cbba")
+    assert (first.has_only_message_ids, first.has_more) == (
+        second.has_only_message_ids,
+        not second.has_more,
+    )
     assert parse_cursor(second.next_cursor) == HistoryCursor(7)
     first_list, _, second_list = params(gmail, "messages")
     assert first_list == {"includeSpamTrash": ["true"], "maxResults": ["500"]}
@@ -86,7 +89,7 @@ def test_chats_are_not_listed(gmail: ScriptedGmail) -> None:
 
     page = gmail.mailbox.fetch_page(FEED, None, limit=100)
 
-    assert page.changes == (PlacementChange(RemoteId("mail"), fetch_group="mail"),)
+    assert page.changes == (PlacementChange(RemoteId("mail"), fetch_group_id="mail"),)
     assert params(gmail, "messages")[1]["labelIds"] == ["CHAT"]
 
 
@@ -98,8 +101,8 @@ def test_a_listing_whose_page_is_refused_starts_over_under_the_same_history_id(
 
     page = gmail.mailbox.fetch_page(FEED, cursor, limit=100)
 
-    assert page.changes == (PlacementChange(RemoteId("a"), fetch_group="a"),)
-    assert parse_cursor(page.next_cursor) == ListCursor(7, "new", restarts=1)
+    assert page.changes == (PlacementChange(RemoteId("a"), fetch_group_id="a"),)
+    assert parse_cursor(page.next_cursor) == ListCursor(7, "new", restart_count=1)
     gmail.script(messages=BAD_TOKEN)
     with pytest.raises(ProviderUnavailable, match="again and again"):
         gmail.mailbox.fetch_page(FEED, ListCursor(7, "x", MAX_RESTARTS).to_text(), limit=100)
@@ -216,7 +219,7 @@ def test_trash_takes_a_message_out_of_the_inbox_and_if_that_is_unclear_it_is_fet
 
     assert gmail.mailbox.fetch_page(FEED, at(7), limit=100).changes == (
         PlacementChange(RemoteId("a"), (trash,), (inbox,)),
-        PartialChange(RemoteId("b")),
+        IncompleteMessage(RemoteId("b")),
         PlacementChange(RemoteId("c"), (spam,), (inbox,)),
     )
 

@@ -9,7 +9,7 @@ from mailsync.model import RemoteId, TreeReadingMode
 from tests.providers.contract.scripted_gmail import NOT_FOUND, ScriptedGmail, answer, refusal
 from tests.support.builders import a_known_folder
 
-QUICK, WHOLE = TreeReadingMode.QUICK, TreeReadingMode.LISTED
+QUICK, WHOLE = TreeReadingMode.QUICK, TreeReadingMode.LISTED_FOLDERS
 NAMES = ("INBOX", "Label_1", "Label_2")
 
 
@@ -45,7 +45,7 @@ def test_counts_are_read_where_they_are_wanted_and_a_unit_each(
     read = {each.remote_id: (each.total, each.unread) for each in listing.folders
         if each.has_fetched_counts}  # fmt: skip
     assert read == {each: (7, 2) for each in counted if each != "new"} | {"ALL_MAIL": (None, None)}
-    assert listing.is_whole
+    assert listing.is_whole_tree
 
 
 def test_a_label_that_the_list_lacks_is_gone_only_if_a_request_for_it_says_so(
@@ -58,7 +58,7 @@ def test_a_label_that_the_list_lacks_is_gone_only_if_a_request_for_it_says_so(
     listing = gmail.mailbox.list_folders(known, QUICK)
 
     assert listing.gone_folder_ids == {RemoteId("Label_2")}
-    assert listing.omitted_folder_ids == {RemoteId("Label_1")}
+    assert listing.unlisted_folder_ids == {RemoteId("Label_1")}
     gmail.script(labels__Label_1=refusal(503, "backendError"))
     with pytest.raises(ProviderUnavailable):
         gmail.mailbox.list_folders(known, QUICK)

@@ -24,7 +24,7 @@ from mailsync.model import (
     UnreadableMessage,
 )
 from mailsync.providers.gmail import bodies, http, responses, units
-from mailsync.providers.gmail.labels import ALL_MAIL
+from mailsync.providers.gmail.labels import ALL_MAIL_FOLDER_ID
 from tests.providers.contract.scripted_gmail import (
     NOT_FOUND,
     RAW,
@@ -53,7 +53,7 @@ def test_a_message_has_its_labels_as_folders_and_columns(gmail: ScriptedGmail) -
     message = fetched(gmail, labelIds=labels)
 
     assert isinstance(message, Message)
-    assert message.folder_remote_ids == ("DRAFT", "Label_1", ALL_MAIL)
+    assert message.folder_remote_ids == ("DRAFT", "Label_1", ALL_MAIL_FOLDER_ID)
     assert (message.is_read, message.is_flagged, message.is_draft) == (False, True, True)
     assert (message.importance, message.conversation_id) == ("high", "t")
     assert message.received_at == datetime(2026, 7, 18, 14, 37, 3, 123_000, UTC)
@@ -64,7 +64,11 @@ def test_a_message_has_its_labels_as_folders_and_columns(gmail: ScriptedGmail) -
 
 @pytest.mark.parametrize(
     ("labels", "folders"),
-    [(["TRASH", "Label_1"], ("Label_1", "TRASH")), (["SPAM"], ("SPAM",)), ([], (ALL_MAIL,))],
+    [
+        (["TRASH", "Label_1"], ("Label_1", "TRASH")),
+        (["SPAM"], ("SPAM",)),
+        ([], (ALL_MAIL_FOLDER_ID,)),
+    ],
 )
 def test_all_mail_has_what_is_neither_in_trash_nor_in_spam(
     gmail: ScriptedGmail, labels: list[str], folders: tuple[str, ...]
@@ -84,7 +88,7 @@ def test_a_message_without_labels_has_no_list_of_them(gmail: ScriptedGmail) -> N
     [message] = gmail.mailbox.fetch_messages([A])
 
     assert isinstance(message, Message)
-    assert message.folder_remote_ids == (ALL_MAIL,)
+    assert message.folder_remote_ids == (ALL_MAIL_FOLDER_ID,)
 
 
 @pytest.mark.parametrize("milliseconds", ["-86400000", "99999999999999999"])
@@ -101,7 +105,7 @@ def test_a_404_and_a_chat_are_gone(gmail: ScriptedGmail) -> None:
     gmail.script(messages__a=NOT_FOUND, messages__b=chat)
 
     assert gmail.mailbox.fetch_messages([A, B]) == [
-        MessageNotFoundById(A, is_certain=False),
+        MessageNotFoundById(A, is_certainly_gone=False),
         MessageNotFoundById(B),
     ]
 
@@ -178,7 +182,7 @@ def test_what_was_fetched_before_the_quota_is_used_up_is_returned(
         if left[0] < 0:
             raise ProviderThrottled("no units", retry_after_s=12)
 
-    monkeypatch.setattr(gmail.quota, "take", take)
+    monkeypatch.setattr(gmail.quota, "take_units", take)
 
     found = gmail.mailbox.fetch_messages(many)
 
@@ -227,7 +231,7 @@ def test_messages_after_texts_that_exceed_the_memory_are_left_to_the_next_call(
     gmail: ScriptedGmail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "MAX_TEXT_CHARS_PER_CALL", 1)
-    monkeypatch.setattr(bodies, "QUOTA_UNITS_PER_FETCH_GROUP", units.GET_MESSAGE)
+    monkeypatch.setattr(bodies, "QUOTA_UNITS_PER_PARALLEL_FETCH", units.GET_MESSAGE_COST)
     gmail.script(messages__a=answer(raw_message()), messages__b=answer(raw_message("b")))
 
     [first] = gmail.mailbox.fetch_messages([A, B])
@@ -274,7 +278,7 @@ def test_all_mail_is_listed_without_spam_and_trash_and_with_all_flags(
 ) -> None:
     gmail.script(messages=[ids("a", "b"), ids(), ids("a"), ids("b"), ids()])
 
-    listing = gmail.mailbox.list_folder_messages(FolderRef(FolderId(2), ALL_MAIL))
+    listing = gmail.mailbox.list_folder_messages(FolderRef(FolderId(2), ALL_MAIL_FOLDER_ID))
 
     assert {*listing.messages} == {
         ListedMessage(A, True, is_flagged=True, importance="normal"),

@@ -56,7 +56,7 @@ def test_a_used_up_quota_is_a_pause_that_all_functions_learn_of(
     assert len(gmail.requests) == 1
     [report] = gmail.quota.reports
     assert report == (pause_s, is_project)
-    assert gmail.mailbox.throttled_for_s == pytest.approx(pause_s, abs=1.5)
+    assert gmail.mailbox.remaining_pause_s == pytest.approx(pause_s, abs=1.5)
 
 
 def test_too_many_requests_at_once_lower_their_number_and_use_up_no_quota(
@@ -164,7 +164,7 @@ def test_without_units_no_request_is_sent(
     def refuse(units: int, *, is_backfill: bool = False) -> None:
         raise ProviderThrottled("no units", retry_after_s=12)
 
-    monkeypatch.setattr(gmail.quota, "take", refuse)
+    monkeypatch.setattr(gmail.quota, "take_units", refuse)
     gmail.script(profile=profile(9))
 
     with pytest.raises(ProviderThrottled):

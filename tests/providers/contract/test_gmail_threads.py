@@ -55,9 +55,9 @@ def script_thread(gmail: ScriptedGmail, items: Sequence[Mapping[str, Any]]) -> N
     gmail.script(threads__t=answer({"id": "t", "historyId": "9", "messages": items}))
     gmail.script(**{f"messages__{each}": answer(raw_message(each, mail(each))) for each in IDS})
     page = gmail.mailbox.fetch_page(FEED, ListCursor(7).to_text(), limit=100)
-    gmail.mailbox.note_message_groups(
-        {each.remote_id: each.fetch_group for each in page.changes
-         if isinstance(each, PlacementChange) and each.fetch_group}
+    gmail.mailbox.announce_fetch_groups(
+        {each.remote_id: each.fetch_group_id for each in page.changes
+         if isinstance(each, PlacementChange) and each.fetch_group_id}
     )  # fmt: skip
     gmail.requests.clear()
 

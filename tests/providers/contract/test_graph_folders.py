@@ -92,14 +92,18 @@ def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
         NO_ROLES,
     ]
 
-    found = graph.mailbox.list_folders((), TreeReadingMode.LISTED)
+    found = graph.mailbox.list_folders((), TreeReadingMode.LISTED_FOLDERS)
 
     assert tree(found) == {"a": None, "b": None, "aa": "a", "aaa": "aa"}
     assert [each.is_hidden for each in found.folders] == [False, False, False, True]
     first = found.folders[0]
     assert (first.display_name, first.total, first.unread) == ("A", 3, 1)
-    assert found.is_whole
-    assert (found.gone_folder_ids, found.omitted_folder_ids, found.failure_reasons) == (
+    assert found.is_whole_tree
+    assert (
+        found.gone_folder_ids,
+        found.unlisted_folder_ids,
+        found.failure_reason_by_folder_id,
+    ) == (
         frozenset(),
         frozenset(),
         {},
@@ -142,7 +146,9 @@ def test_a_thorough_reading_looks_for_hidden_folders_below_every_folder(
         NO_ROLES,
     ]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingMode.LISTED_AND_HIDDEN)
+    found = graph.mailbox.list_folders(
+        known(inbox=None, a=None), TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
+    )
 
     assert tree(found) == {"inbox": None, "a": None, "h": None, "hh": "a"}
 
@@ -154,7 +160,9 @@ def test_a_thorough_reading_of_a_large_mailbox_ends_before_the_limit_of_requests
     listed = page(*(folder(name) for name in ("inbox", "a")), folder("b", childFolderCount=1))
     graph.answers = [listed, listed, batch(children(), children(folder("c", "b"))), NO_ROLES]
 
-    found = graph.mailbox.list_folders(known(inbox=None, a=None), TreeReadingMode.LISTED_AND_HIDDEN)
+    found = graph.mailbox.list_folders(
+        known(inbox=None, a=None), TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
+    )
 
     assert tree(found) == {"inbox": None, "a": None, "b": None, "c": "b"}
     assert asked(graph)[2:4] == ["/inbox/childFolders", "/b/childFolders"]
@@ -178,7 +186,7 @@ def test_a_role_that_was_not_told_is_asked_for_in_the_next_whole_reading(
 
     whole, quick = (
         graph.mailbox.list_folders(known(inbox=None, a=None), reading)
-        for reading in (TreeReadingMode.LISTED, TreeReadingMode.QUICK)
+        for reading in (TreeReadingMode.LISTED_FOLDERS, TreeReadingMode.QUICK)
     )
 
     assert [each.role for each in whole.folders] == [Role.INBOX, Role.SENT]
@@ -214,8 +222,8 @@ def test_what_no_list_shows_is_asked_for_by_its_id(
     found = list_quickly(graph, inbox=None, a=None, b=None, c=None, h=None)
 
     assert found.gone_folder_ids == {"a"}
-    assert found.failure_reasons.keys() == {"b"}
-    assert found.omitted_folder_ids == ({"c", "inbox"} if list_is_empty else {"c"})
+    assert found.failure_reason_by_folder_id.keys() == {"b"}
+    assert found.unlisted_folder_ids == ({"c", "inbox"} if list_is_empty else {"c"})
     assert tree(found) == {"inbox": None, "c": None, "h": None}
 
 
@@ -231,7 +239,7 @@ def test_a_folder_is_gone_only_by_the_answers_that_say_so(
     found = list_quickly(graph, inbox=None, a=None)
 
     assert found.gone_folder_ids == frozenset()
-    assert "a" in found.failure_reasons or "a" in found.omitted_folder_ids
+    assert "a" in found.failure_reason_by_folder_id or "a" in found.unlisted_folder_ids
 
 
 def test_a_deleted_folder_that_is_readable_outside_the_tree_is_gone_with_what_is_below_it(
@@ -263,12 +271,12 @@ def test_children_that_cannot_be_listed_fail_their_parent_and_nothing_else(
 
     found = graph.mailbox.list_folders(
         known(inbox=None, a=None, aa="a", aaa="aa", b=None, bb="b"),
-        TreeReadingMode.LISTED,
+        TreeReadingMode.LISTED_FOLDERS,
     )
 
     assert tree(found) == {"inbox": None, "a": None, "b": None, "bb": "b", "aa": "a", "aaa": "aa"}
-    assert found.failure_reasons.keys() == {"a"}
-    assert (found.gone_folder_ids, found.omitted_folder_ids) == (frozenset(), frozenset())
+    assert found.failure_reason_by_folder_id.keys() == {"a"}
+    assert (found.gone_folder_ids, found.unlisted_folder_ids) == (frozenset(), frozenset())
 
 
 @pytest.mark.parametrize("name", ["totalItemCount", "unreadItemCount"])
@@ -278,7 +286,7 @@ def test_a_folder_without_a_count_has_failed_and_is_shown(graph: ScriptedGraph, 
 
     found = list_quickly(graph, inbox=None, a=None)
 
-    assert found.failure_reasons.keys() == {"a"}
+    assert found.failure_reason_by_folder_id.keys() == {"a"}
     assert tree(found) == {"inbox": None, "a": None}
 
 
@@ -294,9 +302,13 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     graph.answers = [NO_FEED, top, batch(*(items[each] for each in names[:1:-1]))]
     quick = graph.mailbox.list_folders(ids, TreeReadingMode.QUICK)
     assert asked(graph)[2:] == [f"/{each}/childFolders" for each in names[:1:-1]]
-    assert not quick.is_whole
+    assert not quick.is_whole_tree
     assert not {"cp00", "cp01"} & tree(quick).keys()
-    assert (quick.gone_folder_ids, quick.omitted_folder_ids, quick.failure_reasons) == (
+    assert (
+        quick.gone_folder_ids,
+        quick.unlisted_folder_ids,
+        quick.failure_reason_by_folder_id,
+    ) == (
         frozenset(),
         frozenset(),
         {},
@@ -305,8 +317,8 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     first, rest = names[:MAX_BATCH_REQUESTS], names[MAX_BATCH_REQUESTS:]
     parts = [batch(*(items[each] for each in part)) for part in (first, rest)]
     graph.answers = [NO_FEED, top, *parts]
-    whole = graph.mailbox.list_folders(ids, TreeReadingMode.LISTED)
-    assert whole.is_whole
+    whole = graph.mailbox.list_folders(ids, TreeReadingMode.LISTED_FOLDERS)
+    assert whole.is_whole_tree
     assert len(whole.folders) == len(ids)
 
 
@@ -326,7 +338,9 @@ def test_a_tree_in_the_middle_of_which_graph_asks_for_a_pause_is_not_read(
     ]
 
     with pytest.raises(ProviderThrottled) as raised:
-        graph.mailbox.list_folders(known(inbox=None, a=None, b=None), TreeReadingMode.LISTED)
+        graph.mailbox.list_folders(
+            known(inbox=None, a=None, b=None), TreeReadingMode.LISTED_FOLDERS
+        )
     assert raised.value.retry_after_s == pytest.approx(60, abs=1)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from localdev.http_server import Response
-from mailsync.credentials import UnrenewableAccessToken
+from mailsync.credentials import FixedAccessTokenSource
 from mailsync.errors import (
     CursorExpired,
     FolderGone,
@@ -22,9 +22,9 @@ from mailsync.model import (
     FeedRef,
     FolderId,
     FolderRef,
+    IncompleteMessage,
     ListedMessage,
     MessageRemovedFromFolder,
-    PartialChange,
     RemoteId,
     Upsert,
 )
@@ -145,7 +145,7 @@ def test_a_cursor_of_another_selection_of_properties_is_expired(graph: ScriptedG
 def test_a_refused_token_that_is_too_new_to_be_renewed_is_not_sent_again(
     graph: ScriptedGraph,
 ) -> None:
-    too_new = UnrenewableAccessToken(TwoTokens().current_token())
+    too_new = FixedAccessTokenSource(TwoTokens().current_token())
     graph.answers = [refusal(401, "InvalidAuthenticationToken")]
 
     with (
@@ -289,7 +289,7 @@ def test_the_first_feed_that_comes_after_one_that_failed_has_no_bodies(
     again = graph.mailbox.fetch_page(FEED, first.next_cursor, limit=5)
 
     state = ListedMessage(RemoteId("m1"), True, "e")
-    assert first.changes == again.changes == (PartialChange(state.remote_id, state),)
+    assert first.changes == again.changes == (IncompleteMessage(state.remote_id, state),)
     assert graph.requests[0].path.endswith("/messages/delta")
     assert "body" not in graph.requests[0].query
     assert not first.next_round_is_full_sync
@@ -300,7 +300,7 @@ def test_the_last_feed_is_a_list_of_ids_that_begins_anew_each_time(graph: Script
 
     found = graph.mailbox.fetch_page(FEED, None, limit=5, fallback=7)
 
-    assert isinstance(found.changes[0], PartialChange)
+    assert isinstance(found.changes[0], IncompleteMessage)
     assert (found.has_more, found.next_round_is_full_sync) == (False, True)
     assert graph.requests[0].path.endswith("/messages")
     assert "body" not in graph.requests[0].query
@@ -326,7 +326,7 @@ def test_where_no_delta_can_be_had_the_folder_is_listed(
 
     found = graph.mailbox.fetch_page(FEED, None, limit=5, fallback=fallback)
 
-    assert isinstance(found.changes[0], PartialChange if fallback else Upsert)
+    assert isinstance(found.changes[0], IncompleteMessage if fallback else Upsert)
     assert found.next_round_is_full_sync
 
 

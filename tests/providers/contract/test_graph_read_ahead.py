@@ -12,7 +12,7 @@ from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.model import AccessToken, Cursor, FeedId, FeedRef, FolderId, FolderRef, Page, RemoteId
 from mailsync.providers.graph import connection
 from mailsync.providers.graph.provider import LIMITS, MIN_READ_AHEAD_PAGE_SIZE, GraphMailbox
-from mailsync.providers.response_memory import ResponseMemory
+from mailsync.providers.response_memory import ResponseMemoryBudget
 from mailsync.sync.store_page import max_page_size
 from tests.providers.contract.scripted_graph import ScriptedGraph, TwoTokens, answer, entry, refusal
 
@@ -95,7 +95,7 @@ def test_a_long_pause_is_requested_where_the_page_is_needed(graph: ScriptedGraph
         fetch(graph.mailbox, cursor)
 
     assert raised.value.retry_after_s == 600
-    assert graph.mailbox.throttled_for_s > 590
+    assert graph.mailbox.remaining_pause_s > 590
     assert len(graph.requests) == 2, "no request within the pause"
 
 
@@ -150,7 +150,7 @@ def test_a_large_page_is_not_in_memory_beside_another_one(
 def test_nothing_is_read_ahead_where_mailboxes_share_the_memory(
     graph: ScriptedGraph, access: TwoTokens
 ) -> None:
-    memory = ResponseMemory(own_bytes=10**6, large_bytes=10**6, wait_s=0)
+    memory = ResponseMemoryBudget(own_bytes=10**6, large_bytes=10**6, wait_s=0)
     share = memory.create_share_for_mailbox()
     graph.answers = [page(graph, "a", following="2")]
     mailbox = GraphMailbox(base_url=graph.url, access=access, ca_bundle=None, memory=share)
@@ -196,7 +196,7 @@ def test_no_request_is_in_flight_after_the_end(graph: ScriptedGraph) -> None:
 def test_the_end_does_not_wait_long_for_a_page_that_nobody_needs(
     graph: ScriptedGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "CLOSE_WAIT_S", 0.05)
+    monkeypatch.setattr(connection, "MAX_CLOSE_WAIT_S", 0.05)
     released = threading.Event()
     two_pages(graph, before_second=lambda: released.wait(WAIT_S))
 

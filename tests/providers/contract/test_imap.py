@@ -10,7 +10,11 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from localdev.simulators import ImapServerSettings, Simulators
-from localdev.simulators.imap.options import WITHOUT_CONDSTORE, WITHOUT_QRESYNC, ImapOptions
+from localdev.simulators.imap.options import (
+    EXTENSIONS_WITHOUT_CONDSTORE,
+    EXTENSIONS_WITHOUT_QRESYNC,
+    ImapOptions,
+)
 from localdev.simulators.mailbox import Mailbox
 from mailsync.errors import ProviderThrottled
 from mailsync.providers.imap import changes
@@ -25,8 +29,10 @@ from tests.support.scripted_imap import ScriptedImap, scripted_imap
 
 PROFILES = {
     "QRESYNC": ImapOptions(),
-    "CONDSTORE, INBOX.": ImapOptions(extensions=WITHOUT_QRESYNC, prefix="INBOX.", separator="."),
-    "neither, .": ImapOptions(extensions=WITHOUT_CONDSTORE, separator="."),
+    "CONDSTORE, INBOX.": ImapOptions(
+        extensions=EXTENSIONS_WITHOUT_QRESYNC, prefix="INBOX.", separator="."
+    ),
+    "neither, .": ImapOptions(extensions=EXTENSIONS_WITHOUT_CONDSTORE, separator="."),
 }
 MAX_USERS = 1_000
 SPECIAL_USE = {"Drafts": "Drafts", "Sent Items": "Sent", "Deleted Items": "Trash"}
@@ -52,7 +58,7 @@ def open_dovecot() -> Iterator[OpenDovecot]:
         def started(options: ImapOptions) -> Dovecot:
             if options not in running:
                 extensions = [each for each in options.extensions if "=" not in each]
-                without = [] if options.offers("QRESYNC") else ["IMAP4rev1", *extensions]
+                without = [] if options.has_extension("QRESYNC") else ["IMAP4rev1", *extensions]
                 marked = (
                     f'  mailbox "{name}" {{\n    special_use = \\{use}\n  }}'
                     for name, use in SPECIAL_USE.items()

@@ -13,7 +13,7 @@ from mailsync.model import RemoteId
 from mailsync.providers import ResponseTooLarge
 from mailsync.providers.imap import bodies
 from mailsync.providers.imap.pieces import MAX_MESSAGE_BYTES
-from mailsync.providers.response_memory import ResponseMemory
+from mailsync.providers.response_memory import ResponseMemoryBudget
 from tests.providers.contract.played_imap import ALL, Played
 from tests.support.dovecot import PASSWORD
 from tests.support.field_imap import ALWAYS, FIELD_ROWS, adding, cutting_after
@@ -283,7 +283,7 @@ def test_messages_count_against_the_memory_of_all_mailboxes(
     body = "x" * 300_000
     for number in range(3):
         played.mailbox.deliver(a_mail(f"large {number}", body=body))
-    memory = ResponseMemory(own_bytes=500_000, large_bytes=3_000_000, wait_s=0.0)
+    memory = ResponseMemoryBudget(own_bytes=500_000, large_bytes=3_000_000, wait_s=0.0)
     share = memory.create_share_for_mailbox()
     address = (played.server.port, played.server.certificate, played.mailbox.address, PASSWORD)
     with closing(open_imap_mailbox(*address, memory=share)) as client:

@@ -55,11 +55,11 @@ class Mirror:
             self.cursor, has_more = page.next_cursor, page.has_more
 
     def _apply(self, page: Page) -> None:
-        if page.all_message_ids is not None:
+        if page.all_existing_message_ids is not None:
             self.flags = {
-                each: it for each, it in self.flags.items() if each in page.all_message_ids
+                each: it for each, it in self.flags.items() if each in page.all_existing_message_ids
             }
-        for change in (*page.changes, *page.states_to_compare):
+        for change in (*page.changes, *page.possible_state_changes):
             if isinstance(change, StateChange):
                 self.flags[change.remote_id] = change.state.remote_version
             elif isinstance(change, MessageRemovedFromFolder):
@@ -301,7 +301,7 @@ def test_rows_of_the_field_about_lists_of_folders(played: Played, row: int) -> N
     rules, there, not_there = LISTS[row]
     played.server.rules += rules()
 
-    listing = played.mirror.client.list_folders((), TreeReadingMode.LISTED)
+    listing = played.mirror.client.list_folders((), TreeReadingMode.LISTED_FOLDERS)
 
     names = [each.remote_id for each in listing.folders]
     assert there <= set(names)
@@ -309,7 +309,9 @@ def test_rows_of_the_field_about_lists_of_folders(played: Played, row: int) -> N
     assert len(names) == len(set(names))
     counts = {str(each.remote_id): each.total for each in listing.folders}
     assert counts["INBOX"] == COUNT
-    assert set(listing.failure_reasons) == {each for each, total in counts.items() if total is None}
+    assert set(listing.failure_reason_by_folder_id) == {
+        each for each, total in counts.items() if total is None
+    }
 
 
 def test_only_folders_of_the_owner_are_listed_and_gone_ones_are_requested_by_name(
@@ -322,7 +324,7 @@ def test_only_folders_of_the_owner_are_listed_and_gone_ones_are_requested_by_nam
     ]
     known = [a_known_folder(at, name) for at, name in enumerate(("Archive", "Other/bob", "Lost"))]
 
-    listing = played.mirror.client.list_folders(known, TreeReadingMode.LISTED)
+    listing = played.mirror.client.list_folders(known, TreeReadingMode.LISTED_FOLDERS)
 
     names = {each.remote_id for each in listing.folders}
     assert "INBOX" in names
@@ -330,7 +332,7 @@ def test_only_folders_of_the_owner_are_listed_and_gone_ones_are_requested_by_nam
     assert listing.gone_folder_ids == {"Other/bob", "Lost"}
     played.server.rules[1:] = [Rule("^LIST", without("LIST"), ALWAYS)]
 
-    listing = played.mirror.client.list_folders(known, TreeReadingMode.LISTED)
+    listing = played.mirror.client.list_folders(known, TreeReadingMode.LISTED_FOLDERS)
 
     assert listing.gone_folder_ids == frozenset()
-    assert listing.omitted_folder_ids == {"Archive", "Other/bob", "Lost"}
+    assert listing.unlisted_folder_ids == {"Archive", "Other/bob", "Lost"}

@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 
 from localdev.simulators import ImapServerSettings, Simulators
-from localdev.simulators.imap.options import ALL_EXTENSIONS, WITHOUT_CONDSTORE, ImapOptions
+from localdev.simulators.imap.options import (
+    ALL_EXTENSIONS,
+    EXTENSIONS_WITHOUT_CONDSTORE,
+    ImapOptions,
+)
 from localdev.simulators.mailbox import Mailbox
 from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, RemoteId, TreeReadingMode
 from mailsync.providers.imap import wire
@@ -96,7 +100,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
         yield running
 
 
-@pytest.mark.parametrize("extensions", [ALL_EXTENSIONS, WITHOUT_CONDSTORE])
+@pytest.mark.parametrize("extensions", [ALL_EXTENSIONS, EXTENSIONS_WITHOUT_CONDSTORE])
 def test_a_check_of_the_simulated_server_is_two_round_trips(
     extensions: tuple[str, ...],
     simulators: Simulators,

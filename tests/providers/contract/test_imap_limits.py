@@ -18,7 +18,7 @@ from localdev.simulators.entra.certificates import open_server_tls_context
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.model import FeedId, FeedRef, TreeReadingMode
 from mailsync.providers.imap import logout, wire
-from mailsync.providers.imap.failures import requested_pause_s
+from mailsync.providers.imap.failures import parse_requested_pause_s
 from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS
 from mailsync.providers.imap.messages import STATE_FETCH_ITEMS
 from mailsync.providers.imap.pieces import PIECE_BYTES
@@ -105,7 +105,7 @@ def test_answers_that_ask_for_a_pause(played: Played, answer: str, pause_s: floa
 
 @pytest.mark.parametrize("answer", ["NO No such mailbox", "NO [AUTHENTICATIONFAILED] Invalid", ""])
 def test_other_answers_ask_for_none(answer: str) -> None:
-    assert requested_pause_s(answer) is None
+    assert parse_requested_pause_s(answer) is None
 
 
 def test_a_connection_waits_for_no_acknowledgement_and_logs_out(played: Played) -> None:
@@ -210,7 +210,9 @@ def test_a_server_with_too_many_connections_gets_fewer(played: Played) -> None:
 
 def test_many_messages_are_listed_with_several_commands(played: Played) -> None:
     played.listed()
-    assert len(played.client._connected().fetch(range(1, 25_001), STATE_FETCH_ITEMS)) <= len(ALL)
+    assert len(
+        played.client._connected().fetch_items_by_uid(range(1, 25_001), STATE_FETCH_ITEMS)
+    ) <= len(ALL)
     sent = [text for _, text in played.server.commands if text.endswith(STATE_FETCH_ITEMS)]
     assert [text.split()[2] for text in sent] == ["1:10000", "10001:20000", "20001:25000"]
 
@@ -227,7 +229,7 @@ def test_a_folder_whose_name_is_a_command_is_never_sent(played: Played) -> None:
     name = b"a\r\nx DELETE INBOX"
     literal = b'* LIST () "/" {%d}\r\n%b' % (len(name), name)
     played.server.rules.append(Rule("^LIST", adding(literal), ALWAYS))
-    listing = played.client.list_folders((), TreeReadingMode.LISTED)
+    listing = played.client.list_folders((), TreeReadingMode.LISTED_FOLDERS)
     assert [each.role for each in listing.folders if each.remote_id == "INBOX"] == ["inbox"]
     with pytest.raises(ProviderRejected):
         played.client._connected().examine(name)

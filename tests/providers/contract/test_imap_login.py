@@ -119,11 +119,13 @@ def test_a_refused_token_is_renewed_and_used_on_a_new_connection(
     scripted: Scripted, server: Dovecot
 ) -> None:
     script, tokens = scripted(), Tokens(server)
-    servers = AllowedServers(frozenset({f"localhost:{script.port}"}), is_any_public=False)
+    servers = AllowedServers(
+        frozenset({f"localhost:{script.port}"}), is_any_public_server_allowed=False
+    )
     context = ssl.create_default_context(cafile=script.certificate)
     address = MailboxAddress("localhost", script.port, "ann")
     with closing(ImapMailbox(address, tokens, servers, context)) as mailbox:
-        assert mailbox.list_folders([], TreeReadingMode.LISTED).folders
+        assert mailbox.list_folders([], TreeReadingMode.LISTED_FOLDERS).folders
     assert (len(tokens.renewed), script.connection_count) == (1, 2)
     assert not tokens.renewed[0].holds_mailbox_password
 
@@ -362,14 +364,14 @@ def test_a_sync_says_which_server_cannot_be_used_and_keeps_the_mail(
     _, unknown_authority = open_server_tls_context(tmp_path)
     with pytest.raises(ProviderUnavailable, match=r"localhost is signed by .* readable"):
         connection(server.port, unknown_authority)
-    nowhere = AllowedServers(frozenset(), is_any_public=True)
+    nowhere = AllowedServers(frozenset(), is_any_public_server_allowed=True)
     context = ssl.create_default_context(cafile=server.certificate)
     address = MailboxAddress("localhost", 993, "ann")
     with (
         closing(ImapMailbox(address, Tokens(server), nowhere, context)) as mailbox,
         pytest.raises(ProviderUnavailable, match=r"private network.* stays readable"),
     ):
-        mailbox.list_folders([], TreeReadingMode.LISTED)
+        mailbox.list_folders([], TreeReadingMode.LISTED_FOLDERS)
 
 
 def test_a_server_that_refuses_sasl_is_signed_in_to_by_login(scripted: Scripted) -> None:

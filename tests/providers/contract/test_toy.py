@@ -38,10 +38,10 @@ class ToyServer(ToyProvider):
         self._pause_s, self._is_broken = 0.0, False
 
     def request(self) -> None:
-        if self.throttled_for_s:
-            raise ProviderThrottled("The pause is not over.", retry_after_s=self.throttled_for_s)
+        if self.remaining_pause_s:
+            raise ProviderThrottled("The pause is not over.", retry_after_s=self.remaining_pause_s)
         super().request()
-        self.throttled_for_s = self._pause_s
+        self.remaining_pause_s = self._pause_s
         if self._pause_s:
             raise ProviderThrottled("The toy asks for a pause.", retry_after_s=self._pause_s)
         if self._is_broken:

@@ -7,7 +7,7 @@ import httpx
 
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.service import TENANT_ID
+from localdev.simulators.service import ORGANISATION_TENANT_ID
 
 IMMUTABLE = 'IdType="ImmutableId"'
 INBOX_DELTA = "/me/mailFolders/inbox/messages/delta"
@@ -28,7 +28,7 @@ def app_client(simulators: Simulators) -> httpx.Client:
     """The application without a user, by its own token."""
     trust = create_default_context(cafile=simulators.ca_bundle)
     answer = httpx.post(
-        f"{simulators.entra.base_url}/{TENANT_ID}/oauth2/v2.0/token",
+        f"{simulators.entra.base_url}/{ORGANISATION_TENANT_ID}/oauth2/v2.0/token",
         data={
             "grant_type": "client_credentials",
             "client_id": CLIENT_ID,

@@ -14,7 +14,7 @@ import jwt
 import pytest
 
 from localdev.simulators import Simulators
-from localdev.simulators.google.consents import AccessTokenRefused, GrantEnd
+from localdev.simulators.google.consents import AccessTokenRefused, GrantEndReason
 from localdev.simulators.google.server import GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET
 from tests.providers.simulators.test_faults import control
 
@@ -75,7 +75,7 @@ def browser(simulators: Simulators) -> Iterator[Browser]:
     yield opened
     opened.http.close()
     simulators.google.behaviour = defaults
-    simulators.google.consents.forget_all()
+    simulators.google.consents.delete_all_consents()
 
 
 def test_tokens_name_the_account_and_its_id_token_verifies_with_the_key_set(
@@ -87,7 +87,7 @@ def test_tokens_name_the_account_and_its_id_token_verifies_with_the_key_set(
     claims = jwt.decode(
         tokens["id_token"], jwt.PyJWK(key), audience=GOOGLE_CLIENT_ID, algorithms=["RS256"]
     )
-    subject = simulators.google.accounts.find(ADDRESS).subject
+    subject = simulators.google.accounts.find_account(ADDRESS).subject
     assert (claims["sub"], claims["email"], claims["hd"]) == (subject, ADDRESS, "example.org")
     assert (claims["iss"], claims["nonce"]) == ("https://accounts.google.com", "n")
     assert set(tokens["scope"].split()) == {"openid", EMAIL, READ}
@@ -171,9 +171,9 @@ def test_the_oldest_refresh_token_ends_beyond_the_limit(
     assert [browser.renew(each).status_code for each in tokens] == [400, 200, 200]
 
 
-@pytest.mark.parametrize("end", list(GrantEnd))
+@pytest.mark.parametrize("end", list(GrantEndReason))
 def test_the_control_api_ends_the_grants_of_an_account(
-    simulators: Simulators, browser: Browser, end: GrantEnd
+    simulators: Simulators, browser: Browser, end: GrantEndReason
 ) -> None:
     grant = browser.sign_in()["refresh_token"]
 
@@ -182,7 +182,7 @@ def test_the_control_api_ends_the_grants_of_an_account(
     assert response.json() == {"ended": 1}
     refused = browser.renew(grant).json()
     assert refused["error"] == "invalid_grant"
-    subtypes = {GrantEnd.REAUTHENTICATION_REQUIRED, GrantEnd.REAUTHENTICATION_FAILED}
+    subtypes = {GrantEndReason.REAUTHENTICATION_REQUIRED, GrantEndReason.REAUTHENTICATION_FAILED}
     assert refused.get("error_subtype") == (end if end in subtypes else None)
 
 
@@ -207,5 +207,5 @@ def test_another_process_goes_on_with_tokens_keys_and_subjects(tmp_path: Path) -
 
 
 def subject_of(simulators: Simulators) -> tuple[str, str]:
-    account = simulators.google.accounts.find(ADDRESS)
+    account = simulators.google.accounts.find_account(ADDRESS)
     return account.user_id, account.subject

@@ -21,7 +21,7 @@ FOLDERS = "/me/mailFolders?$top=20"
 def numbers(mailbox: Mailbox) -> list[int]:
     """Of five messages in the inbox, the newest first."""
     mailbox.load_mail_items(a_mail(f"mail {minute}", minutes=minute) for minute in range(5))
-    return [each.number for each in mailbox.messages("inbox")]
+    return [each.number for each in mailbox.list_messages("inbox")]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from localdev.mail.load import load_mail
 from localdev.mail.parse import parse_mail, parse_mail_with_oddities
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.wire_time import format_utc_seconds
-from mailsync.mime.preview import preview_of_body
+from mailsync.mime.preview import make_preview
 from mailsync.model import Address
 
 NASTY = Path(__file__).parent / "mail"
@@ -194,7 +194,7 @@ def test_whatever_happens_to_its_bytes_a_mail_is_loaded_or_named(
 
     assert items or loaded.problems
     for item in items:
-        assert orjson.dumps([item_to_json(item), preview_of_body(item.body, item.body_type)])
+        assert orjson.dumps([item_to_json(item), make_preview(item.body, item.body_type)])
     assert not [each for each in (*loaded.problems, *loaded.oddities) if "\n" in str(each)]
 
 

@@ -27,18 +27,18 @@ def test_a_message_under_three_labels_is_one_message_that_each_of_them_counts(
 ) -> None:
     number = mailbox.deliver(a_mail())
     label = mailbox.create_folder("Label")
-    mailbox.add_to_folder(number, label)
-    mailbox.add_to_folder(number, "archive")
+    mailbox.add_message_to_folder(number, label)
+    mailbox.add_message_to_folder(number, "archive")
     mailbox.mark_read(number)
 
-    assert [each.number for each in mailbox.messages("inbox", label, "archive")] == [number]
+    assert [each.number for each in mailbox.list_messages("inbox", label, "archive")] == [number]
     assert counts(mailbox, "inbox") == counts(mailbox, "archive") == (1, 0)
     assert mailbox.count_messages("inbox", label, "archive") == 1
 
     folders: tuple[FolderNumberOrRole, ...] = ("inbox", label, "archive")
     for folder in folders:
-        mailbox.remove_from_folder(number, folder)
-    assert mailbox.message(number).placements == ()
+        mailbox.remove_message_from_folder(number, folder)
+    assert mailbox.find_message(number).placements == ()
     assert counts(mailbox, "inbox") == (0, 0)
 
 
@@ -54,11 +54,11 @@ def test_every_change_is_one_entry_with_a_number_that_grows(mailbox: Mailbox) ->
     entries = mailbox.journal.entries_between(since)
 
     assert [(each.kind, each.source, each.folder, each.fields) for each in entries] == [
-        (ChangeKind.ADDED, None, inbox, frozenset()),
-        (ChangeKind.MOVED, inbox, archive, frozenset()),
-        (ChangeKind.CHANGED, None, archive, {"is_flagged"}),
-        (ChangeKind.CHANGED, None, archive, {"subject", "is_read"}),
-        (ChangeKind.REMOVED, archive, None, frozenset()),
+        (ChangeKind.MESSAGE_ADDED, None, inbox, frozenset()),
+        (ChangeKind.MESSAGE_MOVED, inbox, archive, frozenset()),
+        (ChangeKind.MESSAGE_CHANGED, None, archive, {"is_flagged"}),
+        (ChangeKind.MESSAGE_CHANGED, None, archive, {"subject", "is_read"}),
+        (ChangeKind.MESSAGE_REMOVED, archive, None, frozenset()),
     ]
     numbers = [each.number for each in entries]
     assert numbers == sorted({*numbers})
@@ -68,15 +68,15 @@ def test_every_change_is_one_entry_with_a_number_that_grows(mailbox: Mailbox) ->
 def test_a_copy_shares_the_content_until_one_of_them_changes(mailbox: Mailbox) -> None:
     number = mailbox.deliver(a_mail("same"))
     copied = mailbox.copy_message(number, "archive")
-    assert mailbox.message(copied).blob_number == mailbox.message(number).blob_number
+    assert mailbox.find_message(copied).blob_number == mailbox.find_message(number).blob_number
 
     mailbox.change_message_fields(
         copied, subject="changed", sent_at=datetime(2026, 1, 1, tzinfo=UTC)
     )
 
-    assert mailbox.message(number).item.subject == "same"
-    assert mailbox.message(copied).item.subject == "changed"
-    blobs = [mailbox.message(each).blob_number for each in (number, copied)]
+    assert mailbox.find_message(number).mail_item.subject == "same"
+    assert mailbox.find_message(copied).mail_item.subject == "changed"
+    blobs = [mailbox.find_message(each).blob_number for each in (number, copied)]
     mailbox.purge_message(number)
     mailbox.purge_message(copied)
     assert mailbox.database.fetch_rows("SELECT 1 FROM blob WHERE number IN (?, ?)", *blobs) == []
@@ -89,17 +89,17 @@ def test_a_change_that_fails_leaves_neither_a_journal_entry_nor_a_change(mailbox
     with pytest.raises(TypeError):
         mailbox.change_message_fields(number, no_such_field=1)
     with pytest.raises(MessageNotInFolder):
-        mailbox.remove_from_folder(number, "archive")
+        mailbox.remove_message_from_folder(number, "archive")
 
     assert mailbox.journal.newest_change_number == newest
 
 
 def test_graph_refuses_a_mailbox_with_a_message_in_two_folders(mailbox: Mailbox) -> None:
     number = mailbox.deliver(a_mail())
-    mailbox.add_to_folder(number, "archive")
+    mailbox.add_message_to_folder(number, "archive")
 
     with pytest.raises(ValueError, match="exactly one folder"):
-        OutlookMailbox(mailbox).messages("inbox")
+        OutlookMailbox(mailbox).list_messages("inbox")
 
 
 @pytest.mark.parametrize("kind", ["mailFolders", "messages"])
@@ -108,7 +108,7 @@ def test_an_id_that_leads_nowhere_is_refused_as_gone_foreign_or_malformed(
 ) -> None:
     number, folder = mailbox.deliver(a_mail()), mailbox.create_folder("Old")
     own = form.message_id(number) if kind == "messages" else form.folder_id(folder)
-    OutlookOwner(mailbox).create_mailbox_again()
+    OutlookOwner(mailbox).recreate_empty_mailbox()
     forged = own[:-2] + ("A" if own[-2] != "A" else "B") + own[-1]
 
     for foreign in (own, forged):

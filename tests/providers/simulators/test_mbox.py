@@ -157,5 +157,5 @@ def test_what_is_odd_is_named_by_its_number_and_place(
     items, found_problems, found_oddities = loaded(tmp_path, content)
 
     assert "second" in [each.subject for each in items]
-    assert [each.source for each in found_problems] == problems
+    assert [each.location for each in found_problems] == problems
     assert [str(each) for each in found_oddities] == oddities

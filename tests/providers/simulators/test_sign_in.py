@@ -35,7 +35,7 @@ class Device:
         session.verify = str(simulators.ca_bundle)
         self.app = msal.PublicClientApplication(
             CLIENT_ID,
-            authority=simulators.authority,
+            authority=simulators.entra_authority_url,
             instance_discovery=False,
             http_client=session,
         )
@@ -106,7 +106,7 @@ def test_a_device_gets_no_token_before_a_user_accepts(
 def test_every_link_bears_the_name_that_was_chosen(tmp_path: Path) -> None:
     """Containers know the host as localhost only."""
     with Simulators(tmp_path, host="localhost") as simulators:
-        address = f"{simulators.authority}/v2.0/.well-known/openid-configuration"
+        address = f"{simulators.entra_authority_url}/v2.0/.well-known/openid-configuration"
         trust = create_default_context(cafile=simulators.ca_bundle)
         described = httpx.get(address, verify=trust).json()
 

@@ -120,7 +120,7 @@ def _running(folder: Path, simulators: Simulators) -> Iterator[Stack]:
         aws_port=0,
         dashboard_port=0,
         graph_url=simulators.graph_url,
-        authority=simulators.authority,
+        authority=simulators.entra_authority_url,
         environment={
             "MICROSOFT_CLIENT_ID": CLIENT_ID,
             "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
@@ -143,7 +143,7 @@ def _connected(stack: Stack, simulators: Simulators, number: int) -> dict[str, M
     for each in range(number):
         mailbox = simulators.add_mailbox(f"soak-{each}@example.org")
         fill(mailbox)
-        account = connect(stack.api_url, provider, stack.token(), mailbox.address)
+        account = connect(stack.api_url, provider, stack.make_demo_user_token(), mailbox.address)
         while account.status()["runId"]:
             time.sleep(0.1)
         connected[account.id] = mailbox

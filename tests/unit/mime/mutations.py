@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from localdev.mail.mbox import split_mbox
-from mailsync.mime import ParsedMessage, parse_message, thread_keys
+from mailsync.mime import ParsedMessage, make_thread_keys, parse_message
 from tests.support.paths import ROOT
 
 MAX_SECONDS = 1.0
@@ -76,13 +76,15 @@ def check_parsed(message: ParsedMessage) -> None:
     texts = [message.subject, message.preview, message.body_text, message.body_html]
     texts += [message.internet_message_id, message.in_reply_to, *message.references]
     texts += [each for person in people for each in (person.name, person.address)]
-    texts += [text for each in message.attachments for text in (each.name, each.content_id)]
-    joined = "\n".join([each or "" for each in texts] + [*message.problems, *thread_keys(message)])
+    texts += [text for each in message.attachments for text in (each.file_name, each.content_id)]
+    joined = "\n".join(
+        [each or "" for each in texts] + [*message.problems, *make_thread_keys(message)]
+    )
     assert "\0" not in joined
     joined.encode("utf-8")
     assert not [each for each in message.problems if "\n" in each]
     for attachment in message.attachments[:5]:
-        assert attachment.size == len(attachment.content())
+        assert attachment.decoded_size_bytes == len(attachment.decode_content())
 
 
 def main() -> int:

@@ -94,7 +94,7 @@ def test_a_uuencoded_file_in_a_text_is_an_attachment() -> None:
 
     [attached] = found.attachments
     assert found.body_text == "before\nbegin with this\nand end\n"
-    assert (attached.name, attached.content()) == ("my file.txt", b"hello")
+    assert (attached.file_name, attached.decode_content()) == ("my file.txt", b"hello")
     assert found.has_attachments
 
 
@@ -102,7 +102,7 @@ def test_short_uuencoded_lines_are_not_larger_than_the_mail() -> None:
     header = b"Content-Type: a/b\nContent-Transfer-Encoding: x-uuencode"
     [found] = mixed(part(header, b"begin 644 a\n" + b"M\n" * 10_000)).attachments
 
-    assert 10_000 < found.size < 30_000
+    assert 10_000 < found.decoded_size_bytes < 30_000
 
 
 def test_a_long_quoted_printable_text_is_cut_nowhere() -> None:
@@ -170,7 +170,7 @@ def test_what_is_body_and_what_is_attached(
     found = mixed(*parts)
 
     assert (found.body_text, found.body_html) == (text, html)
-    assert [each.name for each in found.attachments] == names
+    assert [each.file_name for each in found.attachments] == names
     assert found.has_attachments == bool(names)
 
 
@@ -195,7 +195,7 @@ def test_what_is_body_and_what_is_attached(
     ],
 )
 def test_file_names(header: bytes, expected: str) -> None:
-    assert [each.name for each in mixed(part(header)).attachments] == [expected]
+    assert [each.file_name for each in mixed(part(header)).attachments] == [expected]
 
 
 def test_an_attachment_knows_its_size_and_hash_and_a_nested_message_keeps_its_bytes() -> None:
@@ -206,10 +206,10 @@ def test_an_attachment_knows_its_size_and_hash_and_a_nested_message_keeps_its_by
         part(header, base64.encodebytes(content)), part(b"Content-Type: message/rfc822", nested)
     )
 
-    sizes = [(each.size, each.sha256()) for each in found.attachments]
+    sizes = [(each.decoded_size_bytes, each.compute_sha256()) for each in found.attachments]
     expected = [content, nested]
     assert sizes == [(len(each), hashlib.sha256(each).hexdigest()) for each in expected]
-    assert found.attachments[1].content() == nested
+    assert found.attachments[1].decode_content() == nested
     assert found.subject == ""
 
 

@@ -39,5 +39,7 @@ def test_a_message_is_read_as_it_was_written(
 
     assert (found.subject, found.body_text, found.body_html) == (subject, text, html)
     assert [each.name for each in (found.sender, *found.to) if each] == [name] * 4
-    assert [(each.name, each.content()) for each in found.attachments] == [(name, content)]
+    assert [(each.file_name, each.decode_content()) for each in found.attachments] == [
+        (name, content)
+    ]
     assert found.problems == ()

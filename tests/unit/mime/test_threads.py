@@ -2,8 +2,8 @@
 
 import pytest
 
-from mailsync.mime import parse_message, thread_keys
-from mailsync.mime.threads import MAX_THREAD_KEYS_PER_MESSAGE, key_of_message_id
+from mailsync.mime import make_thread_keys, parse_message
+from mailsync.mime.threads import MAX_THREAD_KEYS_PER_MESSAGE, make_thread_key
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,8 @@ from mailsync.mime.threads import MAX_THREAD_KEYS_PER_MESSAGE, key_of_message_id
 def test_own_id_and_references_else_the_first_in_reply_to(
     header: bytes, expected: tuple[str, ...]
 ) -> None:
-    keys = tuple(map(key_of_message_id, expected))
-    assert thread_keys(parse_message(header + b"\n\n")) == keys
+    keys = tuple(map(make_thread_key, expected))
+    assert make_thread_keys(parse_message(header + b"\n\n")) == keys
 
 
 def test_keys_are_bounded_in_number_and_length() -> None:
@@ -34,9 +34,9 @@ def test_keys_are_bounded_in_number_and_length() -> None:
     long = b"<" + b"a" * 15_000 + b"@x>"
     header = b"Message-ID: " + long + b"\nReferences: " + many + b"\n\n"
 
-    keys = thread_keys(parse_message(header))
+    keys = make_thread_keys(parse_message(header))
 
     assert len(keys) == MAX_THREAD_KEYS_PER_MESSAGE
-    assert {key_of_message_id("<0@x>"), key_of_message_id("<499@x>")} < set(keys)
-    assert keys[0] in thread_keys(parse_message(b"In-Reply-To: " + long + b"\n\n"))
+    assert {make_thread_key("<0@x>"), make_thread_key("<499@x>")} < set(keys)
+    assert keys[0] in make_thread_keys(parse_message(b"In-Reply-To: " + long + b"\n\n"))
     assert {len(each) for each in keys} == {36}

@@ -14,7 +14,7 @@ from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
 from localdev.simulators.graph.well_known import CONVERSATION_HISTORY
 from localdev.simulators.mailbox import Mailbox
-from localdev.stack import FUNCTIONS_DATABASE_LOGIN
+from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME
 from mailsync.model import AccountId, Provider
 from mailsync.registry import GOOGLE
 from mailsync.settings import Settings
@@ -79,9 +79,13 @@ def owner(create_database: Callable[[str], str]) -> Settings:
 @pytest.fixture(scope="session")
 def shared(postgres: Postgres, owner: Settings) -> Settings:
     """Of the same database as the functions know it, which do not own it."""
-    postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN, role="mailsync_writer")
+    postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN_NAME, role="mailsync_writer")
     return Settings(
-        {"DATABASE_URL": owner.database_url.replace("postgres@", f"{FUNCTIONS_DATABASE_LOGIN}@")}
+        {
+            "DATABASE_URL": owner.database_url.replace(
+                "postgres@", f"{FUNCTIONS_DATABASE_LOGIN_NAME}@"
+            )
+        }
     )
 
 
@@ -156,7 +160,7 @@ def gmail(
         world.install(monkeypatch)
         yield world
     simulators.gmail.behaviour, quota.clock = defaults, clock
-    quota.reset()
+    quota.reset_counts()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from localdev.simulators.gmail.labels import CATEGORIES
+from localdev.simulators.gmail.labels import CATEGORY_LABEL_IDS
 from localdev.simulators.gmail.mailbox import GmailMailbox as SimulatedMailbox
 from localdev.simulators.gmail.owner import GmailOwner
 from mailsync.decisions.budget import MAX_TOTAL_PAUSE_PER_CHECK_S
@@ -26,10 +26,10 @@ from mailsync.providers.gmail.provider import GmailMailbox
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.store.check_store import Check
 from mailsync.store.connection import Database, connect
-from mailsync.store.quota_store import MIN_WORKFLOW_STATE_REENTRY_S, MailboxQuota, QuotaLimits
+from mailsync.store.quota_store import MIN_WAIT_STATE_OVERHEAD_S, MailboxQuota, QuotaLimits
 from mailsync.sync import mailbox
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.message_ids import give_stable_ids
+from mailsync.sync.message_ids import ensure_stable_message_ids
 from tests.support.comparison import divergences
 from tests.support.gmail_form import GmailForm
 from tests.support.mail import a_mail
@@ -56,7 +56,7 @@ def sized(number: int) -> int:
 
 class GmailAccess(SimulatedAccess):
     def _issue(self) -> AccessToken:
-        token = self._simulators.gmail.tokens.register(self._remote.user_id)
+        token = self._simulators.gmail.tokens.issue_token(self._remote.user_id)
         return AccessToken(token, datetime.now(UTC) + timedelta(hours=1))
 
 
@@ -80,7 +80,7 @@ class GmailWorld(World):
         super().__post_init__()
         labels = SimulatedMailbox(self.remote, self.simulators.gmail.behaviour).labels
         if self.has_categories:  # the API lists them also where no message has had them
-            for each in CATEGORIES:
+            for each in CATEGORY_LABEL_IDS:
                 labels.find_or_create_folder_number(each)
         self.form, self.access = GmailForm(self.remote), GmailAccess(self.simulators, self.remote)
         self.slept: list[float] = []
@@ -90,7 +90,9 @@ class GmailWorld(World):
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         super().install(patch)
-        patch.setattr(mailbox, "open_quota", lambda database, account, _: self._quota(account))
+        patch.setattr(
+            mailbox, "open_mailbox_quota", lambda database, account, _: self._quota(account)
+        )
 
     @property
     def owner(self) -> GmailOwner:
@@ -157,10 +159,10 @@ class GmailWorld(World):
         with self._quota(check.account) as quota:
             in_flight = check.account.max_requests_in_flight
             client = self._provider(budget, in_flight, quota)
-            provider = give_stable_ids(client, check.run, self.database)
+            provider = ensure_stable_message_ids(client, check.run_ref, self.database)
             with closing(provider):
                 yield Mailbox(
-                    check.run,
+                    check.run_ref,
                     self.access,
                     provider,
                     self.database,
@@ -179,7 +181,7 @@ class GmailWorld(World):
     def _wait(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.on_wait()
-        self._pass(seconds + MIN_WORKFLOW_STATE_REENTRY_S)
+        self._pass(seconds + MIN_WAIT_STATE_OVERHEAD_S)
 
     def _pass(self, seconds: float) -> None:
         """As if so many seconds had passed for the quota."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.credentials import UnrenewableAccessToken
+from mailsync.credentials import FixedAccessTokenSource
 from mailsync.model import AccessToken, Message, RemoteId
 from mailsync.providers import MailProvider
 from mailsync.providers.imap.address import MailboxAddress
@@ -73,9 +73,11 @@ class ImapWorld(World):
         return tuple(self.other.capability()[1][0].decode().split())
 
     def provider(self, *_: object) -> MailProvider:
-        access = UnrenewableAccessToken(AccessToken(PASSWORD, datetime.max.replace(tzinfo=UTC)))
+        access = FixedAccessTokenSource(AccessToken(PASSWORD, datetime.max.replace(tzinfo=UTC)))
         asked = self.script or self.server
-        servers = AllowedServers(frozenset({f"localhost:{asked.port}"}), is_any_public=False)
+        servers = AllowedServers(
+            frozenset({f"localhost:{asked.port}"}), is_any_public_server_allowed=False
+        )
         context = ssl.create_default_context(cafile=asked.certificate)
         mailbox = ImapMailbox(
             MailboxAddress("localhost", asked.port, self.user), access, servers, context

@@ -11,7 +11,7 @@ from mailsync.runs.batches import MAILBOXES_PER_BATCH, CheckBatchInvoker
 from mailsync.store.check_store import CheckStore
 from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.sync import batch
-from mailsync.sync.batch import MIN_TIME_PER_CHECK_S, sync_accounts
+from mailsync.sync.batch import MIN_REMAINING_TIME_FOR_CHECK_S, sync_accounts
 from mailsync.sync.check import CheckWorker
 from tests.workflow.failures.world import World
 
@@ -80,7 +80,9 @@ def test_what_lambda_refuses_is_due_again_at_once(claimed: World) -> None:
 
 
 def test_a_mailbox_for_which_no_time_is_left_is_due_again_at_once(one_worker: World) -> None:
-    tally = sync_accounts([one_worker.account_id], remaining_s=lambda: MIN_TIME_PER_CHECK_S - 1)
+    tally = sync_accounts(
+        [one_worker.account_id], remaining_s=lambda: MIN_REMAINING_TIME_FOR_CHECK_S - 1
+    )
 
     assert tally.outcomes == {"putBack": 1}
     assert one_worker.one(IS_DUE) == [True]

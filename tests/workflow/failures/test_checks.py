@@ -64,7 +64,7 @@ def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(
     # The tree is one request, and so is each folder's feed; the feeds are one call.
     assert checked.request_count == 1 + len(synced.remote.folders.list_all())
     assert [record.in_batch for record in log.records()].count(False) == 1
-    assert checked.database_round_trips == 7
+    assert checked.database_round_trip_count == 7
     assert runs_of(synced) == []
     assert synced.rows(EVENTS) == events
     assert synced.one(STAMPS) == [True, True, True]
@@ -143,7 +143,7 @@ def test_what_takes_more_is_left_to_an_execution_that_goes_on_in_the_same_run(
 ) -> None:
     happened(synced)
 
-    assert synced.check().outcome is CheckOutcome.HANDED_OVER
+    assert synced.check().outcome is CheckOutcome.HANDED_TO_EXECUTION
 
     synced.clear_faults()
     [run_id] = synced.started
@@ -155,7 +155,7 @@ def test_what_takes_more_is_left_to_an_execution_that_goes_on_in_the_same_run(
 def test_a_mailbox_that_was_never_complete_is_left_to_an_execution_unasked(world: World) -> None:
     checked = world.check()
 
-    assert (checked.outcome, checked.request_count) == (CheckOutcome.HANDED_OVER, 0)
+    assert (checked.outcome, checked.request_count) == (CheckOutcome.HANDED_TO_EXECUTION, 0)
     assert world.resume(world.started[0]) == "completed"
 
 
@@ -168,7 +168,7 @@ def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
 
     checked = synced.check()
 
-    assert (checked.outcome, checked.request_count) == (CheckOutcome.HANDED_OVER, 0)
+    assert (checked.outcome, checked.request_count) == (CheckOutcome.HANDED_TO_EXECUTION, 0)
     assert synced.resume(synced.started[0]) == "completed"
     assert synced.is_mirrored()
 
@@ -209,13 +209,13 @@ def test_an_execution_takes_the_mailbox_from_a_check_and_the_check_writes_nothin
     """A person who asks for a sync never waits for a look."""
     before = synced.one("SELECT last_sync_at FROM mailsync.email_accounts")
 
-    assert synced.check_during(lambda: begin(synced)) is CheckOutcome.BUSY
+    assert synced.check_during(lambda: begin(synced)) is CheckOutcome.LEASE_UNAVAILABLE
 
     assert synced.one(ACCOUNT) == ["syncing", "active", ARN]
     assert synced.one("SELECT last_sync_at FROM mailsync.email_accounts") == before
     assert runs_of(synced) == [["running", None, "api", ARN]]
     checked = synced.check()
-    assert (checked.outcome, checked.request_count) == (CheckOutcome.BUSY, 0)
+    assert (checked.outcome, checked.request_count) == (CheckOutcome.LEASE_UNAVAILABLE, 0)
 
 
 def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
@@ -223,7 +223,7 @@ def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
 ) -> None:
     synced.remote.deliver(a_mail("new"))
 
-    assert synced.check_during(lambda: request_sync(synced)) is CheckOutcome.BUSY
+    assert synced.check_during(lambda: request_sync(synced)) is CheckOutcome.LEASE_UNAVAILABLE
 
     assert synced.one(ACCOUNT) == ["syncing", "active", None]
     [[run_id]] = synced.rows("SELECT id FROM mailsync.sync_runs WHERE status = 'queued'")
@@ -233,15 +233,15 @@ def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
 
 def test_a_person_joins_the_run_of_a_check_and_its_execution_takes_over(synced: World) -> None:
     checks, check = a_check(synced)
-    assert checks.open_run(check)
+    assert checks.create_run_of_check(check)
 
     joined = request_sync(synced)
 
-    assert joined.id == check.run.run_id
+    assert joined.id == check.run_ref.run_id
     assert begin(synced, "another, from the console") is None
-    assert begin(synced, joined.id) == check.run.lease_epoch + 1
+    assert begin(synced, joined.id) == check.run_ref.lease_epoch + 1
     with pytest.raises(LeaseLost):
-        FolderStore(synced.database).delete_folders_reported_gone_twice(check.run, [])
+        FolderStore(synced.database).delete_folders_reported_gone_twice(check.run_ref, [])
     with pytest.raises(LeaseLost):
         checks.fail_run_of_check(check, "ProviderRejected", "Too late.")
     assert runs_of(synced) == [["running", None, "schedule", ARN]]
@@ -252,7 +252,7 @@ def test_what_was_handed_over_cannot_be_written_any_more(synced: World) -> None:
     assert checks.hand_over_run(check)
 
     with pytest.raises(LeaseLost):
-        FolderStore(synced.database).delete_folders_reported_gone_twice(check.run, [])
+        FolderStore(synced.database).delete_folders_reported_gone_twice(check.run_ref, [])
     with pytest.raises(LeaseLost):
         checks.save_idle_check(check, IdleCheckResult())
     with pytest.raises(LeaseLost):
@@ -271,14 +271,14 @@ def test_a_check_that_died_bars_nobody(synced: World) -> None:
 
 def test_the_run_of_a_check_that_died_is_recovered_under_its_name(synced: World) -> None:
     checks, check = a_check(synced)
-    assert checks.open_run(check)
+    assert checks.create_run_of_check(check)
     synced.rows("UPDATE mailsync.sync_runs SET heartbeat_at = now() - interval '2 min'")
 
     [inactive] = RunStore(synced.database).stale_runs(10)
     a_trigger(synced).recover_run(inactive)
 
-    assert synced.started == [check.run.run_id]
-    assert synced.resume(check.run.run_id) == "completed"
+    assert synced.started == [check.run_ref.run_id]
+    assert synced.resume(check.run_ref.run_id) == "completed"
 
 
 @pytest.mark.parametrize("paused", [True, None], ids=["paused", "other folders"])
@@ -290,7 +290,7 @@ def test_who_changes_the_account_ends_a_check(synced: World, paused: bool | None
     store = AccountControlStore(synced.database)
     changed = synced.check_during(lambda: store.change_account(own, paused, choices))
 
-    assert changed is CheckOutcome.BUSY
+    assert changed is CheckOutcome.LEASE_UNAVAILABLE
 
     assert synced.one(STAMPS)[:2] == [False, False]
     if not paused:
@@ -311,11 +311,11 @@ class Engine(StepFunctions):
     def __init__(self, started: list[RunId]) -> None:
         self._started = started
 
-    def start(self, machine_arn: str, name: str, state: dict[str, object]) -> str:
+    def start_execution(self, machine_arn: str, name: str, state: dict[str, object]) -> str:
         self._started.append(RunId(name))
         return name
 
-    def status(self, arn: str) -> None:
+    def find_execution_status(self, arn: str) -> None:
         return None
 
 

@@ -90,7 +90,7 @@ def test_while_there_is_no_token_it_stays_closed_without_noise_and_is_tried_ever
 
     waits = []
     for _ in range(12):
-        assert closed.check().outcome is CheckOutcome.CLOSED
+        assert closed.check().outcome is CheckOutcome.ACCOUNT_STILL_CLOSED
         waits.append(float(closed.one(DUE_IN_MINUTES)[0]))
 
     assert closed.one(ACCOUNT)[:2] == ["reauth_required", "The rules for sign-ins forbid it."]
@@ -105,7 +105,7 @@ def test_an_outage_of_the_identity_platform_leaves_it_as_it_was(closed: World) -
     [_, sentence, _] = closed.one(ACCOUNT)
     closed.access.refusal = ProviderUnavailable("No answer.")
 
-    assert closed.check().outcome is CheckOutcome.CLOSED
+    assert closed.check().outcome is CheckOutcome.ACCOUNT_STILL_CLOSED
     assert closed.one(ACCOUNT)[:2] == ["reauth_required", sentence]
     assert closed.started == []
 
@@ -115,7 +115,7 @@ def test_an_account_whose_grant_has_ended_waits_for_its_person(closed: World) ->
     closed.rows(TOUCH)
 
     assert claimed(closed) == 0
-    assert closed.check().outcome is CheckOutcome.BUSY
+    assert closed.check().outcome is CheckOutcome.LEASE_UNAVAILABLE
     assert closed.one(ACCOUNT)[0] == "reauth_required"
 
 
@@ -124,7 +124,7 @@ def test_the_end_of_a_grant_that_is_found_while_it_is_tried_takes_it_out_of_the_
 ) -> None:
     closed.access.refusal = AccessRevoked("The password was changed.", is_final=True)
 
-    assert closed.check_during(lambda: closed.rows(ENDED)) is CheckOutcome.CLOSED
+    assert closed.check_during(lambda: closed.rows(ENDED)) is CheckOutcome.ACCOUNT_STILL_CLOSED
     assert closed.rows("SELECT 1 FROM mailsync.sync_queue") == []
 
 
@@ -132,5 +132,5 @@ def test_the_end_of_a_grant_that_is_found_while_it_is_tried_takes_it_out_of_the_
 def test_what_a_person_does_meanwhile_counts(closed: World, status: str) -> None:
     becomes = f"UPDATE mailsync.email_accounts SET status = '{status}'"
 
-    assert closed.check_during(lambda: closed.rows(becomes)) is CheckOutcome.BUSY
+    assert closed.check_during(lambda: closed.rows(becomes)) is CheckOutcome.LEASE_UNAVAILABLE
     assert closed.one(ACCOUNT)[0] == status

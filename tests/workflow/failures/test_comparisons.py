@@ -70,7 +70,7 @@ def test_a_change_that_is_swallowed_and_counts_nothing_is_found_within_a_week(
 ) -> None:
     """A flag, or as many deletions as deliveries: counts agree before and after."""
     swallow(synced)
-    for message in synced.remote.messages("inbox")[:3]:
+    for message in synced.remote.list_messages("inbox")[:3]:
         if change == "flag":
             synced.remote.mark_starred(message.number)
         else:

@@ -39,7 +39,7 @@ def listing_of(world: World, folder: str, *, without: frozenset[str]) -> str:
             "isRead": each.is_read,
             "lastModifiedDateTime": each.properties["lastModifiedDateTime"],
         }
-        for each in OutlookMailbox(world.remote).messages(folder)
+        for each in OutlookMailbox(world.remote).list_messages(folder)
         if each.immutable_id not in without
     ]
     return json.dumps({"@odata.count": len(entries), "value": entries})
@@ -54,13 +54,13 @@ def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(synced: World) -> 
     assert synced.sync() == "completed"
 
     assert synced.rows(DIFFERENCES) == [[kept, "surplus"]]
-    assert BacklogStore(synced.database).measure().contradicted == 1
+    assert BacklogStore(synced.database).measure_backlog().contradicted == 1
     assert kept in synced.stored()
 
 
 def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(synced: World) -> None:
     """It may lack others as well: here one that is missing from the rows."""
-    lost, kept, *_ = (each.number for each in synced.remote.messages("inbox"))
+    lost, kept, *_ = (each.number for each in synced.remote.list_messages("inbox"))
     synced.lose(lost)
     without = frozenset({synced.id_of(lost), synced.id_of(kept)})
     listing = listing_of(synced, "inbox", without=without)

@@ -15,7 +15,7 @@ CHECK_H = 5 / 60
 
 
 def test_the_inbox_is_read_first_though_another_folder_is_larger(world: World) -> None:
-    for _ in world.remote.messages("inbox"):
+    for _ in world.remote.list_messages("inbox"):
         world.remote.deliver(a_mail(), "archive")
     world.switch(largest_page=5)
     world.inject_fault("/inbox/messages", status=503)
@@ -76,8 +76,8 @@ def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
     assert world.mirrors()
 
     world.remote.deliver(a_mail("new"))
-    world.remote.mark_read(world.remote.messages("inbox")[1].number)
-    world.remote.delete_message_permanently(world.remote.messages("inbox")[2].number)
+    world.remote.mark_read(world.remote.list_messages("inbox")[1].number)
+    world.remote.delete_message_permanently(world.remote.list_messages("inbox")[2].number)
     world.remote.move_message(world.newest("archive"), "inbox")
     assert world.mirrors()
 
@@ -88,7 +88,7 @@ def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
 def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
     world: World, feed: str, fallback: int
 ) -> None:
-    bad = world.id_of(world.remote.messages("inbox")[5].number)
+    bad = world.id_of(world.remote.list_messages("inbox")[5].number)
     inbox = world.folder_id("inbox")
     world.inject_fault("/inbox/messages", status=500, times=None)
     world.inject_fault(f"{inbox}.*{feed}", status=500, times=None)

@@ -39,7 +39,7 @@ def label(gmail: GmailWorld) -> None:
     """Every seventh message is archived, important, in the trash or under two labels."""
     owner = gmail.owner
     labels = [owner.create_label("One"), owner.create_label("One/Two")]
-    for number, each in enumerate(owner.gmail.list_all()[::7]):
+    for number, each in enumerate(owner.gmail.list_all_messages()[::7]):
         added = (labels, ["TRASH"], ["SPAM"], ["IMPORTANT", "STARRED"], ["CATEGORY_SOCIAL"])
         owner.change_labels(
             each.id, add=added[number % 5], remove=["INBOX"] if number % 3 == 0 else []

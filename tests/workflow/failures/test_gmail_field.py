@@ -31,7 +31,7 @@ def synced(gmail: GmailWorld) -> GmailWorld:
 
 
 def ids(gmail: GmailWorld) -> list[str]:
-    return [each.id for each in gmail.owner.gmail.list_all()]
+    return [each.id for each in gmail.owner.gmail.list_all_messages()]
 
 
 def deliver(gmail: GmailWorld, number: int, *labels: str) -> list[str]:
@@ -215,13 +215,13 @@ def category_beside_a_label(gmail: GmailWorld) -> None:
 def purged_from_trash(gmail: GmailWorld) -> None:
     """Row 18: GAM-team/got-your-back #236, gauteh/lieer #125."""
     trashed, unseen, *_ = ids(gmail)
-    gmail.owner.trash(trashed)
-    gmail.owner.trash(unseen)
+    gmail.owner.trash_message(trashed)
+    gmail.owner.trash_message(unseen)
     assert gmail.sync(SyncType.FULL) == "completed"
     assert {trashed, unseen} <= gmail.stored().keys()
-    gmail.owner.delete_for_good(trashed)
+    gmail.owner.purge_message(trashed)
     gmail.check_to_the_end()
-    gmail.owner.delete_for_good(unseen)
+    gmail.owner.purge_message(unseen)
     gmail.remote.expire_cursors()
 
 
@@ -248,15 +248,15 @@ def trashed_with_a_label_that_is_deleted(gmail: GmailWorld) -> None:
     for each in (first, second):
         gmail.owner.change_labels(each, add=[label])
     gmail.check_to_the_end()
-    gmail.owner.trash(first)
+    gmail.owner.trash_message(first)
     gmail.owner.delete_label(label)
-    gmail.owner.untrash(first)
+    gmail.owner.untrash_message(first)
 
 
 def draft_discarded_before_it_is_read(gmail: GmailWorld) -> None:
     """A sister of row 20."""
     draft = gmail.owner.deliver(a_mail("draft", is_draft=True), ["DRAFT"])
-    gmail.owner.delete_for_good(gmail.owner.edit_draft(draft, body="other"))
+    gmail.owner.purge_message(gmail.owner.edit_draft(draft, body="other"))
 
 
 def draft_sent_whose_mail_comes_late(gmail: GmailWorld) -> None:
@@ -271,7 +271,7 @@ def history_expired_between_two_of_its_pages(gmail: GmailWorld) -> None:
     """A sister of rows 1, 9."""
     gmail.simulators.gmail.set_behaviour(largest_page=5)
     deliver(gmail, 12)
-    gmail.owner.delete_for_good(ids(gmail)[-1])
+    gmail.owner.purge_message(ids(gmail)[-1])
     gmail.inject_fault("/history.*pageToken", status=404, times=1)
 
 

@@ -156,10 +156,10 @@ def test_first_syncs_that_drain_the_project_leave_a_reserve_to_checks(
         with (
             suppress(ProviderThrottled),
             MailboxQuota(gmail.database, account, limits, lambda _: None) as quota,
-            quota.reserving_quota_for_new_mail(),
+            quota.reserve_quota_for_new_mail(),
         ):
             while True:
-                quota.take(20)
+                quota.take_units(20)
 
     for each in accounts * 10:
         take_all(Account(each, GOOGLE, "active"))
@@ -170,7 +170,7 @@ def test_first_syncs_that_drain_the_project_leave_a_reserve_to_checks(
         MailboxQuota(gmail.database, Account(quiet, GOOGLE, "active"), limits) as quota,
     ):
         for _ in range(10):
-            quota.take(30)
+            quota.take_units(30)
             taken += 1
     assert taken == 10
 

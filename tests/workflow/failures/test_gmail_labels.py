@@ -26,7 +26,7 @@ def labelled(gmail: GmailWorld) -> GmailWorld:
 
 
 def message_ids(gmail: GmailWorld) -> list[str]:
-    return [each.id for each in gmail.owner.gmail.list_all()]
+    return [each.id for each in gmail.owner.gmail.list_all_messages()]
 
 
 def label_of(owner: GmailOwner, name: str) -> str:
@@ -68,13 +68,13 @@ def test_a_message_moves_through_all_its_labels(labelled: GmailWorld) -> None:
     seven = [owner.create_label(each) for each in SEVEN]
     steps: list[Callable[[], object]] = [
         lambda: owner.change_labels(message, add=seven),
-        lambda: owner.archive(message),
+        lambda: owner.archive_message(message),
         lambda: owner.change_labels(message, remove=[*seven, "UNREAD", *labels_of(owner, message)]),
         lambda: owner.change_labels(
             other, add=["INBOX", "STARRED", "IMPORTANT"], remove=["UNREAD"]
         ),
-        lambda: owner.trash(other),
-        lambda: owner.untrash(other),
+        lambda: owner.trash_message(other),
+        lambda: owner.untrash_message(other),
         lambda: owner.mark_as_spam(message),
         lambda: owner.unmark_as_spam(message),
     ]
@@ -87,7 +87,7 @@ def labels_of(owner: GmailOwner, message: str) -> list[str]:
     """The labels that place a message."""
     return [
         label
-        for each in owner.gmail.list_all()
+        for each in owner.gmail.list_all_messages()
         if each.id == message
         for label in each.label_ids
         if label.startswith("Label_")
@@ -102,7 +102,9 @@ def test_a_filter_labels_very_many_messages_at_once(gmail: GmailWorld) -> None:
     assert gmail.sync() == "completed"
 
     assert (
-        gmail.owner.change_labels_of_newest(["INBOX"], add=[label], remove=["UNREAD", "INBOX"])
+        gmail.owner.change_labels_of_newest_messages(
+            ["INBOX"], add=[label], remove=["UNREAD", "INBOX"]
+        )
         == messages
     )
 
@@ -128,8 +130,8 @@ def test_labels_come_back_by_their_lists_after_a_full_sync(labelled: GmailWorld)
 
 IN_AND_OUT: dict[str, Callable[[GmailOwner, str], object]] = {
     "to spam": lambda it, message: it.mark_as_spam(message),
-    "to the trash": lambda it, message: it.trash(message),
-    "out of the trash, with a label": lambda it, message: it.untrash(message),
+    "to the trash": lambda it, message: it.trash_message(message),
+    "out of the trash, with a label": lambda it, message: it.untrash_message(message),
 }
 
 
@@ -139,7 +141,7 @@ def test_what_only_counts_show_is_right_in_all_mail_as_well(
 ) -> None:
     owner, (message, *_) = labelled.owner, message_ids(labelled)
     if change.startswith("out"):
-        owner.trash(message)
+        owner.trash_message(message)
         labelled.check_to_the_end()
     with owner.hide_changes_from_history():
         IN_AND_OUT[change](owner, message)

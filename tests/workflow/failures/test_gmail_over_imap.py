@@ -15,7 +15,7 @@ import pytest
 from localdev.mail.generate import generate_mail
 from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.imap.store import ImapMailbox as SimulatedImapMailbox
-from mailsync.credentials import UnrenewableAccessToken
+from mailsync.credentials import FixedAccessTokenSource
 from mailsync.model import NEVER_EXPIRES, AccessToken, Message, RemoteId, SyncType
 from mailsync.providers import MailProvider
 from mailsync.providers.imap.address import MailboxAddress
@@ -56,8 +56,10 @@ class GmailWorld(World):
 
     def provider(self, *_: object) -> MailProvider:
         assert self.simulators.imap
-        access = UnrenewableAccessToken(AccessToken(self.simulators.imap.password, NEVER_EXPIRES))
-        servers = AllowedServers(frozenset({f"localhost:{self.script.port}"}), is_any_public=False)
+        access = FixedAccessTokenSource(AccessToken(self.simulators.imap.password, NEVER_EXPIRES))
+        servers = AllowedServers(
+            frozenset({f"localhost:{self.script.port}"}), is_any_public_server_allowed=False
+        )
         context = ssl.create_default_context(cafile=self.script.certificate)
         address = MailboxAddress("localhost", self.script.port, self.remote.address)
         mailbox = self.kind(address, access, servers, context)
@@ -140,12 +142,12 @@ def test_a_mail_with_seven_labels_is_one_row_and_its_text_is_fetched_once(
     assert gmail.sync() == "completed"
 
     for change in (
-        *(partial(box.add_to_folder, number, each) for each in labels),
-        partial(box.remove_from_folder, number, labels[0]),
-        partial(box.remove_from_folder, number, "inbox"),
-        *(partial(box.remove_from_folder, number, each) for each in labels[1:-1]),
+        *(partial(box.add_message_to_folder, number, each) for each in labels),
+        partial(box.remove_message_from_folder, number, labels[0]),
+        partial(box.remove_message_from_folder, number, "inbox"),
+        *(partial(box.remove_message_from_folder, number, each) for each in labels[1:-1]),
         partial(box.move_message, number, "archive"),
-        partial(box.add_to_folder, number, labels[2]),
+        partial(box.add_message_to_folder, number, labels[2]),
     ):
         assert gmail.stays_exact(change)
     assert gmail.one(HIDDEN) == [0]
@@ -156,7 +158,7 @@ def test_a_mail_in_the_trash_or_in_junk_is_there_only_and_comes_back_with_its_la
     gmail: GmailWorld, role: str
 ) -> None:
     box, number = gmail.remote, gmail.newest()
-    assert gmail.stays_exact(lambda: box.add_to_folder(number, gmail.label("Work")))
+    assert gmail.stays_exact(lambda: box.add_message_to_folder(number, gmail.label("Work")))
 
     assert gmail.stays_exact(lambda: box.move_message(number, role, source="inbox"))
     assert gmail.stored()[gmail.id_of(number)]["folders"] == [gmail.folder_id(role)]
@@ -181,7 +183,7 @@ def test_flags_are_those_of_the_mail_and_fetch_nothing(gmail: GmailWorld) -> Non
     change = partial(box.change_message_fields, number)
 
     for fields in (
-        {"is_read": not box.message(number).is_read},
+        {"is_read": not box.find_message(number).is_read},
         {"is_flagged": True},
         {"importance": "high"},
         {"importance": "normal", "categories": ("Travel",)},
@@ -268,7 +270,7 @@ LIES: dict[str, Callable[[], list[Rule]]] = {
 @pytest.mark.parametrize("lie", LIES)
 def test_a_wrong_answer_deletes_nothing_and_is_mended(gmail: GmailWorld, lie: str) -> None:
     box = gmail.remote
-    first, second, binned = (each.number for each in box.messages("inbox")[:3])
+    first, second, binned = (each.number for each in box.list_messages("inbox")[:3])
     box.move_message(binned, "trash")
     assert gmail.mirrors()
     rows = dict(gmail.rows(ROWS))
@@ -308,7 +310,7 @@ def test_a_mailbox_without_all_mail_says_where_to_show_it(connected: GmailWorld)
 
 
 def test_mail_without_a_selected_label_is_not_fetched(gmail: GmailWorld) -> None:
-    archived = gmail.remote.messages(gmail.label("Work"))[0].number
+    archived = gmail.remote.list_messages(gmail.label("Work"))[0].number
     gmail.rows(
         "UPDATE mailsync.email_folders SET selected = remote_id = 'INBOX' RETURNING 1",
     )
@@ -319,7 +321,7 @@ def test_mail_without_a_selected_label_is_not_fetched(gmail: GmailWorld) -> None
     gmail.remote.mark_starred(archived)
     assert gmail.sync(SyncType.FULL) == "completed"
     assert gmail.fetched == []
-    inbox = {gmail.id_of(each.number) for each in gmail.remote.messages("inbox")}
+    inbox = {gmail.id_of(each.number) for each in gmail.remote.list_messages("inbox")}
     assert gmail.stored().keys() == inbox
 
     gmail.remote.move_message(archived, "inbox")
@@ -334,14 +336,14 @@ def test_an_account_of_the_earlier_way_stays_exact_in_that_way(connected: GmailW
     for change in (
         lambda: None,
         lambda: connected.remote.deliver(a_mail("news")),
-        lambda: connected.remote.add_to_folder(connected.newest(), connected.label("Work")),
+        lambda: connected.remote.add_message_to_folder(connected.newest(), connected.label("Work")),
     ):
         change()
         assert connected.sync() == "completed"
         folders = {
-            each.name: each.folder.total
+            each.name: each.simulated_folder.total
             for each in SimulatedImapMailbox(connected.remote, GMAIL_OPTIONS).list_folders()
-            if not each.flags
+            if not each.basic_attributes
         }
         assert {name: total for name, total, _ in connected.rows(PER_FOLDER)} == folders
         assert len(connected.rows(ROWS)) == sum(folders.values())

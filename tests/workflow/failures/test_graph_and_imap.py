@@ -19,9 +19,9 @@ from localdev.mail.item import MailItem
 from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.graph.properties import text_to_html
 from localdev.simulators.imap.flags import keyword_of_category
-from localdev.simulators.imap.options import WITHOUT_QRESYNC, ImapOptions
+from localdev.simulators.imap.options import EXTENSIONS_WITHOUT_QRESYNC, ImapOptions
 from localdev.simulators.mailbox import Mailbox
-from mailsync.credentials import UnrenewableAccessToken
+from mailsync.credentials import FixedAccessTokenSource
 from mailsync.model import AccessToken, Provider
 from mailsync.providers import MailProvider
 from mailsync.providers.imap.address import MailboxAddress
@@ -58,7 +58,7 @@ OF_OUTLOOK = ("Archive", "Conversation History", "Outbox")
 """Folders that are no labels. What is in them is in All Mail."""
 SERVERS = (
     ImapOptions(),
-    ImapOptions(extensions=WITHOUT_QRESYNC),
+    ImapOptions(extensions=EXTENSIONS_WITHOUT_QRESYNC),
     ImapOptions(prefix="INBOX.", separator="."),
 )
 FOLDERS = """
@@ -82,8 +82,10 @@ class ImapWorld(World):
     def provider(self, *_: object) -> MailProvider:
         assert self.simulators.imap
         port = self.simulators.imap.port
-        access = UnrenewableAccessToken(AccessToken(PASSWORD, datetime.max.replace(tzinfo=UTC)))
-        servers = AllowedServers(frozenset({f"localhost:{port}"}), is_any_public=False)
+        access = FixedAccessTokenSource(AccessToken(PASSWORD, datetime.max.replace(tzinfo=UTC)))
+        servers = AllowedServers(
+            frozenset({f"localhost:{port}"}), is_any_public_server_allowed=False
+        )
         context = ssl.create_default_context(cafile=self.simulators.imap.certificate)
         return ImapMailbox(MailboxAddress("localhost", port, ADDRESS), access, servers, context)
 

@@ -22,10 +22,12 @@ class GroupedToy(RecordedToy):
         changes = (each for each in page.changes if isinstance(each, PlacementChange))
         return replace(
             page,
-            changes=tuple(replace(each, fetch_group=group_of(each.remote_id)) for each in changes),
+            changes=tuple(
+                replace(each, fetch_group_id=group_of(each.remote_id)) for each in changes
+            ),
         )
 
-    def note_message_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
         self.noted |= groups
 
 

@@ -42,7 +42,7 @@ def _keys_on_server(world: ImapWorld) -> Iterator[tuple[str, str]]:
 
 def _rename_there_and_back(world: ImapWorld) -> None:
     world.other.rename("Work", "Play")
-    assert world.check().outcome is CheckOutcome.HANDED_OVER
+    assert world.check().outcome is CheckOutcome.HANDED_TO_EXECUTION
     world.other.rename("Play", "Work")
 
 
@@ -50,7 +50,7 @@ def _give_uids_away_for_a_moment(world: ImapWorld) -> None:
     assert world.script
     world.deliver("news")
     world.script.rules.append(Rule("^UID FETCH", replacing("<m", b"<x"), None))
-    assert world.check().outcome is CheckOutcome.HANDED_OVER
+    assert world.check().outcome is CheckOutcome.HANDED_TO_EXECUTION
     world.script.rules.clear()
 
 
@@ -62,7 +62,7 @@ def _there_and_back(world: ImapWorld) -> None:
 def _move_back_between(world: ImapWorld) -> None:
     world.other.create("Play")
     world.command("INBOX", ("MOVE", "2", "Work"))
-    assert world.check().outcome is CheckOutcome.HANDED_OVER
+    assert world.check().outcome is CheckOutcome.HANDED_TO_EXECUTION
     assert dict(world.rows(KEYS))["m1"].startswith("Work:"), "the check matched nothing"
     world.command("Work", ("MOVE", "5", "INBOX"))
 

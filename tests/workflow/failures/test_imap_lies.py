@@ -200,7 +200,7 @@ def test_without_mod_sequences_flags_are_compared_once_an_hour(
     mirrored.command("INBOX", ("STORE", "8", "-FLAGS", "\\Seen"), ("STORE", "7", "+FLAGS", "work"))
     outcomes = [mirrored.check().outcome for _ in range(3)]
     assert CheckOutcome.SYNCED in outcomes
-    assert CheckOutcome.HANDED_OVER not in outcomes
+    assert CheckOutcome.HANDED_TO_EXECUTION not in outcomes
     assert mirrored.is_exact()
     assert mirrored.fetched == []
 

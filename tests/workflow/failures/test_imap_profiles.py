@@ -16,7 +16,7 @@ from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import GMAIL_CAPABILITY
 from localdev.simulators.imap.server import READING_SCOPES
-from mailsync.credentials import UnrenewableAccessToken
+from mailsync.credentials import FixedAccessTokenSource
 from mailsync.model import NEVER_EXPIRES, AccessToken, SyncType
 from mailsync.providers import MailProvider
 from mailsync.providers.imap import changes
@@ -42,15 +42,17 @@ class ProfileWorld(World):
     profile: ServerProfile
 
     def provider(self, *_: object) -> MailProvider:
-        servers = AllowedServers(frozenset({f"localhost:{self.script.port}"}), is_any_public=False)
+        servers = AllowedServers(
+            frozenset({f"localhost:{self.script.port}"}), is_any_public_server_allowed=False
+        )
         address = MailboxAddress("localhost", self.script.port, self.remote.address)
         context = ssl.create_default_context(cafile=self.script.certificate)
         kind = GmailImapMailbox if isinstance(self.form, GmailImapForm) else ImapMailbox
-        return kind(address, UnrenewableAccessToken(self._secret()), servers, context)
+        return kind(address, FixedAccessTokenSource(self._secret()), servers, context)
 
     def _secret(self) -> AccessToken:
         assert self.simulators.imap
-        if self.profile.options.offers("AUTH=PLAIN"):
+        if self.profile.options.has_extension("AUTH=PLAIN"):
             return AccessToken(self.simulators.imap.password, NEVER_EXPIRES)
         token = self.simulators.issue_access_token(
             self.remote, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
@@ -99,7 +101,7 @@ def world(
     with ExitStack() as opened:
         database = opened.enter_context(closing(Database(shared)))
         world = ProfileWorld(imap_servers, mailbox, shared, database, prepared.account_id)
-        form = GmailImapForm if profile.options.offers(GMAIL_CAPABILITY) else ImapForm
+        form = GmailImapForm if profile.options.has_extension(GMAIL_CAPABILITY) else ImapForm
         world.profile, world.form = profile, form(mailbox, profile.options)
         script = scripted_imap(tmp_path, *profile.rules(), behind=behind)
         world.script = opened.enter_context(script)
@@ -111,7 +113,7 @@ def test_a_mailbox_on_each_kind_of_server_is_mirrored_exactly(world: ProfileWorl
     assert world.sync(SyncType.INITIAL) == "completed"
     assert world.differences() == {}
     before = dict(world.rows("SELECT message_id, id FROM mailsync.emails"))
-    first, second, third, fourth = (each.number for each in world.remote.messages("inbox")[:4])
+    first, second, third, fourth = (each.number for each in world.remote.list_messages("inbox")[:4])
     world.remote.mark_starred(first)
     world.remote.move_message(second, "archive")
     world.remote.purge_message(third)

@@ -96,18 +96,18 @@ def toy(
 def test_a_message_under_three_labels_is_one_row_in_three_lists(toy: ToyWorld) -> None:
     number = toy.newest()
     projects = toy.remote.folders.list_children("archive")[0].number
-    toy.remote.add_to_folder(number, "archive")
-    toy.remote.add_to_folder(number, projects)
+    toy.remote.add_message_to_folder(number, "archive")
+    toy.remote.add_message_to_folder(number, projects)
     assert toy.mirrors()
     assert len(toy.stored()[toy.id_of(number)]["folders"]) == 3
 
     for change in (
-        partial(toy.remote.remove_from_folder, number, projects),
+        partial(toy.remote.remove_message_from_folder, number, projects),
         partial(toy.remote.mark_read, number),
-        partial(toy.remote.remove_from_folder, number, "inbox"),
+        partial(toy.remote.remove_message_from_folder, number, "inbox"),
         partial(toy.remote.move_message, number, "trash"),
         partial(toy.remote.move_message, number, "inbox"),
-        partial(toy.remote.add_to_folder, number, projects),
+        partial(toy.remote.add_message_to_folder, number, projects),
     ):
         change()
         assert toy.mirrors()
@@ -116,8 +116,8 @@ def test_a_message_under_three_labels_is_one_row_in_three_lists(toy: ToyWorld) -
 
 def test_progress_counts_messages_and_not_the_folders_that_they_are_in(toy: ToyWorld) -> None:
     projects = toy.remote.folders.list_children("archive")[0].number
-    for number in [each.number for each in toy.remote.messages("inbox")][:5]:
-        toy.remote.add_to_folder(number, projects)
+    for number in [each.number for each in toy.remote.list_messages("inbox")][:5]:
+        toy.remote.add_message_to_folder(number, projects)
     assert toy.mirrors()
 
     account = StatusStore(toy.database).status_of_account(toy.account_id, "ann")
@@ -131,7 +131,7 @@ def test_progress_counts_messages_and_not_the_folders_that_they_are_in(toy: ToyW
 def test_a_checked_mailbox_is_mirrored_and_then_idle(toy: ToyWorld) -> None:
     assert toy.mirrors()
     toy.remote.deliver(a_mail())
-    toy.remote.add_to_folder(toy.newest(), "archive")
+    toy.remote.add_message_to_folder(toy.newest(), "archive")
 
     toy.check_to_the_end()
     toy.check_to_the_end()
@@ -142,10 +142,10 @@ def test_a_checked_mailbox_is_mirrored_and_then_idle(toy: ToyWorld) -> None:
 
 def test_a_new_full_sync_hides_what_has_lost_a_label_unseen(toy: ToyWorld) -> None:
     number = toy.newest()
-    toy.remote.add_to_folder(number, "archive")
+    toy.remote.add_message_to_folder(number, "archive")
     assert toy.mirrors()
-    toy.remote.remove_from_folder(number, "archive")
-    toy.remote.purge_message(toy.remote.messages("archive")[0].number)
+    toy.remote.remove_message_from_folder(number, "archive")
+    toy.remote.purge_message(toy.remote.list_messages("archive")[0].number)
 
     toy.remote.expire_cursors()
     assert toy.sync(SyncType.FULL) == "completed"
@@ -208,12 +208,12 @@ class _Functions:
             return InvocationResult(200, json.dumps(error).encode(), headers)
         return InvocationResult(200, json.dumps(result).encode(), {})
 
-    invoke_later = invoke
+    invoke_asynchronously = invoke
 
 
 def test_the_local_engine_syncs_it(toy: ToyWorld) -> None:
     toy.at_once = True
-    toy.remote.add_to_folder(toy.newest(), "archive")
+    toy.remote.add_message_to_folder(toy.newest(), "archive")
     endpoint = AwsEndpoint(_Functions(toy), port=0)
     try:
         reset_moto_state()

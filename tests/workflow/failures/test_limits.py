@@ -100,7 +100,7 @@ def test_a_pause_is_slept_where_it_is_short_and_left_to_the_workflow_where_it_is
 )
 def test_a_long_pause_is_kept_in_every_state(synced: World, path: str) -> None:
     synced.rows(LOSE_ONE_OF_EACH_FOLDER)
-    synced.remote.delete_message_permanently(synced.remote.messages("inbox")[-1].number)
+    synced.remote.delete_message_permanently(synced.remote.list_messages("inbox")[-1].number)
     synced.simulators.service.log.clear()
     synced.inject_fault(path, status=429, code="ApplicationThrottled", retry_after=45)
 
@@ -119,7 +119,7 @@ def test_a_long_pause_is_kept_by_a_check_and_by_the_execution_to_which_it_leaves
     synced.inject_fault(
         "/mailFolders/delta", status=429, code="ApplicationThrottled", retry_after=45
     )
-    assert synced.check().outcome is CheckOutcome.HANDED_OVER
+    assert synced.check().outcome is CheckOutcome.HANDED_TO_EXECUTION
     asked = len(synced.simulators.service.log.records())
 
     assert synced.resume(synced.started[-1]) == "completed"
@@ -204,8 +204,8 @@ def test_messages_left_pending_are_fetched_by_the_next_sync(
 ) -> None:
     """A check that dies between a page and its messages leaves them to an execution."""
     monkeypatch.setattr(store_page, "MAX_FETCHED_BODY_CHARS_PER_PAGE", 1)
-    for number in [each.number for each in synced.remote.messages("inbox")][:3]:
-        synced.remote.mark_read(number, is_read=not synced.remote.message(number).is_read)
+    for number in [each.number for each in synced.remote.list_messages("inbox")][:3]:
+        synced.remote.mark_read(number, is_read=not synced.remote.find_message(number).is_read)
     assert synced.check().outcome == "handedOver"
     monkeypatch.undo()
     synced.install(monkeypatch)

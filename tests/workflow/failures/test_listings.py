@@ -88,7 +88,7 @@ def test_a_first_sync_fetches_every_message_once_the_newest_first(listed: Listed
     assert listed.sync() == "completed"
 
     numbers = [folder.number for folder in listed.remote.folders.list_all()]
-    newest_first = [listed.id_of(each.number) for each in listed.remote.messages(*numbers)]
+    newest_first = [listed.id_of(each.number) for each in listed.remote.list_messages(*numbers)]
     assert RecordedToy.fetched == newest_first
     assert listed.are_placements_exact()
 
@@ -143,13 +143,13 @@ def _with_interval(limits: Any, seconds: float) -> Any:
 
 def test_an_expired_position_costs_no_message_that_is_stored(synced: ListedWorld) -> None:
     box, number = synced.remote, synced.newest()
-    box.add_to_folder(number, "archive")
-    both = box.messages("inbox")[1].number
+    box.add_message_to_folder(number, "archive")
+    both = box.list_messages("inbox")[1].number
     box.move_message(both, "archive", source="inbox")
-    box.add_to_folder(box.messages("inbox")[2].number, "archive")
-    box.mark_read(number, is_read=not box.message(number).item.is_read)
-    box.mark_starred(box.messages("inbox")[3].number)
-    gone = box.messages("inbox")[4].number
+    box.add_message_to_folder(box.list_messages("inbox")[2].number, "archive")
+    box.mark_read(number, is_read=not box.find_message(number).mail_item.is_read)
+    box.mark_starred(box.list_messages("inbox")[3].number)
+    gone = box.list_messages("inbox")[4].number
     box.purge_message(gone)
     new = RemoteId(synced.id_of(box.deliver(a_mail())))
     box.expire_cursors()
@@ -167,8 +167,8 @@ def test_the_folder_of_all_mail_follows_from_the_others(synced: ListedWorld) -> 
     [trash, archive, inbox] = [synced.folder_id(each) for each in ("trash", "archive", "inbox")]
 
     for change, places in (
-        (partial(box.add_to_folder, number, "trash"), [inbox, trash]),
-        (partial(box.remove_from_folder, number, "trash"), [inbox, ALL_MAIL]),
+        (partial(box.add_message_to_folder, number, "trash"), [inbox, trash]),
+        (partial(box.remove_message_from_folder, number, "trash"), [inbox, ALL_MAIL]),
         (partial(box.move_message, number, "trash"), [trash]),
         (partial(box.move_message, number, "archive"), [archive, ALL_MAIL]),
     ):
@@ -181,9 +181,9 @@ def test_the_folder_of_all_mail_follows_from_the_others(synced: ListedWorld) -> 
 def test_without_all_mail_only_messages_of_mirrored_labels_are_fetched(
     listed: ListedWorld,
 ) -> None:
-    listed.remote.add_to_folder(listed.newest(), "archive")
+    listed.remote.add_message_to_folder(listed.newest(), "archive")
     assert listed.sync() == "completed"
-    archived = {listed.id_of(each.number) for each in listed.remote.messages("archive")}
+    archived = {listed.id_of(each.number) for each in listed.remote.list_messages("archive")}
     others = f"remote_id = '{listed.folder_id('archive')}'"
     listed.rows(SELECTED.format(others))
     listed.rows("DELETE FROM mailsync.emails RETURNING 1")
@@ -197,8 +197,8 @@ def test_without_all_mail_only_messages_of_mirrored_labels_are_fetched(
     assert set(RecordedToy.fetched) == set(listed.stored()) == archived
 
     listed.remote.deliver(a_mail())
-    number = listed.remote.messages("inbox")[-1].number
-    listed.remote.add_to_folder(number, "archive")
+    number = listed.remote.list_messages("inbox")[-1].number
+    listed.remote.add_message_to_folder(number, "archive")
     assert listed.sync() == "completed"
     assert set(listed.stored()) == archived | {listed.id_of(number)}
 
@@ -217,7 +217,7 @@ def test_a_label_that_no_list_names_is_ignored_until_one_does(
 
     with monkeypatch.context() as patched:
         patched.setattr(ListingToy, "list_folders", without)
-        synced.remote.add_to_folder(number, label)
+        synced.remote.add_message_to_folder(number, label)
         assert synced.sync() == "completed"
         assert str(label) not in synced.places(number)
 

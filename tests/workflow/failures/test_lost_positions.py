@@ -29,7 +29,7 @@ def test_an_expired_position_is_walked_again_and_what_left_meanwhile_is_swept(
     synced: World,
 ) -> None:
     """Row 1."""
-    synced.remote.purge_message(synced.remote.messages("inbox")[3].number)
+    synced.remote.purge_message(synced.remote.list_messages("inbox")[3].number)
     synced.remote.deliver(a_mail("new"))
     synced.remote.expire_cursors()
 
@@ -94,7 +94,7 @@ def test_a_folder_that_never_comes_holds_up_only_itself(world: World) -> None:
 
     assert world.sync() == "FoldersFailed"
     waiting = world.in_mailbox().keys() - world.stored().keys()
-    assert waiting == {world.id_of(each.number) for each in world.remote.messages("inbox")}
+    assert waiting == {world.id_of(each.number) for each in world.remote.list_messages("inbox")}
     assert world.rows(FAILED) == [["inbox", "ProviderUnavailable"]]
 
     world.clear_faults()
@@ -161,7 +161,9 @@ def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(
     assert world.mirrors()
 
     world.remote.purge_message(world.newest())
-    world.remote.change_message_fields(world.remote.messages("inbox")[1].number, subject="changed")
+    world.remote.change_message_fields(
+        world.remote.list_messages("inbox")[1].number, subject="changed"
+    )
     assert world.mirrors()
     assert world.one(PROVEN) == [True]
 
@@ -174,7 +176,7 @@ def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(
 
 def test_a_mailbox_that_becomes_full_goes_on_by_lists(synced: World) -> None:
     """Row 21, with a chain begun before; and a list whose second link is left out, row 12."""
-    synced.remote.purge_message(synced.remote.messages("inbox")[5].number)
+    synced.remote.purge_message(synced.remote.list_messages("inbox")[5].number)
     synced.remote.deliver(a_mail("new"))
     synced.inject_fault("/delta", **FULL)
 

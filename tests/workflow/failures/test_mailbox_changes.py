@@ -14,7 +14,7 @@ WRITTEN = "SELECT coalesce(sum(inserted + updated + removed), 0) FROM mailsync.s
 def read(world: World) -> None:
     """Rows 5 and 6: a read state comes alone, without an etag."""
     world.remote.mark_read(world.newest())
-    world.remote.mark_read(world.remote.messages("inbox")[1].number, is_read=False)
+    world.remote.mark_read(world.remote.list_messages("inbox")[1].number, is_read=False)
 
 
 def move_up(world: World) -> None:
@@ -29,7 +29,7 @@ def move_down(world: World) -> None:
 def move_older(world: World) -> None:
     """Row 13: mail that is older than its new folder's is told twice."""
     world.remote.deliver(a_mail("old", minutes=-(10**6)))
-    world.remote.move_message(world.remote.messages("inbox")[-1].number, "trash")
+    world.remote.move_message(world.remote.list_messages("inbox")[-1].number, "trash")
 
 
 def move_there_and_back(world: World) -> None:
@@ -42,7 +42,7 @@ def move_there_and_back(world: World) -> None:
 def change_on_a_journey(world: World) -> None:
     """Rows 5 and 17: moved away, changed there, moved back. The inbox reports only the read state,
     and the folder in between was never mirrored."""
-    travelled = world.remote.messages("inbox")[0]
+    travelled = world.remote.list_messages("inbox")[0]
     passing = world.remote.create_folder("Passing")
     world.remote.move_message(travelled.number, passing)
     world.remote.change_message_fields(travelled.number, subject="changed on a journey")
@@ -55,7 +55,7 @@ def delete(world: World) -> None:
     """Row 17: what is purged stays readable by its id; the folder that it names decides."""
     world.remote.delete_message_permanently(world.newest())
     world.remote.purge_message(world.newest("archive"))
-    world.remote.delete_message(world.remote.messages("inbox")[1].number)
+    world.remote.delete_message(world.remote.list_messages("inbox")[1].number)
 
 
 def change_id(world: World) -> None:
@@ -126,7 +126,9 @@ def test_replayed_changes_write_nothing(synced: World) -> None:
 
 def test_a_read_state_of_an_unknown_message_brings_the_message(synced: World) -> None:
     """Row 5."""
-    synced.remote.mark_read(synced.newest(), is_read=not synced.remote.messages("inbox")[0].is_read)
+    synced.remote.mark_read(
+        synced.newest(), is_read=not synced.remote.list_messages("inbox")[0].is_read
+    )
     synced.lose(synced.newest())
 
     synced.sync()
@@ -137,7 +139,9 @@ def test_a_read_state_of_an_unknown_message_brings_the_message(synced: World) ->
 
 def test_an_unknown_message_that_is_not_found_is_not_lost(synced: World) -> None:
     """Row 30: a race between a page and the message that it names."""
-    synced.remote.mark_read(synced.newest(), is_read=not synced.remote.messages("inbox")[0].is_read)
+    synced.remote.mark_read(
+        synced.newest(), is_read=not synced.remote.list_messages("inbox")[0].is_read
+    )
     synced.lose(synced.newest())
     synced.inject_fault("/me/messages/", status=404, code="ErrorItemNotFound", times=None)
 

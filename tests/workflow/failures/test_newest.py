@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailsync.errors import StoreUnavailable
-from mailsync.model import NewestMail, RemoteId
+from mailsync.model import NewestInboxMail, RemoteId
 from mailsync.providers.graph.connection import GraphConnection
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.sync import folder_tree
@@ -23,13 +23,13 @@ SELECT m.message_id, p.generation FROM mailsync.email_placements p
 
 def at_tree(patch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """It happens when the newest messages are stored, and the folder tree is not yet."""
-    read = folder_tree.read_mailbox
+    read = folder_tree.read_mailbox_snapshot
 
     def read_later(*args: Any, **fields: Any) -> object:
         happens()
         return read(*args, **fields)
 
-    patch.setattr(folder_tree, "read_mailbox", read_later)
+    patch.setattr(folder_tree, "read_mailbox_snapshot", read_later)
 
 
 @pytest.mark.parametrize("folders", [0, 300])
@@ -53,51 +53,53 @@ def test_the_newest_fifty_are_readable_after_one_exchange_with_the_provider(
 
     assert world.mirrors()
 
-    newest = {world.id_of(each.number) for each in world.remote.messages("inbox")[:50]}
+    newest = {world.id_of(each.number) for each in world.remote.list_messages("inbox")[:50]}
     assert seen == [(1, newest)]
 
 
-Lie = Callable[[World, NewestMail], NewestMail]
+Lie = Callable[[World, NewestInboxMail], NewestInboxMail]
 
 
-def names_another_folder(world: World, newest: NewestMail) -> NewestMail:
+def names_another_folder(world: World, newest: NewestInboxMail) -> NewestInboxMail:
     """The well-known name leads to a folder that is not the inbox, with its mail."""
     return of_folder(newest, world.folder_id("archive"))
 
 
-def names_no_folder(_: World, newest: NewestMail) -> NewestMail:
+def names_no_folder(_: World, newest: NewestInboxMail) -> NewestInboxMail:
     return of_folder(newest, "none-has-this-id")
 
 
-def of_folder(newest: NewestMail, folder_id: str) -> NewestMail:
+def of_folder(newest: NewestInboxMail, folder_id: str) -> NewestInboxMail:
     inbox = replace(newest.inbox_folder, remote_id=RemoteId(folder_id))
     mail = [replace(each, folder_remote_ids=(inbox.remote_id,)) for each in newest.inbox_messages]
-    return NewestMail(inbox, tuple(mail))
+    return NewestInboxMail(inbox, tuple(mail))
 
 
-def lists_mail_of_another_folder(world: World, newest: NewestMail) -> NewestMail:
+def lists_mail_of_another_folder(world: World, newest: NewestInboxMail) -> NewestInboxMail:
     foreign = RemoteId(world.id_of(world.newest("archive")))
-    return NewestMail(newest.inbox_folder, (replace(newest.inbox_messages[0], remote_id=foreign),))
+    return NewestInboxMail(
+        newest.inbox_folder, (replace(newest.inbox_messages[0], remote_id=foreign),)
+    )
 
 
-def lists_what_does_not_exist(_: World, newest: NewestMail) -> NewestMail:
+def lists_what_does_not_exist(_: World, newest: NewestInboxMail) -> NewestInboxMail:
     invented = [
         replace(each, remote_id=RemoteId(f"{each.remote_id}-invented"))
         for each in newest.inbox_messages
     ]
-    return NewestMail(newest.inbox_folder, (*newest.inbox_messages, *invented))
+    return NewestInboxMail(newest.inbox_folder, (*newest.inbox_messages, *invented))
 
 
-def has_other_contents(_: World, newest: NewestMail) -> NewestMail:
+def has_other_contents(_: World, newest: NewestInboxMail) -> NewestInboxMail:
     changed = [
         replace(each, subject="A lie", is_read=not each.is_read) for each in newest.inbox_messages
     ]
-    return NewestMail(newest.inbox_folder, tuple(changed))
+    return NewestInboxMail(newest.inbox_folder, tuple(changed))
 
 
-def cannot_be_stored(_: World, newest: NewestMail) -> NewestMail:
+def cannot_be_stored(_: World, newest: NewestInboxMail) -> NewestInboxMail:
     odd = replace(newest.inbox_messages[0], remote_id=RemoteId("a\0b"))
-    return NewestMail(newest.inbox_folder, (odd, *newest.inbox_messages[1:]))
+    return NewestInboxMail(newest.inbox_folder, (odd, *newest.inbox_messages[1:]))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_a_lie_of_the_first_answer_leaves_no_trace(
 ) -> None:
     fetch = GraphMailbox.fetch_newest_inbox_mail
 
-    def told(mailbox: GraphMailbox, *, limit: int) -> NewestMail | None:
+    def told(mailbox: GraphMailbox, *, limit: int) -> NewestInboxMail | None:
         newest = fetch(mailbox, limit=limit)
         assert newest
         return lie(world, newest)
@@ -171,7 +173,7 @@ def test_the_feed_confirms_what_was_stored_first(
 
     assert world.mirrors()
 
-    inbox = [world.id_of(each.number) for each in world.remote.messages("inbox")]
+    inbox = [world.id_of(each.number) for each in world.remote.list_messages("inbox")]
     assert rows[0] == rows[1] == dict.fromkeys(inbox, 0)
     assert set(dict(world.rows(PLACED)).values()) == {1}
     assert listings.injected_count == 1

@@ -220,7 +220,7 @@ def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(worl
 def test_a_removal_of_which_nothing_is_said_stays_a_removal_and_stops_nothing(
     synced: World, status: int
 ) -> None:
-    gone, silent = (each.number for each in synced.remote.messages("inbox")[:2])
+    gone, silent = (each.number for each in synced.remote.list_messages("inbox")[:2])
     for each in (gone, silent):
         synced.remote.delete_message_permanently(each)
     silent_id = synced.id_of(silent)

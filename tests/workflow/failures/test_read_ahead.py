@@ -18,7 +18,7 @@ Interrupt = Callable[[Mailbox, StoredFeed], object]
 
 def restart(mailbox: Mailbox, feed: StoredFeed) -> None:
     """As another worker may do between the request for a page and its transaction."""
-    mailbox.feeds.restart_full_sync(mailbox.run, feed.ref.id)
+    mailbox.feed_store.restart_full_sync(mailbox.run_ref, feed.ref.id)
 
 
 def fail(mailbox: Mailbox, feed: StoredFeed) -> None:

@@ -19,7 +19,7 @@ GONE = [(404, "ErrorInvalidMailboxItemId"), (400, "ErrorInvalidIdMalformed")]
 
 
 def create_again(world: World, *, without: Sequence[str] = MISSING) -> None:
-    OutlookOwner(world.remote).create_mailbox_again()
+    OutlookOwner(world.remote).recreate_empty_mailbox()
     for role in without:
         world.remote.folders.remove(role)
     world.remote.deliver(a_mail("first"))
@@ -61,7 +61,7 @@ def test_a_mailbox_that_seems_to_be_another_one_for_a_moment_costs_nothing(synce
     with closing(database.copy_to_memory()) as mailbox:
         create_again(synced)
         assert synced.mirrors()
-        database.restore(mailbox)
+        database.restore_from_copy(mailbox)
     synced.remote.deliver(a_mail("after"))
 
     synced.let_time_pass(3)
@@ -100,7 +100,7 @@ def test_a_folder_and_its_mail_under_ids_of_another_mailbox_are_gone_by_id(
     """They are hidden, and leave with the second answer two hours later."""
     before = numbers(synced)
     number = synced.remote.find_or_create_folder(("Archive", "Projects"))
-    folder, messages = synced.folder_id(number), synced.remote.messages(number)
+    folder, messages = synced.folder_id(number), synced.remote.list_messages(number)
     lost = [synced.id_of(each.number) for each in messages]
     synced.inject_fault(
         "/mailFolders(/delta|.*childFolders)", page="less", about=[folder], times=None
@@ -125,6 +125,6 @@ def test_a_check_leaves_a_folder_that_is_gone_when_it_is_compared_to_an_executio
     for path in (rf"{inbox}.*/messages\?", rf"{inbox}\?"):
         synced.inject_fault(path, status=404, code="ErrorInvalidMailboxItemId", times=1)
 
-    assert synced.check().outcome is CheckOutcome.HANDED_OVER
+    assert synced.check().outcome is CheckOutcome.HANDED_TO_EXECUTION
     assert synced.resume(synced.started[-1]) == "completed"
     assert synced.is_mirrored()

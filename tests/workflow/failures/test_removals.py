@@ -155,7 +155,7 @@ def test_a_message_that_seems_gone_comes_back_under_its_number(synced: World) ->
 
 def delete_two_thirds(world: World) -> list[int]:
     """Return the numbers of the messages."""
-    folders = (world.remote.messages(name) for name in ("inbox", "archive"))
+    folders = (world.remote.list_messages(name) for name in ("inbox", "archive"))
     deleted = [message.number for folder in folders for message in folder]
     for message in deleted:
         world.remote.delete_message_permanently(message)
@@ -191,7 +191,7 @@ def test_what_a_person_confirms_leaves_after_two_hours_but_for_what_has_come_bac
     confirmed = AccountControlStore(synced.database).confirm_hidden_mail_removal(own)
 
     assert confirmed
-    assert (confirmed.reported_gone_message_count, confirmed.is_suspicious) == (
+    assert (confirmed.reported_gone_message_count, confirmed.is_removal_suspicious) == (
         1 + len(gone),
         False,
     )
@@ -241,11 +241,11 @@ def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
     gone = removals.message_ids_due_for_request_by_id(run, "", 100)
 
     removals.record_messages_gone(
-        run, gone, removals.begin_removal_verification(run).confirmation_delay_s
+        run, gone, removals.begin_removal_verification(run).deletion_confirmation_delay_s
     )
 
     assert len(gone) == 24
-    assert removals.begin_removal_verification(run).is_suspicious
+    assert removals.begin_removal_verification(run).is_removal_suspicious
 
 
 def test_a_check_asks_again_when_it_is_time_and_lets_the_rest_go(synced: World) -> None:

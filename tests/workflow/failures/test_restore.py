@@ -9,7 +9,7 @@ from tests.workflow.failures.world import World
 
 def change(world: World) -> None:
     """Something of everything: new, gone, moved, read, and a folder more."""
-    first, second, third, *_ = (each.number for each in world.remote.messages("inbox"))
+    first, second, third, *_ = (each.number for each in world.remote.list_messages("inbox"))
     added = world.remote.create_folder("After the backup")
     world.remote.deliver(a_mail())
     world.remote.delete_message_permanently(first)

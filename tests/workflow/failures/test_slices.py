@@ -27,7 +27,7 @@ def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decisions, "MESSAGES_PER_FIRST_SLICE", 4)
     monkeypatch.setattr(decisions, "MAX_MESSAGES_PER_SLICE", 4)
     monkeypatch.setattr(decisions, "MIN_MESSAGES_WORTH_A_SLICE", 1)
-    monkeypatch.setattr(slices, "MAX_TIME_WITHOUT_SLICE_S", 1.0)
+    monkeypatch.setattr(slices, "WORKER_IDLE_TIMEOUT_S", 1.0)
     monkeypatch.setattr(folder_tree, "DEFAULT_PAGE_SIZE", 3)
     monkeypatch.setattr(store_page, "MIN_MESSAGES_TO_SLICE", 3)
 
@@ -106,7 +106,7 @@ CHANGES: list[Callable[[World, int], object]] = [
     lambda world, message: world.remote.purge_message(message),
     lambda world, message: world.remote.move_message(message, "archive"),
     lambda world, message: world.remote.mark_read(
-        message, is_read=not world.remote.message(message).is_read
+        message, is_read=not world.remote.find_message(message).is_read
     ),
     lambda world, message: world.remote.change_message_fields(message, subject="changed"),
 ]
@@ -124,7 +124,7 @@ def test_a_message_that_changes_between_its_name_and_its_slice_is_as_the_provide
     """is_read_before: the slice was read before the change, and is stored after it."""
     changed: list[int] = []
     fetch = GraphMailbox.fetch_slice
-    messages = [each.number for each in world.remote.messages("inbox", "archive")]
+    messages = [each.number for each in world.remote.list_messages("inbox", "archive")]
 
     def fetch_slice(mailbox: GraphMailbox, feed: FeedRef, part: Slice, **fields: Any) -> Any:
         page = fetch(mailbox, feed, part, **fields) if is_read_before else None
@@ -147,7 +147,7 @@ def test_a_worker_that_helps_and_fails_for_good_leaves_its_part_to_the_others(
     def fail(*_: object) -> None:
         raise ProviderUnavailable("The provider does not answer; trying again.")
 
-    monkeypatch.setattr(feed_pages, "sync_slices", fail)
+    monkeypatch.setattr(feed_pages, "store_slices_as_helper", fail)
 
     assert world.mirrors(SyncType.FULL)
     assert requests(world, "filter")

@@ -159,7 +159,7 @@ def move(world: World, messages: list[int]) -> None:
 def test_a_change_of_many_messages_costs_pages_and_hardly_a_request_by_id(
     change: Callable[[World, list[int]], None], many: World
 ) -> None:
-    changed = [each.number for each in many.remote.messages("inbox")]
+    changed = [each.number for each in many.remote.list_messages("inbox")]
     change(many, changed)
 
     assert many.mirrors()
@@ -170,7 +170,7 @@ def test_a_change_of_many_messages_costs_pages_and_hardly_a_request_by_id(
 
 
 def test_a_few_changed_messages_of_a_large_folder_are_requested_by_id(many: World) -> None:
-    mark_read(many, [each.number for each in many.remote.messages("inbox")][:30])
+    mark_read(many, [each.number for each in many.remote.list_messages("inbox")][:30])
 
     assert many.mirrors()
 
@@ -185,6 +185,6 @@ def test_a_pause_before_the_last_page_of_a_batch_loses_no_page_before_it(synced:
     synced.switch(retry_after_s=60)
     synced.inject_fault(status=429, path=synced.id_of(in_archive), times=None)
 
-    assert synced.check().outcome is CheckOutcome.HANDED_OVER
+    assert synced.check().outcome is CheckOutcome.HANDED_TO_EXECUTION
 
     assert synced.stores(new)

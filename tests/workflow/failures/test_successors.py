@@ -8,7 +8,7 @@ import pytest
 
 from mailsync.aws.errors import AwsUnavailable
 from mailsync.decisions import successor, verify
-from mailsync.decisions.successor import MAX_MAP_ITEMS, MAX_SUCCESSIVE_PROVIDER_PAUSES
+from mailsync.decisions.successor import MAX_MAP_STATE_ITEMS, MAX_SUCCESSIVE_PROVIDER_PAUSES
 from mailsync.model import (
     FeedId,
     FeedRef,
@@ -76,7 +76,7 @@ def test_a_successor_is_started_once_though_the_start_fails(
     long: World, monkeypatch: pytest.MonkeyPatch, is_started: bool
 ) -> None:
     monkeypatch.setattr(successor, "MAX_HISTORY_EVENTS_PER_EXECUTION", 300)
-    start, failures = long.executions.start, iter(range(5))
+    start, failures = long.executions.start_execution, iter(range(5))
 
     def fail(machine_arn: str, name: str, state: Any) -> str:
         if name == RUN or next(failures, None) is None:
@@ -85,7 +85,7 @@ def test_a_successor_is_started_once_though_the_start_fails(
             start(machine_arn, name, state)
         raise AwsUnavailable("ConnectionResetError", "states does not answer")
 
-    monkeypatch.setattr(long.executions, "start", fail)
+    monkeypatch.setattr(long.executions, "start_execution", fail)
 
     assert long.resume(RUN, SyncType.INITIAL) == "completed"
     assert long.is_mirrored()
@@ -144,12 +144,12 @@ def test_feeds_that_all_fail_do_not_hand_the_run_over_without_end(
 ) -> None:
     monkeypatch.setattr(successor, "MAX_HISTORY_EVENTS_PER_EXECUTION", 150)
     long.inject_fault("/messages/delta", status=403, code="ErrorAccessDenied", times=None)
-    start = long.executions.start
+    start = long.executions.start_execution
 
     def start_some(machine_arn: str, name: str, state: Any) -> str:
         return start(machine_arn, name, state) if len(long.executions.names) < 20 else name
 
-    monkeypatch.setattr(long.executions, "start", start_some)
+    monkeypatch.setattr(long.executions, "start_execution", start_some)
 
     assert long.resume(RUN, SyncType.INITIAL) == "FoldersFailed"
 
@@ -163,7 +163,7 @@ def test_feeds_that_all_fail_do_not_hand_the_run_over_without_end(
 @pytest.mark.parametrize("path", ["/mailFolders/delta", "/me/messages/"])
 def test_a_mailbox_that_is_throttled_for_ever_fails(synced: World, path: str) -> None:
     synced.rows(LOSE_ONE_OF_EACH_FOLDER)
-    synced.remote.delete_message_permanently(synced.remote.messages("inbox")[-1].number)
+    synced.remote.delete_message_permanently(synced.remote.list_messages("inbox")[-1].number)
     synced.inject_fault(path, status=429, code="TooMany", retry_after=45, times=None)
 
     assert synced.sync() == "ProviderThrottled"
@@ -186,7 +186,7 @@ def test_more_folders_than_a_round_compares_take_more_rounds(
 def test_folders_for_which_a_function_has_no_time_are_left_to_the_next_state(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder_tree, "has_time_for_folders", lambda _: False)
+    monkeypatch.setattr(folder_tree, "has_time_for_more_folders", lambda _: False)
     asked: list[object] = []
     world.before["sync_folder"] = lambda: asked.append(1)
 
@@ -209,7 +209,7 @@ def test_the_feeds_of_ten_thousand_folders_are_a_hundred_items(world: World) -> 
 
     del work["folderIds"]  # of the previous definition
     items = [each["feeds"] for each in work["items"]]
-    assert len(items) == MAX_MAP_ITEMS
+    assert len(items) == MAX_MAP_STATE_ITEMS
     assert [len(each) for each in items[:50]] == [1] * 50, "the largest do not wait for others"
     assert sorted(feed for item in items for feed in item) == [each.id for each in feeds]
     assert len(json.dumps(work)) < MAX_STATE_BYTES

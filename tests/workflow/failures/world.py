@@ -35,7 +35,7 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.sync import mailbox
 from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_account
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.message_ids import give_stable_ids
+from mailsync.sync.message_ids import ensure_stable_message_ids
 from tests.support import comparison
 from tests.support.clock import let_time_pass
 from tests.support.comparison import ProviderForm, Things
@@ -129,7 +129,7 @@ class World:
         patch.setattr(trigger, "StepFunctions", lambda: self.executions)
         patch.setattr(mailbox, "load_settings", lambda: self.settings)
         patch.setattr(mailbox, "open_vault", self._open_vault)
-        patch.setattr(mailbox, "open_stored_access_token", lambda *_: self.access)
+        patch.setattr(mailbox, "open_access_token_source", lambda *_: self.access)
         patch.setattr(mailbox, "load_provider_kit", lambda _: self)
 
     def forget_keys(self) -> None:
@@ -158,7 +158,7 @@ class World:
         """The execution of that name and its successors, as `sync`; its run may have been left to
         it."""
         state = {"accountId": self.account_id, "syncType": sync_type, "trigger": "test"}
-        self.executions.start("", run_id, state)
+        self.executions.start_execution("", run_id, state)
         for name, started in self.executions:
             execution = Execution(name, name, self.invoke, list, self.at_once, self._wait)
             with suppress(StateFailed):
@@ -185,12 +185,12 @@ class World:
 
     def hand_over(self) -> str:
         """One check, which leaves its run to an execution; how that ends."""
-        assert self.check().outcome is CheckOutcome.HANDED_OVER
+        assert self.check().outcome is CheckOutcome.HANDED_TO_EXECUTION
         return self.resume(self.started[-1])
 
     def check_to_the_end(self) -> CheckReport:
         """Checks, and the executions that they ask for, until one asks for none."""
-        while (checked := self.check()).outcome is CheckOutcome.HANDED_OVER:
+        while (checked := self.check()).outcome is CheckOutcome.HANDED_TO_EXECUTION:
             assert self.resume(self.started[-1]) == "completed"
         return checked
 
@@ -228,7 +228,7 @@ class World:
 
     def newest(self, folder: str = "inbox") -> int:
         """The number of its newest message in the mailbox."""
-        return self.remote.messages(folder)[0].number
+        return self.remote.list_messages(folder)[0].number
 
     def id_of(self, message: int) -> str:
         """The provider's id of a message of the mailbox."""
@@ -286,12 +286,14 @@ class World:
     @contextmanager
     def _opened(self, check: Check) -> Iterator[Mailbox]:
         budget = RetryBudget(self.pauses.append, total_s=MAX_TOTAL_PAUSE_PER_CHECK_S)
-        provider = give_stable_ids(
-            self.provider(budget, check.account.max_requests_in_flight), check.run, self.database
+        provider = ensure_stable_message_ids(
+            self.provider(budget, check.account.max_requests_in_flight),
+            check.run_ref,
+            self.database,
         )
         with closing(provider):
             yield Mailbox(
-                check.run,
+                check.run_ref,
                 self.access,
                 provider,
                 self.database,

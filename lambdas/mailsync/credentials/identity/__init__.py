@@ -48,12 +48,12 @@ class SignInResult:
 
     home_account_id: the platform's id of the user. The id stays the same when the user's address
         changes.
-    address: the user's email address. Empty: the platform named no address.
+    email_address: the user's email address. Empty: the platform named no address.
     tokens: access token and grant.
     """
 
     home_account_id: str
-    address: str
+    email_address: str
     tokens: TokenSet
 
 
@@ -152,7 +152,7 @@ class IdentityPlatform(Protocol):
         ...
 
 
-def open_identity_platform(oauth: OAuthAccess) -> IdentityPlatform:
+def import_identity_platform(oauth: OAuthAccess) -> IdentityPlatform:
     """Import and return the module of the identity platform that `oauth` names. The modules of
     other platforms are not imported, so that the function starts faster."""
     module = import_module(f"{__name__}.{oauth.identity_platform}")

@@ -133,7 +133,7 @@ def finish_sign_in(
         claims = response.get("id_token_claims", {})
         return SignInResult(
             home_account_id=app.get_accounts()[0]["home_account_id"],
-            address=str(claims.get("preferred_username") or claims.get("email") or ""),
+            email_address=str(claims.get("preferred_username") or claims.get("email") or ""),
             tokens=TokenSet(_access(response), grant=cache.serialize()),
         )
 
@@ -188,7 +188,7 @@ def read_admin_consent(query: Mapping[str, str]) -> AdminConsent | None:
     if "admin_consent" not in query or "code" in query:
         return None
     if "error" in query or query["admin_consent"].lower() != "true":
-        return AdminConsent(False, entra_errors.admin_consent_message(query))
+        return AdminConsent(False, entra_errors.explain_missing_admin_consent(query))
     return AdminConsent(True, _CONSENT_GIVEN)
 
 
@@ -205,9 +205,9 @@ def request_app_only_tokens(
         ProviderThrottled: the identity platform requested a pause.
         ProviderUnavailable: the identity platform is unavailable.
     """
-    if oauth.resource is None:
+    if oauth.resource_url_setting is None:
         raise ProviderRejected("The platform issues no app-only tokens for this provider.")
-    scheme, host = _origin(settings.read_server_url(oauth.resource))
+    scheme, host = _origin(settings.read_server_url(oauth.resource_url_setting))
     with _app(settings, tenant=organisation_id) as (app, _, http):
         response = app.acquire_token_for_client([f"{scheme}://{host}/.default"])
         if "access_token" not in response:

@@ -63,7 +63,7 @@ def to_sign_in_error(response: Mapping[str, Any], retry_after_s: float | None = 
     )
 
 
-def admin_consent_message(query: Mapping[str, Any]) -> str:
+def explain_missing_admin_consent(query: Mapping[str, Any]) -> str:
     """Return the text for an administrator who did not give consent."""
     return (
         f"Microsoft reports that consent was not given ({_error_label(query)}). No mailbox was"

@@ -27,7 +27,7 @@ from mailsync.credentials.identity.google_settings import GoogleSettings
 from mailsync.credentials.token_set import TokenSet
 from mailsync.errors import AccessRevoked, ProviderRejected
 from mailsync.google_addresses import ISSUERS, MAX_CLOCK_SKEW_S
-from mailsync.json_request import JsonResponse, NoJsonResponse, send_json_request
+from mailsync.json_request import JsonRequestFailed, JsonResponse, send_json_request
 from mailsync.log import logger
 from mailsync.model import AccessToken
 from mailsync.registry import OAuthAccess
@@ -99,8 +99,8 @@ def finish_sign_in(
     }
     response = _request_tokens(settings, form)
     if response.status != 200:
-        raise google_errors.to_exchange_error(response)
-    document = response.document
+        raise google_errors.to_code_exchange_error(response)
+    document = response.json_body
     access = _access(document)
     _require_scopes(oauth, document)
     claims = _claims_of_id_token(settings, document, flow["nonce"])
@@ -136,11 +136,11 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
     response = _request_tokens(settings, {"grant_type": "refresh_token", "refresh_token": grant})
     if response.status != 200:
         raise google_errors.to_renewal_error(response)
-    document = response.document
+    document = response.json_body
     newer = document.get("refresh_token")
     # Google seldom sends one; emptiness never replaces the token that is stored.
     kept = newer if isinstance(newer, str) and newer else grant
-    return TokenSet(_access(document), grant=kept, address=_address(document))
+    return TokenSet(_access(document), grant=kept, email_address=_address(document))
 
 
 def revoke_grant(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
@@ -267,15 +267,15 @@ def _post(settings: Settings, url: str, form: Mapping[str, str]) -> JsonResponse
     tls = settings.provider_tls_context()
     try:
         return send_json_request("POST", url, tls=tls, timeout_s=REQUEST_TIMEOUT_S, form=form)
-    except NoJsonResponse as error:
-        raise google_errors.no_response_error(str(error)) from None
+    except JsonRequestFailed as error:
+        raise google_errors.to_no_response_error(str(error)) from None
 
 
 def _access(document: Mapping[str, Any]) -> AccessToken:
     """Return the access token. Raises ProviderUnavailable if the response has none."""
     token, lifetime_s = document.get("access_token"), _number(document.get("expires_in"))
     if not isinstance(token, str) or not token or not 0 < lifetime_s < 10**7:
-        raise google_errors.no_response_error("NoAccessToken")
+        raise google_errors.to_no_response_error("NoAccessToken")
     return AccessToken(token, datetime.now(UTC) + timedelta(seconds=lifetime_s))
 
 

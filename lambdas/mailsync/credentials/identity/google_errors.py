@@ -107,13 +107,13 @@ def to_redirect_error(query: Mapping[str, Any]) -> Exception:
     return _to_sign_in_error(JsonResponse(400, {"error": error}))
 
 
-def to_exchange_error(response: JsonResponse) -> Exception:
+def to_code_exchange_error(response: JsonResponse) -> Exception:
     """Return the exception for a rejected exchange of an authorization code."""
     return _to_sign_in_error(response)
 
 
 def _to_sign_in_error(response: JsonResponse) -> Exception:
-    error, (kind, _) = _oauth_error(response.document), _classify(response)
+    error, (kind, _) = _oauth_error(response.json_body), _classify(response)
     if kind in (ErrorKind.THROTTLED, ErrorKind.OUTAGE) or (
         kind is ErrorKind.WRONG_APP_REGISTRATION and error in _MEANING_BY_OAUTH_ERROR
     ):
@@ -157,7 +157,7 @@ def to_renewal_error(response: JsonResponse) -> MailsyncError:
     return ProviderUnavailable(text)
 
 
-def no_response_error(cause: str) -> ProviderUnavailable:
+def to_no_response_error(cause: str) -> ProviderUnavailable:
     """Return the exception for a request to which no complete response arrived. `cause` is a short
     name of the reason, for the error message."""
     return ProviderUnavailable(
@@ -169,15 +169,15 @@ def no_response_error(cause: str) -> ProviderUnavailable:
 def _classify(response: JsonResponse) -> ErrorKindAndAdvice:
     """Return the meaning of an error response. The status decides before the body: a gateway can
     repeat an old body, and only a 4xx says something about the grant."""
-    error = _oauth_error(response.document)
+    error = _oauth_error(response.json_body)
     if response.status == 429:
         return _MEANING_BY_OAUTH_ERROR["rate_limit_exceeded"]
-    if not 400 <= response.status < 500 or "error" not in response.document:
+    if not 400 <= response.status < 500 or "error" not in response.json_body:
         return _MEANING_BY_OAUTH_ERROR["server_error"]
-    subtype = str(response.document.get("error_subtype"))
+    subtype = str(response.json_body.get("error_subtype"))
     if error == "invalid_grant" and subtype in _MEANING_BY_SUBTYPE:
         return _MEANING_BY_SUBTYPE[subtype]
-    description = str(response.document.get("error_description")).lower()
+    description = str(response.json_body.get("error_description")).lower()
     if error == "invalid_grant" and _ENDED_DESCRIPTION in description:
         return ErrorKind.GRANT_ENDED, _POSSIBLE_CAUSES
     return _MEANING_BY_OAUTH_ERROR.get(error, _MEANING_OF_UNLISTED_ERROR)
@@ -190,8 +190,8 @@ def _oauth_error(document: Mapping[str, Any]) -> str:
 
 def _label(response: JsonResponse) -> str:
     """Return OAuth's error with Google's subtype, or the status: `invalid_grant, invalid_rapt`."""
-    if "error" not in response.document:
+    if "error" not in response.json_body:
         return f"status {response.status}"
-    subtype = str(response.document.get("error_subtype"))
-    named = [_oauth_error(response.document), subtype if subtype in _MEANING_BY_SUBTYPE else ""]
+    subtype = str(response.json_body.get("error_subtype"))
+    named = [_oauth_error(response.json_body), subtype if subtype in _MEANING_BY_SUBTYPE else ""]
     return ", ".join(filter(None, named))

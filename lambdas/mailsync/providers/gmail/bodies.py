@@ -30,7 +30,7 @@ from mailsync.providers.gmail.messages import (
     parse_thread,
 )
 
-MIN_WANTED_MESSAGES_PER_THREAD = units.GET_THREAD // units.GET_MESSAGE + 1
+MIN_WANTED_MESSAGES_PER_THREAD = units.GET_THREAD_COST // units.GET_MESSAGE_COST + 1
 """The number of wanted messages of a thread from which on requesting the whole thread costs less
 than requesting the messages."""
 MIN_USABLE_SHARE_OF_THREAD_MESSAGES = 0.67
@@ -43,7 +43,7 @@ MIN_USABLE_SHARE_OF_THREAD_MESSAGES applies."""
 MIN_FAILURES_TO_BLAME_MAILBOX = 5
 """The number of failed messages from which on the mailbox is taken for the cause, if all messages
 of a call failed."""
-QUOTA_UNITS_PER_FETCH_GROUP = MAX_REQUESTS_IN_FLIGHT * units.GET_MESSAGE
+QUOTA_UNITS_PER_PARALLEL_FETCH = MAX_REQUESTS_IN_FLIGHT * units.GET_MESSAGE_COST
 """The quota units of a group of messages that are fetched at the same time. The next group is
 fetched after this group."""
 MAX_TEXT_CHARS_PER_CALL = 8 * 2**20
@@ -61,7 +61,7 @@ class _Part:
 
     @property
     def units(self) -> int:
-        return len(self.threads) * units.GET_THREAD + len(self.alone) * units.GET_MESSAGE
+        return len(self.threads) * units.GET_THREAD_COST + len(self.alone) * units.GET_MESSAGE_COST
 
 
 class MessageReader:
@@ -100,7 +100,7 @@ class MessageReader:
         return [found[each] for each in ids[:end]]
 
     def _divide(self, ids: Sequence[RemoteId]) -> Iterator["_Part"]:
-        """Yield the messages in parts of about `QUOTA_UNITS_PER_FETCH_GROUP`. If the quota is
+        """Yield the messages in parts of about `QUOTA_UNITS_PER_PARALLEL_FETCH`. If the quota is
         used up, the messages of the earlier parts are not lost."""
         wanted: dict[RemoteId, dict[RemoteId, None]] = defaultdict(dict)
         for each in ids:
@@ -111,7 +111,7 @@ class MessageReader:
                 part.threads[thread_id] = tuple(of_thread)
             else:
                 part.alone.extend(of_thread)
-            if part.units >= QUOTA_UNITS_PER_FETCH_GROUP:
+            if part.units >= QUOTA_UNITS_PER_PARALLEL_FETCH:
                 yield part
                 part = _Part()
         yield part
@@ -134,8 +134,11 @@ class MessageReader:
     ) -> Mapping[RemoteId, _Result]:
         """Return those of the wanted messages, by thread, that equal the raw messages."""
         by_path = {path_of("threads", each): each for each in threads}
-        responses = self._client.get_each(
-            [GmailRequest(path, units.GET_THREAD, (("format", "full"),), True) for path in by_path],
+        responses = self._client.get_concurrently(
+            [
+                GmailRequest(path, units.GET_THREAD_COST, (("format", "full"),), True)
+                for path in by_path
+            ],
             lambda request, response: parse_thread(
                 response.body, by_path[request.path], threads[by_path[request.path]]
             ),
@@ -158,8 +161,11 @@ class MessageReader:
         self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, is_shared: bool
     ) -> None:
         by_path = {path_of("messages", each): each for each in ids}
-        responses = self._client.get_each(
-            [GmailRequest(each, units.GET_MESSAGE, (("format", "raw"),), True) for each in by_path],
+        responses = self._client.get_concurrently(
+            [
+                GmailRequest(each, units.GET_MESSAGE_COST, (("format", "raw"),), True)
+                for each in by_path
+            ],
             lambda request, response: parse_raw_message(by_path[request.path], response.body),
             is_shared=is_shared,
         )
@@ -181,15 +187,15 @@ class MessageReader:
         either many failed or the mailbox does not respond to a simple request.
         """
         for each in sorted(failed, key=lambda each: each.is_throttled):
-            if each.is_whole_mailbox_refused:
+            if each.is_refusal_of_whole_mailbox:
                 raise to_mailsync_error(each)
         refused = [each for each in failed if each.status == 403]
         if len(refused) >= MIN_REFUSALS_TO_BLAME_MAILBOX or (refused and not has_success):
             raise to_mailsync_error(refused[0])
-        unanswered = [each for each in failed if each.is_transient]
+        unanswered = [each for each in failed if each.is_retryable]
         if not unanswered or has_success:
             return
-        profile = self._client.get(GmailRequest("profile", units.GET_PROFILE))
+        profile = self._client.get(GmailRequest("profile", units.GET_PROFILE_COST))
         if not profile.is_ok or len(unanswered) >= MIN_FAILURES_TO_BLAME_MAILBOX:
             raise to_mailsync_error(unanswered[0])
 
@@ -200,7 +206,7 @@ class MessageReader:
         be reported so for some seconds (byeokim/gmailpush #10).
         """
         if response.is_not_found or response.is_invalid_argument:
-            return MessageNotFoundById(remote_id, is_certain=False)
+            return MessageNotFoundById(remote_id, is_certainly_gone=False)
         if response.status == TOO_LARGE_STATUS:
             return self._without_attachments(remote_id) or _too_large(remote_id)
         return UnreadableMessage(remote_id, "unanswered", str(to_mailsync_error(response)))
@@ -212,13 +218,13 @@ class MessageReader:
             ProviderThrottled: Gmail requested a pause.
         """
         request = GmailRequest(
-            path_of("messages", remote_id), units.GET_MESSAGE, (("format", "full"),), True
+            path_of("messages", remote_id), units.GET_MESSAGE_COST, (("format", "full"),), True
         )
-        [found] = self._client.get_each(
+        [found] = self._client.get_concurrently(
             [request], lambda _, response: (parse_full_message(remote_id, response.body),)
         )
         if isinstance(found, GmailResponse):
-            if found.is_whole_mailbox_refused:
+            if found.is_refusal_of_whole_mailbox:
                 raise to_mailsync_error(found)
             return None
         return found[0]

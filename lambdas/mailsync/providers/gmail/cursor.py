@@ -25,45 +25,47 @@ class ListCursor:
 
     history_id: `historyId` of the mailbox before the listing began.
     page_token: token of the next page. None: the first page is next.
-    restarts: number of times that the listing has started over.
+    restart_count: number of times that the listing has started over.
     """
 
     history_id: int
     page_token: str | None = None
-    restarts: int = 0
+    restart_count: int = 0
 
     def to_text(self) -> Cursor:
-        return _to_cursor(list=self.history_id, page=self.page_token, restarts=self.restarts)
+        return _to_cursor(list=self.history_id, page=self.page_token, restarts=self.restart_count)
 
-    def restarted(self) -> "ListCursor":
+    def restart_listing(self) -> "ListCursor":
         """Return the position before the first page, because Gmail refused a page token.
 
         Raises:
             ProviderUnavailable: the listing has started over MAX_RESTARTS times.
         """
-        if self.restarts >= MAX_RESTARTS:
+        if self.restart_count >= MAX_RESTARTS:
             raise ProviderUnavailable(
                 "Gmail refuses the pages of its list of messages again and again; trying again."
             )
-        return replace(self, page_token=None, restarts=self.restarts + 1)
+        return replace(self, page_token=None, restart_count=self.restart_count + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryCursor:
     """A position in a round: one pass over the history of a mailbox, page by page.
 
-    start: `historyId` after which the round reports changes, on all of its pages.
+    start_history_id: `historyId` after which the round reports changes, on all of its pages.
     page_token: token of the next page. None: the first page is next.
-    next_start: `start` of the next round, which the first page of this round has named. None: no
-        page of this round was read yet.
+    next_start_history_id: `start_history_id` of the next round, which the first page of this round
+        has named. None: no page of this round was read yet.
     """
 
-    start: int
+    start_history_id: int
     page_token: str | None = None
-    next_start: int | None = None
+    next_start_history_id: int | None = None
 
     def to_text(self) -> Cursor:
-        return _to_cursor(history=self.start, page=self.page_token, next=self.next_start)
+        return _to_cursor(
+            history=self.start_history_id, page=self.page_token, next=self.next_start_history_id
+        )
 
 
 def parse_cursor(cursor: Cursor) -> ListCursor | HistoryCursor:

@@ -27,13 +27,13 @@ form."""
 TOO_LARGE_STATUS = -1
 """The status that stands for a response that exceeds the memory limit and was not read to its end.
 """
-UNSENT_STATUS = -2
+REQUEST_NOT_SENT_STATUS = -2
 """The status that stands for a request that was not sent, because an earlier request was refused
 for a reason that concerns the whole mailbox."""
 
 MAX_PAUSE_S = 86_400.0
 """The longest pause that a message can request. The bandwidth limits of Gmail are daily."""
-CONCURRENCY_PAUSE_S = 2.0
+CONCURRENCY_LIMIT_PAUSE_S = 2.0
 QUOTA_PAUSE_S = 30.0
 """The pause after a refusal that names no time. Quotas are per minute, and on average half of the
 present minute is left."""
@@ -135,7 +135,7 @@ class GmailResponse:
         if self.retry_after_s is not None:
             return self.retry_after_s
         if self.exceeds_concurrency:
-            return CONCURRENCY_PAUSE_S
+            return CONCURRENCY_LIMIT_PAUSE_S
         if "dailylimitexceeded" in self._reasons:
             return DAILY_QUOTA_PAUSE_S
         for each in self._metadata:
@@ -146,11 +146,11 @@ class GmailResponse:
         return QUOTA_PAUSE_S
 
     @property
-    def is_transient(self) -> bool:
+    def is_retryable(self) -> bool:
         """Return whether the same request may succeed if it is sent again soon."""
         if self.status == 400:
             return "precondition check failed" in self._message
-        is_unanswered = self.status in (NO_RESPONSE_STATUS, UNSENT_STATUS, 408)
+        is_unanswered = self.status in (NO_RESPONSE_STATUS, REQUEST_NOT_SENT_STATUS, 408)
         return self.is_throttled or is_unanswered or self.status >= 500
 
     @property
@@ -163,10 +163,10 @@ class GmailResponse:
     @property
     def is_invalid_argument(self) -> bool:
         """Return whether the API rejects a value in the request, such as an old page token."""
-        return self.status == 400 and "code" in self._error and not self.is_transient
+        return self.status == 400 and "code" in self._error and not self.is_retryable
 
     @property
-    def is_whole_mailbox_refused(self) -> bool:
+    def is_refusal_of_whole_mailbox(self) -> bool:
         """Return whether the API refuses all requests to this mailbox for the same reason, such as
         a used-up quota or a missing permission."""
         return (
@@ -265,12 +265,12 @@ def _cause_of_outage(response: GmailResponse, said: str) -> str | None:
     """Return what happened, if it says nothing about the request. None: the API rejects it."""
     if response.status == TOO_LARGE_STATUS:
         return "The Gmail API sent more at once than fits into memory"
-    if response.status in (NO_RESPONSE_STATUS, UNSENT_STATUS):
+    if response.status in (NO_RESPONSE_STATUS, REQUEST_NOT_SENT_STATUS):
         return "The Gmail API sent no complete response"
     if response.status == 401:
         # Only the identity platform decides about a grant: in an outage an API refuses good tokens.
         return f"{said} to a valid access token, as in an outage"
-    return said if response.is_transient or _is_foreign(response) else None
+    return said if response.is_retryable or _is_foreign(response) else None
 
 
 def _is_foreign(response: GmailResponse) -> bool:

@@ -7,20 +7,20 @@ from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
 from mailsync.providers.gmail.http import GmailClient, GmailRequest, path_of
 from mailsync.providers.gmail.labels import (
-    ALL_MAIL,
+    ALL_MAIL_FOLDER_ID,
     Label,
     LabelCounts,
     parse_counts,
     parse_labels,
     to_folders,
 )
-from mailsync.providers.gmail.listing import MessageLists
-from mailsync.providers.gmail.responses import WrongResponse, read_id, read_objects
+from mailsync.providers.gmail.listing import MessageListReader
+from mailsync.providers.gmail.responses import MalformedResponse, read_id, read_object_list
 
 
 def read_folders(
     client: GmailClient,
-    lists: MessageLists,
+    lists: MessageListReader,
     known: Sequence[StoredFolder],
     reading: TreeReadingMode,
 ) -> FolderListing:
@@ -34,20 +34,20 @@ def read_folders(
     known: the stored folders.
 
     Raises:
-        WrongResponse: the list does not have the documented form.
+        MalformedResponse: the list does not have the documented form.
     """
-    response = client.get(GmailRequest("labels", units.LIST_LABELS))
+    response = client.get(GmailRequest("labels", units.LIST_LABELS_COST))
     if not response.is_ok:
         raise to_mailsync_error(response)
-    labels = parse_labels(read_objects(response.body, "labels"))
-    listed = {label.id for label in labels} | {ALL_MAIL}
+    labels = parse_labels(read_object_list(response.body, "labels"))
+    listed = {label.id for label in labels} | {ALL_MAIL_FOLDER_ID}
     lacking = [each.ref.remote_id for each in known if each.ref.remote_id not in listed]
     found = _read_labels(client, lacking)
     counts = _read_counts(client, lists, _counted(labels, known, reading))
     return FolderListing(
         folders=to_folders(labels, counts),
         gone_folder_ids=frozenset(each for each in lacking if found[each] is None),
-        omitted_folder_ids=frozenset(each for each in lacking if found[each] is not None),
+        unlisted_folder_ids=frozenset(each for each in lacking if found[each] is not None),
     )
 
 
@@ -65,7 +65,7 @@ def _counted(
 
 
 def _read_counts(
-    client: GmailClient, lists: MessageLists, ids: Iterable[RemoteId]
+    client: GmailClient, lists: MessageListReader, ids: Iterable[RemoteId]
 ) -> Mapping[RemoteId, LabelCounts]:
     """Return the counts of labels. Those that were deleted meanwhile are missing in the result."""
     found = _read_labels(client, ids)
@@ -83,8 +83,8 @@ def _read_labels(
     Raises:
         MailsyncError: a request fails for another reason.
     """
-    requests = {each: GmailRequest(path_of("labels", each), units.GET_LABEL) for each in ids}
-    responses = client.get_each(list(requests.values()), _checked) if requests else []
+    requests = {each: GmailRequest(path_of("labels", each), units.GET_LABEL_COST) for each in ids}
+    responses = client.get_concurrently(list(requests.values()), _checked) if requests else []
     for response in responses:
         if not response.is_ok and not response.is_not_found:
             raise to_mailsync_error(response)
@@ -96,5 +96,5 @@ def _read_labels(
 
 def _checked(request: GmailRequest, response: GmailResponse) -> GmailResponse:
     if request.path != path_of("labels", read_id(response.body)):
-        raise WrongResponse("id")
+        raise MalformedResponse("id")
     return response

@@ -14,8 +14,8 @@ from typing import Any
 
 from mailsync.model import (
     Change,
+    IncompleteMessage,
     MessageRemovedFromFolder,
-    PartialChange,
     PlacementChange,
     RemoteId,
 )
@@ -23,17 +23,17 @@ from mailsync.providers.gmail.labels import (
     CHAT,
     IMPORTANT,
     INBOX,
-    OUTSIDE_ALL_MAIL,
+    LABEL_IDS_OUTSIDE_ALL_MAIL,
     STARRED,
     UNREAD,
-    is_placement,
+    is_placement_label,
 )
 from mailsync.providers.gmail.responses import (
-    WrongResponse,
+    MalformedResponse,
     read_id,
     read_label_ids,
     read_number,
-    read_objects,
+    read_object_list,
 )
 
 
@@ -57,7 +57,7 @@ def parse_history(records: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
     """Return the net change of each message that the records name. Chats are left out.
 
     Raises:
-        WrongResponse: a record lacks an id, a message or a list of labels.
+        MalformedResponse: a record lacks an id, a message or a list of labels.
     """
     found: dict[RemoteId, _NetChange] = {}
     for record in sorted(records, key=lambda record: read_number(record, "id")):
@@ -73,9 +73,11 @@ def threads_of_history(records: Sequence[Mapping[str, Any]]) -> dict[RemoteId, R
     """Return the thread id of each message that the records report as added, by message id.
 
     Raises:
-        WrongResponse: a record does not have the documented form.
+        MalformedResponse: a record does not have the documented form.
     """
-    added = (entry["message"] for each in records for entry in read_objects(each, "messagesAdded"))
+    added = (
+        entry["message"] for each in records for entry in read_object_list(each, "messagesAdded")
+    )
     return {read_id(message): read_id(message, "threadId") for message in added}
 
 
@@ -84,7 +86,7 @@ def _apply(record: Mapping[str, Any], found: dict[RemoteId, _NetChange]) -> None
         net.is_deleted = False
         net.set_labels(read_label_ids(message), True)
     for net, message, label_ids in _entries(record, "labelsAdded", found):
-        if OUTSIDE_ALL_MAIL & {*label_ids} and INBOX not in label_ids:
+        if LABEL_IDS_OUTSIDE_ALL_MAIL & {*label_ids} and INBOX not in label_ids:
             net.was_in_inbox = INBOX in read_label_ids(message)
             net.set_labels(() if net.was_in_inbox else (INBOX,), False)
         net.set_labels(label_ids, True)
@@ -99,10 +101,10 @@ def _entries(
     record: Mapping[str, Any], name: str, found: dict[RemoteId, _NetChange]
 ) -> Iterator[tuple[_NetChange, Mapping[str, Any], tuple[RemoteId, ...]]]:
     """Yield the net change, the message and the changed labels of each entry of a typed list."""
-    for entry in read_objects(record, name):
+    for entry in read_object_list(record, name):
         message = entry.get("message")
         if not isinstance(message, dict):
-            raise WrongResponse(f"{name}.message")
+            raise MalformedResponse(f"{name}.message")
         net = found.setdefault(read_id(message), _NetChange())
         if CHAT in read_label_ids(message):
             net.has_label[CHAT] = True
@@ -114,22 +116,22 @@ def _to_change(message_id: RemoteId, net: _NetChange) -> Change:
         return MessageRemovedFromFolder(message_id)
     has = net.has_label
     if net.was_in_inbox and INBOX not in has:
-        return PartialChange(message_id)
+        return IncompleteMessage(message_id)
     is_unread, is_important = has.get(UNREAD), has.get(IMPORTANT)
     return PlacementChange(
         message_id,
         added_folder_ids=tuple(
-            each for each, is_set in has.items() if is_set and is_placement(each)
+            each for each, is_set in has.items() if is_set and is_placement_label(each)
         ),
         removed_folder_ids=tuple(
-            each for each, is_set in has.items() if not is_set and is_placement(each)
+            each for each, is_set in has.items() if not is_set and is_placement_label(each)
         ),
         is_read=None if is_unread is None else not is_unread,
         is_flagged=has.get(STARRED),
-        importance=None if is_important is None else importance_of(is_important),
+        importance=None if is_important is None else to_importance(is_important),
     )
 
 
-def importance_of(is_important: bool) -> str:
+def to_importance(is_important: bool) -> str:
     """Return the importance of a message, by whether Gmail marks it as important."""
     return "high" if is_important else "normal"

@@ -17,16 +17,16 @@ import httpx
 
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.log import logger
-from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provider_metric
+from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, add_to_provider_metric
 from mailsync.model import AccessToken
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.gmail.errors import (
     NO_RESPONSE_STATUS,
+    REQUEST_NOT_SENT_STATUS,
     TOO_LARGE_STATUS,
-    UNSENT_STATUS,
     GmailResponse,
 )
-from mailsync.providers.gmail.responses import WrongResponse, parse_response
+from mailsync.providers.gmail.responses import MalformedResponse, parse_response
 from mailsync.providers.quota import QuotaSource
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
@@ -56,7 +56,7 @@ _RESPONSE_TIMEOUT_S = 60.0
 _CONNECT_TIMEOUT_S = 10.0
 _TRANSIENT_PAUSE_S = 1.0
 
-Converted = TypeVar("Converted")
+ConvertedResponse = TypeVar("ConvertedResponse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class GmailClient:
         self._budget = budget
         self._quota = quota
         self._on_units = on_units
-        self._body_reader = BodyReader(memory)
+        self._body_reader = ResponseBodyReader(memory)
         self._throttled_until = 0.0
         self._http = httpx.Client(
             verify=http_tls_context(ca_bundle),
@@ -123,7 +123,7 @@ class GmailClient:
         )
 
     @property
-    def throttled_for_s(self) -> float:
+    def remaining_pause_s(self) -> float:
         """Return the remaining seconds of a pause that Gmail requested. Return 0 without a
         pause."""
         return max(0.0, self._throttled_until - time.monotonic())
@@ -140,23 +140,23 @@ class GmailClient:
     def get(self, request: GmailRequest) -> GmailResponse:
         """Send one request and return its response. Retry the request after short pauses while a
         retry may succeed."""
-        [response] = self.get_each([request], lambda _, response: response)
+        [response] = self.get_concurrently([request], lambda _, response: response)
         return response
 
-    def get_each(
+    def get_concurrently(
         self,
         requests: Sequence[GmailRequest],
-        convert: Callable[[GmailRequest, GmailResponse], Converted],
+        convert: Callable[[GmailRequest, GmailResponse], ConvertedResponse],
         *,
         is_shared: bool = False,
-    ) -> list[Converted | GmailResponse]:
+    ) -> list[ConvertedResponse | GmailResponse]:
         """Send requests, several at the same time. Return one result per request, in the order of
         the requests: the converted response, or the response itself if it is a failure.
 
         convert: function that converts a response. Several threads call it at the same time, so
             that each large response is dropped before the next one is read. If it raises
-            WrongResponse, the request is sent again after a pause; if it still raises, the result
-            has NO_RESPONSE_STATUS.
+            MalformedResponse, the request is sent again after a pause; if it still raises, the
+            result has NO_RESPONSE_STATUS.
         is_shared: other workers send requests to the mailbox too, so send fewer at the same time.
 
         Raises:
@@ -182,7 +182,7 @@ class GmailClient:
         if len(exhausted) < len(throttled):
             self.max_in_flight = max(1, self.max_in_flight // 2)
         if exhausted and self._quota:
-            self._quota.report_exhausted(
+            self._quota.save_throttle_pause(
                 max(each.pause_s for each in exhausted),
                 is_project=any(each.exceeds_project_quota for each in exhausted),
             )
@@ -196,13 +196,15 @@ class GmailClient:
     def _send_all(
         self,
         requests: Sequence[GmailRequest],
-        convert: Callable[[GmailRequest, GmailResponse], Converted],
+        convert: Callable[[GmailRequest, GmailResponse], ConvertedResponse],
         is_shared: bool,
-    ) -> list[Converted | GmailResponse]:
+    ) -> list[ConvertedResponse | GmailResponse]:
         """Send each request once; renew a rejected access token once."""
         token = self._access.current_token()
         results = self._send_with_token(token, requests, convert, is_shared)
-        refused = [at for at, each in enumerate(results) if _has_status(each, 401, UNSENT_STATUS)]
+        refused = [
+            at for at, each in enumerate(results) if _has_status(each, 401, REQUEST_NOT_SENT_STATUS)
+        ]
         if any(_has_status(each, 401) for each in results):
             renewed = self._access.renew_token(token)
             if renewed.token != token.token:
@@ -216,15 +218,15 @@ class GmailClient:
         self,
         token: AccessToken,
         requests: Sequence[GmailRequest],
-        convert: Callable[[GmailRequest, GmailResponse], Converted],
+        convert: Callable[[GmailRequest, GmailResponse], ConvertedResponse],
         is_shared: bool,
-    ) -> list[Converted | GmailResponse]:
-        if self.throttled_for_s:
+    ) -> list[ConvertedResponse | GmailResponse]:
+        if self.remaining_pause_s:
             raise ProviderThrottled(
-                "The pause that Gmail requested is not over.", retry_after_s=self.throttled_for_s
+                "The pause that Gmail requested is not over.", retry_after_s=self.remaining_pause_s
             )
         if self._quota:
-            self._quota.take(sum(each.quota_units for each in requests))
+            self._quota.take_units(sum(each.quota_units for each in requests))
         wave = _Wave(self._http, self._base_url, token, self._body_reader)
         at_once = MAX_REQUESTS_IN_FLIGHT_IF_SHARED if is_shared else MAX_REQUESTS_IN_FLIGHT
         workers = min(self.max_in_flight, at_once, len(requests))
@@ -238,12 +240,14 @@ class GmailClient:
 
     def _count(self, requests: Sequence[GmailRequest], results: Sequence[object]) -> None:
         pairs = zip(requests, results, strict=True)
-        units = sum(one.quota_units for one, each in pairs if not _has_status(each, UNSENT_STATUS))
+        units = sum(
+            one.quota_units for one, each in pairs if not _has_status(each, REQUEST_NOT_SENT_STATUS)
+        )
         self._on_units(units)
-        count_provider_metric(PROVIDER_REQUESTS, GOOGLE, units)
+        add_to_provider_metric(PROVIDER_REQUESTS, GOOGLE, units)
         throttled = sum(isinstance(each, GmailResponse) and each.is_throttled for each in results)
         if throttled:
-            count_provider_metric(PROVIDER_THROTTLES, GOOGLE, throttled)
+            add_to_provider_metric(PROVIDER_THROTTLES, GOOGLE, throttled)
 
 
 class _Wave:
@@ -253,7 +257,7 @@ class _Wave:
     """
 
     def __init__(
-        self, http: httpx.Client, base_url: str, token: AccessToken, reader: "BodyReader"
+        self, http: httpx.Client, base_url: str, token: AccessToken, reader: "ResponseBodyReader"
     ) -> None:
         self._http = http
         self._base_url = base_url
@@ -267,21 +271,23 @@ class _Wave:
         self._is_stopped = False
 
     def exchange(
-        self, request: GmailRequest, convert: Callable[[GmailRequest, GmailResponse], Converted]
-    ) -> Converted | GmailResponse:
+        self,
+        request: GmailRequest,
+        convert: Callable[[GmailRequest, GmailResponse], ConvertedResponse],
+    ) -> ConvertedResponse | GmailResponse:
         if self._is_stopped:
-            return GmailResponse(UNSENT_STATUS)
+            return GmailResponse(REQUEST_NOT_SENT_STATUS)
         with ExitStack() as held:
             response = self._receive(request, held)
             if response.is_ok:
                 try:
                     return convert(request, response)
-                except WrongResponse as wrong:
+                except MalformedResponse as wrong:
                     logger.warning("gmail_wrong_response", path=_kind(request), field=str(wrong))
                     return GmailResponse(NO_RESPONSE_STATUS)
         self._refusals += response.status == 403
         if not response.exceeds_concurrency and (
-            response.is_whole_mailbox_refused or self._refusals >= MIN_REFUSALS_TO_BLAME_MAILBOX
+            response.is_refusal_of_whole_mailbox or self._refusals >= MIN_REFUSALS_TO_BLAME_MAILBOX
         ):
             self._is_stopped = True
         return response
@@ -312,7 +318,7 @@ class _Wave:
         return response
 
 
-class BodyReader:
+class ResponseBodyReader:
     """Reads the bodies of responses. Several threads read at the same time, but only one of them a
     large body.
 
@@ -325,7 +331,7 @@ class BodyReader:
         self._large = Lock()
 
     def read(self, streamed: httpx.Response, limit_bytes: int, held: ExitStack) -> bytearray | None:
-        """Return the decompressed body. Return None as soon as it exceeds `limit_bytes`.
+        """Return the decompressed body. Return None as soon as it exceeds `max_response_bytes`.
 
         held: the caller's context for this body. The method registers callbacks in it. When the
             caller closes it, they release the body's memory and let another thread read a large
@@ -356,7 +362,7 @@ class BodyReader:
 
     def _reserve(self, size: int) -> None:
         with self._lock:
-            if self._memory and not self._memory.reserve(size):
+            if self._memory and not self._memory.reserve_bytes(size):
                 raise ProviderUnavailable(
                     "Gmail sent more at once than this function has memory for beside its other"
                     " mailboxes; trying again."
@@ -365,20 +371,20 @@ class BodyReader:
     def _release(self, size: int) -> None:
         with self._lock:
             if self._memory:
-                self._memory.release(size)
+                self._memory.release_bytes(size)
 
 
 def _repeatable(results: Sequence[object]) -> list[int]:
     """Return the positions of the requests that may succeed if they are sent again. There are none
     if the mailbox is refused for a reason that stays."""
     failed = {at: each for at, each in enumerate(results) if isinstance(each, GmailResponse)}
-    lasting = [each for each in failed.values() if not each.is_transient]
+    lasting = [each for each in failed.values() if not each.is_retryable]
     refusals = sum(each.status == 403 for each in lasting)
     if refusals >= MIN_REFUSALS_TO_BLAME_MAILBOX or any(
-        each.is_whole_mailbox_refused for each in lasting
+        each.is_refusal_of_whole_mailbox for each in lasting
     ):
         return []
-    return [at for at, each in failed.items() if each.is_transient]
+    return [at for at, each in failed.items() if each.is_retryable]
 
 
 def _has_status(result: object, *statuses: int) -> bool:

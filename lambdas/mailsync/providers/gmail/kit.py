@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, cast
 
-from mailsync.decisions.first_sync import FirstSyncCost
+from mailsync.decisions.first_sync import FirstSyncCostRates
 from mailsync.errors import ProviderRejected
 from mailsync.model import Account
 from mailsync.providers import AccessTokenSource, MailProvider
@@ -23,11 +23,11 @@ class GmailKit:
     `ProviderKit`."""
 
     push_kit = GmailPushKit()
-    first_sync_cost_rates = FirstSyncCost(
+    first_sync_cost_rates = FirstSyncCostRates(
         messages_per_s=30,
-        fixed_quota_units=100,
+        fixed_quota_units_per_sync=100,
         quota_units_per_message=20.05,
-        fixed_usd=0.0009,
+        fixed_usd_per_sync=0.0009,
         usd_per_message=0.0000025,
     )
     """20 units for a message, and its share of the lists of ids. Threads that are fetched as a

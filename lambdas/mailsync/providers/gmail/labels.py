@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailsync.model import RemoteFolder, RemoteId, Role
-from mailsync.providers.gmail.responses import WrongResponse, read_count, read_id, read_text
+from mailsync.providers.gmail.responses import MalformedResponse, read_count, read_id, read_text
 
 INBOX, SENT, DRAFT, TRASH, SPAM = map(RemoteId, ("INBOX", "SENT", "DRAFT", "TRASH", "SPAM"))
 UNREAD, STARRED, IMPORTANT, CHAT = map(RemoteId, ("UNREAD", "STARRED", "IMPORTANT", "CHAT"))
-ALL_MAIL = RemoteId("ALL_MAIL")
+ALL_MAIL_FOLDER_ID = RemoteId("ALL_MAIL")
 """The id of the folder All Mail. Gmail has no such label, and never receives this id."""
-OUTSIDE_ALL_MAIL = frozenset({TRASH, SPAM})
+LABEL_IDS_OUTSIDE_ALL_MAIL = frozenset({TRASH, SPAM})
 """The labels whose messages are not in All Mail."""
 _FLAGS = frozenset({UNREAD, STARRED, IMPORTANT})
 _ROLES = {
@@ -61,13 +61,13 @@ def parse_labels(items: Sequence[Mapping[str, Any]]) -> tuple[Label, ...]:
     """Return the labels of the API's list.
 
     Raises:
-        WrongResponse: a label occurs twice or has no id or name, or there is no INBOX, which every
-            mailbox has.
+        MalformedResponse: a label occurs twice or has no id or name, or there is no INBOX, which
+            every mailbox has.
     """
     labels = tuple(map(parse_label, items))
     ids = {label.id for label in labels}
     if len(ids) < len(labels) or INBOX not in ids:
-        raise WrongResponse("labels")
+        raise MalformedResponse("labels")
     return labels
 
 
@@ -75,7 +75,7 @@ def parse_label(item: Mapping[str, Any]) -> Label:
     """Return a label of the API's list.
 
     Raises:
-        WrongResponse: the label has no id or no name.
+        MalformedResponse: the label has no id or no name.
     """
     label_id = read_id(item)
     is_system = item.get("type") == "system"
@@ -105,18 +105,21 @@ def to_folders(
     names = {label.name: label.id for label in labels if not label.is_system}
     return (
         *(_to_folder(label, names, counts.get(label.id)) for label in labels if label.is_folder),
-        RemoteFolder(ALL_MAIL, None, "All Mail", Role.ARCHIVE, None, None),
+        RemoteFolder(ALL_MAIL_FOLDER_ID, None, "All Mail", Role.ARCHIVE, None, None),
     )
 
 
-def folder_ids(label_ids: Iterable[RemoteId]) -> tuple[RemoteId, ...]:
+def to_folder_ids(label_ids: Iterable[RemoteId]) -> tuple[RemoteId, ...]:
     """Return the ids of the folders of a message with these labels."""
     labels = set(label_ids)
-    is_in_all_mail = not labels & OUTSIDE_ALL_MAIL
-    return (*sorted(filter(is_placement, labels)), *([ALL_MAIL] if is_in_all_mail else []))
+    is_in_all_mail = not labels & LABEL_IDS_OUTSIDE_ALL_MAIL
+    return (
+        *sorted(filter(is_placement_label, labels)),
+        *([ALL_MAIL_FOLDER_ID] if is_in_all_mail else []),
+    )
 
 
-def is_placement(label_id: RemoteId) -> bool:
+def is_placement_label(label_id: RemoteId) -> bool:
     """Return whether the label places a message in a folder. Return False if the label stands for a
     flag or for chats."""
     return label_id not in _FLAGS and label_id != CHAT

@@ -12,19 +12,19 @@ from mailsync.errors import FolderGone, ProviderUnavailable
 from mailsync.model import FolderRef, ListedMessage, MessageListing, RemoteId
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
-from mailsync.providers.gmail.history import importance_of
+from mailsync.providers.gmail.history import to_importance
 from mailsync.providers.gmail.http import GmailClient, GmailRequest, path_of
 from mailsync.providers.gmail.labels import (
-    ALL_MAIL,
+    ALL_MAIL_FOLDER_ID,
     CHAT,
     IMPORTANT,
-    OUTSIDE_ALL_MAIL,
+    LABEL_IDS_OUTSIDE_ALL_MAIL,
     STARRED,
     UNREAD,
     LabelCounts,
     parse_counts,
 )
-from mailsync.providers.gmail.responses import read_id, read_objects, read_page_token
+from mailsync.providers.gmail.responses import read_id, read_object_list, read_page_token
 
 MAX_IDS_PER_PAGE = 500
 """The maximum number of ids on a page of a list (Gmail API documentation,
@@ -34,7 +34,7 @@ MAX_PAGES_PER_LIST = 20_000
 _WITH_SPAM_AND_TRASH = ("includeSpamTrash", "true")
 
 
-class MessageLists:
+class MessageListReader:
     """Reads lists of messages of one mailbox."""
 
     def __init__(self, client: GmailClient) -> None:
@@ -57,14 +57,14 @@ class MessageLists:
 
         sent_token: token with which the page was requested. None: it is the first page.
         """
-        items = read_objects(response.body, "messages")
+        items = read_object_list(response.body, "messages")
         threads = {read_id(each): read_id(each, "threadId") for each in items}
         if threads:
-            for chat in self.chat_ids(is_fresh=sent_token is None) & threads.keys():
+            for chat in self.read_chat_ids(is_fresh=sent_token is None) & threads.keys():
                 del threads[chat]
         return threads, read_page_token(response.body, sent_token)
 
-    def chat_ids(self, *, is_fresh: bool = False) -> frozenset[RemoteId]:
+    def read_chat_ids(self, *, is_fresh: bool = False) -> frozenset[RemoteId]:
         """Return the ids of all chats. Gmail lists chats among the messages, and Mailsync does not
         mirror them.
 
@@ -79,7 +79,7 @@ class MessageLists:
         return self._chats
 
     def _has_chats(self) -> bool:
-        response = self._client.get(GmailRequest(path_of("labels", CHAT), units.GET_LABEL))
+        response = self._client.get(GmailRequest(path_of("labels", CHAT), units.GET_LABEL_COST))
         counts = parse_counts(response.body) if response.is_ok else None
         return counts is None or counts.total != 0
 
@@ -95,20 +95,20 @@ class MessageLists:
         """
         label_id = folder.remote_id
         selection: tuple[tuple[str, str], ...] = ()
-        if label_id != ALL_MAIL:
+        if label_id != ALL_MAIL_FOLDER_ID:
             selection = (("labelIds", label_id), _WITH_SPAM_AND_TRASH)
         ids = self._ids(selection)
-        has_all_flags = label_id == ALL_MAIL or label_id in OUTSIDE_ALL_MAIL
+        has_all_flags = label_id == ALL_MAIL_FOLDER_ID or label_id in LABEL_IDS_OUTSIDE_ALL_MAIL
         flags: tuple[RemoteId, ...] = ()
         if has_flags:
             flags = (UNREAD, STARRED, IMPORTANT) if has_all_flags else (UNREAD,)
         flagged = {} if ids is None else {each: self._flagged(selection, each) for each in flags}
-        counts = None if label_id == ALL_MAIL else self._counts(label_id)
+        counts = None if label_id == ALL_MAIL_FOLDER_ID else self._counts(label_id)
         if ids is None or None in flagged.values():
             raise ProviderUnavailable(
                 "The Gmail API returns a label, and an error for its messages; trying again."
             )
-        chats = self.chat_ids(is_fresh=has_all_flags) if ids else frozenset()
+        chats = self.read_chat_ids(is_fresh=has_all_flags) if ids else frozenset()
         entries = (_to_entry(each, flagged) for each in ids if each not in chats)
         total = counts.total if counts else None
         if total is not None and total < len(ids) and self._is_count_of_rest(label_id, total, ids):
@@ -122,7 +122,7 @@ class MessageLists:
         ids, unread = self._ids(selection), self._flagged(selection, UNREAD)
         if ids is None or unread is None:
             return None
-        mail = ids - self.chat_ids()
+        mail = ids - self.read_chat_ids()
         return LabelCounts(len(mail), len(mail & unread))
 
     def _flagged(
@@ -142,7 +142,7 @@ class MessageLists:
         return rest is not None and len(rest) == total and rest < ids
 
     def _counts(self, label_id: RemoteId) -> LabelCounts | None:
-        response = self._client.get(GmailRequest(path_of("labels", label_id), units.GET_LABEL))
+        response = self._client.get(GmailRequest(path_of("labels", label_id), units.GET_LABEL_COST))
         if response.is_not_found:
             raise FolderGone("The label no longer exists in the Gmail mailbox.")
         if not response.is_ok:
@@ -158,7 +158,7 @@ class MessageLists:
                 return None
             if not response.is_ok:
                 raise to_mailsync_error(response)
-            ids.update(read_id(each) for each in read_objects(response.body, "messages"))
+            ids.update(read_id(each) for each in read_object_list(response.body, "messages"))
         return frozenset(ids)
 
     def _pages(self, selection: tuple[tuple[str, str], ...]) -> Iterator[GmailResponse]:
@@ -181,10 +181,10 @@ def _to_entry(
         remote_id,
         not has[UNREAD] if UNREAD in has else None,
         is_flagged=has.get(STARRED),
-        importance=importance_of(has[IMPORTANT]) if IMPORTANT in has else None,
+        importance=to_importance(has[IMPORTANT]) if IMPORTANT in has else None,
     )
 
 
 def _request(selection: tuple[tuple[str, str], ...], token: str | None, size: int) -> GmailRequest:
     paging = (("maxResults", str(size)), *([("pageToken", token)] if token else []))
-    return GmailRequest("messages", units.LIST_MESSAGES, (*selection, *paging))
+    return GmailRequest("messages", units.LIST_MESSAGES_COST, (*selection, *paging))

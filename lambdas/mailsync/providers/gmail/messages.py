@@ -8,22 +8,22 @@ from typing import Any
 
 from mailsync.mime import ParsedMessage, parse_message
 from mailsync.model import Message, MessageNotFoundById, RemoteId
-from mailsync.providers.gmail.history import importance_of
+from mailsync.providers.gmail.history import to_importance
 from mailsync.providers.gmail.labels import (
     CHAT,
     DRAFT,
     IMPORTANT,
     STARRED,
     UNREAD,
-    folder_ids,
+    to_folder_ids,
 )
 from mailsync.providers.gmail.payload import parse_payload
 from mailsync.providers.gmail.responses import (
-    WrongResponse,
+    MalformedResponse,
     decode_base64url,
     read_id,
     read_label_ids,
-    read_objects,
+    read_object_list,
 )
 
 _MILLISECONDS = re.compile(r"-?[0-9]{1,19}")
@@ -37,15 +37,15 @@ def parse_raw_message(
     GoneMessage, because Mailsync does not mirror chats.
 
     Raises:
-        WrongResponse: the response is about another message, or lacks a field.
+        MalformedResponse: the response is about another message, or lacks a field.
     """
     if read_id(item) != remote_id:
-        raise WrongResponse("id")
+        raise MalformedResponse("id")
     if CHAT in read_label_ids(item):
         return MessageNotFoundById(remote_id)
     raw = decode_base64url(item, "raw")
     if not raw and item.get("sizeEstimate") != 0:
-        raise WrongResponse("raw")
+        raise MalformedResponse("raw")
     return to_message(item, parse_message(raw))
 
 
@@ -57,10 +57,10 @@ def parse_full_message(
     GoneMessage.
 
     Raises:
-        WrongResponse: the response is about another message, or lacks a field.
+        MalformedResponse: the response is about another message, or lacks a field.
     """
     if read_id(item) != remote_id:
-        raise WrongResponse("id")
+        raise MalformedResponse("id")
     if CHAT in read_label_ids(item):
         return MessageNotFoundById(remote_id)
     mail = parse_payload(item.get("payload"))
@@ -74,13 +74,13 @@ def parse_thread(
     thread lacks it, or if it is not certain that the result equals the raw message.
 
     Raises:
-        WrongResponse: the response is about another thread, or has no list of messages.
+        MalformedResponse: the response is about another thread, or has no list of messages.
     """
     if read_id(item) != thread_id:
-        raise WrongResponse("id")
+        raise MalformedResponse("id")
     found: dict[RemoteId, Message | MessageNotFoundById] = {}
-    for each in read_objects(item, "messages"):
-        with suppress(WrongResponse):
+    for each in read_object_list(item, "messages"):
+        with suppress(MalformedResponse):
             remote_id = read_id(each)
             message = parse_full_message(remote_id, each) if remote_id in wanted else None
             if message and read_id(each, "threadId") == thread_id:
@@ -97,7 +97,7 @@ def to_message(item: Mapping[str, Any], mail: ParsedMessage) -> Message:
     labels = read_label_ids(item)
     return Message(
         remote_id=read_id(item),
-        folder_remote_ids=folder_ids(labels),
+        folder_remote_ids=to_folder_ids(labels),
         internet_message_id=mail.internet_message_id,
         conversation_id=read_id(item, "threadId"),
         subject=mail.subject,
@@ -113,7 +113,7 @@ def to_message(item: Mapping[str, Any], mail: ParsedMessage) -> Message:
         is_draft=DRAFT in labels,
         is_flagged=STARRED in labels,
         has_attachments=mail.has_attachments,
-        importance=importance_of(IMPORTANT in labels),
+        importance=to_importance(IMPORTANT in labels),
         received_at=_received_at(item) or mail.sent_at,
         sent_at=mail.sent_at,
         kind=mail.kind,
@@ -125,7 +125,7 @@ def _received_at(item: Mapping[str, Any]) -> datetime | None:
     date."""
     found = item.get("internalDate")
     if not isinstance(found, str) or not _MILLISECONDS.fullmatch(found):
-        raise WrongResponse("internalDate")
+        raise MalformedResponse("internalDate")
     try:
         return _EPOCH + timedelta(milliseconds=int(found))
     except OverflowError:

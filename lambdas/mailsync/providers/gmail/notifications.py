@@ -31,7 +31,7 @@ from mailsync.providers.kit import NotificationPostponed, WebhookRequest
 from mailsync.published_keys import PublishedKeySet
 from mailsync.settings import Settings
 
-MAX_TOKEN_CHARS = 8192
+MAX_PUSH_TOKEN_CHARS = 8192
 _MAX_ADDRESS_CHARS = 320
 _ALGORITHMS = ("RS256",)
 _OPTIONS: Options = {
@@ -41,7 +41,7 @@ _OPTIONS: Options = {
 }
 
 
-def parse_push(request: WebhookRequest, settings: Settings) -> Sequence[MailboxNotification]:
+def parse_pubsub_push(request: WebhookRequest, settings: Settings) -> Sequence[MailboxNotification]:
     """Return the notification that a push contains. Return an empty list for a forged push, and for
     a genuine push that names no mailbox.
 
@@ -57,10 +57,10 @@ def parse_push(request: WebhookRequest, settings: Settings) -> Sequence[MailboxN
         return _ignored("NotConfigured")
     keys = _key_set(settings.read_section(GoogleIdentityUrls).certificates_url, settings)
     scheme, _, token = request.authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token.isascii() or len(token) > MAX_TOKEN_CHARS:
+    if scheme.lower() != "bearer" or not token.isascii() or len(token) > MAX_PUSH_TOKEN_CHARS:
         return _ignored("NoToken")
     try:
-        claims = _verified_claims(token.strip(), keys, push.audience)
+        claims = _verified_claims(token.strip(), keys, push.token_audience)
     except jwt.PyJWTError as error:
         # Only the name of the error: its text may quote the token.
         return _ignored(type(error).__name__)

@@ -21,11 +21,11 @@ from dataclasses import replace
 from typing import Any
 
 from mailsync.mime import ParsedMessage
-from mailsync.mime.charsets import recover_encoded_bytes
-from mailsync.mime.headers import MAX_FIELDS, Header
-from mailsync.mime.message import parse_parts
+from mailsync.mime.charsets import recover_original_bytes
+from mailsync.mime.headers import MAX_FIELDS, HeaderSection
+from mailsync.mime.message import parse_split_message
 from mailsync.mime.parts import MAX_DEPTH, Part, build_part
-from mailsync.providers.gmail.responses import WrongResponse, decode_base64url, read_objects
+from mailsync.providers.gmail.responses import MalformedResponse, decode_base64url, read_object_list
 
 MAX_UNTRUNCATED_TEXT_BYTES = 5_000_000
 """The maximum size of a text of which the MIME parser cuts off nothing. The parser's own limit
@@ -56,8 +56,8 @@ def parse_payload(payload: object) -> ParsedMessage | None:
     try:
         root = _part(payload, parent_type="", depth=0)
         names = {name for name, _ in root.header.fields}
-        return parse_parts(root) if names >= _FIELDS_OF_EVERY_MAIL else None
-    except (_Uncertain, WrongResponse):
+        return parse_split_message(root) if names >= _FIELDS_OF_EVERY_MAIL else None
+    except (_Uncertain, MalformedResponse):
         return None
 
 
@@ -67,21 +67,21 @@ def _part(item: object, *, parent_type: str, depth: int) -> Part:
     header = _header(item)
     part = build_part(header, b"", 0, 0, parent_type=parent_type)
     is_named = bool(item.get("filename"))
-    if item.get("mimeType") != part.content_type or is_named != bool(part.name):
+    if item.get("mimeType") != part.content_type or is_named != bool(part.file_name):
         raise _Uncertain
     if not part.content_type.startswith("multipart/"):
         content = _content(item, part) or b""
-        return replace(part, raw=content, end=len(content), encoding="")
-    items = read_objects(item, "parts")
+        return replace(part, source_bytes=content, content_end=len(content), transfer_encoding="")
+    items = read_object_list(item, "parts")
     if not 0 < len(items) <= MAX_PARTS_PER_MULTIPART:
         raise _Uncertain
     children = (_part(each, parent_type=part.content_type, depth=depth + 1) for each in items)
     return replace(part, children=tuple(children))
 
 
-def _header(item: Mapping[str, Any]) -> Header:
+def _header(item: Mapping[str, Any]) -> HeaderSection:
     fields = []
-    for each in read_objects(item, "headers"):
+    for each in read_object_list(item, "headers"):
         name, value = each.get("name"), each.get("value")
         if not isinstance(name, str) or not isinstance(value, str) or "\ufffd" in value:
             raise _Uncertain
@@ -91,7 +91,7 @@ def _header(item: Mapping[str, Any]) -> Header:
     unique = [name for name, _ in fields if name in _UNIQUE_FIELDS]
     if len(fields) >= MAX_FIELDS or len(unique) > len({*unique}):
         raise _Uncertain
-    return Header(tuple(fields))
+    return HeaderSection(tuple(fields))
 
 
 def _has_certain_addresses(value: str) -> bool:
@@ -106,7 +106,7 @@ def _content(item: Mapping[str, Any], part: Part) -> bytes | None:
     if part.disposition == "attachment" or not part.content_type.startswith("text/"):
         return None
     body = item.get("body")
-    if not isinstance(body, dict) or part.encoding not in _ENCODINGS:
+    if not isinstance(body, dict) or part.transfer_encoding not in _ENCODINGS:
         raise _Uncertain
     size = body.get("size")
     if size == 0 and "attachmentId" not in body:
@@ -121,7 +121,7 @@ def _content(item: Mapping[str, Any], part: Part) -> bytes | None:
         text = decode_base64url(body, "data").decode("utf-8")
     except UnicodeDecodeError:
         raise _Uncertain from None
-    content = recover_encoded_bytes(text, part.charset, size)
+    content = recover_original_bytes(text, part.charset, size)
     if content is None or _HEADER_IN_TEXT.match(content) or _STRAY_BYTES.search(content):
         raise _Uncertain
     return content

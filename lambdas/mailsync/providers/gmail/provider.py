@@ -36,13 +36,13 @@ from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
 from mailsync.providers.gmail.folders import read_folders
 from mailsync.providers.gmail.history import parse_history, threads_of_history
 from mailsync.providers.gmail.http import GmailClient, GmailRequest
-from mailsync.providers.gmail.labels import ALL_MAIL
-from mailsync.providers.gmail.listing import MAX_IDS_PER_PAGE, MessageLists
+from mailsync.providers.gmail.labels import ALL_MAIL_FOLDER_ID
+from mailsync.providers.gmail.listing import MAX_IDS_PER_PAGE, MessageListReader
 from mailsync.providers.gmail.responses import (
-    WrongResponse,
+    MalformedResponse,
     read_count,
     read_number,
-    read_objects,
+    read_object_list,
     read_page_token,
 )
 from mailsync.providers.quota import QuotaSource
@@ -51,11 +51,11 @@ from mailsync.providers.retry_budget import RetryBudget
 
 LIMITS = Limits(
     messages_per_fetch=100,
-    max_messages_in_small_folders=150,
-    is_fetch_one_request=True,  # the client divides the messages of a call itself
+    max_total_messages_of_small_folders=150,
+    has_single_request_per_fetch=True,  # the client divides the messages of a call itself
     max_change_reading_interval_s=5.0,
 )
-MAX_RECORDS_PER_PAGE = 500
+MAX_HISTORY_RECORDS_PER_PAGE = 500
 """The maximum number of records on a page of the history (Gmail API documentation,
 "users.history.list")."""
 MIN_LIMIT_FOR_FULL_PAGES = 50
@@ -64,7 +64,7 @@ contents is small. Callers set a lower limit after failures, and then get pages 
 HISTORY_RETRY_PAUSE_S = 2.0
 """The pause in seconds before the history is requested once more, because it does not report the
 newest change yet."""
-_PROFILE = GmailRequest("profile", units.GET_PROFILE)
+_PROFILE = GmailRequest("profile", units.GET_PROFILE_COST)
 
 
 class GmailMailbox:
@@ -77,7 +77,7 @@ class GmailMailbox:
     traits = ProviderTraits(
         has_feed_per_folder=False,
         is_message_in_one_folder=False,
-        folder_of_all_mail=ALL_MAIL,
+        all_mail_folder_id=ALL_MAIL_FOLDER_ID,
         are_lists_of_ids_cheap=True,
     )
 
@@ -103,7 +103,7 @@ class GmailMailbox:
             max_in_flight=max_in_flight,
             memory=memory,
         )
-        self._lists = MessageLists(self._client)
+        self._lists = MessageListReader(self._client)
         self._messages = MessageReader(self._client)
 
     @property
@@ -111,8 +111,8 @@ class GmailMailbox:
         return self._client.max_in_flight
 
     @property
-    def throttled_for_s(self) -> float:
-        return self._client.throttled_for_s
+    def remaining_pause_s(self) -> float:
+        return self._client.remaining_pause_s
 
     def close(self) -> None:
         self._client.close()
@@ -126,7 +126,7 @@ class GmailMailbox:
                 raise to_mailsync_error(response)
             count = read_count(response.body, "messagesTotal")
             if count is None:
-                raise WrongResponse("messagesTotal")
+                raise MalformedResponse("messagesTotal")
             return count
 
     def fetch_newest_inbox_mail(self, *, limit: int) -> None:
@@ -169,10 +169,10 @@ class GmailMailbox:
         with _believed():
             return self._lists.list_folder_messages(folder, has_flags=has_flags)
 
-    def note_next_feed(self, feed: FeedRef | None) -> None:
+    def announce_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def note_message_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
         self._messages.thread_of.update({each: RemoteId(it) for each, it in groups.items()})
 
     def fetch_messages(
@@ -198,27 +198,27 @@ class GmailMailbox:
         size = _page_size(limit, MAX_IDS_PER_PAGE)
         response = self._lists.fetch_page(position.page_token, size)
         if response.is_invalid_argument and position.page_token:
-            position = position.restarted()
+            position = position.restart_listing()
             response = self._lists.fetch_page(None, size)
         if not response.is_ok:
             raise to_mailsync_error(response)
         threads, token = self._lists.parse_page(response, position.page_token)
         following = (
-            ListCursor(position.history_id, token, position.restarts)
+            ListCursor(position.history_id, token, position.restart_count)
             if token
             else HistoryCursor(position.history_id)
         )
-        changes = tuple(PlacementChange(each, fetch_group=it) for each, it in threads.items())
-        return Page(changes, following.to_text(), has_more=bool(token), is_listing=True)
+        changes = tuple(PlacementChange(each, fetch_group_id=it) for each, it in threads.items())
+        return Page(changes, following.to_text(), has_more=bool(token), has_only_message_ids=True)
 
     def _history_page(self, position: HistoryCursor, limit: int) -> Page:
         newest = self._history_id() if position.page_token is None else 0
-        if newest == position.start:
+        if newest == position.start_history_id:
             return Page((), position.to_text(), has_more=False)
         response = self._client.get(_history_request(position, limit))
         is_refused = response.is_invalid_argument and position.page_token is not None
         if is_refused:
-            position = HistoryCursor(position.start)
+            position = HistoryCursor(position.start_history_id)
         if is_refused or (
             _is_behind(response, newest)
             and self._client.sleep_if_budget_allows(HISTORY_RETRY_PAUSE_S)
@@ -228,12 +228,14 @@ class GmailMailbox:
             raise _history_error(response)
         body = response.body
         reported = read_number(body, "historyId")
-        next_start = position.next_start or max(position.start, reported)
+        next_start = position.next_start_history_id or max(position.start_history_id, reported)
         token = read_page_token(body, position.page_token)
         following = (
-            HistoryCursor(position.start, token, next_start) if token else HistoryCursor(next_start)
+            HistoryCursor(position.start_history_id, token, next_start)
+            if token
+            else HistoryCursor(next_start)
         )
-        records = read_objects(body, "history")
+        records = read_object_list(body, "history")
         changes = parse_history(records)
         self._messages.thread_of |= threads_of_history(records)
         return Page(changes, following.to_text(), has_more=bool(token))
@@ -242,18 +244,18 @@ class GmailMailbox:
 def _history_request(position: HistoryCursor, limit: int) -> GmailRequest:
     token = position.page_token
     params = (
-        ("startHistoryId", str(position.start)),
-        ("maxResults", str(_page_size(limit, MAX_RECORDS_PER_PAGE))),
+        ("startHistoryId", str(position.start_history_id)),
+        ("maxResults", str(_page_size(limit, MAX_HISTORY_RECORDS_PER_PAGE))),
         *([("pageToken", token)] if token else []),
     )
-    return GmailRequest("history", units.LIST_HISTORY, params)
+    return GmailRequest("history", units.LIST_HISTORY_COST, params)
 
 
 def _is_behind(response: GmailResponse, newest: int) -> bool:
     """Return whether a page of the history reports nothing, though the mailbox has changed: the
     history can follow seconds later (corsairdev/corsair #445). newest: the mailbox's historyId."""
     body = response.body
-    if not response.is_ok or read_objects(body, "history") or body.get("nextPageToken"):
+    if not response.is_ok or read_object_list(body, "history") or body.get("nextPageToken"):
         return False
     return read_number(body, "historyId") < newest
 
@@ -283,7 +285,7 @@ def _believed() -> Iterator[None]:
     """Translate a response that does not have the documented form into the product's error."""
     try:
         yield
-    except WrongResponse as wrong:
+    except MalformedResponse as wrong:
         raise ProviderUnavailable(
             f"The Gmail API sent a response without a valid '{wrong}'. Nothing of it was stored;"
             " trying again."

@@ -23,6 +23,6 @@ class GmailPushSettings(SettingsSection):
         return self._required("GOOGLE_PUSH_SERVICE_ACCOUNT")
 
     @property
-    def audience(self) -> str:
+    def token_audience(self) -> str:
         """Return the claim `aud` of the tokens of pushes."""
         return self._required("GOOGLE_PUSH_AUDIENCE")

@@ -1,7 +1,7 @@
 """Parse HTTP responses of the Gmail API, also malformed ones.
 
-Each function that reads a value raises `WrongResponse` if the value is missing or does not have the
-documented form. The caller then uses nothing of the response.
+Each function that reads a value raises `MalformedResponse` if the value is missing or does not have
+the documented form. The caller then uses nothing of the response.
 """
 
 import binascii
@@ -27,7 +27,7 @@ _PADDING = ord("=")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
-class WrongResponse(Exception):
+class MalformedResponse(Exception):
     """Error: a response of the Gmail API does not have the documented form. The text names the
     field. Callers translate it into ProviderUnavailable."""
 
@@ -47,7 +47,7 @@ def read_text(item: Mapping[str, Any], name: str) -> str:
     """Return the text of a field, which must not be empty."""
     found = item.get(name)
     if not isinstance(found, str) or not found:
-        raise WrongResponse(name)
+        raise MalformedResponse(name)
     return found
 
 
@@ -58,7 +58,7 @@ def read_id(item: Mapping[str, Any], name: str = "id") -> RemoteId:
     """
     found = read_text(item, name)
     if len(found.encode("utf-8", "surrogatepass")) > MAX_REMOTE_ID_BYTES or not found.isprintable():
-        raise WrongResponse(name)
+        raise MalformedResponse(name)
     return RemoteId(found)
 
 
@@ -66,9 +66,9 @@ def read_number(item: Mapping[str, Any], name: str) -> int:
     """Return an unsigned number of 64 bits, which the API sends as text."""
     found = item.get(name)
     if not isinstance(found, str) or not found.isascii() or not found.isdigit():
-        raise WrongResponse(name)
+        raise MalformedResponse(name)
     if (number := int(found[:21])) >= _MAX_NUMBER:
-        raise WrongResponse(name)
+        raise MalformedResponse(name)
     return number
 
 
@@ -78,12 +78,12 @@ def read_count(item: Mapping[str, Any], name: str) -> int | None:
     return found if isinstance(found, int) and found >= 0 else None
 
 
-def read_objects(item: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+def read_object_list(item: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """Return a list of JSON objects. Return an empty list if the field is missing, because the API
     leaves out empty lists."""
     found = item.get(name, [])
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise WrongResponse(name)
+        raise MalformedResponse(name)
     return found
 
 
@@ -92,7 +92,7 @@ def read_label_ids(item: Mapping[str, Any]) -> tuple[RemoteId, ...]:
     labels."""
     found = item.get("labelIds", [])
     if not isinstance(found, list) or not all(isinstance(each, str) and each for each in found):
-        raise WrongResponse("labelIds")
+        raise MalformedResponse("labelIds")
     return tuple(dict.fromkeys(map(RemoteId, found)))
 
 
@@ -102,7 +102,7 @@ def decode_base64url(item: Mapping[str, Any], name: str) -> bytes:
     if isinstance(found, str) and found.isascii():
         found = memoryview(found.encode())
     if not isinstance(found, memoryview):
-        raise WrongResponse(name)
+        raise MalformedResponse(name)
     end = len(found)
     while end and found[end - 1] == _PADDING:
         end -= 1
@@ -113,7 +113,7 @@ def decode_base64url(item: Mapping[str, Any], name: str) -> bytes:
             padding = b"=" * (-len(text) % 4)
             decoded.write(binascii.a2b_base64(text + padding, strict_mode=True))
     except binascii.Error:
-        raise WrongResponse(name) from None
+        raise MalformedResponse(name) from None
     return decoded.getvalue()
 
 
@@ -121,13 +121,13 @@ def read_page_token(item: Mapping[str, Any], sent: str | None) -> str | None:
     """Return the token of the next page. Return None if this page is the last one.
 
     sent: token with which this page was requested. If Gmail returns the same token again, the list
-        would never end, so WrongResponse is raised. None: the first page was requested.
+        would never end, so MalformedResponse is raised. None: the first page was requested.
     """
     found = item.get("nextPageToken")
     if found is None or found == "":
         return None
     if not isinstance(found, str) or found == sent:
-        raise WrongResponse("nextPageToken")
+        raise MalformedResponse("nextPageToken")
     return found
 
 

@@ -21,7 +21,7 @@ from mailsync.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from mailsync.json_request import JsonResponse, NoJsonResponse, send_json_request
+from mailsync.json_request import JsonRequestFailed, JsonResponse, send_json_request
 from mailsync.model import AccountId, RemoteId, Subscription
 from mailsync.providers import AccessTokenSource
 
@@ -94,7 +94,7 @@ class GmailPush:
         """Start or renew the watch; return the earlier of its expiry and `until`."""
         topic = {"topicName": self._topic}
         response = self._request("POST", "watch", topic)
-        if response.status == 400 and _ONLY_ONE in json.dumps(response.document).lower():
+        if response.status == 400 and _ONLY_ONE in json.dumps(response.json_body).lower():
             # An earlier topic of this stage; Gmail keeps one per project and mailbox.
             _require_success(self._request("POST", "stop", {}))
             response = self._request("POST", "watch", topic)
@@ -126,7 +126,7 @@ class GmailPush:
                 body=body,
                 access_token=access_token,
             )
-        except NoJsonResponse as error:
+        except JsonRequestFailed as error:
             raise _unusable(str(error)) from None
 
 
@@ -134,13 +134,13 @@ def _require_success(response: JsonResponse) -> Mapping[str, Any]:
     """Return the body of a successful response; raise the exception for any other."""
     if not 200 <= response.status < 300:
         raise _to_error(response)
-    return response.document
+    return response.json_body
 
 
 def _to_error(response: JsonResponse) -> MailsyncError:
     """Return the exception for a failed request. Gmail's own text can contain an address; only a
     few words of it decide."""
-    status, text = response.status, json.dumps(response.document).lower()
+    status, text = response.status, json.dumps(response.json_body).lower()
     if status == 429 or (status == 403 and any(each in text for each in _RATE_REASONS)):
         return ProviderThrottled(
             f"Gmail throttles requests about notifications ({status}). The mailbox is checked on"

@@ -24,7 +24,7 @@ MAX_READ_AHEAD_BYTES = 8 * 2**20
 """The size limit of a decompressed page that is requested ahead. If the page before it is larger
 than this limit, nothing is requested ahead. In memory the text of a response takes up to four times
 its size, and two responses are held at the same time."""
-CLOSE_WAIT_S = 10.0
+MAX_CLOSE_WAIT_S = 10.0
 """The maximum time in seconds for which `close` waits for a response that is no longer needed. A
 function has `SHUTDOWN_RESERVE_S` to return."""
 _CONNECT_TIMEOUT_S = 10.0
@@ -38,7 +38,7 @@ class GraphRequest:
     """A request to Microsoft Graph.
 
     path: path relative to the base URL.
-    limit_bytes: maximum size of the decompressed response.
+    max_response_bytes: maximum size of the decompressed response.
     page_size: maximum number of entries of the requested page. None: the request is not for a page,
         or it is a batch.
     content: JSON content of the request. None: no content.
@@ -47,31 +47,32 @@ class GraphRequest:
 
     method: str
     path: str
-    limit_bytes: int
+    max_response_bytes: int
     page_size: int | None = None
     content: Any = None
     quota_cost: int = 1
 
     def has_same_response_as(self, other: "GraphRequest") -> bool:
         """Return whether this request and the other one have the same response: method, path, page
-        size and content are equal. Their `limit_bytes` may differ."""
+        size and content are equal. Their `max_response_bytes` may differ."""
         mine = (self.method, self.path, self.page_size, self.content)
         return mine == (other.method, other.path, other.page_size, other.content)
 
 
 class GraphConnection:
     """The connection of one mailbox's client, with one request in flight. Only a request of
-    `send_ahead` runs in a thread, and every other request waits for the end of this thread.
+    `read_response_ahead` runs in a thread, and every other request waits for the end of this
+    thread.
 
     timeout_s: time limit of a single read.
     memory: memory share against which responses are counted until `close`. None: no limit.
-    received_bytes: decompressed size of all responses so far.
+    total_response_bytes: decompressed size of all responses so far.
     """
 
     def __init__(
         self, *, base_url: str, ca_bundle: str | None, timeout_s: float, memory: MemoryShare | None
     ) -> None:
-        self.received_bytes = 0
+        self.total_response_bytes = 0
         self._last_bytes = 0
         self._base_url = base_url
         self._memory = memory
@@ -85,9 +86,9 @@ class GraphConnection:
 
     def close(self) -> None:
         """Close the connection. First wait for the response to a request that was sent ahead, for
-        at most `CLOSE_WAIT_S`."""
+        at most `MAX_CLOSE_WAIT_S`."""
         if self._ahead:
-            self._ahead[1].wait(CLOSE_WAIT_S)
+            self._ahead[1].wait(MAX_CLOSE_WAIT_S)
         self._http.close()
         if self._memory:
             self._memory.close()
@@ -102,21 +103,21 @@ class GraphConnection:
             self._ahead[1].wait()
         return self._counted(self._exchange(access, request))
 
-    def can_send_ahead(self, limit_bytes: int) -> bool:
+    def can_read_ahead(self, limit_bytes: int) -> bool:
         """Return whether a request may now be sent in a thread while the caller does other work.
         Return False if several mailboxes share the memory, or if the last response had more than
-        `limit_bytes`.
+        `max_response_bytes`.
 
-        limit_bytes: `limit_bytes` of the request to be sent ahead.
+        limit_bytes: `max_response_bytes` of the request to be sent ahead.
         """
         return self._memory is None and self._last_bytes <= limit_bytes
 
-    def send_ahead(self, access: AccessToken, request: GraphRequest) -> None:
-        """Send a request in a thread. `take_response_sent_ahead` returns its response."""
+    def read_response_ahead(self, access: AccessToken, request: GraphRequest) -> None:
+        """Send a request in a thread. `take_response_read_ahead` returns its response."""
         reading = BackgroundRead(lambda: self._exchange(access, request))
         self._ahead = request, reading
 
-    def take_response_sent_ahead(self, request: GraphRequest) -> GraphResponse | None:
+    def take_response_read_ahead(self, request: GraphRequest) -> GraphResponse | None:
         """Wait for the response to the request that was sent ahead, and return it. Return None if
         this request was not sent ahead, or must be sent again.
 
@@ -137,7 +138,7 @@ class GraphConnection:
 
     def _counted(self, exchanged: tuple[GraphResponse, int]) -> GraphResponse:
         response, self._last_bytes = exchanged
-        self.received_bytes += self._last_bytes
+        self.total_response_bytes += self._last_bytes
         return response
 
     def _exchange(self, access: AccessToken, request: GraphRequest) -> tuple[GraphResponse, int]:
@@ -155,7 +156,7 @@ class GraphConnection:
             with self._http.stream(
                 request.method, url, headers=headers, json=request.content
             ) as streamed:
-                content = self._read(streamed, request.limit_bytes)
+                content = self._read(streamed, request.max_response_bytes)
         except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
             name = type(error).__name__
             logger.warning("graph_unreachable", client_request_id=request_id, cause=name)
@@ -180,7 +181,7 @@ class GraphConnection:
 
         def hold(size: int) -> None:
             nonlocal taken
-            if self._memory and not self._memory.reserve(size):
+            if self._memory and not self._memory.reserve_bytes(size):
                 raise _MemoryFull
             taken += size
 
@@ -199,7 +200,7 @@ class GraphConnection:
 
     def _drop(self, size: int) -> None:
         if self._memory:
-            self._memory.release(size)
+            self._memory.release_bytes(size)
 
 
 class _MemoryFull(Exception):

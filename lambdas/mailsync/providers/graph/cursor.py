@@ -26,7 +26,7 @@ from mailsync.providers.graph.messages import (
 
 DEFAULT_PAGE_SIZE = 100
 """The usual number of complete messages of a page."""
-ENTRIES_PER_COMPLETE_MESSAGE = 10
+PAGE_SIZE_FACTOR_WITHOUT_BODIES = 10
 """The number of entries without bodies that are requested instead of one complete message. A page
 then has 1,000 entries, as in other programs (alcionai/corso, `mail_pager.go`)."""
 
@@ -50,7 +50,7 @@ class GraphFeedKind(Enum):
         """Return whether the feed has no bodies, so that each message is fetched by id."""
         return self in (GraphFeedKind.DELTA_WITHOUT_BODIES, GraphFeedKind.LIST_WITHOUT_BODIES)
 
-    def page_size_for_limit(self, limit: int) -> int:
+    def choose_page_size(self, limit: int) -> int:
         """Return the number of entries to request per page, for a page that has `limit` entries if
         they are complete messages.
 
@@ -58,7 +58,7 @@ class GraphFeedKind(Enum):
         below 100 follows a failed page, and is returned unchanged.
         """
         is_usual = limit >= DEFAULT_PAGE_SIZE and self.lacks_bodies
-        return limit * ENTRIES_PER_COMPLETE_MESSAGE if is_usual else limit
+        return limit * PAGE_SIZE_FACTOR_WITHOUT_BODIES if is_usual else limit
 
     @property
     def selected_properties(self) -> str:
@@ -72,7 +72,7 @@ class GraphFeedKind(Enum):
         )
 
 
-FEED_BY_FAILED_FEED_COUNT = (
+FEED_KINDS_IN_FALLBACK_ORDER = (
     GraphFeedKind.DELTA,
     GraphFeedKind.DELTA_WITHOUT_BODIES,
     GraphFeedKind.LIST_WITHOUT_BODIES,
@@ -95,16 +95,16 @@ class FeedPageLink:
     """A link to one page of a feed.
 
     path: path of the page, relative to the base URL of Graph.
-    feed: kind of the feed.
+    feed_kind: kind of the feed.
     """
 
     path: str
-    feed: GraphFeedKind = GraphFeedKind.DELTA
+    feed_kind: GraphFeedKind = GraphFeedKind.DELTA
 
     @property
     def cursor_text(self) -> Cursor:
         """Return the cursor to store for this link, which `parse_cursor` parses."""
-        return Cursor(f"{_prefix(self.feed)}{self.path}")
+        return Cursor(f"{_prefix(self.feed_kind)}{self.path}")
 
 
 def parse_cursor(cursor: Cursor) -> FeedPageLink:

@@ -67,7 +67,7 @@ class GraphResponse:
         return self.status == 429 and "concurrency" in str(message).lower()
 
     @property
-    def is_transient(self) -> bool:
+    def is_retryable(self) -> bool:
         """Return whether the same request may succeed if it is repeated soon."""
         failed = self.status >= 500 or self.status == NO_RESPONSE_STATUS
         return self.is_throttled or (
@@ -78,7 +78,7 @@ class GraphResponse:
     def may_be_caused_by_message(self) -> bool:
         """Return whether the requested message, and not the whole mailbox, may have caused the
         error."""
-        return self.status == TOO_LARGE_STATUS or (self.is_transient and not self.is_throttled)
+        return self.status == TOO_LARGE_STATUS or (self.is_retryable and not self.is_throttled)
 
     @property
     def error_code(self) -> str:

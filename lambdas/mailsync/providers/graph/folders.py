@@ -37,9 +37,9 @@ MAX_CHILD_LISTS_PER_QUICK_READING = 20
 """The maximum number of folders of which a QUICK reading lists the child folders, if the delta feed
 of folders cannot be used."""
 MAX_CHILD_LISTS_PER_THOROUGH_READING = 2_000
-"""The maximum number of lists of child folders that a LISTED_AND_HIDDEN reading requests only as a
-precaution, without a sign that the delta feed left out a child. Each list is a request, and Graph
-allows 10,000 requests in ten minutes: a reading that needs more never ends."""
+"""The maximum number of lists of child folders that a LISTED_AND_HIDDEN_FOLDERS reading requests
+only as a precaution, without a sign that the delta feed left out a child. Each list is a request,
+and Graph allows 10,000 in ten minutes: a reading that needs more never ends."""
 _MAX_PAGES = 100
 _FEED = "mailFolders/delta?includeHiddenFolders=true"
 _FIRST_PAGE = f"?includeHiddenFolders=true&$top={FOLDERS_PER_PAGE}"
@@ -58,7 +58,7 @@ _ALIASES = {
 }
 
 
-def first_paths_of_tree(mailbox: str) -> list[str]:
+def build_first_tree_request_paths(mailbox: str) -> list[str]:
     """Return the paths of the requests with which the reading of an unknown folder tree begins. The
     path of the Inbox comes first."""
     lists = [f"{mailbox}/{_FEED}", f"{mailbox}/mailFolders{_FIRST_PAGE}"]
@@ -96,7 +96,7 @@ def read_folder_tree(
     """Read all folders of the mailbox except search folders.
 
     known: the stored folders, the most recently changed folder first.
-    responses: responses to `first_paths_of_tree`, by path. Missing and failed ones are requested.
+    responses: by path of `build_first_tree_request_paths`. Missing and failed ones are requested.
 
     Raises:
         ProviderUnavailable, ProviderThrottled, ProviderRejected: no list of folders can be read.
@@ -147,7 +147,8 @@ class _Tree:
         shown = {key for key, entry in self._entries.items() if not _is_search_folder(entry)}
         needed = {Role.INBOX} if self._reading is TreeReadingMode.QUICK else set(_ALIASES.values())
         listed = {role for remote_id, role in known.items() if remote_id in shown or not shown}
-        is_known = needed <= listed and self._reading is not TreeReadingMode.LISTED_AND_HIDDEN
+        is_thorough = self._reading is TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
+        is_known = needed <= listed and not is_thorough
         if is_known and shown <= known.keys():
             return known
         paths = _alias_paths(self._graph.mailbox)
@@ -183,10 +184,10 @@ class _Tree:
     def listing(self, roles: Mapping[RemoteId, Role]) -> FolderListing:
         return FolderListing(
             folders=tuple(self._folders(roles)),
-            is_whole=not self._left_out,
+            is_whole_tree=not self._left_out,
             gone_folder_ids=frozenset(self._gone),
-            omitted_folder_ids=frozenset(self._omitted),
-            failure_reasons=self._failures,
+            unlisted_folder_ids=frozenset(self._omitted),
+            failure_reason_by_folder_id=self._failures,
         )
 
     def _read_feed(self) -> bool:
@@ -232,7 +233,7 @@ class _Tree:
             listed[parent] = listed.get(parent, 0) + 1
         known = [each.parent_remote_id for each in self._known.values() if each.parent_remote_id]
         with_known_children = frozenset(known)
-        is_thorough = self._reading is TreeReadingMode.LISTED_AND_HIDDEN
+        is_thorough = self._reading is TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
         room = MAX_CHILD_LISTS_PER_THOROUGH_READING - len(self._asked) if is_thorough else 0
         unasked = [each for each in self._entries if each not in self._asked]
         parents = [

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from mailsync.decisions.budget import MAX_SLEEP_PER_PAUSE_S
 from mailsync.errors import ProviderRejected
-from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provider_metric
+from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, add_to_provider_metric
 from mailsync.model import AccessToken
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.connection import (
@@ -71,7 +71,7 @@ class GraphClient:
         Graph rejects requests as too many at once.
     limit_bytes: maximum size of a response. None: `MAX_RESPONSE_BYTES`.
     memory: memory share against which responses are counted until `close`. None: no limit.
-    received_bytes: decompressed size of all responses so far.
+    total_response_bytes: decompressed size of all responses so far.
 
     A response that is not complete JSON has NO_RESPONSE_STATUS.
 
@@ -109,11 +109,11 @@ class GraphClient:
         )
 
     @property
-    def received_bytes(self) -> int:
-        return self._connection.received_bytes
+    def total_response_bytes(self) -> int:
+        return self._connection.total_response_bytes
 
     @property
-    def throttled_for_s(self) -> float:
+    def remaining_pause_s(self) -> float:
         """Return the remaining seconds of a pause that Graph requested. Return 0 without a
         pause."""
         return max(0.0, self._throttled_until - time.monotonic())
@@ -138,7 +138,7 @@ class GraphClient:
         request = GraphRequest("GET", path, limit_bytes, page_size)
         return self._send_with_retries(request, retries=not page_size)
 
-    def send_ahead(self, path: str, *, page_size: int) -> None:
+    def read_page_ahead(self, path: str, *, page_size: int) -> None:
         """Send the request for the next page in a thread, before the caller needs the page. `get`
         returns the response, also if it is a failure.
 
@@ -149,20 +149,20 @@ class GraphClient:
         limit_bytes = min(self._limit(), MAX_READ_AHEAD_BYTES)
         self._send_request_ahead(GraphRequest("GET", path, limit_bytes, page_size))
 
-    def send_batch_ahead(self, paths: Sequence[str], *, page_size: int) -> None:
+    def read_batch_ahead(self, paths: Sequence[str], *, page_size: int) -> None:
         """Send one batch in a thread, before the caller needs it. `get_batch` with these paths
-        returns the responses. Do nothing in the cases that `send_ahead` names, or if the paths need
-        several batches."""
+        returns the responses. Do nothing in the cases that `read_page_ahead` names, or if the
+        paths need several batches."""
         is_limited = self.max_in_flight < MAX_REQUESTS_IN_FLIGHT
         if 0 < len(paths) <= MAX_BATCH_REQUESTS and not is_limited:
             limit_bytes = min(self._limit(), MAX_READ_AHEAD_BATCH_BYTES)
             self._send_request_ahead(_batch_request(paths, page_size, limit_bytes))
 
     def _send_request_ahead(self, request: GraphRequest) -> None:
-        is_free = self._connection.can_send_ahead(request.limit_bytes)
-        if self._last_token and is_free and not self.throttled_for_s:
+        is_free = self._connection.can_read_ahead(request.max_response_bytes)
+        if self._last_token and is_free and not self.remaining_pause_s:
             self._count(request)
-            self._connection.send_ahead(self._last_token, request)
+            self._connection.read_response_ahead(self._last_token, request)
 
     def get_batch(
         self, paths: Sequence[str], *, page_size: int | None = None
@@ -180,13 +180,13 @@ class GraphClient:
             ProviderThrottled, ProviderRejected: Graph rejected a batch as a whole.
         """
         responses: list[GraphResponse] = []
-        self._batches_end = self.received_bytes + self._limit()
+        self._batches_end = self.total_response_bytes + self._limit()
         for start in range(0, len(paths), MAX_BATCH_REQUESTS):
             part = paths[start : start + MAX_BATCH_REQUESTS]
             responses += self._get_with_retries(part, page_size)
         return responses
 
-    def send_write(self, method: str, path: str, content: Any = None) -> GraphResponse:
+    def send_write_request(self, method: str, path: str, content: Any = None) -> GraphResponse:
         """Send a request that changes data at Graph. Retry it only if Graph throttled it and so did
         not act on it."""
         request = GraphRequest(method, path, self._limit(), content=content)
@@ -233,10 +233,10 @@ class GraphClient:
         size = self.max_in_flight if is_limited else MAX_BATCH_REQUESTS
         responses: list[GraphResponse] = []
         for start in range(0, len(paths), size):
-            if self.throttled_for_s:
+            if self.remaining_pause_s:
                 break
             responses += self._send_batch(paths[start : start + size], page_size)
-        unsent = GraphResponse(429, retry_after_s=self.throttled_for_s)
+        unsent = GraphResponse(429, retry_after_s=self.remaining_pause_s)
         return responses + [unsent] * (len(paths) - len(responses))
 
     def _send_batch(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
@@ -250,7 +250,7 @@ class GraphClient:
         return responses
 
     def _send_items(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
-        left_bytes = self._batches_end - self.received_bytes
+        left_bytes = self._batches_end - self.total_response_bytes
         response = GraphResponse(TOO_LARGE_STATUS)
         if left_bytes > 0:
             request = _batch_request(paths, page_size, left_bytes)
@@ -284,9 +284,9 @@ class GraphClient:
         Raises:
             ProviderThrottled: a pause that Graph asked for earlier is not over.
         """
-        if self.throttled_for_s:
+        if self.remaining_pause_s:
             raise to_mailsync_error(
-                GraphResponse(429, retry_after_s=self.throttled_for_s), RequestTarget.MAILBOX
+                GraphResponse(429, retry_after_s=self.remaining_pause_s), RequestTarget.MAILBOX
             )
         access = self._access.current_token()
         response = self._send(access, request)
@@ -316,7 +316,7 @@ class GraphClient:
 
     def _send(self, access: AccessToken, request: GraphRequest) -> GraphResponse:
         self._last_token = access
-        response = self._connection.take_response_sent_ahead(request)
+        response = self._connection.take_response_read_ahead(request)
         if response is None:
             self._count(request)
             response = self._connection.send(access, request)
@@ -325,7 +325,7 @@ class GraphClient:
 
     def _count(self, request: GraphRequest) -> None:
         self._on_request(request.quota_cost)
-        count_provider_metric(PROVIDER_REQUESTS, MICROSOFT, request.quota_cost)
+        add_to_provider_metric(PROVIDER_REQUESTS, MICROSOFT, request.quota_cost)
 
     def _limit(self) -> int:
         return self._limit_bytes or MAX_RESPONSE_BYTES
@@ -350,7 +350,7 @@ def _is_share(refused: int, asked: int) -> bool:
 def _count_throttles(responses: Iterable[GraphResponse]) -> None:
     throttled = sum(each.is_throttled for each in responses)
     if throttled:
-        count_provider_metric(PROVIDER_THROTTLES, MICROSOFT, throttled)
+        add_to_provider_metric(PROVIDER_THROTTLES, MICROSOFT, throttled)
 
 
 def mailbox_path(user: str | None) -> str:
@@ -362,7 +362,7 @@ def _pause_s(response: GraphResponse, *, retries: bool) -> float | None:
     """Return the seconds to wait before a retry. None: a retry would not help."""
     if response.is_throttled and response.retry_after_s is not None:
         return response.retry_after_s
-    return _DEFAULT_PAUSE_S if retries and response.is_transient else None
+    return _DEFAULT_PAUSE_S if retries and response.is_retryable else None
 
 
 def _pauses_s(responses: Sequence[GraphResponse], *, retries: bool) -> dict[int, float]:

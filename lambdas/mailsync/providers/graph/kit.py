@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mailsync.decisions.first_sync import FirstSyncCost
-from mailsync.model import Account, Notification
+from mailsync.decisions.first_sync import FirstSyncCostRates
+from mailsync.model import Account, SubscriptionNotification
 from mailsync.providers import AccessTokenSource, MailProvider
 from mailsync.providers.graph import notifications
 from mailsync.providers.kit import MailboxIdentity, WebhookRequest, count_messages_in_folders
@@ -33,7 +33,7 @@ class GraphPushKit:
     """The lifetime that Mailsync requests for a subscription. Microsoft documents a limit of 4,230
     minutes in some places, and 10,080 in others."""
     has_one_subscription_per_mailbox = False
-    leftover_subscription_search_s = 20.0
+    leftover_search_time_limit_s = 20.0
     """The seconds that one invocation may search for leftover subscriptions. Microsoft allows 40
     lists of subscriptions in 20 s per application and tenant (microsoft-graph-docs #14784), and the
     list of an organisation is long. Creating and renewing subscriptions must not wait for the
@@ -66,7 +66,7 @@ class GraphPushKit:
 
     def parse_notifications(
         self, request: WebhookRequest, settings: Settings
-    ) -> Sequence[Notification]:
+    ) -> Sequence[SubscriptionNotification]:
         return notifications.parse_notifications(request.body)
 
 
@@ -75,11 +75,11 @@ class GraphKit:
     implements `ProviderKit`."""
 
     push_kit = GraphPushKit()
-    first_sync_cost_rates = FirstSyncCost(
+    first_sync_cost_rates = FirstSyncCostRates(
         messages_per_s=28,
-        fixed_quota_units=36,
+        fixed_quota_units_per_sync=36,
         quota_units_per_message=0.01,
-        fixed_usd=0.0004,
+        fixed_usd_per_sync=0.0004,
         usd_per_message=0.0000005,
     )
     """One folder delivers 27.6 full messages a second, and one folder often has most of the mail;

@@ -14,10 +14,10 @@ from mailsync.model import (
     MAX_REMOTE_ID_BYTES,
     Address,
     Change,
+    IncompleteMessage,
     ListedMessage,
     Message,
     MessageRemovedFromFolder,
-    PartialChange,
     RemoteId,
     UnreadableMessage,
     Upsert,
@@ -34,8 +34,8 @@ def parse_change(item: JsonObject) -> Change:
     """Parse one item of a page of a delta feed.
 
     The result is a RemovedMessage if Graph reports a removal, an Upsert if the item has all
-    selected properties, and else a PartialChange, after which the caller fetches the message. If a
-    complete message has impossible values, the result is an UnreadableMessage.
+    selected properties, and else a IncompleteMessage, after which the caller fetches the message.
+    If a complete message has impossible values, the result is an UnreadableMessage.
 
     Graph promises "at least" the changed properties, so other properties may have changed too. If a
     message was moved away and back, Graph may report only the read state, and nothing in the feed
@@ -47,7 +47,7 @@ def parse_change(item: JsonObject) -> Change:
     if "@removed" in item:
         return MessageRemovedFromFolder(parse_graph_id(item))
     if not _is_whole(item):
-        return PartialChange(parse_graph_id(item))
+        return IncompleteMessage(parse_graph_id(item))
     message = parse_message(item)
     return Upsert(message) if isinstance(message, Message) else message
 
@@ -57,7 +57,7 @@ def parse_change_without_body(item: JsonObject) -> Change:
     of receipt of the message; the caller fetches the message by id."""
     if "@removed" in item:
         return MessageRemovedFromFolder(parse_graph_id(item))
-    return PartialChange(
+    return IncompleteMessage(
         parse_graph_id(item),
         parse_listed_message(item) if item.keys() >= _STATE else None,
         _moment_or_none(item.get("receivedDateTime")),

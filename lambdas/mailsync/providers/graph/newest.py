@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
-from mailsync.model import Message, NewestMail, RemoteFolder, RemoteId, Role, Upsert
+from mailsync.model import Message, NewestInboxMail, RemoteFolder, RemoteId, Role, Upsert
 from mailsync.providers.graph.errors import GraphResponse
 from mailsync.providers.graph.folders import (
     FOLDERS_PER_PAGE,
-    first_paths_of_tree,
+    build_first_tree_request_paths,
     to_remote_folder,
 )
 from mailsync.providers.graph.http import GraphClient
@@ -28,15 +28,15 @@ from mailsync.providers.graph.responses import parse_object_list
 class FirstRoundTripResult:
     """The result of the first round trip for a mailbox of which nothing is stored.
 
-    newest_mail: the Inbox and its newest messages. None: the Inbox could not be read.
-    tree_responses: responses to the first requests of `read_folder_tree`, by path.
+    newest_inbox_mail: the Inbox and its newest messages. None: the Inbox could not be read.
+    folder_tree_responses: responses to the first requests of `read_folder_tree`, by path.
     """
 
-    newest_mail: NewestMail | None = None
-    tree_responses: Mapping[str, GraphResponse] = field(default_factory=dict)
+    newest_inbox_mail: NewestInboxMail | None = None
+    folder_tree_responses: Mapping[str, GraphResponse] = field(default_factory=dict)
 
 
-def read_newest_mail(graph: GraphClient, limit: int) -> FirstRoundTripResult:
+def make_first_round_trip(graph: GraphClient, limit: int) -> FirstRoundTripResult:
     """Request the newest messages, the Inbox and the beginning of the folder tree in one batch.
 
     limit: maximum number of messages.
@@ -44,7 +44,7 @@ def read_newest_mail(graph: GraphClient, limit: int) -> FirstRoundTripResult:
     Raises:
         ProviderThrottled: Graph rejected the whole batch.
     """
-    paths = first_paths_of_tree(graph.mailbox)
+    paths = build_first_tree_request_paths(graph.mailbox)
     order = "$orderby=receivedDateTime%20desc"
     newest = f"{paths[0]}/messages?$select={MESSAGE_PROPERTIES}&{order}&$top={limit}"
     try:
@@ -56,7 +56,9 @@ def read_newest_mail(graph: GraphClient, limit: int) -> FirstRoundTripResult:
     return FirstRoundTripResult(mail, dict(zip(paths, responses, strict=True)))
 
 
-def _newest_mail(folder: GraphResponse, listed: GraphResponse, limit: int) -> NewestMail | None:
+def _newest_mail(
+    folder: GraphResponse, listed: GraphResponse, limit: int
+) -> NewestInboxMail | None:
     """Return the Inbox with the messages that name it as their folder."""
     try:
         inbox = to_remote_folder(folder.body, Role.INBOX) if folder.is_ok else None
@@ -65,7 +67,7 @@ def _newest_mail(folder: GraphResponse, listed: GraphResponse, limit: int) -> Ne
     if inbox is None:
         logger.info("newest_not_read", status=folder.status)
         return None
-    return NewestMail(inbox, _messages_of(inbox, listed)[:limit])
+    return NewestInboxMail(inbox, _messages_of(inbox, listed)[:limit])
 
 
 def _messages_of(inbox: RemoteFolder, listed: GraphResponse) -> tuple[Message, ...]:

@@ -13,8 +13,8 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from mailsync.model import Notification, NotificationKind, RemoteId
-from mailsync.providers.kit import NotANotification
+from mailsync.model import NotificationKind, RemoteId, SubscriptionNotification
+from mailsync.providers.kit import MalformedNotification
 
 MAX_VALIDATION_TOKEN_CHARS = 2_048
 """The maximum length of a validation token that the webhook accepts. Graph has so far sent tokens
@@ -38,35 +38,35 @@ def answer_validation_request(raw_query: str) -> str | None:
     raw_query: the query string of the request's URL.
 
     Raises:
-        NotANotification: the token is empty or too long.
+        MalformedNotification: the token is empty or too long.
     """
     if "validationToken" not in raw_query:
         return None
     found = parse_qs(raw_query).get("validationToken", [""])[0]
     if not found or len(found) > MAX_VALIDATION_TOKEN_CHARS:
-        raise NotANotification
+        raise MalformedNotification
     return html.escape(found)
 
 
-def parse_notifications(body: bytes) -> Sequence[Notification]:
+def parse_notifications(body: bytes) -> Sequence[SubscriptionNotification]:
     """Return the notifications in one webhook request, each once.
 
     Malformed items and unknown lifecycle events are skipped.
 
     Raises:
-        NotANotification: the body is not a JSON object with a list `value`.
+        MalformedNotification: the body is not a JSON object with a list `value`.
     """
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise NotANotification from None
+        raise MalformedNotification from None
     items = parsed.get("value") if isinstance(parsed, dict) else None
     if not isinstance(items, list):
-        raise NotANotification
+        raise MalformedNotification
     return tuple(dict.fromkeys(each for each in map(_notice, items) if each))
 
 
-def _notice(item: Any) -> Notification | None:
+def _notice(item: Any) -> SubscriptionNotification | None:
     if not isinstance(item, dict):
         return None
     remote_id, secret = item.get("subscriptionId"), item.get("clientState")
@@ -76,4 +76,4 @@ def _notice(item: Any) -> Notification | None:
         return None
     event = item.get("lifecycleEvent")
     kind = NotificationKind.MAIL_CHANGED if event is None else _LIFECYCLE.get(str(event))
-    return Notification(RemoteId(remote_id), secret, kind) if kind else None
+    return SubscriptionNotification(RemoteId(remote_id), secret, kind) if kind else None

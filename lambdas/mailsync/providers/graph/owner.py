@@ -47,7 +47,7 @@ _MISSING_USER = frozenset({"Request_ResourceNotFound", "ErrorInvalidUser"})
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class MailboxOwner:
     """The user to whom a mailbox belongs.
 
     address: primary email address, or the sign-in name of a user without one.
@@ -67,7 +67,7 @@ def user_id_of_remote_account(account: str) -> str:
     return account.partition(".")[0]
 
 
-def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -> Owner:
+def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -> MailboxOwner:
     """Find the user with this email address in the organisation's directory, and test that the
     application can read the user's mailbox; return the user.
 
@@ -91,7 +91,7 @@ def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -
         graph.close()
 
 
-def _find_owner(graph: GraphClient) -> Owner:
+def _find_owner(graph: GraphClient) -> MailboxOwner:
     found = graph.get(f"{graph.mailbox}?$select=id,mail,userPrincipalName")
     if not found.is_ok:
         raise _not_found(found)
@@ -99,7 +99,7 @@ def _find_owner(graph: GraphClient) -> Owner:
     if not read.is_ok:
         raise _not_read(read)
     address = found.body.get("mail") or found.body.get("userPrincipalName") or ""
-    return Owner(parse_graph_id(found.body), str(address))
+    return MailboxOwner(parse_graph_id(found.body), str(address))
 
 
 def _not_found(response: GraphResponse) -> Exception:

@@ -34,7 +34,7 @@ from mailsync.model import (
     Message,
     MessageListing,
     MessageNotFoundById,
-    NewestMail,
+    NewestInboxMail,
     Page,
     RemoteId,
     Slice,
@@ -53,7 +53,7 @@ from mailsync.providers import (
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph.cursor import (
     CURSOR_AFTER_LAST_LIST_PAGE,
-    FEED_BY_FAILED_FEED_COUNT,
+    FEED_KINDS_IN_FALLBACK_ORDER,
     FeedPageLink,
     GraphFeedKind,
     is_current_delta_cursor,
@@ -82,14 +82,14 @@ from mailsync.providers.graph.messages import (
     parse_change,
     parse_change_without_body,
 )
-from mailsync.providers.graph.newest import read_newest_mail
+from mailsync.providers.graph.newest import make_first_round_trip
 from mailsync.providers.graph.responses import parse_object_list
 from mailsync.providers.graph.slices import build_slice_request, read_slice
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
 LIMITS = Limits(
-    messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_messages_in_small_folders=1_000
+    messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_total_messages_of_small_folders=1_000
 )
 MIN_READ_AHEAD_PAGE_SIZE = 100
 """The page size from which on the next page is requested ahead. Smaller pages follow a failure, and
@@ -138,16 +138,16 @@ class GraphMailbox:
         return self._graph.max_in_flight
 
     @property
-    def throttled_for_s(self) -> float:
-        return self._graph.throttled_for_s
+    def remaining_pause_s(self) -> float:
+        return self._graph.remaining_pause_s
 
     def close(self) -> None:
         self._graph.close()
 
-    def fetch_newest_inbox_mail(self, *, limit: int) -> NewestMail | None:
-        reading = read_newest_mail(self._graph, limit)
-        self._tree_responses = reading.tree_responses
-        return reading.newest_mail
+    def fetch_newest_inbox_mail(self, *, limit: int) -> NewestInboxMail | None:
+        reading = make_first_round_trip(self._graph, limit)
+        self._tree_responses = reading.folder_tree_responses
+        return reading.newest_inbox_mail
 
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingMode
@@ -163,10 +163,10 @@ class GraphMailbox:
             return self._first_page(
                 folder,
                 limit,
-                FEED_BY_FAILED_FEED_COUNT[min(fallback, len(FEED_BY_FAILED_FEED_COUNT) - 1)],
+                FEED_KINDS_IN_FALLBACK_ORDER[min(fallback, len(FEED_KINDS_IN_FALLBACK_ORDER) - 1)],
             )
         link = parse_cursor(cursor)
-        size = link.feed.page_size_for_limit(limit)
+        size = link.feed_kind.choose_page_size(limit)
         response = self._graph.get(link.path, page_size=size, is_one_message=limit == 1)
         if limit == 1 and response.may_be_caused_by_message:
             response = self._retry_single_message(link, response)
@@ -189,7 +189,7 @@ class GraphMailbox:
         paths = [link.path for link in links.values()]
         responses = self._graph.get_batch(paths, page_size=limit)
         ahead = [link.path for link in self._next_links(following, limit).values()]
-        self._graph.send_batch_ahead(ahead, page_size=limit)
+        self._graph.read_batch_ahead(ahead, page_size=limit)
         pages = {}
         for (feed_id, link), response in zip(links.items(), responses, strict=True):
             try:
@@ -206,7 +206,7 @@ class GraphMailbox:
     def fetch_first_page_of_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
         folder, kind = _folder_of(feed), GraphFeedKind.DELTA_WITHOUT_BODIES
         path = f"{self._first_link(folder, kind, limit).path}&{_NEWEST_FIRST}"
-        response = self._graph.get(path, page_size=kind.page_size_for_limit(limit))
+        response = self._graph.get(path, page_size=kind.choose_page_size(limit))
         return self._page(FeedPageLink(path, kind), response) if response.is_ok else None
 
     def fetch_slice(
@@ -223,10 +223,10 @@ class GraphMailbox:
         first = self._first_link(folder, GraphFeedKind.LIST, COMPLETE_MESSAGES_PER_LIST_PAGE)
         return list_complete_messages(self._graph, first.path, self._error_in(folder))
 
-    def note_next_feed(self, feed: FeedRef | None) -> None:
+    def announce_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def note_message_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: no page names groups."""
 
     def fetch_messages(
@@ -254,10 +254,10 @@ class GraphMailbox:
             ResponseTooLarge: several responses together exceed the limit of one response.
         """
         responses: list[GraphResponse] = []
-        end = self._graph.received_bytes + graph_http.MAX_RESPONSE_BYTES
+        end = self._graph.total_response_bytes + graph_http.MAX_RESPONSE_BYTES
         for path in paths:
             responses.append(self._graph.get(path, is_one_message=True))
-            if self._graph.received_bytes > end and len(paths) > 1:
+            if self._graph.total_response_bytes > end and len(paths) > 1:
                 raise ResponseTooLarge
         return responses
 
@@ -290,9 +290,10 @@ class GraphMailbox:
             FeedFailed: the page fails again. This feed has no way to continue after the message.
         """
         self._require_mailbox(failed)
-        page_size = None if link.feed.is_list else 1
+        page_size = None if link.feed_kind.is_list else 1
         response = self._graph.get(link.path, page_size=page_size, is_one_message=True)
-        if response.may_be_caused_by_message and link.feed is not FEED_BY_FAILED_FEED_COUNT[-1]:
+        has_fallback = link.feed_kind is not FEED_KINDS_IN_FALLBACK_ORDER[-1]
+        if response.may_be_caused_by_message and has_fallback:
             raise FeedFailed
         return response
 
@@ -330,22 +331,22 @@ class GraphMailbox:
         """Return the page, and request the next one of the round, which the caller will need once
         it has stored this one (ADR 23). The messages of a list of ids are requested in between."""
         page = self._page(link, response)
-        is_list_of_ids = link.feed is GraphFeedKind.LIST_WITHOUT_BODIES
+        is_list_of_ids = link.feed_kind is GraphFeedKind.LIST_WITHOUT_BODIES
         if page.has_more and limit >= MIN_READ_AHEAD_PAGE_SIZE and not is_list_of_ids:
-            following, size = parse_cursor(page.next_cursor), link.feed.page_size_for_limit(limit)
-            self._graph.send_ahead(following.path, page_size=size)
+            following, size = parse_cursor(page.next_cursor), link.feed_kind.choose_page_size(limit)
+            self._graph.read_page_ahead(following.path, page_size=size)
         return page
 
     def _page(self, link: FeedPageLink, response: GraphResponse) -> Page:
-        read = parse_change_without_body if link.feed.lacks_bodies else parse_change
+        read = parse_change_without_body if link.feed_kind.lacks_bodies else parse_change
         changes = tuple(read(item) for item in parse_object_list(response, "value"))
         more, last = (response.body.get(f"@odata.{name}") for name in ("nextLink", "deltaLink"))
         if self._leads_to(response, link):
             raise build_repeated_link_error()
         if more or last:
-            following = FeedPageLink(self._graph.path_of_link(more or last), link.feed)
+            following = FeedPageLink(self._graph.path_of_link(more or last), link.feed_kind)
             return Page(changes, following.cursor_text, has_more=bool(more))
-        if link.feed.is_list:
+        if link.feed_kind.is_list:
             return Page(
                 changes, CURSOR_AFTER_LAST_LIST_PAGE, has_more=False, next_round_is_full_sync=True
             )

@@ -39,8 +39,8 @@ def build_slice_request(messages_path: str, part: Slice) -> SliceRequest:
     """
     size = len(part.received_at_by_remote_id)
     span = (
-        f"receivedDateTime ge {_time(part.earliest_arrival)}"
-        f" and receivedDateTime lt {_time(part.latest_arrival + _LAST_SECOND)}"
+        f"receivedDateTime ge {_time(part.earliest_received_at)}"
+        f" and receivedDateTime lt {_time(part.latest_received_at + _LAST_SECOND)}"
     )
     path = f"{messages_path}?$select={MESSAGE_PROPERTIES}&$filter={quote(span)}"
     return SliceRequest(f"{path}&$orderby=receivedDateTime%20desc&$top={size}", size)
@@ -65,7 +65,7 @@ def read_slice(
     Returns None if this page fails twice although the mailbox responds, or if the page is
     malformed.
     """
-    before = graph.received_bytes
+    before = graph.total_response_bytes
     response = graph.get(request.path, page_size=request.page_size)
     if not response.is_ok:  # once more, which may be a short failure
         response = graph.get(request.path, page_size=request.page_size)
@@ -74,7 +74,7 @@ def read_slice(
         logger.info("slice_not_read", status=response.status, code=response.error_code)
         return None
     if following:
-        graph.send_ahead(following.path, page_size=following.page_size)
+        graph.read_page_ahead(following.path, page_size=following.page_size)
     try:
         items = parse_object_list(response, "value")
         changes = [parse_change(item) for item in items]
@@ -86,7 +86,7 @@ def read_slice(
         each.remote_id: each for each in messages if each.folder_remote_ids == (folder_id,)
     }
     is_complete = len(items) < request.page_size and "@odata.nextLink" not in response.body
-    return SlicePage(tuple(found.values()), is_complete, graph.received_bytes - before)
+    return SlicePage(tuple(found.values()), is_complete, graph.total_response_bytes - before)
 
 
 def _raise_if_temporary(

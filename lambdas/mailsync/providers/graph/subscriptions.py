@@ -75,7 +75,7 @@ class GraphPush:
             "clientState": secret,
             "expirationDateTime": _wire_time(until),
         }
-        response = self._graph.send_write("POST", _SUBSCRIPTIONS, wanted)
+        response = self._graph.send_write_request("POST", _SUBSCRIPTIONS, wanted)
         if response.status != 201:
             raise to_mailsync_error(response, RequestTarget.MAILBOX)
         return Subscription(parse_graph_id(response.body), _expiry(response))
@@ -84,7 +84,7 @@ class GraphPush:
         self, remote_id: RemoteId, callback_url: str, until: datetime
     ) -> datetime | None:
         wanted = {"expirationDateTime": _wire_time(until)}
-        response = self._graph.send_write("PATCH", _path(remote_id), wanted)
+        response = self._graph.send_write_request("PATCH", _path(remote_id), wanted)
         if response.status in _GONE:
             return None
         if not response.is_ok:
@@ -125,7 +125,7 @@ class GraphPush:
         )
 
     def unsubscribe(self, remote_id: RemoteId) -> bool:
-        response = self._graph.send_write("DELETE", _path(remote_id))
+        response = self._graph.send_write_request("DELETE", _path(remote_id))
         if response.status != 204 and response.status not in _GONE:
             raise to_mailsync_error(response, RequestTarget.MAILBOX)
         return response.status == 204

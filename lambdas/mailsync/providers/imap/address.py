@@ -23,7 +23,7 @@ class MailboxAddress:
     is_read_with_gmail_labels: bool = False
 
     @property
-    def begins_with_tls(self) -> bool:
+    def has_implicit_tls(self) -> bool:
         """Return whether the connection begins with the TLS handshake."""
         return self.port != STARTTLS_PORT
 

@@ -20,7 +20,7 @@ from mailsync.providers.imap.pieces import (
     MAX_MESSAGE_BYTES,
     MessageTooLarge,
     fetch_piece,
-    read_in_pieces,
+    read_message_in_pieces,
 )
 from mailsync.providers.imap.receiving import (
     SERVER_FAILURE_EXCEPTIONS,
@@ -32,7 +32,7 @@ from mailsync.providers.imap.receiving import (
 )
 from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.uids import SEARCH_FOR_ALL_UIDS
-from mailsync.providers.imap.wire import MemoryExceeded, ResponseTooLong
+from mailsync.providers.imap.wire import ResponseMemoryExceeded, ResponseTooLong
 from mailsync.providers.retry_budget import RetryBudget
 
 MAX_BATCH_BYTES = 8 * 2**20
@@ -90,10 +90,10 @@ def _fetch_in_parts(
     which then only the state is requested."""
     if len(uids) == 1 and items != STATE_FETCH_ITEMS:
         with suppress(ProviderRejected):
-            return connection.fetch(uids, items)
-        return connection.fetch(uids, STATE_FETCH_ITEMS)
+            return connection.fetch_items_by_uid(uids, items)
+        return connection.fetch_items_by_uid(uids, STATE_FETCH_ITEMS)
     try:
-        return connection.fetch(uids, items)
+        return connection.fetch_items_by_uid(uids, items)
     except ProviderRejected:
         if items == STATE_FETCH_ITEMS or not uids:
             raise
@@ -149,8 +149,10 @@ class MessageReader:
         known = dict(sizes)
         if unknown := [uid for uid in uids if uid not in known]:
             with suppress(ProviderUnavailable, ProviderRejected):  # sizes decide little
-                for uid, items in self._open_folder().fetch_each(unknown, "(UID RFC822.SIZE)"):
-                    known[uid] = stated_size_bytes(items)
+                for uid, items in self._open_folder().iter_fetched_items(
+                    unknown, "(UID RFC822.SIZE)"
+                ):
+                    known[uid] = read_message_size_bytes(items)
         work = deque([received.requested_uids] if received else _batches(uids, known))
         while work:
             work.extendleft(reversed(self._read_batch(work.popleft(), known, received)))
@@ -194,21 +196,21 @@ class MessageReader:
         except SERVER_FAILURE_EXCEPTIONS as error:
             received.failure = error
         failure = received.failure
-        if failure and isinstance(failure.__cause__, MemoryExceeded):
+        if failure and isinstance(failure.__cause__, ResponseMemoryExceeded):
             raise failure
         return failure
 
     def _add_received(self, received: ReceivedMessages) -> None:
         """Add the messages that were received to those that are found."""
         self._found |= received.messages_by_uid
-        late = received.unconfirmed_items_by_uid
+        late = received.items_needing_flags_by_uid
         if not late or received.failure:
             return
         # Some servers send the flags in a response of their own, or leave out empty ones. Courier
         # sends a placeholder for a message that is gone, which its list shows until NOOP.
         connection = self._open_folder()
         connection.noop()
-        flags = connection.fetch(late, STATE_FETCH_ITEMS)
+        flags = connection.fetch_items_by_uid(late, STATE_FETCH_ITEMS)
         for uid, items in late.items():
             if uid in flags or uid in connection.search(f"UID {uid}:{uid}"):
                 self._add(uid, {b"FLAGS": (), **items, **flags.get(uid, {})})
@@ -249,7 +251,7 @@ class MessageReader:
         Raises:
             failure: the server delivers no other message either.
         """
-        if failure and isinstance(failure.__cause__, MemoryExceeded):
+        if failure and isinstance(failure.__cause__, ResponseMemoryExceeded):
             raise failure
         connection = self._open_folder()
         connection.noop()
@@ -277,7 +279,7 @@ class MessageReader:
 
     def _read_large(self, uid: int, size: int) -> None:
         try:
-            items = read_in_pieces(self._open_folder, uid, size)
+            items = read_message_in_pieces(self._open_folder, uid, size)
         except MessageTooLarge as failure:
             self._found[uid] = self._unreadable(uid, str(failure), "too_large")
         except ProviderRejected:
@@ -292,13 +294,13 @@ class MessageReader:
                 self._open_folder().release_literal_memory(count_text_chars(self._found[uid]))
 
     def _unreadable(self, uid: int, detail: str, cause: str = "unanswered") -> UnreadableMessage:
-        return UnreadableMessage(self._place(uid).to_id(), cause, detail)
+        return UnreadableMessage(self._place(uid).to_message_id(), cause, detail)
 
     def _place(self, uid: int) -> MessagePlace:
         return MessagePlace(self._folder, self._uid_validity, uid)
 
 
-def stated_size_bytes(items: FetchedItems) -> int:
+def read_message_size_bytes(items: FetchedItems) -> int:
     """Return the message size in bytes that the server states in the FETCH items. Return 0 if it
     states none."""
     size = items.get(SIZE)

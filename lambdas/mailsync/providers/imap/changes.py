@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mailsync.providers.imap.cursor import FolderPosition
-from mailsync.providers.imap.messages import hash_of_message_id
+from mailsync.providers.imap.messages import hash_internet_message_id
 from mailsync.providers.imap.open_folder import OpenFolder
 
-MAX_LISTED_REMOVALS = 5_000
+MAX_REMOVED_UIDS_PER_RESPONSE = 5_000
 """The maximum number of UIDs that a server may report as removed at once. If it reports more,
 Mailsync lists the folder instead: a server may name four thousand million UIDs in one line."""
 RENUMBERING_SAMPLE_SIZE = 3
@@ -95,14 +95,16 @@ def count_uids(ranges: Iterable[range]) -> int:
     return sum(map(len, ranges))
 
 
-def is_renumbered(sample: Mapping[str, str], items: Mapping[int, Mapping[bytes, Any]]) -> bool:
+def are_uids_renumbered(
+    sample: Mapping[str, str], items: Mapping[int, Mapping[bytes, Any]]
+) -> bool:
     """Return whether the server gave a UID of the sample to another message: the UID now has a
     message with another Message-ID. A UID without a message proves nothing.
 
     sample: hash of the Message-ID of a few messages, by UID.
     items: FETCH items of messages of the folder, by UID.
     """
-    found = {uid: hash_of_message_id(each) for uid, each in items.items()}
+    found = {uid: hash_internet_message_id(each) for uid, each in items.items()}
     return any(found.get(int(uid)) not in (None, known) for uid, known in sample.items())
 
 
@@ -116,7 +118,7 @@ def choose_renumbering_sample(
     items: FETCH items of further messages, by UID.
     """
     known = {int(uid): each for uid, each in sample.items()}
-    known |= {uid: each for uid, it in items.items() if (each := hash_of_message_id(it))}
+    known |= {uid: each for uid, it in items.items() if (each := hash_internet_message_id(it))}
     uids = sorted(known)
     chosen: Sequence[int] = uids
     if len(uids) > RENUMBERING_SAMPLE_SIZE:

@@ -8,17 +8,16 @@ from imaplib import IMAP4
 from typing import Any, Self, TypeVar
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
-from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, count_provider_metric
+from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, add_to_provider_metric
 from mailsync.providers.background import BackgroundRead
-from mailsync.providers.imap import wire
+from mailsync.providers.imap import failures, wire
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.failures import cause_of_failure, cause_of_pause, requested_pause_s
-from mailsync.providers.imap.folder_commands import inline_literals, quote_name
+from mailsync.providers.imap.folder_commands import inline_literals, quote_folder_name
 from mailsync.providers.imap.login import Login, Session, open_session
-from mailsync.providers.imap.logout import LOGOUT_TIMEOUT_S, hang_up, log_out
+from mailsync.providers.imap.logout import LOGOUT_TIMEOUT_S, close_without_logout, log_out
 from mailsync.providers.imap.open_folder import OpenFolder, to_open_folder
 from mailsync.providers.imap.pipeline import FetchPipeline
-from mailsync.providers.imap.responses import FetchedItems, join_fetched, parse_search
+from mailsync.providers.imap.responses import FetchedItems, join_fetch_responses, parse_search
 from mailsync.providers.imap.transport import (
     Deadline,
     ServerUnusable,
@@ -71,12 +70,12 @@ class ImapConnection:
             if deadline:
                 self._watched.enter_context(deadline.shut_down_when_passed(connected))
                 on_failure.push(self._watched)
-            if address.begins_with_tls:
+            if address.has_implicit_tls:
                 connected = start_implicit_tls(connected, address, context)
                 on_failure.callback(connected.close)
             imap = wire.LimitedImap(address.host, address.port, connected, self._reserve)
-            on_failure.callback(hang_up, imap)
-            if not address.begins_with_tls:
+            on_failure.callback(close_without_logout, imap)
+            if not address.has_implicit_tls:
                 start_tls_by_command(imap, address, context)
             on_failure.pop_all()
         self._imap = imap
@@ -114,15 +113,15 @@ class ImapConnection:
         Raises:
             ProviderRejected: the server gives the folder no UIDVALIDITY, so UIDs identify nothing.
         """
-        responses = self._command("EXAMINE", quote_name(folder))
+        responses = self._command("EXAMINE", quote_folder_name(folder))
         self._imap.state = "SELECTED"
         return to_open_folder(self, folder, responses)
 
-    def examine_and_list(self, folder: bytes) -> tuple[OpenFolder, list[int]]:
+    def examine_and_list_uids(self, folder: bytes) -> tuple[OpenFolder, list[int]]:
         """Send EXAMINE for a folder and UID SEARCH together; return the open folder and its UIDs
         after one round trip."""
         with self._failures("EXAMINE"):
-            tag = self._send("EXAMINE", quote_name(folder))
+            tag = self._send("EXAMINE", quote_folder_name(folder))
             self._imap.state = "SELECTED"
             self._command_count += 1
             search_tag = self._imap._command("UID", "SEARCH", SEARCH_FOR_ALL_UIDS)
@@ -145,14 +144,14 @@ class ImapConnection:
         with self._failures("SEARCH"):
             return _found(responses)
 
-    def search_for_any_criterion(self, criteria: Sequence[str]) -> list[int]:
-        """Send one search per criterion in one round trip; return the UIDs that match any
-        criterion.
+    def run_pipelined_searches(self, criteria: Sequence[str]) -> list[int]:
+        """Send one search per criterion in one round trip; return UIDs that match any criterion.
 
         Raises:
             ProviderRejected: the server rejects one of the searches.
         """
-        refusals, responses = self.run_pipelined([("UID", "SEARCH", each) for each in criteria])
+        searches = [("UID", "SEARCH", each) for each in criteria]
+        refusals, responses = self.run_pipelined_commands(searches)
         for each in refusals:
             if each is not None:
                 raise ProviderRejected(f"The mail server rejects SEARCH; its answer: {each}")
@@ -163,12 +162,14 @@ class ImapConnection:
         """Let the server report what changed in the open folder."""
         self._command("NOOP")
 
-    def fetch(self, uids: Iterable[int], items: str) -> dict[int, FetchedItems]:
+    def fetch_items_by_uid(self, uids: Iterable[int], items: str) -> dict[int, FetchedItems]:
         """Return the FETCH items of each message, by UID. A message is left out if the server does
         not send its flags."""
-        return join_fetched(self.fetch_each(uids, items))
+        return join_fetch_responses(self.iter_fetched_items(uids, items))
 
-    def fetch_each(self, uids: Iterable[int], items: str) -> Iterator[tuple[int, FetchedItems]]:
+    def iter_fetched_items(
+        self, uids: Iterable[int], items: str
+    ) -> Iterator[tuple[int, FetchedItems]]:
         """Yield a UID and FETCH items for each response that names one of these messages, as it
         arrives. Malformed responses are left out."""
         wanted = frozenset(uids)
@@ -179,13 +180,13 @@ class ImapConnection:
                     if uid in wanted:
                         yield uid, each
 
-    def send_ahead(self, uids: Iterable[int], items: str) -> None:
-        """Send FETCH commands without waiting. A later `fetch` or `fetch_each` with equal arguments
-        returns the responses. Any other command before that call drops them."""
+    def send_fetch_commands_ahead(self, uids: Iterable[int], items: str) -> None:
+        """Send FETCH commands without waiting. A later fetch with equal arguments returns the
+        responses. Any other command before that fetch drops them."""
         self._wait_for_reading()
         with self._failures("FETCH"):
             for uid_set in format_uid_sets(uids):
-                self._pipeline.send((uid_set, items))
+                self._pipeline.send_command((uid_set, items))
 
     def fetch_changes(
         self, mod_seq: int, items: str, below: int
@@ -211,7 +212,7 @@ class ImapConnection:
     def _changed(
         self, uid_set: str, items: str, modifiers: str
     ) -> tuple[dict[int, FetchedItems], list[range]]:
-        found = join_fetched(self._fetched(uid_set, items, modifiers))
+        found = join_fetch_responses(self._fetched(uid_set, items, modifiers))
         ranges = [
             each
             for line in inline_literals(self._imap.untagged_responses.get("VANISHED", []))
@@ -224,7 +225,7 @@ class ImapConnection:
         dropped them; `kept_bytes` bytes stay counted."""
         self._wait_for_reading()
         if self._memory:
-            self._memory.release(self._held_bytes - min(kept_bytes, self._held_bytes))
+            self._memory.release_bytes(self._held_bytes - min(kept_bytes, self._held_bytes))
         self._held_bytes = 0
 
     def close(self) -> None:
@@ -233,13 +234,13 @@ class ImapConnection:
         if self._reading and not self._reading.wait(LOGOUT_TIMEOUT_S):
             self.is_broken = True
             self._imap.disconnect_by_force()
-        count_provider_metric(PROVIDER_REQUESTS, IMAP, self.request_count)
+        add_to_provider_metric(PROVIDER_REQUESTS, IMAP, self.request_count)
         self.release_literal_memory()
         with self._watched, suppress(Exception):
             if not self.is_broken:
                 log_out(self._imap)
                 return
-        hang_up(self._imap)
+        close_without_logout(self._imap)
 
     def __enter__(self) -> Self:
         return self
@@ -253,7 +254,7 @@ class ImapConnection:
         mailboxes share the memory: then only data for which the caller waits is read."""
         return self._memory is None
 
-    def read_in_background(self, read: Callable[[], _Result]) -> BackgroundRead[_Result]:
+    def start_background_read(self, read: Callable[[], _Result]) -> BackgroundRead[_Result]:
         """Run a function that uses this connection in a thread, and return the running read. Every
         other use of the connection waits until the function has ended."""
         self._wait_for_reading()
@@ -266,7 +267,7 @@ class ImapConnection:
             self._reading = None
 
     def _reserve(self, size: int) -> bool:
-        if self._memory and not self._memory.reserve(size):
+        if self._memory and not self._memory.reserve_bytes(size):
             return False
         self._held_bytes += size
         return True
@@ -278,7 +279,7 @@ class ImapConnection:
         self._wait_for_reading()
         with self._failures("FETCH"):
             try:
-                yield from self._pipeline.read((uid_set, items, *modifiers))
+                yield from self._pipeline.read_responses((uid_set, items, *modifiers))
             finally:
                 self.is_broken |= self._pipeline.is_reading  # the rest is still to come
 
@@ -291,7 +292,7 @@ class ImapConnection:
     def _send(self, name: str, *arguments: str | bytes) -> bytes:
         """Send a command; return its tag."""
         self._wait_for_reading()
-        self._pipeline.drop_responses()
+        self._pipeline.drop_pending_responses()
         self._command_count += 1
         self._imap.untagged_responses.clear()
         tag: bytes = self._imap._command(name, *arguments)
@@ -310,7 +311,7 @@ class ImapConnection:
         if typ != "OK":
             raise IMAP4.error(f"{name} failed: {data[0].decode('utf-8', 'replace')}")
 
-    def run_pipelined(
+    def run_pipelined_commands(
         self, commands: Sequence[tuple[str | bytes, ...]]
     ) -> tuple[list[str | None], Mapping[str, list[Any]]]:
         """Send several commands without waiting for the response to each. Return for each command
@@ -318,7 +319,7 @@ class ImapConnection:
         name."""
         self._wait_for_reading()
         with self._failures(str(commands[0][0])):
-            self._pipeline.drop_responses()
+            self._pipeline.drop_pending_responses()
             self._command_count += len(commands)
             self._imap.untagged_responses.clear()
             tags = [self._imap._command(str(name), *words) for name, *words in commands]
@@ -340,7 +341,7 @@ class ImapConnection:
             raise ProviderUnavailable(
                 f"{failure} Stored mail stays readable; the sync is retried."
             ) from failure
-        except wire.MemoryExceeded as failure:
+        except wire.ResponseMemoryExceeded as failure:
             self.is_broken = True
             raise ProviderUnavailable(
                 f"The mail server {self._host} sent more at once than this function has memory for"
@@ -350,9 +351,9 @@ class ImapConnection:
             self.is_broken = True
             self.is_disconnected_by_server = not isinstance(failure, TimeoutError)
             self._raise_pause(self._bye_text())
+            cause = failures.describe_connection_failure(failure, self._bye_text())
             raise ProviderUnavailable(
-                f"The mail server {self._host} failed during {what}"
-                f" ({cause_of_failure(failure, self._bye_text())}); trying again."
+                f"The mail server {self._host} failed during {what} ({cause}); trying again."
             ) from failure
         except (ValueError, LookupError) as failure:
             raise ProviderUnavailable(
@@ -384,13 +385,13 @@ class ImapConnection:
         return self._without_secret(text)
 
     def _raise_pause(self, text: str) -> None:
-        pause_s = requested_pause_s(text)
+        pause_s = failures.parse_requested_pause_s(text)
         if pause_s is not None:
-            count_provider_metric(PROVIDER_THROTTLES, IMAP, 1)
+            add_to_provider_metric(PROVIDER_THROTTLES, IMAP, 1)
             raise ProviderThrottled(
                 f"The mail server {self._host} asks for a pause; its answer: {text[:200]}",
                 retry_after_s=pause_s,
-            ) from cause_of_pause(text)
+            ) from failures.find_connection_limit_cause(text)
 
 
 def _found(responses: Mapping[str, list[Any]]) -> list[int]:

@@ -5,7 +5,7 @@ import re
 from imaplib import IMAP4
 
 MAX_PAUSE_S = 3600.0
-NOT_CONNECTED_PAUSE_S = 300.0
+AUTHENTICATED_NOT_CONNECTED_PAUSE_S = 300.0
 """The pause in seconds after Office 365 said "User is authenticated but not connected". This state
 lasts for minutes, or until the mailbox changes (MailKit #1494)."""
 _BACKOFF = re.compile(r"Backoff Time:? (\d{1,9})(?: ?(seconds))?", re.IGNORECASE)
@@ -23,7 +23,7 @@ _PAUSE_TEXTS: tuple[tuple[str, float], ...] = (
     # Yahoo: "UID FETCH Server error" (rustmailer/bichon #144); iCloud (mail-archiver #414).
     (r"\[UNAVAILABLE\]|temporar\w+ |try again later|server (?:is )?(?:error|busy)", 5.0),
     (r"\[INUSE\]", 5.0),
-    (r"authenticated but not connected", NOT_CONNECTED_PAUSE_S),
+    (r"authenticated but not connected", AUTHENTICATED_NOT_CONNECTED_PAUSE_S),
 )
 """Patterns of refusals that mean a pause, and its seconds."""
 _PAUSES = tuple((re.compile(text, re.IGNORECASE), pause_s) for text, pause_s in _PAUSE_TEXTS)
@@ -34,13 +34,13 @@ class TooManyConnections(Exception):
     mailbox."""
 
 
-def cause_of_pause(text: str) -> TooManyConnections | None:
+def find_connection_limit_cause(text: str) -> TooManyConnections | None:
     """Return the cause of a requested pause if the refusal's text names too many connections.
     Return None for any other text."""
     return TooManyConnections() if re.search(_CONNECTION_LIMIT, text, re.IGNORECASE) else None
 
 
-def requested_pause_s(text: str) -> float | None:
+def parse_requested_pause_s(text: str) -> float | None:
     """Return the seconds to wait after a refusal with this text. Return None if the text asks for
     no pause.
 
@@ -52,7 +52,7 @@ def requested_pause_s(text: str) -> float | None:
     return next((pause_s for pattern, pause_s in _PAUSES if pattern.search(text)), None)
 
 
-def cause_of_failure(failure: Exception, bye_text: str) -> str:
+def describe_connection_failure(failure: Exception, bye_text: str) -> str:
     """Return a phrase that says why a connection broke.
 
     bye_text: text with which the server ended the connection. Empty: the server sent no such text.

@@ -12,14 +12,14 @@ from mailsync.providers.imap.listing import (
     parse_status_line,
     to_folder_list,
 )
-from mailsync.providers.imap.wire import quote
+from mailsync.providers.imap.wire import quote_string
 
 if TYPE_CHECKING:
     from mailsync.providers.imap.connection import ImapConnection
 
 MAX_PIPELINED_COMMANDS = 20
 """The maximum number of commands that are sent before the response to the first one is read."""
-UNSENDABLE_NAME_MESSAGE = "The name of a folder has characters that cannot be sent."
+UNSENDABLE_FOLDER_NAME_ERROR_TEXT = "The name of a folder has characters that cannot be sent."
 _UNSENDABLE = re.compile(rb"[\r\n\0]")
 
 
@@ -36,9 +36,9 @@ def list_folders(connection: "ImapConnection") -> FolderList:
     plain: tuple[str | bytes, ...] = ("LIST", '""', '"*"')
     others = [("NAMESPACE",)] if "NAMESPACE" in connection.capabilities else []
     extended = (*plain, f"RETURN ({' '.join(options)})") if options else plain
-    refusals, responses = connection.run_pipelined([extended, *others])
+    refusals, responses = connection.run_pipelined_commands([extended, *others])
     if refusals[0] and options:  # Zoho rejects an option that it advertises
-        refusals, responses = connection.run_pipelined([plain, *others])
+        refusals, responses = connection.run_pipelined_commands([plain, *others])
     if refusals[0]:
         raise ProviderRejected(f"The mail server rejects the command LIST: {refusals[0]}")
     namespaces = [
@@ -51,34 +51,36 @@ def list_folders(connection: "ImapConnection") -> FolderList:
     )
 
 
-def read_statuses(
+def read_folder_statuses(
     connection: "ImapConnection", folders: Sequence[bytes]
 ) -> dict[bytes, Mapping[str, int] | str]:
     """Request the STATUS values of folders (such as MESSAGES and UIDNEXT); return them by folder
     name. If the server refuses the STATUS of a folder, the value is the text of its response."""
     found: dict[bytes, Mapping[str, int] | str] = {}
     items = _status_items(connection)
-    found |= {each: UNSENDABLE_NAME_MESSAGE for each in folders if _UNSENDABLE.search(each)}
+    found |= {
+        each: UNSENDABLE_FOLDER_NAME_ERROR_TEXT for each in folders if _UNSENDABLE.search(each)
+    }
     sendable = [each for each in folders if each not in found]
     for start in range(0, len(sendable), MAX_PIPELINED_COMMANDS):
         names = sendable[start : start + MAX_PIPELINED_COMMANDS]
-        commands = [("STATUS", quote_name(each), items) for each in names]
-        refusals, responses = connection.run_pipelined(commands)
+        commands = [("STATUS", quote_folder_name(each), items) for each in names]
+        refusals, responses = connection.run_pipelined_commands(commands)
         numbers = dict(map(parse_status_line, inline_literals(responses.get("STATUS", []))))
         for name, refusal in zip(names, refusals, strict=True):
             found[name] = refusal if refusal is not None else numbers.get(name, {})
     return found
 
 
-def quote_name(name: bytes) -> bytes:
+def quote_folder_name(name: bytes) -> bytes:
     """Return a folder's name as a quoted argument of a command.
 
     Raises:
         ProviderRejected: the name has line ends, which would begin another command.
     """
     if _UNSENDABLE.search(name):
-        raise ProviderRejected(UNSENDABLE_NAME_MESSAGE)
-    return quote(name)
+        raise ProviderRejected(UNSENDABLE_FOLDER_NAME_ERROR_TEXT)
+    return quote_string(name)
 
 
 def inline_literals(responses: Iterable[Any]) -> Iterator[bytes]:
@@ -87,7 +89,7 @@ def inline_literals(responses: Iterable[Any]) -> Iterator[bytes]:
     line = b""
     for each in responses:
         if isinstance(each, tuple):
-            line += re.sub(rb"\{\d+\+?\}$", b"", each[0]) + quote(each[1])
+            line += re.sub(rb"\{\d+\+?\}$", b"", each[0]) + quote_string(each[1])
         elif each is not None:
             yield line + each
             line = b""

@@ -14,19 +14,19 @@ from dataclasses import dataclass, field, replace
 
 from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
 from mailsync.model import MessageRemovedFromFolder, Page, RemoteId, StateChange, UnreadableMessage
-from mailsync.providers.imap.bodies import fetch_listed_messages, stated_size_bytes
+from mailsync.providers.imap.bodies import fetch_listed_messages, read_message_size_bytes
 from mailsync.providers.imap.changes import (
-    MAX_LISTED_REMOVALS,
+    MAX_REMOVED_UIDS_PER_RESPONSE,
+    are_uids_renumbered,
     can_list_changes,
     choose_renumbering_sample,
     clip_uid_ranges,
     count_uids,
-    is_renumbered,
     must_compare_flags,
 )
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.cursor import FolderPosition
-from mailsync.providers.imap.ids import MessagePlace, id_prefix
+from mailsync.providers.imap.ids import MessagePlace, message_id_prefix
 from mailsync.providers.imap.messages import (
     LISTING_FETCH_ITEMS,
     STATE_FETCH_ITEMS,
@@ -102,7 +102,7 @@ class FolderReader:
             return self._page_of_full_sync(position, position.below, limit)
         return self._page_of_changes(position, limit)
 
-    def read_first_page(self, limit: int) -> None:
+    def read_first_page_ahead(self, limit: int) -> None:
         """Request the first page of a full sync ahead, before `read_page` is called."""
         self.ahead.read_first_page(self._listed_window(self.opened.uid_next, limit))
 
@@ -111,7 +111,7 @@ class FolderReader:
         UID."""
         return MessagePlace(self.opened.name, self.opened.uid_validity, uid)
 
-    def all_uids(self, *, again: bool = False) -> Sequence[int]:
+    def list_all_uids(self, *, again: bool = False) -> Sequence[int]:
         """Return the UIDs of all messages of the folder, in ascending order.
 
         again: ask the server even if the UIDs are known.
@@ -148,16 +148,16 @@ class FolderReader:
 
     def _page_of_full_sync(self, position: FolderPosition, below: int, limit: int) -> Page:
         listed = self._listed_window(below, limit)
-        uids = listed.uids
+        uids = listed.folder_uids
         items = self._listed(listed.page_uids)
         window = listed.shorten_to_one_request(self.sizes)
         items = {uid: items[uid] for uid in window.page_uids if uid in items}
         self.sizes = {uid: self.sizes[uid] for uid in items}
-        self.ahead.note_listed_page(window, self.sizes)
-        has_more = window.start > 0
+        self.ahead.announce_listed_page(window, self.sizes)
+        has_more = window.start_index > 0
         after = replace(
             position,
-            below=uids[window.start] if has_more else None,
+            below=uids[window.start_index] if has_more else None,
             is_renumbered=position.is_renumbered and has_more,
             sample=choose_renumbering_sample(position.sample, items),
         )
@@ -166,12 +166,14 @@ class FolderReader:
             after.to_cursor(),
             has_more,
             current_message_id_prefix=self._id_prefix,
-            all_message_ids=self._listed_ids() if position.is_renumbered and not has_more else None,
+            all_existing_message_ids=self._listed_ids()
+            if position.is_renumbered and not has_more
+            else None,
         )
 
     def _listed_window(self, below: int, limit: int) -> PageWindow:
         """Return the newest messages below a UID."""
-        uids = self.all_uids()
+        uids = self.list_all_uids()
         end = bisect_left(uids, below)
         return PageWindow(uids, max(0, end - limit), end, limit)
 
@@ -179,7 +181,7 @@ class FolderReader:
         arrived = self._arrived(position)
         sample = {} if self._is_careful else position.sample
         found = self._listed_with_sample(arrived[:limit], sample)
-        if is_renumbered(sample, found):
+        if are_uids_renumbered(sample, found):
             return self._page_of_renumbering()
         listed = {uid: found[uid] for uid in arrived[:limit] if uid in found}
         reported = self._reported(position, len(arrived))
@@ -203,7 +205,7 @@ class FolderReader:
         return Page(
             (
                 *(
-                    MessageRemovedFromFolder(self.place_of_uid(uid).to_id())
+                    MessageRemovedFromFolder(self.place_of_uid(uid).to_message_id())
                     for uid in removed or ()
                 ),
                 *self._state_changes(reported.flags | listed),
@@ -211,8 +213,8 @@ class FolderReader:
             ),
             after.to_cursor(),
             len(arrived) > limit,
-            all_message_ids=None if is_explained else self._listed_ids(),
-            states_to_compare=states,
+            all_existing_message_ids=None if is_explained else self._listed_ids(),
+            possible_state_changes=states,
         )
 
     def _page_of_renumbering(self) -> Page:
@@ -239,8 +241,8 @@ class FolderReader:
         UID of the sample has another message, request the sample again: a server may err once."""
         sampled = [int(uid) for uid in sample]
         found = self._listed(arrived, and_if_there=sampled)
-        if is_renumbered(sample, found):
-            found |= self._connection.fetch(sampled, LISTING_FETCH_ITEMS)
+        if are_uids_renumbered(sample, found):
+            found |= self._connection.fetch_items_by_uid(sampled, LISTING_FETCH_ITEMS)
         return found
 
     def _reported(self, position: FolderPosition, arrived_count: int) -> _Reported:
@@ -267,7 +269,7 @@ class FolderReader:
         """Return the UIDs that the server reports as removed and that its list lacks. None: the
         server reports so many UIDs that the whole folder must be listed."""
         known = clip_uid_ranges(vanished, below)
-        if count_uids(known) > MAX_LISTED_REMOVALS:
+        if count_uids(known) > MAX_REMOVED_UIDS_PER_RESPONSE:
             return None
         uids = {uid for each in known for uid in each}
         for uid_set in format_uid_sets(uids):
@@ -282,7 +284,7 @@ class FolderReader:
         start = 1 if is_from_start else position.flags_from
         if start is None or not self.opened.message_count:
             return (), None
-        uids = [uid for uid in self.all_uids() if start <= uid < position.uid_next]
+        uids = [uid for uid in self.list_all_uids() if start <= uid < position.uid_next]
         window, left = uids[:FLAGS_PER_PAGE], uids[FLAGS_PER_PAGE:]
         states = self._state_changes(self.read_flags(window))
         return states, left[0] if left else None
@@ -290,10 +292,10 @@ class FolderReader:
     def _listed_ids(self) -> frozenset[RemoteId] | None:
         """Return the ids of all messages. None if the server contradicts its own count; the
         verification then decides."""
-        uids = self.all_uids(again=True)
+        uids = self.list_all_uids(again=True)
         if len(uids) != self.opened.message_count:
             return None
-        return frozenset(self.place_of_uid(uid).to_id() for uid in uids)
+        return frozenset(self.place_of_uid(uid).to_message_id() for uid in uids)
 
     def _listed(
         self, uids: Sequence[int], and_if_there: Sequence[int] = ()
@@ -310,17 +312,19 @@ class FolderReader:
             if not self._is_careful or self._connection.is_broken or not self._sends_others(uids):
                 raise
             found, self._unread = {}, uids
-        self.sizes = {uid: stated_size_bytes(each) for uid, each in found.items()}
+        self.sizes = {uid: read_message_size_bytes(each) for uid, each in found.items()}
         return found
 
     def _sends_others(self, uids: Sequence[int]) -> bool:
-        others = [uid for uid in self.all_uids() if uid not in uids]
-        return not others or bool(self._connection.fetch(others[-2:], STATE_FETCH_ITEMS))
+        others = [uid for uid in self.list_all_uids() if uid not in uids]
+        return not others or bool(
+            self._connection.fetch_items_by_uid(others[-2:], STATE_FETCH_ITEMS)
+        )
 
     def _unreadable(self) -> tuple[UnreadableMessage, ...]:
         detail = "The mail server lists this message, and sends nothing of it."
         return tuple(
-            UnreadableMessage(self.place_of_uid(uid).to_id(), "unanswered", detail)
+            UnreadableMessage(self.place_of_uid(uid).to_message_id(), "unanswered", detail)
             for uid in self._unread
         )
 
@@ -332,4 +336,4 @@ class FolderReader:
 
     @property
     def _id_prefix(self) -> str:
-        return id_prefix(self.opened.name, self.opened.uid_validity)
+        return message_id_prefix(self.opened.name, self.opened.uid_validity)

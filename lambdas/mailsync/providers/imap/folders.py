@@ -5,7 +5,7 @@ from base64 import b64decode
 from collections.abc import Collection, Mapping, Sequence
 
 from mailsync.model import RemoteFolder, Role
-from mailsync.providers.imap.ids import folder_id
+from mailsync.providers.imap.ids import to_folder_id
 from mailsync.providers.imap.listing import ListedFolder, is_inbox
 
 _ENCODED = re.compile(r"&([A-Za-z0-9+,]*)-")
@@ -63,8 +63,8 @@ def _to_remote_folder(
 ) -> RemoteFolder:
     parent, name = place
     return RemoteFolder(
-        remote_id=folder_id(folder.name),
-        parent_remote_id=folder_id(parent) if parent else None,
+        remote_id=to_folder_id(folder.name),
+        parent_remote_id=to_folder_id(parent) if parent else None,
         display_name=_display(name),
         role=roles.get(folder.name, Role.OTHER),
         total=_count(status.get("MESSAGES")),

@@ -79,13 +79,13 @@ def position_at_full_sync_start(opened: OpenFolder) -> GmailFolderPosition:
     )
 
 
-def position_before_first_message(opened: OpenFolder) -> GmailFolderPosition:
+def position_of_new_folder(opened: OpenFolder) -> GmailFolderPosition:
     """Return the reading position of a folder of which no message was read yet. It is used for a
     folder that the server lists now and did not list at the last reading."""
     return GmailFolderPosition(opened.uid_validity, 1, opened.mod_seq or 0, opened.mod_seq or 0, 0)
 
 
-def require_same_numbering(known: GmailFolderPosition, opened: OpenFolder) -> None:
+def require_same_uid_numbering(known: GmailFolderPosition, opened: OpenFolder) -> None:
     """Check that the server still numbers the messages of a folder as it did at the stored
     position, so that it can name the changes since then.
 

@@ -20,8 +20,8 @@ from mailsync.providers.imap.gmail_cursor import (
     GmailMailboxPosition,
     has_unexplained_removals,
     position_at_full_sync_start,
-    position_before_first_message,
-    require_same_numbering,
+    position_of_new_folder,
+    require_same_uid_numbering,
 )
 from mailsync.providers.imap.gmail_folders import GmailFolders
 from mailsync.providers.imap.gmail_messages import (
@@ -32,11 +32,11 @@ from mailsync.providers.imap.gmail_messages import (
     has_gmail_id_and_labels,
     to_gmail_id,
 )
-from mailsync.providers.imap.ids import folder_id, folder_name
+from mailsync.providers.imap.ids import to_folder_id, to_folder_name
 from mailsync.providers.imap.responses import FetchedItems
 from mailsync.providers.imap.uids import MAX_UID
 
-MAX_REMEMBERED_MESSAGES = 500
+MAX_REPORTED_MESSAGES_PER_CURSOR = 500
 """The maximum number of reported messages that a cursor remembers. Further messages may be reported
 a second time."""
 
@@ -53,7 +53,7 @@ class _Round:
     has_more: bool = False
 
 
-def fetch_complete_items(
+def fetch_items_with_gmail_ids(
     connection: ImapConnection, reader: FolderReader, uids: Sequence[int], items: str
 ) -> dict[int, FetchedItems]:
     """Fetch items of messages that the server listed, including Gmail's id, and return the items by
@@ -73,7 +73,7 @@ def fetch_complete_items(
         if lacking := [
             uid for uid, each in part.items() if not has_gmail_id_and_labels(each, items)
         ]:
-            part |= connection.fetch(lacking, items)
+            part |= connection.fetch_items_by_uid(lacking, items)
         found |= part
     if any(not has_gmail_id_and_labels(each, items) for each in found.values()):
         raise ProviderUnavailable(
@@ -122,17 +122,19 @@ class GmailFeed:
             for name in self._folders.folders_covering_all_messages
         ]
         first = opened[0]
-        sources = {str(folder_id(each.name)): position_at_full_sync_start(each) for each in opened}
-        return GmailMailboxPosition(sources, reading=folder_id(first.name), below=MAX_UID + 1)
+        sources = {
+            str(to_folder_id(each.name)): position_at_full_sync_start(each) for each in opened
+        }
+        return GmailMailboxPosition(sources, reading=to_folder_id(first.name), below=MAX_UID + 1)
 
     def _page_of_full_sync(self, position: GmailMailboxPosition, reading: str, limit: int) -> Page:
         names = list(position.sources)
         if reading not in names:
             raise CursorExpired("The stored position of the mailbox is unreadable.")
-        reader = self._open_folder(folder_name(RemoteId(reading)), False)
+        reader = self._open_folder(to_folder_name(RemoteId(reading)), False)
         if reader.opened.uid_validity != position.sources[reading].uid_validity:
             raise CursorExpired("The server has numbered the messages of a folder anew.")
-        uids = reader.all_uids()
+        uids = reader.list_all_uids()
         end = bisect_left(uids, position.below)
         start = max(0, end - limit)
         listed = self._listed(reader, uids[start:end])
@@ -157,17 +159,17 @@ class GmailFeed:
         news = [
             each
             for each in found.listed
-            if position.reported.get(each.state_change.remote_id) != each.digest
+            if position.reported.get(each.state_change.remote_id) != each.flags_and_folders_digest
         ]
         listed_ids = self._listed_ids() if lists_all else None
         page = self._page(news, after, has_more=found.has_more)
-        return replace(page, all_message_ids=listed_ids)
+        return replace(page, all_existing_message_ids=listed_ids)
 
     def _read_source(self, name: bytes, position: GmailMailboxPosition, found: _Round) -> None:
         reader = self._open_folder(name, True)
-        opened, source = reader.opened, folder_id(name)
-        known = position.sources.get(source) or position_before_first_message(opened)
-        require_same_numbering(known, opened)
+        opened, source = reader.opened, to_folder_id(name)
+        known = position.sources.get(source) or position_of_new_folder(opened)
+        require_same_uid_numbering(known, opened)
         arrived = self._arrived(known, reader)
         part, rest = arrived[: found.left], arrived[found.left :]
         found.listed += self._listed(reader, part)
@@ -213,7 +215,7 @@ class GmailFeed:
             for uid, each in items.items()
             if not has_gmail_id_and_labels(each, GMAIL_FETCH_ITEMS)
         ]
-        items |= connection.fetch(lacking, GMAIL_FETCH_ITEMS) if lacking else {}
+        items |= connection.fetch_items_by_uid(lacking, GMAIL_FETCH_ITEMS) if lacking else {}
         complete = {
             uid: each
             for uid, each in items.items()
@@ -223,7 +225,9 @@ class GmailFeed:
 
     def _listed(self, reader: FolderReader, uids: Sequence[int]) -> list[GmailMessage]:
         found = (
-            fetch_complete_items(self._connected(), reader, uids, GMAIL_FETCH_ITEMS) if uids else {}
+            fetch_items_with_gmail_ids(self._connected(), reader, uids, GMAIL_FETCH_ITEMS)
+            if uids
+            else {}
         )
         return self._to_messages(reader, found)
 
@@ -241,8 +245,10 @@ class GmailFeed:
         ids: set[RemoteId] = set()
         for name in self._folders.folders_covering_all_messages:
             reader = self._open_folder(name, True)
-            uids = reader.all_uids()
-            found = fetch_complete_items(self._connected(), reader, uids, GMAIL_ID_FETCH_ITEMS)
+            uids = reader.list_all_uids()
+            found = fetch_items_with_gmail_ids(
+                self._connected(), reader, uids, GMAIL_ID_FETCH_ITEMS
+            )
             if not len(uids) == len(found) == reader.opened.message_count:
                 return None
             ids.update(map(to_gmail_id, found.values()))
@@ -258,5 +264,6 @@ class GmailFeed:
 
 def _digests(listed: Iterable[GmailMessage]) -> dict[RemoteId, str]:
     return {
-        each.state_change.remote_id: each.digest for each in list(listed)[-MAX_REMEMBERED_MESSAGES:]
+        each.state_change.remote_id: each.flags_and_folders_digest
+        for each in list(listed)[-MAX_REPORTED_MESSAGES_PER_CURSOR:]
     }

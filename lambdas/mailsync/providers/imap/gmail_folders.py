@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mailsync.model import RemoteId
-from mailsync.providers.imap.ids import folder_id
+from mailsync.providers.imap.ids import to_folder_id
 from mailsync.providers.imap.listing import INBOX, ListedFolder
 
 _EXTENSION = "X-GM-EXT-1"
@@ -24,7 +24,7 @@ _SPECIAL_USE_OF_LABEL = {
 _IMPORTANT = b"\\important"
 
 
-class AllMailHidden(Exception):
+class AllMailFolderHidden(Exception):
     """The server shows no folder with all mail."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class GmailFolders:
         and the trash and the junk folder."""
         return (self.all_mail, *self.trash_and_junk)
 
-    def folder_ids(self, opened: bytes, labels: Iterable[bytes]) -> tuple[RemoteId, ...]:
+    def folder_ids_of_message(self, opened: bytes, labels: Iterable[bytes]) -> tuple[RemoteId, ...]:
         """Return the ids of all folders of a message, in a fixed order.
 
         A message in the trash or in junk is in no other folder, although Gmail keeps its labels.
@@ -65,9 +65,9 @@ class GmailFolders:
         labels: labels of the message.
         """
         if opened in self.trash_and_junk:
-            return (folder_id(opened),)
+            return (to_folder_id(opened),)
         names = {self.all_mail, opened, *map(self._folder_of_label, labels)}
-        return tuple(sorted(folder_id(each) for each in names if each))
+        return tuple(sorted(to_folder_id(each) for each in names if each))
 
     def _folder_of_label(self, label: bytes) -> bytes | None:
         """Return the folder of a label. None: the label is a flag, or has no folder."""
@@ -84,7 +84,7 @@ def has_gmail_extensions(capabilities: Collection[str]) -> bool:
     return _EXTENSION in capabilities
 
 
-def is_important(labels: Iterable[bytes]) -> bool:
+def has_important_label(labels: Iterable[bytes]) -> bool:
     """Return whether one of the labels of a message marks it as important."""
     return any(each.lower() == _IMPORTANT for each in labels)
 
@@ -93,12 +93,12 @@ def find_gmail_folders(listed: Iterable[ListedFolder]) -> GmailFolders:
     """Find the folders that have a special meaning in the server's list.
 
     Raises:
-        AllMailHidden: the list has no folder with all mail.
+        AllMailFolderHidden: the list has no folder with all mail.
     """
     own = _mirrored(listed)
     uses = {use: each.name for each in own for use in each.flags}
     if "\\all" not in uses:
-        raise AllMailHidden
+        raise AllMailFolderHidden
     others = tuple(uses[use] for use in ("\\trash", "\\junk") if use in uses)
     return GmailFolders(uses["\\all"], others, uses)
 

@@ -23,7 +23,7 @@ from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.folder_commands import (
     MAX_PIPELINED_COMMANDS,
     list_folders,
-    read_statuses,
+    read_folder_statuses,
 )
 from mailsync.providers.imap.folder_reader import FolderReader
 from mailsync.providers.imap.gmail_cursor import (
@@ -31,9 +31,9 @@ from mailsync.providers.imap.gmail_cursor import (
     is_gmail_folder_unchanged,
     parse_mailbox_cursor,
 )
-from mailsync.providers.imap.gmail_feed import GmailFeed, fetch_complete_items
+from mailsync.providers.imap.gmail_feed import GmailFeed, fetch_items_with_gmail_ids
 from mailsync.providers.imap.gmail_folders import (
-    AllMailHidden,
+    AllMailFolderHidden,
     GmailFolders,
     choose_mirrored_folders,
     find_gmail_folders,
@@ -49,10 +49,10 @@ from mailsync.providers.imap.gmail_messages import (
     has_gmail_id_and_labels,
     listed_message_from_items,
 )
-from mailsync.providers.imap.ids import folder_id, folder_name
+from mailsync.providers.imap.ids import to_folder_id, to_folder_name
 from mailsync.providers.imap.listing import FolderList, ListedFolder
 from mailsync.providers.imap.provider import ImapMailbox
-from mailsync.providers.imap.reconnect import retried_on_disconnect
+from mailsync.providers.imap.reconnect import retry_on_disconnect
 
 _Result = Message | UnreadableMessage
 
@@ -68,7 +68,7 @@ class GmailImapMailbox(ImapMailbox):
     _folders: GmailFolders | None = None
     _listed: Mapping[RemoteId, GmailMessage] = {}
 
-    @retried_on_disconnect
+    @retry_on_disconnect
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
@@ -99,11 +99,11 @@ class GmailImapMailbox(ImapMailbox):
                     pages[feed.id] = self.fetch_page(feed, cursor, limit=limit)
         return pages
 
-    @retried_on_disconnect
+    @retry_on_disconnect
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
-        reader = self._opened(folder_name(folder.remote_id), again=True)
-        found = fetch_complete_items(
-            self._connected(), reader, reader.all_uids(), COMPARISON_FETCH_ITEMS
+        reader = self._opened(to_folder_name(folder.remote_id), again=True)
+        found = fetch_items_with_gmail_ids(
+            self._connected(), reader, reader.list_all_uids(), COMPARISON_FETCH_ITEMS
         )
         entries = {each.remote_id: each for each in map(listed_message_from_items, found.values())}
         return MessageListing(tuple(entries.values()), reader.opened.message_count)
@@ -123,7 +123,7 @@ class GmailImapMailbox(ImapMailbox):
     def _shown(self, listed: FolderList) -> tuple[Sequence[ListedFolder], Collection[bytes]]:
         try:
             self._folders = find_gmail_folders(listed.folders)
-        except AllMailHidden as hidden:
+        except AllMailFolderHidden as hidden:
             raise ProviderUnavailable(str(hidden)) from None
         folders, prefixes = choose_mirrored_folders(listed.folders)
         return folders, (*listed.personal_prefixes, *prefixes)
@@ -140,9 +140,9 @@ class GmailImapMailbox(ImapMailbox):
         Raises:
             ProviderUnavailable: the list lacks a folder that exists.
         """
-        lost = [folder_name(RemoteId(each)) for each in position.sources]
+        lost = [to_folder_name(RemoteId(each)) for each in position.sources]
         lost = [each for each in lost if each not in folders.folders_covering_all_messages]
-        statuses = read_statuses(self._connected(), lost) if lost else {}
+        statuses = read_folder_statuses(self._connected(), lost) if lost else {}
         if any(not isinstance(each, str) for each in statuses.values()):
             self._folders = None
             raise ProviderUnavailable(
@@ -154,7 +154,7 @@ class GmailImapMailbox(ImapMailbox):
         once."""
         statuses, self._statuses = self._statuses, {}
         sources = (
-            [folder_id(each) for each in self._folders.folders_covering_all_messages]
+            [to_folder_id(each) for each in self._folders.folders_covering_all_messages]
             if self._folders
             else []
         )
@@ -162,7 +162,7 @@ class GmailImapMailbox(ImapMailbox):
             position.reading is None
             and sources == list(position.sources)
             and all(
-                is_gmail_folder_unchanged(known, statuses.get(folder_name(RemoteId(name)), {}))
+                is_gmail_folder_unchanged(known, statuses.get(to_folder_name(RemoteId(name)), {}))
                 for name, known in position.sources.items()
             )
         )
@@ -209,7 +209,7 @@ class GmailImapMailbox(ImapMailbox):
                     result = _with_labels(message, messages[uid])
                     found[result.remote_id] = result
 
-    @retried_on_disconnect
+    @retry_on_disconnect
     def _search(self, ids: Sequence[RemoteId]) -> Sequence[GmailMessage]:
         """Search the folders that together hold all mail for these messages. Return the messages
         with their places; those that no longer exist are left out."""
@@ -223,8 +223,8 @@ class GmailImapMailbox(ImapMailbox):
 
     def _found_in(self, name: bytes, numbers: Sequence[int]) -> dict[RemoteId, GmailMessage]:
         reader, connection = self._reader(name, True), self._connected()
-        uids = connection.search_for_any_criterion([f"X-GM-MSGID {each}" for each in numbers])
-        items = connection.fetch(uids, GMAIL_FETCH_ITEMS) if uids else {}
+        uids = connection.run_pipelined_searches([f"X-GM-MSGID {each}" for each in numbers])
+        items = connection.fetch_items_by_uid(uids, GMAIL_FETCH_ITEMS) if uids else {}
         listed = (
             gmail_message_from_items(reader.place_of_uid(uid), each, self._gmail_folders())
             for uid, each in items.items()

@@ -6,8 +6,8 @@ from hashlib import sha256
 from typing import Any
 
 from mailsync.model import ListedMessage, Message, MessageState, RemoteId, StateChange
-from mailsync.providers.imap.bodies import stated_size_bytes
-from mailsync.providers.imap.gmail_folders import GmailFolders, is_important
+from mailsync.providers.imap.bodies import read_message_size_bytes
+from mailsync.providers.imap.gmail_folders import GmailFolders, has_important_label
 from mailsync.providers.imap.ids import MessagePlace
 from mailsync.providers.imap.messages import message_state_from_items
 
@@ -37,7 +37,7 @@ class GmailMessage:
     size_bytes: int
 
     @property
-    def digest(self) -> str:
+    def flags_and_folders_digest(self) -> str:
         """Return a short text that changes whenever the flags or the folders of the message
         change."""
         change = self.state_change
@@ -77,10 +77,10 @@ def gmail_message_from_items(
     change = StateChange(
         to_gmail_id(items),
         _state(items),
-        folder_remote_ids=folders.folder_ids(place.folder, labels),
+        folder_remote_ids=folders.folder_ids_of_message(place.folder, labels),
     )
     conversation_id = format(thread, "x") if isinstance(thread, int) else None
-    return GmailMessage(place, change, conversation_id, stated_size_bytes(items))
+    return GmailMessage(place, change, conversation_id, read_message_size_bytes(items))
 
 
 def listed_message_from_items(items: Mapping[bytes, Any]) -> ListedMessage:
@@ -116,7 +116,7 @@ def add_gmail_fields(message: Message, listed: GmailMessage) -> Message:
 def _state(items: Mapping[bytes, Any]) -> MessageState:
     """Return the state of a message. Important is a label, which stands for a flag."""
     state = message_state_from_items(items)
-    if not is_important(_labels(items)):
+    if not has_important_label(_labels(items)):
         return replace(state, importance="normal")
     version = f"{state.remote_version} {_IMPORTANT}".lstrip()
     return replace(state, importance="high", remote_version=version)

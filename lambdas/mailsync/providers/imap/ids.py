@@ -19,14 +19,14 @@ class MessagePlace(NamedTuple):
     uid_validity: int
     uid: int
 
-    def to_id(self) -> RemoteId:
+    def to_message_id(self) -> RemoteId:
         """Return the message's id, which contains the folder, the UIDVALIDITY and the UID."""
-        return RemoteId(f"{id_prefix(self.folder, self.uid_validity)}{self.uid}")
+        return RemoteId(f"{message_id_prefix(self.folder, self.uid_validity)}{self.uid}")
 
 
-def id_prefix(folder: bytes, uid_validity: int) -> str:
+def message_id_prefix(folder: bytes, uid_validity: int) -> str:
     """Return the text with which the ids of all messages of a folder begin."""
-    return f"{folder_id(folder)}:{uid_validity}:"
+    return f"{to_folder_id(folder)}:{uid_validity}:"
 
 
 def place_of_message_id(remote_id: RemoteId) -> MessagePlace | None:
@@ -34,17 +34,17 @@ def place_of_message_id(remote_id: RemoteId) -> MessagePlace | None:
     because it was declared void."""
     try:
         folder, uid_validity, uid = remote_id.rsplit(":", 2)
-        return MessagePlace(folder_name(RemoteId(folder)), int(uid_validity), int(uid))
+        return MessagePlace(to_folder_name(RemoteId(folder)), int(uid_validity), int(uid))
     except ValueError:
         return None
 
 
-def folder_id(name: bytes) -> RemoteId:
+def to_folder_id(name: bytes) -> RemoteId:
     """Return the id of a folder, which is its name as text. Names are ASCII (modified UTF-7). If a
     server sends other bytes, each byte becomes the character with the same number."""
     return RemoteId(name.decode("latin-1"))
 
 
-def folder_name(remote_id: RemoteId) -> bytes:
+def to_folder_name(remote_id: RemoteId) -> bytes:
     """Return the name of the folder with this id, as the server's bytes."""
     return remote_id.encode("latin-1")

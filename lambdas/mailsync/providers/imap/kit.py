@@ -3,7 +3,7 @@ their passwords (`ProviderKit`, `PasswordKit`)."""
 
 from typing import TYPE_CHECKING
 
-from mailsync.decisions.first_sync import FirstSyncCost
+from mailsync.decisions.first_sync import FirstSyncCostRates
 from mailsync.errors import ProviderRejected
 from mailsync.model import Account
 from mailsync.providers import AccessTokenSource, MailProvider
@@ -22,11 +22,11 @@ class ImapKit:
     """Opens mailboxes on IMAP servers; implements `ProviderKit` and `PasswordKit`."""
 
     push_kit = None
-    first_sync_cost_rates = FirstSyncCost(
+    first_sync_cost_rates = FirstSyncCostRates(
         messages_per_s=50,
-        fixed_quota_units=60,
+        fixed_quota_units_per_sync=60,
         quota_units_per_message=0.012,
-        fixed_usd=0.0006,
+        fixed_usd_per_sync=0.0006,
         usd_per_message=0.0000003,
     )
     """Most servers deliver less than a Dovecot nearby (docs/performance.md), so the speed is

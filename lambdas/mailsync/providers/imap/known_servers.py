@@ -18,19 +18,20 @@ KNOWN_SERVERS."""
 class KnownServer:
     """The mail server of a well-known provider.
 
-    title: name of the provider, for people.
+    provider_title: name of the provider, for people.
     domains: domains of the provider's email addresses.
-    advice: a sentence that says where a person creates a password for apps, or switches IMAP on.
-    accepts_passwords: False: the server accepts no password of any kind; `advice` says what to do
-        instead.
+    sign_in_advice: a sentence that says where a person creates a password for apps, or switches
+        IMAP on.
+    accepts_passwords: False: the server accepts no password of any kind; `sign_in_advice` says what
+        to do instead.
     max_connections: maximum number of connections that Mailsync opens to a mailbox at the same
         time. The person's own programs need connections as well: Gmail accepts 15, Yahoo a few.
     """
 
-    title: str
+    provider_title: str
     host: str
     domains: tuple[str, ...]
-    advice: str
+    sign_in_advice: str
     accepts_passwords: bool = True
     port: int = TLS_PORT
     max_connections: int = DEFAULT_MAX_CONNECTIONS

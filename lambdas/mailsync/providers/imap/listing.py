@@ -34,14 +34,14 @@ class ListedFolder:
     separator: character between a folder's name and the names of its children. None: the folder can
         have no children.
     flags: the folder's attributes in lower case, such as `\\sent`.
-    status: the folder's STATUS values by name: MESSAGES, UNSEEN, UIDNEXT, UIDVALIDITY and
+    status_values: the folder's STATUS values by name: MESSAGES, UNSEEN, UIDNEXT, UIDVALIDITY and
         HIGHESTMODSEQ. Empty if the server did not send them with the list.
     """
 
     name: bytes
     separator: bytes | None = None
     flags: frozenset[str] = frozenset()
-    status: Mapping[str, int] = field(default_factory=dict)
+    status_values: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_selectable(self) -> bool:
@@ -68,13 +68,13 @@ class FolderList:
     folders: folders of the mailbox's owner.
     other_owners_folder_names: names of the folders that belong to other users or to several users.
     personal_prefixes: prefixes of the names of the owner's folders.
-    unreadable_count: number of lines of the list that could not be parsed.
+    unreadable_line_count: number of lines of the list that could not be parsed.
     """
 
     folders: tuple[ListedFolder, ...]
     other_owners_folder_names: frozenset[bytes] = frozenset()
     personal_prefixes: tuple[bytes, ...] = ()
-    unreadable_count: int = 0
+    unreadable_line_count: int = 0
 
 
 def parse_list_line(line: bytes) -> ListedFolder | None:

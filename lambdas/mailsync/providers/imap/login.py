@@ -13,16 +13,16 @@ from enum import Enum, auto
 from typing import Any
 
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
-from mailsync.metrics import PROVIDER_THROTTLES, count_provider_metric
+from mailsync.metrics import PROVIDER_THROTTLES, add_to_provider_metric
 from mailsync.providers.imap.failures import (
-    NOT_CONNECTED_PAUSE_S,
-    cause_of_pause,
-    requested_pause_s,
+    AUTHENTICATED_NOT_CONNECTED_PAUSE_S,
+    find_connection_limit_cause,
+    parse_requested_pause_s,
 )
-from mailsync.providers.imap.wire import quote
+from mailsync.providers.imap.wire import quote_string
 from mailsync.registry import IMAP
 
-MAX_CHALLENGES = 8
+MAX_CONTINUATION_REQUESTS = 8
 """The maximum number of continuation requests that the client answers during one login."""
 MAX_SEARCHED_REFUSAL_BYTES = 1000
 """The maximum length of the part of a refusal that is searched for known reasons."""
@@ -106,7 +106,7 @@ class _Exchange:
 
     def answer(self, _challenge: Any) -> bytes:
         self._count += 1
-        if self._count > MAX_CHALLENGES:
+        if self._count > MAX_CONTINUATION_REQUESTS:
             raise self._abort("endless challenges")
         return next(self._answers, b"")
 
@@ -195,7 +195,7 @@ def _complete(imap: Any, name: str, tag: bytes) -> None:
         if "not connected" in str(failure):
             raise ProviderThrottled(
                 "The mail server accepted the login, and does not open the mailbox now.",
-                retry_after_s=NOT_CONNECTED_PAUSE_S,
+                retry_after_s=AUTHENTICATED_NOT_CONNECTED_PAUSE_S,
             ) from None
 
 
@@ -223,11 +223,11 @@ def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> Non
         break
     match classify_refusal(text):
         case LoginRefusalReason.PAUSE_REQUESTED:
-            count_provider_metric(PROVIDER_THROTTLES, IMAP, 1)
+            add_to_provider_metric(PROVIDER_THROTTLES, IMAP, 1)
             raise ProviderThrottled(
                 f"The mail server {host} asks for a pause at the login.",
-                retry_after_s=requested_pause_s(text),
-            ) from cause_of_pause(text)
+                retry_after_s=parse_requested_pause_s(text),
+            ) from find_connection_limit_cause(text)
         case LoginRefusalReason.UNKNOWN_REASON:
             raise ProviderUnavailable(
                 f"The mail server {host} did not accept the login and named no reason that Mailsync"
@@ -250,7 +250,7 @@ def classify_refusal(text: str) -> LoginRefusalReason:
     if _APP_PASSWORD.search(text):
         return LoginRefusalReason.APP_PASSWORD_REQUIRED
     if "AUTHENTICATIONFAILED" not in text.upper() and (
-        requested_pause_s(text) is not None or _TEMPORARY.search(text)
+        parse_requested_pause_s(text) is not None or _TEMPORARY.search(text)
     ):
         return LoginRefusalReason.PAUSE_REQUESTED
     return (
@@ -284,7 +284,7 @@ def _commands(
     else:
         can_quote = all(_QUOTABLE.fullmatch(each) for each in (user, secret))
         if "LOGINDISABLED" not in offered and can_quote:
-            found.append(("LOGIN", (quote(user), quote(secret)), ()))
+            found.append(("LOGIN", (quote_string(user), quote_string(secret)), ()))
         if "AUTH=PLAIN" in offered:
             found.append(_sasl(b"PLAIN", b"\0%b\0%b" % (user, secret), offered))
         elif "LOGINDISABLED" not in offered and not can_quote:

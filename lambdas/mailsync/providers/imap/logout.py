@@ -16,7 +16,7 @@ def log_out(imap: LimitedImap) -> None:
     reset. No later work needs the thread or its connection. If the Lambda function is frozen
     meanwhile, the thread continues in the next invocation.
     """
-    imap.timeout_s = LOGOUT_TIMEOUT_S
+    imap.command_timeout_s = LOGOUT_TIMEOUT_S
     imap.state = "LOGOUT"
     imap._command("LOGOUT")
 
@@ -24,12 +24,12 @@ def log_out(imap: LimitedImap) -> None:
         with suppress(Exception):
             while True:  # until the server closes the connection
                 imap._get_response()
-        hang_up(imap)
+        close_without_logout(imap)
 
     Thread(target=read_bye, name="logout", daemon=True).start()
 
 
-def hang_up(imap: LimitedImap) -> None:
+def close_without_logout(imap: LimitedImap) -> None:
     """Close the connection without LOGOUT. No failure raises an error."""
     with suppress(Exception):
         imap.shutdown()

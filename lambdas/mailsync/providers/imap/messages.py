@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from mailsync.mime import parse_internet_message_id, parse_message, thread_keys
+from mailsync.mime import make_thread_keys, parse_internet_message_id, parse_message
 from mailsync.model import ListedMessage, Message, MessageState, StateChange
-from mailsync.providers.imap.ids import MessagePlace, folder_id
+from mailsync.providers.imap.ids import MessagePlace, to_folder_id
 
 LISTING_FETCH_ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
 """FETCH items for the list of a folder: of each message the flags, the time, the size and the
@@ -30,10 +30,10 @@ def has_body(items: Mapping[bytes, Any]) -> bool:
 
 def state_change_from_items(place: MessagePlace, items: Mapping[bytes, Any]) -> StateChange:
     """Return the change of a message's state that the FETCH items report."""
-    return StateChange(place.to_id(), message_state_from_items(items), _fingerprint(items))
+    return StateChange(place.to_message_id(), message_state_from_items(items), _fingerprint(items))
 
 
-def hash_of_message_id(items: Mapping[bytes, Any]) -> str | None:
+def hash_internet_message_id(items: Mapping[bytes, Any]) -> str | None:
     """Return a short hash of the message's Message-ID, which `LISTING_FETCH_ITEMS` requests. Return
     None if the FETCH items contain no Message-ID."""
     header = items.get(_HEADER)
@@ -44,7 +44,7 @@ def hash_of_message_id(items: Mapping[bytes, Any]) -> str | None:
 def listed_message_from_items(place: MessagePlace, items: Mapping[bytes, Any]) -> ListedMessage:
     """Return the id, the read state and the version of a message from its FETCH items."""
     state = message_state_from_items(items)
-    return ListedMessage(place.to_id(), state.is_read, state.remote_version)
+    return ListedMessage(place.to_message_id(), state.is_read, state.remote_version)
 
 
 def message_from_items(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
@@ -53,8 +53,8 @@ def message_from_items(place: MessagePlace, items: Mapping[bytes, Any]) -> Messa
     mail = parse_message(raw)
     received_at = _received_at(items)
     return Message(
-        remote_id=place.to_id(),
-        folder_remote_ids=(folder_id(place.folder),),
+        remote_id=place.to_message_id(),
+        folder_remote_ids=(to_folder_id(place.folder),),
         internet_message_id=mail.internet_message_id,
         subject=mail.subject,
         sender=mail.sender,
@@ -76,7 +76,7 @@ def message_from_items(place: MessagePlace, items: Mapping[bytes, Any]) -> Messa
         kind=mail.kind,
         remote_version=state.remote_version,
         fingerprint=_fingerprint_of(mail.internet_message_id, items),
-        thread_keys=thread_keys(mail),
+        thread_keys=make_thread_keys(mail),
     )
 
 

@@ -33,12 +33,12 @@ class NextFolder:
             return False
 
         def read() -> FolderReader:
-            opened, uids = connection.examine_and_list(name)
+            opened, uids = connection.examine_and_list_uids(name)
             reader = FolderReader(connection, opened, window, uids)
-            reader.read_first_page(limit)
+            reader.read_first_page_ahead(limit)
             return reader
 
-        self._reading = name, connection.read_in_background(read)
+        self._reading = name, connection.start_background_read(read)
         return True
 
     def take_reader(self, name: bytes) -> FolderReader | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mailsync.errors import ProviderRejected
-from mailsync.providers.imap.folder_commands import read_statuses
+from mailsync.providers.imap.folder_commands import read_folder_statuses
 from mailsync.providers.imap.uids import SEARCH_FOR_ALL_UIDS
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def to_open_folder(
     found = {name: _number(responses, name) for name in _NUMBERS}
     numbers = {name: number for name, number in found.items() if number is not None}
     if "UIDVALIDITY" not in numbers or "UIDNEXT" not in numbers:
-        status = read_statuses(connection, [folder])[folder]
+        status = read_folder_statuses(connection, [folder])[folder]
         numbers = (dict(status) if isinstance(status, Mapping) else {}) | numbers
     if "UIDVALIDITY" not in numbers or "EXISTS" not in numbers:
         raise ProviderRejected(

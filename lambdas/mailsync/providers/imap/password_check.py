@@ -10,7 +10,7 @@ from mailsync.providers.imap.address import TLS_PORT, MailboxAddress
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.folder_commands import list_folders
 from mailsync.providers.imap.gmail_folders import (
-    AllMailHidden,
+    AllMailFolderHidden,
     find_gmail_folders,
     has_gmail_extensions,
 )
@@ -51,7 +51,7 @@ def check_password(login: PasswordLogin, settings: Settings) -> MailboxIdentity:
         )
     known = find_known_server(host)
     if known and not known.accepts_passwords:
-        raise AppPasswordNeeded(known.advice)
+        raise AppPasswordNeeded(known.sign_in_advice)
     address = MailboxAddress(host, login.port or TLS_PORT, _spelling(login.user_name, known))
     deadline = Deadline(CHECK_TIMEOUT_S)
     with _explained(address, deadline):
@@ -84,10 +84,10 @@ def _sign_in(
     """Sign in and open the inbox. Return whether the mailbox has Gmail's labels."""
     servers = settings.read_section(ImapSettings).servers
     ip_addresses = deadline.run_until_deadline(
-        lambda: servers.find_addresses(address.host, address.port)
+        lambda: servers.find_allowed_ip_addresses(address.host, address.port)
     )
     context = settings.provider_tls_context()
-    advice = known.advice if known else ""
+    advice = known.sign_in_advice if known else ""
     connection = ImapConnection(address, ip_addresses, context, deadline)
     # Explained before LOGOUT, for which a server may let the client wait until the deadline.
     with connection, _explained(address, deadline):
@@ -112,7 +112,7 @@ def _sign_in(
             return False
         try:
             find_gmail_folders(list_folders(connection).folders)
-        except AllMailHidden as hidden:
+        except AllMailFolderHidden as hidden:
             raise MailboxUnavailable(str(hidden)) from None
         return True
 

@@ -23,7 +23,7 @@ class MessageTooLarge(Exception):
         super().__init__(f"The message has more than {MAX_MESSAGE_BYTES // 2**20} MB.")
 
 
-def read_in_pieces(
+def read_message_in_pieces(
     open_folder: Callable[[], ImapConnection], uid: int, size: int
 ) -> FetchedItems | None:
     """Fetch a message in pieces; return its FETCH items including the body. Return None if the
@@ -65,7 +65,7 @@ def fetch_piece(
     """
     items: dict[bytes, object] = {}
     wanted = f"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[]<{start}.{size}>)"
-    for _, each in connection.fetch_each([uid], wanted):
+    for _, each in connection.iter_fetched_items([uid], wanted):
         items |= each
     found = [items.pop(each) for each in list(items) if each.startswith(BODY)]
     return next((each for each in found if isinstance(each, bytes)), None), items

@@ -44,14 +44,14 @@ class FetchPipeline:
         self.sent_count = 0
         self.is_reading = False
 
-    def send(self, arguments: FetchArguments) -> None:
+    def send_command(self, arguments: FetchArguments) -> None:
         """Send a command, unless a command with equal arguments is waiting for its responses. A
-        later `read` with these arguments returns the responses."""
+        later `read_responses` with these arguments returns the responses."""
         if any(arguments == each.arguments for each in self._sent):
             return
         self._sent.append(self._start(arguments))
 
-    def read(self, arguments: FetchArguments) -> Iterator[tuple[int, FetchedItems]]:
+    def read_responses(self, arguments: FetchArguments) -> Iterator[tuple[int, FetchedItems]]:
         """Yield a UID and FETCH items for each response to a command, as soon as the response
         arrives. Send the command first, unless it was sent ahead. Malformed responses are left out.
 
@@ -61,16 +61,16 @@ class FetchPipeline:
         """
         if self._sent and self._sent[0].arguments == arguments:
             command = self._sent.popleft()
-            self._imap.begin_responses()
+            self._imap.reset_response_limits()
         else:
-            self.drop_responses()
+            self.drop_pending_responses()
             command = self._start(arguments)
         yield from self._responses(command)
 
-    def drop_responses(self) -> None:
+    def drop_pending_responses(self) -> None:
         """Read the responses to all commands that were sent ahead, and drop these responses."""
         while self._sent:
-            self._imap.begin_responses()
+            self._imap.reset_response_limits()
             try:
                 for _ in self._responses(self._sent.popleft()):
                     pass

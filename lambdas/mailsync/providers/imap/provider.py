@@ -39,22 +39,26 @@ from mailsync.providers.imap.changes import is_folder_unchanged
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.cursor import parse_cursor
 from mailsync.providers.imap.failures import TooManyConnections
-from mailsync.providers.imap.folder_commands import list_folders, read_statuses
+from mailsync.providers.imap.folder_commands import list_folders, read_folder_statuses
 from mailsync.providers.imap.folder_reader import (
     MESSAGES_PER_SMALL_WINDOW,
     MESSAGES_PER_WINDOW,
     FolderReader,
 )
 from mailsync.providers.imap.folders import to_remote_folders
-from mailsync.providers.imap.ids import MessagePlace, folder_id, folder_name, place_of_message_id
+from mailsync.providers.imap.ids import (
+    MessagePlace,
+    place_of_message_id,
+    to_folder_id,
+    to_folder_name,
+)
 from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS, find_known_server
 from mailsync.providers.imap.listing import INBOX, FolderList, ListedFolder, is_inbox
 from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import listed_message_from_items
 from mailsync.providers.imap.next_folder import NextFolder
-from mailsync.providers.imap.reconnect import RequestedPause, retried_on_disconnect
-from mailsync.providers.imap.servers import AllowedServers
-from mailsync.providers.kit import MailServerUnusable
+from mailsync.providers.imap.reconnect import RequestedPause, retry_on_disconnect
+from mailsync.providers.imap.servers import AllowedServers, find_server_ip_addresses
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
@@ -72,18 +76,6 @@ passwords. Some hosts ban an address for 10 failures in this time (HybridAIOne/h
 1406)."""
 
 
-def find_server(servers: AllowedServers, address: MailboxAddress) -> Sequence[str]:
-    """Return the IP addresses of an account's mail server.
-
-    Raises:
-        ProviderUnavailable: the server is no longer allowed, or does not exist now.
-    """
-    try:
-        return servers.find_addresses(address.host, address.port)
-    except MailServerUnusable as reason:
-        raise ProviderUnavailable(f"{reason} Stored mail stays readable.") from None
-
-
 class ImapMailbox:
     """A mailbox on an IMAP server; implements `MailProvider`. It connects to the server at its
     first request."""
@@ -91,9 +83,9 @@ class ImapMailbox:
     limits = Limits(
         messages_per_fetch=MESSAGES_PER_PAGE,
         messages_per_page=MESSAGES_PER_PAGE,
-        max_messages_in_small_folders=2_000,
+        max_total_messages_of_small_folders=2_000,
         feeds_per_connection=20,
-        is_fetch_one_request=True,
+        has_single_request_per_fetch=True,
     )
     traits = ProviderTraits(do_ids_survive_moves=False)
 
@@ -132,7 +124,7 @@ class ImapMailbox:
         return self._earlier_requests + now
 
     @property
-    def throttled_for_s(self) -> float:
+    def remaining_pause_s(self) -> float:
         return self.requested_pause.remaining_s
 
     @property
@@ -143,7 +135,7 @@ class ImapMailbox:
     def fetch_newest_inbox_mail(self, *, limit: int) -> None:
         """Return None: a folder's first page already has its newest messages."""
 
-    @retried_on_disconnect
+    @retry_on_disconnect
     def list_folders(
         self, known: Sequence[StoredFolder], reading: TreeReadingMode
     ) -> FolderListing:
@@ -154,10 +146,10 @@ class ImapMailbox:
         connection = self._connected()
         listed = list_folders(connection)
         own, prefixes = self._shown(listed)
-        without = [each.name for each in own if not each.status]
-        requested = read_statuses(connection, without)
+        without = [each.name for each in own if not each.status_values]
+        requested = read_folder_statuses(connection, without)
         results = {
-            each.name: self._counted(each.name, each.status or requested.get(each.name, {}))
+            each.name: self._counted(each.name, each.status_values or requested.get(each.name, {}))
             for each in own
         }
         statuses = {name: it for name, it in results.items() if not isinstance(it, str)}
@@ -168,9 +160,9 @@ class ImapMailbox:
         return FolderListing(
             folders,
             gone_folder_ids=frozenset(gone),
-            omitted_folder_ids=frozenset(missing - gone),
-            failure_reasons={
-                folder_id(name): f"The mail server does not open this folder: {it}"
+            unlisted_folder_ids=frozenset(missing - gone),
+            failure_reason_by_folder_id={
+                to_folder_id(name): f"The mail server does not open this folder: {it}"
                 for name, it in results.items()
                 if isinstance(it, str)
             },
@@ -202,21 +194,22 @@ class ImapMailbox:
         server that refuses the status of the inbox as well."""
         if not any(is_inbox(each.name) for each in listed.folders):
             return set()
-        others = {each for each in missing if folder_name(each) in listed.other_owners_folder_names}
-        names = [folder_name(each) for each in sorted(missing - others)]
-        statuses = read_statuses(self._connected(), [*names, INBOX] if names else ())
+        foreign = listed.other_owners_folder_names
+        others = {each for each in missing if to_folder_name(each) in foreign}
+        names = [to_folder_name(each) for each in sorted(missing - others)]
+        statuses = read_folder_statuses(self._connected(), [*names, INBOX] if names else ())
         if isinstance(statuses.get(INBOX), str):
             return others
-        return others | {folder_id(name) for name in names if isinstance(statuses[name], str)}
+        return others | {to_folder_id(name) for name in names if isinstance(statuses[name], str)}
 
-    @retried_on_disconnect
+    @retry_on_disconnect
     def fetch_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
         assert feed.folder, "IMAP has a feed per folder"
         position = parse_cursor(cursor) if cursor else None
         is_full_sync = position is None or position.below is not None
-        name, self._page_limit = folder_name(feed.folder.remote_id), limit
+        name, self._page_limit = to_folder_name(feed.folder.remote_id), limit
         if position is None:
             self._begun = name
         reader = self._opened(name, again=not is_full_sync, with_uids=is_full_sync)
@@ -247,25 +240,26 @@ class ImapMailbox:
     def _page_without_changes(self, feed: FeedRef, cursor: Cursor | None) -> Page | None:
         """Return an empty page if the folder's status says that nothing changed. Each status is
         used once."""
-        status = self._statuses.pop(folder_name(feed.folder.remote_id), {}) if feed.folder else {}
+        name = to_folder_name(feed.folder.remote_id) if feed.folder else b""
+        status = self._statuses.pop(name, {})
         if cursor and is_folder_unchanged(parse_cursor(cursor), status, time.time()):
             return Page((), cursor, has_more=False)
         return None
 
-    @retried_on_disconnect
+    @retry_on_disconnect
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
-        reader = self._opened(folder_name(folder.remote_id), again=True)
-        items = reader.read_flags(reader.all_uids())
+        reader = self._opened(to_folder_name(folder.remote_id), again=True)
+        items = reader.read_flags(reader.list_all_uids())
         entries = (
             listed_message_from_items(self._place(uid), each) for uid, each in sorted(items.items())
         )
         return MessageListing(tuple(entries), reader.opened.message_count)
 
-    def note_next_feed(self, feed: FeedRef | None) -> None:
+    def announce_next_feed(self, feed: FeedRef | None) -> None:
         """Note the folder that is opened once the messages of the present folder were read."""
-        self._next.name = folder_name(feed.folder.remote_id) if feed and feed.folder else None
+        self._next.name = to_folder_name(feed.folder.remote_id) if feed and feed.folder else None
 
-    def note_message_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: IMAP has no groups of messages."""
 
     def fetch_messages(
@@ -339,12 +333,13 @@ class ImapMailbox:
             self._open = None
             try:
                 if with_uids:
-                    opened, uids = connection.examine_and_list(name)
+                    opened, uids = connection.examine_and_list_uids(name)
                     self._open = FolderReader(connection, opened, self._window, uids)
                 else:
                     self._open = FolderReader(connection, connection.examine(name), self._window)
             except ProviderRejected:
-                if is_inbox(name) or not isinstance(read_statuses(connection, [name])[name], str):
+                status = read_folder_statuses(connection, [name])[name]
+                if is_inbox(name) or not isinstance(status, str):
                     raise
                 raise FolderGone("The folder no longer exists.") from None
         return self._open
@@ -383,7 +378,7 @@ class ImapMailbox:
             ) from None
 
     def _signed_in_with(self, access: AccessToken) -> ImapConnection:
-        ip_addresses = find_server(self._servers, self._address)
+        ip_addresses = find_server_ip_addresses(self._servers, self._address)
         connection = ImapConnection(self._address, ip_addresses, self._context, memory=self._memory)
         with ExitStack() as on_failure:
             on_failure.callback(connection.close)

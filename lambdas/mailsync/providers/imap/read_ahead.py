@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from mailsync.providers.imap.bodies import MAX_BATCH_BYTES, stated_size_bytes
+from mailsync.providers.imap.bodies import MAX_BATCH_BYTES, read_message_size_bytes
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.messages import LISTING_FETCH_ITEMS, WHOLE_MESSAGE_FETCH_ITEMS
 from mailsync.providers.imap.receiving import (
@@ -40,19 +40,19 @@ class PageWindow:
     """A page of a folder: the messages `uids[start:end]`. The pages go from the newest message to
     the oldest.
 
-    uids: UIDs of all messages of the folder, in ascending order.
+    folder_uids: UIDs of all messages of the folder, in ascending order.
     following_page_size: maximum number of messages of each later page.
     """
 
-    uids: Sequence[int] = ()
-    start: int = 0
-    end: int = 0
+    folder_uids: Sequence[int] = ()
+    start_index: int = 0
+    end_index: int = 0
     following_page_size: int = 1
 
     @property
     def page_uids(self) -> Sequence[int]:
         """Return the UIDs of the messages of the page."""
-        return self.uids[self.start : self.end]
+        return self.folder_uids[self.start_index : self.end_index]
 
     def shorten_to_one_request(self, sizes: Mapping[int, int]) -> "PageWindow":
         """Return a window with the newest messages of this page, as many as fit into one request.
@@ -60,20 +60,20 @@ class PageWindow:
 
         sizes: size of each message in bytes, by UID.
         """
-        start, total = self.end, 0
-        while start > self.start:
-            total += sizes.get(self.uids[start - 1], 0)
-            if total > MAX_BATCH_BYTES and start < self.end:
+        start, total = self.end_index, 0
+        while start > self.start_index:
+            total += sizes.get(self.folder_uids[start - 1], 0)
+            if total > MAX_BATCH_BYTES and start < self.end_index:
                 break
             start -= 1
-        return replace(self, start=start)
+        return replace(self, start_index=start)
 
     def following_page(self) -> "PageWindow":
         """Return the window of the page with the next older messages."""
         return PageWindow(
-            self.uids,
-            max(0, self.start - self.following_page_size),
-            self.start,
+            self.folder_uids,
+            max(0, self.start_index - self.following_page_size),
+            self.start_index,
             self.following_page_size,
         )
 
@@ -111,7 +111,7 @@ class ReadAhead:
         listed, self._listed = self._listed, {}
         return listed if listed.keys() == set(uids) else None
 
-    def note_listed_page(self, window: PageWindow, sizes: Mapping[int, int]) -> None:
+    def announce_listed_page(self, window: PageWindow, sizes: Mapping[int, int]) -> None:
         """Note the page that the sync has just listed, so that the messages of the page may be
         requested.
 
@@ -139,8 +139,13 @@ class ReadAhead:
         window, self._window = self._window, PageWindow()
         step = self._taken(uids)
         is_whole_page = set(window.page_uids) == set(uids) == self._sizes.keys()
-        self.is_at_end = is_whole_page and not window.start
-        if step is None and is_whole_page and window.start and _is_one_batch(window, self._sizes):
+        self.is_at_end = is_whole_page and not window.start_index
+        if (
+            step is None
+            and is_whole_page
+            and window.start_index
+            and _is_one_batch(window, self._sizes)
+        ):
             step = self._read(window)
         if step is None:
             yield None
@@ -149,7 +154,7 @@ class ReadAhead:
         yield step.received
         following = step.following
         if following and self._connection.can_read_in_background:
-            reading = self._connection.read_in_background(lambda: self._read(following))
+            reading = self._connection.start_background_read(lambda: self._read(following))
             self._reading = (following.page_uids, reading.result)
 
     def _taken(self, uids: Sequence[int]) -> _Step | None:
@@ -167,8 +172,8 @@ class ReadAhead:
             *SERVER_FAILURE_EXCEPTIONS
         ):  # it is a failure of the requests below as well, if it persists
             if following.page_uids:
-                connection.send_ahead(following.page_uids, LISTING_FETCH_ITEMS)
-            connection.send_ahead(window.page_uids, WHOLE_MESSAGE_FETCH_ITEMS)
+                connection.send_fetch_commands_ahead(following.page_uids, LISTING_FETCH_ITEMS)
+            connection.send_fetch_commands_ahead(window.page_uids, WHOLE_MESSAGE_FETCH_ITEMS)
         listed, following_page = self._read_list(following)
         received = receive_messages(connection, window.page_uids, self._place_of)
         if received.failure:
@@ -184,17 +189,19 @@ class ReadAhead:
         connection = self._connection
         with suppress(*SERVER_FAILURE_EXCEPTIONS):
             listed = (
-                connection.fetch(window.page_uids, LISTING_FETCH_ITEMS) if window.page_uids else {}
+                connection.fetch_items_by_uid(window.page_uids, LISTING_FETCH_ITEMS)
+                if window.page_uids
+                else {}
             )
-            sizes = {uid: stated_size_bytes(each) for uid, each in listed.items()}
+            sizes = {uid: read_message_size_bytes(each) for uid, each in listed.items()}
             window = window.shorten_to_one_request(sizes)
             if not window.page_uids or not set(window.page_uids) <= sizes.keys():
                 return listed, None
             if not connection.can_read_in_background or not _is_one_batch(window, sizes):
                 return listed, None
             if after := window.following_page().page_uids:
-                connection.send_ahead(after, LISTING_FETCH_ITEMS)
-            connection.send_ahead(window.page_uids, WHOLE_MESSAGE_FETCH_ITEMS)
+                connection.send_fetch_commands_ahead(after, LISTING_FETCH_ITEMS)
+            connection.send_fetch_commands_ahead(window.page_uids, WHOLE_MESSAGE_FETCH_ITEMS)
             return listed, window
         return {}, None
 

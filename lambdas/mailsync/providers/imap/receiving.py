@@ -36,7 +36,7 @@ class ReceivedMessages:
 
     requested_uids: UIDs of the requested messages.
     messages_by_uid: the complete messages.
-    unconfirmed_items_by_uid: FETCH items with a text for which the caller must still request the
+    items_needing_flags_by_uid: FETCH items with a text for which the caller must still request the
         flags. Either the server has not sent the flags, or the text may be a placeholder that the
         server Courier sends for a message that no longer exists.
     failure: the error that ended the response early. None: the server completed the response.
@@ -44,7 +44,7 @@ class ReceivedMessages:
 
     requested_uids: Sequence[int]
     messages_by_uid: dict[int, MessageOrUnreadable] = field(default_factory=dict)
-    unconfirmed_items_by_uid: dict[int, FetchedItems] = field(default_factory=dict)
+    items_needing_flags_by_uid: dict[int, FetchedItems] = field(default_factory=dict)
     failure: ProviderUnavailable | ProviderRejected | ProviderThrottled | None = None
 
 
@@ -59,7 +59,7 @@ def receive_messages(
     received = ReceivedMessages(uids)
     items: dict[int, FetchedItems] = {}
     try:
-        for uid, each in connection.fetch_each(uids, WHOLE_MESSAGE_FETCH_ITEMS):
+        for uid, each in connection.iter_fetched_items(uids, WHOLE_MESSAGE_FETCH_ITEMS):
             items[uid] = {**items.get(uid, {}), **each}
             if is_complete_message(items[uid]):
                 found = received.messages_by_uid[uid] = to_message_or_unreadable(
@@ -68,7 +68,7 @@ def receive_messages(
                 connection.release_literal_memory(count_text_chars(found))
     except SERVER_FAILURE_EXCEPTIONS as failure:
         received.failure = failure
-    received.unconfirmed_items_by_uid = {
+    received.items_needing_flags_by_uid = {
         uid: each
         for uid, each in items.items()
         if has_body(each) and uid not in received.messages_by_uid
@@ -88,7 +88,7 @@ def to_message_or_unreadable(place: MessagePlace, items: FetchedItems) -> Messag
     raw = items[BODY]
     if len(raw) < _MAX_PLACEHOLDER_BYTES and _EXCHANGE_PLACEHOLDER.search(raw, 0, _header_end(raw)):
         detail = "The mail server sent a notice in place of this message."
-        return UnreadableMessage(place.to_id(), "unanswered", detail)
+        return UnreadableMessage(place.to_message_id(), "unanswered", detail)
     return message_from_items(place, items)
 
 

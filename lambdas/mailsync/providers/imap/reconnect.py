@@ -55,7 +55,7 @@ _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 
-def retried_on_disconnect(
+def retry_on_disconnect(
     method: Callable[Concatenate[_Mailbox, _Parameters], _Result],
 ) -> Callable[Concatenate[_Mailbox, _Parameters], _Result]:
     """Call a method a second time if the server ended the connection during the first call. Only

@@ -190,7 +190,7 @@ class _FetchParser:
         return literal
 
 
-def join_fetched(responses: Iterable[tuple[int, FetchedItems]]) -> dict[int, FetchedItems]:
+def join_fetch_responses(responses: Iterable[tuple[int, FetchedItems]]) -> dict[int, FetchedItems]:
     """Return the items of each message by UID. The server may send the items of one message in
     several responses. A message without flags is left out."""
     found: dict[int, FetchedItems] = {}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from mailsync.errors import ProviderUnavailable, SettingMissing
-from mailsync.providers.imap.address import STARTTLS_PORT, TLS_PORT
+from mailsync.providers.imap.address import STARTTLS_PORT, TLS_PORT, MailboxAddress
 from mailsync.providers.kit import MailServerUnusable
 from mailsync.settings import HOST_NAME_PATTERN, SettingsSection
 
@@ -41,7 +41,9 @@ class ImapSettings(SettingsSection):
             raise SettingMissing(
                 "IMAP_SERVERS must list 'public' or servers such as 'imap.example.org:993'."
             )
-        return AllowedServers(frozenset(listed), is_any_public=ANY_PUBLIC_SERVER in entries)
+        return AllowedServers(
+            frozenset(listed), is_any_public_server_allowed=ANY_PUBLIC_SERVER in entries
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +52,20 @@ class AllowedServers:
 
     listed_servers: servers as `host:port` that the operator has named; they may have private
         addresses and any port.
-    is_any_public: whether every server with public addresses is allowed too, on the ports of IMAP.
+    is_any_public_server_allowed: whether every server with public addresses is allowed too, on the
+        ports of IMAP.
     """
 
     listed_servers: frozenset[str]
-    is_any_public: bool
+    is_any_public_server_allowed: bool
 
     @property
     def ports(self) -> frozenset[int]:
         """Return the TCP ports of the allowed servers."""
-        usual = {TLS_PORT, STARTTLS_PORT} if self.is_any_public else set()
+        usual = {TLS_PORT, STARTTLS_PORT} if self.is_any_public_server_allowed else set()
         return frozenset(usual | {int(each.rpartition(":")[2]) for each in self.listed_servers})
 
-    def find_addresses(self, host: str, port: int) -> Sequence[str]:
+    def find_allowed_ip_addresses(self, host: str, port: int) -> Sequence[str]:
         """Look up the IP addresses of a server, and check that Mailsync may connect to each of
         them.
 
@@ -71,7 +74,7 @@ class AllowedServers:
             ProviderUnavailable: the name cannot be looked up now.
         """
         is_listed = f"{host}:{port}".lower() in self.listed_servers
-        if not is_listed and not self.is_any_public:
+        if not is_listed and not self.is_any_public_server_allowed:
             raise MailServerUnusable(
                 f"Mailsync does not connect to {host} at port {port}: the operator of this stage"
                 " lists the servers (IMAP_SERVERS)."
@@ -83,14 +86,26 @@ class AllowedServers:
             )
         addresses = _look_up(host, port)
         # Not one of them may be private: the connection goes to the first that accepts it.
-        if not is_listed and not are_public(addresses):
+        if not is_listed and not are_public_ip_addresses(addresses):
             raise MailServerUnusable(
                 f"{host} has an address in a private network, to which Mailsync does not connect."
             )
         return addresses
 
 
-def are_public(addresses: Iterable[str]) -> bool:
+def find_server_ip_addresses(servers: AllowedServers, address: MailboxAddress) -> Sequence[str]:
+    """Return the IP addresses of an account's mail server.
+
+    Raises:
+        ProviderUnavailable: the server is no longer allowed, or does not exist now.
+    """
+    try:
+        return servers.find_allowed_ip_addresses(address.host, address.port)
+    except MailServerUnusable as reason:
+        raise ProviderUnavailable(f"{reason} Stored mail stays readable.") from None
+
+
+def are_public_ip_addresses(addresses: Iterable[str]) -> bool:
     """Return whether all these IP addresses belong to the public internet."""
     return all(_is_public(ip_address(each.partition("%")[0])) for each in addresses)
 

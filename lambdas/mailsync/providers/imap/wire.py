@@ -34,7 +34,7 @@ _CODE = re.compile(rb"\[([\w-]++) ?([^\]]*)\]")
 _LITERAL = re.compile(rb"~?\{(\d{1,20})\+?\}\Z")
 
 
-def quote(text: bytes) -> bytes:
+def quote_string(text: bytes) -> bytes:
     """Return the text as a quoted string (RFC 3501, section 4.3). The caller makes sure that the
     text contains no CR and no LF."""
     return b'"' + re.sub(rb'([\\"])', rb"\\\1", text) + b'"'
@@ -45,7 +45,7 @@ class ResponseTooLong(IMAP4.abort):
     used."""
 
 
-class MemoryExceeded(IMAP4.abort):
+class ResponseMemoryExceeded(IMAP4.abort):
     """Error: the function has no memory for a literal, because other mailboxes use it. The
     connection can no longer be used."""
 
@@ -58,7 +58,7 @@ class _TimedSocket(io.RawIOBase):
         self.begin_command(limit_bytes)
 
     def begin_command(self, limit_bytes: int, timeout_s: float | None = None) -> None:
-        """Give the next responses the whole time and `limit_bytes`."""
+        """Give the next responses the whole time and `max_response_bytes`."""
         self._deadline = time.monotonic() + (timeout_s or COMMAND_TIMEOUT_S)
         self._left_bytes = limit_bytes
         self._socket.settimeout(READ_TIMEOUT_S)
@@ -91,10 +91,10 @@ class LimitedImap(IMAP4):
 
     reserve: function that is called with the size of each literal before the literal is read. It
         returns False if there is no memory for the literal.
-    timeout_s: seconds for each command. None: COMMAND_TIMEOUT_S.
+    command_timeout_s: seconds for each command. None: COMMAND_TIMEOUT_S.
     """
 
-    timeout_s: float | None = None
+    command_timeout_s: float | None = None
     literal: Any
     tagged_commands: Any
     untagged_responses: Any
@@ -152,7 +152,7 @@ class LimitedImap(IMAP4):
         if size > MAX_RESPONSE_BYTES:
             raise ResponseTooLong(f"The server announces {size:,} bytes.")
         if not self._reserve(size):
-            raise MemoryExceeded("There is no memory for a message.")
+            raise ResponseMemoryExceeded("There is no memory for a message.")
         content = self._reader.read(size)
         if len(content) < size:
             raise self.abort("The server ended the connection within a literal.")
@@ -172,13 +172,13 @@ class LimitedImap(IMAP4):
         self._raw = _TimedSocket(connected, limit_bytes)
         self._reader = io.BufferedReader(self._raw, _READ_BYTES)
 
-    def begin_responses(self) -> None:
-        """Reset the limits on time (`timeout_s`) and size (MAX_RESPONSE_BYTES) for the responses to
-        the next command."""
-        self._raw.begin_command(MAX_RESPONSE_BYTES, self.timeout_s)
+    def reset_response_limits(self) -> None:
+        """Reset the limits on time (`command_timeout_s`) and size (MAX_RESPONSE_BYTES) for the
+        responses to the next command."""
+        self._raw.begin_command(MAX_RESPONSE_BYTES, self.command_timeout_s)
 
     def _new_tag(self) -> bytes:
-        self.begin_responses()
+        self.reset_response_limits()
         return super()._new_tag()  # type: ignore[misc,no-any-return]
 
     def _command(self, name: str, *arguments: str | bytes) -> bytes:

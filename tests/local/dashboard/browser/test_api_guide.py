@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from localdev.engine.dev_login import DEMO_USER_ID
-from localdev.simulators.service import TENANT_ID
+from localdev.simulators.service import ORGANISATION_TENANT_ID
 from tests.local.dashboard.browser.browsed_stack import BrowsedStack
 from tests.local.dashboard.browser.conftest import WAIT_MS
 from tests.support.paths import ROOT
@@ -134,11 +134,13 @@ def test_an_administrator_connects_a_mailbox_of_an_organisation(
 ) -> None:
     (address,) = re.findall(r"emailAddress: '(\S+)'", ORGANISATION)
     mirror.control("POST", "mailboxes", address=address, display_name="Sales")
-    mirror.reload(MICROSOFT_TENANTS=TENANT_ID)
+    mirror.reload(MICROSOFT_TENANTS=ORGANISATION_TENANT_ID)
 
     example = ORGANISATION.replace("await api(", "const response = await api(")
     then = "return [response.status, await response.json()]"
-    status, body = run(app, mirror, example, then=then, tenantId=TENANT_ID, userId=DEMO_USER_ID)
+    status, body = run(
+        app, mirror, example, then=then, tenantId=ORGANISATION_TENANT_ID, userId=DEMO_USER_ID
+    )
 
     assert (status, body["emailAddress"]) == (201, address)
     assert body.keys() >= FIRST

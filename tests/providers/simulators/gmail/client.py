@@ -20,7 +20,7 @@ class GmailClient:
 
     def __init__(self, simulators: Simulators, mailbox: Mailbox) -> None:
         self.mailbox, self.server = mailbox, simulators.gmail
-        self.token = self.server.tokens.register(mailbox.user_id)
+        self.token = self.server.tokens.issue_token(mailbox.user_id)
         self.http = httpx.Client(base_url=f"{simulators.gmail_url}/gmail/v1/users/me/", timeout=20)
 
     @property

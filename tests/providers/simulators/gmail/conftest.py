@@ -17,7 +17,7 @@ _NUMBERS = count()
 @pytest.fixture
 def gmail(simulators: Simulators) -> Iterator[GmailClient]:
     simulators.gmail.behaviour = GmailBehaviour()
-    simulators.gmail.quota.reset()
+    simulators.gmail.quota.reset_counts()
     simulators.gmail.quota.clock = time.time
     mailbox = simulators.add_mailbox(f"ada{next(_NUMBERS)}@gmail.com")
     client = GmailClient(simulators, mailbox)

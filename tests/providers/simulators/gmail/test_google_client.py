@@ -9,7 +9,7 @@ from googleapiclient.errors import HttpError
 
 from localdev.mail.generate import generate_mail
 from localdev.simulators.folders import OTHER_ROLE
-from localdev.simulators.gmail.labels import LABEL_BY_ROLE
+from localdev.simulators.gmail.labels import LABEL_ID_BY_ROLE
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
 from tests.providers.simulators.gmail.client import GmailClient, JsonObject
@@ -32,19 +32,19 @@ def expected_labels(mailbox: Mailbox, message: Message) -> set[str]:
     numbers = (each.folder_number for each in message.placements)
     placed = [folders[each] for each in numbers if each in folders]
     flags = {
-        "UNREAD": not message.item.is_read,
-        "STARRED": message.item.is_flagged,
-        "IMPORTANT": message.item.importance == "high",
+        "UNREAD": not message.mail_item.is_read,
+        "STARRED": message.mail_item.is_flagged,
+        "IMPORTANT": message.mail_item.importance == "high",
     }
     labels = {
-        f"Label_{each.number}" if each.role == OTHER_ROLE else LABEL_BY_ROLE.get(each.role)
+        f"Label_{each.number}" if each.role == OTHER_ROLE else LABEL_ID_BY_ROLE.get(each.role)
         for each in placed
     } - {None}
     return {*filter(None, labels)} | {each for each, is_set in flags.items() if is_set}
 
 
 def described(mailbox: Mailbox, message: Message) -> tuple[frozenset[str], str]:
-    milliseconds = (message.item.received_at - _EPOCH) // timedelta(milliseconds=1)
+    milliseconds = (message.mail_item.received_at - _EPOCH) // timedelta(milliseconds=1)
     return frozenset(expected_labels(mailbox, message)), str(milliseconds)
 
 
@@ -57,7 +57,7 @@ def test_a_thousand_messages_are_those_of_the_mailbox(gmail: GmailClient, google
     requests = {each["id"]: messages.get(userId="me", id=each["id"]) for each in listed}
     found = fetch_batched(google, requests)
 
-    owned = {each.id: each for each in gmail.owner.gmail.list_all()}
+    owned = {each.id: each for each in gmail.owner.gmail.list_all_messages()}
     assert len(owned) == len(listed) == 1_000
     numbers = {each.message_number: each_id for each_id, each in owned.items()}
     kept = {numbers[each.number]: each for each in mailbox.find_messages(list(numbers))}
@@ -93,8 +93,8 @@ def test_history_profile_labels_and_watches_are_as_google_describes_them(
     start = users.getProfile(userId="me").execute()["historyId"]
     label = gmail.owner.create_label("work")
     message = gmail.owner.deliver(a_mail("one"), ["INBOX", label])
-    gmail.owner.trash(message)
-    gmail.owner.delete_for_good(message)
+    gmail.owner.trash_message(message)
+    gmail.owner.purge_message(message)
 
     records = all_pages(users.history(), "history", startHistoryId=start, maxResults=1)
 

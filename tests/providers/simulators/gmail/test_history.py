@@ -14,7 +14,7 @@ SEEDS = range(6)
 def act_at_random(gmail: GmailClient, choice: random.Random, number: int) -> None:
     """Change one message or label as an owner may."""
     owner = gmail.owner
-    ids = [each.id for each in owner.gmail.list_all()]
+    ids = [each.id for each in owner.gmail.list_all_messages()]
     labels = [each for each in owner.gmail.labels.label_by_id if each.startswith("Label_")]
     if not ids or choice.random() < 0.2:
         label = choice.choice([["INBOX"], ["SENT", "INBOX"], ["DRAFT"], [], labels[:1]])
@@ -22,12 +22,12 @@ def act_at_random(gmail: GmailClient, choice: random.Random, number: int) -> Non
         return
     chosen = choice.choice(ids)
     actions: list[Any] = [
-        lambda: owner.archive(chosen),
-        lambda: owner.trash(chosen),
-        lambda: owner.untrash(chosen),
+        lambda: owner.archive_message(chosen),
+        lambda: owner.trash_message(chosen),
+        lambda: owner.untrash_message(chosen),
         lambda: owner.mark_as_spam(chosen),
         lambda: owner.unmark_as_spam(chosen),
-        lambda: owner.star(chosen, is_starred=choice.random() < 0.5),
+        lambda: owner.mark_starred(chosen, is_starred=choice.random() < 0.5),
         lambda: owner.mark_read(chosen, is_read=choice.random() < 0.5),
         lambda: owner.mark_important(chosen, is_important=choice.random() < 0.5),
         lambda: owner.change_labels(
@@ -35,11 +35,12 @@ def act_at_random(gmail: GmailClient, choice: random.Random, number: int) -> Non
         ),
         lambda: owner.edit_draft(chosen, subject=f"edited {number}"),
         lambda: owner.send_draft(chosen),
-        lambda: owner.delete_for_good(chosen),
+        lambda: owner.purge_message(chosen),
         lambda: owner.create_label(f"label {number}"),
         lambda: (
-            gmail.mailbox.delete_message_permanently(owner.gmail.find_number(chosen))
-            if len(gmail.mailbox.message(owner.gmail.find_number(chosen)).placements) == 1
+            gmail.mailbox.delete_message_permanently(owner.gmail.find_message_number(chosen))
+            if len(gmail.mailbox.find_message(owner.gmail.find_message_number(chosen)).placements)
+            == 1
             else None
         ),
     ]
@@ -71,9 +72,9 @@ def test_records_applied_to_any_earlier_state_give_the_present_one(
 def test_each_record_carries_the_labels_that_the_message_had_then(gmail: GmailClient) -> None:
     start = gmail.history_id()
     message = gmail.owner.deliver(a_mail("one"))
-    gmail.owner.star(message)
-    gmail.owner.trash(message)
-    gmail.owner.delete_for_good(message)
+    gmail.owner.mark_starred(message)
+    gmail.owner.trash_message(message)
+    gmail.owner.purge_message(message)
 
     states = [
         (name, entries[0]["message"].get("labelIds", []))
@@ -100,7 +101,7 @@ def test_a_filter_leaves_pages_without_records_and_with_a_next_page(gmail: Gmail
     message = gmail.owner.deliver(a_mail("one"))
     for is_read in (True, False, True):
         gmail.owner.mark_read(message, is_read=is_read)
-    gmail.owner.delete_for_good(message)
+    gmail.owner.purge_message(message)
 
     pages = list(
         gmail.pages("history", startHistoryId=start, maxResults=2, historyTypes=["messageDeleted"])

@@ -5,7 +5,7 @@ from pathlib import Path
 from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
 from localdev.simulators.gmail.owner import GmailOwner
-from localdev.simulators.imap.gmail import GmailView
+from localdev.simulators.imap.gmail import GmailMailboxView
 from localdev.simulators.imap.options import GMAIL_EXTENSIONS, ImapOptions
 from tests.providers.simulators.gmail.client import WITH_TRASH, GmailClient
 from tests.support.mail import a_mail
@@ -18,7 +18,7 @@ def test_pages_list_each_message_once_newest_first(gmail: GmailClient) -> None:
 
     assert [len(each["messages"]) for each in pages] == [500, 200]
     listed = [each["id"] for page in pages for each in page["messages"]]
-    owned = gmail.owner.gmail.list_all()
+    owned = gmail.owner.gmail.list_all_messages()
     assert len({*listed}) == 700
     assert {*listed} == {each.id for each in owned}
     received = {each.id: each.received_at for each in owned}
@@ -35,7 +35,7 @@ def test_a_list_has_the_messages_with_all_of_its_labels(gmail: GmailClient) -> N
     inbox = owner.deliver(a_mail("inbox", is_read=True, minutes=1))
     archived = owner.deliver(a_mail("archived", minutes=2), [])
     trashed = owner.deliver(a_mail("trashed", minutes=3), ["INBOX", label])
-    owner.trash(trashed)
+    owner.trash_message(trashed)
     chat = owner.store_chat_message("hello")
 
     assert gmail.listed(**WITH_TRASH) == [chat, trashed, archived, inbox, both]
@@ -51,8 +51,8 @@ def test_a_list_has_the_messages_with_all_of_its_labels(gmail: GmailClient) -> N
     assert gmail.get(f"messages/{archived}", format="minimal")["labelIds"] == ["UNREAD"]
     owner.mark_read(archived)
     assert "labelIds" not in gmail.get(f"messages/{archived}", format="minimal")
-    owner.archive(inbox)
-    archive = gmail.mailbox.messages("archive")
+    owner.archive_message(inbox)
+    archive = gmail.mailbox.list_messages("archive")
     assert {owner.message_id_of_number(each.number) for each in archive} == {archived, inbox}
 
 
@@ -64,7 +64,7 @@ def test_labels_have_their_ids_names_and_counts(gmail: GmailClient) -> None:
     for minutes in range(3):
         owner.deliver(a_mail("one thread", minutes=minutes, is_read=minutes > 0), [nested])
     trashed = owner.deliver(a_mail("trashed"), [nested])
-    owner.trash(trashed)
+    owner.trash_message(trashed)
 
     labels = {each["id"]: each for each in gmail.get("labels")["labels"]}
     assert labels["INBOX"] == {"id": "INBOX", "name": "INBOX", "type": "system"}
@@ -100,7 +100,7 @@ def test_a_message_can_have_a_label_that_no_list_knows(gmail: GmailClient) -> No
     message = gmail.owner.deliver(a_mail("one"))
     start = gmail.history_id()
 
-    gmail.owner.add_unknown_label(message, "Label_777")
+    gmail.owner.add_unlisted_label(message, "Label_777")
 
     assert "Label_777" in gmail.get(f"messages/{message}")["labelIds"]
     assert gmail.records(start)[0]["labelsAdded"][0]["labelIds"] == ["Label_777"]
@@ -113,7 +113,7 @@ def test_ten_thousand_messages_change_at_once(gmail: GmailClient) -> None:
     gmail.mailbox.load_mail_items(generate_mail(900, owner=gmail.mailbox.address, seed=5))
     label, start = gmail.owner.create_label("filtered"), gmail.history_id()
 
-    changed = gmail.owner.change_labels_of_newest(["INBOX"], add=[label], remove=["INBOX"])
+    changed = gmail.owner.change_labels_of_newest_messages(["INBOX"], add=[label], remove=["INBOX"])
 
     assert {*gmail.listed(labelIds=label)} == {
         each["labelsAdded"][0]["message"]["id"]
@@ -145,18 +145,18 @@ def test_messages_and_threads_have_the_numbers_that_imap_shows(
     mailbox.change_message_fields(edited, subject="edited before Gmail served it")
     kept = mailbox.deliver(a_mail("kept"))
     owner = GmailOwner(mailbox)
-    view = GmailView(mailbox, ImapOptions(extensions=GMAIL_EXTENSIONS))
+    view = GmailMailboxView(mailbox, ImapOptions(extensions=GMAIL_EXTENSIONS))
     inbox = mailbox.folders.find("inbox").number
 
     for _ in range(2):
         by_imap = {
-            each.message_number: (each.gmail.message_id, each.gmail.thread_id)
+            each.message_number: (each.gmail_attributes.message_id, each.gmail_attributes.thread_id)
             for each in view.list_messages(inbox)
-            if each.gmail
+            if each.gmail_attributes
         }
         assert by_imap == {
             each.message_number: (int(each.id, 16), int(each.thread_id, 16))
-            for each in owner.gmail.list_all()
+            for each in owner.gmail.list_all_messages()
         }
         assert by_imap.keys() == {edited, kept}
         mailbox.change_message_fields(kept, body="edited afterwards")

@@ -26,14 +26,14 @@ def test_a_token_permits_its_scopes_and_its_mailbox_alone(gmail: GmailClient) ->
     assert gmail.send(f"../{address}/profile").status_code == 200
     status, reason, text = gmail.error("../bob@gmail.com/profile")
     assert (status, reason, text) == (403, "forbidden", f"Delegation denied for {address}")
-    gmail.token = tokens.register(user_id, frozenset({METADATA_SCOPE}))
+    gmail.token = tokens.issue_token(user_id, frozenset({METADATA_SCOPE}))
     assert gmail.error(f"messages/{message}", format="raw")[0] == 403
     assert gmail.get(f"messages/{message}", format="minimal")["id"] == message
-    gmail.token = tokens.register(user_id, frozenset({"openid"}))
+    gmail.token = tokens.issue_token(user_id, frozenset({"openid"}))
     assert gmail.error("profile")[:2] == (403, "insufficientPermissions")
-    tokens.revoke(gmail.token)
+    tokens.revoke_token(gmail.token)
     assert gmail.error("profile")[:2] == (401, "authError")
-    gmail.token = tokens.register("another user")
+    gmail.token = tokens.issue_token("another user")
     assert gmail.error("profile")[1:] == ("failedPrecondition", "Mail service not enabled")
 
 

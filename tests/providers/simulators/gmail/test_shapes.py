@@ -144,7 +144,7 @@ def test_every_mail_has_a_payload(gmail: GmailClient, raw: bytes) -> None:
 def test_threads_have_all_their_messages_oldest_first(gmail: GmailClient) -> None:
     first, last = (deliver(gmail, mail(), minutes=each) for each in (0, 2))
     alone = deliver(gmail, mail(), "another", minutes=1)
-    gmail.owner.trash(first)
+    gmail.owner.trash_message(first)
 
     pages = list(gmail.pages("threads", maxResults=1))
 

@@ -51,7 +51,7 @@ def _user(number: int) -> str:
 
 
 def _capability(options: ImapOptions) -> str:
-    if options.offers("QRESYNC"):
+    if options.has_extension("QRESYNC"):
         return ""
     return " ".join(["IMAP4rev1", *(each for each in options.extensions if "=" not in each)])
 

@@ -84,8 +84,8 @@ def test_a_random_history(pair: Pair, options: ImapOptions, seed: int) -> None:
     for folder in FOLDERS[1:]:
         pair.assert_same_answer(f"CREATE <{folder}>")
     history = History(pair, seed)
-    has_changes = options.offers("CONDSTORE")
-    vanished = " VANISHED" if options.offers("QRESYNC") else ""
+    has_changes = options.has_extension("CONDSTORE")
+    vanished = " VANISHED" if options.has_extension("QRESYNC") else ""
     if vanished:
         pair.assert_same_answer("ENABLE QRESYNC")
     for number in range(STEPS):

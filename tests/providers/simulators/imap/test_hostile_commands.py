@@ -40,8 +40,8 @@ def test_the_parser_reads_every_line_or_rejects_it(words: list[str], literals: l
 def test_a_set_of_numbers_is_written_and_read(numbers: set[int]) -> None:
     if numbers:
         text = format_number_set(numbers)
-        assert parse_number_set(text).select(sorted(numbers)) == sorted(numbers)
-        assert parse_number_set("1:4294967295").select(sorted(numbers)) == sorted(numbers)
+        assert parse_number_set(text).filter_numbers(sorted(numbers)) == sorted(numbers)
+        assert parse_number_set("1:4294967295").filter_numbers(sorted(numbers)) == sorted(numbers)
 
 
 @settings(

@@ -31,13 +31,13 @@ def test_a_client_reads_mail(
     server.rules += profile.rules()
     context = ssl.create_default_context(cafile=server.certificate)
     with IMAPClient("localhost", server.port, ssl_context=context) as client:
-        if profile.options.offers("AUTH=PLAIN"):
+        if profile.options.has_extension("AUTH=PLAIN"):
             client.login(mailbox.address, imap.password)
         else:
             client.oauth2_login(mailbox.address, access_token)
-        assert client.has_capability("CONDSTORE") == profile.options.offers("CONDSTORE")
+        assert client.has_capability("CONDSTORE") == profile.options.has_extension("CONDSTORE")
         names = [folder for *_, folder in client.list_folders()]
-        is_gmail = profile.options.offers(GMAIL_CAPABILITY)
+        is_gmail = profile.options.has_extension(GMAIL_CAPABILITY)
         assert ("[Gmail]/All Mail" if is_gmail else f"{profile.options.prefix}Archive") in names
         client.select_folder("INBOX", readonly=True)
         uids = client.search("UID 1:*")

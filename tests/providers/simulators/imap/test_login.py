@@ -56,7 +56,7 @@ def test_the_identity_platform_issues_tokens_for_imap(
         "scope": f"{READING_SCOPES[0]} offline_access",
     }
     trust = ssl.create_default_context(cafile=simulators.ca_bundle)
-    with httpx.Client(base_url=simulators.authority, verify=trust) as browser:
+    with httpx.Client(base_url=simulators.entra_authority_url, verify=trust) as browser:
         page = browser.build_request("GET", "oauth2/v2.0/authorize", params=asked).url
         given = browser.post(page, data={"account": mailbox.address}).headers["location"]
         code = parse_qs(urlsplit(given).query)["code"][0]

@@ -18,15 +18,15 @@ from localdev.mail.parse import parse_mail
 from localdev.simulators.imap.folder_state import FolderState
 from localdev.simulators.imap.message_bytes import extract_section, header_value
 from localdev.simulators.imap.mime_parts import (
-    body_structure,
     extract_numbered_section,
+    format_body_structure,
     format_envelope,
     parse_parts,
 )
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.store import ImapMailbox
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.message_bytes import compose
+from localdev.simulators.message_bytes import compose_message
 from mailsync.model import Address
 from tests.support.imap_client import parse_words
 from tests.support.mail import a_mail
@@ -89,7 +89,7 @@ RAW = b"Subject: =?x\r\n folded\r\nX-A: 1\r\nx-a: 2\r\n\r\nBody\r\n\r\nmore"
 def bytes_of(mailbox: Mailbox, folder: str = "inbox") -> list[bytes | None]:
     state = FolderState(mailbox, mailbox.folders.find(folder).number)
     presented = ImapMailbox(mailbox, ImapOptions())
-    return [presented.read_bytes(each) for each in state.list_messages()]
+    return [presented.read_message_bytes(each) for each in state.list_messages()]
 
 
 def _named(value: Any) -> Any:
@@ -102,7 +102,7 @@ def _named(value: Any) -> Any:
 
 def test_a_parser_reads_what_the_mail_contains() -> None:
     for item in generate_mail(60, owner="ada@example.com", seed=2):
-        parsed = parse_mail(compose(item))
+        parsed = parse_mail(compose_message(item))
         assert {name: _named(getattr(parsed, name)) for name in KEPT} == {
             name: _named(getattr(item, name)) for name in KEPT
         }
@@ -110,7 +110,7 @@ def test_a_parser_reads_what_the_mail_contains() -> None:
 
 @given(MAILS)
 def test_every_mail_has_bytes_and_one_header(item: MailItem) -> None:
-    raw = compose(item)
+    raw = compose_message(item)
     assert b"\n" not in raw.replace(b"\r\n", b"")
     assert extract_section(raw, "HEADER") + extract_section(raw, "TEXT") == raw
     assert header_value(raw, "Date") == "Fri, 02 Jan 2026 00:00:00 +0000"
@@ -133,9 +133,9 @@ def test_changed_contents_are_another_message(mailbox: Mailbox) -> None:
     mailbox.change_message_fields(number, subject="Changed")
     [after] = state.list_messages()
     assert before.uid < after.uid < state.uid_next
-    assert list(state.uids_vanished_since(mod_seq)) == [before.uid]
+    assert list(state.uids_vanished_since_mod_seq(mod_seq)) == [before.uid]
     mailbox.move_message(number, "sent")
-    assert list(state.uids_vanished_since(mod_seq)) == [before.uid, after.uid]
+    assert list(state.uids_vanished_since_mod_seq(mod_seq)) == [before.uid, after.uid]
 
 
 def test_loaded_mail_keeps_its_bytes(mailbox: Mailbox, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_loaded_mail_keeps_its_bytes(mailbox: Mailbox, tmp_path: Path) -> None:
     file.write_bytes(RAW.replace(b"\r\n", b"\n") + b"\0")
     mailbox.load_mail_items(load_mail(file, keeps_originals=True).items)
     assert bytes_of(mailbox) == [RAW + b"\x80"]
-    [message] = mailbox.messages("inbox")
+    [message] = mailbox.list_messages("inbox")
     mailbox.change_message_fields(message.number, body="changed")
     assert bytes_of(mailbox) != [RAW + b"\x80"]
     rows = mailbox.database.fetch_rows("SELECT * FROM original WHERE blob = ?", message.blob_number)
@@ -175,7 +175,7 @@ def test_sections_of_anything(raw: bytes) -> None:
 @given(st.lists(FRAGMENTS | st.binary(max_size=4), max_size=25).map(b"".join))
 def test_the_parts_of_anything(raw: bytes) -> None:
     part = parse_parts(raw)
-    for value in (format_envelope(raw), body_structure(part)):
+    for value in (format_envelope(raw), format_body_structure(part)):
         [parsed] = parse_words(value)
         assert isinstance(parsed, tuple)
     for name in ("1", "1.1", "2.HEADER", "1.MIME", "9.9.9"):
@@ -186,8 +186,8 @@ def test_the_parts_of_anything(raw: bytes) -> None:
 def test_a_message_of_many_levels_is_described_quickly(nesting: str) -> None:
     level = f"Content-Type: {nesting}\r\n\r\n--b\r\n".encode()
     began = time.monotonic()
-    assert body_structure(parse_parts(level * 5000))
-    assert body_structure(parse_parts(level + b"\r\n--b\r\n\r\nx" * 50_000))
+    assert format_body_structure(parse_parts(level * 5000))
+    assert format_body_structure(parse_parts(level + b"\r\n--b\r\n\r\nx" * 50_000))
     assert time.monotonic() - began < 10
 
 
@@ -201,4 +201,4 @@ def test_folder_names_in_modified_utf7(name: str) -> None:
 
 def test_a_mail_is_composed_without_its_states() -> None:
     item = a_mail("x")
-    assert compose(item) == compose(replace(item, is_read=not item.is_read))
+    assert compose_message(item) == compose_message(replace(item, is_read=not item.is_read))
