@@ -19,14 +19,14 @@ QUOTA_WINDOW_S = 60.0
 QUOTA_SHARE_RESERVED_FOR_NEW_MAIL = 0.1
 """The share of a quota that backfills leave to new mail."""
 BACKFILL_BURSTS_PER_MINUTE = 8
-"""The number of equal parts in which a backfill uses up the quota of one minute. A backfill is the
-fetching of the pending messages of a mailbox. New mail is read between two parts, so new mail waits
-for an eighth of a minute and not for a whole minute."""
+"""The number of equal bursts in which a backfill uses up the quota of one minute. A backfill is the
+fetching of the pending messages of a mailbox. New mail is read between two bursts, so new mail
+waits for an eighth of a minute and not for a whole minute."""
 BACKFILL_BURST_PERIOD_S = QUOTA_WINDOW_S / BACKFILL_BURSTS_PER_MINUTE
-"""The seconds from the start of one part of a backfill to the start of the next part. A part
+"""The seconds from the start of one burst of a backfill to the start of the next burst. A burst
 consists of the requests and a pause after the requests."""
 MAX_BACKFILL_BURST_SLOWDOWN_FACTOR = 1.25
-"""If a part of a backfill takes longer than this factor times BACKFILL_BURST_PERIOD_S, the work
+"""If a burst of a backfill takes longer than this factor times BACKFILL_BURST_PERIOD_S, the work
 limits the speed of the backfill, not the quota."""
 
 
@@ -125,37 +125,37 @@ def estimate_remaining_s(
 def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     """Return the estimated seconds until the pending messages are fetched.
 
-    If the quota limits the backfill, the result is the time until the last part of the backfill
-    begins. The last part has no pause. Otherwise the result follows from the speed so far.
+    If the quota limits the backfill, the result is the time until the last burst of the backfill
+    begins. The last burst has no pause. Otherwise the result follows from the speed so far.
 
-    A part that has not ended may take as long as the quota makes it take. So the work limits the
-    backfill only if the reading has lasted longer than all parts that have begun. Otherwise the
+    A burst that has not ended may take as long as the quota makes it take. So the work limits the
+    backfill only if the reading has lasted longer than all bursts that have begun. Otherwise the
     start of the functions and the list of the messages, which take some seconds, would make the
-    first parts look slow.
+    first bursts look slow.
     """
     at_speed_so_far_s = (
         quota.pending_message_count * progress.elapsed_reading_s / progress.new_message_count
     )
-    part_units = (
+    burst_units = (
         quota.units_per_minute
         * (1 - QUOTA_SHARE_RESERVED_FOR_NEW_MAIL)
         / BACKFILL_BURSTS_PER_MINUTE
     )
-    parts_used = quota.units_used_by_run / part_units
-    parts_begun, slowest_part_s = (
-        math.ceil(parts_used),
+    bursts_used = quota.units_used_by_run / burst_units
+    bursts_begun, slowest_burst_s = (
+        math.ceil(bursts_used),
         BACKFILL_BURST_PERIOD_S * MAX_BACKFILL_BURST_SLOWDOWN_FACTOR,
     )
     is_slow = progress.elapsed_reading_s > max(
-        parts_used * slowest_part_s, parts_begun * BACKFILL_BURST_PERIOD_S
+        bursts_used * slowest_burst_s, bursts_begun * BACKFILL_BURST_PERIOD_S
     )
-    if not parts_begun or is_slow:
+    if not bursts_begun or is_slow:
         return at_speed_so_far_s
-    # The pause of a part follows its work, so the time lags behind the units within a part.
-    lag = (parts_used - math.floor(parts_used)) / 2
-    part_s = min(progress.elapsed_reading_s / max(1.0, parts_used - lag), slowest_part_s)
-    parts = math.ceil(parts_used * (1 + quota.pending_message_count / progress.new_message_count))
-    until_last_part_s = (parts - 1) * max(
-        part_s, BACKFILL_BURST_PERIOD_S
+    # The pause of a burst follows its work, so the time lags behind the units within a burst.
+    lag = (bursts_used - math.floor(bursts_used)) / 2
+    burst_s = min(progress.elapsed_reading_s / max(1.0, bursts_used - lag), slowest_burst_s)
+    bursts = math.ceil(bursts_used * (1 + quota.pending_message_count / progress.new_message_count))
+    until_last_burst_s = (bursts - 1) * max(
+        burst_s, BACKFILL_BURST_PERIOD_S
     ) - progress.elapsed_reading_s
-    return max(until_last_part_s, min(at_speed_so_far_s, 1.0))
+    return max(until_last_burst_s, min(at_speed_so_far_s, 1.0))
