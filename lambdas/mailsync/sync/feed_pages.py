@@ -161,8 +161,8 @@ def sync_feed(
             continue
         except (ProviderThrottled, ProviderUnavailable) as failure:
             return _paused(mailbox, feed.ref, failure, progressed=has_progressed)
-        # A reading without changes succeeds without end, and takes no pending message's turn.
-        is_progress = bool(page.changes) or not feed.has_pending_messages
+        # A reading without effect succeeds without end, and takes no pending message's turn.
+        is_progress = not feed.has_pending_messages or page.has_more or _has_effect(counts)
         has_progressed |= is_progress
         started_in_this_sync |= feed.position.is_next_page_first_of_round
         news.add(page, counts, is_start=feed.position.is_next_page_first_of_round)
@@ -172,6 +172,12 @@ def sync_feed(
         empty_pages = _count_empty_pages(page, empty_pages, is_read=is_read)
         slowest_s = max(slowest_s, is_progress * (time.monotonic() - started))
     return FeedProgress((feed_id,))
+
+
+def _has_effect(counts: WrittenRowCounts | None) -> bool:
+    """Return whether a page changed rows of messages. A provider may report a change again at each
+    reading. None: another worker has stored the page."""
+    return counts is None or bool(counts.inserted or counts.updated or counts.removed)
 
 
 def _store_before_page(

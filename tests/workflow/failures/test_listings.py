@@ -3,14 +3,25 @@ costs a request."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 
 from localdev.simulators import Simulators
-from mailsync.errors import ProviderThrottled
-from mailsync.model import ListedMessage, Message, MessageNotFoundById, Page, RemoteId, SyncType
+from mailsync.errors import ProviderThrottled, ProviderUnavailable
+from mailsync.model import (
+    Cursor,
+    FeedRef,
+    ListedMessage,
+    Message,
+    MessageNotFoundById,
+    MessageRemovedFromFolder,
+    Page,
+    RemoteId,
+    SyncType,
+)
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from tests.support.listing_toy import ALL_MAIL, ListingToy
@@ -26,6 +37,7 @@ VERIFIED = "SELECT verified_at FROM mailsync.email_accounts"
 STORED = "SELECT message_id FROM mailsync.emails WHERE removed_at IS NULL ORDER BY id"
 SELECTED = "UPDATE mailsync.email_folders SET selected = {} RETURNING 1"
 LARGEST_CHECK_UNITS = 30
+MAX_VISITS = 100
 
 
 class RecordedToy(ListingToy):
@@ -134,6 +146,29 @@ def test_news_come_before_the_rest_of_a_backfill(
 
     assert RecordedToy.fetched.index(RemoteId(listed.id_of(arrived[0]))) == 5
     assert len(RecordedToy.fetched) == 37
+    assert listed.are_placements_exact()
+
+
+def test_a_backfill_that_gets_no_message_ends_although_the_feed_repeats_a_removal(
+    listed: ListedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = RecordedToy.fetch_page
+
+    def repeating(toy: RecordedToy, feed: FeedRef, cursor: Cursor | None, **how: Any) -> Page:
+        page = read(toy, feed, cursor, **how)
+        return replace(page, changes=(*page.changes, MessageRemovedFromFolder(RemoteId("gone"))))
+
+    def unavailable(*_: object, **__: object) -> Any:
+        raise ProviderUnavailable("The toy is broken; trying again.")
+
+    visits = iter(range(MAX_VISITS))
+    listed.before["sync_folder"] = lambda: next(visits)
+    with monkeypatch.context() as broken:
+        broken.setattr(RecordedToy, "fetch_page", repeating)
+        broken.setattr(RecordedToy, "fetch_messages", unavailable)
+        assert listed.sync() == "FoldersFailed"
+
+    assert listed.sync() == "completed"
     assert listed.are_placements_exact()
 
 
