@@ -236,7 +236,10 @@ class Reader:
 
 def worker_of(mirror: Mirror, feed: StoredFeed, reader: Reader) -> SliceWorker:
     mailbox: Any = SimpleNamespace(
-        slice_store=mirror.slice_store, run_ref=mirror.run, provider=reader, feed_readings=set()
+        slice_store=mirror.slice_store,
+        run_ref=mirror.run,
+        provider=reader,
+        feed_readings=SimpleNamespace(add_feed=lambda _: None),
     )
     return SliceWorker(mailbox, feed, WORKER.worker_index)
 
