@@ -44,7 +44,13 @@ class AccountRow:
 class FolderWithSelection:
     """A folder of a mailbox, and whether its mail is mirrored.
 
-    selected: whether the folder's mail is mirrored. `FolderStatus` describes the other fields.
+    selected: whether the folder's mail is mirrored.
+    total, unread: numbers of all and of unread stored messages.
+    count_offset, unread_offset: by how much the provider's own counts of all and of unread messages
+        exceed the true numbers.
+    compared_at: when ids and versions were last compared. None: never.
+    differing: number of messages for which, at the last comparison, the provider's response by id
+        contradicted its list.
     """
 
     id: int

@@ -18,25 +18,42 @@ OF_A_FOLDER: dict[str, Any] = {
 }
 OF_AN_ACCOUNT: dict[str, Any] = {
     **{"id": AccountId("a1"), "email_address": "ada@example.com", "provider": "microsoft"},
-    **{"status": "active", "sync_status": "syncing", "last_sync_at": None, "failures": 0},
-    **{"initial_sync_completed": False, "verified_at": None, "last_error": None},
+    **{
+        "status": "active",
+        "sync_status": "syncing",
+        "last_sync_at": None,
+        "successive_failure_count": 0,
+    },
+    **{"initial_sync_completed": False, "verified_at": None, "last_error_name": None},
     **{"last_error_message": None, "next_sync_at": NOW, "run_id": "r1"},
-    **{"message_count": None, "reading": ReadingProgress(600, 0, 20, 60.0, 60.0)},
-    **{"run_started_at": NOW - timedelta(seconds=60), "folders": (), "removal": NO_HIDDEN_MAIL},
+    **{"message_count": None, "reading_progress": ReadingProgress(600, 0, 20, 60.0, 60.0)},
+    **{"run_started_at": NOW - timedelta(seconds=60), "folders": (), "hidden_mail": NO_HIDDEN_MAIL},
 }
+NAMES_OF_STATUS = {
+    **{"total": "stored_total", "unread": "stored_unread"},
+    **{"count_offset": "known_remote_total_excess"},
+    **{"unread_offset": "known_remote_unread_excess", "differing": "listing_contradiction_count"},
+}
+"""Fields of FolderStatus that have another name in FolderWithSelection."""
 CHOICE, ACCOUNT = FolderWithSelection(**OF_A_FOLDER), AccountStatus(**OF_AN_ACCOUNT)
 
 
 def status_of(choice: FolderWithSelection, **fields: Any) -> FolderStatus:
     """Return the same folder as the status has it, two of its messages in quarantine."""
-    common = FolderStatus.__slots__
-    values: dict[str, Any] = {n: getattr(choice, n) for n in common if hasattr(choice, n)}
-    values |= {"error": None, "error_message": None, "walking": False, "quarantined": 2}
+    values: dict[str, Any] = {
+        NAMES_OF_STATUS.get(name, name): getattr(choice, name)
+        for name in FolderWithSelection.__slots__
+        if name not in ("parent_remote_id", "remote_id", "selected", "hidden")
+    }
+    values |= {"error_name": None, "error_message": None, "is_full_sync_running": False}
+    values |= {"quarantined_total": 2}
     return FolderStatus(**{**values, **fields})
 
 
 def test_an_account_is_shown_as_the_api_shows_it_with_its_next_sync() -> None:
-    folder = status_of(replace(CHOICE, total=95, remote_total=300), quarantined=5, walking=True)
+    folder = status_of(
+        replace(CHOICE, total=95, remote_total=300), quarantined_total=5, is_full_sync_running=True
+    )
 
     shown = account_status_json(replace(ACCOUNT, folders=(folder,)), NOW)
 
@@ -62,7 +79,9 @@ def test_only_folders_whose_counts_differ_after_their_full_sync_are_called_diffe
         replace(CHOICE, id=number, remote_id=f"r{number}", **fields)
         for number, fields in enumerate(changes, start=1)
     ]
-    mirrored = tuple(status_of(each, walking=each.id == 3) for each in choices if each.selected)
+    mirrored = tuple(
+        status_of(each, is_full_sync_running=each.id == 3) for each in choices if each.selected
+    )
     difference = ListingContradictionRow(2, "m1", "missing", NOW)
 
     page = account_details_json(replace(ACCOUNT, folders=mirrored), choices, [difference], [], NOW)
