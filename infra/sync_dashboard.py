@@ -1,4 +1,4 @@
-"""Build SyncDashboard: the CloudWatch dashboard of a stage."""
+"""Build CloudWatchDashboard: the CloudWatch dashboard of a stage."""
 
 from collections.abc import Sequence
 

@@ -74,11 +74,11 @@ class PublishedKeySet:
         return self._keys.get(key_id)
 
     def _is_due(self, key_id: str, now: float) -> bool:
-        page_request_age_s = now - self._requested_at
+        last_request_age_s = now - self._requested_at
         if not self._keys:
-            return page_request_age_s >= MIN_FETCH_INTERVAL_WITHOUT_KEYS_S
+            return last_request_age_s >= MIN_FETCH_INTERVAL_WITHOUT_KEYS_S
         is_stale = key_id not in self._keys or now - self._fetched_at >= KEY_SET_REFRESH_AFTER_S
-        return is_stale and page_request_age_s >= MIN_KEY_SET_FETCH_INTERVAL_S
+        return is_stale and last_request_age_s >= MIN_KEY_SET_FETCH_INTERVAL_S
 
     def _fetch(self, now: float) -> None:
         import httpx

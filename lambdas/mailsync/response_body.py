@@ -33,7 +33,7 @@ def read_body_up_to_limit(
 ) -> bytearray | None:
     """Read and decompress the body of an HTTP response.
 
-    Returns None as soon as the body exceeds `max_response_bytes`, without reading the rest.
+    Returns None as soon as the body exceeds `limit_bytes`, without reading the rest.
 
     raw: the body in chunks, as received.
     encoding: value of Content-Encoding.

@@ -320,7 +320,7 @@ def count_messages_of_listing(listing: MessageListing) -> dict[str, int | None]:
 
 
 def row_to_stored_folder(row: Sequence[Any]) -> StoredFolder:
-    """Convert a row that the query `previously_stored_folders` returned to a StoredFolder."""
+    """Convert a row that the query `known_folders` returned to a StoredFolder."""
     number, remote, parent, name, role, hidden, selected, feed_id, is_mailbox_feed, *rest = row
     *position, read_at, has_pending, total, unread, active_at, wants_counts = rest
     ref = FolderRef(FolderId(number), RemoteId(remote))

@@ -165,7 +165,7 @@ class MailboxQuota:
 
         Raises:
             ProviderThrottled: the pause would be longer than MAX_SLEEP_S, or all pauses together
-                longer than MAX_SLEEP_PER_MAILBOX_OPENING_S. No unit was taken.
+                longer than MAX_TOTAL_SLEEP_S. No unit was taken.
         """
         is_backfill = is_backfill or self._is_backfilling
         with self._lock:

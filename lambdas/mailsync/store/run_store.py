@@ -35,7 +35,7 @@ class EnqueuedRun:
     sync_scope: what the run syncs.
     sync_scope_of_first_request: the sync that the first request with this Idempotency-Key asked
         for. None if the present request has no key, or a new key.
-    is_stale: whether the run's last heartbeat is older than STALE_RUN_S.
+    is_stale: whether the run's last heartbeat is older than STALE_RUN_HEARTBEAT_AGE_S.
     """
 
     id: RunId
@@ -231,7 +231,7 @@ class RunStore:
         return str(found[0][0]) if found else run_id
 
     def stale_runs(self, limit: int) -> tuple[StaleRun, ...]:
-        """Return up to `limit` open runs whose last heartbeat is older than STALE_RUN_S."""
+        """Return up to `limit` open runs whose last heartbeat is older than STALE_RUN_HEARTBEAT_AGE_S."""
         with self._database.transaction() as tx:
             found = tx.run("stale_runs", seconds=STALE_RUN_HEARTBEAT_AGE_S, limit=limit)
         return tuple(

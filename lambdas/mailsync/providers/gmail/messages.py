@@ -34,7 +34,7 @@ def parse_raw_message(
     remote_id: RemoteId, item: Mapping[str, Any]
 ) -> Message | MessageNotFoundById:
     """Return the message in a response to `messages.get` with `format=raw`. A chat is returned as a
-    GoneMessage, because Mailsync does not mirror chats.
+    MessageNotFoundById, because Mailsync does not mirror chats.
 
     Raises:
         MalformedResponse: the response is about another message, or lacks a field.
@@ -54,7 +54,7 @@ def parse_full_message(
 ) -> Message | MessageNotFoundById | None:
     """Return the message in a response with `format=full`. Return None unless it is certain that
     the result equals the result of `parse_raw_message` for this message. A chat is returned as a
-    GoneMessage.
+    MessageNotFoundById.
 
     Raises:
         MalformedResponse: the response is about another message, or lacks a field.
