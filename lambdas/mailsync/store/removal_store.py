@@ -224,7 +224,8 @@ def schedule_second_request_by_id(
     tx: Transaction, account_id: AccountId, removal: HiddenMailSummary
 ) -> None:
     """Set the time of the second request by id for each message of the account that the provider
-    has reported as gone: `HiddenMailSummary.deletion_confirmation_delay_s` after the first report."""
+    has reported as gone: `HiddenMailSummary.deletion_confirmation_delay_s` after the first
+    report."""
     limit = MAX_REQUESTS_SCHEDULED_AT_ONCE
     scheduled = limit
     while scheduled == limit:

@@ -231,7 +231,7 @@ class RunStore:
         return str(found[0][0]) if found else run_id
 
     def stale_runs(self, limit: int) -> tuple[StaleRun, ...]:
-        """Return up to `limit` open runs whose last heartbeat is older than STALE_RUN_HEARTBEAT_AGE_S."""
+        """Return up to `limit` open runs without a heartbeat for STALE_RUN_HEARTBEAT_AGE_S."""
         with self._database.transaction() as tx:
             found = tx.run("stale_runs", seconds=STALE_RUN_HEARTBEAT_AGE_S, limit=limit)
         return tuple(

@@ -33,9 +33,9 @@ class _MalformedError(Exception):
 def parse_change(item: JsonObject) -> Change:
     """Parse one item of a page of a delta feed.
 
-    The result is a MessageRemovedFromFolder if Graph reports a removal, an Upsert if the item has all
-    selected properties, and else an IncompleteMessage, after which the caller fetches the message.
-    If a complete message has impossible values, the result is an UnreadableMessage.
+    The result is a MessageRemovedFromFolder if Graph reports a removal, an Upsert if the item has
+    all selected properties, and else an IncompleteMessage, after which the caller fetches the
+    message. If a complete message has impossible values, the result is an UnreadableMessage.
 
     Graph promises "at least" the changed properties, so other properties may have changed too. If a
     message was moved away and back, Graph may report only the read state, and nothing in the feed
