@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.mailsync_app import MailsyncApp
-from infra.settings import read_settings_file
+from infra.settings import read_stage_part_of_settings_file
 
 
 def _context() -> Mapping[str, Any]:
@@ -20,7 +20,7 @@ def _context() -> Mapping[str, Any]:
     stage, file = os.environ.get("STAGE"), os.environ.get("SETTINGS")
     selected: dict[str, Any] = {"stage": stage} if stage else {}
     if stage and file:
-        selected["stages"] = {stage: read_settings_file(Path(file))}
+        selected["stages"] = {stage: read_stage_part_of_settings_file(Path(file))}
     return selected
 
 

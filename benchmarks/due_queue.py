@@ -18,7 +18,7 @@ from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
 from mailsync.store.migrate import apply_migrations
 from mailsync.store.queue_store import DueMailboxQueueStore
-from mailsync.store.statements import read_statements
+from mailsync.store.statements import load_sql_statements
 
 MAX_CLAIM_MS = 100
 CLAIM_LIFETIME_S = 600
@@ -87,7 +87,7 @@ def _fill(settings: Settings, accounts: int, due: int) -> None:
 def _plan(settings: Settings, claim: int) -> str:
     connection = connect(settings)
     rows = connection.run(
-        f"EXPLAIN {read_statements()['claim_due_accounts']}",
+        f"EXPLAIN {load_sql_statements()['claim_due_accounts']}",
         limit=claim,
         next_in_s=CLAIM_LIFETIME_S,
         notified_wait_s=60,

@@ -34,7 +34,7 @@ from benchmarks.fleet import (
 )
 from infra.catalog import MAILBOX_CHECK_FUNCTION_NAME, Schedule
 from localdev.engine.scheduler import Scheduler
-from localdev.samples import SAMPLE_EVENTS_FOLDER
+from localdev.samples import SAMPLE_EVENT_FILES_FOLDER
 
 POLL_S = 0.05
 LIMIT_S = 120
@@ -42,7 +42,7 @@ NOTIFICATIONS_PER_REQUEST = 50
 EPOCHS = "SELECT id::text, lease_epoch FROM mailsync.email_accounts"
 ROWS = "SELECT subject FROM mailsync.emails WHERE subject LIKE :subjects"
 TICK = Schedule(name="start-due-syncs", interval_minutes=1, function_name="start-due-syncs")
-_EVENT = json.loads(Path(SAMPLE_EVENTS_FOLDER / "webhook.json").read_text())
+_EVENT = json.loads(Path(SAMPLE_EVENT_FILES_FOLDER / "webhook.json").read_text())
 
 
 def main() -> None:

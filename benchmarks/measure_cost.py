@@ -30,7 +30,7 @@ from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.aws_resources import make_aws_client
 from localdev.engine.report import InvocationReport, read_invocation_reports
 from localdev.options import Options
-from localdev.samples import SAMPLE_EVENTS_FOLDER
+from localdev.samples import SAMPLE_EVENT_FILES_FOLDER
 from localdev.stack import Stack
 from mailsync.decisions.verify import MAX_COMPARED_MESSAGES_PER_CHECK
 from mailsync.settings import Settings
@@ -46,7 +46,7 @@ _API_FUNCTIONS = ("api", "authorize", "connect")
 MAKE_COMPARISON_DUE = """
 UPDATE mailsync.email_folders SET compared_at = now() - interval '8 days' WHERE total > {largest}"""
 MINUTELY_FUNCTIONS = ("start-due-syncs", "publish-events", "measure-backlog")
-NOTIFICATION_FILE = SAMPLE_EVENTS_FOLDER / "webhook.json"
+NOTIFICATION_FILE = SAMPLE_EVENT_FILES_FOLDER / "webhook.json"
 """A notification of an unknown subscription; the function reads the same rows for a known one."""
 
 

@@ -26,7 +26,7 @@ from mailsync.store import rows
 from mailsync.store.connection import Database
 from mailsync.store.migrate import apply_migrations
 from mailsync.store.placement_store import MESSAGES_PER_PLACEMENT_BATCH
-from mailsync.store.statements import read_statements
+from mailsync.store.statements import load_sql_statements
 
 PAGE_SIZE = 100
 _PLACED = re.compile(r"placed AS \(.*?saved\.inserted\),\n", re.DOTALL)
@@ -83,7 +83,7 @@ def _run(database: Database, sql: str) -> list[list[object]]:
 
 def _store(settings: Settings, pages: int) -> float:
     """Store pages with and without placements in turn; return the ratio of the medians."""
-    known = read_statements()
+    known = load_sql_statements()
     without = {**known, "upsert_emails": _PLACED.sub("", known["upsert_emails"])}
     databases = (Database(settings, known=without), Database(settings))
     for sql in (ACCOUNT.format(accounts=2), FOLDERS, CURSORS):

@@ -94,7 +94,7 @@ def _sweep(stores: MailboxStores, run: RunRef, feed: StoredFeed) -> Iterator[flo
         times.append(time.monotonic())
         return True
 
-    stores.sweep_store.hide_most_unseen_messages(run, feed, [], has_time)
+    stores.sweep_store.hide_excess_unseen_messages(run, feed, [], has_time)
     has_time()
     assert stores.mail_store.write_page(run, a_page_write(feed, a_page()))
     has_time()

@@ -23,7 +23,7 @@ def account_status_json(account: AccountStatus, now: datetime) -> Json:
     """
     due = account.next_sync_at if account.status == "active" else None
     registered = find_provider(account.provider)
-    title = registered.title if registered else account.provider
+    title = registered.display_name if registered else account.provider
     view = to_sync_status_view(account, now).model_dump(by_alias=True)
     return {**view, "providerTitle": title, "nextSyncAt": due}
 

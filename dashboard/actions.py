@@ -11,7 +11,7 @@ from dashboard.executions import ExecutionReader
 from dashboard.queries import DashboardQueries
 from dashboard.sources import DashboardSources
 from dashboard.to_json import Json
-from infra.catalog import TEST_SYNC_WORKFLOW
+from infra.catalog import SELF_TEST_WORKFLOW
 
 API_TIMEOUT_S = 40
 
@@ -72,7 +72,7 @@ class DashboardActions:
         else a manual sync."""
         run_id = require_text_member(fields, "runId")
         if self._executions.find_execution(
-            self._executions.build_execution_arn(TEST_SYNC_WORKFLOW.name, run_id)
+            self._executions.build_execution_arn(SELF_TEST_WORKFLOW.name, run_id)
         ):
             return self._test_sync({})
         run = self._queries.read_run(run_id)

@@ -17,7 +17,7 @@ from dashboard.sources import DashboardSources
 from dashboard.to_json import Json
 from localdev.engine.simulator_process import IMAP_HOST
 from localdev.http_server import Response
-from mailsync.api.provider_paths import accounts_path, sign_in_path
+from mailsync.api.provider_paths import connect_mailbox_path, sign_in_path
 from mailsync.model import Provider
 from mailsync.registry import RegisteredProvider
 
@@ -43,13 +43,13 @@ def connectable_providers_json(sources: DashboardSources) -> Json:
         "signIns": [
             {
                 "provider": each.provider,
-                "title": each.title,
+                "title": each.display_name,
                 "url": sign_in_url(sources, each) if is_direct else None,
             }
             for each in providers_with_sign_in(sources)
         ],
         "passwordProviders": [
-            {"provider": each.provider, "title": each.title, **server}
+            {"provider": each.provider, "title": each.display_name, **server}
             for each in _enabled_providers(sources)
             if each.uses_password
         ],
@@ -60,7 +60,7 @@ def providers_with_sign_in(sources: DashboardSources) -> list[RegisteredProvider
     """Return the providers whose mailboxes a user of the local stack connects by a sign-in. The
     provider of the simulated mailbox is first. Empty on a deployed stage."""
     simulated = sources.simulated_provider_settings
-    first = simulated.sign_in_provider if simulated else None
+    first = simulated.sign_in_provider_name if simulated else None
     found = [each for each in _enabled_providers(sources) if not each.uses_password]
     return sorted(found, key=lambda each: each.provider != first)
 
@@ -97,7 +97,7 @@ class MailboxConnectionActions:
         }
         server = {each: fields[each] for each in ("host", "port") if fields.get(each)}
         return self._actions.request_api(
-            "POST", accounts_path(Provider(name)), json={**login, **server}
+            "POST", connect_mailbox_path(Provider(name)), json={**login, **server}
         )
 
 

@@ -20,7 +20,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dashboard.sources import DashboardSources
-from infra.catalog import MAILBOX_SYNC_WORKFLOW, TEST_SYNC_WORKFLOW
+from infra.catalog import MAILBOX_SYNC_WORKFLOW, SELF_TEST_WORKFLOW
 from localdev.engine.failure import StartFailed
 from mailsync.settings import Settings
 
@@ -59,7 +59,7 @@ def find_data_sources_of_deployed_stage(
         product_settings=Settings({**secret, "DATABASE_URL": url, "DATABASE_CA_BUNDLE": bundle}),
         state_machine_arns={
             MAILBOX_SYNC_WORKFLOW.name: outputs["MailboxSyncArn"],
-            TEST_SYNC_WORKFLOW.name: outputs["TestSyncArn"],
+            SELF_TEST_WORKFLOW.name: outputs["TestSyncArn"],
         },
         make_aws_client=boto3.client,
         api_url=outputs["ApiUrl"],

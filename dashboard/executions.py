@@ -10,7 +10,7 @@ from typing import Any
 
 from dashboard.definition import StateGraph, parse_state_machine
 from dashboard.history import error_message_of_cause
-from infra.catalog import TEST_SYNC_WORKFLOW
+from infra.catalog import SELF_TEST_WORKFLOW
 
 MAX_CACHED_EXECUTIONS = 50
 """Maximum number of cached executions. The cache contains only executions that have ended, with
@@ -109,7 +109,7 @@ class ExecutionReader:
         """Return the ARNs of the self-test executions that are running."""
         return [
             each.arn
-            for each in self.list_newest_executions(TEST_SYNC_WORKFLOW.name)
+            for each in self.list_newest_executions(SELF_TEST_WORKFLOW.name)
             if each.status == "RUNNING"
         ]
 

@@ -20,7 +20,7 @@ from mailsync.settings import Settings
 from mailsync.store.account_store import FolderWithSelection, ListingContradictionRow
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.history_store import RunFolderRow
-from mailsync.store.statements import read_statements
+from mailsync.store.statements import load_sql_statements
 from mailsync.store.status_store import AccountStatus, StatusStore
 
 MAX_DATABASE_CONNECTIONS = 4
@@ -38,7 +38,7 @@ class ReadOnlyDatabase(Database):
     statements."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, {**read_statements(), **read_statements(SQL_FILE)})
+        super().__init__(settings, {**load_sql_statements(), **load_sql_statements(SQL_FILE)})
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

@@ -17,7 +17,7 @@ from dashboard.history import Step, steps_of_execution_history
 from dashboard.picture import draw_state_machine
 from dashboard.queries import DashboardQueries, RowNotFound
 from dashboard.to_json import Json, milliseconds_between, to_json, to_json_bytes
-from infra.catalog import MAILBOX_SYNC_WORKFLOW, TEST_SYNC_WORKFLOW
+from infra.catalog import MAILBOX_SYNC_WORKFLOW, SELF_TEST_WORKFLOW
 from mailsync.errors import LeaseLost
 from mailsync.store.history_store import RunFolderRow
 
@@ -61,7 +61,7 @@ class RunReader:
             return []
         return [
             _self_test(each)
-            for each in self._executions.list_newest_executions(TEST_SYNC_WORKFLOW.name)
+            for each in self._executions.list_newest_executions(SELF_TEST_WORKFLOW.name)
             if (each.started_at, each.name) < before
             and filters["status"] in (None, _STATUSES[each.status])
         ]
@@ -133,14 +133,14 @@ class RunReader:
 
     def _one_self_test(self, run_id: str) -> Json:
         execution = self._executions.find_execution(
-            self._executions.build_execution_arn(TEST_SYNC_WORKFLOW.name, run_id)
+            self._executions.build_execution_arn(SELF_TEST_WORKFLOW.name, run_id)
         )
         if execution is None:
             raise RowNotFound("There is no run of this id.")
         return {
             **_self_test(execution),
             **self._progress(
-                TEST_SYNC_WORKFLOW.name, self._steps(TEST_SYNC_WORKFLOW.name, execution), {}
+                SELF_TEST_WORKFLOW.name, self._steps(SELF_TEST_WORKFLOW.name, execution), {}
             ),
             "historyLost": False,
             "inOneFunction": False,
@@ -180,7 +180,7 @@ def _summary(run: Json) -> Json:
 def _self_test(execution: Execution) -> Json:
     return {
         "id": execution.name,
-        "workflow": TEST_SYNC_WORKFLOW.name,
+        "workflow": SELF_TEST_WORKFLOW.name,
         "accountId": None,
         "emailAddress": None,
         "status": _STATUSES[execution.status],

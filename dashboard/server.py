@@ -27,8 +27,8 @@ class Dashboard:
         self._site: DashboardSite | None = None
         try:
             guard = RequestGuard(
-                accepts_own_pages=True,
-                accepts_navigation_to=lambda path: not path.startswith(DATA_PATH_PREFIX),
+                accepts_requests_of_own_pages=True,
+                accepts_navigation_to_path=lambda path: not path.startswith(DATA_PATH_PREFIX),
             )
             self._server = Server(self._respond, port=port, guard=guard)
         except OSError as taken:

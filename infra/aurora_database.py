@@ -56,10 +56,10 @@ class AuroraDatabase(Construct):
     def allow_connecting(self, function: SyncFunction) -> None:
         """Let the function connect to the database.
 
-        A function with the capability SCHEMA_OWNER_LOGIN connects as the owner of the database
+        A function with the capability USE_SCHEMA_OWNER_LOGIN connects as the owner of the database
         schema. Every other function connects as the login `mailsync_functions`.
         """
-        owns = Capability.SCHEMA_OWNER_LOGIN in function.spec.capabilities
+        owns = Capability.USE_SCHEMA_OWNER_LOGIN in function.spec.capabilities
         user = OWNER_USER if owns else FUNCTIONS_USER
         function.role.add_to_policy(
             iam.PolicyStatement(actions=["rds-db:connect"], resources=[self._user_arn(user)])

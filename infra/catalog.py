@@ -21,8 +21,8 @@ class Capability(StrEnum):
     function's IAM permissions and environment variables."""
 
     USE_DATABASE = "database"
-    SCHEMA_OWNER_LOGIN = "schema"  # the login of the database's owner
-    APP_CREDENTIALS_AT_PROVIDER = "provider login"  # the app's client id and secret
+    USE_SCHEMA_OWNER_LOGIN = "schema"  # the login of the database's owner
+    USE_APP_CREDENTIALS_AT_PROVIDER = "provider login"  # the app's client id and secret
     KNOW_ENABLED_PROVIDERS = "enabled providers"  # the app's public client ids
     REACH_PROVIDER_SERVERS = "provider servers"  # their URLs and a network path, without a login
     DECRYPT_STORED_TOKENS = "open tokens"  # kms:Decrypt
@@ -94,11 +94,12 @@ class RouteThrottle:
     """Limits on the requests to one route of the API, for all callers together.
 
     requests_per_second: number of requests that the route accepts per second in the long run.
-    burst: number of requests that the route accepts at one moment (API Gateway's token bucket).
+    burst_limit: number of requests that the route accepts at one moment (API Gateway's token
+        bucket).
     """
 
     requests_per_second: int
-    burst: int
+    burst_limit: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ class Route:
     route_key: str
     function_name: str
     is_public: bool = False
-    throttle: RouteThrottle = RouteThrottle(requests_per_second=50, burst=100)
+    throttle: RouteThrottle = RouteThrottle(requests_per_second=50, burst_limit=100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +142,7 @@ _STORE_BY_PROVIDER = _STORE | {Capability.KNOW_ENABLED_PROVIDERS}
 _MAIL = frozenset(
     {
         Capability.USE_DATABASE,
-        Capability.APP_CREDENTIALS_AT_PROVIDER,
+        Capability.USE_APP_CREDENTIALS_AT_PROVIDER,
         Capability.DECRYPT_STORED_TOKENS,
         Capability.ENCRYPT_STORED_TOKENS,
     }
@@ -290,16 +291,16 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         name="migrate-database",
         purpose="Apply missing database migrations.",
-        capabilities=_STORE | {Capability.SCHEMA_OWNER_LOGIN},
+        capabilities=_STORE | {Capability.USE_SCHEMA_OWNER_LOGIN},
         timeout_s=300,
     ),
 )
 
 MAILBOX_SYNC_WORKFLOW = Workflow(name="mailbox-sync", asl_file_name="mailbox_sync.asl.json")
-TEST_SYNC_WORKFLOW = Workflow(name="test-sync", asl_file_name="test_sync.asl.json")
-WORKFLOWS: tuple[Workflow, ...] = (MAILBOX_SYNC_WORKFLOW, TEST_SYNC_WORKFLOW)
+SELF_TEST_WORKFLOW = Workflow(name="test-sync", asl_file_name="test_sync.asl.json")
+WORKFLOWS: tuple[Workflow, ...] = (MAILBOX_SYNC_WORKFLOW, SELF_TEST_WORKFLOW)
 
-_LOW_THROTTLE = RouteThrottle(requests_per_second=10, burst=20)
+_LOW_THROTTLE = RouteThrottle(requests_per_second=10, burst_limit=20)
 """Limits of routes that applications rarely call."""
 
 
@@ -310,7 +311,7 @@ def _public_route(route_key: str, function_name: str) -> Route:
     )
 
 
-def routes_of_provider(provider: RegisteredProvider) -> Iterator[Route]:
+def api_routes_of_provider(provider: RegisteredProvider) -> Iterator[Route]:
     """Yield the API's routes for one mail provider: the routes that connect mailboxes, and the
     route that receives the provider's notifications if the provider sends any."""
     name = provider.provider
@@ -342,7 +343,7 @@ ROUTES: tuple[Route, ...] = (
     _public_route("GET /api/openapi.json", "api"),
     Route(route_key="DELETE /api/email/accounts/{accountId}", function_name="connect"),
     Route(route_key="GET /api/email/accounts/{accountId}/estimate", function_name="connect"),
-    *(route for each in syncable_providers() for route in routes_of_provider(each)),
+    *(route for each in syncable_providers() for route in api_routes_of_provider(each)),
 )
 
 CORS_METHODS = tuple(sorted({route.route_key.split(" ")[0] for route in ROUTES}))
@@ -369,13 +370,13 @@ EVENT_RULES: tuple[EventRule, ...] = (
 
 RUN_CLOSER_FUNCTION_NAME = "close-run"
 """The function that EventBridge invokes when an execution of `mailbox-sync` ends with one of
-RUN_CLOSER_EXECUTION_STATUSES."""
-RUN_CLOSER_EXECUTION_STATUSES = ("ABORTED", "FAILED", "TIMED_OUT")
+STATUSES_THAT_INVOKE_RUN_CLOSER."""
+STATUSES_THAT_INVOKE_RUN_CLOSER = ("ABORTED", "FAILED", "TIMED_OUT")
 
 OUTBOX_PUBLISHER_FUNCTION_NAME = "publish-events"
 """The function that EventBridge invokes when an execution of `mailbox-sync` ends with one of
-OUTBOX_PUBLISHER_EXECUTION_STATUSES. It also has a schedule."""
-OUTBOX_PUBLISHER_EXECUTION_STATUSES = ("FAILED", "SUCCEEDED")
+STATUSES_THAT_INVOKE_OUTBOX_PUBLISHER. It also has a schedule."""
+STATUSES_THAT_INVOKE_OUTBOX_PUBLISHER = ("FAILED", "SUCCEEDED")
 
 
 MAILBOX_CHECK_FUNCTION_NAME = "sync-accounts"

@@ -48,8 +48,8 @@ class ExecutionEndRules(Construct):
             on_failure=destinations.SqsDestination(lost),
         )
         publisher = functions[catalog.OUTBOX_PUBLISHER_FUNCTION_NAME]
-        self._add_rule("Unfinished", run_closer, catalog.RUN_CLOSER_EXECUTION_STATUSES)
-        self._add_rule("ClosedItself", publisher, catalog.OUTBOX_PUBLISHER_EXECUTION_STATUSES)
+        self._add_rule("Unfinished", run_closer, catalog.STATUSES_THAT_INVOKE_RUN_CLOSER)
+        self._add_rule("ClosedItself", publisher, catalog.STATUSES_THAT_INVOKE_OUTBOX_PUBLISHER)
 
     def _add_rule(
         self, construct_id: str, function: SyncFunction, statuses: Collection[str]

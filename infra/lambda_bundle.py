@@ -33,7 +33,7 @@ def build_lambda_code_asset(architecture: str) -> lambda_.Code:
     bundle = LambdaBundle(architecture=architecture)
     return lambda_.Code.from_asset(
         str(LAMBDAS_DIRECTORY),
-        asset_hash=bundle.fingerprint(),
+        asset_hash=bundle.compute_input_fingerprint(),
         bundling=cdk.BundlingOptions(
             image=cdk.DockerImage.from_registry("never-pulled"), local=bundle
         ),
@@ -58,7 +58,7 @@ class LambdaBundle:
         self._cache = cache
         self._compiler = _bytecode_compiler()
 
-    def fingerprint(self) -> str:
+    def compute_input_fingerprint(self) -> str:
         """Return the SHA-256, in hex, of all inputs of the bundle, including this file."""
         files = [
             path

@@ -17,7 +17,7 @@ from mailsync.settings import (
     is_https_or_loopback_url,
 )
 
-EXAMPLE_VALUE_PATTERN = re.compile(
+PLACEHOLDER_VALUE_PATTERN = re.compile(
     r"\.\.\.|<[^>]*>|\bPROJECT\b|\bREGION\b|\bPASSWORD\b"
     r"|(^|[@./])example(\.com|\.net|\.org)?(?![\w.-])|\.example(?![\w.-])"
     r"|00000000-0000-0000-0000-000000000000"
@@ -49,7 +49,7 @@ def find_format_violations(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def _find_placeholder(value: Any) -> str | None:
     texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-    return next((each for each in texts if EXAMPLE_VALUE_PATTERN.search(each)), None)
+    return next((each for each in texts if PLACEHOLDER_VALUE_PATTERN.search(each)), None)
 
 
 def _matches(pattern: str | re.Pattern[str]) -> Callable[[Any], bool]:

@@ -23,7 +23,7 @@ MIN_AZ_COUNT = 3
 """The lowest number of availability zones of a network: one of three may fail or lack a service."""
 ARCHITECTURES = ("arm64", "x86_64")
 DATABASE_KINDS = ("external", "aurora")
-SETTINGS_FILE_PART_NAMES = ("stage", "secrets")
+SETTINGS_FILE_TOP_LEVEL_KEYS = ("stage", "secrets")
 ANY_JWT_AUDIENCE = "*"
 LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
@@ -156,7 +156,7 @@ def tcp_ports_by_provider(stage: StageSettings) -> Mapping[str, frozenset[int]]:
     title. Providers for which the stage lacks a required setting are left out."""
     listed = stage.imap_servers and ImapSettings({"IMAP_SERVERS": stage.imap_servers}).servers
     return {
-        each.title: listed.ports
+        each.display_name: listed.ports
         if listed and "IMAP_SERVERS" in each.required_setting_names
         else frozenset(each.server_tcp_ports)
         for each in syncable_providers()
@@ -260,7 +260,7 @@ def _is_capacity(least: float, most: float) -> bool:
     return 0.5 <= least <= most <= 256 and all(2 * each == int(2 * each) for each in (least, most))
 
 
-def read_settings_file(path: Path) -> Mapping[str, Any]:
+def read_stage_part_of_settings_file(path: Path) -> Mapping[str, Any]:
     """Return the settings in the part `stage` of the file.
 
     If the file does not contain the setting `single_secret`, it is False here: the stage then has
@@ -268,12 +268,12 @@ def read_settings_file(path: Path) -> Mapping[str, Any]:
     `StageSettings` is True.
 
     Raises:
-        ValueError: see `read_parts_of_settings_file`.
+        ValueError: see `read_whole_settings_file`.
     """
-    return {"single_secret": False, **_without_null(read_parts_of_settings_file(path)["stage"])}
+    return {"single_secret": False, **_without_null(read_whole_settings_file(path)["stage"])}
 
 
-def read_parts_of_settings_file(path: Path) -> Mapping[str, Any]:
+def read_whole_settings_file(path: Path) -> Mapping[str, Any]:
     """Return the parts of the settings file by name: `stage` and perhaps `secrets`.
 
     Raises:
@@ -293,9 +293,9 @@ def read_parts_of_settings_file(path: Path) -> Mapping[str, Any]:
         raise ValueError(f"{path} is not JSON: {error}.") from None
     if not isinstance(document, dict) or not isinstance(document.get("stage"), dict):
         raise ValueError(f'{path} must be an object with the part "stage", as in the example.')
-    if unknown := sorted(document.keys() - SETTINGS_FILE_PART_NAMES):
+    if unknown := sorted(document.keys() - SETTINGS_FILE_TOP_LEVEL_KEYS):
         raise ValueError(
-            f"{path} has unknown parts: {unknown}; it may have {SETTINGS_FILE_PART_NAMES}."
+            f"{path} has unknown parts: {unknown}; it may have {SETTINGS_FILE_TOP_LEVEL_KEYS}."
         )
     return document
 

@@ -25,13 +25,13 @@ from infra.sync_functions import SyncFunction
 
 _SERVED_BY_SINGLE_SECRET = (
     Capability.USE_DATABASE,
-    Capability.APP_CREDENTIALS_AT_PROVIDER,
+    Capability.USE_APP_CREDENTIALS_AT_PROVIDER,
     Capability.KNOW_ENABLED_PROVIDERS,
     Capability.VERIFY_APPLICATION_JWT,
 )
 
 
-class OperatorSecret(Construct):
+class OperatorProvidedSecret(Construct):
     """A secret whose values the operator provides. The secret is retained when its stack is
     deleted.
 
@@ -109,7 +109,9 @@ class StageSecrets:
         if self._single and capability in _SERVED_BY_SINGLE_SECRET:
             self._single.allow_reading(function)
 
-    def add_empty_secret(self, name: str, variable: str, description: str) -> OperatorSecret:
+    def add_empty_secret(
+        self, name: str, variable: str, description: str
+    ) -> OperatorProvidedSecret:
         """Add a secret whose fields are empty. The operator fills the fields in; later deployments
         do not overwrite them."""
         empty = cdk.SecretValue.unsafe_plain_text("")
@@ -121,7 +123,7 @@ class StageSecrets:
 
     def add_generated_secret(
         self, name: str, variable: str, description: str, *empty_fields: str
-    ) -> OperatorSecret:
+    ) -> OperatorProvidedSecret:
         """Add a secret whose field JWT_SECRET gets a generated key; the other fields are empty.
 
         An operator whose application already signs JWTs with HS256 replaces the generated key with
@@ -136,8 +138,10 @@ class StageSecrets:
         )
         return self._add(name, variable, description, generate_secret_string=generator)
 
-    def _add(self, name: str, variable: str, description: str, **properties: Any) -> OperatorSecret:
-        secret = OperatorSecret(
+    def _add(
+        self, name: str, variable: str, description: str, **properties: Any
+    ) -> OperatorProvidedSecret:
+        secret = OperatorProvidedSecret(
             self._stack, name, variable=variable, description=description, **properties
         )
         cdk.CfnOutput(self._stack, f"{name}SecretArn", description=description, value=secret.arn)
@@ -152,7 +156,7 @@ _SECRETS = {
         "URL of the database, for the functions",
     ),
     "ProviderLogins": (
-        Capability.APP_CREDENTIALS_AT_PROVIDER,
+        Capability.USE_APP_CREDENTIALS_AT_PROVIDER,
         StageSecrets.add_empty_secret,
         "PROVIDER_LOGINS_SECRET_ARN",
         "The app's logins at mail providers",
@@ -164,7 +168,7 @@ _SECRETS = {
         "Key with which the application signs its JWT",
     ),
     "Migration": (
-        Capability.SCHEMA_OWNER_LOGIN,
+        Capability.USE_SCHEMA_OWNER_LOGIN,
         StageSecrets.add_empty_secret,
         "MIGRATION_SECRET_ARN",
         "Database URL of the owner of Mailsync's schema",

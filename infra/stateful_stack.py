@@ -56,7 +56,7 @@ class StatefulStack(cdk.Stack):
         if self._database:
             self._database.allow_reading_login_password(function)
         else:
-            self.secrets.grant_methods_by_capability[Capability.SCHEMA_OWNER_LOGIN](function)
+            self.secrets.grant_methods_by_capability[Capability.USE_SCHEMA_OWNER_LOGIN](function)
 
     def _output_database(self, network: PrivateNetwork, database: AuroraDatabase) -> None:
         """Add stack outputs with what applications and operators need to reach the database."""

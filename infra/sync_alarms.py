@@ -186,8 +186,8 @@ def _of_mailboxes(product: ProductMetrics) -> Iterator[AlarmSpec]:
                 of_at_least=100,
                 period=_LONG,
             ),
-            message=f"{registration.title} throttles a tenth of all requests, so syncs are slow."
-            " Find the mailbox or the tenant with the most requests.",
+            message=f"{registration.display_name} throttles a tenth of all requests, so syncs are"
+            " slow. Find the mailbox or the tenant with the most requests.",
             threshold=10,
             runbook_section="Throttled",
         )

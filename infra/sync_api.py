@@ -153,7 +153,7 @@ class SyncApi(Construct):
         resource.route_settings = {
             route.route_key: {
                 "ThrottlingRateLimit": route.throttle.requests_per_second,
-                "ThrottlingBurstLimit": route.throttle.burst,
+                "ThrottlingBurstLimit": route.throttle.burst_limit,
             }
             for route in catalog.ROUTES
         }

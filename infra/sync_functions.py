@@ -165,7 +165,7 @@ def _place(
     """
     if network is None or not spec.capabilities & {
         Capability.USE_DATABASE,
-        Capability.APP_CREDENTIALS_AT_PROVIDER,
+        Capability.USE_APP_CREDENTIALS_AT_PROVIDER,
         Capability.REACH_PROVIDER_SERVERS,
     }:
         return {}
@@ -208,7 +208,7 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
         "SETTINGS_VERSION": stage.settings_version,
     }
     if spec.capabilities & {
-        Capability.APP_CREDENTIALS_AT_PROVIDER,
+        Capability.USE_APP_CREDENTIALS_AT_PROVIDER,
         Capability.KNOW_ENABLED_PROVIDERS,
     }:
         values |= {
@@ -222,11 +222,11 @@ def _environment(spec: catalog.Function, stage: StageSettings) -> dict[str, str]
             "GMAIL_PROJECT_UNITS_PER_MINUTE": _number(stage.gmail_project_units_per_minute),
         }
     if spec.capabilities & {
-        Capability.APP_CREDENTIALS_AT_PROVIDER,
+        Capability.USE_APP_CREDENTIALS_AT_PROVIDER,
         Capability.REACH_PROVIDER_SERVERS,
     }:
         values["GRAPH_URL"] = stage.graph_url
-    if Capability.APP_CREDENTIALS_AT_PROVIDER in spec.capabilities:
+    if Capability.USE_APP_CREDENTIALS_AT_PROVIDER in spec.capabilities:
         values |= {
             "MICROSOFT_AUTHORITY": stage.microsoft_authority,
             "MICROSOFT_TENANTS": stage.microsoft_tenants,

@@ -13,7 +13,7 @@ from infra.lambda_bundle import build_lambda_code_asset
 from infra.settings import StageSettings
 from infra.stateful_stack import StatefulStack
 from infra.sync_api import SyncApi
-from infra.sync_batches import MailboxCheckInvocations
+from infra.sync_batches import MailboxCheckInvocationConfig
 from infra.sync_events import SyncEventBus
 from infra.sync_functions import SyncFunctions
 from infra.sync_monitoring import SyncMonitoring
@@ -41,7 +41,7 @@ class SyncStack(cdk.Stack):
         lost = SyncSchedules(self, "Schedules", functions=functions, stage=stage).lost_ticks
         ExecutionEndRules(self, "Executions", functions=functions, workflows=workflows, lost=lost)
         events = SyncEventBus(self, "Events", functions=functions)
-        batches = MailboxCheckInvocations(self, "Batches", functions=functions)
+        batches = MailboxCheckInvocationConfig(self, "Batches", functions=functions)
         DatabaseMigration(self, "Migration", functions=functions)
         SyncMonitoring(
             self,
@@ -57,7 +57,7 @@ class SyncStack(cdk.Stack):
         allow = {
             **stateful.secrets.grant_methods_by_capability,
             Capability.USE_DATABASE: stateful.allow_connecting_to_database,
-            Capability.SCHEMA_OWNER_LOGIN: stateful.allow_schema_migration,
+            Capability.USE_SCHEMA_OWNER_LOGIN: stateful.allow_schema_migration,
             Capability.DECRYPT_STORED_TOKENS: stateful.token_key.allow_decryption,
             Capability.ENCRYPT_STORED_TOKENS: stateful.token_key.allow_encryption,
             Capability.START_WORKFLOWS: workflows.allow_starting_executions,

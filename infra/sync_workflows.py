@@ -73,7 +73,7 @@ class SyncWorkflows(Construct):
             SyncWorkflow(self, name, workflow=workflow, functions=functions, stage=stage).machine
             for name, workflow in (
                 ("MailboxSync", catalog.MAILBOX_SYNC_WORKFLOW),
-                ("TestSync", catalog.TEST_SYNC_WORKFLOW),
+                ("TestSync", catalog.SELF_TEST_WORKFLOW),
             )
         )
         self._start, self._stop = iam.Policy(self, "Start"), iam.Policy(self, "Stop")

@@ -27,7 +27,7 @@ from mailsync.api.provider_paths import sign_in_path
 from mailsync.model import Provider
 
 _CURL = 'curl -s -H "Authorization: Bearer $TOKEN"'
-console = Console(highlight=False, soft_wrap=True)
+rich_console = Console(highlight=False, soft_wrap=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -45,11 +45,11 @@ def _run(command: str, options: Options, signals: StopSignals) -> int:
     stack = Stack(options)
     try:
         began = time.monotonic()
-        with console.status("Starting Mailsync ..."):
+        with rich_console.status("Starting Mailsync ..."):
             stack.start()
-        console.print(f"Mailsync is up after {time.monotonic() - began:.1f} s.")
+        rich_console.print(f"Mailsync is up after {time.monotonic() - began:.1f} s.")
         for line in _loaded(stack, options):
-            console.print(line, markup=False)
+            rich_console.print(line, markup=False)
         if command == "up":
             return _stay_up(stack, signals)
         code = demo.run_demo(stack)
@@ -70,7 +70,7 @@ def _loaded(stack: Stack, options: Options) -> Iterator[str]:
     """Yield lines for the terminal on the mail of --mbox."""
     if not options.mbox or not stack.simulator_process:
         return
-    report = stack.simulator_process.mail_load_report
+    report = stack.simulator_process.mail_loading_report
     if report:
         yield from report.terminal_lines(options.mbox, stack.data / "logs" / "simulators.log")
     else:
@@ -84,15 +84,15 @@ def _stay_up(stack: Stack, signals: StopSignals) -> int:
     watch = CodeWatcher(
         stack.lambda_host,
         LAMBDA_CODE_ROOT,
-        lambda changed: console.print(f"Reloaded: {', '.join(changed)}"),
+        lambda changed: rich_console.print(f"Reloaded: {', '.join(changed)}"),
     )
     watch.start()
     try:
-        console.print(welcome_text(stack))
+        rich_console.print(welcome_text(stack))
         signals.wait_for_signal()
     except KeyboardInterrupt:
         with suppress(OSError):  # the terminal was closed
-            console.print("Stopping; what is stored stays.")
+            rich_console.print("Stopping; what is stored stays.")
         watch.stop()
         stack.stop()
     return 0
@@ -134,7 +134,7 @@ def _connect_page(stack: Stack) -> str:
     """Return the address of the page on which a person connects a mailbox, and what to do there."""
     if stack.provider.imap_port or stack.options.external_mail_servers:
         return f"{stack.dashboard.url}/accounts in a browser and connect a mailbox yourself"
-    path = sign_in_path(Provider(stack.provider.sign_in_provider))
+    path = sign_in_path(Provider(stack.provider.sign_in_provider_name))
     sign_in = path if stack.options.is_dev_login_on else "/data/sign-in"
     at = stack.api_url if stack.options.is_dev_login_on else stack.dashboard.url
     warned = "; it warns of the simulator's certificate" if stack.simulator_process else ""
@@ -143,7 +143,9 @@ def _connect_page(stack: Stack) -> str:
 
 def _gmail_address(stack: Stack) -> str:
     gmail = (
-        stack.provider.google_lambda_settings.get("GMAIL_URL") if stack.simulator_process else None
+        stack.provider.google_environment_variables.get("GMAIL_URL")
+        if stack.simulator_process
+        else None
     )
     return f"  Gmail      {gmail}\n" if gmail else ""
 

@@ -19,7 +19,7 @@ STATUS_POLL_INTERVAL_S = 0.2
 DUPLICATE_MESSAGES_SQL = (
     "SELECT message_id, COUNT(*) FROM emails GROUP BY message_id HAVING COUNT(*) > 1"
 )
-QUARANTINE_BY_CAUSE_SQL = (
+QUARANTINE_COUNTS_BY_CAUSE_SQL = (
     "SELECT cause, COUNT(*) FROM email_quarantine GROUP BY cause ORDER BY cause"
 )
 LAST_RUN_SQL = """
@@ -42,35 +42,35 @@ _FAILED = """
 The demo failed: the mirror differs from the simulated mailbox, or the second sync stored more than
 the new mail. Please report this; the logs are in {logs}."""
 
-console = Console(highlight=False, soft_wrap=True)
+rich_console = Console(highlight=False, soft_wrap=True)
 
 
 def run_demo(stack: Stack) -> int:
     """Run the demo and print each step; return 0 if the mirror has every message exactly once and
     the second sync inserted one row, else 1."""
     account = connect(stack.api_url, stack.provider, stack.make_demo_user_token())
-    console.print(f"Connected {account.address}; its first sync starts by itself.\n")
+    rich_console.print(f"Connected {account.address}; its first sync starts by itself.\n")
     estimates = EtaRecord()
     _watch(account, estimates)
     _print_quarantine(stack)
     for line in quota_report_lines(stack, account, estimates):
-        console.print(line)
+        rich_console.print(line)
 
-    console.print("\nOne new mail is delivered; a sync by POST /api/email/sync follows.")
+    rich_console.print("\nOne new mail is delivered; a sync by POST /api/email/sync follows.")
     simulator(
         stack.provider, "POST", "deliver", mailbox=account.address, subject="Fresh off the wire"
     )
     account.sync()
     status = _watch(account)
     requests, inserted, updated, seconds = _query(stack, LAST_RUN_SQL)[0]
-    console.print(
+    rich_console.print(
         f"It took {float(seconds):.1f} s and {requests} requests;"
         f" {inserted} row inserted, {updated} updated."
     )
 
     duplicates = _query(stack, DUPLICATE_MESSAGES_SQL)
-    console.print(f"\n{DUPLICATE_MESSAGES_SQL};\n({len(duplicates)} rows)\n")
-    console.print_json(json.dumps({name: status[name] for name in _SHOWN}))
+    rich_console.print(f"\n{DUPLICATE_MESSAGES_SQL};\n({len(duplicates)} rows)\n")
+    rich_console.print_json(json.dumps({name: status[name] for name in _SHOWN}))
     exact = status["initialSyncCompleted"] and status["syncProgress"] == status["syncTotal"]
     return 0 if exact and not duplicates and (inserted, updated) == (1, 0) else 1
 
@@ -81,7 +81,7 @@ def print_demo_result(code: int, logs: Path) -> None:
     code: exit code of the demo. If it is not 0, print that the demo failed.
     logs: folder of the logs.
     """
-    console.print(_FAILED.format(logs=logs) if code else _NEXT, markup=False)
+    rich_console.print(_FAILED.format(logs=logs) if code else _NEXT, markup=False)
 
 
 _SHOWN = (
@@ -103,7 +103,7 @@ def _watch(account: DemoAccount, estimates: EtaRecord | None = None) -> dict[str
     estimates: gets each status that is read. None: nothing is recorded.
     """
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=rich_console) as progress:
         bars: dict[int, TaskID] = {}
         while True:
             status = account.status()
@@ -129,11 +129,11 @@ def _draw(progress: Progress, bars: dict[int, TaskID], folders: list[dict[str, A
 
 
 def _print_quarantine(stack: Stack) -> None:
-    found = _query(stack, QUARANTINE_BY_CAUSE_SQL)
+    found = _query(stack, QUARANTINE_COUNTS_BY_CAUSE_SQL)
     for cause, number in found:
-        console.print(f"In quarantine: {number} by cause '{cause}'.")
+        rich_console.print(f"In quarantine: {number} by cause '{cause}'.")
     if not found:
-        console.print("Nothing is in quarantine.")
+        rich_console.print("Nothing is in quarantine.")
 
 
 def _query(stack: Stack, sql: str) -> list[list[Any]]:

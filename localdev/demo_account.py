@@ -51,7 +51,7 @@ def connect(
     """Connect a simulated mailbox by the API; return the account.
 
     The account is connected by password over IMAP if `provider.imap_port` is not 0. Otherwise it is
-    connected by a sign-in at `provider.sign_in_provider`, which is Microsoft 365 or Gmail.
+    connected by a sign-in at `provider.sign_in_provider_name`, which is Microsoft 365 or Gmail.
 
     address: address of the mailbox. None: the simulators' first mailbox.
 
@@ -87,7 +87,7 @@ def _connect_by_sign_in(
     """Sign in to a mailbox by the OAuth code flow, as a browser would; return the account's id."""
     trust = ssl.create_default_context(cafile=provider.ca_bundle)
     with httpx.Client(verify=trust, timeout=HTTP_TIMEOUT_S) as browser:
-        sign_in = f"{api_url}{sign_in_path(Provider(provider.sign_in_provider))}"
+        sign_in = f"{api_url}{sign_in_path(Provider(provider.sign_in_provider_name))}"
         page = _next(browser.get(sign_in, headers=headers))
         browser.get(page).raise_for_status()
         callback = _next(browser.post(page, data={"account": address}))

@@ -12,9 +12,9 @@ from mailsync.model import Provider
 from mailsync.providers.kit import load_provider_kit
 from mailsync.registry import find_provider
 
-MIN_STORED_SHARE_FOR_ETA = 0.1
+MIN_STORED_MESSAGE_SHARE_FOR_ETA = 0.1
 """Share of the messages that must be stored before an ETA is expected to be accurate."""
-STORED_SHARES_IN_REPORT = (MIN_STORED_SHARE_FOR_ETA, 0.25, 0.5, 0.75)
+STORED_MESSAGE_SHARES_IN_REPORT = (MIN_STORED_MESSAGE_SHARE_FOR_ETA, 0.25, 0.5, 0.75)
 ALLOWED_RELATIVE_ETA_ERROR = 0.2
 ALLOWED_ETA_ERROR_S = 1.0
 """Error of an ETA that is always allowed. An ETA is a number of whole seconds, and the demo reads
@@ -58,7 +58,7 @@ class EtaRecord:
         return [
             (each.stored / total, each.eta_s, ended_at - each.at)
             for each in self.status_readings
-            if each.at < ended_at and each.stored >= MIN_STORED_SHARE_FOR_ETA * total
+            if each.at < ended_at and each.stored >= MIN_STORED_MESSAGE_SHARE_FOR_ETA * total
         ]
 
     def report_lines(self) -> Iterator[str]:
@@ -68,7 +68,8 @@ class EtaRecord:
         if not shown:
             return
         firsts = [
-            next((it for it in shown if it[0] >= share), None) for share in STORED_SHARES_IN_REPORT
+            next((it for it in shown if it[0] >= share), None)
+            for share in STORED_MESSAGE_SHARES_IN_REPORT
         ]
         pairs = [f"{it[0]:.0%}: {it[1]} s ({it[2]:.0f} s)" for it in firsts if it]
         yield f"ETA, and the true time in parentheses, at {', '.join(dict.fromkeys(pairs))}."
@@ -99,7 +100,7 @@ def quota_report_lines(stack: Stack, account: DemoAccount, estimates: EtaRecord)
     refused = sum(sum(each.values()) for each in counted["refused"].values())
     messages = max(each.total for each in estimates.status_readings)
     units = counted["totalUnits"]
-    yield f"{registered.title} counted {units:,} units and refused {refused} requests."
+    yield f"{registered.display_name} counted {units:,} units and refused {refused} requests."
     yield from estimates.report_lines()
     per_minute = registered.quota_settings.mailbox_units_per_minute_setting.default
     cost = load_provider_kit(provider).first_sync_cost_rates

@@ -72,12 +72,12 @@ class ExternalDatabase:
 class ExternalMailServers:
     """The developer's own IMAP servers.
 
-    servers: value of the setting IMAP_SERVERS.
-    ca_bundle: PEM text of the CA certificates with which the servers are verified.
+    imap_servers_setting: value of the setting IMAP_SERVERS.
+    ca_bundle_pem: PEM text of the CA certificates with which the servers are verified.
     """
 
-    servers: str
-    ca_bundle: str
+    imap_servers_setting: str
+    ca_bundle_pem: str
 
 
 def read_external_mail_servers(environment: Mapping[str, str]) -> ExternalMailServers | None:
@@ -97,7 +97,7 @@ def read_external_mail_servers(environment: Mapping[str, str]) -> ExternalMailSe
     file = given or ssl.get_default_verify_paths().cafile or certifi.where()
     is_text = file.startswith("-----BEGIN")
     return ExternalMailServers(
-        servers=servers, ca_bundle=file if is_text else Path(file).read_text()
+        imap_servers_setting=servers, ca_bundle_pem=file if is_text else Path(file).read_text()
     )
 
 
@@ -136,7 +136,7 @@ def read_external_provider(
             authority=entra.authority,
             client_id=entra.client_id,
             client_secret=environment.get("MICROSOFT_CLIENT_SECRET", ""),
-            client_certificate=_certificate(environment),
+            client_certificate_pem=_certificate(environment),
             allowed_tenant_ids=",".join(sorted(entra.allowed_tenant_ids)),
             ca_bundle=_ca_bundle(environment, "CA_BUNDLE") or None,
             control_secret=environment.get("SIMULATOR_SECRET", CONTROL_SECRET),

@@ -27,16 +27,16 @@ class RequestHeaders(Protocol):
 class RequestGuard:
     """Decides which web pages may send requests to a server. Programs may always send requests.
 
-    accepts_own_pages: whether pages that the server itself serves may send requests.
+    accepts_requests_of_own_pages: whether pages that the server itself serves may send requests.
     accepted_page_origins: origins whose pages may send requests.
-    accepts_navigation_to: function that takes a path, and returns whether a link or redirect of any
-        site may open this path in a browser window. The site cannot read what the window shows.
-        Sign-ins start and end this way.
+    accepts_navigation_to_path: function that takes a path, and returns whether a link or redirect
+        of any site may open this path in a browser window. The site cannot read what the window
+        shows. Sign-ins start and end this way.
     """
 
-    accepts_own_pages: bool = False
+    accepts_requests_of_own_pages: bool = False
     accepted_page_origins: frozenset[str] = frozenset()
-    accepts_navigation_to: Callable[[str], bool] = lambda _: False
+    accepts_navigation_to_path: Callable[[str], bool] = lambda _: False
 
     def rejection_reason(
         self, method: str, path: str, headers: RequestHeaders, *, port: int
@@ -49,11 +49,15 @@ class RequestGuard:
         origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
         if origin is None and site is None:
             return None
-        if not (self.accepts_own_pages or self.accepted_page_origins):
+        if not (self.accepts_requests_of_own_pages or self.accepted_page_origins):
             return "This port is for programs; requests of a browser are rejected."
         if self._is_known(origin, site, hosts):
             return None
-        if origin is None and _is_navigation(method, headers) and self.accepts_navigation_to(path):
+        if (
+            origin is None
+            and _is_navigation(method, headers)
+            and self.accepts_navigation_to_path(path)
+        ):
             return None
         return "Requests of pages of this origin are rejected."
 
@@ -61,10 +65,12 @@ class RequestGuard:
         if origin in self.accepted_page_origins:
             return True
         own = {f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts}
-        return self.accepts_own_pages and site in (None, *_OWN) and origin in (None, *own)
+        return (
+            self.accepts_requests_of_own_pages and site in (None, *_OWN) and origin in (None, *own)
+        )
 
 
-PROGRAMS_ONLY_GUARD = RequestGuard()
+BROWSER_REJECTING_GUARD = RequestGuard()
 
 
 def loopback_host_header_values(port: int) -> frozenset[str]:

@@ -18,7 +18,7 @@ from socket import IPPROTO_TCP, TCP_NODELAY, create_connection, socket
 from typing import Any
 from urllib.parse import urlsplit
 
-from localdev.guard import PROGRAMS_ONLY_GUARD, RequestGuard
+from localdev.guard import BROWSER_REJECTING_GUARD, RequestGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Server(ThreadingHTTPServer):
         port: int,
         host: str = "127.0.0.1",
         tls: ssl.SSLContext | None = None,
-        guard: RequestGuard | None = PROGRAMS_ONLY_GUARD,
+        guard: RequestGuard | None = BROWSER_REJECTING_GUARD,
     ) -> None:
         self.application = application
         self.guard = guard

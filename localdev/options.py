@@ -36,7 +36,7 @@ SIMULATED_PROVIDERS = {
     "imap": "a mail server over IMAP",
 }
 """Display name of each provider that can be simulated, by the name of the provider's kit."""
-APPLICATION_ORIGINS = "http://localhost:3000", "http://localhost:3001"
+DEFAULT_CORS_ORIGINS = "http://localhost:3000", "http://localhost:3001"
 """Origins of the developer's application unless an option names others. Next.js takes the first of
 these ports that is free."""
 
@@ -96,7 +96,7 @@ class Options:
     time_scale: float = 1
     dev_login: bool = True
     schedule: bool = True
-    cors_origins: tuple[str, ...] = APPLICATION_ORIGINS
+    cors_origins: tuple[str, ...] = DEFAULT_CORS_ORIGINS
     app_inbox_url: str | None = None
     fresh: bool = False
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, compare=False)
@@ -124,7 +124,7 @@ class Options:
         return read_external_mail_servers(self.environment)
 
     @property
-    def api_lambda_settings(self) -> dict[str, str]:
+    def api_environment_variables(self) -> dict[str, str]:
         """Return the settings of the API's functions that `environment` contains, by name."""
         return {
             name: self.environment[name] for name in API_SETTING_NAMES if name in self.environment
@@ -235,9 +235,9 @@ def _unknown_provider(name: str) -> str:
 
 def _application_origins(inbox_url: str | None) -> tuple[str, ...]:
     """Return the origins of the developer's application: the origin of its inbox page, or
-    APPLICATION_ORIGINS if `inbox_url` is None or has no host."""
+    DEFAULT_CORS_ORIGINS if `inbox_url` is None or has no host."""
     url = urlsplit(inbox_url or "")
-    return (f"{url.scheme}://{url.netloc}",) if url.netloc else APPLICATION_ORIGINS
+    return (f"{url.scheme}://{url.netloc}",) if url.netloc else DEFAULT_CORS_ORIGINS
 
 
 def _common_options(defaults: Options) -> _Parser:
@@ -263,7 +263,7 @@ def _common_options(defaults: Options) -> _Parser:
         type=lambda text: tuple(filter(None, text.split(","))),
         metavar="URL,URL",
         help="whose pages may use the API from a browser (default: that of APP_INBOX_URL, or else"
-        f" {' and '.join(APPLICATION_ORIGINS)})",
+        f" {' and '.join(DEFAULT_CORS_ORIGINS)})",
     )
     keeping = parser.add_mutually_exclusive_group()
     forget, keep = "forget what earlier runs stored", "the default, except of a demo without --data"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SAMPLE_EVENTS_FOLDER = Path(__file__).resolve().parent.parent / "events"
+SAMPLE_EVENT_FILES_FOLDER = Path(__file__).resolve().parent.parent / "events"
 SAMPLE_ACCOUNT_ID = "00000000-0000-0000-0000-000000000001"
 SAMPLE_USER_ID = "ann"
 SAMPLE_RUN_ID = "run-from-a-sample-event"
@@ -68,7 +68,7 @@ class SampleEvents:
     """The sample events of the folder `events/`, for one account of `user_id` and one of its
     folders.
 
-    events_folder: folder of the sample event files.
+    event_files_folder: folder of the sample event files.
     run_id: id of the run that the events name; a run that has ended never starts again, so each use
         needs a new id.
     lease_epoch: epoch of the lease that the last `mark-syncing` took.
@@ -78,13 +78,13 @@ class SampleEvents:
     user_id: str
     folder_id: int
     lease_epoch: int = 0
-    events_folder: Path = SAMPLE_EVENTS_FOLDER
+    event_files_folder: Path = SAMPLE_EVENT_FILES_FOLDER
     run_id: str = SAMPLE_RUN_ID
 
     def build_sample_event(self, function: str) -> bytes:
         """Return the sample event of the Lambda function named `function` as JSON, with the ids of
         this object and the epoch of the last lease."""
-        text = (self.events_folder / f"{function}.json").read_text()
+        text = (self.event_files_folder / f"{function}.json").read_text()
         for placeholder, own in (
             (SAMPLE_ACCOUNT_ID, self.account_id),
             (f'"{SAMPLE_USER_ID}"', f'"{self.user_id}"'),

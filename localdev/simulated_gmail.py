@@ -34,7 +34,7 @@ def scale_quota_limits(quota_scale: float) -> tuple[int, int]:
     return per_mailbox, per_project
 
 
-def simulator_arguments(quota_scale: float, api_url: str) -> list[str]:
+def build_simulator_arguments(quota_scale: float, api_url: str) -> list[str]:
     """Return the command-line arguments of the simulators' process that set up the simulated Gmail
     of this stack."""
     return [
@@ -43,7 +43,7 @@ def simulator_arguments(quota_scale: float, api_url: str) -> list[str]:
     ]
 
 
-def build_lambda_settings(quota_scale: float, api_url: str) -> dict[str, str]:
+def build_lambda_environment_variables(quota_scale: float, api_url: str) -> dict[str, str]:
     """Return the environment variables of the functions for the quota and the notifications of
     Gmail."""
     return dict(_quota_settings(quota_scale)) | {

@@ -20,7 +20,7 @@ from infra.catalog import (
     MAILBOX_SYNC_WORKFLOW,
     ROUTES,
     SCHEDULES,
-    TEST_SYNC_WORKFLOW,
+    SELF_TEST_WORKFLOW,
     WORKFLOWS,
 )
 from localdev import simulated_gmail
@@ -36,7 +36,7 @@ from localdev.engine.aws_resources import (
 )
 from localdev.engine.dev_login import make_demo_user_token_factory, read_or_create_jwt_secret
 from localdev.engine.event_bus import EventBus
-from localdev.engine.failure import FolderInUse, StartFailed
+from localdev.engine.failure import DataFolderInUse, StartFailed
 from localdev.engine.http_api import HttpApi
 from localdev.engine.lambda_host import LambdaHost
 from localdev.engine.names import function_arn
@@ -130,7 +130,7 @@ class Stack:
             try:
                 self._exit.callback(acquire_folder_lock(self.data, what="data").close)
                 return
-            except FolderInUse:
+            except DataFolderInUse:
                 if not self.options.can_use_other_data_folder:
                     raise
                 self.data = wanted.with_name(f"{wanted.name}-{number}")
@@ -185,7 +185,7 @@ class Stack:
         if options.serves_imap:
             ports += ["--imap-port", str(options.imap_port)]
         provider = ["--provider", options.simulated_provider]
-        provider += simulated_gmail.simulator_arguments(options.quota_scale, self.api_url)
+        provider += simulated_gmail.build_simulator_arguments(options.quota_scale, self.api_url)
         folder = ["--data", str(self.data / "simulators")]
         return [*folder, *ports, *provider, *mail, "--latency", options.latency]
 
@@ -222,29 +222,32 @@ class Stack:
             EVENT_BUS_NAME=EVENT_BUS_NAME,
             SYNC_ACCOUNTS_ARN=function_arn(MAILBOX_CHECK_FUNCTION_NAME),
             MAILBOX_SYNC_ARN=arns[MAILBOX_SYNC_WORKFLOW.name],
-            TEST_SYNC_ARN=arns[TEST_SYNC_WORKFLOW.name],
+            TEST_SYNC_ARN=arns[SELF_TEST_WORKFLOW.name],
             JWT_SECRET=self._jwt_secret(),
             PUBLIC_URL=self.api_url,
             # Without an application to return to, a person lands in the dashboard.
             APP_INBOX_URL=self.options.app_inbox_url or f"{self.dashboard.url}/mailbox",
             POWERTOOLS_SERVICE_NAME="mailsync-local",
-            **self.options.api_lambda_settings,
+            **self.options.api_environment_variables,
         )
 
     def _provider_settings(self) -> dict[str, str]:
         """Return the settings with which functions reach the provider, and the developer's own IMAP
         servers."""
-        own, settings = self.options.external_mail_servers, self.provider.lambda_settings
+        own, settings = (
+            self.options.external_mail_servers,
+            self.provider.lambda_environment_variables,
+        )
         if self.simulator_process:
             scale = self.options.quota_scale
-            settings |= simulated_gmail.build_lambda_settings(scale, self.api_url)
+            settings |= simulated_gmail.build_lambda_environment_variables(scale, self.api_url)
         if own is None:
             return settings
-        servers = [settings.get(IMAP_SERVERS_SETTING_NAME), own.servers]
+        servers = [settings.get(IMAP_SERVERS_SETTING_NAME), own.imap_servers_setting]
         bundle = self.data / "ca-bundle.pem"
         authorities = [self.provider.ca_bundle] if self.simulator_process else []
         texts = [Path(each).read_text() for each in authorities if each]
-        bundle.write_text("\n".join([*texts, own.ca_bundle]))
+        bundle.write_text("\n".join([*texts, own.ca_bundle_pem]))
         own_settings = {
             IMAP_SERVERS_SETTING_NAME: ",".join(filter(None, servers)),
             "CA_BUNDLE": str(bundle),
@@ -259,7 +262,7 @@ class Stack:
             product_settings=Settings(dict(settings)),
             state_machine_arns={
                 MAILBOX_SYNC_WORKFLOW.name: settings["MAILBOX_SYNC_ARN"],
-                TEST_SYNC_WORKFLOW.name: settings["TEST_SYNC_ARN"],
+                SELF_TEST_WORKFLOW.name: settings["TEST_SYNC_ARN"],
             },
             make_aws_client=lambda service: make_aws_client(service, self.aws_url),
             api_url=self.api_url,

@@ -21,7 +21,7 @@ from benchmarks.graph.ours import Sync, Workflow, open_workflow
 from benchmarks.graph.simulator import NO_LATENCY, open_simulator
 from infra.catalog import Function, find_function
 from localdev.engine.postgres import Postgres
-from localdev.samples import SAMPLE_EVENTS_FOLDER
+from localdev.samples import SAMPLE_EVENT_FILES_FOLDER
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME
 from mailsync.model import AccountId
 from mailsync.settings import Settings
@@ -146,7 +146,7 @@ def _request(
     method: str, *, query: dict[str, str] | None = None, body: dict[str, str] | None = None
 ) -> bytes:
     """Return a request as API Gateway hands it over, made from the sample event."""
-    event = json.loads((SAMPLE_EVENTS_FOLDER / "api.json").read_text())
+    event = json.loads((SAMPLE_EVENT_FILES_FOLDER / "api.json").read_text())
     event |= {"routeKey": f"{method} {_STATUS_PATH}", "queryStringParameters": query or {}}
     event["rawQueryString"] = "&".join(f"{name}={value}" for name, value in (query or {}).items())
     event["requestContext"]["http"] |= {"method": method, "path": _STATUS_PATH}

@@ -15,7 +15,7 @@ from infra.settings import StageSettings
 MIN_UNRESERVED_CONCURRENCY = 100
 """Concurrent executions that AWS requires to remain for functions without a reservation (AWS Lambda
 docs, "Configuring reserved concurrency")."""
-BOOTSTRAP_VERSION_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
+BOOTSTRAP_VERSION_PARAMETER_NAME = "/cdk-bootstrap/hnb659fds/version"
 _ISSUED = "ISSUED"
 
 
@@ -25,10 +25,10 @@ class AwsAccount:
 
     account_id: str
     region: str
-    session: boto3.Session
+    boto3_session: boto3.Session
 
     def make_client(self, service: str) -> Any:
-        return self.session.client(service, region_name=self.region)
+        return self.boto3_session.client(service, region_name=self.region)
 
     def describe_stack(self, stack: str) -> Mapping[str, Any] | None:
         """Return CloudFormation's description of the stack. Return None if no such stack exists."""
@@ -50,7 +50,7 @@ class AwsAccount:
         there is no bootstrap stack."""
         parameters = self.make_client("ssm")
         try:
-            found = parameters.get_parameter(Name=BOOTSTRAP_VERSION_PARAMETER)
+            found = parameters.get_parameter(Name=BOOTSTRAP_VERSION_PARAMETER_NAME)
         except parameters.exceptions.ParameterNotFound:
             return 0
         return int(found["Parameter"]["Value"])
@@ -137,7 +137,9 @@ def az_problems(account: AwsAccount, template: Path) -> Iterator[str]:
         )
 
 
-def database_kind_problems(stage: StageSettings, outputs: Mapping[str, str]) -> Iterator[str]:
+def changed_database_kind_problems(
+    stage: StageSettings, outputs: Mapping[str, str]
+) -> Iterator[str]:
     """Yield a sentence if the stage is deployed with one kind of database and the settings name the
     other kind: "aurora" or "external".
 

@@ -21,8 +21,8 @@ from infra.secret_fields import (
     LEGACY_SINGLE_SECRET_NAME,
     names_of_stage_secrets,
 )
-from infra.setting_formats import EXAMPLE_VALUE_PATTERN
-from infra.settings import StageSettings, read_parts_of_settings_file
+from infra.setting_formats import PLACEHOLDER_VALUE_PATTERN
+from infra.settings import StageSettings, read_whole_settings_file
 from mailsync.errors import SettingMissing
 from mailsync.settings import MIN_HS256_KEY_BYTES, Settings
 
@@ -44,7 +44,7 @@ def read_secrets_of_settings_file(path: Path) -> dict[str, str]:
     Raises:
         ValueError: a value is not a text, or a file is missing or empty.
     """
-    part = read_parts_of_settings_file(path).get("secrets", {})
+    part = read_whole_settings_file(path).get("secrets", {})
     if not isinstance(part, dict) or not all(isinstance(each, str) for each in part.values()):
         raise ValueError(f'The part "secrets" of {path} must be an object of texts.')
     return {name: _text(name, value, path.parent) for name, value in part.items()}
@@ -247,11 +247,12 @@ def _filled(values: ValuesByFieldName) -> dict[str, str]:
 def _is_placeholder(value: str) -> bool:
     """Return whether the value is an example's. A password may contain anything else."""
     if "://" not in value:
-        return EXAMPLE_VALUE_PATTERN.fullmatch(value) is not None
+        return PLACEHOLDER_VALUE_PATTERN.fullmatch(value) is not None
     before, _, after = value.rpartition("@")
     user, _, password = before.partition("://")[2].partition(":")
     return password == "PASSWORD" or any(  # noqa: S105
-        EXAMPLE_VALUE_PATTERN.search(each) for each in (user, urlsplit(f"//{after}").hostname or "")
+        PLACEHOLDER_VALUE_PATTERN.search(each)
+        for each in (user, urlsplit(f"//{after}").hostname or "")
     )
 
 

@@ -14,7 +14,7 @@ from infra.deploy.aws_account import (
     account_problems,
     account_warnings,
     az_problems,
-    database_kind_problems,
+    changed_database_kind_problems,
     read_current_aws_account,
 )
 from infra.deploy.cdk_cli import REPOSITORY_ROOT, CdkCli, read_required_bootstrap_version
@@ -32,7 +32,7 @@ from infra.deploy.stage_secrets import (
     read_secrets_of_settings_file,
     write_changed_secrets,
 )
-from infra.settings import StageSettings, read_settings_file
+from infra.settings import StageSettings, read_stage_part_of_settings_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Deployment:
                 changed_account_or_region_problems(account, self.stack_outputs_file),
                 *(stack_problems(account, each) for each in stacks),
                 account_problems(account, self.stage_settings),
-                database_kind_problems(self.stage_settings, outputs),
+                changed_database_kind_problems(self.stage_settings, outputs),
                 values.find_problems(),
             )
         )
@@ -164,7 +164,7 @@ def read_deployment_from_file(
     Raises:
         ValueError: the file is missing or malformed, or a setting of the stage is invalid.
     """
-    settings = read_settings_file(file)
+    settings = read_stage_part_of_settings_file(file)
     stage = StageSettings.from_context(stage_name, {stage_name: settings})
     return Deployment(stage, settings, read_secrets_of_settings_file(file), find_command)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.decisions.due import EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR
+from mailsync.decisions.due import EXECUTION_DIED_ERROR_NAME, EXECUTION_STOPPED_ERROR_NAME
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.runs.trigger import open_sync_starter
@@ -17,11 +17,13 @@ from mailsync.store.run_store import RunStore
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
     ended = event["detail"]
-    found = RunStore(open_database()).open_run_of_execution(ended["name"])
+    found = RunStore(open_database()).find_open_run_of_execution(ended["name"])
     if found is None:
         return {"closed": False}
     run_id, account_id = found
     logger.append_keys(account_id=account_id, run_id=run_id)
-    cause = EXECUTION_STOPPED_ERROR if ended["status"] == "ABORTED" else EXECUTION_DIED_ERROR
+    cause = (
+        EXECUTION_STOPPED_ERROR_NAME if ended["status"] == "ABORTED" else EXECUTION_DIED_ERROR_NAME
+    )
     open_sync_starter().close_run(account_id, run_id, ended["name"], cause)
     return {"closed": True}

@@ -18,7 +18,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     runs = RunStore(open_database())
     error, message = parse_caught_state_error(event["error"])
     # The state names its execution, because a run that was handed over is no longer its own.
-    if found := runs.open_run_of_execution(event["runId"]):
+    if found := runs.find_open_run_of_execution(event["runId"]):
         run_id, account_id = found
         logger.append_keys(account_id=account_id, run_id=run_id)
         owner, name = event["executionArn"], event["runId"]

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
-from mailsync.providers.server_status import fetch_server_status
+from mailsync.providers.server_status import fetch_http_status
 from mailsync.settings import load_settings
 
 
@@ -22,4 +22,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     servers = [
         each.api_url_setting for each in settings.enabled_providers() if each.api_url_setting
     ]
-    return {"status": max((fetch_server_status(each, settings) for each in servers), default=0)}
+    return {"status": max((fetch_http_status(each, settings) for each in servers), default=0)}

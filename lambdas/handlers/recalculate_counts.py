@@ -9,7 +9,7 @@ from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.verification import RemainingVerification, recalculate_counts
-from mailsync.sync.waiting import countdown_to_timeout, run_state_or_request_wait
+from mailsync.sync.waiting import make_timeout_countdown, run_state_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -17,7 +17,7 @@ from mailsync.sync.waiting import countdown_to_timeout, run_state_or_request_wai
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def counted() -> dict[str, Any]:
         with open_mailbox(event) as mailbox:
-            verification = recalculate_counts(mailbox, countdown_to_timeout(context))
+            verification = recalculate_counts(mailbox, make_timeout_countdown(context))
             return {
                 **verification.to_state_output(),
                 "atOnce": mailbox.provider.max_requests_in_flight,

@@ -10,7 +10,7 @@ from mailsync.metrics import emit_metrics
 from mailsync.model import FolderId
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.repair import repair_folder
-from mailsync.sync.waiting import countdown_to_timeout, run_state_or_request_wait
+from mailsync.sync.waiting import make_timeout_countdown, run_state_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -18,7 +18,7 @@ from mailsync.sync.waiting import countdown_to_timeout, run_state_or_request_wai
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     def repaired() -> dict[str, int]:
         with open_mailbox(event) as mailbox:
-            repair_folder(mailbox, FolderId(event["folderId"]), countdown_to_timeout(context))
+            repair_folder(mailbox, FolderId(event["folderId"]), make_timeout_countdown(context))
         return {}
 
     return run_state_or_request_wait(repaired, {}, can_wait=event.get("canWait", False))

@@ -23,6 +23,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     logger.append_keys(account_id=run.account_id, run_id=run.run_id)
     feed_ids = feed_ids_of_state_input(event, feeds)
     require_feed_resets_within_limit(feeds.restart_full_sync(run, feed_ids[0]))
-    SuccessorStore(database).count_state_visit(run, event.get("retryCount"))
+    SuccessorStore(database).add_history_events_of_state_visit(run, event.get("retryCount"))
     logger.info("full_sync_restarted", feed_id=feed_ids[0])
     return {"resets": event["resets"] + 1, "feeds": list(feed_ids), "hasMore": True}

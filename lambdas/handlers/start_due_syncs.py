@@ -24,7 +24,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     runs, queue = RunStore(open_database()), DueMailboxQueueStore(open_database())
     due = queue.claim_due_mailboxes(MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_MAILBOX_CLAIM_LIFETIME_S)
     batches = CheckBatchInvoker(queue, load_settings().sync_accounts_function_arn).invoke_async(due)
-    stale = runs.stale_runs(MAX_STALE_RUNS_RECOVERED_PER_TICK)
+    stale = runs.find_stale_runs(MAX_STALE_RUNS_RECOVERED_PER_TICK)
     logger.info("tick", stale=len(stale), due=len(due), batches=batches)
-    open_sync_starter().recover_runs(stale)
+    open_sync_starter().recover_stale_runs(stale)
     return {"stale": len(stale), "due": len(due)}

@@ -9,14 +9,14 @@ from mailsync.metrics import emit_metrics
 from mailsync.sync.feed_pages import sync_map_item
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.map_items import feed_ids_of_state_input
-from mailsync.sync.waiting import countdown_to_timeout, run_state_or_request_wait
+from mailsync.sync.waiting import make_timeout_countdown, run_state_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def synced() -> dict[str, Any]:
-        remaining_s = countdown_to_timeout(context)
+        remaining_s = make_timeout_countdown(context)
         with open_mailbox(event) as mailbox:
             feed_ids = feed_ids_of_state_input(event, mailbox.feed_store)
             progress = sync_map_item(mailbox, feed_ids, event.get("slice"), remaining_s)

@@ -10,7 +10,7 @@ from mailsync.metrics import emit_metrics
 from mailsync.sync.folder_tree import sync_folders
 from mailsync.sync.mailbox import open_mailbox
 from mailsync.sync.map_items import split_feeds_into_map_items, split_sync_into_map_items
-from mailsync.sync.waiting import countdown_to_timeout, run_state_or_request_wait
+from mailsync.sync.waiting import make_timeout_countdown, run_state_or_request_wait
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -18,7 +18,7 @@ from mailsync.sync.waiting import countdown_to_timeout, run_state_or_request_wai
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def synced() -> dict[str, Any]:
         with open_mailbox(event) as mailbox:
-            left = sync_folders(mailbox, countdown_to_timeout(context)).remaining_feeds
+            left = sync_folders(mailbox, make_timeout_countdown(context)).remaining_feeds
             work = split_sync_into_map_items(mailbox, left, can_slice=event.get("canSlice", False))
             return {**work, **mailbox.feed_readings.log_feed_counts()}
 

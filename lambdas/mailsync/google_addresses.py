@@ -2,7 +2,7 @@
 
 from mailsync.settings import SettingsSection
 
-ISSUERS = ("https://accounts.google.com", "accounts.google.com")
+ID_TOKEN_ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 """The two spellings of the issuer (the claim `iss`) in Google's ID tokens (Google Identity
 documentation, "OpenID Connect")."""
 MAX_CLOCK_SKEW_S = 60.0

@@ -106,10 +106,10 @@ METRICS = (
     ),
 )
 
-FUNCTION_FAILED_ERROR = "FunctionFailed"
+FUNCTION_FAILED_ERROR_NAME = "FunctionFailed"
 """Value of the dimension `error` for a run whose Lambda function was killed, timed out or could not
 be started."""
-UNEXPECTED_ERROR = "Unexpected"
+UNEXPECTED_ERROR_NAME = "Unexpected"
 """Value of the dimension `error` for a run that failed with an error that has no name of its own;
 such a failure is a defect."""
 WORKFLOW_OUTCOME_ERROR_NAMES = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
@@ -119,7 +119,7 @@ ERROR_DIMENSION_VALUES = tuple(
     sorted(
         list_raisable_error_names()
         | WORKFLOW_OUTCOME_ERROR_NAMES
-        | {FUNCTION_FAILED_ERROR, UNEXPECTED_ERROR}
+        | {FUNCTION_FAILED_ERROR_NAME, UNEXPECTED_ERROR_NAME}
     )
 )
 """All values of the dimension `error`."""
@@ -181,8 +181,8 @@ def count_failed_run(error: str, *, closes_account: bool = False) -> None:
 def to_error_dimension_value(error: str) -> str:
     """Return the value of the metric dimension `error` for the error name of a failed run."""
     if error.startswith(_PLATFORM):
-        return FUNCTION_FAILED_ERROR
-    return error if error in ERROR_DIMENSION_VALUES else UNEXPECTED_ERROR
+        return FUNCTION_FAILED_ERROR_NAME
+    return error if error in ERROR_DIMENSION_VALUES else UNEXPECTED_ERROR_NAME
 
 
 def emit_metrics(handler: AnyLambdaHandler) -> AnyLambdaHandler:

@@ -8,7 +8,7 @@ from mailsync.errors import MailsyncError
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, read_database_target
 from mailsync.store.migrate import apply_migrations, apply_schema_contraction, plan_migrations
-from mailsync.store.placement_store import PlacementStore
+from mailsync.store.placement_store import PlacementBackfillStore
 
 
 def main(arguments: list[str]) -> int:
@@ -57,7 +57,7 @@ def _act(settings: Settings, options: argparse.Namespace) -> str:
         return "contracted"
     if options.fill:
         with closing(Database(settings)) as database:
-            filled = sum(1 for _ in PlacementStore(database).place_all_messages())
+            filled = sum(1 for _ in PlacementBackfillStore(database).create_missing_placements())
         return f"filled {filled} accounts"
     versions = plan_migrations(settings) if options.plan else apply_migrations(settings)
     if not versions:

@@ -64,7 +64,7 @@ class OAuthAccess:
 class RegisteredProvider:
     """The entry of one mail provider in the registry.
 
-    title: the provider's name for people, as in "a mailbox of Microsoft 365".
+    display_name: the provider's name for people, as in "a mailbox of Microsoft 365".
     sync_event_type: type of the event with which an application requests a sync of one of
         the provider's mailboxes.
     implementation_module: module whose constant `KIT` implements the provider. None: this release
@@ -77,13 +77,13 @@ class RegisteredProvider:
     server_tcp_ports: TCP ports of the provider's servers. A stage with its own network lets
         functions reach these ports.
     sends_notifications: whether the provider reports changes to a webhook.
-    max_message_flag_delay_s: maximum seconds until Mailsync finds a changed flag of a message on a
+    max_flag_change_delay_s: maximum seconds until Mailsync finds a changed flag of a message on a
         server that does not report changed flags. None: every server of the provider reports them.
     quota_settings: settings with the provider's limits. None: the provider has no limits of units.
     """
 
     provider: Provider
-    title: str
+    display_name: str
     sync_event_type: str
     implementation_module: str | None = None
     api_url_setting: UrlSetting | None = None
@@ -91,7 +91,7 @@ class RegisteredProvider:
     required_setting_names: tuple[str, ...] = ()
     server_tcp_ports: tuple[int, ...] = (HTTPS_PORT,)
     sends_notifications: bool = False
-    max_message_flag_delay_s: int | None = None
+    max_flag_change_delay_s: int | None = None
     quota_settings: QuotaSettings | None = None
 
     @property
@@ -145,7 +145,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         implementation_module="mailsync.providers.imap.kit",
         required_setting_names=("IMAP_SERVERS",),
         server_tcp_ports=(993, 143),
-        max_message_flag_delay_s=3600,
+        max_flag_change_delay_s=3600,
     ),
 )
 

@@ -216,7 +216,7 @@ class Settings(SettingsSection):
         registration = find_provider(provider)
         if registration and (missing := self._missing_of(registration)):
             raise SettingMissing(
-                f"This stage syncs no mailboxes of {registration.title}, because the setting"
+                f"This stage syncs no mailboxes of {registration.display_name}, because the setting"
                 f" {' and '.join(missing)} is missing. Stored mail stays readable; set it to sync"
                 " them."
             )

@@ -119,7 +119,7 @@ def _invoke(sam: SamCli, template: LocalTemplate, samples: SampleEvents, only: s
         if only and name not in (only, LEASE_TAKING_FUNCTION_NAME):
             continue
         began = time.monotonic()
-        logical_id = template.find_logical_id(catalog.find_function(name))
+        logical_id = template.find_logical_id_of_function(catalog.find_function(name))
         result = sam.invoke_function(template.file, logical_id, samples.build_sample_event(name))
         complaint = samples.find_result_mismatch(name, result)
         if complaint:

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from localdev.containers.template import LAMBDA_ARCHITECTURE
+from localdev.containers.template import LOCAL_PROCESSOR_ARCHITECTURE
 from localdev.engine.failure import StartFailed
 from localdev.engine.names import AWS_REGION
 from localdev.private_files import open_private_file
 from localdev.reserved_port import reserve_port
 
 # What `sam local` takes by itself for Python functions.
-LAMBDA_BASE_IMAGE = f"public.ecr.aws/lambda/python:3.13-{LAMBDA_ARCHITECTURE}"
+LAMBDA_BASE_IMAGE = f"public.ecr.aws/lambda/python:3.13-{LOCAL_PROCESSOR_ARCHITECTURE}"
 INVOKE_TIMEOUT_S = 300
 API_START_TIMEOUT_S = 120
 

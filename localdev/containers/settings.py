@@ -38,7 +38,7 @@ def make_local_environment_values(
     }
 
 
-def substitute_environment_values(
+def replace_template_environment_values(
     variables: Mapping[str, object], values: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the environment variables `variables`, which the template gives to a function, with

@@ -9,12 +9,14 @@ from typing import Any
 
 from infra.catalog import Function
 from infra.mailsync_app import CDK_JSON_FILE, MailsyncApp
-from localdev.containers.settings import substitute_environment_values
+from localdev.containers.settings import replace_template_environment_values
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.private_files import write_private_file
 
 SYNTHESISED_STAGE = "dev"
-LAMBDA_ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
+LOCAL_PROCESSOR_ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[
+    platform.machine()
+]
 """This machine's processor type as Lambda names it; containers of another type need emulation."""
 CA_BUNDLE_FILE_NAME = "provider-ca.pem"
 
@@ -30,7 +32,7 @@ class LocalTemplate:
     def __init__(self, assembly: Path) -> None:
         shutil.rmtree(assembly, ignore_errors=True)
         stages = json.loads(CDK_JSON_FILE.read_text())["context"]["stages"]
-        stages[SYNTHESISED_STAGE]["architecture"] = LAMBDA_ARCHITECTURE
+        stages[SYNTHESISED_STAGE]["architecture"] = LOCAL_PROCESSOR_ARCHITECTURE
         # The CDK CLI sets it as well: `sam local` finds the code by these metadata.
         metadata = {"aws:cdk:enable-asset-metadata": True}
         context = {"stage": SYNTHESISED_STAGE, "stages": stages, **metadata}
@@ -55,7 +57,7 @@ class LocalTemplate:
         for resource in self._functions().values():
             variables = resource["Properties"].setdefault("Environment", {})
             variables = variables.setdefault("Variables", {})
-            variables.update(substitute_environment_values(variables, values))
+            variables.update(replace_template_environment_values(variables, values))
             variables.update(
                 {name: values[name] for name in ("AWS_ENDPOINT_URL", *LOCAL_CREDENTIALS)}
             )
@@ -64,7 +66,7 @@ class LocalTemplate:
             shutil.copyfile(ca_bundle, code / CA_BUNDLE_FILE_NAME)
         write_private_file(self.file, json.dumps(self._document))  # it holds secrets
 
-    def find_logical_id(self, function: Function) -> str:
+    def find_logical_id_of_function(self, function: Function) -> str:
         return next(
             key
             for key, each in self._functions().items()

@@ -24,8 +24,8 @@ from botocore.credentials import Credentials
 from werkzeug.datastructures import EnvironHeaders
 
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
-from localdev.engine.definition import find_non_function_resources
-from localdev.guard import PROGRAMS_ONLY_GUARD
+from localdev.engine.definition import find_non_lambda_task_resources
+from localdev.guard import BROWSER_REJECTING_GUARD
 
 INVOKE_PATH_PATTERN = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
 RECENT_EVENTS_PATH = "/_local/events"
@@ -86,7 +86,7 @@ def restrict_to_signed_requests(
 
     def response(environ: WsgiEnviron, start: WsgiStartResponse) -> Iterable[bytes]:
         headers, body = EnvironHeaders(environ), read_request_body(environ)
-        sentence = PROGRAMS_ONLY_GUARD.rejection_reason(
+        sentence = BROWSER_REJECTING_GUARD.rejection_reason(
             environ["REQUEST_METHOD"], environ["PATH_INFO"], headers, port=port()
         )
         sentence = sentence or _denial(environ, headers, body)
@@ -101,7 +101,7 @@ def restrict_to_signed_requests(
 
 
 def _denial(environ: WsgiEnviron, headers: EnvironHeaders, body: bytes) -> str | None:
-    service = service_of_signature(environ["REQUEST_METHOD"], _target(environ), headers, body)
+    service = service_of_valid_signature(environ["REQUEST_METHOD"], _target(environ), headers, body)
     if service is None:
         return (
             "The request is not signed with the credentials of this stack, which makes new ones at"
@@ -123,7 +123,7 @@ def _denial(environ: WsgiEnviron, headers: EnvironHeaders, body: bytes) -> str |
 
 def _denied_definition(body: bytes) -> str | None:
     try:
-        foreign = find_non_function_resources(json.loads(body)["definition"])
+        foreign = find_non_lambda_task_resources(json.loads(body)["definition"])
     except (ValueError, TypeError, LookupError):
         return None  # moto says what is wrong with it
     if not foreign:
@@ -131,7 +131,7 @@ def _denied_definition(body: bytes) -> str | None:
     return f"Workflows of the local stack call Lambda only, not {', '.join(sorted(foreign))}."
 
 
-def service_of_signature(
+def service_of_valid_signature(
     method: str, target: str, headers: EnvironHeaders, body: bytes
 ) -> str | None:
     """Return the AWS service that the request's signature names. None: the request is not signed

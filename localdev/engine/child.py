@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-from localdev.engine.operating_system import end_with_parent
+from localdev.engine.operating_system import set_parent_death_signal
 
 # Linux delivers the death signal when the *thread* that forked ends, so that
 # every child is started by one thread that lives as long as the process.
@@ -40,7 +40,7 @@ def start_child_process(
             os.setgroups([])
             os.setgid(user[1])
             os.setuid(user[0])
-        end_with_parent(on_death)  # last: a change of user clears it
+        set_parent_death_signal(on_death)  # last: a change of user clears it
 
     return _starter.submit(
         subprocess.Popen,

@@ -46,7 +46,7 @@ def make_demo_user_token_factory(secret: str) -> Callable[[], str]:
     return sign
 
 
-def is_demo_user_request(request: Request) -> bool:
+def is_request_from_this_machine(request: Request) -> bool:
     """Return whether the API may treat a request without a token as a request of the demo user.
 
     True if a program or a page of this machine sent the request. The API's guard has already

@@ -52,7 +52,7 @@ _LAST_EVENTS = frozenset(
 )
 
 
-class LimitedHistory(EventManager):
+class LimitedExecutionHistory(EventManager):
     """The history of an execution. The execution fails instead of adding an event that AWS would
     not add. No Retry and no Catch handles this, because each would add an event."""
 
@@ -85,7 +85,7 @@ _make_environment = ExecutionWorker._get_evaluation_environment
 
 def _make_limited_environment(worker: ExecutionWorker) -> Environment:
     execution = _make_environment(worker)
-    execution.event_manager = LimitedHistory(execution)
+    execution.event_manager = LimitedExecutionHistory(execution)
     return execution
 
 

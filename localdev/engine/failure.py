@@ -15,5 +15,5 @@ class StartFailed(Exception):
         return cls(f"Port {port} is in use: give another {option} (make dev {variable}=N).")
 
 
-class FolderInUse(StartFailed):
+class DataFolderInUse(StartFailed):
     """Another stack uses the data folder. A stack may try another data folder."""

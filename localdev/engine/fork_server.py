@@ -43,7 +43,7 @@ PRELOADED_MODULES = (
 them reads a setting or opens a connection when it is imported."""
 
 
-class Process(Protocol):
+class FunctionProcess(Protocol):
     """The methods of `subprocess.Popen` that ForkedProcess has too."""
 
     @property
@@ -89,7 +89,7 @@ class ForkedProcess:
                 os.kill(self.pid, signal.SIGKILL)
 
 
-class ForkServer:
+class ForkServerProcess:
     """The fork server: a child process that forks the processes of functions. It ends with this
     process.
 
@@ -133,13 +133,13 @@ class ForkServer:
         self._process.wait()
 
 
-_servers: list[ForkServer] = []
+_servers: list[ForkServerProcess] = []
 _lock = threading.Lock()
 
 
 def start_function_process(
     arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: IO[bytes]
-) -> Process:
+) -> FunctionProcess:
     """Start a process that runs a Python program with the code in `cwd`; return the process.
 
     arguments: the program's path and its arguments.
@@ -163,10 +163,10 @@ def _can_fork(env: Mapping[str, str], code: Path) -> bool:
     return HAS_SAFE_FORK and not read_at_start and not brought
 
 
-def _server(env: Mapping[str, str]) -> ForkServer:
+def _server(env: Mapping[str, str]) -> ForkServerProcess:
     with _lock:
         if not (_servers and _servers[-1].is_alive):
             names = ("PATH", "LANG", "TZ", "AWS_EXECUTION_ENV")
-            _servers.append(ForkServer({name: env[name] for name in names if name in env}))
+            _servers.append(ForkServerProcess({name: env[name] for name in names if name in env}))
             atexit.register(_servers[-1].stop)
         return _servers[-1]

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from infra.catalog import Route
 from localdev.engine.cors import CorsPolicy
-from localdev.engine.dev_login import is_demo_user_request
+from localdev.engine.dev_login import is_request_from_this_machine
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_event import (
     MalformedFunctionResult,
@@ -81,9 +81,9 @@ class HttpApi:
         origins = frozenset(cors_origins)
         self._cors = CorsPolicy(origins)
         guard = RequestGuard(
-            accepts_own_pages=True,
+            accepts_requests_of_own_pages=True,
             accepted_page_origins=origins,
-            accepts_navigation_to=lambda path: path.startswith(SIGN_IN_PATH_PREFIX),
+            accepts_navigation_to_path=lambda path: path.startswith(SIGN_IN_PATH_PREFIX),
         )
         self._calls = ThreadPoolExecutor(max_workers=64, thread_name_prefix="integration")
         try:
@@ -116,7 +116,7 @@ class HttpApi:
         if (
             self._sign_in
             and "authorization" not in request.headers
-            and is_demo_user_request(request)
+            and is_request_from_this_machine(request)
         ):
             request.headers["authorization"] = f"Bearer {self._sign_in()}"
         event = build_request_event(request, route.route_key, parameters)

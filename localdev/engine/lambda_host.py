@@ -19,7 +19,7 @@ from localdev.engine.environment import (
     ExecutionEnvironment,
     InvocationOutcome,
 )
-from localdev.engine.names import function_name_from_reference
+from localdev.engine.names import function_name_from_arn_or_name
 
 MAX_IDLE_ENVIRONMENTS = 4  # of one function; as many as one mailbox syncs folders at once
 ASYNC_RETRY_DELAYS_S = (60, 120)
@@ -76,7 +76,7 @@ class LambdaHost:
 
     def invoke(self, reference: str, event: bytes) -> InvocationResult:
         """Run a function and return its result; `reference` is the function's name or ARN."""
-        name = function_name_from_reference(reference)
+        name = function_name_from_arn_or_name(reference)
         function = self._functions.get(name)
         if function is None:
             return _refusal(404, "ResourceNotFoundException", f"Function not found: {name}")
@@ -95,7 +95,7 @@ class LambdaHost:
 
         A thread then runs the function with `invoke_with_retries`.
         """
-        if function_name_from_reference(reference) not in self._functions:
+        if function_name_from_arn_or_name(reference) not in self._functions:
             return self.invoke(reference, event)
         threading.Thread(
             target=self.invoke_with_retries, args=(reference, event), daemon=True

@@ -8,7 +8,7 @@ def function_arn(name: str) -> str:
     return f"arn:aws:lambda:{AWS_REGION}:{AWS_ACCOUNT_ID}:function:{name}"
 
 
-def function_name_from_reference(reference: str) -> str:
+def function_name_from_arn_or_name(reference: str) -> str:
     """Return the function's name from its ARN, partial ARN or name, without version or alias.
 
     Source: AWS Lambda API Reference, Invoke, FunctionName.

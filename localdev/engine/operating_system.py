@@ -28,7 +28,7 @@ INITDB_LOCALE = "--locale=C.UTF-8" if _IS_LINUX else "--no-locale"
 """The option of Postgres's `initdb` for a database in UTF-8 that sorts text by code point."""
 
 
-def end_with_parent(number: signal.Signals) -> None:
+def set_parent_death_signal(number: signal.Signals) -> None:
     """Let the kernel send this process a signal when its parent process ends. Call this function in
     a child process before the child's program starts. On macOS it does nothing.
 

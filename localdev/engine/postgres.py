@@ -24,12 +24,12 @@ from urllib.parse import quote
 import pg8000.native
 
 from localdev.engine.child import start_child_process, stop_child_process
-from localdev.engine.failure import FolderInUse, StartFailed
+from localdev.engine.failure import DataFolderInUse, StartFailed
 from localdev.engine.operating_system import INITDB_LOCALE, program_name_of_process
 from localdev.engine.system_user import (
     copy_postgres_for_all_users,
     find_or_create_system_user,
-    is_reachable_by_other_users,
+    is_folder_reachable_by_all_users,
     postgres_files_folder,
 )
 from localdev.http_server import require_free_port
@@ -195,7 +195,7 @@ class Postgres:
     @property
     def cluster_folder(self) -> Path:
         """Return the folder of the files that Postgres itself writes (its data directory)."""
-        if self._user is None or is_reachable_by_other_users(self._folder):
+        if self._user is None or is_folder_reachable_by_all_users(self._folder):
             return self._folder / "pg18"
         return postgres_files_folder(self._folder)
 
@@ -254,8 +254,8 @@ class Postgres:
 def acquire_folder_lock(folder: Path, *, what: str) -> IO[bytes]:
     """Lock the folder until the returned file is closed or this process ends.
 
-    Raises FolderInUse when another process has locked the folder, and StartFailed when the folder
-    cannot be written.
+    Raises DataFolderInUse when another process has locked the folder, and StartFailed when the
+    folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -269,7 +269,7 @@ def acquire_folder_lock(folder: Path, *, what: str) -> IO[bytes]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as held:
         lock.close()
-        raise FolderInUse(
+        raise DataFolderInUse(
             f"The {what} folder {folder} is used by another stack: stop it or give another --data."
         ) from held
     return lock

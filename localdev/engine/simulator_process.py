@@ -45,10 +45,10 @@ class ProviderSettings:
     allowed_tenant_ids: value of the setting MICROSOFT_TENANTS.
     ca_bundle: path of a file with CA certificates. None: the certificates of the system.
     control_secret: secret for the simulators' control API `/_sim/`. Functions do not get it.
-    google_lambda_settings: environment variables with which functions reach the simulated Gmail and
-        Google's simulated identity platform.
-    sign_in_provider: name of the provider at which owners of simulated mailboxes sign in, as the
-        database stores it.
+    google_environment_variables: environment variables with which functions reach the simulated
+        Gmail and Google's simulated identity platform.
+    sign_in_provider_name: name of the provider at which owners of simulated mailboxes sign in, as
+        the database stores it.
     imap_port: port with TLS of the simulated IMAP server on localhost. 0: no IMAP server runs.
     imap_password: password of every mailbox on the simulated IMAP server.
     """
@@ -57,17 +57,17 @@ class ProviderSettings:
     authority: str
     client_id: str
     client_secret: str = ""
-    client_certificate: str = ""
+    client_certificate_pem: str = ""
     allowed_tenant_ids: str = ""
     ca_bundle: str | None = None
     control_secret: str = ""
-    google_lambda_settings: Mapping[str, str] = field(default_factory=dict)
-    sign_in_provider: str = MICROSOFT
+    google_environment_variables: Mapping[str, str] = field(default_factory=dict)
+    sign_in_provider_name: str = MICROSOFT
     imap_port: int = 0
     imap_password: str = ""
 
     @property
-    def lambda_settings(self) -> dict[str, str]:
+    def lambda_environment_variables(self) -> dict[str, str]:
         """Return the environment variables with which Lambda functions reach this provider."""
         settings = {
             "GRAPH_URL": self.graph_url,
@@ -75,10 +75,10 @@ class ProviderSettings:
             "MICROSOFT_CLIENT_ID": self.client_id,
             "MICROSOFT_CLIENT_SECRET": self.client_secret,
             "CA_BUNDLE": self.ca_bundle or "",
-            **self.google_lambda_settings,
+            **self.google_environment_variables,
         }
-        if self.client_certificate:
-            settings["MICROSOFT_CLIENT_CERTIFICATE"] = self.client_certificate
+        if self.client_certificate_pem:
+            settings["MICROSOFT_CLIENT_CERTIFICATE"] = self.client_certificate_pem
         if self.imap_port:
             settings["IMAP_SERVERS"] = f"{IMAP_HOST}:{self.imap_port}"
         if self.allowed_tenant_ids:
@@ -91,11 +91,11 @@ class SimulatorProcess:
 
     The process prints one JSON line when it is ready; `wait_until_ready` reads the line.
 
-    mail_load_report: after `wait_until_ready`, the report on loading the user's own mail. None: no
-        mail was given, or the mail was loaded at an earlier start.
+    mail_loading_report: after `wait_until_ready`, the report on loading the user's own mail. None:
+        no mail was given, or the mail was loaded at an earlier start.
     """
 
-    mail_load_report: MailLoadingReport | None = None
+    mail_loading_report: MailLoadingReport | None = None
 
     def __init__(self, arguments: list[str], *, root: Path, log: Path) -> None:
         self._arguments = arguments
@@ -120,7 +120,7 @@ class SimulatorProcess:
             ready = json.loads(line)
             if "failed" in ready:
                 raise StartFailed(ready["failed"])
-            self.mail_load_report = (
+            self.mail_loading_report = (
                 MailLoadingReport.from_json(ready["mail"]) if ready["mail"] else None
             )
             self._ports = [
@@ -133,13 +133,13 @@ class SimulatorProcess:
                 client_secret=ready["clientSecret"],
                 ca_bundle=ready["caBundle"],
                 control_secret=CONTROL_SECRET,
-                google_lambda_settings={
+                google_environment_variables={
                     "GMAIL_URL": ready["gmailUrl"],
                     "GOOGLE_IDENTITY_URL": ready["googleIdentityUrl"],
                     "GOOGLE_CLIENT_ID": ready["googleClientId"],
                     "GOOGLE_CLIENT_SECRET": ready["googleClientSecret"],
                 },
-                sign_in_provider=ready["signInProvider"],
+                sign_in_provider_name=ready["signInProvider"],
                 imap_port=ready.get("imapPort", 0),
                 imap_password=ready.get("imapPassword", ""),
             )

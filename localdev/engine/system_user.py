@@ -30,7 +30,7 @@ def find_or_create_system_user(name: str = "mailsync-pg") -> tuple[int, int]:
     return user.pw_uid, user.pw_gid
 
 
-def is_reachable_by_other_users(folder: Path) -> bool:
+def is_folder_reachable_by_all_users(folder: Path) -> bool:
     """Return whether every user of this machine may enter the folder and all folders above it."""
     return all(each.stat().st_mode & 0o001 for each in (folder, *folder.parents))
 

@@ -79,9 +79,12 @@ def _run(
         stack = opened.enter_context(
             Stack(_stack_options(data, simulated.build_stack_options(relay.url)))
         )
-        stack.lambda_host.settings.update(relay.lambda_settings)
+        stack.lambda_host.settings.update(relay.lambda_environment_variables)
         outcomes = {}
-        for name, change_mailbox in ((SIMULATOR, simulated.change_messages), (LIVE, lambda: None)):
+        for name, change_mailbox in (
+            (SIMULATOR, simulated.change_messages_as_owner),
+            (LIVE, lambda: None),
+        ):
             print(f"First sync, {name}:", flush=True)
             outcomes[name] = sync_and_check_mailbox(
                 stack,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Json = Mapping[str, Any]
-MIN_DIFFERENT_LATENCY_RATIO = 10
+MIN_REPORTED_LATENCY_RATIO = 10
 """Quotient of two latencies from which on they count as different. Smaller differences depend on
 the machine and the network."""
 
@@ -89,7 +89,7 @@ def _new(live: list[str], simulated: list[str]) -> str:
 
 def _is_near(one: str, other: str) -> bool:
     ends = sorted(float(each.rpartition("–")[2]) for each in (one, other))
-    return ends[1] < MIN_DIFFERENT_LATENCY_RATIO * ends[0]
+    return ends[1] < MIN_REPORTED_LATENCY_RATIO * ends[0]
 
 
 def _listed(forms: Mapping[str, list[str]]) -> str:

@@ -28,29 +28,31 @@ class SimulatedProvider:
 
     upstream: the provider as the relay's `add_upstream` takes it, like the result of
         `LiveKit.sign_in`.
-    change_messages: function that changes mail as the owner would, so that a check finds changes.
+    change_messages_as_owner: function that changes mail as the owner would, so that a check finds
+        changes.
     build_stack_options: function that takes the relay's URL, and returns options of a local stack
         whose provider is the relay.
     """
 
     upstream: Any
-    change_messages: Callable[[], None]
+    change_messages_as_owner: Callable[[], None]
     build_stack_options: Callable[[str], Mapping[str, Any]]
 
 
 class LiveRelay(Protocol):
     """Interface of the relay between the product and the providers; a context manager.
 
-    url: URL of the relay for the product. Empty: the product needs only `lambda_settings`.
-    lambda_settings: environment variables with which the functions reach the relay. They are
-        complete when all upstreams are added.
+    url: URL of the relay for the product. Empty: the product needs only
+        `lambda_environment_variables`.
+    lambda_environment_variables: environment variables with which the functions reach the relay.
+        They are complete when all upstreams are added.
     """
 
     @property
     def url(self) -> str: ...
 
     @property
-    def lambda_settings(self) -> Mapping[str, str]: ...
+    def lambda_environment_variables(self) -> Mapping[str, str]: ...
 
     def __enter__(self) -> "LiveRelay": ...
 

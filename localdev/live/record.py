@@ -73,7 +73,7 @@ class RecordedExchange:
     full_page_item_count: int | None = None
 
 
-def describe_magnitude(number: float) -> str:
+def describe_number_range(number: float) -> str:
     """Return the class of a number as text, such as `51–100` for a whole number or `0.05–0.1` for a
     fraction. Classes end at 1, 2, 5, 10, 20, 50 and so on."""
     if number <= 0:
@@ -116,7 +116,7 @@ class _Responses:
 
     def to_json(self) -> Json:
         return {
-            "responses": describe_magnitude(self.count),
+            "responses": describe_number_range(self.count),
             "seconds": _percentiles(self.seconds),
             "pages": sorted(self.pages),
             "headers": {name: each.to_json(self.count) for name, each in self.headers.items()},
@@ -144,8 +144,10 @@ class Recorder:
                 seen.seconds.append(exchange.duration_s)
             if exchange.full_page_item_count is not None:
                 asked = exchange.requested_page_size
-                wanted = describe_magnitude(asked) if asked else "no size"
-                seen.pages.add(f"{describe_magnitude(exchange.full_page_item_count)} of {wanted}")
+                wanted = describe_number_range(asked) if asked else "no size"
+                seen.pages.add(
+                    f"{describe_number_range(exchange.full_page_item_count)} of {wanted}"
+                )
             for name, value in exchange.headers.items():
                 self._add_header(seen, name.lower(), value)
             self._add(seen, "", exchange.response_document, 0)
@@ -170,7 +172,7 @@ class Recorder:
         elif name in self._vocabulary.fields_with_compared_size:
             form, size = _header_number(value)
             found.forms.add(form)
-            found.sizes |= {describe_magnitude(size)} if size is not None else set()
+            found.sizes |= {describe_number_range(size)} if size is not None else set()
         else:
             found.forms.add("text")
 
@@ -206,7 +208,7 @@ class Recorder:
         form, size = _form_and_size(value)
         found.forms.add(form)
         if size is not None and name in self._vocabulary.fields_with_compared_size:
-            found.sizes.add(describe_magnitude(size))
+            found.sizes.add(describe_number_range(size))
 
 
 def _form_and_size(value: Any) -> tuple[str, float | None]:
@@ -241,12 +243,12 @@ def _percentiles(seconds: Sequence[float]) -> Json:
     ordered = sorted(seconds)
 
     def at(share: float) -> str:
-        return describe_magnitude(float(ordered[math.ceil(share * len(ordered)) - 1]))
+        return describe_number_range(float(ordered[math.ceil(share * len(ordered)) - 1]))
 
     return {"p50": at(0.5), "p95": at(0.95), "max": at(1)} if ordered else {}
 
 
-def parse_allowed_words(*texts: str) -> Iterator[tuple[str, frozenset[str]]]:
+def parse_allowed_words_by_field(*texts: str) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield pairs of a field name and its allowed words, for
     `RecordableVocabulary.allowed_words_by_field`.
 

@@ -40,11 +40,11 @@ _NO_RESPONSE = Response(502, cut_after_bytes=-1)
 class RelayedRequest:
     """An HTTP request of the product to the provider.
 
-    target: path below the provider's base URL, with the query.
+    path_and_query: path below the provider's base URL, with the query.
     """
 
     method: str
-    target: str
+    path_and_query: str
     headers: Mapping[str, str]
     body: bytes
 
@@ -54,13 +54,13 @@ class ReceivedResponse:
     """The response to a relayed request.
 
     status: HTTP status. 0: the connection failed.
-    document: the parsed body. None: the body is not JSON.
+    json_body: the parsed body. None: the body is not JSON.
     duration_s: time from the request to the last byte.
     """
 
     status: int
     headers: Mapping[str, str]
-    document: Any
+    json_body: Any
     duration_s: float
 
 
@@ -117,7 +117,7 @@ class _Route:
 class HttpRelay:
     """An HTTP server on loopback between the product and providers; implements `LiveRelay`."""
 
-    lambda_settings: Mapping[str, str] = {}
+    lambda_environment_variables: Mapping[str, str] = {}
 
     def __init__(self, kit: HttpRelayKit) -> None:
         self._kit = kit
@@ -186,7 +186,7 @@ class HttpRelay:
             began = monotonic()
             received = route.http.request(
                 request.method,
-                upstream.base_url + request.target,
+                upstream.base_url + request.path_and_query,
                 headers={**request.headers, "Authorization": f"Bearer {token}"},
                 content=request.body,
             )
@@ -221,7 +221,7 @@ def _parse(content: bytes) -> Any:
         return None
 
 
-def store_token_account(
+def store_account_with_access_token(
     provider: Provider, store: CredentialStore, key: SealingKey, token: str
 ) -> AccountId:
     """Store an account whose access token the relay accepts, as

@@ -10,14 +10,14 @@ from typing import Any
 from localdev.demo_account import DemoAccount
 from localdev.engine.aws_resources import make_aws_client
 from localdev.live.kit import LiveKit, LiveRelay
-from localdev.live.record import describe_magnitude
+from localdev.live.record import describe_number_range
 from localdev.stack import Stack
 from mailsync.credentials.vault import Vault
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
 from mailsync.store.credential_store import CredentialStore
 
-POLL_INTERVAL_S = 0.5
+STATUS_POLL_INTERVAL_S = 0.5
 CHECK_TIMEOUT_S = 300
 _MAKE_CHECK_DUE = (
     "UPDATE mailsync.email_accounts SET next_sync_at = now() - interval '1 second' WHERE id = :id"
@@ -67,7 +67,7 @@ def sync_and_check_mailbox(
         first_sync=_result(status) if status["runId"] is None else "not finished in time",
         check=check,
         is_verified=account.status()["verifiedAt"] is not None,
-        messages=describe_magnitude(int(status["syncProgress"] or 0)),
+        messages=describe_number_range(int(status["syncProgress"] or 0)),
     )
 
 
@@ -94,7 +94,7 @@ def _wait(account: DemoAccount, limit_s: float) -> dict[str, Any]:
             print(f"  {shown or 0:,} of {status['syncTotal'] or 0:,} messages", flush=True)
         if status["runId"] is None or time.monotonic() > deadline:
             return status
-        time.sleep(POLL_INTERVAL_S)
+        time.sleep(STATUS_POLL_INTERVAL_S)
 
 
 def _check(stack: Stack, account: DemoAccount) -> str:
@@ -113,7 +113,7 @@ def _check(stack: Stack, account: DemoAccount) -> str:
             status = account.status()
             if tables.run(_LAST_CHECK, id=account.id) != before and status["runId"] is None:
                 return _result(status)
-            time.sleep(POLL_INTERVAL_S)
+            time.sleep(STATUS_POLL_INTERVAL_S)
     return "not finished in time"
 
 

@@ -23,7 +23,7 @@ from localdev.mail.mbox import (
     strip_byte_order_mark,
 )
 from localdev.mail.modified_utf7 import decode_modified_utf7
-from localdev.mail.parse import parse_mail_with_oddities
+from localdev.mail.parse import parse_mail_and_find_oddities
 from localdev.mail.wire_form import to_wire_form
 from mailsync.mime.charsets import decode_in_guessed_charset
 
@@ -107,7 +107,7 @@ def _items(path: Path, loaded: LoadedMail, *, keeps_originals: bool) -> Iterator
 
 def _item(mail: _RawMail, loaded: LoadedMail) -> MailItem | None:
     try:
-        item, oddities = parse_mail_with_oddities(
+        item, oddities = parse_mail_and_find_oddities(
             mail.content, folder=mail.folder, is_read=mail.is_read
         )
     except Exception as failure:

@@ -12,10 +12,10 @@ _UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 
 def parse_mail(raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True) -> MailItem:
     """Parse a message (RFC 5322) and return it; malformed parts are ignored."""
-    return parse_mail_with_oddities(raw, folder=folder, is_read=is_read)[0]
+    return parse_mail_and_find_oddities(raw, folder=folder, is_read=is_read)[0]
 
 
-def parse_mail_with_oddities(
+def parse_mail_and_find_oddities(
     raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True
 ) -> tuple[MailItem, tuple[str, ...]]:
     """Parse a message; return it with phrases that say what is malformed in it, such as "has no

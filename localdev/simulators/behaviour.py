@@ -84,7 +84,7 @@ class Latency:
     full_message_s: float = 0
     lean_message_s: float = 0
 
-    def page_latency_s(self, *, full: int = 0, lean: int = 0) -> float:
+    def compute_response_latency_s(self, *, full: int = 0, lean: int = 0) -> float:
         return self.fixed_s + full * self.full_message_s + lean * self.lean_message_s
 
 

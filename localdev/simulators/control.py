@@ -25,19 +25,19 @@ from localdev.simulators.entra.server import EntraServer
 from localdev.simulators.faults import FaultRule, FaultScript
 from localdev.simulators.folders import FolderMoveRefused, FolderNotFound
 from localdev.simulators.gmail.control import (
+    build_gmail_mailbox_actions,
+    build_gmail_server_actions,
     find_label_folder_number,
-    gmail_actions,
-    gmail_mailbox_actions,
 )
 from localdev.simulators.gmail.control import find_message_number as number_of_gmail_message
 from localdev.simulators.gmail.errors import GmailError
 from localdev.simulators.gmail.server import GmailServer
-from localdev.simulators.google.control import google_mailbox_actions
+from localdev.simulators.google.control import build_google_mailbox_actions
 from localdev.simulators.google.server import GoogleIdentityServer
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.owner import OutlookOwner
-from localdev.simulators.imap.control import imap_actions
+from localdev.simulators.imap.control import build_imap_server_actions
 from localdev.simulators.imap.owner import find_folder_number, find_message_number
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.imap.store import ImapMailbox
@@ -100,13 +100,13 @@ class ControlApi:
             ("DELETE", "faults"): lambda _: service.faults.remove_all_rules(),
             ("POST", "token-faults"): lambda fields: _add_faults(service.token_faults, fields),
             ("DELETE", "token-faults"): lambda _: service.token_faults.remove_all_rules(),
-            **(imap_actions(imap) if imap else {}),
-            **gmail_actions(gmail),
+            **(build_imap_server_actions(imap) if imap else {}),
+            **build_gmail_server_actions(gmail),
         }
         self._mailbox_actions: dict[str, Callable[..., Any]] = {
             **MAILBOX_ACTION_BY_NAME,
-            **gmail_mailbox_actions(gmail, mail_item_from_json),
-            **google_mailbox_actions(google),
+            **build_gmail_mailbox_actions(gmail, mail_item_from_json),
+            **build_google_mailbox_actions(google),
             "revoke": self._revoke,
             "expire-refresh-tokens": self._expire_refresh_tokens,
             "lifecycle": self._send_lifecycle_event,

@@ -218,4 +218,6 @@ class Simulators:
 def _guard_of_sign_in(is_browser_path: Callable[[str], bool]) -> RequestGuard:
     """Accept a sign-in: it comes from the application's page, and its form from the page of the
     identity platform's server."""
-    return RequestGuard(accepts_own_pages=True, accepts_navigation_to=is_browser_path)
+    return RequestGuard(
+        accepts_requests_of_own_pages=True, accepts_navigation_to_path=is_browser_path
+    )

@@ -12,7 +12,7 @@ import pytest
 
 from mailsync.errors import SettingMissing
 from mailsync.model import AccountId, RunId
-from mailsync.runs.batches import CheckFunction
+from mailsync.runs.batches import SyncAccountsFunction
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import load_settings
@@ -111,7 +111,7 @@ def test_the_schedule_closes_a_dead_run_though_another_cannot_be_recovered(
 
     monkeypatch.setattr(trigger._step_functions, "find_execution_status", refuses)
     with pytest.raises(SettingMissing):
-        trigger.recover_runs(RunStore(database).stale_runs(10))
+        trigger.recover_stale_runs(RunStore(database).find_stale_runs(10))
 
     assert sql(RUNS, run_id=second) == [["failed", "ExecutionDied"]]
     due = "SELECT next_sync_at <= now() FROM mailsync.email_accounts WHERE id = cast(:id AS uuid)"
@@ -130,7 +130,7 @@ def test_due_mailboxes_are_checked_while_step_functions_refuses(
         def invoke(self, **call: Any) -> None:
             woken.extend(json.loads(call["Payload"])["accountIds"])
 
-    environment.setattr(CheckFunction, "_client", Lambda())
+    environment.setattr(SyncAccountsFunction, "_client", Lambda())
     environment.setenv("SYNC_ACCOUNTS_ARN", "arn")
     environment.setenv("MAILBOX_SYNC_ARN", "not an arn")
     load_settings.cache_clear()

@@ -84,7 +84,7 @@ def test_a_run_that_a_check_hands_over_is_open_before_its_execution_begins(
     if has_stored:
         assert checks.create_run_of_check(check)
         assert statuses(api, account_id, sql) == {"syncing"}
-    assert checks.hand_over_run(check)
+    assert checks.hand_over_run_to_execution(check)
     expected = {"syncing" if has_stored else "queued"}
     assert statuses(api, account_id, sql) == expected
 

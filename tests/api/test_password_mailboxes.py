@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from infra.catalog import routes_of_provider
+from infra.catalog import api_routes_of_provider
 from mailsync import registry
 from mailsync.credentials import (
     StoredPasswordSource,
@@ -258,5 +258,5 @@ def test_a_provider_with_passwords_has_no_routes_of_a_sign_in() -> None:
     document = build_openapi_document(build_app(), [POST])
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
     assert [each for each in document["paths"] if "post" in each] == [path]
-    assert [each.route_key for each in routes_of_provider(POST)] == [f"POST {path}"]
+    assert [each.route_key for each in api_routes_of_provider(POST)] == [f"POST {path}"]
     assert ask("connect", "GET /api/auth/post").problem == (404, "unknown-provider")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.catalog import routes_of_provider
+from infra.catalog import api_routes_of_provider
 from localdev.simulators import Simulators
 from mailsync import registry
 from mailsync.model import Provider
@@ -110,8 +110,8 @@ def test_a_provider_without_app_only_access_has_no_route_for_organisations(
     path = "POST /api/email/accounts/other"
 
     assert refusal(ask("connect", path, admin=True), sql) == (404, "unknown-provider")
-    assert path not in [each.route_key for each in routes_of_provider(personal)]
-    assert path in [each.route_key for each in routes_of_provider(OTHER)]
+    assert path not in [each.route_key for each in api_routes_of_provider(personal)]
+    assert path in [each.route_key for each in api_routes_of_provider(OTHER)]
 
 
 def test_the_document_describes_the_routes_of_every_provider(api: Api, other: None) -> None:

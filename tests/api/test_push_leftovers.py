@@ -313,7 +313,7 @@ def test_a_tick_out_of_time_for_leftovers_still_ends_what_it_knows(
     subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subscribed.inject_fault("PATCH", ONE, GONE["404"])
-    monkeypatch.setattr(GraphPushKit, "leftover_search_time_limit_s", 0.0)
+    monkeypatch.setattr(GraphPushKit, "leftover_subscription_search_limit_s", 0.0)
 
     with subscribed.requests() as requests:
         assert tick() == ONE_MADE

@@ -68,7 +68,7 @@ def test_the_schedule_starts_the_successor(
     run: RunRef, successor: str, database: Database, sql: Sql
 ) -> None:
     sql(SILENT)
-    open_sync_starter().recover_runs(RunStore(database).stale_runs(10))
+    open_sync_starter().recover_stale_runs(RunStore(database).find_stale_runs(10))
 
     assert executions()[successor]["status"] == "RUNNING"
     assert sql(RUN) == [["running", None]]
@@ -101,7 +101,7 @@ def test_a_run_that_is_handed_over_while_its_execution_is_looked_up_stays_open(
     sql(SILENT)
 
     if recovers:
-        open_sync_starter().recover_runs(RunStore(database).stale_runs(10))
+        open_sync_starter().recover_stale_runs(RunStore(database).find_stale_runs(10))
     else:
         joined = open_sync_starter().start_sync(run.account_id, SyncScope(SyncType.AUTO), "api")
         assert joined.id == run.run_id
@@ -120,14 +120,14 @@ def test_a_run_that_is_handed_over_while_it_is_closed_stays_open(
 ) -> None:
     """As by an invocation of `hand-over` that Step Functions no longer waits for."""
     arn = executions()[run.run_id]["executionArn"]
-    find = RunStore.open_run_of_execution
+    find = RunStore.find_open_run_of_execution
 
     def find_and_hand_over(store: RunStore, name: str) -> tuple[RunId, AccountId] | None:
         found = find(store, name)
         SuccessorStore(database).hand_over_run(run, run.run_id, arn)
         return found
 
-    monkeypatch.setattr(RunStore, "open_run_of_execution", find_and_hand_over)
+    monkeypatch.setattr(RunStore, "find_open_run_of_execution", find_and_hand_over)
     event = sample("close-run")
     event["detail"] |= {"name": run.run_id, "status": "FAILED"}
     failed = {"runId": run.run_id, "executionArn": arn, "error": {"Error": "States.Timeout"}}

@@ -7,7 +7,7 @@ import pytest
 
 from mailsync.decisions.due import MAX_NOTIFIED_CHECK_WORKERS
 from mailsync.model import AccountId
-from mailsync.runs.batches import CheckFunction
+from mailsync.runs.batches import SyncAccountsFunction
 from mailsync.store.connection import Database
 from mailsync.store.queue_store import NotifiedMailboxQueueStore
 from tests.api.requests import Api
@@ -23,7 +23,7 @@ def events(environment: pytest.MonkeyPatch) -> Events:
     """The events of the function that checks mailboxes."""
     found: Events = []
     environment.setenv("SYNC_ACCOUNTS_ARN", "arn")
-    environment.setattr(CheckFunction, "invoke_async", lambda _, event: found.append(event))
+    environment.setattr(SyncAccountsFunction, "invoke_async", lambda _, event: found.append(event))
     return found
 
 
@@ -74,12 +74,12 @@ def test_a_rejected_invocation_leaves_the_mailbox_to_the_tick_and_the_slot_to_ot
     def reject(*_: object) -> None:
         raise ConnectionResetError
 
-    environment.setattr(CheckFunction, "invoke_async", reject)
+    environment.setattr(SyncAccountsFunction, "invoke_async", reject)
 
     for _ in range(MAX_NOTIFIED_CHECK_WORKERS + 1):
         assert notify(api, a_notification()).status == 202
 
-    assert NotifiedMailboxQueueStore(database).take_check_slot()
+    assert NotifiedMailboxQueueStore(database).take_worker_slot()
 
 
 def test_a_stage_without_the_functions_name_leaves_the_mailbox_to_the_tick(

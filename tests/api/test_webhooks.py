@@ -81,7 +81,7 @@ def account_id(connect_account: Connect, database: Database, sql: Sql) -> Accoun
     found = connect_account()
     sql(MIRRORED)
     store = PushStore(database)
-    store.add_missing_subscriptions(Provider("microsoft"), CALLBACK)
+    store.add_missing_subscription_rows(Provider("microsoft"), CALLBACK)
     claim = store.claim_due_subscription(Provider("microsoft"), CALLBACK, 600)
     assert claim
     store.save_created_subscription(

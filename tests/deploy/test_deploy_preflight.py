@@ -14,7 +14,7 @@ from infra.deploy.aws_account import (
     account_problems,
     account_warnings,
     az_problems,
-    database_kind_problems,
+    changed_database_kind_problems,
     read_current_aws_account,
 )
 from infra.deploy.failure import DeploymentFailed
@@ -265,10 +265,10 @@ def test_the_zones_of_the_network_must_exist(aws: AwsDouble, tmp_path: Path) -> 
 def test_a_stage_keeps_its_kind_of_database() -> None:
     own, external = {"DatabaseArn": "arn"}, {"DatabaseSecretArn": "arn"}
 
-    assert 'has the database "aurora"' in next(database_kind_problems(a_stage(), own))
-    assert not list(database_kind_problems(a_stage(), external))
-    assert not list(database_kind_problems(a_stage(), {}))
-    assert not list(database_kind_problems(a_stage(database="aurora"), own))
+    assert 'has the database "aurora"' in next(changed_database_kind_problems(a_stage(), own))
+    assert not list(changed_database_kind_problems(a_stage(), external))
+    assert not list(changed_database_kind_problems(a_stage(), {}))
+    assert not list(changed_database_kind_problems(a_stage(database="aurora"), own))
 
 
 def test_a_machine_without_node_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,14 +56,14 @@ def test_each_route_is_throttled_for_itself(sync: Template) -> None:
     assert limits == {
         each.route_key: {
             "ThrottlingRateLimit": each.throttle.requests_per_second,
-            "ThrottlingBurstLimit": each.throttle.burst,
+            "ThrottlingBurstLimit": each.throttle.burst_limit,
         }
         for each in catalog.ROUTES
     }
     public = {each.route_key: each.throttle for each in catalog.ROUTES if each.is_public}
     for each in ("microsoft", "google"):
         notifications = public.pop(f"POST /api/webhooks/{each}")
-        assert notifications == catalog.RouteThrottle(requests_per_second=50, burst=100)
+        assert notifications == catalog.RouteThrottle(requests_per_second=50, burst_limit=100)
     assert all(each.requests_per_second <= 10 for each in public.values())
 
 

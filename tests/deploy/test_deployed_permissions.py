@@ -13,9 +13,9 @@ from tests.deploy.template import Template, as_list, role_of
 
 SECRETS = {
     "Database": Capability.USE_DATABASE,
-    "ProviderLogins": Capability.APP_CREDENTIALS_AT_PROVIDER,
+    "ProviderLogins": Capability.USE_APP_CREDENTIALS_AT_PROVIDER,
     "ApplicationKey": Capability.VERIFY_APPLICATION_JWT,
-    "Migration": Capability.SCHEMA_OWNER_LOGIN,
+    "Migration": Capability.USE_SCHEMA_OWNER_LOGIN,
 }
 SINGLE = (*SECRETS.values(), Capability.KNOW_ENABLED_PROVIDERS)
 
@@ -167,7 +167,7 @@ def test_a_public_function_reads_one_secret_and_the_webhook_invokes_checks(
 
 
 KNOWING_PROVIDERS = touching(
-    Capability.APP_CREDENTIALS_AT_PROVIDER, Capability.KNOW_ENABLED_PROVIDERS
+    Capability.USE_APP_CREDENTIALS_AT_PROVIDER, Capability.KNOW_ENABLED_PROVIDERS
 )
 
 
@@ -175,10 +175,10 @@ def test_an_environment_names_a_resource_only_if_the_function_may_use_it(sync: T
     named_in = {
         "SETTINGS_SECRET_ARN": set[str](),
         "DATABASE_SECRET_ARN": touching(Capability.USE_DATABASE),
-        "PROVIDER_LOGINS_SECRET_ARN": touching(Capability.APP_CREDENTIALS_AT_PROVIDER),
+        "PROVIDER_LOGINS_SECRET_ARN": touching(Capability.USE_APP_CREDENTIALS_AT_PROVIDER),
         "APPLICATION_KEY_SECRET_ARN": touching(Capability.VERIFY_APPLICATION_JWT),
         **dict.fromkeys(("MICROSOFT_CLIENT_ID", "IMAP_SERVERS"), KNOWING_PROVIDERS),
-        "MIGRATION_SECRET_ARN": touching(Capability.SCHEMA_OWNER_LOGIN),
+        "MIGRATION_SECRET_ARN": touching(Capability.USE_SCHEMA_OWNER_LOGIN),
         "TOKEN_KEY_ARN": touching(
             Capability.DECRYPT_STORED_TOKENS, Capability.ENCRYPT_STORED_TOKENS
         ),
@@ -187,9 +187,9 @@ def test_an_environment_names_a_resource_only_if_the_function_may_use_it(sync: T
         "EVENT_BUS_NAME": touching(Capability.PUT_EVENTS),
         "TEST_SYNC_ARN": touching(Capability.START_WORKFLOWS, Capability.KNOW_WORKFLOW_ARNS),
         "GRAPH_URL": touching(
-            Capability.APP_CREDENTIALS_AT_PROVIDER, Capability.REACH_PROVIDER_SERVERS
+            Capability.USE_APP_CREDENTIALS_AT_PROVIDER, Capability.REACH_PROVIDER_SERVERS
         ),
-        "MICROSOFT_AUTHORITY": touching(Capability.APP_CREDENTIALS_AT_PROVIDER),
+        "MICROSOFT_AUTHORITY": touching(Capability.USE_APP_CREDENTIALS_AT_PROVIDER),
         "PUBLIC_URL": touching(Capability.KNOW_PUBLIC_API_URL),
     }
     for setting, names in named_in.items():

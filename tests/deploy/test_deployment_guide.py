@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import fields
 from pathlib import Path
 
-from infra.setting_formats import EXAMPLE_VALUE_PATTERN
+from infra.setting_formats import PLACEHOLDER_VALUE_PATTERN
 from infra.settings import StageSettings
 from tests.deploy.template import Template
 from tests.support.paths import ROOT
@@ -85,7 +85,7 @@ def test_every_command_can_be_pasted() -> None:
         checked = subprocess.run(["bash", "-n"], input=block, text=True, check=False)
 
         assert checked.returncode == 0, block
-        assert not EXAMPLE_VALUE_PATTERN.search(block.replace("LOGIN PASSWORD", "")), block
+        assert not PLACEHOLDER_VALUE_PATTERN.search(block.replace("LOGIN PASSWORD", "")), block
         assert set(re.findall(r"\$(\w+)", block)) <= known, block
 
 

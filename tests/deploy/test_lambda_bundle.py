@@ -108,7 +108,7 @@ def test_a_changed_source_or_lock_or_architecture_makes_another_asset_and_byteco
     """Bytecode is left behind by each run."""
 
     def fingerprint(architecture: str = "arm64") -> str:
-        return bundles(architecture=architecture, lambdas=lambdas).fingerprint()
+        return bundles(architecture=architecture, lambdas=lambdas).compute_input_fingerprint()
 
     seen = [fingerprint(), fingerprint("x86_64")]
     (lambdas / "mailsync" / "added.sql").write_text("select 1")

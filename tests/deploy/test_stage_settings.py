@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.settings import StageSettings, read_settings_file
+from infra.settings import StageSettings, read_stage_part_of_settings_file
 from tests.deploy import synthesis
 from tests.support.paths import ROOT
 
@@ -196,11 +196,14 @@ def test_a_settings_file_describes_a_stage_with_three_secrets(tmp_path: Path) ->
     file = tmp_path / "settings.json"
     file.write_text(json.dumps({"stage": {"app_inbox_url": INBOX}, "secrets": {"A": "b"}}))
 
-    assert read_settings_file(file) == {"app_inbox_url": INBOX, "single_secret": False}
+    assert read_stage_part_of_settings_file(file) == {
+        "app_inbox_url": INBOX,
+        "single_secret": False,
+    }
     for content, sentence in (("{", "is not JSON"), ("[]", 'part "stage"'), (None, "no file")):
         file.unlink() if content is None else file.write_text(content)
         with pytest.raises(ValueError, match=sentence):
-            read_settings_file(file)
+            read_stage_part_of_settings_file(file)
 
 
 def a_file(folder: Path, text: str) -> Path:
@@ -221,22 +224,22 @@ def test_a_settings_file_of_another_form_is_refused(
 ) -> None:
     """Otherwise a misspelt part would deploy the stage without the values in it."""
     with pytest.raises(ValueError, match=sentence):
-        read_settings_file(a_file(tmp_path, text))
+        read_stage_part_of_settings_file(a_file(tmp_path, text))
     with pytest.raises(ValueError, match="cannot be read: Is a directory"):
-        read_settings_file(tmp_path)
+        read_stage_part_of_settings_file(tmp_path)
 
 
 def test_a_settings_file_may_come_from_an_editor_of_windows(tmp_path: Path) -> None:
     file = a_file(tmp_path, '\ufeff{\r\n"stage": {"app_inbox_url": "https://a.test/"}\r\n}')
 
-    assert read_settings_file(file)["app_inbox_url"] == "https://a.test/"
+    assert read_stage_part_of_settings_file(file)["app_inbox_url"] == "https://a.test/"
 
 
 def test_a_setting_that_is_null_has_its_default(tmp_path: Path) -> None:
     settings = {each.name: None for each in fields(StageSettings) if each.name != "name"}
     file = a_file(tmp_path, json.dumps({"stage": {**settings, "app_inbox_url": INBOX}}))
 
-    stage = StageSettings.from_context("test", {"test": read_settings_file(file)})
+    stage = StageSettings.from_context("test", {"test": read_stage_part_of_settings_file(file)})
     assert stage == StageSettings(name="test", app_inbox_url=INBOX, single_secret=False)
     with pytest.raises(ValueError, match="app_inbox_url is missing"):
         StageSettings.from_context("test", {"test": {"app_inbox_url": None}})
@@ -262,7 +265,7 @@ def test_the_quota_of_the_google_project_reaches_the_functions_that_use_it() -> 
     }
 
     for each in FUNCTIONS:
-        if Capability.APP_CREDENTIALS_AT_PROVIDER in each.capabilities:
+        if Capability.USE_APP_CREDENTIALS_AT_PROVIDER in each.capabilities:
             assert quotas[each.name] == ("15000", "2400000")
     assert quotas["authorize"] == (None, None)
     default = _environment(FUNCTIONS[2], a_stage())

@@ -82,12 +82,12 @@ def said_to_be_gone(mirror: Mirror) -> None:
     wait_s = mirror.removal_store.begin_removal_verification(
         mirror.run
     ).deletion_confirmation_delay_s
-    ids = mirror.removal_store.message_ids_due_for_request_by_id(mirror.run, "", 100)
+    ids = mirror.removal_store.hidden_message_ids_due_for_request(mirror.run, "", 100)
     mirror.removal_store.record_messages_gone(mirror.run, ids, wait_s)
 
 
 def said_to_be_gone_with_most_of_the_mailbox(mirror: Mirror) -> None:
-    ids = mirror.removal_store.message_ids_due_for_request_by_id(mirror.run, "", 100)
+    ids = mirror.removal_store.hidden_message_ids_due_for_request(mirror.run, "", 100)
     mirror.removal_store.record_messages_gone(mirror.run, ids, timedelta(hours=24).total_seconds())
 
 
@@ -171,7 +171,7 @@ def test_a_check_knows_the_folders_that_exist_with_both_sides_of_their_counts(
     check = check_of(synced)
 
     assert [each.ref.remote_id for each in check.folders] == ["F1"]
-    compared_at = check.message_counts_by_folder_id[synced.first].compared_at
+    compared_at = check.message_counts_by_folder_id[synced.first].message_ids_compared_at
     assert check.message_counts_by_folder_id[synced.first] == FolderCounts(
         5, 2, 1, 4, 2, 2, 3, compared_at
     )

@@ -78,7 +78,7 @@ def test_a_run_that_waits_for_its_provider_is_not_among_the_silent_ones(
     )
     LeaseStore(database).save_pause_requested_by_provider(run, 3600)
 
-    assert runs.stale_runs(100) == ()
+    assert runs.find_stale_runs(100) == ()
 
     one(database, "UPDATE mailsync.email_accounts SET throttled_until = now() RETURNING 1")
-    assert [run.id for run in runs.stale_runs(100)] == [run.run_id]
+    assert [run.id for run in runs.find_stale_runs(100)] == [run.run_id]

@@ -80,7 +80,7 @@ def test_a_version_is_saved_only_where_there_was_none(compared: Mirror) -> None:
     compared.rows("UPDATE mailsync.emails SET version = NULL WHERE message_id = 'here'")
     entries = [ListedMessage(each, False, "v2") for each in ids("here", "other")]
 
-    compared.mail_store.save_message_versions(compared.run, entries)
+    compared.mail_store.save_listed_message_versions(compared.run, entries)
 
     versions = dict(map(tuple, compared.rows("SELECT message_id, version FROM mailsync.emails")))
     assert versions == {"here": "v2", "hidden": "v1", "elsewhere": "v1", "other": "v1"}

@@ -11,7 +11,7 @@ from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.queue_store import DueMailboxQueueStore
-from mailsync.store.statements import read_statements
+from mailsync.store.statements import load_sql_statements
 from tests.store.rows import plan_nodes, rows
 
 pytestmark = pytest.mark.new_database  # what it measures depends on statistics
@@ -47,7 +47,7 @@ def queue(database: Database) -> Database:
 
 
 def test_who_is_due_is_found_in_the_index_alone_and_in_its_order(queue: Database) -> None:
-    statement = read_statements()["claim_due_accounts"]
+    statement = load_sql_statements()["claim_due_accounts"]
     with queue.transaction() as tx:
         explain = f"EXPLAIN (FORMAT JSON) {statement}"
         [[[plan]]] = tx._connection.run(explain, limit=100, next_in_s=60, notified_wait_s=60)

@@ -67,8 +67,8 @@ WRITES: dict[str, Write] = {
     "MailStore.save_placement_changes": lambda m, run: m.mail_store.save_placement_changes(
         run, [PlacementChange(SHOWN, removed_folder_ids=(RemoteId("F1"),))], None
     ),
-    "MailStore.save_message_versions": lambda m, run: m.mail_store.save_message_versions(
-        run, LISTED
+    "MailStore.save_listed_message_versions": lambda m, run: (
+        m.mail_store.save_listed_message_versions(run, LISTED)
     ),
     "NewestMailStore.save_newest_mail": lambda m, run: NewestMailStore(m.database).save_newest_mail(
         run, NewestInboxMail(a_remote_folder("F3"))
@@ -149,8 +149,8 @@ WRITES: dict[str, Write] = {
     "SliceStore.save_slice": lambda m, run: m.slice_store.save_slice(
         run, m.folder(m.first).feed, A_SLICE, None, next_for=None
     ),
-    "SweepStore.hide_most_unseen_messages": lambda m, run: m.sweep_store.hide_most_unseen_messages(
-        run, m.folder(m.first).feed, [], lambda: True
+    "SweepStore.hide_excess_unseen_messages": lambda m, run: (
+        m.sweep_store.hide_excess_unseen_messages(run, m.folder(m.first).feed, [], lambda: True)
     ),
     "RunFolderStore.begin_feed": lambda m, run: m.run_folder_store.begin_feed(
         run, m.folder(m.first).feed.ref

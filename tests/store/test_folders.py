@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailsync.decisions.safety import FOLDER_DESELECTION_RETENTION
+from mailsync.decisions.safety import GONE_FOLDER_DESELECTION_RETENTION
 from mailsync.decisions.verify import (
     COMPARISON_RETRY_DELAY,
     FolderCounts,
@@ -47,7 +47,7 @@ def known(mirror: Mirror) -> dict[str, StoredFolder]:
 def asked_about(mirror: Mirror) -> list[str]:
     return [
         each.ref.remote_id
-        for each in mirror.folder_store.folders_including_gone(mirror.run.account_id)[1]
+        for each in mirror.folder_store.existing_and_gone_folders(mirror.run.account_id)[1]
     ]
 
 
@@ -120,7 +120,7 @@ def test_a_hidden_folder_is_dropped_when_it_is_gone_twice_and_holds_nothing(
 def test_the_choice_not_to_mirror_a_folder_outlives_it_by_a_month(mirror: Mirror) -> None:
     mirror.rows("UPDATE mailsync.email_folders SET selected = false WHERE remote_id = 'F1'")
     hide_first(mirror)
-    month_h = FOLDER_DESELECTION_RETENTION / timedelta(hours=1)
+    month_h = GONE_FOLDER_DESELECTION_RETENTION / timedelta(hours=1)
     for hours, left in ((month_h - 1, 2), (2, 1)):
         mirror.let_time_pass(hours)
         assert asked_about(mirror) == ([] if left == 2 else ["F1"])
@@ -153,7 +153,7 @@ def test_a_recount_counts_what_is_shown_and_what_is_only_in_quarantine(mirror: M
 
     counted = mirror.folder_store.recount_stored_messages(mirror.run)[mirror.first]
 
-    assert replace(counted.stored_and_remote_counts, compared_at=None) == FolderCounts(
+    assert replace(counted.stored_and_remote_counts, message_ids_compared_at=None) == FolderCounts(
         4, 2, 1, 2, 1
     )
     assert (counted.is_full_sync_complete, counted.counts_of_last_message_listing) == (True, None)
@@ -165,11 +165,11 @@ def test_what_a_count_is_wrong_by_is_kept_until_it_is_wrong_by_another_number(
     for offsets in ((1, -5), (0, 0)):
         mirror.folder_store.save_remote_count_excesses(mirror.run, {mirror.first: offsets})
         count = count_of(mirror)
-        assert (count.known_remote_total_excess, count.known_remote_unread_excess) == offsets
+        assert (count.remote_total_overcount, count.remote_unread_overcount) == offsets
         assert (
             mirror.folder_store.recount_stored_messages(mirror.run)[
                 mirror.second
-            ].stored_and_remote_counts.known_remote_total_excess
+            ].stored_and_remote_counts.remote_total_overcount
             == 0
         )
 
@@ -224,7 +224,7 @@ def test_a_comparison_that_failed_is_due_again_within_a_day_and_never_forgotten(
     assert (
         mirror.folder_store.recount_stored_messages(mirror.run)[
             mirror.second
-        ].stored_and_remote_counts.compared_at
+        ].stored_and_remote_counts.message_ids_compared_at
         is None
     )
 
@@ -235,9 +235,9 @@ def test_a_comparison_that_failed_is_due_again_within_a_day_and_never_forgotten(
 
 
 def test_a_full_sync_is_a_comparison_unless_one_is_demanded_since(mirror: Mirror) -> None:
-    assert count_of(mirror).compared_at is None
+    assert count_of(mirror).message_ids_compared_at is None
     mirror.fill(mirror.first, 1)
-    compared_at = count_of(mirror).compared_at
+    compared_at = count_of(mirror).message_ids_compared_at
     assert compared_at is not None
     assert mirror.folder_store.mark_verified_by_counts(mirror.run, []) == frozenset(), (
         "not in its run"
@@ -245,7 +245,7 @@ def test_a_full_sync_is_a_comparison_unless_one_is_demanded_since(mirror: Mirror
 
     mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
     mirror.apply(mirror.first, Upsert(a_message("F1-0000")))
-    assert count_of(mirror).compared_at == compared_at
+    assert count_of(mirror).message_ids_compared_at == compared_at
 
 
 def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_read(

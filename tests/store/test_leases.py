@@ -80,7 +80,7 @@ def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_f
             assert wait([asked], timeout=0.5).done == set()
         answer = asked.result(timeout=10)
 
-    assert (answer.id, answer.sync_scope_of_first_request) == ("a", SyncScope(SyncType.FULL))
+    assert (answer.id, answer.sync_scope_of_idempotency_key) == ("a", SyncScope(SyncType.FULL))
 
 
 def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(mirror: Mirror) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailsync.store.statements import read_statements
+from mailsync.store.statements import load_sql_statements
 from tests.store.conftest import Mirror
 
 ROWS, LIMIT = 12, 2
@@ -64,7 +64,7 @@ def test_no_statement_has_a_limit_that_a_plan_may_repeat() -> None:
     computed once."""
     repeated = [
         name
-        for name, text in read_statements().items()
+        for name, text in load_sql_statements().items()
         if any(re.search(r"\bLIMIT\b", each) for each in inner_queries(text))
     ]
     assert repeated == []

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from mailsync.model import FolderId, MessageRemovedFromFolder, RemoteId, Upsert
-from mailsync.store.message_key_store import ArrivedMessage
+from mailsync.store.message_key_store import MessageWithNewKey
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_remote_folder
 
@@ -18,9 +18,9 @@ def store(mirror: Mirror, folder: FolderId, *keys: str) -> None:
 
 
 def match(mirror: Mirror, *arrivals: tuple[str, FolderId], valid: tuple[str, ...] = ()) -> object:
-    return mirror.message_key_store.match_arrived_messages(
+    return mirror.message_key_store.assign_new_keys_to_stored_messages(
         mirror.run,
-        [ArrivedMessage(RemoteId(key), SAME, folder, f"{key[0]}:") for key, folder in arrivals],
+        [MessageWithNewKey(RemoteId(key), SAME, folder, f"{key[0]}:") for key, folder in arrivals],
         [RemoteId(each) for each in valid],
         is_only_folder=True,
     )

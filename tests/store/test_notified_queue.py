@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mailsync.decisions.due import (
+    CHECK_WORKER_SLOT_LIFETIME_S,
     MAX_MAILBOX_WAIT_FOR_WORKER_S,
     MAX_NOTIFIED_CHECK_WORKERS,
     MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S,
-    NOTIFIED_CHECK_SLOT_LIFETIME_S,
     NOTIFIED_MAILBOX_FALLBACK_DELAY_S,
 )
 from mailsync.model import (
@@ -62,7 +62,7 @@ def notify(database: Database, account_id: AccountId) -> Notify:
     """A genuine notification of the mailbox, which is mirrored and not due for an hour."""
     store, provider = PushStore(database), Provider("microsoft")
     rows(database, MIRRORED)
-    store.add_missing_subscriptions(provider, "url")
+    store.add_missing_subscription_rows(provider, "url")
     claim = store.claim_due_subscription(provider, "url", 600)
     assert claim
     made = Subscription(RemoteId("mine"), datetime.now(UTC) + timedelta(days=2))
@@ -82,16 +82,16 @@ def pass_time(database: Database, table: str, column: str, seconds: float) -> No
 def test_a_notified_mailbox_is_claimed_once(
     queue: NotifiedMailboxQueueStore, notify: Notify, account_id: AccountId, database: Database
 ) -> None:
-    assert queue.take_check_slot() is None
+    assert queue.take_worker_slot() is None
     notify()
-    holder = queue.take_check_slot()
+    holder = queue.take_worker_slot()
     assert holder
 
     assert queue.claim_notified_mailboxes(holder, 10) == (account_id,)
 
     assert queue.claim_notified_mailboxes(holder, 10) == ()
     assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 60) == ()
-    assert queue.take_check_slot() is None
+    assert queue.take_worker_slot() is None
 
 
 @pytest.mark.parametrize("is_function_working", [False, True])
@@ -106,7 +106,7 @@ def test_a_tick_claims_a_notified_mailbox_at_once_or_after_a_minute_of_work_by_o
     ticks = DueMailboxQueueStore(database)
     notify()
     if is_function_working:
-        assert queue.take_check_slot()
+        assert queue.take_worker_slot()
         assert ticks.claim_due_mailboxes(10, 60) == ()
         pass_time(database, "sync_queue", "due_at", NOTIFIED_MAILBOX_FALLBACK_DELAY_S + 1)
 
@@ -117,7 +117,7 @@ def test_a_lost_claim_is_due_again_after_a_minute(
     queue: NotifiedMailboxQueueStore, notify: Notify, account_id: AccountId, database: Database
 ) -> None:
     notify()
-    queue.claim_notified_mailboxes(queue.take_check_slot() or "", 10)
+    queue.claim_notified_mailboxes(queue.take_worker_slot() or "", 10)
     pass_time(database, "sync_queue", "due_at", 61)
 
     assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 60) == (account_id,)
@@ -128,12 +128,12 @@ def test_a_busy_mailbox_is_not_checked_a_second_time(
     *, queue: NotifiedMailboxQueueStore, notify: Notify, database: Database, happens: str
 ) -> None:
     notify()
-    holder = queue.take_check_slot()
+    holder = queue.take_worker_slot()
     assert holder
     rows(database, happens)
 
     assert queue.claim_notified_mailboxes(holder, 10) == ()
-    assert queue.take_check_slot() is None
+    assert queue.take_worker_slot() is None
 
 
 def test_two_checks_may_follow_each_other_and_a_third_waits(
@@ -143,15 +143,15 @@ def test_two_checks_may_follow_each_other_and_a_third_waits(
     for _ in range(4):
         rows(database, CHECK_ENDED)
         notify()
-        holder = queue.take_check_slot()
+        holder = queue.take_worker_slot()
         claimed.append(len(queue.claim_notified_mailboxes(holder, 10)) if holder else 0)
-        queue.release_check_slot(holder or "")
+        queue.release_worker_slot(holder or "")
     assert claimed == [1, 1, 0, 0]
 
     seconds = MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S + 1
     pass_time(database, "sync_queue", "notified_not_before", seconds)
 
-    assert queue.claim_notified_mailboxes(queue.take_check_slot() or "", 10) == (account_id,)
+    assert queue.claim_notified_mailboxes(queue.take_worker_slot() or "", 10) == (account_id,)
 
 
 def test_what_the_tick_checks_is_not_checked_for_its_notification_as_well(
@@ -161,7 +161,7 @@ def test_what_the_tick_checks_is_not_checked_for_its_notification_as_well(
     assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 60) == (account_id,)
     rows(database, CHECK_ENDED)
 
-    assert queue.take_check_slot() is None
+    assert queue.take_worker_slot() is None
 
 
 def test_slots_are_few_and_free_again_when_released_or_lost(
@@ -169,25 +169,25 @@ def test_slots_are_few_and_free_again_when_released_or_lost(
 ) -> None:
     notify()
     pass_time(database, "sync_queue", "due_at", MAX_MAILBOX_WAIT_FOR_WORKER_S + 1)
-    holders = [queue.take_check_slot() for _ in range(MAX_NOTIFIED_CHECK_WORKERS + 2)]
+    holders = [queue.take_worker_slot() for _ in range(MAX_NOTIFIED_CHECK_WORKERS + 2)]
     assert [each is not None for each in holders] == [True] * MAX_NOTIFIED_CHECK_WORKERS + [
         False
     ] * 2
 
-    queue.release_check_slot(holders[0] or "")
-    assert queue.take_check_slot()
-    assert queue.take_check_slot() is None
-    pass_time(database, "check_slots", "held_until", NOTIFIED_CHECK_SLOT_LIFETIME_S + 1)
-    assert queue.take_check_slot()
+    queue.release_worker_slot(holders[0] or "")
+    assert queue.take_worker_slot()
+    assert queue.take_worker_slot() is None
+    pass_time(database, "check_slots", "held_until", CHECK_WORKER_SLOT_LIFETIME_S + 1)
+    assert queue.take_worker_slot()
 
 
 def test_a_function_whose_slot_another_has_claims_nothing(
     queue: NotifiedMailboxQueueStore, notify: Notify
 ) -> None:
     notify()
-    holder = queue.take_check_slot()
+    holder = queue.take_worker_slot()
     assert holder
-    queue.release_check_slot(holder)
+    queue.release_worker_slot(holder)
 
     assert queue.claim_notified_mailboxes(holder, 10) == ()
 
@@ -201,7 +201,7 @@ def test_workers_at_once_claim_each_mailbox_once(
 ) -> None:
     notify()
     pass_time(database, "sync_queue", "due_at", MAX_MAILBOX_WAIT_FOR_WORKER_S + 1)
-    holders = [queue.take_check_slot() or "" for _ in range(MAX_NOTIFIED_CHECK_WORKERS)]
+    holders = [queue.take_worker_slot() or "" for _ in range(MAX_NOTIFIED_CHECK_WORKERS)]
 
     def claim(holder: str) -> list[AccountId]:
         with closing(Database(settings)) as own:

@@ -85,7 +85,7 @@ def test_a_walk_that_would_empty_a_folder_is_doubted_if_the_provider_calls_the_f
     is_doubted = (
         mirror.folder_store.recount_stored_messages(mirror.run)[
             folder_id
-        ].stored_and_remote_counts.compared_at
+        ].stored_and_remote_counts.message_ids_compared_at
         is None
     )
     assert is_doubted == (hidden == 0)

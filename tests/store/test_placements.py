@@ -16,7 +16,7 @@ from mailsync.store.connection import Database
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.migrate import apply_schema_contraction
 from mailsync.store.parameters import JsonBytes
-from mailsync.store.placement_store import PlacementStore
+from mailsync.store.placement_store import PlacementBackfillStore
 from tests.deploy.previous.database import PreviousDatabase
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_remote_folder
@@ -228,15 +228,16 @@ def test_the_messages_of_the_version_before_are_placed_batch_by_batch(
     mirror.apply(mirror.first, *(MessageRemovedFromFolder(RemoteId(each)) for each in ids[::9]))
     for statement in EARLIER:
         mirror.rows(statement)
-    chosen = random.Random(15)
+    chosen, account_id = random.Random(15), mirror.run.account_id
+    backfill = PlacementBackfillStore(mirror.database)
 
     with closing(PreviousDatabase(settings)) as before:
-        while PlacementStore(mirror.database).place_next_message_batch(mirror.run.account_id):
+        while backfill.create_placements_of_next_batch(account_id):
             page = encoded.message_to_row(a_message(chosen.choice(ids), "F2"))
             with before.transaction() as tx:
                 tx.run(
                     "upsert_emails",
-                    account_id=mirror.run.account_id,
+                    account_id=account_id,
                     folder_id=None,
                     page=next(encoded.chunk_rows_by_size([{**page, "folder_remote_id": "F2"}])),
                 )
@@ -244,7 +245,7 @@ def test_the_messages_of_the_version_before_are_placed_batch_by_batch(
     assert len(mirror.rows(AS_PLACED)) > 40
     assert mirror.rows(AS_PLACED) == mirror.rows(AS_THE_ROWS_SAY)
     assert mirror.one("SELECT placements_filled_to FROM mailsync.email_accounts") == [None]
-    assert PlacementStore(mirror.database).place_next_message_batch(mirror.run.account_id) is False
+    assert backfill.create_placements_of_next_batch(account_id) is False
 
 
 def test_the_contract_step_waits_for_every_account(mirror: Mirror, settings: Settings) -> None:
@@ -257,7 +258,9 @@ def test_the_contract_step_waits_for_every_account(mirror: Mirror, settings: Set
         apply_schema_contraction(settings)
     assert mirror.one(FOR_THE_VERSION_BEFORE) == [3, True]
 
-    assert list(PlacementStore(mirror.database).place_all_messages()) == [mirror.run.account_id]
+    assert list(PlacementBackfillStore(mirror.database).create_missing_placements()) == [
+        mirror.run.account_id
+    ]
     for _ in range(2):
         apply_schema_contraction(settings)
     assert mirror.one(FOR_THE_VERSION_BEFORE) == [0, False]

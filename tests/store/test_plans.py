@@ -9,7 +9,7 @@ import pytest
 
 from mailsync.settings import Settings
 from mailsync.store.connection import Connection, Database, connect
-from mailsync.store.statements import read_statements
+from mailsync.store.statements import load_sql_statements
 from tests.store.rows import one, plan_nodes, rows
 
 pytestmark = pytest.mark.xdist_group("plans")  # one process fills one database
@@ -91,7 +91,7 @@ def test_mail_is_found_by_its_account_and_hardly_any_is_read_in_vain(
     values = {**ours, **GIVEN, "ids": json.dumps([ours["folder_id"]])}
     values["folder_ids"] = values["ids"]
     values["account_ids"] = json.dumps([ours["account_id"]])
-    sql = read_statements()[statement]
+    sql = load_sql_statements()[statement]
     named = {name: each for name, each in values.items() if f":{name}" in sql}
     [[[plan]]] = connection.run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", **named)
 

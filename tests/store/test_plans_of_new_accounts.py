@@ -8,7 +8,7 @@ import pytest
 
 from mailsync.settings import Settings
 from mailsync.store.connection import Connection, connect
-from mailsync.store.statements import read_statements
+from mailsync.store.statements import load_sql_statements
 from tests.store.rows import plan_nodes
 
 MESSAGES = 2_000
@@ -65,7 +65,7 @@ def test_a_statement_over_all_messages_reads_each_a_few_times_at_most(
         "folder_ids": None,
         "limit": None,
     }
-    sql = read_statements()[statement]
+    sql = load_sql_statements()[statement]
     named = {name: each for name, each in given.items() if f":{name}" in sql}
     [[[plan]]] = connection.run(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", **named)
 

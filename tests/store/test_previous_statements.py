@@ -4,7 +4,7 @@ import pg8000.native
 
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
-from mailsync.store.statements import read_statements
+from mailsync.store.statements import load_sql_statements
 from tests.deploy.previous import QUERIES
 
 
@@ -13,7 +13,7 @@ def test_every_statement_of_the_previous_version_runs_on_todays_schema(settings:
     connection = connect(settings)
     refused = {}
 
-    for name, statement in read_statements(QUERIES).items():
+    for name, statement in load_sql_statements(QUERIES).items():
         try:
             connection.prepare(statement).close()
         except pg8000.native.DatabaseError as error:

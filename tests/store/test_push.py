@@ -38,7 +38,7 @@ def push(database: Database, run: RunRef) -> PushStore:
     """Of a provider that notifies us of the mailbox; the last time was an hour ago."""
     store = PushStore(database)
     one(database, MIRRORED)
-    store.add_missing_subscriptions(MICROSOFT, CALLBACK_URL)
+    store.add_missing_subscription_rows(MICROSOFT, CALLBACK_URL)
     expires_at = datetime.now(UTC) + timedelta(days=2)
     (until,) = one(database, "SELECT next_try_at FROM mailsync.provider_subscriptions")
     claim = SubscriptionClaim(run.account_id, None, until)

@@ -57,7 +57,7 @@ def take_all(quota: MailboxQuota) -> tuple[int, float]:
 
 def left_of(database: Database, account_id: AccountId) -> int:
     with database.transaction() as tx:
-        return quota_statuses_of_accounts(tx, [account_id])[account_id].units_left
+        return quota_statuses_of_accounts(tx, [account_id])[account_id].units_available_now
 
 
 def use_units(settings: Settings, account_id: AccountId, limits: QuotaLimits, seed: int) -> Used:
@@ -114,7 +114,7 @@ def test_a_backfill_leaves_a_reserve_to_new_mail_and_pauses_for_it_several_times
     while not parts or parts[-1][0]:
         with (
             MailboxQuota(database, account_of(account_id), LIMITS, slept.append) as quota,
-            quota.reserve_quota_for_new_mail(),
+            quota.treat_requests_as_backfill(),
         ):
             parts.append(take_all(quota))
 

@@ -20,7 +20,7 @@ PARTS = (
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal_store, "MAX_REQUESTS_SCHEDULED_AT_ONCE", PART)
+    monkeypatch.setattr(removal_store, "MESSAGES_PER_SCHEDULING_BATCH", PART)
     monkeypatch.setattr(mail_store, "MESSAGES_PER_DELETE_BATCH", PART)
     monkeypatch.setattr(sweep, "MAX_MESSAGES_PER_SWEEP", PART)
 
@@ -63,9 +63,9 @@ def test_a_full_sync_hides_what_it_did_not_see_in_parts_and_goes_on_after_a_time
 
     seen = [RemoteId(each) for each in last]
     store = mirror.sweep_store
-    assert not store.hide_most_unseen_messages(mirror.run, feed, seen, lambda: next(has_time))
+    assert not store.hide_excess_unseen_messages(mirror.run, feed, seen, lambda: next(has_time))
     assert mirror.one(SHOWN) == [NUMBER - PART]
-    assert store.hide_most_unseen_messages(mirror.run, feed, seen, lambda: True)
+    assert store.hide_excess_unseen_messages(mirror.run, feed, seen, lambda: True)
     assert mirror.folder(mirror.first).feed.position == feed.position
     counts = mirror.mail_store.write_page(mirror.run, write)
 
@@ -89,7 +89,7 @@ def test_a_worker_whose_page_is_stored_already_hides_nothing(mirror: Mirror) -> 
         ),
     )
 
-    assert mirror.sweep_store.hide_most_unseen_messages(mirror.run, late, [], lambda: True)
+    assert mirror.sweep_store.hide_excess_unseen_messages(mirror.run, late, [], lambda: True)
 
     assert mirror.one(SHOWN) == [NUMBER]
 
@@ -99,7 +99,7 @@ def test_all_gone_messages_are_scheduled_whatever_one_statement_takes(mirror: Mi
     mirror.removal_store.hide_messages_removed_from_folder(mirror.run, mirror.first, ids)
     mirror.removal_store.record_messages_gone(mirror.run, ids, 7200.0)
 
-    assert mirror.removal_store.begin_removal_verification(mirror.run).is_removal_suspicious
+    assert mirror.removal_store.begin_removal_verification(mirror.run).is_unconfirmed_mass_removal
 
     tomorrow = "SELECT count(*) FROM mailsync.emails WHERE confirm_at > now() + interval '23 hours'"
     assert mirror.one(tomorrow) == [NUMBER]

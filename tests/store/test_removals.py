@@ -26,7 +26,7 @@ def hide(mirror: Mirror, names: Collection[str]) -> None:
 
 def due(mirror: Mirror) -> tuple[RemoteId, ...]:
     mirror.removal_store.begin_removal_verification(mirror.run)
-    return mirror.removal_store.message_ids_due_for_request_by_id(mirror.run, "", 1_000)
+    return mirror.removal_store.hidden_message_ids_due_for_request(mirror.run, "", 1_000)
 
 
 def say_gone(mirror: Mirror, names: Collection[str]) -> int:
@@ -76,7 +76,7 @@ def test_messages_are_asked_about_in_pieces_in_the_order_of_their_ids(mirror: Mi
     names = mirror.fill(mirror.first, 5)
     hide(mirror, names)
     found = [
-        mirror.removal_store.message_ids_due_for_request_by_id(mirror.run, after, 2)
+        mirror.removal_store.hidden_message_ids_due_for_request(mirror.run, after, 2)
         for after in ("", names[1], names[3])
     ]
 
@@ -203,15 +203,15 @@ def test_most_of_a_mailbox_is_deleted_by_a_second_answer_a_day_after_the_first(
 ) -> None:
     gone = mirror.fill(mirror.first, MIN_SUSPICIOUS_REMOVAL_MESSAGES)
     hide(mirror, gone)
-    assert not mirror.removal_store.begin_removal_verification(mirror.run).is_removal_suspicious, (
-        "no message is reported gone yet"
-    )
+    assert not mirror.removal_store.begin_removal_verification(
+        mirror.run
+    ).is_unconfirmed_mass_removal, "no message is reported gone yet"
     assert say_gone(mirror, gone) == 0
 
     for hours in (2.1, 21.8):
         mirror.let_time_pass(hours)
         removal = mirror.removal_store.begin_removal_verification(mirror.run)
-        assert removal.is_removal_suspicious
+        assert removal.is_unconfirmed_mass_removal
         assert (
             removal.deletion_confirmation_delay_s
             == MIN_TIME_FROM_REMOVAL_TO_MASS_DELETION.total_seconds()
@@ -241,7 +241,7 @@ def test_most_is_more_than_half_of_the_mailbox_and_not_of_a_folder(
     mirror.let_time_pass(2.1)
 
     removal = mirror.removal_store.begin_removal_verification(mirror.run)
-    assert removal.is_removal_suspicious == is_suspicious
+    assert removal.is_unconfirmed_mass_removal == is_suspicious
     assert (
         removal.hidden_message_count,
         removal.reported_gone_message_count,
@@ -270,5 +270,5 @@ def test_a_confirmation_is_of_what_was_gone_by_then(mirror: Mirror) -> None:
     say_gone(mirror, late)
     mirror.let_time_pass(2.1)
 
-    assert mirror.removal_store.begin_removal_verification(mirror.run).is_removal_suspicious
+    assert mirror.removal_store.begin_removal_verification(mirror.run).is_unconfirmed_mass_removal
     assert say_gone(mirror, late) == 0

@@ -3,7 +3,7 @@
 import re
 
 from mailsync.store.migrate import read_migrations
-from mailsync.store.statements import QUERIES_FOLDER, read_statements
+from mailsync.store.statements import QUERIES_FOLDER, load_sql_statements
 from tests.support.paths import ROOT
 
 PRODUCT = ROOT / "lambdas"
@@ -20,7 +20,7 @@ def test_every_statement_is_used_and_every_name_that_is_used_exists() -> None:
         )
     }
 
-    assert used == read_statements().keys()
+    assert used == load_sql_statements().keys()
 
 
 def test_every_table_is_named_with_its_schema() -> None:
@@ -28,7 +28,9 @@ def test_every_table_is_named_with_its_schema() -> None:
     bare = re.compile(rf"\b(?:FROM|JOIN|INTO|UPDATE)\s+({tables})\b")
 
     assert {
-        name: bare.findall(text) for name, text in read_statements().items() if bare.search(text)
+        name: bare.findall(text)
+        for name, text in load_sql_statements().items()
+        if bare.search(text)
     } == {}
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from mailsync.credentials.identity import require_oauth_access
+from mailsync.credentials.identity import require_oauth_access_of_provider
 from mailsync.decisions.plan import plan_writes_of_page
 from mailsync.model import (
     AccountId,
@@ -37,7 +37,7 @@ from mailsync.store.run_store import RunStore
 from tests.store.rows import rows
 
 MICROSOFT = Provider("microsoft")
-OAUTH = require_oauth_access(MICROSOFT)
+OAUTH = require_oauth_access_of_provider(MICROSOFT)
 A_MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from localdev.simulators.folders import Folder, FolderNumberOrRole
 from localdev.simulators.gmail.behaviour import GmailBehaviour
-from localdev.simulators.gmail.ids import thread_id
+from localdev.simulators.gmail.ids import make_thread_id
 from localdev.simulators.gmail.labels import GmailLabel, GmailLabels
 from localdev.simulators.gmail.mailbox import GmailMailbox
 from localdev.simulators.mailbox import Mailbox
@@ -50,7 +50,7 @@ class GmailForm:
         (listed,) = self._gmail.find_listed_messages([message.number])
         return {
             "folders": sorted(to_folder_ids(map(RemoteId, listed.label_ids))),
-            "conversation": thread_id(message.thread_key),
+            "conversation": make_thread_id(message.thread_key),
             "is draft": "DRAFT" in listed.label_ids,
             "importance": "high" if "IMPORTANT" in listed.label_ids else "normal",
             "categories": [],

@@ -5,7 +5,7 @@ from typing import Any
 
 from localdev.mail.modified_utf7 import decode_modified_utf7
 from localdev.simulators.folders import Folder
-from localdev.simulators.gmail.ids import thread_number
+from localdev.simulators.gmail.ids import make_thread_number
 from localdev.simulators.imap.flags import flags_of_message
 from localdev.simulators.imap.gmail import GmailMailboxView
 from localdev.simulators.imap.options import GMAIL_EXTENSIONS, ImapOptions
@@ -51,7 +51,7 @@ class GmailImapForm(ImapForm):
         return {
             **super().fields(message),
             "folders": sorted(map(self.folder_id, folders)),
-            "conversation": format(thread_number(message.thread_key), "x"),
+            "conversation": format(make_thread_number(message.thread_key), "x"),
             "importance": "high" if message.mail_item.importance == "high" else "normal",
         }
 

@@ -35,7 +35,7 @@ class ListingToy(ToyProvider):
 
     limits = Limits(
         messages_per_fetch=10,
-        max_total_messages_of_small_folders=100,
+        max_messages_per_small_folder_batch=100,
         max_change_reading_interval_s=5.0,
     )
     do_counts_cost = has_all_mail = False

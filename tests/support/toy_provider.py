@@ -33,7 +33,7 @@ MOVES = "SELECT count(*) FROM change WHERE message = ? AND kind = 'moved' AND nu
 
 class ToyProvider:
     limits = Limits(
-        messages_per_fetch=10, max_total_messages_of_small_folders=100, feeds_per_connection=3
+        messages_per_fetch=10, max_messages_per_small_folder_batch=100, feeds_per_connection=3
     )
     max_requests_in_flight, remaining_pause_s, request_count = 4, 0.0, 0
 
@@ -113,7 +113,7 @@ class ToyProvider:
         )
         return model.MessageListing(entries, len(entries))
 
-    def announce_next_feed(self, feed: FeedRef | None) -> None:
+    def announce_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
     def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:

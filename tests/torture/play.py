@@ -9,7 +9,7 @@ from typing import Any
 from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.faults import Fault, FaultScript
 from localdev.simulators.mailbox import Mailbox
-from mailsync.decisions.due import SUSPICIOUS_REMOVAL_ERROR
+from mailsync.decisions.due import SUSPICIOUS_REMOVAL_ERROR_NAME
 from tests.support.comparison import ProviderForm, divergences
 from tests.support.toy_provider import KINDS as TOY_KINDS
 from tests.torture.law import Law, Seen, Sync, read_tables
@@ -178,7 +178,7 @@ class Play:
             after = self._sync(dies="check", recovers=True, is_forked=False)
             if after.sync_status == "completed" and after.last_error in (
                 None,
-                SUSPICIOUS_REMOVAL_ERROR,
+                SUSPICIOUS_REMOVAL_ERROR_NAME,
             ):
                 return
         raise AssertionError(f"{MAX_TICKS} syncs end as {after.sync_status}: {after.last_error}")

@@ -190,7 +190,7 @@ def _look(order: Order, moments: Moments) -> Ending:
     """By `sync-accounts`, and by an execution if that asks for one, or if one is revived."""
     moments.watch()
     if order.recovers:
-        _trigger().recover_runs(RunStore(open_database()).stale_runs(MAX_RECOVERED_RUNS))
+        _trigger().recover_stale_runs(RunStore(open_database()).find_stale_runs(MAX_RECOVERED_RUNS))
     outcome = "revived"
     if not _engine.names:
         event = {"accountIds": [order.account_id]}

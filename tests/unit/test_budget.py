@@ -16,7 +16,8 @@ def test_a_pause_is_never_shorter_than_asked_and_doubles_with_each_repeat() -> N
 
 def test_all_pauses_of_a_request_fit_before_the_time_out() -> None:
     pauses = [
-        budget.MAX_SLEEP_PER_PAUSE_S / 2**each for each in range(budget.MAX_PAUSES_PER_REQUEST)
+        budget.MAX_PAUSE_WITHOUT_WAIT_STATE_S / 2**each
+        for each in range(budget.MAX_PAUSES_PER_REQUEST)
     ]
 
     assert sum(pauses) * 1.25 < budget.SHUTDOWN_RESERVE_S

@@ -78,7 +78,7 @@ SMALL_SYNCS: dict[str, dict[str, object]] = {
     "moved": {"moved": ("F1",)},
     "a count": {"counts": (EQUAL, replace(EQUAL, remote_total=4))},
     "a read state": {"counts": (EQUAL, replace(EQUAL, remote_unread=0))},
-    "a right count": {"counts": (EQUAL, replace(EQUAL, known_remote_total_excess=1))},
+    "a right count": {"counts": (EQUAL, replace(EQUAL, remote_total_overcount=1))},
 }
 
 

@@ -1,15 +1,15 @@
 import pytest
 
 from mailsync.decisions.due import (
-    EXECUTION_DIED_ERROR,
-    FOLDERS_FAILED_ERROR,
+    EXECUTION_DIED_ERROR_NAME,
+    FOLDERS_FAILED_ERROR_NAME,
     MAX_BACKOFF_IF_FOLDERS_FAILED_S,
     MAX_BACKOFF_IF_UNVERIFIED_S,
     MAX_SYNC_BACKOFF_S,
     SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S,
     SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S,
     SYNC_INTERVAL_WITH_NOTIFICATIONS_S,
-    VERIFICATION_FAILED_ERROR,
+    VERIFICATION_FAILED_ERROR_NAME,
     needs_another_check_worker,
     seconds_until_subscription_renewal,
     seconds_until_subscription_retry,
@@ -34,8 +34,8 @@ def after_success(
     ("cause", "longest"),
     [
         ("StoreRejected", MAX_SYNC_BACKOFF_S),
-        (FOLDERS_FAILED_ERROR, MAX_BACKOFF_IF_FOLDERS_FAILED_S),
-        (VERIFICATION_FAILED_ERROR, MAX_BACKOFF_IF_UNVERIFIED_S),
+        (FOLDERS_FAILED_ERROR_NAME, MAX_BACKOFF_IF_FOLDERS_FAILED_S),
+        (VERIFICATION_FAILED_ERROR_NAME, MAX_BACKOFF_IF_UNVERIFIED_S),
     ],
 )
 def test_a_failing_mailbox_is_asked_ever_more_rarely_but_once_a_day_at_least(
@@ -54,8 +54,8 @@ def test_mailboxes_that_failed_together_come_back_apart() -> None:
 
 
 def test_an_execution_that_died_is_taken_up_at_once_but_not_for_ever() -> None:
-    assert after_failure(1, EXECUTION_DIED_ERROR) == 0
-    assert after_failure(2, EXECUTION_DIED_ERROR) > SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S
+    assert after_failure(1, EXECUTION_DIED_ERROR_NAME) == 0
+    assert after_failure(2, EXECUTION_DIED_ERROR_NAME) > SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S
 
 
 def test_a_mailbox_with_push_is_asked_more_rarely_but_still_asked() -> None:

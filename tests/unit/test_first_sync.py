@@ -67,5 +67,5 @@ def test_the_page_shows_what_the_estimate_says() -> None:
         for messages in (1_000, 10_000, 100_000):
             found = estimate_first_sync(messages, cost, per_minute)
             minutes = max(1, round(found.duration_s / 60))
-            row = f"| {registered.title} | {messages:,} | {minutes:,} min | {found.quota_units:,} |"
-            assert f"{row} {found.cost_usd:.3f} |" in page
+            row = f"| {registered.display_name} | {messages:,} | {minutes:,} min |"
+            assert f"{row} {found.quota_units:,} | {found.cost_usd:.3f} |" in page

@@ -198,7 +198,11 @@ def test_the_inbox_starts_first_and_then_the_biggest_folder() -> None:
     inbox = a_known_folder(3, role=Role.INBOX, remote_total=1)
     known = [a_known_folder(1, remote_total=3), a_known_folder(2, remote_total=4000), inbox]
 
-    assert [each.ref.id for each in sort_feeds_to_read(feeds_of_folders(known), known)] == [3, 2, 1]
+    assert [each.ref.id for each in sort_feeds_to_read(feeds_of_folders(known), known)] == [
+        3,
+        2,
+        1,
+    ]
 
 
 def batches(*totals: int) -> list[list[int]]:

@@ -60,7 +60,7 @@ def test_a_throttled_request_waits_as_long_as_gmail_says_and_not_for_ever(case: 
 
     assert response.is_throttled
     assert response.pause_s == pytest.approx(pause_s, abs=0.5)
-    assert response.exceeds_project_quota == (case == "the day")
+    assert response.is_project_quota_exceeded == (case == "the day")
 
 
 @pytest.mark.parametrize(

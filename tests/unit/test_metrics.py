@@ -5,7 +5,7 @@ import re
 import pytest
 
 from infra import catalog
-from mailsync.decisions.due import EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR
+from mailsync.decisions.due import EXECUTION_DIED_ERROR_NAME, EXECUTION_STOPPED_ERROR_NAME
 from mailsync.metrics import (
     ERROR_DIMENSION_VALUES,
     MAX_METRIC_SERIES_PER_STAGE,
@@ -53,11 +53,11 @@ def test_whatever_a_run_fails_of_is_counted_under_a_name_of_the_closed_set() -> 
 def test_the_names_that_no_function_raises_are_those_of_schedule_and_workflow() -> None:
     failed_at = re.findall(r'"Error": "(\w+)"', catalog.MAILBOX_SYNC_WORKFLOW.asl_text)
 
-    assert {EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR} < WORKFLOW_OUTCOME_ERROR_NAMES
+    assert {EXECUTION_DIED_ERROR_NAME, EXECUTION_STOPPED_ERROR_NAME} < WORKFLOW_OUTCOME_ERROR_NAMES
     assert {
         *failed_at,
-        EXECUTION_DIED_ERROR,
-        EXECUTION_STOPPED_ERROR,
+        EXECUTION_DIED_ERROR_NAME,
+        EXECUTION_STOPPED_ERROR_NAME,
     } >= WORKFLOW_OUTCOME_ERROR_NAMES
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from mailsync.decisions.remaining_time import (
-    BACKFILL_BURST_PERIOD_S,
-    MAX_BACKFILL_BURST_SLOWDOWN_FACTOR,
+    BACKFILL_REQUEST_BURST_PERIOD_S,
     MIN_PAGES_FOR_ESTIMATE,
     MIN_READING_TIME_FOR_ESTIMATE_S,
+    SLOW_REQUEST_BURST_FACTOR,
     QuotaStatus,
     ReadingProgress,
     estimate_remaining_s,
@@ -151,7 +151,9 @@ def _backfill(
             now, stored, used = now + 1 / per_second, stored + 1, used + 20
             yield now, stored, QuotaStatus(per_minute, 0, None, messages - stored, 20 * stored)
         for _ in range(
-            math.ceil(BACKFILL_BURST_PERIOD_S - 1 - (now - began)) if stored < messages else 0
+            math.ceil(BACKFILL_REQUEST_BURST_PERIOD_S - 1 - (now - began))
+            if stored < messages
+            else 0
         ):
             now += 1
             yield now, stored, QuotaStatus(per_minute, 0, None, messages - stored, 20 * stored)
@@ -179,7 +181,7 @@ def test_with_a_quota_the_estimate_is_right_from_the_tenth_part_on(
         )
         off_s = abs((estimate_s or 0) - (ends_at - then))
         if off_s > max(
-            0.2 * (ends_at - then), BACKFILL_BURST_PERIOD_S * MAX_BACKFILL_BURST_SLOWDOWN_FACTOR
+            0.2 * (ends_at - then), BACKFILL_REQUEST_BURST_PERIOD_S * SLOW_REQUEST_BURST_FACTOR
         ):
             wrong.append((stored, estimate_s, ends_at - then))
 

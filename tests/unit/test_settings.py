@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from mailsync.api.signing_keys import build_signing_keys
-from mailsync.credentials.identity.entra_settings import AUTHORITY_SETTING, EntraSettings
+from mailsync.credentials.identity.entra_settings import AUTHORITY_URL_SETTING, EntraSettings
 from mailsync.errors import SettingMissing
 from mailsync.registry import GRAPH_URL_SETTING
 from mailsync.settings import Settings, load_settings
@@ -89,7 +89,7 @@ def test_a_secret_that_is_no_json_object_is_named(monkeypatch: pytest.MonkeyPatc
 def url_of(name: str, url: str) -> str:
     """Return the setting as the product reads it, if its value is `url`."""
     settings = Settings({name: url})
-    of_servers = {each.name: each for each in (GRAPH_URL_SETTING, AUTHORITY_SETTING)}
+    of_servers = {each.name: each for each in (GRAPH_URL_SETTING, AUTHORITY_URL_SETTING)}
     if name in of_servers:
         return settings.read_server_url(of_servers[name])
     return str(getattr(settings, name.lower()))

@@ -150,7 +150,7 @@ def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
 def due(now: datetime, **compared: datetime | None) -> list[int]:
     """The numbers of the folders that are due, whose names are `f` and a number."""
     counts = {
-        FolderId(int(name[1:])): replace(a_count(1, 1), compared_at=compared_at)
+        FolderId(int(name[1:])): replace(a_count(1, 1), message_ids_compared_at=compared_at)
         for name, compared_at in compared.items()
     }
     return list(find_folders_due_for_comparison(counts, now=now))
@@ -246,9 +246,7 @@ def test_a_count_agrees_with_what_it_was_found_to_be_wrong_by_and_with_nothing_e
 ) -> None:
     count = FolderCounts(remote, stored, quarantined, remote_unread, unread)
     offset, unread_offset = count.remote_minus_stored_counts
-    known = replace(
-        count, known_remote_total_excess=offset, known_remote_unread_excess=unread_offset
-    )
+    known = replace(count, remote_total_overcount=offset, remote_unread_overcount=unread_offset)
 
     assert counts_agree(known)
     assert counts_agree(count) == (offset == 0 and (unread_offset == 0 or quarantined > 0))

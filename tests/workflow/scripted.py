@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC_WORKFLOW
 from localdev.engine.lambda_host import InvocationResult
-from localdev.engine.names import function_name_from_reference
+from localdev.engine.names import function_name_from_arn_or_name
 from tests.support.execution import Execution, StateFailed
 
 # What each function returns when a scenario says nothing else.
@@ -70,7 +70,7 @@ class ScriptedFunctions:
         self.calls: dict[str, list[tuple[str, Any]]] = defaultdict(list)
 
     def invoke(self, function: str, payload: bytes) -> InvocationResult:
-        outcome = self.outcome(function_name_from_reference(function), json.loads(payload))
+        outcome = self.outcome(function_name_from_arn_or_name(function), json.loads(payload))
         if isinstance(outcome, str):
             error = {"errorType": outcome, "errorMessage": f"{outcome} as scripted"}
             return InvocationResult(

@@ -8,7 +8,7 @@ import pytest
 from botocore.session import get_session
 
 from infra import catalog
-from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SAMPLE_EVENTS_FOLDER
+from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SAMPLE_EVENT_FILES_FOLDER
 from mailsync.decisions import successor
 from mailsync.errors import list_raisable_error_names
 
@@ -159,7 +159,7 @@ def test_a_failed_sync_ends_in_a_fail_state_under_the_name_of_its_error() -> Non
 
 @EVERY_TASK
 def test_a_sample_event_is_what_its_state_sends(name: str, task: dict[str, Any]) -> None:
-    sample = json.loads((SAMPLE_EVENTS_FOLDER / f"{name}.json").read_text())
+    sample = json.loads((SAMPLE_EVENT_FILES_FOLDER / f"{name}.json").read_text())
 
     sent = {key.removesuffix(".$") for key in payload(task)}
     # A person who invokes a function knows a folder and not the number of its feed.

@@ -61,7 +61,7 @@ class AccountConnector:
         return ConnectedAccount(user_id, account_id, mailbox.email_address, run.id)
 
 
-def unreadable_mailbox_problem(error: MailboxUnavailable) -> Problem:
+def make_unreadable_mailbox_problem(error: MailboxUnavailable) -> Problem:
     """Return the problem (422) for a mailbox that Mailsync cannot read and therefore does not
     connect."""
     return Problem(

@@ -18,21 +18,21 @@ from mailsync.api.account_models import (
 )
 from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import caller_user_id
-from mailsync.api.caller_account import cannot_sync_error, require_caller_account
+from mailsync.api.caller_account import make_cannot_sync_error, require_caller_account
 from mailsync.api.models import to_failure
 from mailsync.api.openapi_responses import describe_responses
 from mailsync.api.paging import (
-    PageCursor,
-    PageLimit,
+    PageCursorParameter,
+    PageSizeParameter,
     decode_page_cursor,
     split_page_and_next_cursor,
 )
-from mailsync.api.problems import ApiError, Problem, unknown_folder_problem
+from mailsync.api.problems import ApiError, Problem, make_unknown_folder_problem
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.api.removal_models import (
     RemovalConfirmed,
-    to_optional_pending_removal,
     to_pending_removal,
+    to_pending_removal_or_none,
 )
 from mailsync.decisions.verify import ListingContradictionKind
 from mailsync.model import AccountId, RunId
@@ -67,7 +67,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
     operation_id="list_accounts",
     responses=describe_responses({200: AccountList}, 422),
 )
-def list_accounts(limit: PageLimit = 20, cursor: PageCursor = None) -> AccountList:
+def list_accounts(limit: PageSizeParameter = 20, cursor: PageCursorParameter = None) -> AccountList:
     after = decode_page_cursor(cursor, lambda text: str(UUID(text)))
     user = caller_user_id(router.current_event)
     rows = AccountStore(open_database()).list_accounts_of_user(user, after, limit + 1)
@@ -104,9 +104,9 @@ def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> Accou
         account, patch.paused, patch.selected_by_folder_id()
     )
     if change.conflicting_status:
-        raise cannot_sync_error(change.conflicting_status)
+        raise make_cannot_sync_error(change.conflicting_status)
     if change.unknown_folder_ids:
-        raise ApiError(unknown_folder_problem(change.unknown_folder_ids))
+        raise ApiError(make_unknown_folder_problem(change.unknown_folder_ids))
     write_audit_record(
         router.current_event,
         "account_changed",
@@ -193,7 +193,7 @@ def _view(account: AccountRow) -> AccountView:
         initial_sync_completed=account.initial_sync_completed,
         verified_at=account.counts_verified_at,
         compared_at=account.oldest_id_comparison_at,
-        pending_removal=to_optional_pending_removal(account.hidden_mail_summary),
+        pending_removal=to_pending_removal_or_none(account.hidden_mail_summary),
         next_sync_at=account.next_sync_at,
         last_error=to_failure(account.last_error_name, account.last_error_message),
         created_at=account.created_at,

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.html_pages import to_notice_page
 from mailsync.api.problems import ApiError, Problem
-from mailsync.api.sign_in_errors import link_back_to_application
+from mailsync.api.sign_in_errors import make_application_link
 from mailsync.credentials.identity import AdminConsent
 
 _TITLE = "Your organisation agreed to the app"
@@ -32,4 +32,4 @@ def finish_admin_consent(consent: AdminConsent, event: APIGatewayProxyEventV2) -
                 detail=consent.message,
             )
         )
-    return to_notice_page(_TITLE, consent.message, event, link_back_to_application(event.path))
+    return to_notice_page(_TITLE, consent.message, event, make_application_link(event.path))

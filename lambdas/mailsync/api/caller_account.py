@@ -28,16 +28,16 @@ def require_caller_account(account_id: AccountId, user_id: str) -> AccountWithFo
     """
     account = AccountStore(open_database()).find_account_of_user(account_id, user_id)
     if account is None:
-        raise account_not_found_error()
+        raise make_account_not_found_error()
     return account
 
 
-def account_not_found_error() -> AccountNotFound:
+def make_account_not_found_error() -> AccountNotFound:
     """Return the error for an account that does not exist or belongs to another user."""
     return AccountNotFound("The user has no account of this id.")
 
 
-def cannot_sync_error(status: str) -> AccountNotConnected:
+def make_cannot_sync_error(status: str) -> AccountNotConnected:
     """Return the error for the request to sync an account whose `status` is not `active`. The error
     text explains why the account cannot be synced."""
     return AccountNotConnected(CANNOT_SYNC_REASON_BY_STATUS[status])

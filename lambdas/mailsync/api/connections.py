@@ -35,13 +35,13 @@ from mailsync.api.problems import (
     MALFORMED_BODY_PROBLEM,
     ApiError,
     Problem,
-    invalid_field_problem,
+    make_invalid_field_problem,
     register_problem_handler,
 )
 from mailsync.api.provider_paths import (
     UNKNOWN_PROVIDER_PROBLEM,
-    accounts_path,
     confirm_connection_path,
+    connect_mailbox_path,
     require_provider,
     require_sign_in_provider,
     sign_in_callback_path,
@@ -55,7 +55,7 @@ from mailsync.api.sign_in_errors import (
     application_redirect_url,
     sign_in_error_response,
 )
-from mailsync.credentials.identity import import_identity_platform, require_oauth_access
+from mailsync.credentials.identity import import_identity_platform, require_oauth_access_of_provider
 from mailsync.credentials.vault import Vault
 from mailsync.model import Provider
 from mailsync.runs.step_functions import StepFunctions
@@ -121,8 +121,10 @@ def finish_sign_in(provider: str) -> Response[str]:
     user confirms it.
     """
     event, settings = router.current_event, load_settings()
-    platform = import_identity_platform(require_oauth_access(require_sign_in_provider(provider)))
-    consent = platform.read_admin_consent(event.query_string_parameters)
+    platform = import_identity_platform(
+        require_oauth_access_of_provider(require_sign_in_provider(provider))
+    )
+    consent = platform.parse_admin_consent_redirect(event.query_string_parameters)
     if consent is not None:
         return finish_admin_consent(consent, event)
     application_redirect_url()  # raises SettingMissing before a mailbox is connected
@@ -150,7 +152,7 @@ def confirm_connection(provider: str) -> Response[str]:
     body = _json_body(event)
     token = body.get("connection") if isinstance(body, dict) else None
     if not isinstance(token, str) or not _CONNECTION.fullmatch(token):
-        raise ApiError(invalid_field_problem("connection"))
+        raise ApiError(make_invalid_field_problem("connection"))
     try:
         connected = _sign_in_flow(settings, provider).confirm_connection(caller, token)
     except ApiError as error:
@@ -160,7 +162,7 @@ def confirm_connection(provider: str) -> Response[str]:
     return _created(event, connected)
 
 
-@router.post(accounts_path(_PROVIDER))
+@router.post(connect_mailbox_path(_PROVIDER))
 def connect_without_sign_in(provider: str) -> Response[str]:
     """Connect a mailbox with its password, or with the app-only access that its organisation
     granted."""

@@ -2,7 +2,7 @@
 a status and the format of an id.
 
 In Python these fields are plain text, because the database checks the values. Each type names a
-schema. `VALUE_SCHEMA_BY_NAME` has the schemas by name, and the OpenAPI document contains them.
+schema. `ENUM_SCHEMA_BY_NAME` has the schemas by name, and the OpenAPI document contains them.
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ def _one_of(values: Iterable[str], description: str) -> dict[str, Any]:
     return {"type": "string", "enum": [*values], "description": description}
 
 
-VALUE_SCHEMA_BY_NAME = {
+ENUM_SCHEMA_BY_NAME = {
     "AccountStatus": _one_of(
         _STATUSES_OF_ACCOUNT,
         "`active`: the mailbox is synced. `paused`: the user paused it. `reauth_required`: the"

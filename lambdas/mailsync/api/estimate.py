@@ -11,9 +11,9 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from mailsync.api.caller_account import cannot_sync_error, require_caller_account
+from mailsync.api.caller_account import make_cannot_sync_error, require_caller_account
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
-from mailsync.api.removal import ACCOUNT_PATH, parse_account_of_caller
+from mailsync.api.removal import ACCOUNT_PATH, parse_account_and_caller_ids
 from mailsync.sync.estimate import estimate_first_sync_of_account
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
@@ -27,11 +27,11 @@ def estimate_first_sync(account_id: str) -> Response[str]:
         AccountNotFound: the caller has no such account.
         AccountNotConnected: the account cannot be synced.
     """
-    own = parse_account_of_caller(account_id, router.current_event)
+    own = parse_account_and_caller_ids(account_id, router.current_event)
     account = require_caller_account(own.id, own.user_id).account
     count_against_rate_limit(own.user_id, RateLimitedCall.ACCOUNT_CHANGE)
     if account.status != "active":
-        raise cannot_sync_error(account.status)
+        raise make_cannot_sync_error(account.status)
     found = estimate_first_sync_of_account(own.id)
     body = {
         "accountId": own.id,

@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from mailsync.api.problems import Problem, problem_headers, problem_to_json_response
+from mailsync.api.problems import Problem, make_problem_headers, problem_to_json_response
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -46,7 +46,7 @@ def to_problem_page(
         problem.status,
         problem.title,
         problem.detail,
-        problem_headers(problem),
+        make_problem_headers(problem),
         event,
         link=link,
     )

@@ -15,11 +15,15 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Tag
 from mailsync.api import syncs
 from mailsync.api.openapi_providers import (
     CONNECTIONS_TAG,
-    PUBLIC_OPERATION_KEY,
+    PUBLIC_OPERATION_EXTENSION,
     describe_provider_paths,
 )
-from mailsync.api.openapi_responses import describe_headers, describe_responses, problem_response
-from mailsync.api.openapi_schemas import complete_schemas
+from mailsync.api.openapi_responses import (
+    describe_headers,
+    describe_problem_response,
+    describe_responses,
+)
+from mailsync.api.openapi_schemas import finish_schemas
 from mailsync.registry import RegisteredProvider
 
 API_VERSION = "1.0.0"
@@ -63,7 +67,7 @@ def build_openapi_document(
     for path, operations in described["paths"].items():
         for operation in operations.values():
             _complete(path, operation)
-    complete_schemas(described)
+    finish_schemas(described)
     return described
 
 
@@ -74,7 +78,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     for status, response in list(described.items()):
         if "ValidationError" in json.dumps(response):
             del described[status]
-    described["500"] = problem_response(500)
+    described["500"] = describe_problem_response(500)
     tag = next(tag.name for start, tag in _TAGS.items() if path.startswith(start))
     operation.setdefault("tags", [tag])
     if path == syncs.SYNC_PATH and "202" in described:
@@ -83,7 +87,9 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         _complete_parameter(parameter)
     if "304" in described:
         _describe_conditional_requests(operation)
-    if path in (OPENAPI_DOCUMENT_PATH, "/api/health") or operation.pop(PUBLIC_OPERATION_KEY, False):
+    if path in (OPENAPI_DOCUMENT_PATH, "/api/health") or operation.pop(
+        PUBLIC_OPERATION_EXTENSION, False
+    ):
         operation["security"] = []
     if path == OPENAPI_DOCUMENT_PATH:
         described["200"]["content"] = {"application/json": {"schema": {"type": "object"}}}

@@ -9,8 +9,8 @@ from mailsync.api.openapi_schemas import schema_reference
 from mailsync.api.password_problems import PASSWORD_PROBLEMS
 from mailsync.api.problems import PROBLEM_CONTENT_TYPE, problem_to_json
 from mailsync.api.provider_paths import (
-    accounts_path,
     confirm_connection_path,
+    connect_mailbox_path,
     sign_in_callback_path,
     sign_in_path,
 )
@@ -18,7 +18,7 @@ from mailsync.providers.kit import webhook_path
 from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE, RegisteredProvider
 
 CONNECTIONS_TAG = "Connections"
-PUBLIC_OPERATION_KEY = "x-is-public"
+PUBLIC_OPERATION_EXTENSION = "x-is-public"
 """Key that marks an operation that needs no token. `build_openapi_document` removes the key from
 the finished document."""
 _TEXT = {"type": "string"}
@@ -35,9 +35,9 @@ def describe_provider_paths(providers: Iterable[RegisteredProvider]) -> dict[str
             paths[sign_in_callback_path(provider)] = {"get": _callback(registration)}
             paths[confirm_connection_path(provider)] = {"post": _confirmation(registration)}
         if registration.oauth_access and registration.oauth_access.resource_url_setting:
-            paths[accounts_path(provider)] = {"post": _organisation(registration)}
+            paths[connect_mailbox_path(provider)] = {"post": _organisation(registration)}
         if registration.uses_password:
-            paths[accounts_path(provider)] = {"post": _password(registration)}
+            paths[connect_mailbox_path(provider)] = {"post": _password(registration)}
         if registration.sends_notifications:
             paths[webhook_path(provider)] = {"post": _webhook(registration)}
     return paths
@@ -55,7 +55,7 @@ def _operation_id(name: str, registration: RegisteredProvider) -> str:
 def _sign_in(registration: RegisteredProvider) -> dict[str, Any]:
     return {
         "operationId": _operation_id("begin_sign_in", registration),
-        "summary": f"Start the sign-in that connects a mailbox of {registration.title}",
+        "summary": f"Start the sign-in that connects a mailbox of {registration.display_name}",
         "description": "Redirects the browser to the identity platform. A request that accepts"
         " application/json gets the URL in the body instead.",
         "parameters": [
@@ -69,7 +69,7 @@ def _callback(registration: RegisteredProvider) -> dict[str, Any]:
     responses = _sign_in_responses("ConsentGiven", 400, 403, 502, public=True)
     responses["200"]["content"]["text/html"] = _PAGE
     return {
-        PUBLIC_OPERATION_KEY: True,
+        PUBLIC_OPERATION_EXTENSION: True,
         "operationId": _operation_id("finish_sign_in", registration),
         "summary": "Finish the sign-in; the identity platform redirects to this route",
         "description": "Connects the mailbox, starts its first sync and redirects to the inbox"
@@ -116,7 +116,7 @@ def _password(registration: RegisteredProvider) -> dict[str, Any]:
     return {
         "operationId": _operation_id("connect_mailbox_with_password", registration),
         "tags": [CONNECTIONS_TAG],
-        "summary": f"Connect a mailbox of {registration.title} with its user name and password",
+        "summary": f"Connect a mailbox of {registration.display_name} with user name and password",
         "description": "Signs in at the mail server within 15 seconds, stores the account of the"
         " caller and starts its first sync. The server of a well-known provider is found by the"
         " domain of the user name; other servers are named by `host`. The password is stored"
@@ -144,9 +144,9 @@ def _password_responses() -> dict[str, Any]:
 
 def _webhook(registration: RegisteredProvider) -> dict[str, Any]:
     return {
-        PUBLIC_OPERATION_KEY: True,
+        PUBLIC_OPERATION_EXTENSION: True,
         "operationId": _operation_id("notify_of_changes", registration),
-        "summary": f"Receive change notifications of {registration.title}",
+        "summary": f"Receive change notifications of {registration.display_name}",
         "description": "The provider calls this route. A notification makes its mailbox due. The"
         " validation request of a new subscription gets its token back. A forged notification,"
         " without the secret of a subscription or without a valid token of the provider in"

@@ -16,10 +16,10 @@ from mailsync.api.problems import (
     UNEXPECTED_PROBLEM,
     UNSUPPORTED_CONTENT_TYPE_PROBLEM,
     exception_to_problem,
-    invalid_field_problem,
+    make_invalid_field_problem,
     problem_to_json,
 )
-from mailsync.api.rate_limits import rate_limit_problem
+from mailsync.api.rate_limits import make_rate_limit_problem
 from mailsync.errors import AccountNotConnected, AccountNotFound, ProviderRejected, StoreUnavailable
 
 # Statuses that API Gateway itself returns, before it invokes a function or when that fails.
@@ -29,8 +29,8 @@ _EXAMPLES = (
     *(MALFORMED_BODY_PROBLEM, NOT_SIGNED_IN_PROBLEM, NOT_ADMIN_PROBLEM, BODY_TOO_LARGE_PROBLEM),
     *(
         UNSUPPORTED_CONTENT_TYPE_PROBLEM,
-        invalid_field_problem("accountId"),
-        rate_limit_problem(300, 12),
+        make_invalid_field_problem("accountId"),
+        make_rate_limit_problem(300, 12),
     ),
     exception_to_problem(AccountNotFound()),
     exception_to_problem(AccountNotConnected("The account is paused; resume it first.")),
@@ -72,11 +72,11 @@ def describe_responses(
     common = (429, 500, 503) if public else (401, 403, 429, 500, 503)
     described = {status: _success_response(status, model) for status, model in successes.items()}
     for status in sorted({*problems, *common}):
-        described[status] = problem_response(status, status != 403 or 403 in problems)
+        described[status] = describe_problem_response(status, status != 403 or 403 in problems)
     return described
 
 
-def problem_response(status: int, is_from_function: bool = True) -> dict[str, Any]:
+def describe_problem_response(status: int, is_from_function: bool = True) -> dict[str, Any]:
     """Return the response object of an error status for the OpenAPI document.
 
     An error status has the same schema on every route and for every media type, so that a generated

@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any
 
-from mailsync.api.documented_values import VALUE_SCHEMA_BY_NAME
+from mailsync.api.documented_values import ENUM_SCHEMA_BY_NAME
 from mailsync.api.openapi_examples import add_examples
 
 _TEXT = {"type": "string"}
@@ -112,10 +112,10 @@ _WITHOUT_MODEL: dict[str, Any] = {
 }
 
 
-def complete_schemas(document: dict[str, Any]) -> None:
+def finish_schemas(document: dict[str, Any]) -> None:
     """Complete the schemas of the document in place. Remove the schemas that no operation uses."""
     document["paths"] = _tidy(document["paths"])
-    schemas = _tidy(document["components"]["schemas"] | _WITHOUT_MODEL) | VALUE_SCHEMA_BY_NAME
+    schemas = _tidy(document["components"]["schemas"] | _WITHOUT_MODEL) | ENUM_SCHEMA_BY_NAME
     used = _used_names(document["paths"], schemas)
     document["components"]["schemas"] = {name: schemas[name] for name in sorted(used)}
     add_examples(document["components"]["schemas"])
@@ -136,7 +136,7 @@ def _tidy(node: Any) -> Any:
         tidied["description"] = re.sub(r"(?<!\n)\n(?!\n)", " ", text)
     if isinstance(tidied.get("title"), str):
         name = tidied.pop("title")
-        if name in VALUE_SCHEMA_BY_NAME:
+        if name in ENUM_SCHEMA_BY_NAME:
             del tidied["type"]
             return schema_reference(name) | tidied
     return tidied

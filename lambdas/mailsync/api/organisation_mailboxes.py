@@ -12,14 +12,14 @@ from typing import Any
 from mailsync.api.account_connector import (
     AccountConnector,
     ConnectedAccount,
-    unreadable_mailbox_problem,
+    make_unreadable_mailbox_problem,
 )
-from mailsync.api.problems import ApiError, Problem, invalid_field_problem
+from mailsync.api.problems import ApiError, Problem, make_invalid_field_problem
 from mailsync.credentials import FixedAccessTokenSource
 from mailsync.credentials.identity import (
     OrganisationNotAllowed,
     import_identity_platform,
-    require_oauth_access,
+    require_oauth_access_of_provider,
 )
 from mailsync.model import MAX_USER_ID_CHARS
 from mailsync.providers.kit import MailboxUnavailable, load_provider_kit
@@ -73,7 +73,7 @@ def connect_organisation_mailbox(
         ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
     """
     provider, organisation_id = connector.provider, wanted.organisation_id
-    oauth = require_oauth_access(provider)
+    oauth = require_oauth_access_of_provider(provider)
     platform = import_identity_platform(oauth)
     try:
         platform.require_allowed_organisation(settings, organisation_id)
@@ -86,7 +86,7 @@ def connect_organisation_mailbox(
             organisation_id, wanted.address, access, settings
         )
     except MailboxUnavailable as error:
-        raise ApiError(unreadable_mailbox_problem(error)) from None
+        raise ApiError(make_unreadable_mailbox_problem(error)) from None
     return connector.connect(wanted.user_id, found, tokens.seal_for_account)
 
 
@@ -95,7 +95,7 @@ def _field(fields: dict[str, Any], name: str, form: re.Pattern[str], *, lower: b
     text = (value.lower() if lower else value) if isinstance(value, str) else ""
     # Neither a URL nor Postgres accepts lone surrogates or NUL.
     if not form.fullmatch(text) or not text.isprintable():
-        raise ApiError(invalid_field_problem(name))
+        raise ApiError(make_invalid_field_problem(name))
     return text
 
 

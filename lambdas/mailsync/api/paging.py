@@ -19,10 +19,10 @@ ListPosition = tuple[datetime, str]
 ListedItem = TypeVar("ListedItem")
 MAX_PAGE_SIZE = 100
 
-PageLimit = Annotated[
+PageSizeParameter = Annotated[
     int, Query(ge=1, le=MAX_PAGE_SIZE, description="Maximum number of entries in the page.")
 ]
-PageCursor = Annotated[
+PageCursorParameter = Annotated[
     str | None,
     Query(max_length=500, description="The nextCursor of the previous page. Opaque."),
 ]

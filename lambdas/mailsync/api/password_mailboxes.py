@@ -11,15 +11,15 @@ from typing import Any
 from mailsync.api.account_connector import (
     AccountConnector,
     ConnectedAccount,
-    unreadable_mailbox_problem,
+    make_unreadable_mailbox_problem,
 )
 from mailsync.api.password_problems import (
     APP_PASSWORD_NEEDED_PROBLEM,
     MAIL_SERVER_UNUSABLE_PROBLEM,
     PASSWORD_REFUSED_PROBLEM,
-    problem_with_advice,
+    replace_advice,
 )
-from mailsync.api.problems import ApiError, invalid_field_problem
+from mailsync.api.problems import ApiError, make_invalid_field_problem
 from mailsync.credentials.token_set import seal_password
 from mailsync.providers.kit import (
     AppPasswordNeeded,
@@ -48,7 +48,7 @@ def parse_password_login(body: Any) -> PasswordLogin:
     fields = body if isinstance(body, dict) else {}
     host, port = fields.get("host"), fields.get("port")
     if port is not None and (type(port) is not int or not 0 < port < 2**16):
-        raise ApiError(invalid_field_problem("port"))
+        raise ApiError(make_invalid_field_problem("port"))
     return PasswordLogin(
         user_name=_field(fields, "userName", _USER_NAME),
         password=_field(fields, "password", _PASSWORD),
@@ -74,14 +74,14 @@ def connect_with_password(
     try:
         found = load_password_kit(connector.provider).check_password(login, settings)
     except AppPasswordNeeded as refusal:
-        raise ApiError(problem_with_advice(APP_PASSWORD_NEEDED_PROBLEM, str(refusal))) from None
+        raise ApiError(replace_advice(APP_PASSWORD_NEEDED_PROBLEM, str(refusal))) from None
     except PasswordRejected as refusal:
-        raise ApiError(problem_with_advice(PASSWORD_REFUSED_PROBLEM, str(refusal))) from None
+        raise ApiError(replace_advice(PASSWORD_REFUSED_PROBLEM, str(refusal))) from None
     except MailServerUnusable as error:
         detail = f"{error} No mailbox was connected."
         raise ApiError(replace(MAIL_SERVER_UNUSABLE_PROBLEM, detail=detail)) from None
     except MailboxUnavailable as error:
-        raise ApiError(unreadable_mailbox_problem(error)) from None
+        raise ApiError(make_unreadable_mailbox_problem(error)) from None
     return connector.connect(
         user_id, found, lambda account_id, key: seal_password(account_id, login.password, key)
     )
@@ -90,5 +90,5 @@ def connect_with_password(
 def _field(fields: dict[str, Any], name: str, form: re.Pattern[str]) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not form.fullmatch(value):
-        raise ApiError(invalid_field_problem(name))
+        raise ApiError(make_invalid_field_problem(name))
     return value

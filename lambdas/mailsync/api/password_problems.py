@@ -36,7 +36,7 @@ PASSWORD_PROBLEMS = (
 """All problems of this module, for the examples of the OpenAPI document."""
 
 
-def problem_with_advice(problem: Problem, advice: str) -> Problem:
+def replace_advice(problem: Problem, advice: str) -> Problem:
     """Return the problem with `advice` in place of the last sentence of its detail, which is valid
     for every mail server. Return the problem unchanged if `advice` is empty.
 

@@ -167,7 +167,7 @@ UNEXPECTED_PROBLEM = Problem(
 )
 
 
-def unknown_folder_problem(folder_ids: Iterable[int]) -> Problem:
+def make_unknown_folder_problem(folder_ids: Iterable[int]) -> Problem:
     """Return the problem for folder ids that do not belong to the account (422)."""
     return Problem(
         kind="unknown-folder",
@@ -178,7 +178,7 @@ def unknown_folder_problem(folder_ids: Iterable[int]) -> Problem:
     )
 
 
-def invalid_field_problem(name: str) -> Problem:
+def make_invalid_field_problem(name: str) -> Problem:
     """Return the problem for one invalid field (422), for routes without pydantic models."""
     return Problem(
         kind="invalid-field",
@@ -205,11 +205,11 @@ def problem_to_json_response(problem: Problem, event: APIGatewayProxyEventV2) ->
         status_code=problem.status,
         content_type=PROBLEM_CONTENT_TYPE,
         body=json.dumps(problem_to_json(problem, event.request_context.request_id)),
-        headers=problem_headers(problem),
+        headers=make_problem_headers(problem),
     )
 
 
-def problem_headers(problem: Problem) -> dict[str, str | list[str]]:
+def make_problem_headers(problem: Problem) -> dict[str, str | list[str]]:
     """Return the headers of a problem's response, which are the same for JSON and HTML."""
     if problem.retry_after_s is None:
         return {"Cache-Control": "no-store"}

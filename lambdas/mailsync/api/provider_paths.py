@@ -31,7 +31,7 @@ def confirm_connection_path(provider: Provider) -> str:
     return f"/api/auth/{provider}/confirm"
 
 
-def accounts_path(provider: Provider) -> str:
+def connect_mailbox_path(provider: Provider) -> str:
     return f"/api/email/accounts/{provider}"
 
 
@@ -43,7 +43,7 @@ def is_callback_path(path: str) -> bool:
     return _CALLBACK.fullmatch(path) is not None
 
 
-def sign_in_path_for_request_path(path: str) -> str | None:
+def choose_sign_in_path(path: str) -> str | None:
     """Return the path of the sign-in for the provider that `path` names.
 
     If `path` names no provider, return the sign-in path of the first provider of this stage that

@@ -41,10 +41,10 @@ def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:
     wait_s = RateLimitStore(open_database()).count_api_call(user_id, kind, per_hour)
     if wait_s:
         logger.info("call_refused", kind=kind, wait_s=wait_s)
-        raise ApiError(rate_limit_problem(per_hour, wait_s))
+        raise ApiError(make_rate_limit_problem(per_hour, wait_s))
 
 
-def rate_limit_problem(per_hour: int, wait_s: int) -> Problem:
+def make_rate_limit_problem(per_hour: int, wait_s: int) -> Problem:
     """Return the problem (429) for a call that exceeds an hourly limit.
 
     per_hour: the limit, in calls per hour.

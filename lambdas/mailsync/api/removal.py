@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import caller_user_id
-from mailsync.api.problems import ApiError, invalid_field_problem
+from mailsync.api.problems import ApiError, make_invalid_field_problem
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.model import AccountId, RunId
 from mailsync.runs.trigger import open_sync_starter
@@ -56,7 +56,7 @@ def remove_account(account_id: str) -> Response[str]:
     the caller can repeat the request.
     """
     deadline = time.monotonic() + PURGE_BUDGET_S
-    account, data = parse_account_of_caller(account_id, router.current_event), _data()
+    account, data = parse_account_and_caller_ids(account_id, router.current_event), _data()
     count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
     store = AccountControlStore(open_database())
     end_subscriptions_of_account(account)
@@ -83,7 +83,7 @@ def remove_account(account_id: str) -> Response[str]:
     return _removed(account, "purging", message, access)
 
 
-def parse_account_of_caller(account_id: str, event: APIGatewayProxyEventV2) -> AccountOfCaller:
+def parse_account_and_caller_ids(account_id: str, event: APIGatewayProxyEventV2) -> AccountOfCaller:
     """Return the account id of the request's path together with the caller's user id.
 
     This function does not check whether the account exists and belongs to the caller. The store
@@ -95,14 +95,14 @@ def parse_account_of_caller(account_id: str, event: APIGatewayProxyEventV2) -> A
     try:
         number = UUID(account_id)
     except ValueError:
-        raise ApiError(invalid_field_problem("accountId")) from None
+        raise ApiError(make_invalid_field_problem("accountId")) from None
     return AccountOfCaller(AccountId(str(number)), caller_user_id(event))
 
 
 def _data() -> str:
     data = router.current_event.query_string_parameters.get("data", KEEP_DATA)
     if data not in (KEEP_DATA, PURGE_DATA):
-        raise ApiError(invalid_field_problem("data"))
+        raise ApiError(make_invalid_field_problem("data"))
     return data
 
 

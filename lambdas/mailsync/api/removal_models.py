@@ -50,7 +50,7 @@ class RemovalConfirmed(CamelModel):
     message: str
 
 
-def to_optional_pending_removal(removal: HiddenMailSummary) -> PendingRemoval | None:
+def to_pending_removal_or_none(removal: HiddenMailSummary) -> PendingRemoval | None:
     """Convert the hidden mail of an account to a response model. Return None if no message and no
     folder is hidden."""
     return (
@@ -69,6 +69,6 @@ def to_pending_removal(removal: HiddenMailSummary) -> PendingRemoval:
         folders=removal.gone_mirrored_folder_count,
         gone_since=removal.first_reported_gone_at,
         deleted_from=removal.deletion_due_at,
-        needs_confirmation=removal.is_removal_suspicious,
+        needs_confirmation=removal.is_unconfirmed_mass_removal,
         confirmed_at=removal.removal_confirmed_by_user_at,
     )

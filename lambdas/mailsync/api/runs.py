@@ -13,8 +13,8 @@ from mailsync.api.caller_account import require_caller_account
 from mailsync.api.models import to_failure
 from mailsync.api.openapi_responses import describe_responses
 from mailsync.api.paging import (
-    PageCursor,
-    PageLimit,
+    PageCursorParameter,
+    PageSizeParameter,
     decode_page_cursor,
     split_page_and_next_cursor,
 )
@@ -44,8 +44,8 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 )
 def list_runs(
     account_id: Annotated[UUID, Query(alias="accountId")],
-    limit: PageLimit = 20,
-    cursor: PageCursor = None,
+    limit: PageSizeParameter = 20,
+    cursor: PageCursorParameter = None,
 ) -> RunList:
     before = decode_page_cursor(cursor, _run_name)
     user = caller_user_id(router.current_event)

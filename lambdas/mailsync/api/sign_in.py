@@ -23,7 +23,7 @@ from mailsync.api.problems import ApiError, Problem
 from mailsync.credentials.identity import (
     SignInRejected,
     import_identity_platform,
-    require_oauth_access,
+    require_oauth_access_of_provider,
 )
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import SealedColumn, SealingContext
@@ -118,7 +118,7 @@ class SignInFlow:
     def __init__(self, connector: AccountConnector, settings: Settings) -> None:
         self.provider = connector.provider
         self._connector = connector
-        self._oauth = require_oauth_access(connector.provider)
+        self._oauth = require_oauth_access_of_provider(connector.provider)
         self._platform = import_identity_platform(self._oauth)
         self._settings = settings
         self._credentials = connector.credential_store

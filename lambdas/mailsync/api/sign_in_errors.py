@@ -16,9 +16,9 @@ from mailsync.api.audit import write_audit_record
 from mailsync.api.html_pages import PageLink, accepts_html, to_problem_page
 from mailsync.api.problems import Problem
 from mailsync.api.provider_paths import (
+    choose_sign_in_path,
     is_callback_path,
     is_sign_in_path,
-    sign_in_path_for_request_path,
 )
 from mailsync.errors import SettingMissing
 from mailsync.settings import load_settings
@@ -48,7 +48,7 @@ def application_redirect_url(**parameters: str) -> str:
     return f"{inbox}{'&' if urlsplit(inbox).query else '?'}{urlencode(parameters)}"
 
 
-def link_back_to_application(path: str) -> PageLink | None:
+def make_application_link(path: str) -> PageLink | None:
     """Return the link from an HTML page back to the application.
 
     If APP_INBOX_URL is not set, the link leads to the sign-in of the provider that `path` names.
@@ -57,7 +57,7 @@ def link_back_to_application(path: str) -> PageLink | None:
     try:
         return PageLink(load_settings().app_inbox_url, "Go to the application")
     except SettingMissing:
-        sign_in = sign_in_path_for_request_path(path)
+        sign_in = choose_sign_in_path(path)
         return PageLink(sign_in, "Connect the mailbox again") if sign_in else None
 
 
@@ -68,7 +68,7 @@ def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> R
     if is_callback_path(event.path):
         write_audit_record(event, "sign_in_failed", problem=problem.kind)
     if not _ends_in_application(problem, event):
-        return to_problem_page(problem, event, link_back_to_application(event.path))
+        return to_problem_page(problem, event, make_application_link(event.path))
     description = problem.detail
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         description += f" (request {event.request_context.request_id})"
@@ -78,7 +78,7 @@ def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> R
             error_description=_NOT_IN_A_DESCRIPTION.sub("'", description),
         )
     except SettingMissing:
-        return to_problem_page(problem, event, link_back_to_application(event.path))
+        return to_problem_page(problem, event, make_application_link(event.path))
     return Response(HTTPStatus.FOUND, headers={**SIGN_IN_PRIVACY_HEADERS, "Location": location})
 
 

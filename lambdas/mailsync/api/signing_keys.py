@@ -45,7 +45,7 @@ class SharedSecret:
 
 
 @cache
-def open_signing_keys() -> SigningKeys:
+def load_signing_keys() -> SigningKeys:
     """Return the keys that the settings of this process define. After the first call the process
     returns the same keys again."""
     return build_signing_keys(load_settings())

@@ -4,7 +4,7 @@ functions."""
 from datetime import datetime
 
 from mailsync.api.models import to_failure
-from mailsync.api.removal_models import to_optional_pending_removal
+from mailsync.api.removal_models import to_pending_removal_or_none
 from mailsync.api.status_models import FolderView, SyncStatusView
 from mailsync.decisions.remaining_time import estimate_remaining_s
 from mailsync.registry import find_provider
@@ -32,15 +32,15 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
         sync_total=total,
         folders=tuple(_folder(each) for each in account.folders),
         rate=round(_rate(account, now), 1),
-        quota_left=account.quota_status.units_left if account.quota_status else None,
+        quota_left=account.quota_status.units_available_now if account.quota_status else None,
         quota_paused_until=account.quota_status.paused_until if account.quota_status else None,
         eta_seconds=_remaining_s(account, total - progress) if syncing else None,
         last_error=to_failure(account.last_error_name, account.last_error_message),
         next_retry_at=account.next_sync_at if retries else None,
         verified_at=account.verified_at,
         compared_at=account.oldest_comparison_at,
-        max_flag_age_seconds=provider.max_message_flag_delay_s if provider else None,
-        pending_removal=to_optional_pending_removal(account.hidden_mail),
+        max_flag_age_seconds=provider.max_flag_change_delay_s if provider else None,
+        pending_removal=to_pending_removal_or_none(account.hidden_mail),
         run_id=account.run_id,
     )
 
@@ -62,7 +62,7 @@ def _progress(account: AccountStatus) -> tuple[int, int]:
         return done, done + account.quota_status.pending_message_count
     stored = sum(each.stored_total for each in folders)
     progress = stored + sum(each.quarantined_total for each in folders)
-    total = sum(max(0, each.remote_total - each.known_remote_total_excess) for each in folders)
+    total = sum(max(0, each.remote_total - each.remote_total_overcount) for each in folders)
     if account.message_count is not None:
         surplus = max(0, stored - account.message_count)
         total -= surplus
@@ -100,7 +100,7 @@ def _remaining_s(account: AccountStatus, missing: int) -> int | None:
 def _missing(folder: FolderStatus) -> int:
     return (
         folder.remote_total
-        - folder.known_remote_total_excess
+        - folder.remote_total_overcount
         - folder.stored_total
         - folder.quarantined_total
     )
@@ -114,8 +114,8 @@ def _folder(folder: FolderStatus) -> FolderView:
         total=folder.stored_total,
         unread=folder.stored_unread,
         remote_total=folder.remote_total,
-        count_offset=folder.known_remote_total_excess,
-        unread_offset=folder.known_remote_unread_excess,
+        count_offset=folder.remote_total_overcount,
+        unread_offset=folder.remote_unread_overcount,
         quarantined=folder.quarantined_total,
         differing=folder.listing_contradiction_count,
         walking=folder.is_full_sync_running,

@@ -13,11 +13,11 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import api_base_url, caller_user_id
-from mailsync.api.caller_account import account_not_found_error, cannot_sync_error
+from mailsync.api.caller_account import make_account_not_found_error, make_cannot_sync_error
 from mailsync.api.etag import add_etag
 from mailsync.api.models import SyncAccepted, SyncRequest, SyncStopped
 from mailsync.api.openapi_responses import describe_responses
-from mailsync.api.problems import ApiError, Problem, unknown_folder_problem
+from mailsync.api.problems import ApiError, Problem, make_unknown_folder_problem
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.api.status_models import SyncStatusView
 from mailsync.api.sync_status import to_sync_status_view
@@ -81,7 +81,7 @@ def start_sync(
         count_against_rate_limit(user, RateLimitedCall.FULL_SYNC)
     account = _caller_account(request.account_id)
     run = _run(account, scope, idempotency_key)
-    if run.sync_scope_of_first_request not in (None, scope):
+    if run.sync_scope_of_idempotency_key not in (None, scope):
         raise ApiError(_KEY_REUSED)
     logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)
     status_url = f"{api_base_url(router.current_event, settings)}{SYNC_PATH}?accountId={account.id}"
@@ -144,7 +144,9 @@ def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> EnqueuedR
     try:
         _require_syncable(account, scope)
     except (AccountNotConnected, ApiError):
-        earlier = RunStore(open_database()).run_of_idempotency_key(account.id, key) if key else None
+        earlier = (
+            RunStore(open_database()).find_run_of_idempotency_key(account.id, key) if key else None
+        )
         if earlier is None:
             raise
         return earlier
@@ -162,7 +164,7 @@ def _caller_account(account_id: UUID) -> AccountStatus:
         AccountId(str(account_id)), caller_user_id(router.current_event)
     )
     if account is None:
-        raise account_not_found_error()
+        raise make_account_not_found_error()
     return account
 
 
@@ -181,7 +183,7 @@ def _require_syncable(account: AccountStatus, scope: SyncScope) -> None:
         ApiError: the account has no folder with one of the scope's ids (422).
     """
     if account.status != "active":
-        raise cannot_sync_error(account.status)
+        raise make_cannot_sync_error(account.status)
     if account.provider not in {each.provider for each in syncable_providers()}:
         raise AccountNotConnected(
             f"Mailboxes of {account.provider} cannot be synced yet, so no mail is stored; connect a"
@@ -192,4 +194,4 @@ def _require_syncable(account: AccountStatus, scope: SyncScope) -> None:
     except SettingMissing as error:
         raise AccountNotConnected(str(error)) from None
     if unknown := {*scope.folder_ids} - {each.id for each in account.folders}:
-        raise ApiError(unknown_folder_problem(unknown))
+        raise ApiError(make_unknown_folder_problem(unknown))

@@ -34,7 +34,7 @@ from mailsync.store.connection import open_database
 from mailsync.store.push_store import PushStore
 from mailsync.store.queue_store import NotifiedMailboxQueueStore
 
-MAX_NOTIFICATION_BYTES = 2 * 1024 * 1024
+MAX_NOTIFICATION_BODY_BYTES = 2 * 1024 * 1024
 """The maximum size of a request body. It is enough for some thousand notifications; a provider
 sends only a few in one request."""
 
@@ -70,7 +70,7 @@ _TOO_LARGE = Problem(
     kind="body-too-large",
     status=413,
     title="The body is too large",
-    detail=f"The body is too large; send at most {MAX_NOTIFICATION_BYTES} bytes in one request.",
+    detail=f"The body is too large; send at most {MAX_NOTIFICATION_BODY_BYTES} bytes.",
 )
 
 ProviderNotification = SubscriptionNotification | MailboxNotification
@@ -144,7 +144,7 @@ def _body(event: APIGatewayProxyEventV2) -> bytes:
         MalformedNotification: the body cannot be decoded.
     """
     text = event.raw_event.get("body") or ""
-    if len(text) > MAX_NOTIFICATION_BYTES:
+    if len(text) > MAX_NOTIFICATION_BODY_BYTES:
         raise ApiError(_TOO_LARGE)
     try:
         return base64.b64decode(text) if event.is_base64_encoded else text.encode()

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from mailsync.credentials.identity import import_identity_platform, require_oauth_access
+from mailsync.credentials.identity import import_identity_platform, require_oauth_access_of_provider
 from mailsync.credentials.token_set import (
     TokenSet,
     make_access_token_sealing_context,
@@ -40,7 +40,7 @@ MIN_TOKEN_AGE_FOR_RENEWAL = timedelta(minutes=5)
 """The minimum age of an access token that is renewed after the mail provider rejected it. If the
 provider rejects a younger token, the provider has an outage, and renewing the tokens of 10,000
 mailboxes at each request would overload the identity platform as well."""
-DEFAULT_RENEWAL_PAUSE_S = 60.0
+DEFAULT_PAUSE_AFTER_THROTTLING_S = 60.0
 """The pause in seconds after the identity platform throttled a renewal without a Retry-After
 header; 60 s are usual (MSAL.NET docs, "Understanding client and server throttling")."""
 _MAX_ATTEMPTS = 3
@@ -66,8 +66,7 @@ class LockedCredentials(Protocol):
 
 
 class CredentialStore(Protocol):
-    """Interface of the store of sealed (encrypted) credentials. The store reads credentials, and
-    locks them for a renewal."""
+    """Interface of the store of sealed (encrypted) credentials."""
 
     def find_credentials(self, account_id: AccountId) -> Credentials:
         """Return the credentials of the account.
@@ -178,7 +177,7 @@ class StoredAccessTokenSource:
             )
         except ProviderThrottled as throttled:
             wait_s = (
-                DEFAULT_RENEWAL_PAUSE_S
+                DEFAULT_PAUSE_AFTER_THROTTLING_S
                 if throttled.retry_after_s is None
                 else throttled.retry_after_s
             )
@@ -328,9 +327,10 @@ def open_token_source_without_lock(
 def decrypt_grant(account_id: AccountId, credentials: Credentials, vault: Vault) -> str | None:
     """Decrypt and return the account's grant (refresh token). Return None if the account has no
     grant."""
-    if credentials.sealed_grant is None:
+    if credentials.sealed_refresh_token is None:
         return None
-    return vault.open_sealed_text(make_grant_sealing_context(account_id), credentials.sealed_grant)
+    context = make_grant_sealing_context(account_id)
+    return vault.open_sealed_text(context, credentials.sealed_refresh_token)
 
 
 def _password(account_id: AccountId, credentials: Credentials, vault: Vault) -> AccessToken:
@@ -389,7 +389,7 @@ def _respect_pause(credentials: Credentials) -> None:
 def _tokens(
     settings: Settings, provider: Provider, grant: str | None, organisation_id: str | None
 ) -> TokenSet:
-    oauth = require_oauth_access(provider)
+    oauth = require_oauth_access_of_provider(provider)
     platform = import_identity_platform(oauth)
     if organisation_id is None:
         return platform.refresh_tokens(settings, oauth, grant)

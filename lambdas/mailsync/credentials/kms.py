@@ -9,7 +9,7 @@ from typing import Any
 from mailsync.aws.client import KMS_SERVICE, AwsClient
 
 
-class KmsDataKeys:
+class KmsDataKeyClient:
     """A client of AWS KMS for data keys. Parameters and results have the names of the KMS API.
     Several threads may use the same client.
 

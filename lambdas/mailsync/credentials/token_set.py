@@ -34,7 +34,7 @@ class TokenSet:
         tokens with newer data keys.
         """
         return Credentials(
-            sealed_grant=None
+            sealed_refresh_token=None
             if self.grant is None
             else key.seal_text(make_grant_sealing_context(account_id), self.grant),
             sealed_access_token=key.seal_text(
@@ -63,7 +63,7 @@ def seal_password(account_id: AccountId, password: str, key: SealingKey) -> Cred
     store."""
     sealed = key.seal_text(make_password_sealing_context(account_id), password)
     return Credentials(
-        sealed_grant=None,
+        sealed_refresh_token=None,
         sealed_access_token=None,
         access_token_expires_at=None,
         sealed_password=sealed,

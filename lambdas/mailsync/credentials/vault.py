@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mailsync.aws.errors import AwsRejected, AwsUnavailable
-from mailsync.credentials.kms import KmsDataKeys
+from mailsync.credentials.kms import KmsDataKeyClient
 from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
 from mailsync.model import DataKey, SealedSecret
 
@@ -136,7 +136,7 @@ class Vault:
 
     kms_key_arn: ARN of the KMS key that encrypts the data keys.
     keys: the store of the encrypted data keys.
-    kms: client of KMS, such as boto3's. None: a `KmsDataKeys`.
+    kms: client of KMS, such as boto3's. None: a `KmsDataKeyClient`.
     clock: returns the current time in seconds.
 
     Every method that needs a data key raises:
@@ -154,7 +154,7 @@ class Vault:
     ) -> None:
         self._kms_key_arn = kms_key_arn
         self._keys = keys
-        self._kms = kms or KmsDataKeys()
+        self._kms = kms or KmsDataKeyClient()
         self._clock = clock
         self._known: dict[int, SealingKey] = {}
 

@@ -3,7 +3,7 @@ pause between requests."""
 
 SHUTDOWN_RESERVE_S = 20.0
 MAX_WAIT_STATE_S = 3600
-MAX_SLEEP_PER_PAUSE_S = 10.0
+MAX_PAUSE_WITHOUT_WAIT_STATE_S = 10.0
 """The longest pause during which a Lambda function sleeps, in seconds. For a longer pause a Wait
 state of the workflow is cheaper: the transitions of a Wait state cost as much as 11 s of a function
 with 512 MB."""

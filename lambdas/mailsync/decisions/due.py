@@ -34,7 +34,7 @@ NOTIFIED_MAILBOX_FALLBACK_DELAY_S = 60.0
 notified mailboxes. After this time the tick claims the mailbox like any due mailbox. Without this
 delay, a tick after a thousand notifications would start 20 more functions, with ten connections to
 the database each."""
-NOTIFIED_CHECK_SLOT_LIFETIME_S = 60
+CHECK_WORKER_SLOT_LIFETIME_S = 60
 """The lifetime in seconds of a slot. A slot is the right of one function to check notified
 mailboxes; the function renews it while it works. If the function dies or its invocation is lost,
 another function may take the slot after this time."""
@@ -62,32 +62,32 @@ MAX_BACKOFF_IF_UNVERIFIED_S = 60 * 60
 verified. It is longer than for failed folders, because each such run lists all messages of the
 folders that differ."""
 
-EXECUTION_DIED_ERROR = "ExecutionDied"
+EXECUTION_DIED_ERROR_NAME = "ExecutionDied"
 """Error name of a run whose execution timed out or vanished."""
 
-EXECUTION_STOPPED_ERROR = "ExecutionStopped"
+EXECUTION_STOPPED_ERROR_NAME = "ExecutionStopped"
 """Error name of a run whose execution a person stopped."""
 
-FOLDERS_FAILED_ERROR = "FoldersFailed"
+FOLDERS_FAILED_ERROR_NAME = "FoldersFailed"
 """Error name of a run in which some folders could not be synced and the other folders were synced.
 """
 
-VERIFICATION_FAILED_ERROR = "VerificationFailed"
+VERIFICATION_FAILED_ERROR_NAME = "VerificationFailed"
 """Error name of a run that ended while folders still differed from the provider."""
 
-SUSPICIOUS_REMOVAL_ERROR = "SuspiciousRemoval"
+SUSPICIOUS_REMOVAL_ERROR_NAME = "SuspiciousRemoval"
 """Error name that an account has while most of its mailbox is hidden as removed. The hidden mail is
 deleted after the provider has confirmed the removal for a day, or when a person confirms it."""
 
 _MAX_BACKOFF_S: Mapping[str, float] = {
-    FOLDERS_FAILED_ERROR: MAX_BACKOFF_IF_FOLDERS_FAILED_S,
-    VERIFICATION_FAILED_ERROR: MAX_BACKOFF_IF_UNVERIFIED_S,
+    FOLDERS_FAILED_ERROR_NAME: MAX_BACKOFF_IF_FOLDERS_FAILED_S,
+    VERIFICATION_FAILED_ERROR_NAME: MAX_BACKOFF_IF_UNVERIFIED_S,
 }
-ERRORS_THAT_CLOSE_ACCOUNT = frozenset({"AccessRevoked"})
+ERROR_NAMES_THAT_CLOSE_ACCOUNT = frozenset({"AccessRevoked"})
 """Error names of failures that close the account."""
 
-MIN_SUBSCRIPTION_RETRY_S = 5 * 60
-MAX_SUBSCRIPTION_RETRY_S = 6 * 60 * 60
+MIN_SUBSCRIPTION_RETRY_DELAY_S = 5 * 60
+MAX_SUBSCRIPTION_RETRY_DELAY_S = 6 * 60 * 60
 
 
 def needs_another_check_worker(waits_s: Sequence[float], working: int) -> bool:
@@ -124,7 +124,7 @@ def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter
     Return 0 if the execution of the last run died and no earlier run failed, because the mailbox
     did not cause this failure.
     """
-    if cause == EXECUTION_DIED_ERROR and failures <= 1:
+    if cause == EXECUTION_DIED_ERROR_NAME and failures <= 1:
         return 0.0
     doubled: float = SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S * 2 ** min(failures, 10)
     longest = _MAX_BACKOFF_S.get(cause or "", MAX_SYNC_BACKOFF_S)
@@ -169,5 +169,5 @@ def seconds_until_subscription_retry(*, failures: int, jitter: float) -> float:
 
     failures: number of attempts that failed in a row.
     """
-    doubled: float = MIN_SUBSCRIPTION_RETRY_S * 2 ** min(failures - 1, 10)
-    return min(MAX_SUBSCRIPTION_RETRY_S, doubled) * (0.9 + 0.2 * jitter)
+    doubled: float = MIN_SUBSCRIPTION_RETRY_DELAY_S * 2 ** min(failures - 1, 10)
+    return min(MAX_SUBSCRIPTION_RETRY_DELAY_S, doubled) * (0.9 + 0.2 * jitter)

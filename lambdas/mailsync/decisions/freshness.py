@@ -10,7 +10,13 @@ import math
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from mailsync.model import RemoteId, StoredFeed, StoredFolder, TreeReadingMode, feeds_of_folders
+from mailsync.model import (
+    RemoteId,
+    StoredFeed,
+    StoredFolder,
+    TreeReadingMode,
+    feeds_of_folders,
+)
 
 MAX_FEEDS_OF_SMALL_MAILBOX = 20
 """The maximum number of change feeds of a small mailbox. Every sync reads all feeds of a small

@@ -12,7 +12,7 @@ STALE_RUN_HEARTBEAT_AGE_S = 60
 stale run may be dead."""
 
 
-class OpenRunAction(Enum):
+class ExistingRunAction(Enum):
     """What to do with the run of a mailbox when another sync of the mailbox is requested.
 
     START_EXECUTION: the run has no execution yet; start it.
@@ -34,9 +34,9 @@ class OpenRunAction(Enum):
     run."""
 
 
-def choose_open_run_action(
+def choose_existing_run_action(
     *, has_ended: bool, has_begun: bool, is_stale: bool, execution_status: str | None
-) -> OpenRunAction:
+) -> ExistingRunAction:
     """Return what to do with the run of a mailbox, by the state of the run and of its execution.
 
     | run | execution | action |
@@ -60,11 +60,11 @@ def choose_open_run_action(
         has no execution with the name of the run.
     """
     if has_ended:
-        return OpenRunAction.RETURN_ENDED_RUN
+        return ExistingRunAction.RETURN_ENDED_RUN
     if execution_status == RUNNING_EXECUTION_STATUS:
-        return OpenRunAction.JOIN_RUN
+        return ExistingRunAction.JOIN_RUN
     if execution_status is None and not has_begun:
-        return OpenRunAction.START_EXECUTION
+        return ExistingRunAction.START_EXECUTION
     if execution_status is None and not is_stale:
-        return OpenRunAction.JOIN_RUN
-    return OpenRunAction.CLOSE_DEAD_RUN
+        return ExistingRunAction.JOIN_RUN
+    return ExistingRunAction.CLOSE_DEAD_RUN

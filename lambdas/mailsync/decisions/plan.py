@@ -15,8 +15,8 @@ from mailsync.model import (
     Upsert,
 )
 
-ChangeType = TypeVar(
-    "ChangeType",
+AnyChange = TypeVar(
+    "AnyChange",
     Upsert,
     IncompleteMessage,
     StateChange,
@@ -84,7 +84,7 @@ def _merged(earlier: Change | None, change: Change) -> Change:
     )
 
 
-def _only(changes: dict[RemoteId, Change], kind: type[ChangeType]) -> tuple[ChangeType, ...]:
+def _only(changes: dict[RemoteId, Change], kind: type[AnyChange]) -> tuple[AnyChange, ...]:
     """Return the changes of one kind, sorted by message id: writers that lock rows in the same
     order do not deadlock."""
     return tuple(each for _, each in sorted(changes.items()) if isinstance(each, kind))

@@ -18,16 +18,16 @@ QUOTA_WINDOW_S = 60.0
 """The seconds for which a quota grants its units."""
 QUOTA_SHARE_RESERVED_FOR_NEW_MAIL = 0.1
 """The share of a quota that backfills leave to new mail."""
-BACKFILL_BURSTS_PER_MINUTE = 8
+BACKFILL_REQUEST_BURSTS_PER_MINUTE = 8
 """The number of equal bursts in which a backfill uses up the quota of one minute. A backfill is the
 fetching of the pending messages of a mailbox. New mail is read between two bursts, so new mail
 waits for an eighth of a minute and not for a whole minute."""
-BACKFILL_BURST_PERIOD_S = QUOTA_WINDOW_S / BACKFILL_BURSTS_PER_MINUTE
+BACKFILL_REQUEST_BURST_PERIOD_S = QUOTA_WINDOW_S / BACKFILL_REQUEST_BURSTS_PER_MINUTE
 """The seconds from the start of one burst of a backfill to the start of the next burst. A burst
 consists of the requests and a pause after the requests."""
-MAX_BACKFILL_BURST_SLOWDOWN_FACTOR = 1.25
-"""If a burst of a backfill takes longer than this factor times BACKFILL_BURST_PERIOD_S, the work
-limits the speed of the backfill, not the quota."""
+SLOW_REQUEST_BURST_FACTOR = 1.25
+"""If a burst of a backfill takes longer than this factor times BACKFILL_REQUEST_BURST_PERIOD_S,
+the work limits the speed of the backfill, not the quota."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class QuotaStatus:
     units_used_by_run: int = 0
 
     @property
-    def units_left(self) -> int:
+    def units_available_now(self) -> int:
         """Return the number of units that the mailbox can still take now: `units_per_minute` minus
         the units that were taken in the last minute."""
         return max(0, self.units_per_minute - self.units_taken_in_last_minute)
@@ -139,15 +139,15 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     burst_units = (
         quota.units_per_minute
         * (1 - QUOTA_SHARE_RESERVED_FOR_NEW_MAIL)
-        / BACKFILL_BURSTS_PER_MINUTE
+        / BACKFILL_REQUEST_BURSTS_PER_MINUTE
     )
     bursts_used = quota.units_used_by_run / burst_units
     bursts_begun, slowest_burst_s = (
         math.ceil(bursts_used),
-        BACKFILL_BURST_PERIOD_S * MAX_BACKFILL_BURST_SLOWDOWN_FACTOR,
+        BACKFILL_REQUEST_BURST_PERIOD_S * SLOW_REQUEST_BURST_FACTOR,
     )
     is_slow = progress.elapsed_reading_s > max(
-        bursts_used * slowest_burst_s, bursts_begun * BACKFILL_BURST_PERIOD_S
+        bursts_used * slowest_burst_s, bursts_begun * BACKFILL_REQUEST_BURST_PERIOD_S
     )
     if not bursts_begun or is_slow:
         return at_speed_so_far_s
@@ -156,6 +156,6 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     burst_s = min(progress.elapsed_reading_s / max(1.0, bursts_used - lag), slowest_burst_s)
     bursts = math.ceil(bursts_used * (1 + quota.pending_message_count / progress.new_message_count))
     until_last_burst_s = (bursts - 1) * max(
-        burst_s, BACKFILL_BURST_PERIOD_S
+        burst_s, BACKFILL_REQUEST_BURST_PERIOD_S
     ) - progress.elapsed_reading_s
     return max(until_last_burst_s, min(at_speed_so_far_s, 1.0))

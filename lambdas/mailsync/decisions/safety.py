@@ -21,7 +21,7 @@ MIN_TIME_FROM_REMOVAL_TO_MASS_DELETION = timedelta(hours=24)
 """The minimum time from the provider's first response that messages are gone to their deletion, if
 most of a mailbox would be deleted. After a person has confirmed the removal, the shorter
 `MIN_TIME_FROM_REMOVAL_TO_DELETION` applies."""
-FOLDER_DESELECTION_RETENTION = timedelta(days=30)
+GONE_FOLDER_DESELECTION_RETENTION = timedelta(days=30)
 """How long Mailsync remembers that a user deselected a folder (chose not to mirror the folder)
 after the folder has disappeared at the provider. If the folder comes back within this time, it is
 still deselected."""

@@ -43,7 +43,7 @@ Choice. The state `folder-failed`, which comes next, counts these events."""
 _MAX_EXECUTION_NAME_CHARS = 80
 
 
-def max_history_events_of_state_visit(retry_count: int | None) -> int:
+def compute_max_state_visit_events(retry_count: int | None) -> int:
     """Return the largest number of history events that one visit of a state can cost, including the
     retries of the state.
 
@@ -70,18 +70,18 @@ def require_feed_resets_within_limit(resets: int) -> None:
         )
 
 
-def max_history_events_of_state_failure(retry_count: int | None) -> int:
+def compute_max_state_failure_events(retry_count: int | None) -> int:
     """Return the largest number of history events that two visits together can cost: the visit of
     the state that failed, which could not count its own events, and the visit of the state
     `folder-failed` after it.
 
     retry_count: number of retries of `folder-failed`. None: see
-        `max_history_events_of_state_visit`.
+        `compute_max_state_visit_events`.
     """
-    return MAX_HISTORY_EVENTS_OF_FAILED_STATE + max_history_events_of_state_visit(retry_count)
+    return MAX_HISTORY_EVENTS_OF_FAILED_STATE + compute_max_state_visit_events(retry_count)
 
 
-def successor_execution_name(run_id: RunId, execution_name: str) -> str:
+def make_successor_execution_name(run_id: RunId, execution_name: str) -> str:
     """Return the name of the next execution of a run, after the execution `execution_name`. The
     first execution has the run id as its name. The second execution has the name `<run id>-2`, the
     third `<run id>-3`.
@@ -101,4 +101,4 @@ def successor_execution_name(run_id: RunId, execution_name: str) -> str:
         )
     suffix = f"-{number}"
     name = run_id[: _MAX_EXECUTION_NAME_CHARS - len(suffix)] + suffix
-    return name if name != run_id else successor_execution_name(run_id, f"-{number}")
+    return name if name != run_id else make_successor_execution_name(run_id, f"-{number}")

@@ -36,7 +36,7 @@ history of an execution is limited (`successor.MAX_MAP_STATE_ITEMS`). More folde
 rounds."""
 
 
-def max_repair_rounds_per_run(folder_count: int) -> int:
+def compute_max_repair_rounds(folder_count: int) -> int:
     """Return the maximum number of rounds of repairs of one run in a mailbox with `folder_count`
     folders. A round compares and repairs up to `MAX_FOLDERS_PER_REPAIR_ROUND` folders."""
     return MAX_REPAIRS_OF_FOLDER_PER_RUN * max(
@@ -52,11 +52,12 @@ class FolderCounts:
         provider does not count the folder; the folder is verified only by the ids of its messages.
     stored_total, stored_unread: the numbers of all and of unread stored messages.
     quarantined_total: number of messages that exist at the provider and cannot be stored.
-    known_remote_total_excess, known_remote_unread_excess: by how much the provider's counts are too
+    remote_total_overcount, remote_unread_overcount: by how much the provider's counts are too
         high, as the last comparison of message ids found. Negative: the counts are too low. 0:
         correct.
-    compared_at: when the message ids of the folder were last compared with the provider. None: they
-        were never compared, or a new comparison was requested; the comparison is due now.
+    message_ids_compared_at: when the message ids of the folder were last compared with the
+        provider. None: they were never compared, or a new comparison was requested; the comparison
+        is due now.
     """
 
     remote_total: int | None
@@ -64,9 +65,9 @@ class FolderCounts:
     quarantined_total: int
     remote_unread: int | None
     stored_unread: int
-    known_remote_total_excess: int = 0
-    known_remote_unread_excess: int = 0
-    compared_at: datetime | None = None
+    remote_total_overcount: int = 0
+    remote_unread_overcount: int = 0
+    message_ids_compared_at: datetime | None = None
 
     @property
     def remote_minus_stored_counts(self) -> tuple[int, int]:
@@ -81,15 +82,15 @@ class FolderCounts:
         )
 
     @property
-    def lower_bound_of_differing_messages(self) -> int:
+    def min_differing_message_count(self) -> int:
         """Return a lower bound of the number of messages that differ from the provider, derived
         from the difference of the counts. 0: the counts agree."""
         total, unread = self.remote_minus_stored_counts
         if self.quarantined_total:
-            return abs(total - self.known_remote_total_excess)
+            return abs(total - self.remote_total_overcount)
         return max(
-            abs(total - self.known_remote_total_excess),
-            abs(unread - self.known_remote_unread_excess),
+            abs(total - self.remote_total_overcount),
+            abs(unread - self.remote_unread_overcount),
         )
 
 
@@ -98,7 +99,7 @@ def counts_agree(count: FolderCounts) -> bool:
 
     The counts of unread messages are compared only if no message of the folder is in quarantine.
     """
-    return count.lower_bound_of_differing_messages == 0
+    return count.min_differing_message_count == 0
 
 
 def find_folders_due_for_comparison(
@@ -112,14 +113,15 @@ def find_folders_due_for_comparison(
     """
 
     def waits_since(folder_id: FolderId) -> float:
-        compared_at = counts[folder_id].compared_at
+        compared_at = counts[folder_id].message_ids_compared_at
         return compared_at.timestamp() if compared_at else 0.0
 
     due = [
         folder_id
         for folder_id, count in counts.items()
-        if count.compared_at is None
-        or now - count.compared_at >= MAX_COMPARISON_AGE - timedelta(hours=folder_id % 24)
+        if count.message_ids_compared_at is None
+        or now - count.message_ids_compared_at
+        >= MAX_COMPARISON_AGE - timedelta(hours=folder_id % 24)
     ]
     return tuple(sorted(due, key=waits_since))
 

@@ -16,7 +16,7 @@ from mailsync.store.outbox_store import OutboxEvent, OutboxStore
 
 EVENT_SOURCE = "mailsync"
 MAX_ENTRIES_PER_PUT_EVENTS_CALL = 10
-MAX_PUT_EVENTS_CALLS = 100
+MAX_PUT_EVENTS_CALLS_PER_INVOCATION = 100
 """The maximum number of PutEvents calls in one Lambda invocation. The next invocation publishes the
 events that remain."""
 PUBLISHED_EVENT_RETENTION_DAYS = 30
@@ -79,10 +79,10 @@ def publish_outbox(outbox: OutboxStore, bus: EventBus) -> OutboxPublicationCount
 
     The function passes over the outbox again and again. It ends after a pass in which the bus
     accepted no event, so that rejected events are not sent for ever. It also ends after
-    `MAX_PUT_EVENTS_CALLS` batches.
+    `MAX_PUT_EVENTS_CALLS_PER_INVOCATION` batches.
     """
     published = refused = progress = last = 0
-    for _ in range(MAX_PUT_EVENTS_CALLS):
+    for _ in range(MAX_PUT_EVENTS_CALLS_PER_INVOCATION):
         handed = outbox.publish_events(
             bus.put_events, after=last, limit=MAX_ENTRIES_PER_PUT_EVENTS_CALL
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from urllib.parse import unquote
 
-from mailsync.mime.charsets import decode_and_report_guess, decode_text, is_known_charset
+from mailsync.mime.charsets import decode_and_return_guessed_charset, decode_text, is_known_charset
 from mailsync.mime.flowed import join_flowed_lines
 from mailsync.mime.headers import HeaderSection
 from mailsync.mime.parts import Part
@@ -76,20 +76,20 @@ class Attachment:
 class ClassifiedParts:
     """The parts of a message, sorted by their use.
 
-    text_parts: the plain texts of the body.
+    plain_text_parts: the plain texts of the body.
     html_parts: the HTML texts of the body.
     attachment_parts: all other parts, which are attachments.
     problems: phrases that say what is malformed in the texts.
     """
 
-    text_parts: list[Part] = field(default_factory=list)
+    plain_text_parts: list[Part] = field(default_factory=list)
     html_parts: list[Part] = field(default_factory=list)
     attachment_parts: list[Part] = field(default_factory=list)
     problems: dict[str, None] = field(default_factory=dict)
 
     def join_plain_texts(self) -> str | None:
         """Return all plain texts of the body, joined. Return None if there is no plain text."""
-        return self._joined(self.text_parts, "\n")
+        return self._joined(self.plain_text_parts, "\n")
 
     def join_html_texts(self) -> str | None:
         """Return all HTML texts of the body, joined. Return None if there is no HTML text."""
@@ -127,7 +127,7 @@ class ClassifiedParts:
             content = _UUENCODED.sub(b"", content, count=MAX_ATTACHMENTS)
         if charset is None and part.content_type == "text/html":
             charset = _charset_of_markup(content)
-        text, guess = decode_and_report_guess(content, charset)
+        text, guess = decode_and_return_guessed_charset(content, charset)
         if guess:
             named = (
                 f"in its charset {_short(charset)}" if charset else "in UTF-8, and names no charset"
@@ -160,7 +160,9 @@ def _choose(part: Part, bodies: ClassifiedParts, *, is_first: bool) -> None:
         for number, child in enumerate(part.children):
             _choose(child, bodies, is_first=number == 0)
     elif _is_body(part, is_first):
-        (bodies.html_parts if part.content_type == "text/html" else bodies.text_parts).append(part)
+        (bodies.html_parts if part.content_type == "text/html" else bodies.plain_text_parts).append(
+            part
+        )
     elif not _is_unused_alternative(part):
         bodies.attachment_parts.append(part)
 
@@ -168,13 +170,13 @@ def _choose(part: Part, bodies: ClassifiedParts, *, is_first: bool) -> None:
 def _is_body(part: Part, is_first: bool) -> bool:
     if part.content_type not in ("text/plain", "text/html") or part.disposition == "attachment":
         return False
-    return is_first or (part.parent_type != "multipart/related" and not part.file_name)
+    return is_first or (part.parent_content_type != "multipart/related" and not part.file_name)
 
 
 def _is_unused_alternative(part: Part) -> bool:
     """Return whether the part is another form of the body, such as AMP or an invitation."""
     return (
-        part.parent_type == "multipart/alternative"
+        part.parent_content_type == "multipart/alternative"
         and part.content_type.startswith("text/")
         and part.disposition != "attachment"
         and not part.file_name
@@ -214,14 +216,14 @@ def _attachment(part: Part, shown: set[str]) -> Attachment:
         content_id=content_id,
         is_inline=_is_wrapper(part)
         or content_id in shown
-        or (part.parent_type == "multipart/related" and part.disposition != "attachment"),
+        or (part.parent_content_type == "multipart/related" and part.disposition != "attachment"),
         _part=part,
     )
 
 
 def _is_wrapper(part: Part) -> bool:
     """Return whether the part signs or encrypts the message."""
-    return part.content_type in _SIGNATURES or part.parent_type == "multipart/encrypted"
+    return part.content_type in _SIGNATURES or part.parent_content_type == "multipart/encrypted"
 
 
 def _charset_of_markup(content: bytes) -> str | None:

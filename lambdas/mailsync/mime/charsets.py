@@ -85,10 +85,12 @@ def decode_text(content: bytes, charset: str | None) -> str:
 
     charset: None: the mail names no charset.
     """
-    return decode_and_report_guess(content, charset)[0]
+    return decode_and_return_guessed_charset(content, charset)[0]
 
 
-def decode_and_report_guess(content: bytes, charset: str | None) -> tuple[str, str | None]:
+def decode_and_return_guessed_charset(
+    content: bytes, charset: str | None
+) -> tuple[str, str | None]:
     """Return the text, and the name of the charset if it was guessed. The name is None if the text
     is ASCII or was decoded in the charset that the mail names.
 
@@ -118,7 +120,7 @@ def decode_in_guessed_charset(content: bytes) -> tuple[str, str]:
     return _guess(content)
 
 
-def recover_original_bytes(text: str, charset: str | None, size: int) -> bytes | None:
+def recover_bytes_of_decoded_text(text: str, charset: str | None, size: int) -> bytes | None:
     """Find the bytes from which `decode_text` made this text, for a text whose original bytes are
     not at hand. The bytes are the text encoded in the charset, or else in UTF-8.
 

@@ -8,7 +8,7 @@ from mailsync.mime.addresses import parse_addresses
 from mailsync.mime.bodies import Attachment, classify_parts
 from mailsync.mime.charsets import decode_in_guessed_charset
 from mailsync.mime.headers import HeaderSection, parse_date, parse_message_ids, read_header_section
-from mailsync.mime.parts import Part, split_message
+from mailsync.mime.parts import Part, split_message_into_parts
 from mailsync.mime.preview import make_preview
 from mailsync.model import Address
 
@@ -69,11 +69,11 @@ class ParsedMessage:
 
 def parse_message(raw: bytes) -> ParsedMessage:
     """Parse a raw message. Content that cannot be read is left out and named in `problems`."""
-    root, problems = split_message(_normalised(raw))
-    return parse_split_message(root, problems)
+    root, problems = split_message_into_parts(_normalised(raw))
+    return parse_message_parts(root, problems)
 
 
-def parse_split_message(root: Part, problems: tuple[str, ...] = ()) -> ParsedMessage:
+def parse_message_parts(root: Part, problems: tuple[str, ...] = ()) -> ParsedMessage:
     """Return the contents of a message that was already split into its parts.
 
     root: the message as a part with children.

@@ -43,8 +43,8 @@ class Part:
         has no such field.
     transfer_encoding: content transfer encoding in lower case, such as `base64`. Empty: none is
         named.
-    parent_type: content type of the multipart that contains the part. Empty: no multipart contains
-        it.
+    parent_content_type: content type of the multipart that contains the part. Empty: no multipart
+        contains it.
     """
 
     header: HeaderSection
@@ -56,7 +56,7 @@ class Part:
     disposition: str
     disposition_parameters: Mapping[str, str]
     transfer_encoding: str
-    parent_type: str
+    parent_content_type: str
     children: tuple["Part", ...] = ()
 
     @property
@@ -119,7 +119,7 @@ class _Budget:
         self.problems.setdefault(problem)
 
 
-def split_message(raw: bytes) -> tuple[Part, tuple[str, ...]]:
+def split_message_into_parts(raw: bytes) -> tuple[Part, tuple[str, ...]]:
     """Split a message into its parts. Return the message as a part with children, and phrases that
     say what is malformed in its structure."""
     budget = _Budget()
@@ -167,7 +167,7 @@ def build_part(
         disposition=disposition.lower(),
         disposition_parameters=disposition_parameters,
         transfer_encoding=found[0].lower().strip("\"'") if found else "",
-        parent_type=parent_type,
+        parent_content_type=parent_type,
     )
 
 

@@ -75,8 +75,8 @@ class Credentials:
     """The stored credentials of an account. Access to the mailbox is granted in one of three ways:
     by a person's grant (a refresh token), by an organisation, or by the mailbox's password.
 
-    sealed_grant: the person's refresh token, encrypted. None: access by an organisation or by a
-        password.
+    sealed_refresh_token: the person's refresh token, encrypted. None: access by an organisation or
+        by a password.
     sealed_access_token: the last access token, encrypted. None: no access token was requested yet,
         or access by a password.
     access_token_expires_at: when the last access token expires. None: there is no access token.
@@ -88,7 +88,7 @@ class Credentials:
     sealed_password: password of the mailbox, encrypted. None: access by a grant or an organisation.
     """
 
-    sealed_grant: SealedSecret | None
+    sealed_refresh_token: SealedSecret | None
     sealed_access_token: SealedSecret | None
     access_token_expires_at: datetime | None
     organisation_id: str | None = None

@@ -62,7 +62,7 @@ class Limits:
 
     messages_per_fetch: number of messages that one call of `fetch_messages` fetches most
         efficiently.
-    max_total_messages_of_small_folders: number of messages that the provider delivers in about half
+    max_messages_per_small_folder_batch: number of messages that the provider delivers in about half
         a minute. The first full syncs of small folders, with together at most this many messages,
         run in one function; all other folders are left to parallel functions.
     feeds_per_connection: number of change feeds that one Lambda function reads one after the other
@@ -79,7 +79,7 @@ class Limits:
     """
 
     messages_per_fetch: int
-    max_total_messages_of_small_folders: int
+    max_messages_per_small_folder_batch: int
     feeds_per_connection: int = 1
     has_single_request_per_fetch: bool = False
     max_change_reading_interval_s: float | None = None
@@ -280,7 +280,7 @@ class MailProvider(Protocol):
         """
         ...
 
-    def announce_next_feed(self, feed: FeedRef | None) -> None:
+    def announce_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Note the feed whose full sync begins after the present feed was read, so that the
         provider may read it ahead. A provider that does not read ahead does nothing.
 

@@ -99,13 +99,14 @@ class PushKit(Protocol):
     subscription_lifetime: lifetime that Mailsync requests for a subscription.
     has_one_subscription_per_mailbox: all accounts of a mailbox share one subscription. A new
         subscription replaces it. If it ends, no account of the mailbox gets notifications any more.
-    leftover_search_time_limit_s: seconds for which one invocation of `renew-subscriptions` may
+    leftover_subscription_search_limit_s: seconds for which one invocation of `renew-subscriptions`
+        may
         search, over all mailboxes, for leftover subscriptions: those that exist at the provider and
         that Mailsync no longer uses.
     """
 
     subscription_lifetime: timedelta
-    leftover_search_time_limit_s: float
+    leftover_subscription_search_limit_s: float
     has_one_subscription_per_mailbox: bool
 
     def is_configured(self, settings: Settings) -> bool:

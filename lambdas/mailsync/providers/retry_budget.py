@@ -9,8 +9,8 @@ from collections.abc import Callable
 from random import random
 
 from mailsync.decisions.budget import (
+    MAX_PAUSE_WITHOUT_WAIT_STATE_S,
     MAX_PAUSES_PER_REQUEST,
-    MAX_SLEEP_PER_PAUSE_S,
     MAX_TOTAL_PAUSE_PER_TASK_STATE_S,
     compute_retry_pause_s,
 )
@@ -42,7 +42,7 @@ class RetryBudget:
         if requested_s is None or repeat >= MAX_PAUSES_PER_REQUEST:
             return False
         pause = compute_retry_pause_s(requested_s, repeat=repeat, jitter=random())  # noqa: S311
-        if pause > min(MAX_SLEEP_PER_PAUSE_S, self._left_s):
+        if pause > min(MAX_PAUSE_WITHOUT_WAIT_STATE_S, self._left_s):
             return False
         self._left_s -= pause
         self._sleep(pause)

@@ -22,7 +22,7 @@ s: long enough that the cost of an invocation does not matter, short enough that
 dies delays few mailboxes."""
 
 
-class CheckFunction:
+class SyncAccountsFunction:
     """A client that invokes the Lambda function `sync-accounts`."""
 
     def __init__(self, arn: str) -> None:
@@ -49,7 +49,7 @@ class CheckBatchInvoker:
 
     def __init__(self, queue: DueMailboxQueueStore, function_arn: str) -> None:
         self._queue = queue
-        self._function = CheckFunction(function_arn)
+        self._function = SyncAccountsFunction(function_arn)
 
     def invoke_async(self, account_ids: Sequence[AccountId]) -> int:
         """Invoke `sync-accounts` asynchronously for these accounts, in batches; return the number
@@ -73,8 +73,8 @@ class CheckBatchInvoker:
 
 
 @cache
-def _check_function(arn: str) -> CheckFunction:
-    return CheckFunction(arn)
+def _check_function(arn: str) -> SyncAccountsFunction:
+    return SyncAccountsFunction(arn)
 
 
 def start_check_of_notified_mailboxes(queue: NotifiedMailboxQueueStore) -> bool:
@@ -88,12 +88,12 @@ def start_check_of_notified_mailboxes(queue: NotifiedMailboxQueueStore) -> bool:
     holder = None
     try:
         function = _check_function(load_settings().sync_accounts_function_arn)
-        if holder := queue.take_check_slot():
+        if holder := queue.take_worker_slot():
             function.invoke_async({"holder": holder})
     except Exception as failure:
         logger.warning("notified_check_not_started", cause=type(failure).__name__)
         if holder:
             with suppress(StoreRejected, StoreUnavailable):
-                queue.release_check_slot(holder)
+                queue.release_worker_slot(holder)
         return False
     return holder is not None

@@ -10,8 +10,8 @@ from dataclasses import replace
 from uuid import uuid4
 
 from mailsync.aws.errors import AwsError
-from mailsync.decisions.due import EXECUTION_DIED_ERROR, EXECUTION_STOPPED_ERROR
-from mailsync.decisions.open_run import OpenRunAction, choose_open_run_action
+from mailsync.decisions.due import EXECUTION_DIED_ERROR_NAME, EXECUTION_STOPPED_ERROR_NAME
+from mailsync.decisions.open_run import ExistingRunAction, choose_existing_run_action
 from mailsync.errors import SettingMissing, StoreUnavailable
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId, SyncScope, SyncType
@@ -52,12 +52,12 @@ class SyncStarter:
             new_id = RunId(str(uuid4()))
             run = self._runs.enqueue_run(account_id, new_id, scope, trigger, idempotency_key)
             action = self._action(run, is_new=run.id == new_id)
-            if action is OpenRunAction.CLOSE_DEAD_RUN:
-                if idempotency_key and run.sync_scope_of_first_request is None:
+            if action is ExistingRunAction.CLOSE_DEAD_RUN:
+                if idempotency_key and run.sync_scope_of_idempotency_key is None:
                     self._runs.unlink_idempotency_key(account_id, run.id, idempotency_key)
                 self.close_run(account_id, run.id, run.execution_name)
                 continue
-            if action is OpenRunAction.START_EXECUTION:
+            if action is ExistingRunAction.START_EXECUTION:
                 self._start(
                     run.id, account_id, run.sync_scope.sync_type, trigger, name=run.execution_name
                 )
@@ -72,28 +72,28 @@ class SyncStarter:
         run."""
         self._start(run_id, account_id, SyncType.AUTO, trigger)
 
-    def recover_run(self, run: StaleRun) -> None:
+    def recover_stale_run(self, run: StaleRun) -> None:
         """Start the current execution of a stale run if it was never started; close the run if
         this execution died."""
-        action = choose_open_run_action(
+        action = choose_existing_run_action(
             has_ended=False,
             has_begun=run.execution_arn is not None,
             is_stale=True,
             execution_status=self._status(run.execution_name),
         )
-        if action is OpenRunAction.START_EXECUTION:
+        if action is ExistingRunAction.START_EXECUTION:
             name = run.execution_name
             self._start(run.id, run.account_id, SyncType.AUTO, "schedule", name=name)
-        elif action is OpenRunAction.CLOSE_DEAD_RUN:
+        elif action is ExistingRunAction.CLOSE_DEAD_RUN:
             self.close_run(run.account_id, run.id, run.execution_name)
 
-    def recover_runs(self, runs: Iterable[StaleRun]) -> None:
-        """Recover each stale run with `recover_run`. If some runs fail, still recover the others,
-        then raise the first error."""
+    def recover_stale_runs(self, runs: Iterable[StaleRun]) -> None:
+        """Recover each stale run with `recover_stale_run`. If some runs fail, still recover the
+        others, then raise the first error."""
         failures = []
         for run in runs:
             try:
-                self.recover_run(run)
+                self.recover_stale_run(run)
             except Exception as failure:
                 logger.warning("run_not_recovered", run_id=run.id, cause=type(failure).__name__)
                 failures.append(failure)
@@ -109,7 +109,7 @@ class SyncStarter:
         try:
             name = self._runs.execution_name_of_run(run_id)
             arn = execution_arn(self._machine_arn, name)
-            self._step_functions.stop_execution(arn, EXECUTION_STOPPED_ERROR)
+            self._step_functions.stop_execution(arn, EXECUTION_STOPPED_ERROR_NAME)
         except (AwsError, SettingMissing, StoreUnavailable) as error:
             logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
 
@@ -132,7 +132,7 @@ class SyncStarter:
         account_id: AccountId,
         run_id: RunId,
         execution_name: str,
-        cause: str = EXECUTION_DIED_ERROR,
+        cause: str = EXECUTION_DIED_ERROR_NAME,
     ) -> None:
         """Close a run whose execution ended without recording an outcome, as failed with the error
         name `cause`; release its lease. A run that this execution has handed over stays open."""
@@ -147,8 +147,8 @@ class SyncStarter:
             execution_name=execution_name,
         )
 
-    def _action(self, run: EnqueuedRun, *, is_new: bool) -> OpenRunAction:
-        return choose_open_run_action(
+    def _action(self, run: EnqueuedRun, *, is_new: bool) -> ExistingRunAction:
+        return choose_existing_run_action(
             has_ended=run.has_ended,
             has_begun=run.execution_arn is not None,
             is_stale=run.is_stale,

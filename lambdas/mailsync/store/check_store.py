@@ -195,7 +195,7 @@ class CheckStore:
                 return False
         return True
 
-    def hand_over_run(self, check: Check) -> bool:
+    def hand_over_run_to_execution(self, check: Check) -> bool:
         """Give the check's run to an execution. The caller starts the execution afterwards; from
         now on the check cannot write.
 
@@ -292,9 +292,9 @@ def _count(row: list[Any]) -> FolderCounts:
         quarantined_total=quarantined,
         remote_unread=remote_unread,
         stored_unread=unread,
-        known_remote_total_excess=offset,
-        known_remote_unread_excess=unread_offset,
-        compared_at=compared_at,
+        remote_total_overcount=offset,
+        remote_unread_overcount=unread_offset,
+        message_ids_compared_at=compared_at,
     )
 
 

@@ -26,9 +26,9 @@ from mailsync.store.database_url import DatabaseTarget, parse_database_url
 from mailsync.store.iam_token import iam_token
 from mailsync.store.large_parameters import LargeParameterConnection
 from mailsync.store.parameters import JsonBytes, replace_named_parameters
-from mailsync.store.session import BEGIN_STATEMENTS, END_STALE_READ_ONLY_SESSION_SQL
+from mailsync.store.session import BEGIN_TRANSACTION_SQL, END_STALE_READ_ONLY_SESSION_SQL
 from mailsync.store.sqlstate import error_from_postgres_fields, read_only_database_error
-from mailsync.store.statements import read_statements
+from mailsync.store.statements import load_sql_statements
 
 SOCKET_READ_TIMEOUT_S = 150
 # What a dead or half-closed socket shows through pg8000, which does not wrap it.
@@ -78,7 +78,7 @@ class Connection(LargeParameterConnection):
         A pooler responds only when it has a free session, so beginning is part of connecting.
         """
         self._usock.settimeout(self._connect_timeout_s)
-        answer = self.run(BEGIN_STATEMENTS)
+        answer = self.run(BEGIN_TRANSACTION_SQL)
         self._usock.settimeout(SOCKET_READ_TIMEOUT_S)
         return bool(answer[-1][-1])
 
@@ -311,7 +311,7 @@ class Database:
     def __init__(self, settings: Settings, known: Mapping[str, str] | None = None) -> None:
         self.statement_count = 0
         self._settings = settings
-        self._known = known or read_statements()
+        self._known = known or load_sql_statements()
         self._connection: Connection | None = None
         self._is_open = False
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from random import random
 
 from mailsync.decisions.due import (
-    EXECUTION_STOPPED_ERROR,
-    SUSPICIOUS_REMOVAL_ERROR,
+    EXECUTION_STOPPED_ERROR_NAME,
+    SUSPICIOUS_REMOVAL_ERROR_NAME,
     seconds_until_sync_after_failure,
 )
 from mailsync.errors import AccountNotFound
@@ -23,10 +23,10 @@ from mailsync.store.mail_store import MESSAGES_PER_DELETE_BATCH
 from mailsync.store.removal_store import (
     HiddenMailSummary,
     hidden_mail_of_account,
-    schedule_second_request_by_id,
+    schedule_deletion_confirmations,
 )
 from mailsync.store.rows import to_jsonb
-from mailsync.store.run_outcome import add_outbox_event, close_run
+from mailsync.store.run_outcome import add_outbox_event, save_run_outcome
 
 RUNS_PER_DELETE_BATCH = 500
 CONVERSATION_KEYS_PER_DELETE_BATCH = 10_000
@@ -119,16 +119,18 @@ class AccountControlStore:
         """
         with self._held(own) as held:
             removal = hidden_mail_of_account(held.tx, held.account_id)
-            if removal.is_removal_suspicious:
+            if removal.is_unconfirmed_mass_removal:
                 if not held.tx.run("find_open_run", account_id=held.account_id):
                     held.tx.run(
                         "break_check", account_id=held.account_id, checker=LEASE_OWNER_OF_CHECKS
                     )
                 held.tx.run(
-                    "confirm_removal", account_id=held.account_id, error=SUSPICIOUS_REMOVAL_ERROR
+                    "confirm_removal",
+                    account_id=held.account_id,
+                    error=SUSPICIOUS_REMOVAL_ERROR_NAME,
                 )
                 removal = hidden_mail_of_account(held.tx, held.account_id)
-                schedule_second_request_by_id(held.tx, held.account_id, removal)
+                schedule_deletion_confirmations(held.tx, held.account_id, removal)
         return removal if removal.is_mass_removal else None
 
     def disconnect_account(self, own: AccountOfCaller) -> RunId | None:
@@ -229,10 +231,10 @@ def _stop(held: _Held, why: str) -> RunId | None:
         return None
     run_id = RunId(found[0][0])
     held.tx.run("forget_stopped_runs", account_id=held.account_id)
-    close_run(held.tx, run_id, "cancelled", EXECUTION_STOPPED_ERROR, why)
+    save_run_outcome(held.tx, run_id, "cancelled", EXECUTION_STOPPED_ERROR_NAME, why)
     jitter = random()  # noqa: S311
     wait_s = seconds_until_sync_after_failure(
-        failures=held.failures, cause=EXECUTION_STOPPED_ERROR, jitter=jitter
+        failures=held.failures, cause=EXECUTION_STOPPED_ERROR_NAME, jitter=jitter
     )
     held.tx.run("account_stopped", account_id=held.account_id, next_in_s=wait_s)
     add_outbox_event(held.tx, held.account_id, "sync.cancelled", run_id)

@@ -212,7 +212,7 @@ def row_to_credentials(row: list[Any]) -> Credentials:
     grant_key_id, grant, access_key_id, access, expires_at, organisation_id, *rest = row
     issued_at, renew_after, password_key_id, password = rest
     return Credentials(
-        sealed_grant=SealedSecret(grant_key_id, grant) if grant is not None else None,
+        sealed_refresh_token=SealedSecret(grant_key_id, grant) if grant is not None else None,
         sealed_access_token=SealedSecret(access_key_id, access) if access is not None else None,
         access_token_expires_at=expires_at,
         organisation_id=organisation_id,
@@ -224,7 +224,7 @@ def row_to_credentials(row: list[Any]) -> Credentials:
 
 def _save(tx: Transaction, account_id: AccountId, credentials: Credentials) -> None:
     grant, access, password = (
-        credentials.sealed_grant,
+        credentials.sealed_refresh_token,
         credentials.sealed_access_token,
         credentials.sealed_password,
     )

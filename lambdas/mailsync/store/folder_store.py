@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailsync.decisions.safety import (
-    FOLDER_DESELECTION_RETENTION,
+    GONE_FOLDER_DESELECTION_RETENTION,
     MIN_TIME_FROM_REMOVAL_TO_DELETION,
 )
 from mailsync.decisions.verify import (
@@ -40,7 +40,7 @@ from mailsync.store.fence import FencedTransaction
 
 GONE_FOLDER_TIME_LIMITS_S = {
     "confirmed_s": MIN_TIME_FROM_REMOVAL_TO_DELETION.total_seconds(),
-    "choice_s": FOLDER_DESELECTION_RETENTION.total_seconds(),
+    "choice_s": GONE_FOLDER_DESELECTION_RETENTION.total_seconds(),
 }
 """Time limits in seconds, as parameters of SQL statements about folders that are gone at the
 provider. `confirmed_s`: the minimum time between the two reports that a folder is gone.
@@ -51,7 +51,7 @@ provider. The number of all contradictions is stored as well."""
 
 
 @dataclass(frozen=True, slots=True)
-class CountedFolder:
+class FolderWithCounts:
     """A mirrored folder with its counts.
 
     stored_and_remote_counts: the stored counts and the provider's counts.
@@ -80,7 +80,7 @@ class FolderStore:
             found = tx.run("known_folders", account_id=account_id)
         return tuple(row_to_stored_folder(row) for row in found)
 
-    def folders_including_gone(
+    def existing_and_gone_folders(
         self, account_id: AccountId
     ) -> tuple[tuple[StoredFolder, ...], tuple[StoredFolder, ...]]:
         """Return two results: the stored folders that exist at the provider, and the stored folders
@@ -179,7 +179,7 @@ class FolderStore:
         is_message_in_one_folder: bool = True,
         has_unread_counts: bool = False,
         counts_every_folder: bool = False,
-    ) -> dict[FolderId, CountedFolder]:
+    ) -> dict[FolderId, FolderWithCounts]:
         """Count the stored messages of each mirrored folder that has changed since its last count.
         Return the stored counts and the provider's counts of all mirrored folders.
 
@@ -364,19 +364,19 @@ def _add_mailbox_feed(tx: Transaction, account_id: AccountId) -> FeedId:
     return FeedId(feed_id)
 
 
-def _counted(*row: Any) -> CountedFolder:
+def _counted(*row: Any) -> FolderWithCounts:
     remote, stored, remote_unread, unread, quarantined, *rest = row
     offset, unread_offset, compared_at, full_sync_running, list_total, list_unread, differing = rest
-    return CountedFolder(
+    return FolderWithCounts(
         stored_and_remote_counts=FolderCounts(
             remote_total=remote,
             stored_total=stored,
             quarantined_total=quarantined,
             remote_unread=remote_unread,
             stored_unread=unread,
-            known_remote_total_excess=offset,
-            known_remote_unread_excess=unread_offset,
-            compared_at=compared_at,
+            remote_total_overcount=offset,
+            remote_unread_overcount=unread_offset,
+            message_ids_compared_at=compared_at,
         ),
         is_full_sync_complete=not full_sync_running,
         counts_of_last_message_listing=None if list_total is None else (list_total, list_unread),

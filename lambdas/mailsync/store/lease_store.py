@@ -9,7 +9,7 @@ from mailsync.errors import LeaseLost
 from mailsync.metrics import count_failed_run
 from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.run_outcome import add_outbox_event, close_run
+from mailsync.store.run_outcome import add_outbox_event, save_run_outcome
 
 LEASE_LIFETIME_S = 15 * 60
 """The lifetime in seconds of an execution's lease. It is longer than any Lambda function runs, and
@@ -63,7 +63,7 @@ class LeaseStore:
             )
             if not lease:
                 other = "Another run was at work."
-                close_run(tx, run_id, "cancelled", "AlreadySyncing", other)
+                save_run_outcome(tx, run_id, "cancelled", "AlreadySyncing", other)
                 return None
             stale_errors = _close_stale_run(tx, account_id, run_id)
             tx.run(

@@ -70,7 +70,7 @@ class MailStore:
         Raises:
             LeaseLost: another execution holds the lease of the mailbox.
         """
-        [counts] = page_rows.write_or_retry_with_savepoints(
+        [counts] = page_rows.retry_write_with_savepoints(
             lambda savepoints: self._apply_pages(run, [write], savepoints)
         )
         _count_stored(counts)
@@ -113,7 +113,7 @@ class MailStore:
                 counts = page_rows.save_messages(tx, run, folder, messages, savepoints=savepoints)
                 return counts + page_rows.quarantine_messages(tx, run, folder, unreadable)
 
-        counts = page_rows.write_or_retry_with_savepoints(write)
+        counts = page_rows.retry_write_with_savepoints(write)
         _count_stored(counts)
         return counts
 
@@ -150,16 +150,16 @@ class MailStore:
                 )
                 tx.run("drop_pending", feed_id=feed.id, ids=rows.to_jsonb(list(fetched)))
                 counts += pending_messages.record_pending_messages_gone(tx, run, feed, plan)
-                page_writes.add_pending_to_run_counts(
+                page_writes.add_pending_messages_to_run_counts(
                     tx, run, feed, counts, requests=request_count, has_more=has_more
                 )
                 return counts
 
-        counts = page_rows.write_or_retry_with_savepoints(write)
+        counts = page_rows.retry_write_with_savepoints(write)
         _count_stored(counts)
         return counts
 
-    def save_message_versions(self, run: RunRef, entries: Iterable[ListedMessage]) -> None:
+    def save_listed_message_versions(self, run: RunRef, entries: Iterable[ListedMessage]) -> None:
         """Store the versions that the provider lists for these messages. Their rows have no version
         yet, and otherwise equal the listed state."""
         versions = [

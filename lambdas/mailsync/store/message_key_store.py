@@ -14,7 +14,7 @@ from mailsync.store.parameters import JsonBytes
 
 
 @dataclass(frozen=True, slots=True)
-class ArrivedMessage:
+class MessageWithNewKey:
     """A message that arrived under a key that no stored message has.
 
     folder_id: the folder in which the message arrived. None: the change feed that reported the
@@ -119,10 +119,10 @@ class MessageKeyStore:
             found = tx.run("owners_of_ids", account_id=run.account_id, ids=_json(ids))
         return {RemoteId(message_id): number for message_id, number in found}
 
-    def match_arrived_messages(
+    def assign_new_keys_to_stored_messages(
         self,
         run: RunRef,
-        arrivals: Iterable[ArrivedMessage],
+        arrivals: Iterable[MessageWithNewKey],
         valid_keys: Collection[RemoteId],
         *,
         is_only_folder: bool,

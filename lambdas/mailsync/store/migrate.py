@@ -30,7 +30,7 @@ from mailsync.store.connection import (
 )
 from mailsync.store.database_url import DatabaseTarget
 from mailsync.store.functions_login import functions_login_sql
-from mailsync.store.session import BEGIN_MIGRATION_STATEMENTS
+from mailsync.store.session import BEGIN_MIGRATION_TRANSACTION_SQL
 
 MIGRATIONS_FOLDER = Path(__file__).with_name("migrations")
 SCHEMA_CONTRACTION_SQL_FILE = Path(__file__).with_name("contract.sql")
@@ -115,7 +115,7 @@ def apply_schema_contraction(settings: Settings) -> None:
                 " the command with --fill first."
             )
         migrator.run(
-            f"{BEGIN_MIGRATION_STATEMENTS};\n{SCHEMA_CONTRACTION_SQL_FILE.read_text()};\nCOMMIT",
+            f"{BEGIN_MIGRATION_TRANSACTION_SQL};\n{SCHEMA_CONTRACTION_SQL_FILE.read_text()};\nCOMMIT",
             "The contract step",
         )
 
@@ -264,5 +264,5 @@ def _apply(migrator: _Migrator, migration: Migration) -> None:
         "INSERT INTO mailsync.schema_migrations (version, checksum)"  # noqa: S608
         f" VALUES ('{migration.version}', '{migration.checksum}')"
     )
-    sql = f"{BEGIN_MIGRATION_STATEMENTS};\n{migration.statements};\n{record};\nCOMMIT"
+    sql = f"{BEGIN_MIGRATION_TRANSACTION_SQL};\n{migration.statements};\n{record};\nCOMMIT"
     migrator.run(sql, f"Migration {migration.version}")

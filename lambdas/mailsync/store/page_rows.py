@@ -35,7 +35,7 @@ WriteResult = TypeVar("WriteResult")
 MessageOrStateChange = TypeVar("MessageOrStateChange", Message, StateChange)
 
 
-def write_or_retry_with_savepoints(write: Callable[[bool], WriteResult]) -> WriteResult:
+def retry_write_with_savepoints(write: Callable[[bool], WriteResult]) -> WriteResult:
     """Call `write(False)`. If Postgres rejects a value, call `write(True)`, which sets a savepoint
     for each message. Return the result of the call that succeeded.
 
@@ -86,7 +86,7 @@ def save_messages(
     upsert = _upsert_with_savepoints if savepoints else _upsert
     saved, refused = upsert(tx, run, folder_id, sent)
     refused += [
-        rows.quarantine_row(each.remote_id, each.folder_remote_ids, "too_large", _TOO_LARGE)
+        rows.to_quarantine_row(each.remote_id, each.folder_remote_ids, "too_large", _TOO_LARGE)
         for each in large
     ]
     _enter_quarantine(tx, run, folder_id, refused)
@@ -174,7 +174,7 @@ def quarantine_messages(
         which they are already in quarantine.
     """
     entries = [
-        rows.quarantine_row(each.remote_id, each.folder_remote_ids, each.cause, each.detail)
+        rows.to_quarantine_row(each.remote_id, each.folder_remote_ids, each.cause, each.detail)
         for each in unreadable
     ]
     _enter_quarantine(tx, run, folder.id if folder else None, entries)
@@ -315,7 +315,7 @@ def _upsert_with_savepoints(
             row = sent[0]
             remote_id, folders = row["message_id"], row["folder_remote_ids"]
             return WrittenRowCounts(), [
-                rows.quarantine_row(remote_id, folders, "refused", str(rejected))
+                rows.to_quarantine_row(remote_id, folders, "refused", str(rejected))
             ]
     half = len(sent) // 2
     first, refused_first = _upsert_with_savepoints(tx, run, folder_id, sent[:half])

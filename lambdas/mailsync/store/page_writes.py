@@ -55,7 +55,7 @@ class PageWrite:
         return self.feed.position.is_full_sync_running and not self.page.has_more
 
     @property
-    def present_message_ids(self) -> tuple[RemoteId, ...]:
+    def ids_of_messages_not_removed(self) -> tuple[RemoteId, ...]:
         """Return the ids of the messages that the page names and does not report as removed."""
         plan = self.page_plan
         return (
@@ -101,7 +101,7 @@ def write_pages(
     return all_counts
 
 
-def add_pending_to_run_counts(
+def add_pending_messages_to_run_counts(
     tx: Transaction,
     run: RunRef,
     feed: FeedRef,
@@ -118,7 +118,7 @@ def add_pending_to_run_counts(
     _count_pages(tx, run, [_counts(feed, counts, requests, has_more=has_more)])
 
 
-def add_changes_outside_feed_to_counts(
+def add_messages_outside_feed_to_counts(
     tx: Transaction, run: RunRef, feed: FeedRef, counts: WrittenRowCounts
 ) -> None:
     """Add written messages to the counts of the run and of the feed's folder. The messages were
@@ -182,7 +182,7 @@ def _apply_page(
     counts += page_rows.quarantine_messages(tx, run, ref.folder, plan.unreadable_messages)
     if not ref.folder:
         pending_messages.drop_fetched_from_pending(tx, ref, plan)
-        pending_messages.mark_pending_messages_removed(tx, write.feed, write.page, plan)
+        pending_messages.mark_pending_removed_by_page(tx, write.feed, write.page, plan)
     is_news = not position.is_full_sync_running
     counts += pending_messages.save_pending_messages(tx, run, ref, plan, is_news=is_news)
     counts += pending_messages.record_pending_messages_gone(tx, run, ref, plan)

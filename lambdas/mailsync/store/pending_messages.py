@@ -54,7 +54,7 @@ def _time_and_version(change: IncompleteMessage | None) -> tuple[datetime | None
     return change.received_at, change.reported_state.remote_version
 
 
-def mark_pending_messages_removed(
+def mark_pending_removed_by_page(
     tx: Transaction, feed: StoredFeed, page: Page, plan: PagePlan
 ) -> None:
     """Mark the pending messages that a page reports as removed. If the page is the first of a list

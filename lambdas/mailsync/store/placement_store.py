@@ -11,14 +11,14 @@ MESSAGES_PER_PLACEMENT_BATCH = 10_000
 """
 
 
-class PlacementStore:
+class PlacementBackfillStore:
     """Creates placements for messages that an earlier version stored. Raises StoreUnavailable and
     StoreRejected."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def place_next_message_batch(self, account_id: AccountId) -> bool:
+    def create_placements_of_next_batch(self, account_id: AccountId) -> bool:
         """Create the placements of the account's next batch of messages; return whether messages
         without placements remain.
 
@@ -31,12 +31,12 @@ class PlacementStore:
             )
         return bool(filled) and filled[0][0] is not None
 
-    def place_all_messages(self) -> Iterator[AccountId]:
+    def create_missing_placements(self) -> Iterator[AccountId]:
         """Create all missing placements, account by account, also for accounts that are never
         synced. Yield the id of each account when its placements are complete."""
         with self._database.transaction() as tx:
             found = tx.run("unfilled_accounts")
         for (account_id,) in found:
-            while self.place_next_message_batch(account_id):
+            while self.create_placements_of_next_batch(account_id):
                 pass
             yield account_id

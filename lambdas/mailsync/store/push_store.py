@@ -43,14 +43,14 @@ class SubscriptionClaim:
     remote_id: the provider's id of the current subscription. None: a subscription must be created.
     claimed_until: when other workers may claim the mailbox; it also identifies this claim.
     callback_url: URL that the current subscription notifies.
-    failed_attempts: number of failures since the subscription was last created or renewed.
+    failed_attempt_count: number of failures since the subscription was last created or renewed.
     """
 
     account_id: AccountId
     remote_id: RemoteId | None
     claimed_until: datetime
     callback_url: str = ""
-    failed_attempts: int = 0
+    failed_attempt_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class PushStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_missing_subscriptions(self, provider: Provider, callback_url: str) -> int:
+    def add_missing_subscription_rows(self, provider: Provider, callback_url: str) -> int:
         """Add a row for each active mailbox that has no subscription, so that a worker creates one.
         Return the number of added rows."""
         with self._database.transaction() as tx:
@@ -150,7 +150,7 @@ class PushStore:
 
         The back-off is short enough for several attempts before the subscription expires.
         """
-        failures = claim.failed_attempts + 1
+        failures = claim.failed_attempt_count + 1
         wait_s = seconds_until_subscription_retry(failures=failures, jitter=random())  # noqa: S311
         with self._database.transaction() as tx:
             tx.run(
@@ -210,7 +210,7 @@ class PushStore:
         )
         return PushState(health, expires_at, notified_at, last_error)
 
-    def is_subscribed_by_others(self, account_id: AccountId) -> bool:
+    def is_subscribed_by_another_account(self, account_id: AccountId) -> bool:
         """Return whether another account of the same mailbox has a push subscription."""
         with self._database.transaction() as tx:
             [[is_subscribed]] = tx.run("is_subscribed_by_others", account_id=account_id)

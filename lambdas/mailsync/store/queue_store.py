@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from mailsync.decisions.due import (
+    CHECK_WORKER_SLOT_LIFETIME_S,
     MAX_NOTIFIED_CHECK_WORKERS,
     MAX_NOTIFIED_MAILBOXES_COUNTED,
     MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S,
-    NOTIFIED_CHECK_SLOT_LIFETIME_S,
     NOTIFIED_MAILBOX_CLAIM_LIFETIME_S,
     NOTIFIED_MAILBOX_FALLBACK_DELAY_S,
     needs_another_check_worker,
@@ -65,13 +65,13 @@ class NotifiedMailboxQueueStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take_check_slot(self) -> str | None:
+    def take_worker_slot(self) -> str | None:
         """Take a slot for a function that the caller then invokes; return the name under which the
         function holds the slot.
 
         Returns None if no function is needed: no notified mailbox can be checked now, or the
         functions that hold slots can check all notified mailboxes. Also returns None if every slot
-        is taken. The slot becomes free `NOTIFIED_CHECK_SLOT_LIFETIME_S` seconds after its last use.
+        is taken. The slot becomes free `CHECK_WORKER_SLOT_LIFETIME_S` seconds after its last use.
         """
         holder = str(uuid4())
         with self._database.transaction() as tx:
@@ -88,7 +88,7 @@ class NotifiedMailboxQueueStore:
                 "take_check_slot",
                 holder=holder,
                 slots=MAX_NOTIFIED_CHECK_WORKERS,
-                held_s=float(NOTIFIED_CHECK_SLOT_LIFETIME_S),
+                held_s=float(CHECK_WORKER_SLOT_LIFETIME_S),
             )
         return holder if taken else None
 
@@ -103,7 +103,7 @@ class NotifiedMailboxQueueStore:
         """
         with self._database.transaction() as tx:
             if not tx.run(
-                "keep_check_slot", holder=holder, held_s=float(NOTIFIED_CHECK_SLOT_LIFETIME_S)
+                "keep_check_slot", holder=holder, held_s=float(CHECK_WORKER_SLOT_LIFETIME_S)
             ):
                 return ()
             found = tx.run("find_notified_accounts", limit=limit) if limit else []
@@ -117,7 +117,7 @@ class NotifiedMailboxQueueStore:
             )
         return tuple(AccountId(account_id) for (account_id,) in claimed)
 
-    def release_check_slot(self, holder: str) -> None:
+    def release_worker_slot(self, holder: str) -> None:
         """Make the slot free for another function."""
         with self._database.transaction() as tx:
             tx.run("release_check_slot", holder=holder)

@@ -20,7 +20,7 @@ from threading import Lock
 from typing import Any
 
 from mailsync.decisions.remaining_time import (
-    BACKFILL_BURSTS_PER_MINUTE,
+    BACKFILL_REQUEST_BURSTS_PER_MINUTE,
     QUOTA_SHARE_RESERVED_FOR_NEW_MAIL,
     QuotaStatus,
 )
@@ -35,11 +35,11 @@ from mailsync.store.connection import Database, Transaction
 PROJECT_QUOTA_ROW_COUNT = 8
 """The number of database rows among which the quota of a project is divided. With several rows,
 functions seldom wait for each other's lock."""
-MAX_PROJECT_ROWS_TRIED_PER_BLOCK = 3
-UNITS_PER_BLOCK = 200
+MAX_PROJECT_QUOTA_ROWS_TRIED = 3
+UNITS_TAKEN_PER_TRANSACTION = 200
 """The number of units that one transaction takes as a block, unless one request needs more."""
 WINDOW_S = 60.0
-BLOCK_LIFETIME_SHARE_OF_WINDOW = 1 / 60
+TAKEN_UNITS_LIFETIME_WINDOW_SHARE = 1 / 60
 """The lifetime of a block of units, as a share of the window. A function uses the units of a block
 within one to two times this time, and gives the others back."""
 MAX_SLEEP_S = 1.0
@@ -147,7 +147,7 @@ class MailboxQuota:
             self._give_back()
 
     @contextmanager
-    def reserve_quota_for_new_mail(self) -> Iterator[None]:
+    def treat_requests_as_backfill(self) -> Iterator[None]:
         """Treat all requests in the `with` block as requests for old mail. They leave a reserve, a
         tenth of the quota, to requests for new mail."""
         self._is_backfilling = True
@@ -200,7 +200,7 @@ class MailboxQuota:
         """Raise ProviderThrottled if this function has used its part of the quota for a backfill.
         The pause is the time in which the quota allows as many units."""
         limit = _limit(self._limits.mailbox_units_per_minute, is_backfill=True)
-        if self._backfill_units < max(1, limit // BACKFILL_BURSTS_PER_MINUTE):
+        if self._backfill_units < max(1, limit // BACKFILL_REQUEST_BURSTS_PER_MINUTE):
             return
         allowed_s = self._backfill_units / limit * self._limits.window_s
         passed_s = time.monotonic() - self._opened_at + MIN_WAIT_STATE_OVERHEAD_S
@@ -230,15 +230,13 @@ class MailboxQuota:
         """Take a block of the mailbox's quota and of the project's: both, or none. Return it, or
         the seconds until there are so many units. Slots are locked in order, against deadlocks."""
         taken_at = time.monotonic()
-        wanted = _Wanted(units, UNITS_PER_BLOCK, is_backfill)
+        wanted = _Wanted(units, UNITS_TAKEN_PER_TRANSACTION, is_backfill)
         mailbox = self._take_of(tx, 0, wanted, is_project=False)
         if not mailbox.units:
             return mailbox.wait_s
         wanted = _Wanted(units, mailbox.units, is_backfill)
         waits = []
-        for slot in sorted(
-            sample(range(PROJECT_QUOTA_ROW_COUNT), MAX_PROJECT_ROWS_TRIED_PER_BLOCK)
-        ):
+        for slot in sorted(sample(range(PROJECT_QUOTA_ROW_COUNT), MAX_PROJECT_QUOTA_ROWS_TRIED)):
             project = self._take_of(tx, slot, wanted, is_project=True)
             if project.units:
                 _return_units(tx, (mailbox,), mailbox.units - project.units)
@@ -265,8 +263,10 @@ class MailboxQuota:
             limit=limit,
             units=wanted.units,
             block=wanted.block,
-            awaited=max(wanted.units, limit // BACKFILL_BURSTS_PER_MINUTE if is_patient else 0),
-            hold_s=self._limits.window_s * BLOCK_LIFETIME_SHARE_OF_WINDOW,
+            awaited=max(
+                wanted.units, limit // BACKFILL_REQUEST_BURSTS_PER_MINUTE if is_patient else 0
+            ),
+            hold_s=self._limits.window_s * TAKEN_UNITS_LIFETIME_WINDOW_SHARE,
             window_s=self._limits.window_s,
         )
         return _Grant(bucket_id, *grant)
@@ -302,7 +302,7 @@ def open_mailbox_quota(
     return MailboxQuota(database, account, limits)
 
 
-def mailbox_units_per_minute(provider: Provider, settings: Settings) -> int | None:
+def find_mailbox_units_per_minute(provider: Provider, settings: Settings) -> int | None:
     """Return the quota of one mailbox, in the provider's units per minute. None: the provider has
     no quota."""
     found = find_provider(provider)

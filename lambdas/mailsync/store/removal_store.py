@@ -20,7 +20,7 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_rows import end_placements
 
-MAX_REQUESTS_SCHEDULED_AT_ONCE = 20_000
+MESSAGES_PER_SCHEDULING_BATCH = 20_000
 """The maximum number of messages whose next request by id one statement schedules: about a second
 of work."""
 
@@ -61,7 +61,7 @@ class HiddenMailSummary:
         )
 
     @property
-    def is_removal_suspicious(self) -> bool:
+    def is_unconfirmed_mass_removal(self) -> bool:
         """Return whether the messages reported gone are most of the mailbox, and no person has
         confirmed their removal."""
         return is_mass_removal(
@@ -84,7 +84,7 @@ class HiddenMailSummary:
         message is gone. After the second response the message is deleted."""
         after = (
             MIN_TIME_FROM_REMOVAL_TO_MASS_DELETION
-            if self.is_removal_suspicious
+            if self.is_unconfirmed_mass_removal
             else MIN_TIME_FROM_REMOVAL_TO_DELETION
         )
         return after.total_seconds()
@@ -117,7 +117,7 @@ class RemovalStore:
         with FencedTransaction(self._database, run) as tx:
             removal = hidden_mail_of_account(tx, run.account_id)
             if removal.is_mass_removal:
-                schedule_second_request_by_id(tx, run.account_id, removal)
+                schedule_deletion_confirmations(tx, run.account_id, removal)
         return removal
 
     def hide_messages_removed_from_folder(
@@ -162,7 +162,7 @@ class RemovalStore:
                 is_only_folder=is_only_folder,
             )
 
-    def message_ids_due_for_request_by_id(
+    def hidden_message_ids_due_for_request(
         self, run: RunRef, after: str, limit: int
     ) -> tuple[RemoteId, ...]:
         """Return the ids of up to `limit` hidden messages that are due for a request by id. The ids
@@ -220,13 +220,13 @@ def hidden_mail_of_account(tx: Transaction, account_id: AccountId) -> HiddenMail
     return hidden_mail_of_accounts(tx, [account_id])[account_id]
 
 
-def schedule_second_request_by_id(
+def schedule_deletion_confirmations(
     tx: Transaction, account_id: AccountId, removal: HiddenMailSummary
 ) -> None:
     """Set the time of the second request by id for each message of the account that the provider
     has reported as gone: `HiddenMailSummary.deletion_confirmation_delay_s` after the first
     report."""
-    limit = MAX_REQUESTS_SCHEDULED_AT_ONCE
+    limit = MESSAGES_PER_SCHEDULING_BATCH
     scheduled = limit
     while scheduled == limit:
         scheduled = tx.run_returning_row_count(

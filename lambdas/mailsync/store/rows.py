@@ -134,7 +134,7 @@ def state_changes_json(changes: Iterable[StateChange]) -> JsonBytes:
     )
 
 
-def quarantine_row(
+def to_quarantine_row(
     remote_id: str, folder_remote_ids: Sequence[str], cause: str, detail: str
 ) -> JsonRow:
     return {

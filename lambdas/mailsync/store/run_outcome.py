@@ -8,9 +8,9 @@ from random import random
 from typing import Any
 
 from mailsync.decisions.due import (
-    ERRORS_THAT_CLOSE_ACCOUNT,
-    SUSPICIOUS_REMOVAL_ERROR,
-    VERIFICATION_FAILED_ERROR,
+    ERROR_NAMES_THAT_CLOSE_ACCOUNT,
+    SUSPICIOUS_REMOVAL_ERROR_NAME,
+    VERIFICATION_FAILED_ERROR_NAME,
     seconds_until_sync_after_failure,
     seconds_until_sync_after_success,
 )
@@ -20,7 +20,7 @@ from mailsync.store.removal_store import hidden_mail_of_account
 from mailsync.store.rows import to_jsonb
 
 
-def close_run(
+def save_run_outcome(
     tx: Transaction,
     run_id: RunId,
     status: str,
@@ -51,7 +51,7 @@ def complete_or_fail_run(tx: Transaction, run: RunRef, *, requests: int = 0) -> 
     `sync.completed` to the outbox. Close any other run as failed. Return whether a completed run
     has stored every message that the provider named. Return None if the run was closed as failed.
 
-    requests: see `close_run`.
+    requests: see `save_run_outcome`.
     """
     [[unverified, *news]] = tx.run("run_end", run_id=run.run_id)
     if unverified:
@@ -71,10 +71,10 @@ def complete_or_fail_run(tx: Transaction, run: RunRef, *, requests: int = 0) -> 
         run_id=run.run_id,
         has_changed=has_changed,
         next_in_s=wait_s,
-        error=SUSPICIOUS_REMOVAL_ERROR if removal.is_removal_suspicious else None,
-        error_message=removal.explanation_for_user if removal.is_removal_suspicious else None,
+        error=SUSPICIOUS_REMOVAL_ERROR_NAME if removal.is_unconfirmed_mass_removal else None,
+        error_message=removal.explanation_for_user if removal.is_unconfirmed_mass_removal else None,
     )
-    close_run(tx, run.run_id, "completed", None, None, requests=requests)
+    save_run_outcome(tx, run.run_id, "completed", None, None, requests=requests)
     proven = not are_pending
     add_outbox_event(tx, run.account_id, "sync.completed", run.run_id, proven=proven)
     return proven
@@ -96,7 +96,7 @@ def _fail_run_with_unverified_folders(tx: Transaction, run: RunRef, folders: int
         run.account_id,
         run.run_id,
         owner=owner,
-        error=VERIFICATION_FAILED_ERROR,
+        error=VERIFICATION_FAILED_ERROR_NAME,
         message=f"Folders that could not be verified: {folders}. What is stored stays.",
     )
 
@@ -124,12 +124,12 @@ def fail_run(
         "foreign_run", run_id=run_id, execution_name=execution_name
     ):
         return None
-    if not held or not close_run(tx, run_id, "failed", error, message):
+    if not held or not save_run_outcome(tx, run_id, "failed", error, message):
         return None
     [(failures, status, is_connected_anew, is_removal_confirmed)] = held
     # What the run signed in with is not what the account has now.
-    is_outdated = error in ERRORS_THAT_CLOSE_ACCOUNT and is_connected_anew
-    needs_person = error in ERRORS_THAT_CLOSE_ACCOUNT and not is_outdated
+    is_outdated = error in ERROR_NAMES_THAT_CLOSE_ACCOUNT and is_connected_anew
+    needs_person = error in ERROR_NAMES_THAT_CLOSE_ACCOUNT and not is_outdated
     # The run may have asked for the hidden messages before a person confirmed their removal.
     is_due = is_outdated or (is_removal_confirmed and not needs_person)
     wait_s = seconds_until_sync_after_failure(failures=failures + 1, cause=error, jitter=random())  # noqa: S311

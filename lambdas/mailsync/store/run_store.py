@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mailsync.decisions.due import VERIFICATION_FAILED_ERROR
+from mailsync.decisions.due import VERIFICATION_FAILED_ERROR_NAME
 from mailsync.decisions.open_run import STALE_RUN_HEARTBEAT_AGE_S
 from mailsync.errors import LeaseLost, StoreRejected
 from mailsync.metrics import RUNS_COMPLETED, add_to_metric, count_failed_run
@@ -33,7 +33,7 @@ class EnqueuedRun:
     execution_arn: ARN of the run's current execution. None: the execution has not started yet.
     execution_name: name of the run's current execution.
     sync_scope: what the run syncs.
-    sync_scope_of_first_request: the sync that the first request with this Idempotency-Key asked
+    sync_scope_of_idempotency_key: the sync that the first request with this Idempotency-Key asked
         for. None if the present request has no key, or a new key.
     is_stale: whether the run's last heartbeat is older than STALE_RUN_HEARTBEAT_AGE_S.
     """
@@ -43,7 +43,7 @@ class EnqueuedRun:
     execution_name: str
     status: str
     sync_scope: SyncScope
-    sync_scope_of_first_request: SyncScope | None = None
+    sync_scope_of_idempotency_key: SyncScope | None = None
     is_stale: bool = False
 
     @property
@@ -141,7 +141,7 @@ class RunStore:
                 )
         return _open_run(joined[0]) if joined else None
 
-    def run_of_idempotency_key(
+    def find_run_of_idempotency_key(
         self, account_id: AccountId, idempotency_key: str
     ) -> EnqueuedRun | None:
         """Return the run of an earlier request with this Idempotency-Key. None: the key is new."""
@@ -181,7 +181,7 @@ class RunStore:
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
             proven = complete_or_fail_run(tx, run, requests=requests)
         if proven is None:
-            count_failed_run(VERIFICATION_FAILED_ERROR)
+            count_failed_run(VERIFICATION_FAILED_ERROR_NAME)
         else:
             add_to_metric(RUNS_COMPLETED)
         return proven
@@ -216,7 +216,7 @@ class RunStore:
         if closes is not None:
             count_failed_run(error, closes_account=closes)
 
-    def open_run_of_execution(self, execution_name: str) -> tuple[RunId, AccountId] | None:
+    def find_open_run_of_execution(self, execution_name: str) -> tuple[RunId, AccountId] | None:
         """Return the open run whose current execution has this name, and the run's account. None:
         the run has ended, or the execution has handed it over."""
         with self._database.transaction() as tx:
@@ -230,7 +230,7 @@ class RunStore:
             found = tx.run("execution_of_run", run_id=run_id)
         return str(found[0][0]) if found else run_id
 
-    def stale_runs(self, limit: int) -> tuple[StaleRun, ...]:
+    def find_stale_runs(self, limit: int) -> tuple[StaleRun, ...]:
         """Return up to `limit` open runs without a heartbeat for STALE_RUN_HEARTBEAT_AGE_S."""
         with self._database.transaction() as tx:
             found = tx.run("stale_runs", seconds=STALE_RUN_HEARTBEAT_AGE_S, limit=limit)
@@ -246,7 +246,7 @@ def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun
     if not found:
         return None
     *run, sync_type, folder_ids = found[0]
-    return replace(_open_run(run), sync_scope_of_first_request=_wish(sync_type, folder_ids))
+    return replace(_open_run(run), sync_scope_of_idempotency_key=_wish(sync_type, folder_ids))
 
 
 def _open_run(row: list[Any]) -> EnqueuedRun:

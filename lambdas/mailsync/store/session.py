@@ -66,10 +66,10 @@ def _begin(timeouts: Mapping[str, str]) -> str:
     return "; ".join(["BEGIN ISOLATION LEVEL READ COMMITTED", *settings, _ANSWER])
 
 
-BEGIN_STATEMENTS = _begin(_TIMEOUTS)
+BEGIN_TRANSACTION_SQL = _begin(_TIMEOUTS)
 """The SQL that begins every transaction. Its result is one row, whose last column says whether the
 transaction is read-only."""
-BEGIN_MIGRATION_STATEMENTS = _begin(_OF_MIGRATIONS)
+BEGIN_MIGRATION_TRANSACTION_SQL = _begin(_OF_MIGRATIONS)
 
 END_STALE_READ_ONLY_SESSION_SQL = (
     "ROLLBACK; SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())"

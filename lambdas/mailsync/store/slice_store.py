@@ -162,7 +162,7 @@ class SliceStore:
                 following = None if next_for is None else _claim(tx, feed.ref.id, next_for)
                 return StoredSlice(counts, len(named), following)
 
-        stored = page_rows.write_or_retry_with_savepoints(write)
+        stored = page_rows.retry_write_with_savepoints(write)
         if written := stored.written_row_counts.inserted + stored.written_row_counts.updated:
             add_to_metric(MESSAGES_STORED, written)
         return stored
@@ -226,7 +226,7 @@ def _save(
     )
     ids = rows.to_jsonb([each.remote_id for each in named])
     tx.run("drop_pending", feed_id=feed.ref.id, ids=ids)
-    page_writes.add_changes_outside_feed_to_counts(tx, run, feed.ref, counts)
+    page_writes.add_messages_outside_feed_to_counts(tx, run, feed.ref, counts)
     return counts
 
 

@@ -15,7 +15,7 @@ _HEADING = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 
 
 @cache
-def read_statements(source: Path = QUERIES_FOLDER) -> dict[str, str]:
+def load_sql_statements(source: Path = QUERIES_FOLDER) -> dict[str, str]:
     """Return the SQL statements of a file, or of all files of a folder, by name."""
     files = sorted(source.glob("*.sql")) if source.is_dir() else [source]
     return {

@@ -21,7 +21,7 @@ class FolderStatus:
     stored_total, stored_unread: numbers of all and of unread stored messages. During a sync, the
         numbers may be older than the messages.
     remote_total: the provider's count of all messages, at the last reading.
-    known_remote_total_excess, known_remote_unread_excess: by how much the provider's own counts of
+    remote_total_overcount, remote_unread_overcount: by how much the provider's own counts of
         all and of unread messages exceed the true numbers.
     verified_at: when the stored counts last agreed with the provider's.
     compared_at: when ids and versions were last compared. None: never.
@@ -37,8 +37,8 @@ class FolderStatus:
     stored_total: int
     stored_unread: int
     remote_total: int
-    known_remote_total_excess: int
-    known_remote_unread_excess: int
+    remote_total_overcount: int
+    remote_unread_overcount: int
     verified_at: datetime | None
     compared_at: datetime | None
     error_name: str | None

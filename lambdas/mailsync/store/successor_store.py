@@ -1,9 +1,9 @@
 """Store the hand-over of a run from one execution to the next."""
 
 from mailsync.decisions.successor import (
-    max_history_events_of_state_failure,
-    max_history_events_of_state_visit,
-    successor_execution_name,
+    compute_max_state_failure_events,
+    compute_max_state_visit_events,
+    make_successor_execution_name,
 )
 from mailsync.errors import LeaseLost
 from mailsync.model import RunRef
@@ -31,7 +31,7 @@ class SuccessorStore:
         Raises:
             LeaseLost: another execution has taken the lease.
         """
-        successor = successor_execution_name(run.run_id, execution_name)
+        successor = make_successor_execution_name(run.run_id, execution_name)
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=run.account_id)
             current = tx.run("current_execution", run_id=run.run_id)
@@ -48,15 +48,15 @@ class SuccessorStore:
             tx.run("name_successor", run_id=run.run_id, execution_name=successor)
         return successor
 
-    def count_state_visit(self, run: RunRef, retry_count: int | None) -> None:
+    def add_history_events_of_state_visit(self, run: RunRef, retry_count: int | None) -> None:
         """Add the history events of a state's visit to the count of the run's current execution;
-        see `max_history_events_of_state_visit`."""
-        self._count_events(run, max_history_events_of_state_visit(retry_count))
+        see `compute_max_state_visit_events`."""
+        self._count_events(run, compute_max_state_visit_events(retry_count))
 
-    def count_failed_state(self, run: RunRef, retry_count: int | None) -> None:
+    def add_history_events_of_failed_state(self, run: RunRef, retry_count: int | None) -> None:
         """Add the history events of a failed state and of the state `folder-failed` after it to the
-        count of the run's current execution; see `max_history_events_of_state_failure`."""
-        self._count_events(run, max_history_events_of_state_failure(retry_count))
+        count of the run's current execution; see `compute_max_state_failure_events`."""
+        self._count_events(run, compute_max_state_failure_events(retry_count))
 
     def _count_events(self, run: RunRef, events: int) -> None:
         with self._database.transaction() as tx:

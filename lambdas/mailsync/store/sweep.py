@@ -26,7 +26,7 @@ class SweepStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def hide_most_unseen_messages(
+    def hide_excess_unseen_messages(
         self,
         run: RunRef,
         feed: StoredFeed,

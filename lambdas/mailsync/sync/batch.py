@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from threading import Lock
 
 from mailsync.credentials import open_access_token_source
-from mailsync.credentials.kms import KmsDataKeys
+from mailsync.credentials.kms import KmsDataKeyClient
 from mailsync.credentials.vault import Vault
 from mailsync.decisions.budget import MAX_TOTAL_PAUSE_PER_CHECK_S
 from mailsync.log import logger
@@ -74,14 +74,14 @@ def sync_accounts(
             pool.map(lambda each: check_mailbox_with_free_worker(each, remaining_s), account_ids)
         )
     _release(
-        open_check_workers(),
+        get_queue_of_free_workers(),
         [
             account_id
             for account_id, checked in zip(account_ids, all_checked, strict=True)
             if checked.outcome is CheckOutcome.TOO_LITTLE_TIME
         ],
     )
-    return report_batch(all_checked)
+    return log_batch_report(all_checked)
 
 
 def check_mailbox_with_free_worker(
@@ -91,7 +91,7 @@ def check_mailbox_with_free_worker(
     remains, check nothing and report `TOO_LITTLE_TIME`."""
     if remaining_s() < MIN_REMAINING_TIME_FOR_CHECK_S:
         return CheckReport(CheckOutcome.TOO_LITTLE_TIME)
-    workers = open_check_workers()
+    workers = get_queue_of_free_workers()
     worker = workers.get()
     try:
         return check_account(worker, account_id, remaining_s)
@@ -99,7 +99,7 @@ def check_mailbox_with_free_worker(
         workers.put(worker)
 
 
-def report_batch(all_checked: Sequence[CheckReport]) -> CheckBatchReport:
+def log_batch_report(all_checked: Sequence[CheckReport]) -> CheckBatchReport:
     """Return a report about all checks of an invocation: their outcomes and their cost. Also log
     the report."""
     report = CheckBatchReport.from_checks(all_checked)
@@ -124,7 +124,7 @@ def _release(workers: "SimpleQueue[CheckWorker]", account_ids: Sequence[AccountI
 _opening = Lock()
 
 
-def open_check_workers() -> "SimpleQueue[CheckWorker]":
+def get_queue_of_free_workers() -> "SimpleQueue[CheckWorker]":
     """Return the queue of the free workers of this process. The workers keep their database
     connections for the next batch."""
     with _opening:
@@ -133,7 +133,7 @@ def open_check_workers() -> "SimpleQueue[CheckWorker]":
 
 @cache
 def _workers() -> "SimpleQueue[CheckWorker]":
-    settings, kms = load_settings(), KmsDataKeys()
+    settings, kms = load_settings(), KmsDataKeyClient()
     trigger, starting = open_sync_starter(), Lock()
 
     def start(account_id: AccountId, run_id: RunId) -> None:

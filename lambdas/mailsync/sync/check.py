@@ -41,7 +41,7 @@ from mailsync.model import (
 )
 from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
 from mailsync.store.connection import Database
-from mailsync.store.placement_store import PlacementStore
+from mailsync.store.placement_store import PlacementBackfillStore
 from mailsync.sync.folder_tree import MailboxSnapshot, read_mailbox_snapshot, sync_folders
 from mailsync.sync.mailbox import (
     Mailbox,
@@ -108,7 +108,7 @@ class CheckWorker:
     start_execution: Callable[[AccountId, RunId], None]
 
     @property
-    def check_store(self) -> CheckStore:
+    def store_of_checks(self) -> CheckStore:
         return CheckStore(self.database)
 
 
@@ -159,7 +159,7 @@ class _Work:
         return self._mailbox.provider.request_count if self._mailbox else 0
 
     def run(self) -> CheckOutcome:
-        check = self._worker.check_store.begin_check(self._account_id, RunId(str(uuid4())))
+        check = self._worker.store_of_checks.begin_check(self._account_id, RunId(str(uuid4())))
         if check is None:
             return CheckOutcome.LEASE_UNAVAILABLE
         try:
@@ -179,11 +179,11 @@ class _Work:
                 mailbox.access_token_source.current_token()
         except MailsyncError as failure:
             message = str(failure) if isinstance(failure, AccessRevoked) else None
-            self._worker.check_store.end_check_of_closed_account(check, message)
+            self._worker.store_of_checks.end_check_of_closed_account(check, message)
             cause = type(failure).__name__
             logger.info("account_stays_closed", account_id=self._account_id, cause=cause)
             return False
-        self._worker.check_store.reopen_account(check)
+        self._worker.store_of_checks.reopen_account(check)
         logger.info("account_reopened", account_id=self._account_id)
         return True
 
@@ -220,7 +220,9 @@ class _Work:
             return "many folders"
         if check.account.has_placements_of_all_messages:
             return None
-        is_left = PlacementStore(self._worker.database).place_next_message_batch(self._account_id)
+        is_left = PlacementBackfillStore(self._worker.database).create_placements_of_next_batch(
+            self._account_id
+        )
         return "placements to fill" if is_left else None
 
     def _check(self, check: Check, mailbox: Mailbox) -> CheckOutcome:
@@ -240,14 +242,14 @@ class _Work:
             folders=check.folders,
             pages=seen.page_by_feed_id,
             waiting=seen.postponed_feed_ids,
-            moved=seen.changed_folder_ids,
+            moved=seen.folder_ids_with_changed_counts,
             counts=counts.values(),
         )
         if result is CheckResult.NOTHING_NEW:
             return self._end(check, mailbox, seen, counts)
         if result is CheckResult.NEEDS_EXECUTION:
             return self._hand_over(check, "more than a page")
-        if not self._worker.check_store.create_run_of_check(check):
+        if not self._worker.store_of_checks.create_run_of_check(check):
             return CheckOutcome.LEASE_UNAVAILABLE
         return self._sync(check, mailbox, seen)
 
@@ -269,7 +271,7 @@ class _Work:
             and seen.folder_listing.has_fetched_all_counts,
             folder_tree_reading_mode=seen.tree_reading_mode,
         )
-        self._worker.check_store.save_idle_check(check, end)
+        self._worker.store_of_checks.save_idle_check(check, end)
         return CheckOutcome.NOTHING_NEW
 
     def _sync(self, check: Check, mailbox: Mailbox, seen: MailboxSnapshot) -> CheckOutcome:
@@ -296,7 +298,7 @@ class _Work:
 
     def _hand_over(self, check: Check, cause: str) -> CheckOutcome:
         """Leave the run to an execution; if it cannot be started, a later tick starts it."""
-        if not self._worker.check_store.hand_over_run(check):
+        if not self._worker.store_of_checks.hand_over_run_to_execution(check):
             return CheckOutcome.LEASE_UNAVAILABLE
         logger.info("handed_over", account_id=self._account_id, cause=cause)
         try:
@@ -307,7 +309,7 @@ class _Work:
 
     def _fail(self, check: Check, failure: Exception, message: str) -> CheckOutcome:
         error = type(failure).__name__
-        self._worker.check_store.fail_run_of_check(check, error, message)
+        self._worker.store_of_checks.fail_run_of_check(check, error, message)
         logger.error("sync_failed", error=error)
         return CheckOutcome.FAILED
 

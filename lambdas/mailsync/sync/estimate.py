@@ -11,7 +11,7 @@ from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import open_database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.quota_store import mailbox_units_per_minute, open_mailbox_quota
+from mailsync.store.quota_store import find_mailbox_units_per_minute, open_mailbox_quota
 from mailsync.sync.mailbox import open_vault, require_no_provider_pause
 
 
@@ -36,5 +36,5 @@ def estimate_first_sync_of_account(account_id: AccountId) -> FirstSyncEstimate:
     mailbox = kit.open_mailbox(account, access, settings, no_retries, quota=quota)
     with quota or nullcontext(), closing(mailbox):
         messages = kit.count_messages(mailbox)
-    per_minute = mailbox_units_per_minute(account.provider, settings)
+    per_minute = find_mailbox_units_per_minute(account.provider, settings)
     return estimate_first_sync(messages, kit.first_sync_cost_rates, per_minute)

@@ -33,7 +33,7 @@ from mailsync.model import (
     WrittenRowCounts,
 )
 from mailsync.providers import CompleteMessageLister, FeedFailed, MailProvider, SliceReader
-from mailsync.sync.listed_contents import can_read_pending_from_list
+from mailsync.sync.listed_contents import can_read_pending_messages_from_list
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.slices import store_first_slice, store_remaining_slices, store_slices_as_helper
 from mailsync.sync.store_page import (
@@ -119,7 +119,7 @@ def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
         with suppress(FolderGone):  # raised where it is read
             feed = mailbox.feed_store.find_feed(mailbox.run_ref.account_id, each)
             starting = feed.ref if feed.position.cursor is None else None
-    mailbox.provider.announce_next_feed(starting)
+    mailbox.provider.announce_feed_to_read_ahead(starting)
 
 
 def sync_feed(
@@ -137,7 +137,7 @@ def sync_feed(
     """
     run, feeds = mailbox.run_ref, mailbox.feed_store
     mailbox.run_folder_store.begin_feed(run, feeds.find_feed(run.account_id, feed_id).ref)
-    slowest_s, empty_pages, started_in_this_sync, has_progressed = 0.0, 0, False, False
+    slowest_s, empty_pages, is_started, has_progressed = 0.0, 0, False, False
     news = _NewsClock(mailbox.provider)
     page: Page | None
     while has_time_for_page(remaining_s(), slowest_s):
@@ -164,9 +164,9 @@ def sync_feed(
         # A reading without effect succeeds without end, and takes no pending message's turn.
         is_progress = not feed.has_pending_messages or page.has_more or _has_effect(counts)
         has_progressed |= is_progress
-        started_in_this_sync |= feed.position.is_next_page_first_of_round
+        is_started |= feed.position.is_next_page_first_of_round
         news.add(page, counts, is_start=feed.position.is_next_page_first_of_round)
-        is_read = is_feed_up_to_date_after(page, counts, started_in_this_sync=started_in_this_sync)
+        is_read = is_feed_up_to_date_after_page(page, counts, started_in_this_sync=is_started)
         if is_read and not feed.has_pending_messages:
             return FeedProgress()
         empty_pages = _count_empty_pages(page, empty_pages, is_read=is_read)
@@ -263,7 +263,7 @@ class _NewsClock:
         if self._interval_s is None:
             return (
                 self._is_round_read_first
-                and can_read_pending_from_list(position)
+                and can_read_pending_messages_from_list(position)
                 and not position.is_next_page_first_of_round
             )
         if self._read_from is None or not position.is_next_page_first_of_round:
@@ -286,7 +286,7 @@ class _NewsClock:
         return self._interval_s is None or time.monotonic() - since >= self._interval_s
 
 
-def is_feed_up_to_date_after(
+def is_feed_up_to_date_after_page(
     page: Page, counts: WrittenRowCounts | None, *, started_in_this_sync: bool
 ) -> bool:
     """Return whether the feed is up to date after this page.

@@ -30,13 +30,13 @@ from mailsync.model import (
     TreeReadingMode,
     feeds_of_folders,
 )
-from mailsync.sync.feed_pages import is_feed_up_to_date_after
+from mailsync.sync.feed_pages import is_feed_up_to_date_after_page
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.newest import store_newest_mail
 from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, store_pages
 from mailsync.sync.stored_tree import drop_unmirrored_mail, save_folder_tree
 
-MAX_FEEDS_READ_AT_ONCE = 1_500
+MAX_FEEDS_READ_PER_SNAPSHOT = 1_500
 """The maximum number of change feeds whose next pages one function reads together. With four
 requests in flight and 88 ms per response they take 33 s. The state `sync-folder` reads the other
 feeds of a larger mailbox."""
@@ -49,18 +49,19 @@ class MailboxSnapshot:
     previously_stored_folders: the folders that were stored before this reading.
     folder_listing: the folder tree at the provider.
     tree_reading_mode: how much of the folder tree was read.
-    requested_at: value of the monotonic clock before the folders and pages were requested.
+    pages_requested_at: value of the monotonic clock before the folders and pages were requested.
     page_by_feed_id: the next page of each change feed that was read.
-    changed_folder_ids: provider ids of folders whose counts changed since the last reading.
+    folder_ids_with_changed_counts: provider ids of folders whose counts changed since the last
+        reading.
     postponed_feed_ids: ids of change feeds that only a later sync reads.
     """
 
     previously_stored_folders: Sequence[StoredFolder]
     folder_listing: FolderListing
     tree_reading_mode: TreeReadingMode
-    requested_at: float
+    pages_requested_at: float
     page_by_feed_id: Mapping[FeedId, Page]
-    changed_folder_ids: frozenset[RemoteId]
+    folder_ids_with_changed_counts: frozenset[RemoteId]
     postponed_feed_ids: frozenset[FeedId]
 
 
@@ -85,7 +86,7 @@ def read_mailbox_snapshot(
     ]
     chosen = choose_feeds_to_read(synced, moved, now=datetime.now(UTC), since_s=since_s)
     waiting = {each.ref.id for each in feeds_of_folders(synced)} - {each.ref.id for each in chosen}
-    pages = _fetch_next_pages(mailbox, chosen[:MAX_FEEDS_READ_AT_ONCE])
+    pages = _fetch_next_pages(mailbox, chosen[:MAX_FEEDS_READ_PER_SNAPSHOT])
     return MailboxSnapshot(known, listing, reading, requested_at, pages, moved, frozenset(waiting))
 
 
@@ -95,13 +96,13 @@ class FolderSyncResult:
 
     remaining_feeds: the change feeds that have more pages, or for which no time was left. The feed
         of the Inbox is first, then come the feeds with the most messages.
-    folders: the stored folders that exist at the provider.
+    existing_folders: the stored folders that exist at the provider.
     gone_folders: the stored folders that no longer exist there and are hidden.
     is_unmirrored_mail_removed: whether all mail of gone and of deselected folders was removed.
     """
 
     remaining_feeds: tuple[StoredFeed, ...]
-    folders: Sequence[StoredFolder]
+    existing_folders: Sequence[StoredFolder]
     gone_folders: Sequence[StoredFolder]
     is_unmirrored_mail_removed: bool
 
@@ -136,7 +137,11 @@ def sync_folders(
     folders = [each for each in stored if each.is_selected]
     synced = [each for each in folders if not each.feed.position.is_full_sync_running]
     done = _apply(
-        mailbox, feeds_of_folders(synced), seen.page_by_feed_id, seen.requested_at, remaining_s
+        mailbox,
+        feeds_of_folders(synced),
+        seen.page_by_feed_id,
+        seen.pages_requested_at,
+        remaining_s,
     )
     if moved := _moved_silently(synced, seen):
         mailbox.folder_store.make_message_id_comparison_due(run, moved)
@@ -144,7 +149,7 @@ def sync_folders(
         folders,
         listing.folders,
         page_size=DEFAULT_PAGE_SIZE,
-        max_messages=mailbox.provider.limits.max_total_messages_of_small_folders,
+        max_messages=mailbox.provider.limits.max_messages_per_small_folder_batch,
     )
     done |= _start_full_syncs(mailbox, list(starts), remaining_s)
     waiting = (
@@ -181,7 +186,7 @@ def _store_tree(
         ):
             stores.feed_store.switch_back_to_preferred_feeds(run)
         is_removed = drop_unmirrored_mail(mailbox, stores, lambda: False)
-        known, gone = stores.folder_store.folders_including_gone(run.account_id)
+        known, gone = stores.folder_store.existing_and_gone_folders(run.account_id)
     return known, gone, is_removed or drop_unmirrored_mail(mailbox, mailbox, has_time)
 
 
@@ -233,7 +238,7 @@ def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> C
     return [
         folder.ref.id
         for folder in folders
-        if folder.ref.remote_id in seen.changed_folder_ids
+        if folder.ref.remote_id in seen.folder_ids_with_changed_counts
         and (page := seen.page_by_feed_id.get(folder.feed.ref.id))
         and not page.changes
         and page.all_existing_message_ids is None
@@ -274,7 +279,7 @@ def _apply(
         for feed in feeds
         if feed.ref.id in stored
         and not feed.has_pending_messages
-        and is_feed_up_to_date_after(
+        and is_feed_up_to_date_after_page(
             pages[feed.ref.id],
             stored[feed.ref.id],
             started_in_this_sync=feed.position.is_next_page_first_of_round,

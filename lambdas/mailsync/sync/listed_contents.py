@@ -31,7 +31,7 @@ page of a list, a message takes at most an eighth of the time of a request by id
 _MAX_NAMED_PER_PAGE = 20
 
 
-def can_read_pending_from_list(position: FeedPosition) -> bool:
+def can_read_pending_messages_from_list(position: FeedPosition) -> bool:
     """Return whether the pending messages of a feed may be read from pages of the folder's list.
 
     Return False during a full sync, and after the provider's preferred feed of the folder has
@@ -52,7 +52,7 @@ def should_leave_messages_pending(
         isinstance(mailbox.provider, CompleteMessageLister)
         and len(wanted) > _MAX_NAMED_PER_PAGE
         and (page.has_more or feed.has_pending_messages)
-        and can_read_pending_from_list(feed.position)
+        and can_read_pending_messages_from_list(feed.position)
     )
 
 
@@ -68,7 +68,7 @@ def store_pending_messages_from_list(
     feed, provider = stored.ref, mailbox.provider
     if feed.folder is None or not isinstance(provider, CompleteMessageLister):
         return False
-    if not can_read_pending_from_list(stored.position):
+    if not can_read_pending_messages_from_list(stored.position):
         return False
     folder = mailbox.folder_store.find_folder(mailbox.run_ref.account_id, feed.folder.id)
     total = folder.remote_total or 0

@@ -12,10 +12,10 @@ from typing import Any
 
 from mailsync.credentials import open_access_token_source
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
-from mailsync.decisions.budget import MAX_SLEEP_PER_PAUSE_S
+from mailsync.decisions.budget import MAX_PAUSE_WITHOUT_WAIT_STATE_S
 from mailsync.decisions.successor import (
     MAX_SUCCESSIVE_PROVIDER_PAUSES,
-    max_history_events_of_state_visit,
+    compute_max_state_visit_events,
 )
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
@@ -36,7 +36,7 @@ from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.lease_store import LeaseStore
-from mailsync.store.placement_store import PlacementStore
+from mailsync.store.placement_store import PlacementBackfillStore
 from mailsync.store.quota_store import MailboxQuota, open_mailbox_quota
 from mailsync.store.stores import MailboxStores
 from mailsync.sync.message_ids import ensure_stable_message_ids
@@ -92,10 +92,10 @@ class Mailbox(MailboxStores):
     quota: MailboxQuota | None = None
 
     @contextmanager
-    def reserve_quota_for_new_mail(self) -> Iterator[None]:
+    def treat_requests_as_backfill(self) -> Iterator[None]:
         """Treat all requests in the `with` block as requests for old mail. They leave a part of the
         provider's quota, the reserve, to requests for new mail."""
-        with self.quota.reserve_quota_for_new_mail() if self.quota else nullcontext():
+        with self.quota.treat_requests_as_backfill() if self.quota else nullcontext():
             yield
 
     def decrypt_cursor(self, feed: StoredFeed) -> Cursor | None:
@@ -129,7 +129,7 @@ class Mailbox(MailboxStores):
         """
         asked_s = (failure.retry_after_s if failure else None) or 0.0
         pause_s = max(asked_s, self.provider.remaining_pause_s)
-        if pause_s > MAX_SLEEP_PER_PAUSE_S:
+        if pause_s > MAX_PAUSE_WITHOUT_WAIT_STATE_S:
             self.lease_store.save_pause_requested_by_provider(self.run_ref, pause_s)
         if self.provider.max_requests_in_flight < self.max_requests_in_flight:
             self.lease_store.save_max_requests_in_flight(
@@ -173,7 +173,7 @@ def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
     account = AccountStore(database).find_active_account(run.account_id)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
     leases = LeaseStore(database)
-    is_spent = leases.renew_lease(run, events=max_history_events_of_state_visit(retry_count))
+    is_spent = leases.renew_lease(run, events=compute_max_state_visit_events(retry_count))
     if is_spent and retry_count is not None:
         raise HandOverDue
     if not account.has_placements_of_all_messages:
@@ -223,8 +223,8 @@ def _fill_placements(database: Database, account_id: AccountId) -> None:
 
     A function that is killed meanwhile continues in its next attempt.
     """
-    placements = PlacementStore(database)
-    while placements.place_next_message_batch(account_id):
+    placements = PlacementBackfillStore(database)
+    while placements.create_placements_of_next_batch(account_id):
         pass
     logger.info("placements_filled")
 

@@ -41,8 +41,8 @@ from mailsync.storable import to_storable_text
 from mailsync.store.connection import Database
 from mailsync.store.message_key_store import (
     REUSED_KEY_ID_SEPARATOR,
-    ArrivedMessage,
     MessageKeyStore,
+    MessageWithNewKey,
 )
 from mailsync.store.removal_store import RemovalStore
 from mailsync.sync.renamed_folders import find_renamed_folders
@@ -137,8 +137,8 @@ class ProviderWithStableIds:
         entries = (replace(each, remote_id=ids[each.remote_id]) for each in listing.messages)
         return replace(listing, messages=tuple(entries))
 
-    def announce_next_feed(self, feed: FeedRef | None) -> None:
-        self._provider.announce_next_feed(feed)
+    def announce_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
+        self._provider.announce_feed_to_read_ahead(feed)
 
     def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: a provider whose ids change names no groups."""
@@ -177,7 +177,7 @@ class ProviderWithStableIds:
                 [ids.get(each, each) for each in removed],
             )
         arrivals = [
-            ArrivedMessage(
+            MessageWithNewKey(
                 key, it, feed.folder.id if feed.folder else None, page.current_message_id_prefix
             )
             for feed, page in pages
@@ -185,7 +185,7 @@ class ProviderWithStableIds:
             if key not in ids
         ]
         if arrivals:
-            ids |= self._keys.match_arrived_messages(
+            ids |= self._keys.assign_new_keys_to_stored_messages(
                 self._run,
                 arrivals,
                 _valid_keys(page for _, page in pages),
@@ -232,13 +232,13 @@ class ProviderWithStableIds:
         with suppress(ProviderRejected, ProviderUnavailable):  # then they are fetched
             page = self._provider.fetch_page(newest, None, limit=MAX_MESSAGES_SEARCHED_FOR_MOVES)
             arrivals = [
-                ArrivedMessage(key, it, folder.id, page.current_message_id_prefix)
+                MessageWithNewKey(key, it, folder.id, page.current_message_id_prefix)
                 for key, it in _arrivals(page.changes)
                 if key not in known
             ]
             is_only_folder = self.traits.is_message_in_one_folder
             if arrivals:
-                return self._keys.match_arrived_messages(
+                return self._keys.assign_new_keys_to_stored_messages(
                     self._run, arrivals, listed, is_only_folder=is_only_folder
                 )
         return {}

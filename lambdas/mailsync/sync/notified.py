@@ -14,7 +14,7 @@ from mailsync.sync.batch import (
     MIN_REMAINING_TIME_FOR_CHECK_S,
     CheckBatchReport,
     check_mailbox_with_free_worker,
-    report_batch,
+    log_batch_report,
 )
 from mailsync.sync.check import CheckReport
 
@@ -35,10 +35,10 @@ def check_notified_mailboxes(
         try:
             all_checked += _drain(queue, slot, remaining_s)
         finally:
-            queue.release_check_slot(slot)
+            queue.release_worker_slot(slot)
         # A notification that arrived between the last claim and the release found no free slot.
-        slot = queue.take_check_slot() if remaining_s() >= MIN_REMAINING_TIME_FOR_CHECK_S else None
-    return report_batch(all_checked)
+        slot = queue.take_worker_slot() if remaining_s() >= MIN_REMAINING_TIME_FOR_CHECK_S else None
+    return log_batch_report(all_checked)
 
 
 def _drain(
@@ -57,5 +57,5 @@ def _drain(
                 return all_checked
             done, running = wait(running, MAX_TIME_BETWEEN_MAILBOX_CLAIMS_S, FIRST_COMPLETED)
             all_checked += [each.result() for each in done]
-        queue.release_check_slot(holder)  # another function begins while the last checks end
+        queue.release_worker_slot(holder)  # another function begins while the last checks end
         return all_checked + [each.result() for each in running]

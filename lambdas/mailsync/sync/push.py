@@ -26,7 +26,7 @@ from mailsync.store.control_store import AccountOfCaller
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.push_store import SUBSCRIPTION_CLAIM_LIFETIME_S, PushStore, SubscriptionClaim
 from mailsync.sync.mailbox import open_vault
-from mailsync.sync.push_leftovers import LeftoverSubscriptions
+from mailsync.sync.push_leftovers import LeftoverSubscriptionCleaner
 
 MAX_RENEWALS_PER_INVOCATION = 100
 MIN_REMAINING_TIME_FOR_RENEWAL_S = 45
@@ -57,9 +57,11 @@ def renew_due_subscriptions(
     renewed = failed = 0
     store = PushStore(open_database())
     for provider, push_kit in _push_kits():
-        leftovers = LeftoverSubscriptions(store, push_kit.leftover_search_time_limit_s)
+        leftovers = LeftoverSubscriptionCleaner(
+            store, push_kit.leftover_subscription_search_limit_s
+        )
         callback_url = f"{public_url}{webhook_path(provider)}"
-        store.add_missing_subscriptions(provider, callback_url)
+        store.add_missing_subscription_rows(provider, callback_url)
         while (
             renewed + failed < MAX_RENEWALS_PER_INVOCATION
             and remaining_s() > MIN_REMAINING_TIME_FOR_RENEWAL_S
@@ -97,7 +99,7 @@ def end_subscriptions_of_account(own: AccountOfCaller) -> None:
         return
     # With a connection of its own, since the caller's is not for two threads.
     database = Database(load_settings())
-    leftovers = LeftoverSubscriptions(PushStore(database), END_SUBSCRIPTION_TIMEOUT_S)
+    leftovers = LeftoverSubscriptionCleaner(PushStore(database), END_SUBSCRIPTION_TIMEOUT_S)
     # The provider's libraries bound single reads, not their sum; what is too slow is left behind.
     ending = Thread(
         name=f"end-push-{own.id}", target=_end, args=(database, leftovers, claim), daemon=True
@@ -110,7 +112,9 @@ def end_subscriptions_of_account(own: AccountOfCaller) -> None:
         logger.warning("push_not_ended", account_id=own.id, cause="TooSlow")
 
 
-def _end(database: Database, leftovers: LeftoverSubscriptions, claim: SubscriptionClaim) -> None:
+def _end(
+    database: Database, leftovers: LeftoverSubscriptionCleaner, claim: SubscriptionClaim
+) -> None:
     settings, account_id = load_settings(), claim.account_id
     try:
         account = AccountStore(database).find_account(account_id)
@@ -136,13 +140,14 @@ def _may_end(store: PushStore, account_id: AccountId, push_kit: PushKit) -> bool
     """Return whether ending the account's subscription leaves other accounts of the mailbox
     theirs."""
     return not (
-        push_kit.has_one_subscription_per_mailbox and store.is_subscribed_by_others(account_id)
+        push_kit.has_one_subscription_per_mailbox
+        and store.is_subscribed_by_another_account(account_id)
     )
 
 
 def _renew(
     store: PushStore,
-    leftovers: LeftoverSubscriptions,
+    leftovers: LeftoverSubscriptionCleaner,
     claim: SubscriptionClaim,
     callback_url: str,
     push_kit: PushKit,
@@ -163,7 +168,7 @@ class _Renewal:
     """Create or renew the claimed subscription of one mailbox."""
 
     store: PushStore
-    leftovers: LeftoverSubscriptions
+    leftovers: LeftoverSubscriptionCleaner
     claim: SubscriptionClaim
     push: PushProvider
     callback_url: str
@@ -172,7 +177,7 @@ class _Renewal:
     def run(self) -> None:
         if not self._extend():
             self._make()
-        elif self.claim.failed_attempts:
+        elif self.claim.failed_attempt_count:
             # One may have been made whose answer was lost, while this one was said to be gone.
             self._end_leftovers(named=None)
 

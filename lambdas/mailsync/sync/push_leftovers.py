@@ -14,7 +14,7 @@ from mailsync.providers import PushProvider
 from mailsync.store.push_store import PushStore, SubscriptionClaim
 
 
-class LeftoverSubscriptions:
+class LeftoverSubscriptionCleaner:
     """Finds and ends leftover subscriptions, which exist at the provider but in no database row.
     Only `stop_sending_requests` may be called from another thread.
 

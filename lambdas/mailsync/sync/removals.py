@@ -26,7 +26,7 @@ def has_time_for_message_batch(remaining_s: float) -> bool:
     return remaining_s > SHUTDOWN_RESERVE_S + _SLOWEST_BATCH_S
 
 
-def verify_hidden_messages(
+def confirm_or_undo_removals(
     mailbox: Mailbox, removal: HiddenMailSummary, remaining_s: Callable[[], float]
 ) -> int:
     """Request by id each hidden message that is due for a request; return how many messages were
@@ -38,7 +38,7 @@ def verify_hidden_messages(
     removal: how much of the mailbox is hidden.
     """
     after, deleted = "", 0
-    while ids := mailbox.removal_store.message_ids_due_for_request_by_id(
+    while ids := mailbox.removal_store.hidden_message_ids_due_for_request(
         mailbox.run_ref, after, _READ_AT_ONCE
     ):
         after = ids[-1]

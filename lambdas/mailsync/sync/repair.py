@@ -195,7 +195,7 @@ def compare_folder(
         mailbox.quarantine_store.quarantined_ids_of_folder(run, folder.ref.id),
     )
     if difference.messages_with_version_to_store:
-        mail.save_message_versions(run, difference.messages_with_version_to_store)
+        mail.save_listed_message_versions(run, difference.messages_with_version_to_store)
     _require_credible(mailbox, folder, listing, difference)
     return listing, difference
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from threading import Thread
 
 from mailsync.credentials import decrypt_grant
-from mailsync.credentials.identity import import_identity_platform, require_oauth_access
+from mailsync.credentials.identity import import_identity_platform, require_oauth_access_of_provider
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.log import logger
 from mailsync.model import Account, AccountId, Credentials
@@ -79,7 +79,7 @@ class Revocation:
         account, settings = self.account, load_settings()
         try:
             grant = decrypt_grant(account.id, self.credentials, open_vault())
-            oauth = require_oauth_access(account.provider)
+            oauth = require_oauth_access_of_provider(account.provider)
             platform = import_identity_platform(oauth)
             if grant is not None:
                 ended.append(platform.revoke_grant(settings, oauth, grant))

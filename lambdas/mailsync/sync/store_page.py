@@ -125,8 +125,8 @@ def _is_swept(mailbox: Mailbox, write: PageWrite, has_time: Callable[[], bool]) 
     for what one transaction can hide. Return False if there was no time for that."""
     if not write.ends_full_sync or write.feed.position.full_sync_generation == 1:
         return True
-    return mailbox.sweep_store.hide_most_unseen_messages(
-        mailbox.run_ref, write.feed, write.present_message_ids, has_time
+    return mailbox.sweep_store.hide_excess_unseen_messages(
+        mailbox.run_ref, write.feed, write.ids_of_messages_not_removed, has_time
     )
 
 
@@ -324,7 +324,7 @@ def store_pending_messages(
     wanted = tuple(groups)
     mailbox.provider.announce_fetch_groups({each: it for each, it in groups.items() if it})
     requests_before = mailbox.provider.request_count
-    with mailbox.reserve_quota_for_new_mail():
+    with mailbox.treat_requests_as_backfill():
         plan, pause = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
     missing = frozenset(plan.possibly_gone_message_ids)
     requested = wanted[: len(wanted) - len(plan.pending_message_ids)]

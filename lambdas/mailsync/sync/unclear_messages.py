@@ -13,18 +13,18 @@ from mailsync.sync.quarantine import MAX_RETRIED_MESSAGES_PER_RUN
 class UnclearMessages:
     """Messages whose state at the provider is not clear, so that they are due for a request by id.
 
-    ids_in_quarantine: ids of messages in quarantine that are due.
+    quarantined_ids_due_for_retry: ids of messages in quarantine that are due.
     hidden_mail_summary: how much of the mailbox is hidden.
     has_hidden_mail_to_request: whether a hidden message is due.
     """
 
-    ids_in_quarantine: tuple[RemoteId, ...]
+    quarantined_ids_due_for_retry: tuple[RemoteId, ...]
     hidden_mail_summary: HiddenMailSummary
     has_hidden_mail_to_request: bool
 
     @property
     def has_messages_to_request(self) -> bool:
-        return bool(self.ids_in_quarantine) or self.has_hidden_mail_to_request
+        return bool(self.quarantined_ids_due_for_retry) or self.has_hidden_mail_to_request
 
 
 def find_unclear_messages(mailbox: Mailbox, stores: MailboxStores) -> UnclearMessages:
@@ -38,7 +38,7 @@ def find_unclear_messages(mailbox: Mailbox, stores: MailboxStores) -> UnclearMes
     run = mailbox.run_ref
     removal = stores.removal_store.begin_removal_verification(run)
     is_due = removal.hidden_message_count > 0 and bool(
-        stores.removal_store.message_ids_due_for_request_by_id(run, "", 1)
+        stores.removal_store.hidden_message_ids_due_for_request(run, "", 1)
     )
     due = stores.quarantine_store.message_ids_due_for_retry(run, MAX_RETRIED_MESSAGES_PER_RUN)
     return UnclearMessages(due, removal, is_due)

@@ -12,26 +12,26 @@ from mailsync.decisions.verify import (
     MAX_COMPARED_FOLDERS_PER_RUN,
     MAX_FOLDERS_PER_REPAIR_ROUND,
     MAX_REPAIRS_OF_FOLDER_PER_RUN,
+    compute_max_repair_rounds,
     counts_agree,
     find_folders_due_for_comparison,
-    max_repair_rounds_per_run,
 )
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
 from mailsync.metrics import FOLDERS_LEFT_UNVERIFIED, FOLDERS_REPAIRED, add_to_metric
 from mailsync.model import FolderId, FolderListing, StoredFolder, TreeReadingMode
-from mailsync.store.folder_store import CountedFolder
+from mailsync.store.folder_store import FolderWithCounts
 from mailsync.store.stores import MailboxStores
 from mailsync.sync.folder_tree import FolderSyncResult
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.quarantine import retry_quarantined_messages
-from mailsync.sync.removals import verify_hidden_messages
+from mailsync.sync.removals import confirm_or_undo_removals
 from mailsync.sync.stored_tree import drop_unmirrored_mail, save_folder_tree
 from mailsync.sync.unclear_messages import find_unclear_messages
 
-FOLDER_NOT_READ_ERROR = "FolderNotRead"
+FOLDER_NOT_READ_ERROR_NAME = "FolderNotRead"
 """Error name of a folder that was not synced because the provider did not list it completely."""
-_CountedFolders = Mapping[FolderId, CountedFolder]
+_CountedFolders = Mapping[FolderId, FolderWithCounts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,9 @@ def recalculate_counts(
     # The pages of a mailbox's feed have noted since then which counts to read.
     is_tree_current = synced is not None and mailbox.provider.traits.has_feed_per_folder
     before, gone = (
-        (synced.folders, synced.gone_folders)
+        (synced.existing_folders, synced.gone_folders)
         if synced and is_tree_current
-        else mailbox.folder_store.folders_including_gone(run.account_id)
+        else mailbox.folder_store.existing_and_gone_folders(run.account_id)
     )
     listing = mailbox.provider.list_folders((*sort_folders_by_last_change(before), *gone), reading)
     with mailbox.begin_transaction(run) as stores:
@@ -121,8 +121,8 @@ def recalculate_counts(
         ):
             return RemainingVerification(has_new_folders=True)
         unclear = find_unclear_messages(mailbox, mailbox)
-    retry_quarantined_messages(mailbox, unclear.ids_in_quarantine, remaining_s)
-    verify_hidden_messages(mailbox, unclear.hidden_mail_summary, remaining_s)
+    retry_quarantined_messages(mailbox, unclear.quarantined_ids_due_for_retry, remaining_s)
+    confirm_or_undo_removals(mailbox, unclear.hidden_mail_summary, remaining_s)
     with mailbox.begin_transaction(run) as stores:
         return _verify(mailbox, stores, tree, reading)
 
@@ -192,7 +192,7 @@ def _fail_unread(
             sentence := listing.failure_reason_by_folder_id.get(folder.ref.remote_id)
         ):
             stores.run_folder_store.fail_folder(
-                mailbox.run_ref, folder.ref.id, FOLDER_NOT_READ_ERROR, sentence
+                mailbox.run_ref, folder.ref.id, FOLDER_NOT_READ_ERROR_NAME, sentence
             )
 
 
@@ -209,7 +209,7 @@ def _classify(
 
     steady: folders whose provider counts have not changed since the last reading."""
     run = mailbox.run_ref
-    may_repair = rounds < max_repair_rounds_per_run(len(counted))
+    may_repair = rounds < compute_max_repair_rounds(len(counted))
     new = [each for each, folder in counted.items() if not folder.is_full_sync_complete]
     if new and may_repair:
         stores.run_folder_store.increment_repair_round_count(run)
@@ -250,7 +250,10 @@ def _least_recently_compared_first(
     return tuple(
         sorted(
             folder_ids,
-            key=lambda each: (counted[each].stored_and_remote_counts.compared_at or never, each),
+            key=lambda each: (
+                counted[each].stored_and_remote_counts.message_ids_compared_at or never,
+                each,
+            ),
         )
     )
 
@@ -268,12 +271,12 @@ def _all_mail_last(
     return tuple(sorted(folder_ids, key=lambda each: each in last))
 
 
-def _is_equal(folder: CountedFolder) -> bool:
+def _is_equal(folder: FolderWithCounts) -> bool:
     """Return whether the counts agree. They do not suffice where a count changed without a reported
     change."""
     return (
         folder.is_full_sync_complete
-        and folder.stored_and_remote_counts.compared_at is not None
+        and folder.stored_and_remote_counts.message_ids_compared_at is not None
         and counts_agree(folder.stored_and_remote_counts)
     )
 
@@ -315,15 +318,15 @@ def _with_offsets(
     return (equal & counted.keys()) - (off.keys() - explained)
 
 
-def _is_contradicted(folder: CountedFolder, listed: int) -> bool:
+def _is_contradicted(folder: FolderWithCounts, listed: int) -> bool:
     """Return whether contradictions of the provider explain the difference of the counts. listed:
     the number of messages in its last list."""
     count = folder.stored_and_remote_counts
-    differing = count.lower_bound_of_differing_messages
+    differing = count.min_differing_message_count
     return listed == count.remote_total and differing <= folder.listing_contradiction_count
 
 
-def _is_miscounted(folder: CountedFolder) -> bool:
+def _is_miscounted(folder: FolderWithCounts) -> bool:
     """Return whether the rows equal the provider's list, as far as the list is known to be
     complete."""
     count = folder.stored_and_remote_counts
@@ -340,9 +343,9 @@ def _due(counted: _CountedFolders, verified: frozenset[FolderId]) -> tuple[Folde
     ]
 
 
-def _sentence(mismatched: Iterable[CountedFolder]) -> str:
+def _sentence(mismatched: Iterable[FolderWithCounts]) -> str:
     differences = [
-        folder.stored_and_remote_counts.lower_bound_of_differing_messages for folder in mismatched
+        folder.stored_and_remote_counts.min_differing_message_count for folder in mismatched
     ]
     return (
         f"After {MAX_REPAIRS_OF_FOLDER_PER_RUN} repairs the mirror still differs from the provider"

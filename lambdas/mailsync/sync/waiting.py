@@ -16,7 +16,7 @@ class HandOverDue(Exception):
     work."""
 
 
-def countdown_to_timeout(context: LambdaContext) -> Callable[[], float]:
+def make_timeout_countdown(context: LambdaContext) -> Callable[[], float]:
     """Return a function that returns the seconds until the time-out of this Lambda function."""
     return lambda: context.get_remaining_time_in_millis() / 1000
 

@@ -19,7 +19,7 @@ from localdev.live.relay import (
     HttpUpstream,
     ReceivedResponse,
     RelayedRequest,
-    store_token_account,
+    store_account_with_access_token,
 )
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem
@@ -61,10 +61,10 @@ class GmailLiveKit:
     def store_account_with_relay_token(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
-        return store_token_account(self.provider, store, key, token)
+        return store_account_with_access_token(self.provider, store, key, token)
 
     def is_read_only_request(self, request: RelayedRequest) -> bool:
-        return request.method == "GET" and request.target.startswith(MAILBOX_PATH_PREFIX)
+        return request.method == "GET" and request.path_and_query.startswith(MAILBOX_PATH_PREFIX)
 
     def build_recorded_exchanges(
         self, request: RelayedRequest, received: ReceivedResponse
@@ -108,7 +108,7 @@ class GmailRelay(HttpRelay):
 
     def __init__(self, kit: GmailLiveKit) -> None:
         super().__init__(kit)
-        self.lambda_settings = {
+        self.lambda_environment_variables = {
             GMAIL_URL_SETTING.name: self.url,
             "GOOGLE_CLIENT_ID": "held-by-the-relay",
             "GOOGLE_CLIENT_SECRET": "held-by-the-relay",
@@ -116,7 +116,10 @@ class GmailRelay(HttpRelay):
 
     def add_upstream(self, upstream: HttpUpstream, recorder: Recorder) -> str:
         if isinstance(upstream, GmailUpstream):
-            self.lambda_settings = {**self.lambda_settings, **upstream.lambda_settings}
+            self.lambda_environment_variables = {
+                **self.lambda_environment_variables,
+                **upstream.lambda_environment_variables,
+            }
         return super().add_upstream(upstream, recorder)
 
 

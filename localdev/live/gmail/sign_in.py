@@ -24,7 +24,7 @@ from mailsync.credentials.identity import google_errors
 from mailsync.credentials.identity.google import begin_sign_in
 from mailsync.credentials.identity.google_settings import GoogleSettings
 from mailsync.errors import SettingMissing
-from mailsync.google_addresses import ISSUERS
+from mailsync.google_addresses import ID_TOKEN_ISSUERS
 from mailsync.json_request import JsonResponse
 from mailsync.registry import GMAIL_URL_SETTING, GOOGLE, OAuthAccess, find_provider
 from mailsync.settings import Settings
@@ -52,10 +52,10 @@ _PAGE = "docs/live.md says how to register an OAuth client for this."
 class GmailUpstream(HttpUpstream):
     """The Gmail API with a user's tokens.
 
-    lambda_settings: settings of the functions for this provider.
+    lambda_environment_variables: settings of the functions for this provider.
     """
 
-    lambda_settings: Mapping[str, str] = field(default_factory=dict)
+    lambda_environment_variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> GmailUpstream:
@@ -77,7 +77,7 @@ def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> Gmai
         base_url=gmail_url,
         tls_context=settings.provider_tls_context(),
         get_access_token=sign_in.get_access_token,
-        lambda_settings=limits,
+        lambda_environment_variables=limits,
     )
 
 
@@ -109,7 +109,7 @@ def sign_in_at_simulator(simulators: Simulators, address: str, recorder: Recorde
         base_url=simulators.gmail_url,
         tls_context=trust,
         get_access_token=sign_in.get_access_token,
-        lambda_settings={"GOOGLE_IDENTITY_URL": google.base_url},
+        lambda_environment_variables={"GOOGLE_IDENTITY_URL": google.base_url},
     )
 
 
@@ -211,7 +211,9 @@ class _Landing:
     def __init__(self) -> None:
         self.state = ""
         self._queries: SimpleQueue[dict[str, str]] = SimpleQueue()
-        guard = RequestGuard(accepts_own_pages=True, accepts_navigation_to=lambda path: path == "/")
+        guard = RequestGuard(
+            accepts_requests_of_own_pages=True, accepts_navigation_to_path=lambda path: path == "/"
+        )
         self._server = Server(self._take, port=0, guard=guard).start()
 
     @property
@@ -234,7 +236,11 @@ class _Landing:
     def _take(self, request: Request) -> Response:
         query = dict(parse_qsl(request.query))
         is_own = bool(self.state) and query.get("state") == self.state
-        if request.path != "/" or not is_own or query.get("iss", ISSUERS[0]) not in ISSUERS:
+        if (
+            request.path != "/"
+            or not is_own
+            or query.get("iss", ID_TOKEN_ISSUERS[0]) not in ID_TOKEN_ISSUERS
+        ):
             return Response(404)
         self._queries.put(query)
         return Response(200, _SIGNED_IN, {"Content-Type": "text/plain"})

@@ -10,7 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from localdev.live.record import RecordableVocabulary, RecordedExchange, parse_allowed_words
+from localdev.live.record import (
+    RecordableVocabulary,
+    RecordedExchange,
+    parse_allowed_words_by_field,
+)
 from localdev.live.relay import ReceivedResponse, RelayedRequest
 
 MAILBOX_PATH_PREFIX = "/gmail/v1/users/me/"
@@ -30,7 +34,7 @@ RECORDABLE_VOCABULARY = RecordableVocabulary(
     field_name_pattern=re.compile(r"[A-Za-z][A-Za-z_]{0,39}|@type"),
     fields_with_user_defined_keys=frozenset(("metadata",)),
     allowed_words_by_field=dict(
-        parse_allowed_words(
+        parse_allowed_words_by_field(
             "reason: ACCESS_TOKEN_SCOPE_INSUFFICIENT API_KEY_INVALID RATE_LIMIT_EXCEEDED"
             " SERVICE_DISABLED accessNotConfigured authError backendError badRequest"
             " dailyLimitExceeded domainPolicy failedPrecondition forbidden internalError invalid"
@@ -78,26 +82,26 @@ def build_recorded_exchange(
     depends on the mailbox. The token of the next page is moved into a list `following`, because
     the mailbox also decides whether there is a next page.
     """
-    document = received.document
+    document = received.json_body
     items: Any = None
-    if isinstance(document, dict) and received.status == 200 and _is_list(request.target):
+    if isinstance(document, dict) and received.status == 200 and _is_list(request.path_and_query):
         token = {name: value for name, value in document.items() if name == _TOKEN}
         if token:
             items = next((document[each] for each in _LISTS if each in document), [])
         rest = {name: value for name, value in document.items() if name != _TOKEN}
         document = {**rest, "following": [token] if token else []}
     return RecordedExchange(
-        request_kind=f"GET {describe_request_target(request.target)}",
+        request_kind=f"GET {redact_request_target(request.path_and_query)}",
         status=received.status,
         headers=received.headers,
         response_document=_without_mail(document),
         duration_s=received.duration_s,
-        requested_page_size=_asked_items(request.target),
+        requested_page_size=_asked_items(request.path_and_query),
         full_page_item_count=len(items) if isinstance(items, list) else None,
     )
 
 
-def describe_request_target(target: str) -> str:
+def redact_request_target(target: str) -> str:
     """Return the path and query of a request in fixed words, with `{id}` in place of ids and
     `{system label}` in place of ids of Gmail's own labels."""
     path, _, query = target.partition("?")

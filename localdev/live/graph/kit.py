@@ -20,14 +20,14 @@ from localdev.live.record import (
     RecordableVocabulary,
     RecordedExchange,
     Recorder,
-    parse_allowed_words,
+    parse_allowed_words_by_field,
 )
 from localdev.live.relay import (
     HttpRelay,
     HttpUpstream,
     ReceivedResponse,
     RelayedRequest,
-    store_token_account,
+    store_account_with_access_token,
 )
 from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
@@ -74,7 +74,7 @@ _RECORDABLE_VOCABULARY = RecordableVocabulary(
     ),
     fields_with_user_defined_keys=frozenset(("extensions", "customSecurityAttributes")),
     allowed_words_by_field=dict(
-        parse_allowed_words(
+        parse_allowed_words_by_field(
             *_ERROR_CODES,
             "@odata.type: #microsoft.graph.message #microsoft.graph.mailFolder"
             " #microsoft.graph.mailSearchFolder #microsoft.graph.eventMessage"
@@ -126,10 +126,10 @@ class GraphLiveKit:
     def store_account_with_relay_token(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
-        return store_token_account(self.provider, store, key, token)
+        return store_account_with_access_token(self.provider, store, key, token)
 
     def is_read_only_request(self, request: RelayedRequest) -> bool:
-        if request.method == "POST" and request.target == _BATCH_PATH:
+        if request.method == "POST" and request.path_and_query == _BATCH_PATH:
             items = _items(_parse(request.body), "requests")
             return bool(items) and all(item.get("method") == "GET" for item in items)
         return request.method == "GET"
@@ -137,10 +137,10 @@ class GraphLiveKit:
     def build_recorded_exchanges(
         self, request: RelayedRequest, received: ReceivedResponse
     ) -> list[RecordedExchange]:
-        status, headers, document = received.status, received.headers, received.document
-        if request.target != _BATCH_PATH:
-            asked = _asked_items(request.target, request.headers)
-            kind = f"GET {_describe_request_target(request.target)}"
+        status, headers, document = received.status, received.headers, received.json_body
+        if request.path_and_query != _BATCH_PATH:
+            asked = _asked_items(request.path_and_query, request.headers)
+            kind = f"GET {_redact_request_target(request.path_and_query)}"
             whole = _exchange(kind, status, headers, document, asked)
             return [replace(whole, duration_s=received.duration_s)]
         sent = {item.get("id"): item for item in _items(_parse(request.body), "requests")}
@@ -162,7 +162,7 @@ class GraphLiveKit:
             inner = item.get("headers")
             found.append(
                 _exchange(
-                    f"batch item GET {_describe_request_target(target)}",
+                    f"batch item GET {_redact_request_target(target)}",
                     item["status"] if isinstance(item.get("status"), int) else 0,
                     {str(k): str(v) for k, v in inner.items()} if isinstance(inner, dict) else {},
                     item.get("body"),
@@ -241,7 +241,7 @@ def _stack_options(simulators: Simulators, relay_url: str) -> Mapping[str, Any]:
     }
 
 
-def _describe_request_target(target: str) -> str:
+def _redact_request_target(target: str) -> str:
     """Return the path and query of a request in fixed words, with `{id}` in place of ids and the
     number of properties in place of the value of `$select`."""
     path, _, query = target.partition("?")

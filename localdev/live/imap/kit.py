@@ -12,8 +12,8 @@ from localdev.live.imap.relay import (
     ImapRelay,
     ImapUpstream,
     UpstreamConnection,
-    is_token_of_gmail_server,
-    relay_port_of_token,
+    is_relay_token_of_gmail_server,
+    port_of_relay_token,
 )
 from localdev.live.imap.words import RECORDABLE_VOCABULARY
 from localdev.live.kit import LiveFailed, SimulatedProvider
@@ -47,9 +47,9 @@ class ImapLiveKit:
     def store_account_with_relay_token(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
-        has_labels = is_token_of_gmail_server(token)
+        has_labels = is_relay_token_of_gmail_server(token)
         address = MailboxAddress(
-            "localhost", relay_port_of_token(token), RELAY_USER_NAME, has_labels
+            "localhost", port_of_relay_token(token), RELAY_USER_NAME, has_labels
         )
         return store.connect_account(
             user_id=DEMO_USER_ID,

@@ -18,7 +18,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import IO, Self
 
-from localdev.live.imap.words import describe_command, describe_responses
+from localdev.live.imap.words import build_response_document, redact_command
 from localdev.live.kit import LiveFailed
 from localdev.live.record import RecordedExchange, Recorder
 from localdev.simulators.entra.certificates import open_server_tls_context
@@ -85,10 +85,10 @@ class ImapRelay:
         return ""
 
     @property
-    def lambda_settings(self) -> dict[str, str]:
+    def lambda_environment_variables(self) -> dict[str, str]:
         """Return the environment variables with which the functions reach the mail servers through
         the relay."""
-        servers = ",".join(f"localhost:{relay_port_of_token(each)}" for each in self._listeners)
+        servers = ",".join(f"localhost:{port_of_relay_token(each)}" for each in self._listeners)
         return {"IMAP_SERVERS": servers, "CA_BUNDLE": str(self.ca_file)}
 
     def add_upstream(self, upstream: ImapUpstream, recorder: Recorder) -> str:
@@ -208,7 +208,7 @@ class UpstreamConnection:
                 untagged.append(_without_star(records))
                 if first.startswith(b"* BYE") and not command.upper().startswith(b"LOGOUT"):
                     break
-        self._record(describe_command(command.decode("latin-1")), untagged, first, began)
+        self._record(redact_command(command.decode("latin-1")), untagged, first, began)
         return b"".join(received)
 
     def _read_response(self, take: Callable[[bytes], object]) -> ImaplibResponse:
@@ -249,13 +249,13 @@ class UpstreamConnection:
             RecordedExchange(
                 request_kind=kind,
                 status=_STATUS.get(status.upper(), 0),
-                response_document=describe_responses(untagged, f"{status} {text}"),
+                response_document=build_response_document(untagged, f"{status} {text}"),
                 duration_s=time.monotonic() - began,
             )
         )
 
 
-def relay_port_of_token(token: str) -> int:
+def port_of_relay_token(token: str) -> int:
     """Return the relay's port for connections with this password."""
     return int(token.partition("-")[0])
 
@@ -290,7 +290,7 @@ def _has_labels(upstream: ImapUpstream, recorder: Recorder) -> bool:
     return False
 
 
-def is_token_of_gmail_server(token: str) -> bool:
+def is_relay_token_of_gmail_server(token: str) -> bool:
     """Return whether the mail server behind this password of the relay has Gmail's IMAP
     extensions."""
     return token.split("-")[1] == _WITH_LABELS

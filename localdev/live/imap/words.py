@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from localdev.live.record import RecordableVocabulary, parse_allowed_words
+from localdev.live.record import RecordableVocabulary, parse_allowed_words_by_field
 from mailsync.providers.imap.responses import ImaplibResponse, parse_fetch
 
 _CAPABILITIES = (
@@ -53,7 +53,7 @@ RECORDABLE_VOCABULARY = RecordableVocabulary(
     field_name_pattern=re.compile("|".join(re.escape(each) for each in _FIELD_NAMES)),
     fields_with_user_defined_keys=frozenset(),
     allowed_words_by_field=dict(
-        parse_allowed_words(
+        parse_allowed_words_by_field(
             f"CODE: {_CODES}",
             "FLAG: \\seen \\answered \\flagged \\deleted \\draft \\recent \\noselect \\noinferiors"
             " \\haschildren \\hasnochildren \\marked \\unmarked \\nonexistent \\subscribed \\remote"
@@ -72,7 +72,7 @@ _PAIR = re.compile(r"([A-Za-z-]+) \(?(\d{1,20})")
 _CODE = re.compile(r"\[([A-Za-z0-9-]+) ?([^\]]*)\]")
 
 
-def describe_command(text: str) -> str:
+def redact_command(text: str) -> str:
     """Return a command without its tag in fixed words. Placeholders replace names of folders, UIDs
     and numbers. `{word}` replaces every word that is not listed."""
     verb, _, arguments = text.partition(" ")
@@ -96,7 +96,7 @@ def _listed_word(match: re.Match[str]) -> str:
     return "{word}"
 
 
-def describe_responses(untagged: Sequence[ImaplibResponse], tagged: str) -> dict[str, Any]:
+def build_response_document(untagged: Sequence[ImaplibResponse], tagged: str) -> dict[str, Any]:
     """Describe the responses to a command. Return an object whose keys are fixed words.
 
     untagged: the parsed untagged responses, each without the leading `* `. In place of a literal's

@@ -6,18 +6,27 @@ Source: Microsoft identity platform docs, v2-oauth2-auth-code-flow and refresh-t
 from typing import Any
 
 from localdev.simulators.identity import consents
-from localdev.simulators.identity.consents import GrantFault
+from localdev.simulators.identity.consents import GrantRejectionReason
 
 REFRESH_TOKEN_LIFETIME_S = 90 * 24 * 3600
 AADSTS_GRANT_REVOKED = 50173
 AADSTS_REFRESH_TOKEN_INACTIVE = 700082
 _REFUSALS = {
-    GrantFault.CODE_UNKNOWN: (54005, "OAuth2 Authorization code was already redeemed."),
-    GrantFault.CODE_EXPIRED: (70008, "The provided authorization code has expired."),
-    GrantFault.REDIRECT_URI_DIFFERS: (500112, "The reply address does not match the requested."),
-    GrantFault.VERIFIER_DIFFERS: (501481, "The Code_Verifier does not match the code_challenge."),
-    GrantFault.TOKEN_UNKNOWN: (9002313, "Invalid request. The refresh token is malformed."),
-    GrantFault.TOKEN_EXPIRED: (
+    GrantRejectionReason.CODE_UNKNOWN: (54005, "OAuth2 Authorization code was already redeemed."),
+    GrantRejectionReason.CODE_EXPIRED: (70008, "The provided authorization code has expired."),
+    GrantRejectionReason.REDIRECT_URI_DIFFERS: (
+        500112,
+        "The reply address does not match the requested.",
+    ),
+    GrantRejectionReason.VERIFIER_DIFFERS: (
+        501481,
+        "The Code_Verifier does not match the code_challenge.",
+    ),
+    GrantRejectionReason.TOKEN_UNKNOWN: (
+        9002313,
+        "Invalid request. The refresh token is malformed.",
+    ),
+    GrantRejectionReason.TOKEN_EXPIRED: (
         AADSTS_REFRESH_TOKEN_INACTIVE,
         "The refresh token has expired due to inactivity.",
     ),
@@ -43,7 +52,7 @@ class ConsentStore(consents.ConsentStore):
     refresh_token_prefix = "1.A"
     refresh_token_lifetime_s = REFRESH_TOKEN_LIFETIME_S
 
-    def error_for_grant_fault(self, fault: GrantFault) -> GrantRefused:
+    def error_for_rejected_grant(self, fault: GrantRejectionReason) -> GrantRefused:
         return GrantRefused(*_REFUSALS[fault])
 
     def error_for_ended_consent(self, refusal: Any) -> GrantRefused:

@@ -19,8 +19,8 @@ def get_attachment(call: GmailCall) -> GmailResult:
     require_read_scope(call)
     message_id, attachment_id = call.path_ids
     message = call.gmail_mailbox.find_message(message_id)
-    part_id = call.attachment_ids.find_part_id(message_id, attachment_id)
-    content = None if part_id is None else find_attachment(message.raw, part_id)
+    part_id = call.valid_attachment_ids.find_part_id(message_id, attachment_id)
+    content = None if part_id is None else find_attachment(message.raw_bytes, part_id)
     if content is None:
         raise invalid_argument_error("Invalid attachment token")
     data = urlsafe_b64encode(content).decode().rstrip("=")

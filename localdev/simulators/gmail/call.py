@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from localdev.simulators.gmail.attachment_ids import AttachmentIds
+from localdev.simulators.gmail.attachment_ids import ValidAttachmentIds
 from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.errors import invalid_argument_error
 from localdev.simulators.gmail.mailbox import GmailMailbox
@@ -16,7 +16,7 @@ from localdev.simulators.gmail.mailbox import GmailMailbox
 class GmailCall:
     """A request that has passed the token check, the faults and the quota.
 
-    attachment_ids: the valid ids of attachments.
+    valid_attachment_ids: the valid ids of attachments.
     path_ids: the ids in the request's path, such as a message id.
     query_parameters: values of each query parameter by name, in the order of the query.
     body: the parsed JSON body. None: the request has no body.
@@ -24,7 +24,7 @@ class GmailCall:
     """
 
     gmail_mailbox: GmailMailbox
-    attachment_ids: AttachmentIds
+    valid_attachment_ids: ValidAttachmentIds
     path_ids: tuple[str, ...]
     query_parameters: dict[str, list[str]]
     body: Any = None

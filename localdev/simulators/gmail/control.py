@@ -12,14 +12,16 @@ from localdev.simulators.gmail.ids import is_well_formed_id
 from localdev.simulators.gmail.labels import SYSTEM_LABEL_IDS
 from localdev.simulators.gmail.owner import GmailOwner, folder_number_of_label
 from localdev.simulators.gmail.server import GmailServer
-from localdev.simulators.gmail.tokens import READ_SCOPE
+from localdev.simulators.gmail.tokens import READONLY_SCOPE
 from localdev.simulators.mailbox import Mailbox
 
 JsonObject = dict[str, Any]
 MailItemParser = Callable[[JsonObject], MailItem]
 
 
-def gmail_actions(server: GmailServer) -> dict[tuple[str, str], Callable[[JsonObject], Any]]:
+def build_gmail_server_actions(
+    server: GmailServer,
+) -> dict[tuple[str, str], Callable[[JsonObject], Any]]:
     """Return the actions by method and name: quota counts, switches, watches and pushes."""
     return {
         ("GET", "gmail-quota"): lambda _: server.quota.to_json(),
@@ -31,7 +33,7 @@ def gmail_actions(server: GmailServer) -> dict[tuple[str, str], Callable[[JsonOb
     }
 
 
-def gmail_mailbox_actions(
+def build_gmail_mailbox_actions(
     server: GmailServer, read_mail: MailItemParser
 ) -> dict[str, Callable[..., Any]]:
     """Return the actions on one mailbox by name. They take and return Gmail's ids.
@@ -83,11 +85,11 @@ def gmail_mailbox_actions(
 
 
 def _add_unknown_label(owner: GmailOwner, message_id: str, *, label: str) -> None:
-    owner.add_unlisted_label(message_id, label)
+    owner.add_unlisted_label_to_message(message_id, label)
 
 
 def _register_token(
-    server: GmailServer, mailbox: Mailbox, *, scopes: Iterable[str] = (READ_SCOPE,)
+    server: GmailServer, mailbox: Mailbox, *, scopes: Iterable[str] = (READONLY_SCOPE,)
 ) -> dict[str, str]:
     return {"token": server.tokens.issue_token(mailbox.user_id, frozenset(scopes))}
 

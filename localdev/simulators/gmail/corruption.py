@@ -13,7 +13,7 @@ from typing import Any
 from localdev.simulators.faults import UNKNOWN_ERROR_CODE, Fault
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError
-from localdev.simulators.gmail.quota import retry_after_text
+from localdev.simulators.gmail.quota import build_retry_after_text
 
 _LISTS = ("history", "messages", "labels", "threads")
 _COUNTS = ("messagesTotal", "messagesUnread", "threadsTotal", "threadsUnread", "sizeEstimate")
@@ -44,7 +44,7 @@ def error_of_fault(fault: Fault) -> GmailError:
         reason = fault.code
     message = fault.message or message
     if fault.retry_after is not None:
-        message = f"{message}  {retry_after_text(fault.retry_after)}"
+        message = f"{message}  {build_retry_after_text(fault.retry_after)}"
     status = "FAILED_PRECONDITION" if reason == "failedPrecondition" else None
     return GmailError(fault.status, reason, message, status=status, headers=fault.headers)
 

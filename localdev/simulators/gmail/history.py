@@ -14,15 +14,15 @@ import orjson
 from localdev.simulators.folders import PURGED, RETAINED
 from localdev.simulators.gmail.ids import (
     change_number_of_history_id,
-    history_id,
-    message_id,
-    thread_id,
+    make_history_id,
+    make_message_id,
+    make_thread_id,
 )
 from localdev.simulators.gmail.labels import LABEL_IDS_OUTSIDE_ALL_MAIL
 from localdev.simulators.gmail.mailbox import GmailMailbox, label_ids_of_flags
 from localdev.simulators.journal import ChangeKind, JournalEntry
 
-HISTORY_TYPES = {
+LIST_NAME_BY_HISTORY_TYPE = {
     "messageAdded": "messagesAdded",
     "messageDeleted": "messagesDeleted",
     "labelAdded": "labelsAdded",
@@ -92,7 +92,10 @@ class History:
         start: the historyId after which a client wants the changes.
         """
         number = change_number_of_history_id(start)
-        if number < self._gmail.history_start_change_number or start > self._gmail.history_id:
+        if (
+            number < self._gmail.history_start_change_number
+            or start > self._gmail.newest_history_id
+        ):
             return True
         return self._gmail.simulated_mailbox.journal.has_position_expired(number, None)
 
@@ -165,13 +168,13 @@ class History:
 
     def _state(self, past: _Past, number: int) -> _State:
         version = past.version_at(number)
-        thread = thread_id(version[1]) if version else ""
+        thread = make_thread_id(version[1]) if version else ""
         if version is None or not past.exists or past.placements & self._outside:
             return _State(None, thread, frozenset())
-        labels = self._gmail.labels.label_ids_including_deleted(past.placements) | past.flags_at(
-            number
-        )
-        return _State(message_id(version[0]), thread, frozenset(labels))
+        labels = self._gmail.labels.label_ids_even_of_deleted_folders(
+            past.placements
+        ) | past.flags_at(number)
+        return _State(make_message_id(version[0]), thread, frozenset(labels))
 
     def _records(self, entry: JournalEntry, before: _State, after: _State) -> Iterator[JsonObject]:
         for place, (name, state, labels) in enumerate(self._events(before, after)):
@@ -182,7 +185,7 @@ class History:
                 item["labelIds"] = sorted(labels)
             bare = {"id": message["id"], "threadId": message["threadId"]}
             yield {
-                "id": str(history_id(entry.number, place)),
+                "id": str(make_history_id(entry.number, place)),
                 "messages": [bare],
                 name: [item],
             }

@@ -22,7 +22,7 @@ _TOKEN = re.compile(r"[0-9]{20}")
 _KEY_BY_THREAD_ID: dict[str, str] = {}
 
 
-def message_id(id_number: int) -> str:
+def make_message_id(id_number: int) -> str:
     return f"{FIRST_MESSAGE_ID + id_number:016x}"
 
 
@@ -36,16 +36,16 @@ def is_well_formed_id(text: str) -> bool:
     return _MESSAGE_ID.fullmatch(text) is not None
 
 
-def thread_number(thread_key: str) -> int:
+def make_thread_number(thread_key: str) -> int:
     """Return the number of the thread whose messages share this key."""
     digest = sha256(thread_key.encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:8]) >> 2
 
 
 @lru_cache(maxsize=100_000)
-def thread_id(thread_key: str) -> str:
+def make_thread_id(thread_key: str) -> str:
     """Return the id of the thread whose messages share this key."""
-    found = f"{thread_number(thread_key):016x}"
+    found = f"{make_thread_number(thread_key):016x}"
     _KEY_BY_THREAD_ID[found] = thread_key
     return found
 
@@ -59,7 +59,7 @@ def find_cached_thread_key(text: str) -> str | None:
     return _KEY_BY_THREAD_ID.get(text)
 
 
-def history_id(change_number: int, place: int = HISTORY_IDS_PER_CHANGE - 1) -> int:
+def make_history_id(change_number: int, place: int = HISTORY_IDS_PER_CHANGE - 1) -> int:
     """Return the id of a history record.
 
     change_number: number of the change that the record reports.

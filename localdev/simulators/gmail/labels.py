@@ -93,7 +93,7 @@ class GmailLabels:
         known = self.label_id_by_folder_number
         return {known[each] for each in folders if each in known}
 
-    def label_ids_including_deleted(self, folders: Iterable[int]) -> set[str]:
+    def label_ids_even_of_deleted_folders(self, folders: Iterable[int]) -> set[str]:
         """Return the ids of the labels of folders that exist or were deleted. The label of a
         deleted folder had the id `Label_N`.
 

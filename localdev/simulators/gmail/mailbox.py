@@ -13,13 +13,13 @@ from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.errors import GmailError, invalid_argument_error, not_found_error
 from localdev.simulators.gmail.ids import (
     find_cached_thread_key,
-    history_id,
     is_well_formed_id,
+    make_history_id,
+    make_message_id,
     make_message_page_token,
-    message_id,
+    make_thread_id,
     parse_message_id,
     parse_message_page_token,
-    thread_id,
 )
 from localdev.simulators.gmail.labels import (
     CHAT,
@@ -93,15 +93,15 @@ class GmailMailbox:
         self._register()
 
     @property
-    def history_id(self) -> int:
+    def newest_history_id(self) -> int:
         """Return the present historyId of the mailbox."""
-        return history_id(self.newest_change_number)
+        return make_history_id(self.newest_change_number)
 
     @property
     def newest_change_number(self) -> int:
-        """Return the number of the newest change to which `history_id` belongs: a change of a
-        message that is not hidden from the history, or an expiry of the history. Return 0 if there
-        is none."""
+        """Return the number of the newest change to which `newest_history_id` belongs: a change of
+        a message that is not hidden from the history, or an expiry of the history. Return 0 if
+        there is none."""
         row = self._database.fetch_row(
             "SELECT number FROM change WHERE mailbox_id = ?"
             " AND (message IS NOT NULL OR kind = 'cursors expired')"
@@ -239,7 +239,7 @@ class GmailMailbox:
             page[-1].received_at, page[-1].message_number
         ) if has_more else None
 
-    def messages_of_thread(self, text: str) -> list[GmailMessage]:
+    def list_thread_messages(self, text: str) -> list[GmailMessage]:
         """Return the messages of the thread with this id, oldest first.
 
         Raises:
@@ -258,7 +258,7 @@ class GmailMailbox:
             "SELECT DISTINCT thread FROM gmail_message WHERE mailbox_id = ?",
             self.simulated_mailbox.user_id,
         )
-        return next((row["thread"] for row in rows if thread_id(row["thread"]) == text), None)
+        return next((row["thread"] for row in rows if make_thread_id(row["thread"]) == text), None)
 
     def _selection(
         self, label_ids: Collection[str], *, includes_spam_trash: bool
@@ -308,8 +308,8 @@ class GmailMailbox:
         )
         return ListedMessage(
             message_number=row["number"],
-            id=message_id(row["id_number"]),
-            thread_id=thread_id(row["thread"]),
+            id=make_message_id(row["id_number"]),
+            thread_id=make_thread_id(row["thread"]),
             label_ids=tuple(sorted(labels)),
             received_at=row["received_at"],
         )
@@ -324,11 +324,11 @@ class GmailMailbox:
             id=listed.id,
             thread_id=listed.thread_id,
             label_ids=listed.label_ids,
-            history_id=str(history_id(row["number"] if row else 0)),
+            history_id=str(make_history_id(row["number"] if row else 0)),
             internal_date_ms=round(message.mail_item.received_at.timestamp() * 1000),
             size_estimate=len(raw),
             snippet=message.preview,
-            raw=raw,
+            raw_bytes=raw,
             chat_text=message.mail_item.body if CHAT in listed.label_ids else None,
         )
 

@@ -13,7 +13,7 @@ class GmailMessage:
     internal_date_ms: time of receipt in milliseconds since 1970 in UTC.
     size_estimate: size in bytes.
     snippet: the first characters of the body as one line.
-    raw: bytes of the message (RFC 5322). For a chat message they are empty or truncated.
+    raw_bytes: bytes of the message (RFC 5322). For a chat message they are empty or truncated.
     chat_text: text of a chat message, which only `format=full` shows. None: the message is a mail.
     """
 
@@ -24,5 +24,5 @@ class GmailMessage:
     internal_date_ms: int
     size_estimate: int
     snippet: str
-    raw: bytes
+    raw_bytes: bytes
     chat_text: str | None = None

@@ -15,7 +15,7 @@ def get_message(call: GmailCall) -> GmailResult:
         message,
         form,
         call.read_repeated_parameter("metadataHeaders"),
-        attachment_ids=call.attachment_ids,
+        attachment_ids=call.valid_attachment_ids,
         max_inline_bytes=call.behaviour.max_inline_text_bytes,
     )
     return GmailResult(

@@ -198,7 +198,7 @@ class GmailOwner:
                 self._modify(message.number, set(), {label})
             self._mailbox.folders.remove(folder)
 
-    def add_unlisted_label(self, message_id: str, label_id: str) -> None:
+    def add_unlisted_label_to_message(self, message_id: str, label_id: str) -> None:
         """Give a message a label that neither `labels.list` nor `labels.get` knows."""
         known = self.gmail.labels.label_by_id.get(label_id)
         folder = known.folder_number if known else None

@@ -7,9 +7,9 @@ import re
 
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError, invalid_argument_error, not_found_error
-from localdev.simulators.gmail.history import HISTORY_TYPES, History, filter_records
+from localdev.simulators.gmail.history import LIST_NAME_BY_HISTORY_TYPE, History, filter_records
 from localdev.simulators.gmail.ids import (
-    history_id,
+    make_history_id,
     make_history_page_token,
     parse_history_page_token,
 )
@@ -30,7 +30,7 @@ def get_profile(call: GmailCall) -> GmailResult:
             "emailAddress": gmail.simulated_mailbox.address,
             "messagesTotal": counts["messagesTotal"],
             "threadsTotal": counts["threadsTotal"],
-            "historyId": str(gmail.history_id),
+            "historyId": str(gmail.newest_history_id),
         }
     )
 
@@ -80,9 +80,13 @@ def list_messages(call: GmailCall) -> GmailResult:
 
 def list_history(call: GmailCall) -> GmailResult:
     gmail, held = call.gmail_mailbox, call.gmail_mailbox.held_change
-    newest = gmail.history_id if held is None else min(gmail.history_id, history_id(held))
+    newest = (
+        gmail.newest_history_id
+        if held is None
+        else min(gmail.newest_history_id, make_history_id(held))
+    )
     types = call.read_repeated_parameter("historyTypes")
-    if unknown := {*types} - {*HISTORY_TYPES}:
+    if unknown := {*types} - {*LIST_NAME_BY_HISTORY_TYPE}:
         raise invalid_argument_error(
             f"Invalid value at 'history_types' (TYPE_ENUM), \"{min(unknown)}\""
         )
@@ -92,7 +96,7 @@ def list_history(call: GmailCall) -> GmailResult:
         raise not_found_error()
     records = history.list_records_after_id(_history_position(call, start), until=held)
     page = records[: call.read_page_size()]
-    lists = [HISTORY_TYPES[each] for each in types or HISTORY_TYPES]
+    lists = [LIST_NAME_BY_HISTORY_TYPE[each] for each in types or LIST_NAME_BY_HISTORY_TYPE]
     following = make_history_page_token(int(page[-1]["id"])) if len(records) > len(page) else None
     if call.behaviour.are_pages_disordered:
         page.reverse()

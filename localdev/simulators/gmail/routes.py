@@ -15,7 +15,7 @@ from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError
 
 VERSION_PATH_PREFIX = "/gmail/v1/users/"
-Handler = Callable[[GmailCall], GmailResult]
+RouteHandler = Callable[[GmailCall], GmailResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +23,16 @@ class Route:
     """A method of the Gmail API.
 
     method: HTTP method.
-    pattern: path below the user, with `*` for an id, such as `messages/*`.
-    name: name of the API method, such as `messages.get`.
+    path_pattern: path below the user, with `*` for an id, such as `messages/*`.
+    api_method_name: name of the API method, such as `messages.get`.
     quota_units: quota units that a request costs.
     """
 
     method: str
-    pattern: str
-    name: str
+    path_pattern: str
+    api_method_name: str
     quota_units: int
-    handler: Handler
+    handler: RouteHandler
 
 
 ROUTES = (
@@ -52,7 +52,7 @@ ROUTES = (
     Route("POST", "stop", "stop", 50, watches.stop_watch),
 )
 _ROUTE_EXPRESSIONS = [
-    (each, re.compile(re.escape(each.pattern).replace(r"\*", "([^/]+)"))) for each in ROUTES
+    (each, re.compile(re.escape(each.path_pattern).replace(r"\*", "([^/]+)"))) for each in ROUTES
 ]
 
 

@@ -16,12 +16,12 @@ import orjson
 from localdev.http_server import Request, Response
 from localdev.simulators.broken_body import corrupt_response_body
 from localdev.simulators.faults import Fault
-from localdev.simulators.gmail.attachment_ids import AttachmentIds
+from localdev.simulators.gmail.attachment_ids import ValidAttachmentIds
 from localdev.simulators.gmail.batch import is_batch_request, serve_batch
 from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.corruption import corrupt_result, error_of_fault
-from localdev.simulators.gmail.errors import GmailError, error_info, invalid_argument_error
+from localdev.simulators.gmail.errors import GmailError, build_error_info, invalid_argument_error
 from localdev.simulators.gmail.mailbox import GmailMailbox
 from localdev.simulators.gmail.quota import Quota
 from localdev.simulators.gmail.routes import find_route, split_user_from_path
@@ -62,7 +62,7 @@ class GmailServer:
         self.quota = Quota()
         self.tokens = RegisteredTokens()
         self.check_token: AccessTokenChecker | None = None
-        self.attachment_ids = AttachmentIds()
+        self.valid_attachment_ids = ValidAttachmentIds()
         self.service = service
         self.pusher = Pusher(self)
         self._held: dict[str, tuple[int, float]] = {}
@@ -115,14 +115,16 @@ class GmailServer:
         with ExitStack() as held:
             held.enter_context(self.quota.track_request_in_flight(mailbox.user_id, behaviour))
             route, names = find_route(request.method, path)
-            self.quota.charge_units(mailbox.user_id, route.name, route.quota_units, behaviour)
+            self.quota.charge_units(
+                mailbox.user_id, route.api_method_name, route.quota_units, behaviour
+            )
             if fault:
                 time.sleep(fault.delay_s)
                 if fault.status is not None:
                     raise error_of_fault(fault)
             call = GmailCall(
                 gmail_mailbox=self.open_gmail_mailbox(mailbox),
-                attachment_ids=self.attachment_ids,
+                valid_attachment_ids=self.valid_attachment_ids,
                 path_ids=names,
                 query_parameters=parse_qs(request.query, keep_blank_values=True),
                 body=_json_body(request),
@@ -132,7 +134,7 @@ class GmailServer:
                 result = route.handler(call)
             latency = self.service.latency
             time.sleep(
-                latency.page_latency_s(
+                latency.compute_response_latency_s(
                     full=result.full_message_count, lean=result.bodiless_message_count
                 )
             )
@@ -182,7 +184,9 @@ class GmailServer:
 def _check_scopes(bearer: TokenPermissions) -> None:
     if not bearer.scopes & (READING_SCOPES | {METADATA_SCOPE}):
         message = "Request had insufficient authentication scopes."
-        details = error_info("ACCESS_TOKEN_SCOPE_INSUFFICIENT", service="gmail.googleapis.com")
+        details = build_error_info(
+            "ACCESS_TOKEN_SCOPE_INSUFFICIENT", service="gmail.googleapis.com"
+        )
         raise GmailError(403, "insufficientPermissions", message, details=(details,))
 
 
@@ -199,7 +203,7 @@ def _api_is_disabled() -> GmailError:
         "Gmail API has not been used in project 123456789012 before or it is disabled. Enable it,"
         " then retry."
     )
-    details = error_info("SERVICE_DISABLED", service="gmail.googleapis.com")
+    details = build_error_info("SERVICE_DISABLED", service="gmail.googleapis.com")
     return GmailError(403, "accessNotConfigured", message, details=(details,))
 
 

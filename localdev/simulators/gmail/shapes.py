@@ -8,7 +8,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Any
 
-from localdev.simulators.gmail.attachment_ids import AttachmentIds
+from localdev.simulators.gmail.attachment_ids import ValidAttachmentIds
 from localdev.simulators.gmail.message_view import GmailMessage
 from localdev.simulators.gmail.payload import (
     headers_to_json,
@@ -27,7 +27,7 @@ def message_to_json(
     form: str,
     metadata_headers: Sequence[str] = (),
     *,
-    attachment_ids: AttachmentIds,
+    attachment_ids: ValidAttachmentIds,
     max_inline_bytes: int,
 ) -> dict[str, Any]:
     """Return the JSON of a message.
@@ -48,7 +48,7 @@ def message_to_json(
     if message.label_ids:
         document["labelIds"] = list(message.label_ids)
     if form == "raw":
-        document["raw"] = urlsafe_b64encode(message.raw).decode()
+        document["raw"] = urlsafe_b64encode(message.raw_bytes).decode()
     elif form == "full":
         new_id, mail = (
             attachment_ids.renew_ids_of_message(message.id),
@@ -56,7 +56,7 @@ def message_to_json(
         )
         document["payload"] = payload_to_json(mail, new_id, max_inline_bytes=max_inline_bytes)
     elif form == "metadata":
-        mail = parse_message(message.raw)
+        mail = parse_message(message.raw_bytes)
         headers = headers_to_json(mail, metadata_headers)
         document["payload"] = {
             "mimeType": replace_invalid_characters(mail.get_content_type()),
@@ -69,5 +69,5 @@ def _shown(message: GmailMessage) -> bytes:
     """Return the bytes of the message for the format `full`. For a chat message they are its text
     without a header."""
     if message.chat_text is None:
-        return message.raw
+        return message.raw_bytes
     return f"\r\n{message.chat_text}".encode()

@@ -21,13 +21,13 @@ def get_thread(call: GmailCall) -> GmailResult:
     if has_body:
         require_read_scope(call)
     with call.gmail_mailbox.simulated_mailbox.database.transaction():
-        messages = call.gmail_mailbox.messages_of_thread(call.path_ids[0])
+        messages = call.gmail_mailbox.list_thread_messages(call.path_ids[0])
     shown = [
         message_to_json(
             message,
             form,
             call.read_repeated_parameter("metadataHeaders"),
-            attachment_ids=call.attachment_ids,
+            attachment_ids=call.valid_attachment_ids,
             max_inline_bytes=call.behaviour.max_inline_text_bytes,
         )
         for message in messages
@@ -64,7 +64,7 @@ def list_threads(call: GmailCall) -> GmailResult:
 
 def _thread_to_json(call: GmailCall, thread_id: str) -> dict[str, Any]:
     """Return the JSON of a thread in `threads.list`, which has no messages."""
-    messages = call.gmail_mailbox.messages_of_thread(thread_id)
+    messages = call.gmail_mailbox.list_thread_messages(thread_id)
     snippet = replace_invalid_characters(messages[-1].snippet)
     return {"id": thread_id, "snippet": snippet, "historyId": _history_id(messages)}
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from secrets import token_urlsafe
 
-READ_SCOPE = "https://www.googleapis.com/auth/gmail.readonly"
+READONLY_SCOPE = "https://www.googleapis.com/auth/gmail.readonly"
 METADATA_SCOPE = "https://www.googleapis.com/auth/gmail.metadata"
 READING_SCOPES = frozenset(
-    {READ_SCOPE, "https://www.googleapis.com/auth/gmail.modify", "https://mail.google.com/"}
+    {READONLY_SCOPE, "https://www.googleapis.com/auth/gmail.modify", "https://mail.google.com/"}
 )
 
 
@@ -32,7 +32,9 @@ class RegisteredTokens:
         self._lock = threading.Lock()
         self._bearers: dict[str, TokenPermissions] = {}
 
-    def issue_token(self, user_id: str, scopes: frozenset[str] = frozenset({READ_SCOPE})) -> str:
+    def issue_token(
+        self, user_id: str, scopes: frozenset[str] = frozenset({READONLY_SCOPE})
+    ) -> str:
         """Return a new access token for the mailbox of the user."""
         token = "ya29.test-" + token_urlsafe(32)
         with self._lock:

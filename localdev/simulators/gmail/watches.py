@@ -24,7 +24,7 @@ import orjson
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError, invalid_argument_error
 from localdev.simulators.gmail.history import History
-from localdev.simulators.gmail.ids import change_number_of_history_id, history_id
+from localdev.simulators.gmail.ids import change_number_of_history_id, make_history_id
 from localdev.simulators.gmail.mailbox import GmailMailbox
 from localdev.simulators.mailbox import Mailbox
 
@@ -73,7 +73,7 @@ def start_watch(call: GmailCall) -> GmailResult:
     )
     return GmailResult(
         json_body={
-            "historyId": str(call.gmail_mailbox.history_id),
+            "historyId": str(call.gmail_mailbox.newest_history_id),
             "expiration": str(int(expires_at * 1000)),
         }
     )
@@ -148,7 +148,7 @@ class Pusher:
         history: `historyId` that the push names. None: the present historyId of the mailbox.
         token: bearer token of the push. None: a token that `sign_push_token` makes.
         """
-        newest = self._open(mailbox).history_id if history is None else history
+        newest = self._open(mailbox).newest_history_id if history is None else history
         body = _message(address or mailbox.address, newest)
         return self._post(body, mailbox.user_id, newest, token)
 
@@ -200,7 +200,7 @@ class Pusher:
             )
             if _is_announced(gmail, row) and not behaviour.pushes_lost:
                 self._last_at[user_id] = now
-                self._pending.append(_Push(_message(row["address"], history_id(newest)), now))
+                self._pending.append(_Push(_message(row["address"], make_history_id(newest)), now))
         self._deliver()
 
     def _deliver(self) -> None:
@@ -242,7 +242,7 @@ def _is_announced(gmail: GmailMailbox, row: Row) -> bool:
     labels = set(orjson.loads(row["label_ids"]))
     if not labels or row["announced"] < 0:
         return True
-    history, start = History(gmail), history_id(row["announced"])
+    history, start = History(gmail), make_history_id(row["announced"])
     if change_number_of_history_id(start) < gmail.history_start_change_number:
         return True
     found: set[str] = set()

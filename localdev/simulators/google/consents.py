@@ -11,18 +11,18 @@ from secrets import token_urlsafe
 from typing import Any
 
 from localdev.simulators.identity import consents
-from localdev.simulators.identity.consents import GrantFault
+from localdev.simulators.identity.consents import GrantRejectionReason
 
 UNUSED_REFRESH_TOKEN_LIFETIME_S = 180 * 24 * 3600
 TESTING_REFRESH_TOKEN_LIFETIME_S = 7 * 24 * 3600
 _ENDED = "Token has been expired or revoked."
 _REFUSALS = {
-    GrantFault.CODE_UNKNOWN: "Malformed auth code.",
-    GrantFault.CODE_EXPIRED: "Bad Request",
-    GrantFault.REDIRECT_URI_DIFFERS: "Bad Request",
-    GrantFault.VERIFIER_DIFFERS: "Invalid code verifier.",
-    GrantFault.TOKEN_UNKNOWN: "Bad Request",
-    GrantFault.TOKEN_EXPIRED: _ENDED,
+    GrantRejectionReason.CODE_UNKNOWN: "Malformed auth code.",
+    GrantRejectionReason.CODE_EXPIRED: "Bad Request",
+    GrantRejectionReason.REDIRECT_URI_DIFFERS: "Bad Request",
+    GrantRejectionReason.VERIFIER_DIFFERS: "Invalid code verifier.",
+    GrantRejectionReason.TOKEN_UNKNOWN: "Bad Request",
+    GrantRejectionReason.TOKEN_EXPIRED: _ENDED,
 }
 
 
@@ -53,7 +53,7 @@ class AccessTokenRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class GoogleBearer:
+class GoogleTokenPermissions:
     """What an access token permits: the user's id in the simulators, and the granted scopes."""
 
     user_id: str
@@ -69,7 +69,7 @@ class ConsentStore(consents.ConsentStore):
     refresh_token_prefix = "1//0"
     refresh_token_lifetime_s = UNUSED_REFRESH_TOKEN_LIFETIME_S
 
-    def error_for_grant_fault(self, fault: GrantFault) -> GrantRefused:
+    def error_for_rejected_grant(self, fault: GrantRejectionReason) -> GrantRefused:
         return GrantRefused(_REFUSALS[fault])
 
     def error_for_ended_consent(self, refusal: Any) -> GrantRefused:
@@ -100,12 +100,14 @@ class ConsentStore(consents.ConsentStore):
         )
         return {scope for row in rows for scope in row["scope"].split()}
 
-    def consent_id_of_code(self, code: str) -> str:
+    def consent_id_of_authorization_code(self, code: str) -> str:
         row = self._row("SELECT consent_id FROM {}code WHERE value = ?", code)
         assert row is not None
         return str(row["consent_id"])
 
-    def issue_limited_refresh_token(self, consent_id: str, *, lifetime_s: float, kept: int) -> str:
+    def issue_refresh_token_within_limit(
+        self, consent_id: str, *, lifetime_s: float, kept: int
+    ) -> str:
         """Issue a refresh token, and expire all but the newest `kept` refresh tokens of the
         account."""
         token = self.issue_refresh_token(consent_id)
@@ -130,7 +132,7 @@ class ConsentStore(consents.ConsentStore):
         )
         return token
 
-    def verify_access_token(self, token: str) -> GoogleBearer:
+    def verify_access_token(self, token: str) -> GoogleTokenPermissions:
         """Return the user and the scopes of an access token. Raises AccessTokenRefused if the token
         is not valid."""
         row = self._row("SELECT * FROM {}access_token WHERE value = ?", token)
@@ -140,7 +142,7 @@ class ConsentStore(consents.ConsentStore):
             user_id, scope = self.user_and_scope_of_consent(row["consent_id"])
         except GrantRefused:
             raise AccessTokenRefused("Invalid Credentials") from None
-        return GoogleBearer(user_id, frozenset(scope.split()))
+        return GoogleTokenPermissions(user_id, frozenset(scope.split()))
 
     def end_grants(self, user_id: str, end: GrantEndReason = GrantEndReason.REVOKED) -> int:
         """Reject all tokens of the user from now on; return the number of consents."""

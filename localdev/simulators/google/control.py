@@ -8,7 +8,7 @@ from localdev.simulators.google.server import GoogleIdentityServer
 from localdev.simulators.mailbox import Mailbox
 
 
-def google_mailbox_actions(google: GoogleIdentityServer) -> dict[str, Callable[..., Any]]:
+def build_google_mailbox_actions(google: GoogleIdentityServer) -> dict[str, Callable[..., Any]]:
     """Return the actions on the Google account of one mailbox by name."""
 
     def end_grants(mailbox: Mailbox, end: str = GrantEndReason.REVOKED) -> dict[str, Any]:

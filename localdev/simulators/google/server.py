@@ -20,7 +20,7 @@ from localdev.simulators.google.consents import (
     UNUSED_REFRESH_TOKEN_LIFETIME_S,
     AccessTokenRefused,
     ConsentStore,
-    GoogleBearer,
+    GoogleTokenPermissions,
     GrantRefused,
 )
 from localdev.simulators.google.push_tokens import ISSUER, PushTokenSigner
@@ -99,7 +99,7 @@ class GoogleIdentityServer:
         """Set switches of `GoogleBehaviour` by name. Raises TypeError for an unknown switch."""
         self.behaviour = replace(self.behaviour, **values)
 
-    def verify_access_token(self, token: str) -> GoogleBearer:
+    def verify_access_token(self, token: str) -> GoogleTokenPermissions:
         """Return the user and the scopes of an access token. Raises AccessTokenRefused if the token
         is not valid."""
         return self.consents.verify_access_token(token)
@@ -191,7 +191,9 @@ class GoogleIdentityServer:
         )
         has_consented_again = not earlier or "consent" in query.get("prompt", "").split()
         if query.get("access_type") == "offline" and has_consented_again:
-            self.consents.record_offline_consent(self.consents.consent_id_of_code(code))
+            self.consents.record_offline_consent(
+                self.consents.consent_id_of_authorization_code(code)
+            )
         answer = {"code": code, "scope": " ".join(sorted(granted)), "authuser": "0"}
         return redirect_response(query, {**answer, "prompt": "consent", "iss": ISSUER})
 
@@ -260,7 +262,7 @@ class GoogleIdentityServer:
         lifetime_s = (
             TESTING_REFRESH_TOKEN_LIFETIME_S if is_testing else UNUSED_REFRESH_TOKEN_LIFETIME_S
         )
-        token = self.consents.issue_limited_refresh_token(
+        token = self.consents.issue_refresh_token_within_limit(
             consent_id, lifetime_s=lifetime_s, kept=self.behaviour.refresh_tokens_kept
         )
         ends = {"refresh_token_expires_in": lifetime_s - 1} if is_testing else {}

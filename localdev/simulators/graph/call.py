@@ -12,7 +12,7 @@ from localdev.simulators.behaviour import Behaviour
 from localdev.simulators.graph.links import DeltaLinks
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.query import ODataQuery, PreferHeader
-from localdev.simulators.graph.shapes import MessageView
+from localdev.simulators.graph.shapes import MessageJsonOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,29 +39,29 @@ class GraphCall:
     behaviour: Behaviour
 
     @property
-    def message_view(self) -> MessageView:
-        return self.message_view_for_query(self.query)
+    def message_json_options(self) -> MessageJsonOptions:
+        return self.message_json_options_for_query(self.query)
 
-    def message_view_for_query(self, query: ODataQuery) -> MessageView:
-        return MessageView(
+    def message_json_options_for_query(self, query: ODataQuery) -> MessageJsonOptions:
+        return MessageJsonOptions(
             selected_properties=query.selected_properties("message"),
             has_immutable_ids=self.prefer_header.prefers_immutable_ids,
         )
 
-    def absolute_url(self, path: str, options: Mapping[str, str | int]) -> str:
+    def build_absolute_url(self, path: str, options: Mapping[str, str | int]) -> str:
         """Return the absolute URL of `path` below the request's mailbox, with ids in function form
         (`mailFolders('ID')`), as Graph writes its links."""
         query = urlencode({f"${name}": value for name, value in options.items()}, safe="$,'")
         return f"{self.base_url}/{self.mailbox_url_path}/{path}?{query}"
 
-    def odata_context(self, contents: str) -> str:
+    def build_odata_context(self, contents: str) -> str:
         """Return the value of `@odata.context` for a response with these contents.
 
         contents: such as `Collection(message)` or `users/$entity`.
         """
         return f"{self.base_url}/$metadata#{contents}"
 
-    def mailbox_odata_context(self, collection: str, *, is_entity: bool = False) -> str:
+    def build_mailbox_odata_context(self, collection: str, *, is_entity: bool = False) -> str:
         """Return the value of `@odata.context` for a collection of the mailbox. The value is a URL
         that names the user and the selected properties, as in Graph's responses.
 
@@ -74,7 +74,7 @@ class GraphCall:
         names = [name.strip() for name in (self.query.get_option("select") or "").split(",")]
         selected = f"({','.join(names)})" if any(names) else ""
         entity = "/$entity" if is_entity else ""
-        return self.odata_context(
+        return self.build_odata_context(
             quote(f"{owner}/{collection}", safe="/()'") + f"{selected}{entity}"
         )
 

@@ -72,7 +72,9 @@ def serve_delta_page(call: GraphCall, feed: DeltaFeed, cursor: DeltaCursor) -> G
         since = cursor.since if cursor.walking else (until or 0)
         following = replace(following, walking=False, since=since, until=None, position=None)
     name, kind = ("skiptoken", "nextLink") if more else ("deltatoken", "deltaLink")
-    link = call.absolute_url(feed.delta_path, {name: call.delta_links.seal_delta_cursor(following)})
+    link = call.build_absolute_url(
+        feed.delta_path, {name: call.delta_links.seal_delta_cursor(following)}
+    )
     return GraphResult(json_body={f"@odata.{kind}": link, "value": value})
 
 

@@ -77,5 +77,5 @@ def serve_folder_delta(call: GraphCall) -> GraphResult:
         cursor = parse_delta_cursor(call, call.mailbox.user_id, None)
         feed = FolderFeed(call, query_that_started_link_chain(cursor))
         result = serve_delta_page(call, feed, cursor)
-    context = {"@odata.context": call.odata_context("Collection(mailFolder)")}
+    context = {"@odata.context": call.build_odata_context("Collection(mailFolder)")}
     return GraphResult(json_body=context | result.json_body)

@@ -21,7 +21,7 @@ def list_child_folders(call: GraphCall) -> GraphResult:
 
 def get_folder(call: GraphCall) -> GraphResult:
     folder = call.mailbox.folders.find(call.path_ids[0])
-    context = {"@odata.context": call.mailbox_odata_context("mailFolders", is_entity=True)}
+    context = {"@odata.context": call.build_mailbox_odata_context("mailFolders", is_entity=True)}
     return GraphResult(
         json_body=context | folder_json(folder, call.query.selected_properties("mailFolder"))
     )
@@ -35,13 +35,13 @@ def _page_of_children(call: GraphCall, parent: str, path: str) -> GraphResult:
     select = call.query.selected_properties("mailFolder")
     wanted = [each for each in call.mailbox.folders.list_children(parent) if _is_asked(call, each)]
     page = wanted[skip : skip + top]
-    document: dict[str, Any] = {"@odata.context": call.mailbox_odata_context(path)}
+    document: dict[str, Any] = {"@odata.context": call.build_mailbox_odata_context(path)}
     if call.query.is_option_true("count"):
         document |= {"@odata.count": len(wanted)}
     if len(wanted) > skip + top:
         options: dict[str, str | int] = {**call.query.options, "skip": skip + top}
         hidden = options.pop("includehiddenfolders", None)
-        document |= {"@odata.nextLink": call.absolute_url(path, options)}
+        document |= {"@odata.nextLink": call.build_absolute_url(path, options)}
         if hidden:
             document["@odata.nextLink"] += f"&includeHiddenFolders={hidden}"
     return GraphResult(json_body={**document, "value": [folder_json(one, select) for one in page]})

@@ -23,7 +23,7 @@ from localdev.simulators.graph.events import EventKind, FolderMessageEvent, even
 from localdev.simulators.graph.outlook import OutlookFolder, OutlookMessage
 from localdev.simulators.graph.query import ODataQuery
 from localdev.simulators.graph.shapes import (
-    MessageView,
+    MessageJsonOptions,
     delta_message_json,
     delta_read_state_json,
     removed_item_json,
@@ -52,7 +52,7 @@ class MessageFeed:
         self._outlook = call.mailbox
         self._mailbox = call.mailbox.simulated_mailbox
         self._behaviour = call.behaviour
-        self._view = call.message_view_for_query(query)
+        self._view = call.message_json_options_for_query(query)
         query.require_newest_first_order()
 
     def list_existing_items(self, position: DeltaRoundPosition | None, size: int) -> DeltaItemsPage:
@@ -149,7 +149,7 @@ class MessageFeed:
 
 def choose_delta_report(
     changes: Sequence[FolderMessageEvent],
-    view: MessageView,
+    view: MessageJsonOptions,
     behaviour: Behaviour,
     is_oldest: Callable[[FolderMessageEvent], bool],
 ) -> DeltaReport:
@@ -186,7 +186,7 @@ def _last_arrival(changes: Sequence[FolderMessageEvent]) -> int:
 
 
 def _reported_update(
-    changes: Iterable[FolderMessageEvent], view: MessageView, behaviour: Behaviour
+    changes: Iterable[FolderMessageEvent], view: MessageJsonOptions, behaviour: Behaviour
 ) -> DeltaReport:
     """Return how Outlook reports changed properties. Properties that the client did not select do
     not count."""
@@ -209,13 +209,13 @@ def serve_message_delta(call: GraphCall) -> GraphResult:
         cursor = parse_delta_cursor(call, folder.id, folder.folder_number)
         feed = MessageFeed(call, folder, query_that_started_link_chain(cursor))
         result = serve_delta_page(call, feed, cursor)
-    context = {"@odata.context": call.odata_context("Collection(message)")}
+    context = {"@odata.context": call.build_odata_context("Collection(message)")}
     whole = sum("@odata.etag" in each for each in result.json_body["value"])
     full = (
         whole
-        if call.message_view_for_query(query_that_started_link_chain(cursor)).includes_property(
-            "body"
-        )
+        if call.message_json_options_for_query(
+            query_that_started_link_chain(cursor)
+        ).includes_property("body")
         else 0
     )
     return GraphResult(

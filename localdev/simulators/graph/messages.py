@@ -22,13 +22,13 @@ def list_messages(call: GraphCall) -> GraphResult:
     found = neutral.list_messages(
         *folders, older_than=(before, 0), since=since, skip=skip, limit=top + 1
     )
-    view = call.message_view
+    view = call.message_json_options
     value = [message_json(each, view) for each in call.mailbox.to_outlook_messages(found[:top])]
-    document: dict[str, Any] = {"@odata.context": call.mailbox_odata_context(path)}
+    document: dict[str, Any] = {"@odata.context": call.build_mailbox_odata_context(path)}
     if call.query.is_option_true("count"):
         document["@odata.count"] = neutral.count_messages(*folders)
     if len(found) > top:
-        document["@odata.nextLink"] = call.absolute_url(
+        document["@odata.nextLink"] = call.build_absolute_url(
             path, {**call.query.options, "skip": skip + top}
         )
     full = len(value) if view.includes_property("body") else 0
@@ -44,8 +44,8 @@ def get_message(call: GraphCall) -> GraphResult:
     message = call.mailbox.find_message(call.path_ids[-1])
     if call.mailbox.is_message_purged(message) and not call.behaviour.purged_stay_readable:
         raise MessageNotFound(call.path_ids[-1])
-    view = call.message_view
-    context = {"@odata.context": call.mailbox_odata_context("messages", is_entity=True)}
+    view = call.message_json_options
+    context = {"@odata.context": call.build_mailbox_odata_context("messages", is_entity=True)}
     full = int(view.includes_property("body"))
     document = context | message_json(message, view)
     return GraphResult(json_body=document, full_message_count=full, bodiless_message_count=1 - full)
@@ -66,8 +66,10 @@ def move_message(call: GraphCall) -> GraphResult:
     [message] = call.mailbox.to_outlook_messages(
         [call.mailbox.simulated_mailbox.find_message(number)]
     )
-    context = {"@odata.context": call.mailbox_odata_context("messages", is_entity=True)}
-    return GraphResult(status=201, json_body=context | message_json(message, call.message_view))
+    context = {"@odata.context": call.build_mailbox_odata_context("messages", is_entity=True)}
+    return GraphResult(
+        status=201, json_body=context | message_json(message, call.message_json_options)
+    )
 
 
 def _scope(call: GraphCall) -> tuple[list[int], str]:

@@ -20,7 +20,7 @@ def get_signed_in_user(call: GraphCall) -> GraphResult:
     mailbox = call.mailbox
     return GraphResult(
         json_body={
-            "@odata.context": call.odata_context("users/$entity"),
+            "@odata.context": call.build_odata_context("users/$entity"),
             "id": mailbox.user_id,
             "displayName": mailbox.display_name,
             "mail": mailbox.address,

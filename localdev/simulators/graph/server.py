@@ -139,7 +139,7 @@ class GraphServer:
             result = _translated(handler, call)
             if fault and fault.page == "nothing":
                 result = _skipped(handler, call, result)
-            latency_s = self._service.latency.page_latency_s(
+            latency_s = self._service.latency.compute_response_latency_s(
                 full=result.full_message_count, lean=result.bodiless_message_count
             )
             # The simulator's own work is a part of the latency, not an addition to it.
@@ -175,7 +175,7 @@ class GraphServer:
         result = list_application_subscriptions(
             service.database, ODataQuery.parse(request.query), service.behaviour, self.base_url
         )
-        time.sleep(service.latency.page_latency_s())
+        time.sleep(service.latency.compute_response_latency_s())
         return corrupt_page(result, fault, self._own_url(request)) if fault else result
 
     def _call(

@@ -10,7 +10,7 @@ ODATA_TYPE_OF_MESSAGE = "#microsoft.graph.message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MessageView:
+class MessageJsonOptions:
     """The form of the messages in the response to one request.
 
     selected_properties: names of the selected properties. None: all default properties.
@@ -28,7 +28,7 @@ class MessageView:
         return message.immutable_id if self.has_immutable_ids else message.default_id
 
 
-def message_json(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
+def message_json(message: OutlookMessage, view: MessageJsonOptions) -> dict[str, Any]:
     """Return the message's selected properties and its etag, without `@odata.type`."""
     computed = {
         "changeKey": message.change_key,
@@ -47,11 +47,11 @@ def message_json(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
     return {"@odata.etag": f'W/"{message.change_key}"', "id": view.id_of_message(message), **shown}
 
 
-def delta_message_json(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
+def delta_message_json(message: OutlookMessage, view: MessageJsonOptions) -> dict[str, Any]:
     return {"@odata.type": ODATA_TYPE_OF_MESSAGE, **message_json(message, view)}
 
 
-def delta_read_state_json(message: OutlookMessage, view: MessageView) -> dict[str, Any]:
+def delta_read_state_json(message: OutlookMessage, view: MessageJsonOptions) -> dict[str, Any]:
     """Return the partial JSON object, without etag, with which delta reports a new read state."""
     return {
         "@odata.type": ODATA_TYPE_OF_MESSAGE,

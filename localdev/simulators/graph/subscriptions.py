@@ -197,7 +197,7 @@ def _creator(row: Row) -> str:
 
 
 def _entity(call: GraphCall, row: Row) -> dict[str, Any]:
-    return {"@odata.context": call.odata_context("subscriptions/$entity"), **_shown(row)}
+    return {"@odata.context": call.build_odata_context("subscriptions/$entity"), **_shown(row)}
 
 
 def _shown(row: Row) -> dict[str, Any]:

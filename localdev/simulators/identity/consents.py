@@ -18,7 +18,7 @@ from localdev.simulators.database import SimulatorDatabase
 AUTHORIZATION_CODE_LIFETIME_S = 600
 
 
-class GrantFault(Enum):
+class GrantRejectionReason(Enum):
     """Why an authorization code or a refresh token is rejected."""
 
     CODE_UNKNOWN = auto()
@@ -65,7 +65,7 @@ class ConsentStore(ABC):
         self._database = database
 
     @abstractmethod
-    def error_for_grant_fault(self, fault: GrantFault) -> Exception:
+    def error_for_rejected_grant(self, fault: GrantRejectionReason) -> Exception:
         """Return the platform's error for a rejected code or token."""
 
     @abstractmethod
@@ -118,14 +118,14 @@ class ConsentStore(ABC):
             row = self._row("SELECT * FROM {}code WHERE value = ?", code)
             self._write("DELETE FROM {}code WHERE value = ?", code)
         if row is None:
-            raise self.error_for_grant_fault(GrantFault.CODE_UNKNOWN)
+            raise self.error_for_rejected_grant(GrantRejectionReason.CODE_UNKNOWN)
         if row["expires_at"] < time.time():
-            raise self.error_for_grant_fault(GrantFault.CODE_EXPIRED)
+            raise self.error_for_rejected_grant(GrantRejectionReason.CODE_EXPIRED)
         if row["redirect_uri"] != redirect_uri:
-            raise self.error_for_grant_fault(GrantFault.REDIRECT_URI_DIFFERS)
+            raise self.error_for_rejected_grant(GrantRejectionReason.REDIRECT_URI_DIFFERS)
         # A verifier without a challenge: the request for the code was tampered with.
         if row["challenge"] != (_challenge(verifier) if verifier else None):
-            raise self.error_for_grant_fault(GrantFault.VERIFIER_DIFFERS)
+            raise self.error_for_rejected_grant(GrantRejectionReason.VERIFIER_DIFFERS)
         return row["consent_id"], row["nonce"]
 
     def issue_refresh_token(self, consent_id: str) -> str:
@@ -146,9 +146,9 @@ class ConsentStore(ABC):
         """
         row = self._row("SELECT * FROM {}refresh_token WHERE value = ?", refresh_token)
         if row is None:
-            raise self.error_for_grant_fault(GrantFault.TOKEN_UNKNOWN)
+            raise self.error_for_rejected_grant(GrantRejectionReason.TOKEN_UNKNOWN)
         if row["expires_at"] < time.time():
-            raise self.error_for_grant_fault(GrantFault.TOKEN_EXPIRED)
+            raise self.error_for_rejected_grant(GrantRejectionReason.TOKEN_EXPIRED)
         return str(row["consent_id"])
 
     def user_and_scope_of_consent(self, consent_id: str) -> tuple[str, str]:

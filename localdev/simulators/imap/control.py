@@ -10,7 +10,9 @@ from localdev.simulators.imap.server import ImapServer
 JsonObject = dict[str, Any]
 
 
-def imap_actions(server: ImapServer) -> dict[tuple[str, str], Callable[[JsonObject], Any]]:
+def build_imap_server_actions(
+    server: ImapServer,
+) -> dict[tuple[str, str], Callable[[JsonObject], Any]]:
     """Return the actions by method and name: read and clear the commands that the server received,
     and set the options of new connections."""
     return {

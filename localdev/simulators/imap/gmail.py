@@ -17,7 +17,7 @@ from typing import Any
 from localdev.mail.item import MailItem
 from localdev.mail.modified_utf7 import encode_modified_utf7
 from localdev.simulators.folders import PURGED, RETAINED, Folder
-from localdev.simulators.gmail.ids import FIRST_MESSAGE_ID, thread_number
+from localdev.simulators.gmail.ids import FIRST_MESSAGE_ID, make_thread_number
 from localdev.simulators.imap.folder_state import (
     FolderState,
     GmailMessageAttributes,
@@ -143,7 +143,9 @@ class GmailMailboxView:
         named |= {"\\Starred"} if row["is_flagged"] else set()
         named |= {"\\Important"} if row["importance"] == "high" else set()
         values = GmailMessageAttributes(
-            FIRST_MESSAGE_ID + seen.contents, thread_number(row["thread"]), tuple(sorted(named))
+            FIRST_MESSAGE_ID + seen.contents,
+            make_thread_number(row["thread"]),
+            tuple(sorted(named)),
         )
         return ListedMessage(
             seen.uids[folder],

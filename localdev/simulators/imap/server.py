@@ -174,7 +174,7 @@ class ImapServer:
             self._stopped.wait(min(seconds, MAX_RESPONSE_DELAY_S))
 
     def response_latency_s(self, bodies: int, others: int) -> float:
-        return self.service.latency.page_latency_s(full=bodies, lean=others)
+        return self.service.latency.compute_response_latency_s(full=bodies, lean=others)
 
 
 class _Listener(ThreadingTCPServer):

@@ -10,7 +10,7 @@ from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.google.consents import GrantEndReason
 from mailsync.credentials.identity import google as platform
-from mailsync.credentials.identity import require_oauth_access
+from mailsync.credentials.identity import require_oauth_access_of_provider
 from mailsync.credentials.identity.google_errors import to_renewal_error
 from mailsync.credentials.token_set import TokenSet
 from mailsync.errors import (
@@ -26,7 +26,7 @@ from mailsync.settings import Settings
 from tests.api.google_sign_in import READ_MAIL, REVOKED
 from tests.api.sign_in import ANN
 
-OAUTH = require_oauth_access(GOOGLE)
+OAUTH = require_oauth_access_of_provider(GOOGLE)
 DAY_S = 24 * 3600
 Renew = Callable[[], TokenSet]
 
@@ -49,7 +49,7 @@ def consent(google: Simulators, kept: int = 100) -> str:
     user_id = google.google.accounts.find_account(ANN).user_id
     email = "https://www.googleapis.com/auth/userinfo.email"
     consent_id = consents.create_consent(user_id, f"openid {email} {READ_MAIL}")
-    return consents.issue_limited_refresh_token(consent_id, lifetime_s=7 * DAY_S, kept=kept)
+    return consents.issue_refresh_token_within_limit(consent_id, lifetime_s=7 * DAY_S, kept=kept)
 
 
 @pytest.fixture

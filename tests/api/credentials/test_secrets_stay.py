@@ -13,7 +13,7 @@ import pytest
 
 from localdev.http_server import Request, Response, Server
 from mailsync.credentials import FixedAccessTokenSource
-from mailsync.credentials.identity import google, require_oauth_access
+from mailsync.credentials.identity import google, require_oauth_access_of_provider
 from mailsync.credentials.identity.entra import (
     begin_sign_in,
     finish_sign_in,
@@ -35,7 +35,7 @@ from tests.support.builders import OAUTH
 from tests.support.functions import lambda_context
 from tests.support.paths import ROOT
 
-GOOGLE_OAUTH = require_oauth_access(GOOGLE)
+GOOGLE_OAUTH = require_oauth_access_of_provider(GOOGLE)
 LAMBDAS = ROOT / "lambdas"
 REDIRECTS = (301, 302, 303, 307, 308)
 ORGANISATION = "72f988bf-0000-4000-8000-000000000000"

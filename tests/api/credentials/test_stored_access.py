@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mailsync.credentials import (
-    DEFAULT_RENEWAL_PAUSE_S,
+    DEFAULT_PAUSE_AFTER_THROTTLING_S,
     MIN_TOKEN_AGE_FOR_RENEWAL,
     StoredAccessTokenSource,
     StoredPasswordSource,
@@ -112,7 +112,7 @@ def test_a_pause_of_unknown_length_is_a_minute(worker: Worker) -> None:
 
     with pytest.raises(ProviderThrottled) as caught:
         worker.open().current_token()
-    assert caught.value.retry_after_s == DEFAULT_RENEWAL_PAUSE_S
+    assert caught.value.retry_after_s == DEFAULT_PAUSE_AFTER_THROTTLING_S
 
 
 @pytest.mark.parametrize(("number", "has_ended"), [(50173, True), (53003, False), (1, False)])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.credentials.kms import KmsDataKeys
+from mailsync.credentials.kms import KmsDataKeyClient
 from mailsync.credentials.vault import (
     DATA_KEY_CACHE_LIFETIME_S,
     SealedColumn,
@@ -100,7 +100,7 @@ def test_an_unreachable_key_service_is_worth_another_try(
     environment: pytest.MonkeyPatch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    missing = KmsDataKeys("http://127.0.0.1:9")
+    missing = KmsDataKeyClient("http://127.0.0.1:9")
     monkeypatch.setattr(time, "sleep", lambda _: None)
 
     with pytest.raises(StoreUnavailable):

@@ -7,7 +7,7 @@ from io import BytesIO
 
 from infra.catalog import STATE_MACHINE_FOLDER, WORKFLOWS
 from localdev import samples
-from mailsync.store.statements import read_statements
+from mailsync.store.statements import load_sql_statements
 from tests.deploy.previous import ARCHIVE, SEALED
 from tests.workflow.test_definitions import states
 
@@ -15,7 +15,7 @@ from tests.workflow.test_definitions import states
 def present() -> dict[str, str]:
     """Return the text of each file of the archive by its name."""
     files = {f"sealed/{each.name}": each.read_text() for each in SEALED.iterdir()}
-    headed = (f"-- {name} --\n{text}\n" for name, text in read_statements().items())
+    headed = (f"-- {name} --\n{text}\n" for name, text in load_sql_statements().items())
     files["queries.sql"] = "\n".join(headed)
     for workflow in WORKFLOWS:
         files[f"statemachine/{workflow.asl_file_name}"] = (
@@ -24,7 +24,7 @@ def present() -> dict[str, str]:
         for name, state in states(workflow):
             if state["Type"] == "Task":
                 files[f"events/{name}.json"] = (
-                    samples.SAMPLE_EVENTS_FOLDER / f"{name}.json"
+                    samples.SAMPLE_EVENT_FILES_FOLDER / f"{name}.json"
                 ).read_text()
     return files
 

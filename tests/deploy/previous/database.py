@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.statements import read_statements
+from mailsync.store.statements import load_sql_statements
 from tests.deploy.previous import QUERIES
 
 
@@ -13,7 +13,7 @@ class PreviousDatabase(Database):
     """Runs the statements of the version before, in transactions that do not write placements."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, known=read_statements(QUERIES))
+        super().__init__(settings, known=load_sql_statements(QUERIES))
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

@@ -31,8 +31,8 @@ OF_AN_ACCOUNT: dict[str, Any] = {
 }
 NAMES_OF_STATUS = {
     **{"total": "stored_total", "unread": "stored_unread"},
-    **{"count_offset": "known_remote_total_excess"},
-    **{"unread_offset": "known_remote_unread_excess", "differing": "listing_contradiction_count"},
+    **{"count_offset": "remote_total_overcount"},
+    **{"unread_offset": "remote_unread_overcount", "differing": "listing_contradiction_count"},
 }
 """Fields of FolderStatus that have another name in FolderWithSelection."""
 CHOICE, ACCOUNT = FolderWithSelection(**OF_A_FOLDER), AccountStatus(**OF_AN_ACCOUNT)

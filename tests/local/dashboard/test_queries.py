@@ -11,7 +11,7 @@ from dashboard.queries import MAX_ROW_ID, SQL_FILE, DashboardQueries, RowNotFoun
 from dashboard.to_json import Json
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
-from mailsync.store.statements import read_statements
+from mailsync.store.statements import load_sql_statements
 from mailsync.store.status_store import AccountStatus
 from tests.support.paths import ROOT
 
@@ -195,10 +195,10 @@ def test_what_does_not_exist_is_said_to_be_missing(queries: DashboardQueries) ->
 def test_every_statement_is_used_and_only_reads() -> None:
     calls = re.compile(r"\.(?:run|records|_rows|_records?)\(\s*\"([a-z_]+)\"")
     used = {name for path in CODE.glob("*.py") for name in calls.findall(path.read_text())}
-    reading = read_statements(SQL_FILE)
+    reading = load_sql_statements(SQL_FILE)
 
-    assert used - read_statements().keys() == reading.keys()
-    assert not reading.keys() & read_statements().keys()
+    assert used - load_sql_statements().keys() == reading.keys()
+    assert not reading.keys() & load_sql_statements().keys()
     assert {name for name, text in reading.items() if not text.startswith("SELECT")} == {
         "read_only"
     }
@@ -210,11 +210,11 @@ def test_a_transaction_of_the_dashboard_cannot_write(
     from mailsync.errors import StoreUnavailable
 
     writing = {
-        **read_statements(),
-        **read_statements(SQL_FILE),
+        **load_sql_statements(),
+        **load_sql_statements(SQL_FILE),
         "totals": "DELETE FROM mailsync.outbox",
     }
-    monkeypatch.setattr("dashboard.queries.read_statements", lambda *_: writing)
+    monkeypatch.setattr("dashboard.queries.load_sql_statements", lambda *_: writing)
     queries = DashboardQueries(settings)
 
     with pytest.raises(StoreUnavailable, match="25006"):

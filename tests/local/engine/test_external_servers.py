@@ -56,7 +56,7 @@ def test_mail_servers_of_ones_own_turn_dev_login_off_and_are_checked_at_once(
 
     assert not chosen.is_dev_login_on
     assert chosen.external_mail_servers is not None
-    assert chosen.external_mail_servers.ca_bundle == (folder / "pem/ca.pem").read_text()
+    assert chosen.external_mail_servers.ca_bundle_pem == (folder / "pem/ca.pem").read_text()
     for wrong in ({"IMAP_SERVERS": "imap.example.org"}, {"CA_BUNDLE": "pem/no.pem"}):
         with pytest.raises(SystemExit):
             options(**{"IMAP_SERVERS": "public", **wrong})
@@ -112,7 +112,9 @@ def test_relative_paths_are_of_the_folder_in_which_the_command_was_started(folde
         ca_bundle,
         ca_bundle,
     )
-    certificate = EntraSettings(chosen.external_provider.lambda_settings).client_certificate
+    certificate = EntraSettings(
+        chosen.external_provider.lambda_environment_variables
+    ).client_certificate
     assert certificate == (folder / "pem/app.pem").read_text().strip()
     assert options("--mbox", "pem").mbox == folder / "pem"
 
@@ -179,7 +181,7 @@ def test_settings_of_the_api_come_from_the_environment() -> None:
 
     chosen = options(**given)
 
-    assert chosen.api_lambda_settings == {
+    assert chosen.api_environment_variables == {
         name: given[name] for name in ("API_LIMITS", "CONFIRM_CONNECTIONS")
     }
 

@@ -65,7 +65,7 @@ def test_after_the_death_of_the_server_its_processes_end_and_functions_run(tmp_p
 
 
 def test_a_server_ends_with_its_processes(tmp_path: Path) -> None:
-    server = fork_server.ForkServer({"PATH": os.defpath})
+    server = fork_server.ForkServerProcess({"PATH": os.defpath})
     script = tmp_path / "sleep.py"
     script.write_text("import time\nprint('begun')\ntime.sleep(60)")
     with (tmp_path / "log").open("wb") as log:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from localdev.live.imap.kit import KIT
-from localdev.live.imap.relay import ImapUpstream, is_token_of_gmail_server
+from localdev.live.imap.relay import ImapUpstream, is_relay_token_of_gmail_server
 from localdev.live.record import Recorder
 from localdev.simulators import ImapServerSettings, Simulators
 from localdev.simulators.imap.options import ImapOptions
@@ -35,4 +35,4 @@ def test_the_account_is_read_with_labels_if_the_server_has_them(
         with KIT.open_relay(tmp_path / "relay") as relay:
             token = relay.add_upstream(upstream, Recorder(KIT.recordable_vocabulary))
 
-    assert is_token_of_gmail_server(token) is expected
+    assert is_relay_token_of_gmail_server(token) is expected

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from localdev.live.imap.relay import _only_reads
-from localdev.live.imap.words import RECORDABLE_VOCABULARY, describe_command, describe_responses
+from localdev.live.imap.words import RECORDABLE_VOCABULARY, build_response_document, redact_command
 from localdev.live.record import RecordedExchange, Recorder
 
 SECRET = "Grace"
@@ -42,7 +42,7 @@ RESPONSES = (
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_described_without_its_names(command: str) -> None:
-    assert SECRET.upper() not in describe_command(command.replace("{}", SECRET)).upper()
+    assert SECRET.upper() not in redact_command(command.replace("{}", SECRET)).upper()
 
 
 @pytest.mark.parametrize("status", ["OK", "NO", "BAD"])
@@ -50,7 +50,7 @@ def test_a_command_is_described_without_its_names(command: str) -> None:
 def test_a_response_is_recorded_without_its_values(response: str, status: str) -> None:
     line = response.replace("{}", SECRET).encode().removeprefix(b"* ")
     recorder = Recorder(RECORDABLE_VOCABULARY)
-    document = describe_responses([[line]], f"{status} [{SECRET}] {SECRET} done")
+    document = build_response_document([[line]], f"{status} [{SECRET}] {SECRET} done")
     number = {"OK": 200, "NO": 400, "BAD": 500}[status]
     recorder.add_exchange(
         RecordedExchange(request_kind="x", status=number, response_document=document)
@@ -65,7 +65,7 @@ def test_known_commands_keep_their_words() -> None:
         'LIST "" "*" RETURN (SPECIAL-USE)': "LIST ALL RETURN (SPECIAL-USE)",
         "UID FETCH 1:5,7 (UID BODY.PEEK[]<0.4194304>)": "UID FETCH {set} (UID BODY.PEEK[]<n>)",
     }.items():
-        assert describe_command(text) == described
+        assert redact_command(text) == described
 
 
 @pytest.mark.parametrize(

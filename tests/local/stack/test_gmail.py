@@ -25,7 +25,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mirror, st
     """After the demo, with what it printed."""
     own = small_stack(tmp_path_factory.mktemp("stack"), provider="gmail")
     with beside_other_stacks(), own as stack:
-        with demo.console.capture() as printed:
+        with demo.rich_console.capture() as printed:
             assert demo.run_demo(stack) == 0
         yield Mirror.of(stack), printed.get()
 
@@ -56,7 +56,9 @@ def test_the_demo_is_exact_and_the_quota_refuses_nothing(shown: tuple[Mirror, st
 def test_it_prints_where_the_simulated_gmail_is_and_where_a_person_signs_in(gmail: Mirror) -> None:
     printed = welcome_text(gmail.stack)
 
-    assert f"Gmail      {gmail.stack.provider.google_lambda_settings['GMAIL_URL']}\n" in printed
+    assert (
+        f"Gmail      {gmail.stack.provider.google_environment_variables['GMAIL_URL']}\n" in printed
+    )
     assert f"{gmail.stack.api_url}/api/auth/google in a browser" in printed
 
 
@@ -67,5 +69,5 @@ def test_the_dashboard_offers_a_sign_in_to_gmail_first(gmail: Mirror) -> None:
 
     assert [each["title"] for each in offered] == ["Gmail", "Microsoft 365"]
     assert offered[0]["url"] == f"{gmail.stack.api_url}/api/auth/google"
-    google = gmail.stack.provider.google_lambda_settings["GOOGLE_IDENTITY_URL"]
+    google = gmail.stack.provider.google_environment_variables["GOOGLE_IDENTITY_URL"]
     assert begun.headers["location"].startswith(google)

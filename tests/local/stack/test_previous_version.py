@@ -82,7 +82,7 @@ def test_functions_answer_what_the_previous_version_sent_with_what_it_read(
         mirror.account.id,
         DEMO_USER_ID,
         folder["id"],
-        events_folder=EVENTS,
+        event_files_folder=EVENTS,
         run_id="of-the-previous-version",
     )
 

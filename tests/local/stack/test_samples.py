@@ -13,12 +13,12 @@ import pytest
 from infra import catalog
 from localdev.containers.settings import (
     make_local_environment_values,
-    substitute_environment_values,
+    replace_template_environment_values,
 )
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.engine.environment import ExecutionEnvironment
-from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SAMPLE_EVENTS_FOLDER, SampleEvents
+from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SAMPLE_EVENT_FILES_FOLDER, SampleEvents
 from localdev.stack import LAMBDA_CODE_ROOT
 from tests.deploy import synthesis
 from tests.deploy.template import Template
@@ -42,7 +42,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, o
 def test_every_function_has_a_sample_and_every_sample_a_function() -> None:
     names = {each.name for each in catalog.FUNCTIONS}
 
-    assert {path.stem for path in SAMPLE_EVENTS_FOLDER.glob("*.json")} == names
+    assert {path.stem for path in SAMPLE_EVENT_FILES_FOLDER.glob("*.json")} == names
     assert EXPECTED_RESULT_BY_FUNCTION.keys() == names
 
 
@@ -59,7 +59,7 @@ def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
     )
 
     def start(name: str) -> ExecutionEnvironment:
-        settings = substitute_environment_values(variables[name], values) | {
+        settings = replace_template_environment_values(variables[name], values) | {
             each: values[each] for each in FROM_OUTSIDE
         }
         function, log = catalog.find_function(name), tmp_path / f"{name}.log"

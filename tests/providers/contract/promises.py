@@ -290,7 +290,7 @@ class ProviderContract:
         assert server.provider.max_requests_in_flight >= 1
         assert min(
             server.provider.limits.messages_per_fetch,
-            server.provider.limits.max_total_messages_of_small_folders,
+            server.provider.limits.max_messages_per_small_folder_batch,
         )
         assert server.provider.remaining_pause_s == 0
 

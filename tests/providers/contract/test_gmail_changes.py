@@ -17,7 +17,12 @@ from mailsync.model import (
     PlacementChange,
     RemoteId,
 )
-from mailsync.providers.gmail.cursor import MAX_RESTARTS, HistoryCursor, ListCursor, parse_cursor
+from mailsync.providers.gmail.cursor import (
+    MAX_LISTING_RESTARTS,
+    HistoryCursor,
+    ListCursor,
+    parse_cursor,
+)
 from tests.providers.contract.scripted_gmail import (
     NOT_FOUND,
     ScriptedGmail,
@@ -105,7 +110,9 @@ def test_a_listing_whose_page_is_refused_starts_over_under_the_same_history_id(
     assert parse_cursor(page.next_cursor) == ListCursor(7, "new", restart_count=1)
     gmail.script(messages=BAD_TOKEN)
     with pytest.raises(ProviderUnavailable, match="again and again"):
-        gmail.mailbox.fetch_page(FEED, ListCursor(7, "x", MAX_RESTARTS).to_text(), limit=100)
+        gmail.mailbox.fetch_page(
+            FEED, ListCursor(7, "x", MAX_LISTING_RESTARTS).to_text(), limit=100
+        )
 
 
 def test_a_check_without_news_costs_one_unit(gmail: ScriptedGmail) -> None:

@@ -115,7 +115,7 @@ def test_a_thread_that_fails_keeps_no_message_out(gmail: ScriptedGmail, failure:
 def test_threads_that_save_nothing_are_no_longer_requested(
     gmail: ScriptedGmail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "MIN_MESSAGES_TO_MEASURE_USABLE_SHARE", 3)
+    monkeypatch.setattr(bodies, "MIN_MESSAGES_FOR_FETCH_SUCCESS_RATE", 3)
     script_thread(gmail, [full_message("m1", mail("m1"))])
 
     for _ in range(3):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem, item_to_json
 from localdev.mail.load import load_mail
-from localdev.mail.parse import parse_mail, parse_mail_with_oddities
+from localdev.mail.parse import parse_mail, parse_mail_and_find_oddities
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.wire_time import format_utc_seconds
 from mailsync.mime.preview import make_preview
@@ -107,7 +107,7 @@ def test_parts_that_are_nested_too_deeply_are_one_text() -> None:
     level = b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n'
     nested = b"".join(level % (each, each) for each in range(3000))
 
-    mail, oddities = parse_mail_with_oddities(
+    mail, oddities = parse_mail_and_find_oddities(
         b"From: a@example.com\nSubject: deep\n" + nested + b"\nend\n"
     )
 

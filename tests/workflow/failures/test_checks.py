@@ -249,14 +249,14 @@ def test_a_person_joins_the_run_of_a_check_and_its_execution_takes_over(synced: 
 
 def test_what_was_handed_over_cannot_be_written_any_more(synced: World) -> None:
     checks, check = a_check(synced)
-    assert checks.hand_over_run(check)
+    assert checks.hand_over_run_to_execution(check)
 
     with pytest.raises(LeaseLost):
         FolderStore(synced.database).delete_folders_reported_gone_twice(check.run_ref, [])
     with pytest.raises(LeaseLost):
         checks.save_idle_check(check, IdleCheckResult())
     with pytest.raises(LeaseLost):
-        checks.hand_over_run(check)
+        checks.hand_over_run_to_execution(check)
 
 
 def test_a_check_that_died_bars_nobody(synced: World) -> None:
@@ -274,8 +274,8 @@ def test_the_run_of_a_check_that_died_is_recovered_under_its_name(synced: World)
     assert checks.create_run_of_check(check)
     synced.rows("UPDATE mailsync.sync_runs SET heartbeat_at = now() - interval '2 min'")
 
-    [inactive] = RunStore(synced.database).stale_runs(10)
-    a_trigger(synced).recover_run(inactive)
+    [inactive] = RunStore(synced.database).find_stale_runs(10)
+    a_trigger(synced).recover_stale_run(inactive)
 
     assert synced.started == [check.run_ref.run_id]
     assert synced.resume(check.run_ref.run_id) == "completed"

@@ -137,7 +137,7 @@ def test_a_choice_stops_the_run_so_that_each_has_one_selection(synced: World) ->
 
     choose(synced, False)
 
-    assert runs.open_run_of_execution("under-way") is None
+    assert runs.find_open_run_of_execution("under-way") is None
     assert synced.sync() == "completed"
     assert mirrors_all_but(synced)
 

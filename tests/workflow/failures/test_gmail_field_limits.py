@@ -156,7 +156,7 @@ def test_first_syncs_that_drain_the_project_leave_a_reserve_to_checks(
         with (
             suppress(ProviderThrottled),
             MailboxQuota(gmail.database, account, limits, lambda _: None) as quota,
-            quota.reserve_quota_for_new_mail(),
+            quota.treat_requests_as_backfill(),
         ):
             while True:
                 quota.take_units(20)

@@ -15,7 +15,7 @@ from infra.catalog import FUNCTIONS, MAILBOX_SYNC_WORKFLOW
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import create_workflows, make_aws_client, reset_moto_state
 from localdev.engine.lambda_host import InvocationResult
-from localdev.engine.names import function_name_from_reference
+from localdev.engine.names import function_name_from_arn_or_name
 from localdev.simulators import Simulators
 from mailsync.api.sync_status import to_sync_status_view
 from mailsync.errors import ProviderRejected
@@ -199,7 +199,7 @@ class _Functions:
         self._world = world
 
     def invoke(self, function: str, payload: bytes) -> InvocationResult:
-        placeholder = PLACEHOLDERS[function_name_from_reference(function)]
+        placeholder = PLACEHOLDERS[function_name_from_arn_or_name(function)]
         try:
             result = self._world.invoke(placeholder, json.loads(payload))
         except StateFailed as failure:

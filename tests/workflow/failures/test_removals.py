@@ -191,7 +191,7 @@ def test_what_a_person_confirms_leaves_after_two_hours_but_for_what_has_come_bac
     confirmed = AccountControlStore(synced.database).confirm_hidden_mail_removal(own)
 
     assert confirmed
-    assert (confirmed.reported_gone_message_count, confirmed.is_removal_suspicious) == (
+    assert (confirmed.reported_gone_message_count, confirmed.is_unconfirmed_mass_removal) == (
         1 + len(gone),
         False,
     )
@@ -238,14 +238,14 @@ def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
     others = [each.ref.id for each in folders.folders(run.account_id) if each.role != "inbox"]
     folders.save_tree_changes(run, [], others)
     MailStore(synced.database).remove_batch_of_unmirrored_mail(run)
-    gone = removals.message_ids_due_for_request_by_id(run, "", 100)
+    gone = removals.hidden_message_ids_due_for_request(run, "", 100)
 
     removals.record_messages_gone(
         run, gone, removals.begin_removal_verification(run).deletion_confirmation_delay_s
     )
 
     assert len(gone) == 24
-    assert removals.begin_removal_verification(run).is_removal_suspicious
+    assert removals.begin_removal_verification(run).is_unconfirmed_mass_removal
 
 
 def test_a_check_asks_again_when_it_is_time_and_lets_the_rest_go(synced: World) -> None:

@@ -142,7 +142,7 @@ class IdentityPlatform(Protocol):
         """
         ...
 
-    def read_admin_consent(self, query: Mapping[str, str]) -> AdminConsent | None:
+    def parse_admin_consent_redirect(self, query: Mapping[str, str]) -> AdminConsent | None:
         """Return an administrator's decision about the access to an organisation, if a redirect to
         the callback route reports such a decision. Return None if the redirect belongs to a
         sign-in.
@@ -159,7 +159,7 @@ def import_identity_platform(oauth: OAuthAccess) -> IdentityPlatform:
     return cast(IdentityPlatform, module)
 
 
-def require_oauth_access(provider: Provider) -> OAuthAccess:
+def require_oauth_access_of_provider(provider: Provider) -> OAuthAccess:
     """Return how the provider's mailboxes are opened by OAuth: the identity platform that issues
     the access tokens, and the scopes of the access tokens.
 

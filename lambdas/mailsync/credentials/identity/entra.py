@@ -177,7 +177,7 @@ def require_allowed_organisation(settings: Settings, organisation_id: str) -> No
         )
 
 
-def read_admin_consent(query: Mapping[str, str]) -> AdminConsent | None:
+def parse_admin_consent_redirect(query: Mapping[str, str]) -> AdminConsent | None:
     """Return an administrator's decision about the access to an organisation, if the query of a
     redirect reports such a decision. Return None if the redirect belongs to a sign-in.
 

@@ -187,12 +187,12 @@ ADVICE_BY_SUBERROR: Mapping[str, str] = {
 }
 """The advice for the user by Microsoft's suberror, for OAuth errors whose kind is GRANT_BLOCKED."""
 
-DEFAULT_ADVICE = "connect the mailbox again"
+DEFAULT_GRANT_BLOCKED_ADVICE = "connect the mailbox again"
 """The advice for a blocked grant if neither the code nor the suberror of the response is listed."""
 MEANING_BY_OAUTH_ERROR: Mapping[str, ErrorKindAndAdvice] = {
-    "invalid_grant": (ErrorKind.GRANT_BLOCKED, DEFAULT_ADVICE),
-    "interaction_required": (ErrorKind.GRANT_BLOCKED, DEFAULT_ADVICE),
-    "login_required": (ErrorKind.GRANT_BLOCKED, DEFAULT_ADVICE),
+    "invalid_grant": (ErrorKind.GRANT_BLOCKED, DEFAULT_GRANT_BLOCKED_ADVICE),
+    "interaction_required": (ErrorKind.GRANT_BLOCKED, DEFAULT_GRANT_BLOCKED_ADVICE),
+    "login_required": (ErrorKind.GRANT_BLOCKED, DEFAULT_GRANT_BLOCKED_ADVICE),
     "consent_required": (ErrorKind.GRANT_BLOCKED, f"consent is missing; {_AGREE}"),
     "server_error": (ErrorKind.OUTAGE, "an outage of Microsoft's"),
     "temporarily_unavailable": (ErrorKind.OUTAGE, "an outage of Microsoft's"),

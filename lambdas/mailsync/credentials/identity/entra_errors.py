@@ -14,7 +14,7 @@ from typing import Any
 from mailsync.credentials.identity import SignInRejected
 from mailsync.credentials.identity.entra_codes import (
     ADVICE_BY_SUBERROR,
-    DEFAULT_ADVICE,
+    DEFAULT_GRANT_BLOCKED_ADVICE,
     MEANING_BY_AADSTS_CODE,
     MEANING_BY_OAUTH_ERROR,
     MEANING_OF_UNLISTED_ERROR,
@@ -56,7 +56,7 @@ def to_sign_in_error(response: Mapping[str, Any], retry_after_s: float | None = 
             "The sign-in was cancelled or access was denied. No mailbox was connected; start the"
             " sign-in again and allow the app to read mail.",
         )
-    if advice in (DEFAULT_ADVICE, MEANING_OF_UNLISTED_ERROR[1]):
+    if advice in (DEFAULT_GRANT_BLOCKED_ADVICE, MEANING_OF_UNLISTED_ERROR[1]):
         advice = "try again, or show this code to your administrator"
     return SignInRejected(
         error, f"Microsoft refused the sign-in ({_error_label(response)}): {advice}."

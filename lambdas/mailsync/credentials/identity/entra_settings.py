@@ -6,7 +6,9 @@ from mailsync.errors import SettingMissing
 from mailsync.registry import UrlSetting
 from mailsync.settings import SettingsSection
 
-AUTHORITY_SETTING = UrlSetting("MICROSOFT_AUTHORITY", "https://login.microsoftonline.com/common")
+AUTHORITY_URL_SETTING = UrlSetting(
+    "MICROSOFT_AUTHORITY", "https://login.microsoftonline.com/common"
+)
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -17,7 +19,9 @@ class EntraSettings(SettingsSection):
     def authority(self) -> str:
         """Return the URL of the platform, with the tenant as its last part and without a slash at
         the end."""
-        return self._https(AUTHORITY_SETTING.name, default=AUTHORITY_SETTING.default).rstrip("/")
+        return self._https(
+            AUTHORITY_URL_SETTING.name, default=AUTHORITY_URL_SETTING.default
+        ).rstrip("/")
 
     @property
     def client_id(self) -> str:

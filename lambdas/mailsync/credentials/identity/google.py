@@ -26,7 +26,7 @@ from mailsync.credentials.identity import (
 from mailsync.credentials.identity.google_settings import GoogleSettings
 from mailsync.credentials.token_set import TokenSet
 from mailsync.errors import AccessRevoked, ProviderRejected
-from mailsync.google_addresses import ISSUERS, MAX_CLOCK_SKEW_S
+from mailsync.google_addresses import ID_TOKEN_ISSUERS, MAX_CLOCK_SKEW_S
 from mailsync.json_request import JsonRequestFailed, JsonResponse, send_json_request
 from mailsync.log import logger
 from mailsync.model import AccessToken
@@ -164,7 +164,7 @@ def request_app_only_tokens(
     raise ProviderRejected(_NO_APP_ONLY_ACCESS)
 
 
-def read_admin_consent(query: Mapping[str, str]) -> AdminConsent | None:
+def parse_admin_consent_redirect(query: Mapping[str, str]) -> AdminConsent | None:
     """Return None: Google's administrators allow an app in their console, without a redirect."""
     return None
 
@@ -177,7 +177,7 @@ def _require_own_response(flow: Mapping[str, Any], query: Mapping[str, str]) -> 
             "The response belongs to another sign-in. No mailbox was connected; start the sign-in"
             " again.",
         )
-    if query.get("iss", ISSUERS[0]) not in ISSUERS:
+    if query.get("iss", ID_TOKEN_ISSUERS[0]) not in ID_TOKEN_ISSUERS:
         # A code of another issuer must not be sent to Google (RFC 9207, mix-up attack).
         raise SignInRejected(
             "issuer_mismatch",
@@ -213,7 +213,7 @@ def _claims_of_id_token(
     """
     claims = _read_id_token(document)
     client_id = settings.read_section(GoogleSettings).client_id
-    is_own = claims.get("aud") == client_id and claims.get("iss") in ISSUERS
+    is_own = claims.get("aud") == client_id and claims.get("iss") in ID_TOKEN_ISSUERS
     subject = claims.get("sub")
     if not is_own or not isinstance(subject, str) or not subject or claims.get("nonce") != nonce:
         raise SignInRejected(

@@ -12,7 +12,7 @@ from mailsync.errors import ProviderThrottled
 from mailsync.model import Message, MessageNotFoundById, RemoteId, UnreadableMessage
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import (
-    TOO_LARGE_STATUS,
+    RESPONSE_TOO_LARGE_STATUS,
     GmailResponse,
     to_mailsync_error,
 )
@@ -33,13 +33,13 @@ from mailsync.providers.gmail.messages import (
 MIN_WANTED_MESSAGES_PER_THREAD = units.GET_THREAD_COST // units.GET_MESSAGE_COST + 1
 """The number of wanted messages of a thread from which on requesting the whole thread costs less
 than requesting the messages."""
-MIN_USABLE_SHARE_OF_THREAD_MESSAGES = 0.67
+MIN_THREAD_FETCH_SUCCESS_RATE = 0.67
 """The minimum share of the wanted messages in requested threads that need no further request for
 the raw message. If the share is lower, threads save nothing, and messages are requested one by
 one."""
-MIN_MESSAGES_TO_MEASURE_USABLE_SHARE = 30
+MIN_MESSAGES_FOR_FETCH_SUCCESS_RATE = 30
 """The number of wanted messages in requested threads from which on
-MIN_USABLE_SHARE_OF_THREAD_MESSAGES applies."""
+MIN_THREAD_FETCH_SUCCESS_RATE applies."""
 MIN_FAILURES_TO_BLAME_MAILBOX = 5
 """The number of failed messages from which on the mailbox is taken for the cause, if all messages
 of a call failed."""
@@ -76,7 +76,9 @@ class MessageReader:
         self._client = client
         self._wanted_count = self._certain_count = 0
 
-    def fetch(self, ids: Sequence[RemoteId], *, is_shared: bool = False) -> Sequence[_Result]:
+    def fetch_messages(
+        self, ids: Sequence[RemoteId], *, is_shared: bool = False
+    ) -> Sequence[_Result]:
         """Fetch messages by id; return one result per id, in the order of the ids.
 
         If Gmail requests a pause during the call, or the texts exceed MAX_TEXT_CHARS_PER_CALL, only
@@ -153,9 +155,9 @@ class MessageReader:
         return results
 
     def _are_threads_worthwhile(self) -> bool:
-        if self._wanted_count < MIN_MESSAGES_TO_MEASURE_USABLE_SHARE:
+        if self._wanted_count < MIN_MESSAGES_FOR_FETCH_SUCCESS_RATE:
             return True
-        return self._certain_count >= MIN_USABLE_SHARE_OF_THREAD_MESSAGES * self._wanted_count
+        return self._certain_count >= MIN_THREAD_FETCH_SUCCESS_RATE * self._wanted_count
 
     def _fetch_raw(
         self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, is_shared: bool
@@ -207,7 +209,7 @@ class MessageReader:
         """
         if response.is_not_found or response.is_invalid_argument:
             return MessageNotFoundById(remote_id, is_certainly_gone=False)
-        if response.status == TOO_LARGE_STATUS:
+        if response.status == RESPONSE_TOO_LARGE_STATUS:
             return self._without_attachments(remote_id) or _too_large(remote_id)
         return UnreadableMessage(remote_id, "unanswered", str(to_mailsync_error(response)))
 

@@ -15,7 +15,7 @@ import orjson
 from mailsync.errors import CursorExpired, ProviderUnavailable
 from mailsync.model import Cursor
 
-MAX_RESTARTS = 3
+MAX_LISTING_RESTARTS = 3
 """The maximum number of times that a listing starts over because Gmail refuses a page token."""
 
 
@@ -39,9 +39,9 @@ class ListCursor:
         """Return the position before the first page, because Gmail refused a page token.
 
         Raises:
-            ProviderUnavailable: the listing has started over MAX_RESTARTS times.
+            ProviderUnavailable: the listing has started over MAX_LISTING_RESTARTS times.
         """
-        if self.restart_count >= MAX_RESTARTS:
+        if self.restart_count >= MAX_LISTING_RESTARTS:
             raise ProviderUnavailable(
                 "Gmail refuses the pages of its list of messages again and again; trying again."
             )

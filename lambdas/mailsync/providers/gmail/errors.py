@@ -24,7 +24,7 @@ from mailsync.errors import (
 NO_RESPONSE_STATUS = 0
 """The status that stands for a response that did not arrive completely, or not in the documented
 form."""
-TOO_LARGE_STATUS = -1
+RESPONSE_TOO_LARGE_STATUS = -1
 """The status that stands for a response that exceeds the memory limit and was not read to its end.
 """
 REQUEST_NOT_SENT_STATUS = -2
@@ -111,13 +111,13 @@ class GmailResponse:
         return self.status == 429
 
     @property
-    def exceeds_concurrency(self) -> bool:
+    def is_concurrency_limit_exceeded(self) -> bool:
         """Return whether Gmail refused the request because too many requests to the mailbox, also
         of other applications, were in flight."""
         return self.is_throttled and "concurrent requests" in self._message
 
     @property
-    def exceeds_project_quota(self) -> bool:
+    def is_project_quota_exceeded(self) -> bool:
         """Return whether the used-up quota is the project's, which all mailboxes share. False: the
         mailbox's."""
         units = {str(each.get("quota_unit")) for each in self._metadata if "quota_unit" in each}
@@ -134,7 +134,7 @@ class GmailResponse:
             return min(max((until - self.responded_at).total_seconds(), 1.0), MAX_PAUSE_S)
         if self.retry_after_s is not None:
             return self.retry_after_s
-        if self.exceeds_concurrency:
+        if self.is_concurrency_limit_exceeded:
             return CONCURRENCY_LIMIT_PAUSE_S
         if "dailylimitexceeded" in self._reasons:
             return DAILY_QUOTA_PAUSE_S
@@ -190,7 +190,7 @@ class GmailResponse:
         return next(found, None) or self._sentence_of_text
 
     @property
-    def lacks_scope(self) -> bool:
+    def is_scope_missing(self) -> bool:
         """Return whether the API refused the request because the permission to read mail was not
         granted."""
         return bool(_SCOPE_REASONS & self._reasons)
@@ -241,12 +241,12 @@ def to_mailsync_error(response: GmailResponse) -> MailsyncError:
     """Return the product's error for a failed response of the Gmail API."""
     said = f"The Gmail API returned {response.status} {response.error_reason or 'without a reason'}"
     if response.is_throttled:
-        limit = "of all mailboxes" if response.exceeds_project_quota else "of this mailbox"
+        limit = "of all mailboxes" if response.is_project_quota_exceeded else "of this mailbox"
         return ProviderThrottled(
             f"{said}: a quota {limit} is used up; the sync goes on when it is free again.",
             retry_after_s=response.pause_s,
         )
-    if response.lacks_scope:
+    if response.is_scope_missing:
         return AccessRevoked(
             f"{said}: the permission to read mail was not granted at the sign-in. The mail stays"
             " readable; connect the mailbox again and leave the box for Gmail ticked.",
@@ -263,7 +263,7 @@ def to_mailsync_error(response: GmailResponse) -> MailsyncError:
 
 def _cause_of_outage(response: GmailResponse, said: str) -> str | None:
     """Return what happened, if it says nothing about the request. None: the API rejects it."""
-    if response.status == TOO_LARGE_STATUS:
+    if response.status == RESPONSE_TOO_LARGE_STATUS:
         return "The Gmail API sent more at once than fits into memory"
     if response.status in (NO_RESPONSE_STATUS, REQUEST_NOT_SENT_STATUS):
         return "The Gmail API sent no complete response"

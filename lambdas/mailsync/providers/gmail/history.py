@@ -69,7 +69,7 @@ def parse_history(records: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
     )
 
 
-def threads_of_history(records: Sequence[Mapping[str, Any]]) -> dict[RemoteId, RemoteId]:
+def parse_thread_id_by_message_id(records: Sequence[Mapping[str, Any]]) -> dict[RemoteId, RemoteId]:
     """Return the thread id of each message that the records report as added, by message id.
 
     Raises:

@@ -23,7 +23,7 @@ from mailsync.providers import AccessTokenSource
 from mailsync.providers.gmail.errors import (
     NO_RESPONSE_STATUS,
     REQUEST_NOT_SENT_STATUS,
-    TOO_LARGE_STATUS,
+    RESPONSE_TOO_LARGE_STATUS,
     GmailResponse,
 )
 from mailsync.providers.gmail.responses import MalformedResponse, parse_response
@@ -178,13 +178,13 @@ class GmailClient:
     def _note_refusals(self, failed: Sequence[Any]) -> float:
         """Report an exhausted quota, or lower the concurrency. Return the seconds to wait."""
         throttled = [each for each in failed if each.is_throttled]
-        exhausted = [each for each in throttled if not each.exceeds_concurrency]
+        exhausted = [each for each in throttled if not each.is_concurrency_limit_exceeded]
         if len(exhausted) < len(throttled):
             self.max_in_flight = max(1, self.max_in_flight // 2)
         if exhausted and self._quota:
             self._quota.save_throttle_pause(
                 max(each.pause_s for each in exhausted),
-                is_project=any(each.exceeds_project_quota for each in exhausted),
+                is_project=any(each.is_project_quota_exceeded for each in exhausted),
             )
         return max((each.pause_s for each in throttled), default=_TRANSIENT_PAUSE_S)
 
@@ -286,7 +286,7 @@ class _Wave:
                     logger.warning("gmail_wrong_response", path=_kind(request), field=str(wrong))
                     return GmailResponse(NO_RESPONSE_STATUS)
         self._refusals += response.status == 403
-        if not response.exceeds_concurrency and (
+        if not response.is_concurrency_limit_exceeded and (
             response.is_refusal_of_whole_mailbox or self._refusals >= MIN_REFUSALS_TO_BLAME_MAILBOX
         ):
             self._is_stopped = True
@@ -306,7 +306,7 @@ class _Wave:
             logger.warning("gmail_unreachable", path=_kind(request), cause=type(error).__name__)
             return GmailResponse(NO_RESPONSE_STATUS)
         if content is None:
-            return GmailResponse(TOO_LARGE_STATUS)
+            return GmailResponse(RESPONSE_TOO_LARGE_STATUS)
         response = parse_response(streamed.status_code, streamed.headers, content)
         if not response.is_ok:
             logger.warning(

@@ -23,7 +23,7 @@ import jwt
 import orjson
 from jwt.types import Options
 
-from mailsync.google_addresses import ISSUERS, MAX_CLOCK_SKEW_S, GoogleIdentityUrls
+from mailsync.google_addresses import ID_TOKEN_ISSUERS, MAX_CLOCK_SKEW_S, GoogleIdentityUrls
 from mailsync.log import logger
 from mailsync.model import MailboxNotification
 from mailsync.providers.gmail.push_settings import GmailPushSettings
@@ -93,7 +93,7 @@ def _verified_claims(token: str, keys: PublishedKeySet, audience: str) -> Mappin
         key,
         algorithms=_ALGORITHMS,
         audience=audience,
-        issuer=ISSUERS,
+        issuer=ID_TOKEN_ISSUERS,
         options=_OPTIONS,
     )
     return claims

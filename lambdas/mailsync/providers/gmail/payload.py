@@ -21,9 +21,9 @@ from dataclasses import replace
 from typing import Any
 
 from mailsync.mime import ParsedMessage
-from mailsync.mime.charsets import recover_original_bytes
+from mailsync.mime.charsets import recover_bytes_of_decoded_text
 from mailsync.mime.headers import MAX_FIELDS, HeaderSection
-from mailsync.mime.message import parse_split_message
+from mailsync.mime.message import parse_message_parts
 from mailsync.mime.parts import MAX_DEPTH, Part, build_part
 from mailsync.providers.gmail.responses import MalformedResponse, decode_base64url, read_object_list
 
@@ -56,7 +56,7 @@ def parse_payload(payload: object) -> ParsedMessage | None:
     try:
         root = _part(payload, parent_type="", depth=0)
         names = {name for name, _ in root.header.fields}
-        return parse_split_message(root) if names >= _FIELDS_OF_EVERY_MAIL else None
+        return parse_message_parts(root) if names >= _FIELDS_OF_EVERY_MAIL else None
     except (_Uncertain, MalformedResponse):
         return None
 
@@ -121,7 +121,7 @@ def _content(item: Mapping[str, Any], part: Part) -> bytes | None:
         text = decode_base64url(body, "data").decode("utf-8")
     except UnicodeDecodeError:
         raise _Uncertain from None
-    content = recover_original_bytes(text, part.charset, size)
+    content = recover_bytes_of_decoded_text(text, part.charset, size)
     if content is None or _HEADER_IN_TEXT.match(content) or _STRAY_BYTES.search(content):
         raise _Uncertain
     return content

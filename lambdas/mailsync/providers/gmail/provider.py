@@ -34,7 +34,7 @@ from mailsync.providers.gmail.bodies import MessageReader
 from mailsync.providers.gmail.cursor import HistoryCursor, ListCursor, parse_cursor
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
 from mailsync.providers.gmail.folders import read_folders
-from mailsync.providers.gmail.history import parse_history, threads_of_history
+from mailsync.providers.gmail.history import parse_history, parse_thread_id_by_message_id
 from mailsync.providers.gmail.http import GmailClient, GmailRequest
 from mailsync.providers.gmail.labels import ALL_MAIL_FOLDER_ID
 from mailsync.providers.gmail.listing import MAX_IDS_PER_PAGE, MessageListReader
@@ -51,7 +51,7 @@ from mailsync.providers.retry_budget import RetryBudget
 
 LIMITS = Limits(
     messages_per_fetch=100,
-    max_total_messages_of_small_folders=150,
+    max_messages_per_small_folder_batch=150,
     has_single_request_per_fetch=True,  # the client divides the messages of a call itself
     max_change_reading_interval_s=5.0,
 )
@@ -169,7 +169,7 @@ class GmailMailbox:
         with _believed():
             return self._lists.list_folder_messages(folder, has_flags=has_flags)
 
-    def announce_next_feed(self, feed: FeedRef | None) -> None:
+    def announce_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
     def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
@@ -182,7 +182,7 @@ class GmailMailbox:
 
         one_by_one: send fewer requests at the same time, because other workers use the mailbox too.
         """
-        return self._messages.fetch(ids, is_shared=one_by_one) if ids else ()
+        return self._messages.fetch_messages(ids, is_shared=one_by_one) if ids else ()
 
     def _count(self, used_units: int) -> None:
         self.request_count += used_units
@@ -237,7 +237,7 @@ class GmailMailbox:
         )
         records = read_object_list(body, "history")
         changes = parse_history(records)
-        self._messages.thread_of |= threads_of_history(records)
+        self._messages.thread_of |= parse_thread_id_by_message_id(records)
         return Page(changes, following.to_text(), has_more=bool(token))
 
 

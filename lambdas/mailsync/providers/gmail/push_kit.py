@@ -27,7 +27,7 @@ class GmailPushKit:
     """A watch lasts up to 7 days, and Google advises to call `watch` once a day (Gmail API
     documentation, "Push notifications"). A subscription is renewed after 0.4 to 0.5 of its
     lifetime, here 20 to 25 hours; one that cannot be renewed for two days counts as lapsed."""
-    leftover_search_time_limit_s = 0.0
+    leftover_subscription_search_limit_s = 0.0
     has_one_subscription_per_mailbox = True
 
     def is_configured(self, settings: Settings) -> bool:

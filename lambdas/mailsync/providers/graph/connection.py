@@ -14,7 +14,11 @@ from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import AccessToken
 from mailsync.providers.background import BackgroundRead
-from mailsync.providers.graph.errors import NO_RESPONSE_STATUS, TOO_LARGE_STATUS, GraphResponse
+from mailsync.providers.graph.errors import (
+    NO_RESPONSE_STATUS,
+    RESPONSE_TOO_LARGE_STATUS,
+    GraphResponse,
+)
 from mailsync.providers.graph.responses import parse_response
 from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.tls import http_tls_context
@@ -28,7 +32,7 @@ MAX_CLOSE_WAIT_S = 10.0
 """The maximum time in seconds for which `close` waits for a response that is no longer needed. A
 function has `SHUTDOWN_RESERVE_S` to return."""
 _CONNECT_TIMEOUT_S = 10.0
-_NOT_USABLE_AHEAD = frozenset({401, TOO_LARGE_STATUS})
+_NOT_USABLE_AHEAD = frozenset({401, RESPONSE_TOO_LARGE_STATUS})
 """The statuses after which the caller's own request can succeed: it has a new access token, and a
 higher limit."""
 
@@ -163,7 +167,7 @@ class GraphConnection:
             return GraphResponse(NO_RESPONSE_STATUS), 0
         if content is None:
             logger.warning("graph_answer_too_large", client_request_id=request_id)
-            return GraphResponse(TOO_LARGE_STATUS), 0
+            return GraphResponse(RESPONSE_TOO_LARGE_STATUS), 0
         response = parse_response(streamed.status_code, streamed.headers, content)
         if not response.is_ok:
             logger.warning(

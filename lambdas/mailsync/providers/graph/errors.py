@@ -31,7 +31,7 @@ class RequestTarget(Enum):
 
 NO_RESPONSE_STATUS = 0
 """The status that stands for a response that did not arrive, or did not arrive completely."""
-TOO_LARGE_STATUS = -1
+RESPONSE_TOO_LARGE_STATUS = -1
 """The status that stands for a response that exceeds the memory limit and was not read to its end.
 """
 
@@ -59,7 +59,7 @@ class GraphResponse:
         return self.status in (429, 509) or (self.status == 503 and self.retry_after_s is not None)
 
     @property
-    def exceeds_concurrency(self) -> bool:
+    def is_concurrency_limit_exceeded(self) -> bool:
         """Return whether Graph rejected the request because too many other requests to the mailbox
         were in flight."""
         error = self.body.get("error")
@@ -78,7 +78,9 @@ class GraphResponse:
     def may_be_caused_by_message(self) -> bool:
         """Return whether the requested message, and not the whole mailbox, may have caused the
         error."""
-        return self.status == TOO_LARGE_STATUS or (self.is_retryable and not self.is_throttled)
+        return self.status == RESPONSE_TOO_LARGE_STATUS or (
+            self.is_retryable and not self.is_throttled
+        )
 
     @property
     def error_code(self) -> str:
@@ -149,7 +151,7 @@ def to_mailsync_error(response: GraphResponse, target: RequestTarget) -> Mailsyn
     said = f"Microsoft Graph answered {response.status} {response.error_code or 'without a code'}"
     if response.status == NO_RESPONSE_STATUS:
         said = "Microsoft Graph sent no whole response"
-    elif response.status == TOO_LARGE_STATUS:
+    elif response.status == RESPONSE_TOO_LARGE_STATUS:
         said = "Microsoft Graph sent more at once than can be held in memory"
     if response.is_throttled:
         return ProviderThrottled(

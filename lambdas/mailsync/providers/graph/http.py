@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from mailsync.decisions.budget import MAX_SLEEP_PER_PAUSE_S
+from mailsync.decisions.budget import MAX_PAUSE_WITHOUT_WAIT_STATE_S
 from mailsync.errors import ProviderRejected
 from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, add_to_provider_metric
 from mailsync.model import AccessToken
@@ -24,7 +24,7 @@ from mailsync.providers.graph.connection import (
 )
 from mailsync.providers.graph.errors import (
     NO_RESPONSE_STATUS,
-    TOO_LARGE_STATUS,
+    RESPONSE_TOO_LARGE_STATUS,
     GraphResponse,
     RequestTarget,
     to_mailsync_error,
@@ -132,7 +132,7 @@ class GraphClient:
         is_one_message: the response is a single message, so its size limit is
             `MAX_ONE_MESSAGE_RESPONSE_BYTES`.
 
-        A response that exceeds the size limit has TOO_LARGE_STATUS.
+        A response that exceeds the size limit has RESPONSE_TOO_LARGE_STATUS.
         """
         limit_bytes = MAX_ONE_MESSAGE_RESPONSE_BYTES if is_one_message else self._limit()
         request = GraphRequest("GET", path, limit_bytes, page_size)
@@ -171,7 +171,7 @@ class GraphClient:
 
         Failed items are retried without the items that succeeded. An item without a response of
         Graph has NO_RESPONSE_STATUS. As soon as the responses together exceed the client's size
-        limit, the items of this batch and of the later batches have TOO_LARGE_STATUS.
+        limit, the items of this batch and of the later batches have RESPONSE_TOO_LARGE_STATUS.
 
         page_size: maximum number of entries of each requested page. None: the requests are not for
             pages.
@@ -213,7 +213,7 @@ class GraphClient:
         repeat = 0
         while pauses := _pauses_s(responses, retries=page_size is None):
             refused = sum(responses[at].is_throttled for at in pauses)
-            if any(responses[at].exceeds_concurrency for at in pauses) or _is_share(
+            if any(responses[at].is_concurrency_limit_exceeded for at in pauses) or _is_share(
                 refused, len(paths)
             ):
                 self.max_in_flight = max(1, self.max_in_flight - 1)
@@ -251,18 +251,18 @@ class GraphClient:
 
     def _send_items(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
         left_bytes = self._batches_end - self.total_response_bytes
-        response = GraphResponse(TOO_LARGE_STATUS)
+        response = GraphResponse(RESPONSE_TOO_LARGE_STATUS)
         if left_bytes > 0:
             request = _batch_request(paths, page_size, left_bytes)
             response = self._send_with_retries(request, retries=True)
-        if response.status == TOO_LARGE_STATUS:
+        if response.status == RESPONSE_TOO_LARGE_STATUS:
             return [response] * len(paths)
         if not response.is_ok:
             raise to_mailsync_error(response, RequestTarget.MAILBOX)
         answers = parse_object_list(response, "responses")
         found = {each.get("id"): parse_batch_item(each) for each in answers}
         _count_throttles(found.values())
-        self._note_pause(found.values(), longer_than_s=MAX_SLEEP_PER_PAUSE_S)
+        self._note_pause(found.values(), longer_than_s=MAX_PAUSE_WITHOUT_WAIT_STATE_S)
         return [
             found.get(str(place), GraphResponse(NO_RESPONSE_STATUS)) for place in range(len(paths))
         ]
@@ -274,7 +274,7 @@ class GraphClient:
             repeat += 1
             response = self._send_authorized(request)
         self._note_pause([response])
-        if response.exceeds_concurrency:
+        if response.is_concurrency_limit_exceeded:
             self.max_in_flight = min(self.max_in_flight, self._fewer)
         return response
 

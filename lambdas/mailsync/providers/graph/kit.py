@@ -33,7 +33,7 @@ class GraphPushKit:
     """The lifetime that Mailsync requests for a subscription. Microsoft documents a limit of 4,230
     minutes in some places, and 10,080 in others."""
     has_one_subscription_per_mailbox = False
-    leftover_search_time_limit_s = 20.0
+    leftover_subscription_search_limit_s = 20.0
     """The seconds that one invocation may search for leftover subscriptions. Microsoft allows 40
     lists of subscriptions in 20 s per application and tenant (microsoft-graph-docs #14784), and the
     list of an organisation is long. Creating and renewing subscriptions must not wait for the

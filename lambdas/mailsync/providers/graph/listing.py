@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from mailsync.errors import MailsyncError, ProviderUnavailable
 from mailsync.model import ListedMessage, Message, MessageListing, RemoteId, UnreadableMessage
-from mailsync.providers.graph.errors import TOO_LARGE_STATUS, GraphResponse
+from mailsync.providers.graph.errors import RESPONSE_TOO_LARGE_STATUS, GraphResponse
 from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.graph.messages import (
     LISTED_MESSAGE_PROPERTIES,
@@ -56,7 +56,7 @@ def list_complete_messages(
     error_of: function that returns the error to raise for another failure.
     """
     for response in _pages(graph, path):
-        if response.status == TOO_LARGE_STATUS or response.may_be_caused_by_message:
+        if response.status == RESPONSE_TOO_LARGE_STATUS or response.may_be_caused_by_message:
             return
         if not response.is_ok:
             raise error_of(response)

@@ -3,7 +3,7 @@
 from mailsync.model import Message, MessageNotFoundById, RemoteId, UnreadableMessage
 from mailsync.providers.graph.errors import (
     QUARANTINE_CAUSE_BY_ERROR_CODE,
-    TOO_LARGE_STATUS,
+    RESPONSE_TOO_LARGE_STATUS,
     GraphResponse,
     RequestTarget,
     is_gone,
@@ -43,7 +43,7 @@ def read_message_response(
 def to_unreadable_message(remote_id: RemoteId, response: GraphResponse) -> UnreadableMessage:
     """Return an UnreadableMessage for a message whose request failed. The caller has found that the
     mailbox responds to other requests, so the message is the cause."""
-    cause = "too_large" if response.status == TOO_LARGE_STATUS else "unanswered"
+    cause = "too_large" if response.status == RESPONSE_TOO_LARGE_STATUS else "unanswered"
     return UnreadableMessage(
         remote_id, cause, str(to_mailsync_error(response, RequestTarget.MAILBOX))
     )

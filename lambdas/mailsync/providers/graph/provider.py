@@ -61,7 +61,7 @@ from mailsync.providers.graph.cursor import (
 )
 from mailsync.providers.graph.errors import (
     MAILBOX_FULL_ERROR_CODE,
-    TOO_LARGE_STATUS,
+    RESPONSE_TOO_LARGE_STATUS,
     GraphResponse,
     RequestTarget,
     is_gone,
@@ -89,7 +89,7 @@ from mailsync.providers.response_memory import MemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
 LIMITS = Limits(
-    messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_total_messages_of_small_folders=1_000
+    messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_messages_per_small_folder_batch=1_000
 )
 MIN_READ_AHEAD_PAGE_SIZE = 100
 """The page size from which on the next page is requested ahead. Smaller pages follow a failure, and
@@ -223,7 +223,7 @@ class GraphMailbox:
         first = self._first_link(folder, GraphFeedKind.LIST, COMPLETE_MESSAGES_PER_LIST_PAGE)
         return list_complete_messages(self._graph, first.path, self._error_in(folder))
 
-    def announce_next_feed(self, feed: FeedRef | None) -> None:
+    def announce_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
     def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
@@ -235,7 +235,8 @@ class GraphMailbox:
         """Fetch messages in batches; Graph processes four items of a batch at the same time."""
         paths = [self._message_path(remote_id) for remote_id in ids]
         responses = self._get_one_by_one(paths) if one_by_one else self._graph.get_batch(paths)
-        if not one_by_one and any(response.status == TOO_LARGE_STATUS for response in responses):
+        statuses = {response.status for response in responses}
+        if not one_by_one and RESPONSE_TOO_LARGE_STATUS in statuses:
             if len(paths) > 1:
                 raise ResponseTooLarge
             responses = self._get_one_by_one(paths)
@@ -272,11 +273,8 @@ class GraphMailbox:
             response = self._retry_single_message(link, response)
         lacks_delta = response.status in _NO_DELTA or response.error_code == MAILBOX_FULL_ERROR_CODE
         if lacks_delta and not feed.is_list:
-            link = self._first_link(
-                folder,
-                GraphFeedKind.LIST_WITHOUT_BODIES if feed.lacks_bodies else GraphFeedKind.LIST,
-                limit,
-            )
+            kinds = GraphFeedKind.LIST, GraphFeedKind.LIST_WITHOUT_BODIES
+            link = self._first_link(folder, kinds[feed.lacks_bodies], limit)
             listed = self._graph.get(link.path, is_one_message=limit == 1)
             response = listed if listed.is_ok else response
         if not response.is_ok:

@@ -83,7 +83,7 @@ class ImapMailbox:
     limits = Limits(
         messages_per_fetch=MESSAGES_PER_PAGE,
         messages_per_page=MESSAGES_PER_PAGE,
-        max_total_messages_of_small_folders=2_000,
+        max_messages_per_small_folder_batch=2_000,
         feeds_per_connection=20,
         has_single_request_per_fetch=True,
     )
@@ -255,7 +255,7 @@ class ImapMailbox:
         )
         return MessageListing(tuple(entries), reader.opened.message_count)
 
-    def announce_next_feed(self, feed: FeedRef | None) -> None:
+    def announce_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Note the folder that is opened once the messages of the present folder were read."""
         self._next.name = to_folder_name(feed.folder.remote_id) if feed and feed.folder else None
 

@@ -100,7 +100,7 @@ def test_a_message_can_have_a_label_that_no_list_knows(gmail: GmailClient) -> No
     message = gmail.owner.deliver(a_mail("one"))
     start = gmail.history_id()
 
-    gmail.owner.add_unlisted_label(message, "Label_777")
+    gmail.owner.add_unlisted_label_to_message(message, "Label_777")
 
     assert "Label_777" in gmail.get(f"messages/{message}")["labelIds"]
     assert gmail.records(start)[0]["labelsAdded"][0]["labelIds"] == ["Label_777"]

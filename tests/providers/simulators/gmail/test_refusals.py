@@ -9,7 +9,7 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, FaultRule
-from localdev.simulators.gmail.tokens import METADATA_SCOPE, READ_SCOPE
+from localdev.simulators.gmail.tokens import METADATA_SCOPE, READONLY_SCOPE
 from tests.providers.simulators.gmail.client import WITH_TRASH, GmailClient
 from tests.support.mail import a_mail
 
@@ -42,7 +42,7 @@ def test_the_tokens_of_googles_identity_platform_are_accepted_until_they_are_rev
 ) -> None:
     google, address = simulators.google, gmail.mailbox.address
 
-    gmail.token = google.issue_access_token(address, READ_SCOPE)
+    gmail.token = google.issue_access_token(address, READONLY_SCOPE)
     assert gmail.get("profile")["emailAddress"] == address
     gmail.token = google.issue_access_token(address, "openid")
     assert gmail.error("profile")[:2] == (403, "insufficientPermissions")
