@@ -87,7 +87,7 @@ def _is_limits(value: Any) -> bool:
 
 def _is_list_of_servers(value: Any) -> bool:
     try:
-        return bool(ImapSettings({"IMAP_SERVERS": value}).servers.ports)
+        return bool(ImapSettings({"IMAP_SERVERS": value}).allowed_servers.ports)
     except (AttributeError, SettingMissing):
         return False
 

@@ -154,7 +154,9 @@ class StageSettings:
 def tcp_ports_by_provider(stage: StageSettings) -> Mapping[str, frozenset[int]]:
     """Return the TCP ports that functions must reach at each mail provider, by the provider's
     title. Providers for which the stage lacks a required setting are left out."""
-    listed = stage.imap_servers and ImapSettings({"IMAP_SERVERS": stage.imap_servers}).servers
+    listed = (
+        stage.imap_servers and ImapSettings({"IMAP_SERVERS": stage.imap_servers}).allowed_servers
+    )
     return {
         each.display_name: listed.ports
         if listed and "IMAP_SERVERS" in each.required_setting_names

@@ -90,7 +90,7 @@ def read_external_mail_servers(environment: Mapping[str, str]) -> ExternalMailSe
     if not servers:
         return None
     try:
-        _ = Settings(environment).read_section(ImapSettings).servers
+        _ = Settings(environment).read_section(ImapSettings).allowed_servers
     except SettingMissing as wrong:
         raise UnusableOption(str(wrong)) from None
     given = _ca_bundle(environment, "CA_BUNDLE")

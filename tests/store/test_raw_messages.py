@@ -6,7 +6,7 @@ import pytest
 
 from mailsync.model import Upsert
 from mailsync.providers.imap.ids import MessagePlace
-from mailsync.providers.imap.messages import message_from_items
+from mailsync.providers.imap.messages import message_from_fetch_items
 from tests.store.conftest import Mirror
 from tests.unit.mime.mutations import NASTY, mutated
 
@@ -48,7 +48,11 @@ def test_a_message_of_any_bytes_is_stored(
     raw = list(messages())
     flags = (b"\\Seen", b"\xff", b"a\x00b", "\u00e9".encode())
     pages = [
-        Upsert(message_from_items(MessagePlace(b"F1", 1, uid), {b"BODY[]": each, b"FLAGS": flags}))
+        Upsert(
+            message_from_fetch_items(
+                MessagePlace(b"F1", 1, uid), {b"BODY[]": each, b"FLAGS": flags}
+            )
+        )
         for uid, each in enumerate(raw)
     ]
     found = mirror.apply(mirror.first, *pages)

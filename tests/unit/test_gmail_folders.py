@@ -12,7 +12,10 @@ from mailsync.providers.imap.gmail_folders import (
     choose_mirrored_folders,
     find_gmail_folders,
 )
-from mailsync.providers.imap.gmail_messages import gmail_id_to_number, listed_message_from_items
+from mailsync.providers.imap.gmail_messages import (
+    gmail_id_to_number,
+    listed_message_from_fetch_items,
+)
 from mailsync.providers.imap.listing import ListedFolder, parse_list_line
 from mailsync.providers.imap.responses import parse_fetch
 
@@ -91,7 +94,7 @@ def test_labels_are_names_whatever_they_look_like() -> None:
 def test_the_largest_id_is_that_of_the_api() -> None:
     text = b"1 (UID 1 FLAGS () X-GM-MSGID 18446744073709551615 X-GM-LABELS ())"
 
-    remote_id = listed_message_from_items(parse_fetch([text])).remote_id
+    remote_id = listed_message_from_fetch_items(parse_fetch([text])).remote_id
 
     assert (remote_id, gmail_id_to_number(remote_id)) == ("f" * 16, 2**64 - 1)
     for other in ("", "0x1", "F", "1f~", "00", "1" + "0" * 16, "INBOX:1:1"):
@@ -100,7 +103,7 @@ def test_the_largest_id_is_that_of_the_api() -> None:
 
 def test_the_id_of_a_mailbox_says_how_it_is_read() -> None:
     plain = MailboxAddress("h", 993, "a?labels@x")
-    one = MailboxAddress("h", 993, "a?labels@x", is_read_with_gmail_labels=True)
+    one = MailboxAddress("h", 993, "a?labels@x", is_mirrored_with_gmail_labels=True)
 
     assert [parse_remote_id(each.to_remote_id()) for each in (plain, one)] == [plain, one]
     assert plain.to_remote_id_with_labels_toggled() == one.to_remote_id()

@@ -10,7 +10,7 @@ from mailsync.model import RemoteFolder, RemoteId, Role
 from mailsync.providers.gmail.errors import (
     CONCURRENCY_LIMIT_PAUSE_S,
     DAILY_QUOTA_PAUSE_S,
-    MAX_PAUSE_S,
+    MAX_REQUESTED_PAUSE_S,
     QUOTA_PAUSE_S,
     GmailResponse,
 )
@@ -38,7 +38,7 @@ PAUSES: dict[str, tuple[int, Mapping[str, Any], float]] = {
     "a time with an offset": (403, refused(403, "userRateLimitExceeded",
         BANDWIDTH.format("2026-09-20T17:17:00+02:00")), 60),
     "a time of next year": (429, refused(429, "", BANDWIDTH.format("2027-09-20T18:16:00Z")),
-        MAX_PAUSE_S),
+        MAX_REQUESTED_PAUSE_S),
     "a past time": (429, refused(429, "", BANDWIDTH.format("2026-09-20T15:00:00Z")), 1),
     "no time": (429, refused(429, "", BANDWIDTH.format("2026-99-20T18:16:00Z")), QUOTA_PAUSE_S),
     "the window": (403, refused(403, "rateLimitExceeded", window_start_time="1789917350",

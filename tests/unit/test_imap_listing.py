@@ -6,7 +6,7 @@ import time
 import pytest
 
 from mailsync.model import Role
-from mailsync.providers.imap.folder_commands import inline_literals
+from mailsync.providers.imap.folder_commands import inline_response_literals
 from mailsync.providers.imap.folders import to_remote_folders
 from mailsync.providers.imap.listing import (
     MAX_FOLDER_NAME_BYTES,
@@ -68,8 +68,10 @@ def test_a_line_without_a_name_that_can_be_sent_back_is_counted(line: bytes) -> 
 
 
 def test_a_name_can_be_a_literal_and_comes_with_its_numbers() -> None:
-    lines = inline_literals([(b'() "/" {4}', b'a"b '), b"", b'() "/" c'])
-    statuses = inline_literals([(b"{4}", b'a"b '), b" (MESSAGES 2 UIDNEXT 5)", b"c (MESSAGES x) "])
+    lines = inline_response_literals([(b'() "/" {4}', b'a"b '), b"", b'() "/" c'])
+    statuses = inline_response_literals(
+        [(b"{4}", b'a"b '), b" (MESSAGES 2 UIDNEXT 5)", b"c (MESSAGES x) "]
+    )
 
     found = to_folder_list(lines, statuses, Namespaces())
 

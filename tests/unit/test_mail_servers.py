@@ -92,14 +92,16 @@ def test_a_malformed_name_is_no_server(host: str) -> None:
 
 
 def test_a_listed_server_may_be_private_and_on_any_port() -> None:
-    servers = ImapSettings({"IMAP_SERVERS": " LocalHost:1993 , imap.example.org:993"}).servers
+    servers = ImapSettings(
+        {"IMAP_SERVERS": " LocalHost:1993 , imap.example.org:993"}
+    ).allowed_servers
     assert "127.0.0.1" in servers.find_allowed_ip_addresses("localhost", 1993)
     for host, port in (("localhost", 993), ("127.0.0.1", 1993), ("imap.example.com", 993)):
         with pytest.raises(MailServerUnusable, match="lists the servers"):
             servers.find_allowed_ip_addresses(host, port)
     assert ImapSettings(
         {"IMAP_SERVERS": "public,localhost:1993"}
-    ).servers.is_any_public_server_allowed
+    ).allowed_servers.is_any_public_server_allowed
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_a_listed_server_may_be_private_and_on_any_port() -> None:
 )
 def test_a_malformed_list_of_servers_is_reported(value: str) -> None:
     with pytest.raises(SettingMissing, match="IMAP_SERVERS"):
-        _ = ImapSettings({"IMAP_SERVERS": value}).servers
+        _ = ImapSettings({"IMAP_SERVERS": value}).allowed_servers
 
 
 def test_the_well_known_servers_are_complete_and_unambiguous() -> None:

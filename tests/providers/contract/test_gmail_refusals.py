@@ -174,7 +174,7 @@ def test_without_units_no_request_is_sent(
 
 @pytest.mark.parametrize(
     ("one_by_one", "at_once"),
-    [(False, http.MAX_REQUESTS_IN_FLIGHT), (True, http.MAX_REQUESTS_IN_FLIGHT_IF_SHARED)],
+    [(False, http.MAX_REQUESTS_IN_FLIGHT), (True, http.MAX_REQUESTS_IN_FLIGHT_PER_WORKER)],
 )
 def test_several_messages_are_fetched_at_the_same_time_and_fewer_beside_other_workers(
     gmail: ScriptedGmail, one_by_one: bool, at_once: int

@@ -10,7 +10,7 @@ from localdev.http_server import Response
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.model import FolderListing, RemoteId, Role, StoredFolder, TreeReadingMode
 from mailsync.providers.graph import folders
-from mailsync.providers.graph.folders import MAX_CHILD_LISTS_PER_QUICK_READING
+from mailsync.providers.graph.folders import MAX_CHILD_LISTS_PER_QUICK_TREE_READ
 from mailsync.providers.graph.http import MAX_BATCH_REQUESTS
 from tests.providers.contract.scripted_graph import ScriptedGraph, answer, batch, error, refusal
 from tests.support.builders import a_known_folder
@@ -156,7 +156,7 @@ def test_a_thorough_reading_looks_for_hidden_folders_below_every_folder(
 def test_a_thorough_reading_of_a_large_mailbox_ends_before_the_limit_of_requests(
     graph: ScriptedGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folders, "MAX_CHILD_LISTS_PER_THOROUGH_READING", 1)
+    monkeypatch.setattr(folders, "MAX_PRECAUTIONARY_CHILD_LISTS", 1)
     listed = page(*(folder(name) for name in ("inbox", "a")), folder("b", childFolderCount=1))
     graph.answers = [listed, listed, batch(children(), children(folder("c", "b"))), NO_ROLES]
 
@@ -294,7 +294,7 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     graph: ScriptedGraph,
 ) -> None:
     """Those first whose folders come first among the known ones."""
-    names = [f"p{each:02}" for each in range(MAX_CHILD_LISTS_PER_QUICK_READING + 2)]
+    names = [f"p{each:02}" for each in range(MAX_CHILD_LISTS_PER_QUICK_TREE_READ + 2)]
     top = page(folder("inbox"), *(folder(each, childFolderCount=1) for each in names))
     ids = known(inbox=None, **dict.fromkeys(names), **{f"c{each}": each for each in names[::-1]})
     items = {each: children(folder(f"c{each}", each)) for each in names}

@@ -20,7 +20,7 @@ from mailsync.model import FeedId, FeedRef, TreeReadingMode
 from mailsync.providers.imap import logout, wire
 from mailsync.providers.imap.failures import parse_requested_pause_s
 from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS
-from mailsync.providers.imap.messages import STATE_FETCH_ITEMS
+from mailsync.providers.imap.messages import FLAGS_FETCH_ITEMS
 from mailsync.providers.imap.pieces import PIECE_BYTES
 from mailsync.providers.imap.provider import MAX_FAILED_FEEDS_PER_CALL
 from tests.providers.contract.played_imap import ALL, Played
@@ -211,9 +211,9 @@ def test_a_server_with_too_many_connections_gets_fewer(played: Played) -> None:
 def test_many_messages_are_listed_with_several_commands(played: Played) -> None:
     played.listed()
     assert len(
-        played.client._connected().fetch_items_by_uid(range(1, 25_001), STATE_FETCH_ITEMS)
+        played.client._connected().fetch_items_by_uid(range(1, 25_001), FLAGS_FETCH_ITEMS)
     ) <= len(ALL)
-    sent = [text for _, text in played.server.commands if text.endswith(STATE_FETCH_ITEMS)]
+    sent = [text for _, text in played.server.commands if text.endswith(FLAGS_FETCH_ITEMS)]
     assert [text.split()[2] for text in sent] == ["1:10000", "10001:20000", "20001:25000"]
 
 

@@ -22,7 +22,7 @@ from mailsync.providers.gmail.http import (
     MIN_REFUSALS_TO_BLAME_MAILBOX,
     GmailClient,
     GmailRequest,
-    path_of,
+    build_request_path,
 )
 from mailsync.providers.gmail.messages import (
     parse_full_message,
@@ -135,7 +135,7 @@ class MessageReader:
         self, threads: Mapping[RemoteId, Sequence[RemoteId]], *, is_shared: bool
     ) -> Mapping[RemoteId, _Result]:
         """Return those of the wanted messages, by thread, that equal the raw messages."""
-        by_path = {path_of("threads", each): each for each in threads}
+        by_path = {build_request_path("threads", each): each for each in threads}
         responses = self._client.get_concurrently(
             [
                 GmailRequest(path, units.GET_THREAD_COST, (("format", "full"),), True)
@@ -162,7 +162,7 @@ class MessageReader:
     def _fetch_raw(
         self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, is_shared: bool
     ) -> None:
-        by_path = {path_of("messages", each): each for each in ids}
+        by_path = {build_request_path("messages", each): each for each in ids}
         responses = self._client.get_concurrently(
             [
                 GmailRequest(each, units.GET_MESSAGE_COST, (("format", "raw"),), True)
@@ -220,7 +220,10 @@ class MessageReader:
             ProviderThrottled: Gmail requested a pause.
         """
         request = GmailRequest(
-            path_of("messages", remote_id), units.GET_MESSAGE_COST, (("format", "full"),), True
+            build_request_path("messages", remote_id),
+            units.GET_MESSAGE_COST,
+            (("format", "full"),),
+            True,
         )
         [found] = self._client.get_concurrently(
             [request], lambda _, response: (parse_full_message(remote_id, response.body),)

@@ -31,7 +31,7 @@ REQUEST_NOT_SENT_STATUS = -2
 """The status that stands for a request that was not sent, because an earlier request was refused
 for a reason that concerns the whole mailbox."""
 
-MAX_PAUSE_S = 86_400.0
+MAX_REQUESTED_PAUSE_S = 86_400.0
 """The longest pause that a message can request. The bandwidth limits of Gmail are daily."""
 CONCURRENCY_LIMIT_PAUSE_S = 2.0
 QUOTA_PAUSE_S = 30.0
@@ -131,7 +131,7 @@ class GmailResponse:
     def pause_s(self) -> float:
         """Return the seconds after which a throttled request may succeed."""
         if (until := self._retry_time()) is not None:
-            return min(max((until - self.responded_at).total_seconds(), 1.0), MAX_PAUSE_S)
+            return min(max((until - self.responded_at).total_seconds(), 1.0), MAX_REQUESTED_PAUSE_S)
         if self.retry_after_s is not None:
             return self.retry_after_s
         if self.is_concurrency_limit_exceeded:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from mailsync.model import FolderListing, RemoteId, StoredFolder, TreeReadingMode
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
-from mailsync.providers.gmail.http import GmailClient, GmailRequest, path_of
+from mailsync.providers.gmail.http import GmailClient, GmailRequest, build_request_path
 from mailsync.providers.gmail.labels import (
     ALL_MAIL_FOLDER_ID,
     Label,
@@ -83,7 +83,9 @@ def _read_labels(
     Raises:
         MailsyncError: a request fails for another reason.
     """
-    requests = {each: GmailRequest(path_of("labels", each), units.GET_LABEL_COST) for each in ids}
+    requests = {
+        each: GmailRequest(build_request_path("labels", each), units.GET_LABEL_COST) for each in ids
+    }
     responses = client.get_concurrently(list(requests.values()), _checked) if requests else []
     for response in responses:
         if not response.is_ok and not response.is_not_found:
@@ -95,6 +97,6 @@ def _read_labels(
 
 
 def _checked(request: GmailRequest, response: GmailResponse) -> GmailResponse:
-    if request.path != path_of("labels", read_id(response.body)):
+    if request.path != build_request_path("labels", read_id(response.body)):
         raise MalformedResponse("id")
     return response

@@ -38,7 +38,7 @@ MAX_REQUESTS_IN_FLIGHT = 10
 """The maximum number of concurrent requests to a mailbox. Gmail limits them for all applications of
 a user together; 48 were accepted and 64 were not (captures of
 allodia-eu/email-calendar-sync-engine)."""
-MAX_REQUESTS_IN_FLIGHT_IF_SHARED = 4
+MAX_REQUESTS_IN_FLIGHT_PER_WORKER = 4
 """The maximum number of concurrent requests of one worker while other workers use the mailbox too.
 The number of workers can reach `MAX_REQUESTS_IN_FLIGHT`."""
 MAX_RESPONSE_BYTES = 32 * 2**20
@@ -56,7 +56,7 @@ _RESPONSE_TIMEOUT_S = 60.0
 _CONNECT_TIMEOUT_S = 10.0
 _TRANSIENT_PAUSE_S = 1.0
 
-ConvertedResponse = TypeVar("ConvertedResponse")
+AnyConvertedResponse = TypeVar("AnyConvertedResponse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class GmailRequest:
     is_for_whole_message: bool = False
 
 
-def path_of(*parts: str) -> str:
+def build_request_path(*parts: str) -> str:
     """Return a path made of these parts; special characters of a part are quoted."""
     return "/".join(quote(part, safe="") for part in parts)
 
@@ -132,7 +132,7 @@ class GmailClient:
         self._http.close()
         self._body_reader.close()
 
-    def sleep_if_budget_allows(self, seconds: float) -> bool:
+    def sleep_if_retry_budget_allows(self, seconds: float) -> bool:
         """Sleep and return True. Return False without sleeping if the budget does not allow the
         pause."""
         return self._budget.sleep_if_budget_allows(seconds, 0)
@@ -146,10 +146,10 @@ class GmailClient:
     def get_concurrently(
         self,
         requests: Sequence[GmailRequest],
-        convert: Callable[[GmailRequest, GmailResponse], ConvertedResponse],
+        convert: Callable[[GmailRequest, GmailResponse], AnyConvertedResponse],
         *,
         is_shared: bool = False,
-    ) -> list[ConvertedResponse | GmailResponse]:
+    ) -> list[AnyConvertedResponse | GmailResponse]:
         """Send requests, several at the same time. Return one result per request, in the order of
         the requests: the converted response, or the response itself if it is a failure.
 
@@ -196,9 +196,9 @@ class GmailClient:
     def _send_all(
         self,
         requests: Sequence[GmailRequest],
-        convert: Callable[[GmailRequest, GmailResponse], ConvertedResponse],
+        convert: Callable[[GmailRequest, GmailResponse], AnyConvertedResponse],
         is_shared: bool,
-    ) -> list[ConvertedResponse | GmailResponse]:
+    ) -> list[AnyConvertedResponse | GmailResponse]:
         """Send each request once; renew a rejected access token once."""
         token = self._access.current_token()
         results = self._send_with_token(token, requests, convert, is_shared)
@@ -218,9 +218,9 @@ class GmailClient:
         self,
         token: AccessToken,
         requests: Sequence[GmailRequest],
-        convert: Callable[[GmailRequest, GmailResponse], ConvertedResponse],
+        convert: Callable[[GmailRequest, GmailResponse], AnyConvertedResponse],
         is_shared: bool,
-    ) -> list[ConvertedResponse | GmailResponse]:
+    ) -> list[AnyConvertedResponse | GmailResponse]:
         if self.remaining_pause_s:
             raise ProviderThrottled(
                 "The pause that Gmail requested is not over.", retry_after_s=self.remaining_pause_s
@@ -228,7 +228,7 @@ class GmailClient:
         if self._quota:
             self._quota.take_units(sum(each.quota_units for each in requests))
         wave = _Wave(self._http, self._base_url, token, self._body_reader)
-        at_once = MAX_REQUESTS_IN_FLIGHT_IF_SHARED if is_shared else MAX_REQUESTS_IN_FLIGHT
+        at_once = MAX_REQUESTS_IN_FLIGHT_PER_WORKER if is_shared else MAX_REQUESTS_IN_FLIGHT
         workers = min(self.max_in_flight, at_once, len(requests))
         if workers <= 1:
             results = [wave.exchange(each, convert) for each in requests]
@@ -273,8 +273,8 @@ class _Wave:
     def exchange(
         self,
         request: GmailRequest,
-        convert: Callable[[GmailRequest, GmailResponse], ConvertedResponse],
-    ) -> ConvertedResponse | GmailResponse:
+        convert: Callable[[GmailRequest, GmailResponse], AnyConvertedResponse],
+    ) -> AnyConvertedResponse | GmailResponse:
         if self._is_stopped:
             return GmailResponse(REQUEST_NOT_SENT_STATUS)
         with ExitStack() as held:

@@ -53,8 +53,8 @@ class Label:
 class LabelCounts:
     """The number of messages with a label: all messages, and unread messages."""
 
-    total: int
-    unread: int
+    message_count: int
+    unread_count: int
 
 
 def parse_labels(items: Sequence[Mapping[str, Any]]) -> tuple[Label, ...]:
@@ -134,8 +134,8 @@ def _to_folder(
         parent,
         name,
         _ROLES.get(label.id, Role.OTHER),
-        counts.total if counts else None,
-        counts.unread if counts else None,
+        counts.message_count if counts else None,
+        counts.unread_count if counts else None,
         label.is_hidden,
         has_fetched_counts=counts is not None,
     )

@@ -13,7 +13,7 @@ from mailsync.model import FolderRef, ListedMessage, MessageListing, RemoteId
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
 from mailsync.providers.gmail.history import to_importance
-from mailsync.providers.gmail.http import GmailClient, GmailRequest, path_of
+from mailsync.providers.gmail.http import GmailClient, GmailRequest, build_request_path
 from mailsync.providers.gmail.labels import (
     ALL_MAIL_FOLDER_ID,
     CHAT,
@@ -79,9 +79,11 @@ class MessageListReader:
         return self._chats
 
     def _has_chats(self) -> bool:
-        response = self._client.get(GmailRequest(path_of("labels", CHAT), units.GET_LABEL_COST))
+        response = self._client.get(
+            GmailRequest(build_request_path("labels", CHAT), units.GET_LABEL_COST)
+        )
         counts = parse_counts(response.body) if response.is_ok else None
-        return counts is None or counts.total != 0
+        return counts is None or counts.message_count != 0
 
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool) -> MessageListing:
         """List all messages of a folder.
@@ -110,7 +112,7 @@ class MessageListReader:
             )
         chats = self.read_chat_ids(is_fresh=has_all_flags) if ids else frozenset()
         entries = (_to_entry(each, flagged) for each in ids if each not in chats)
-        total = counts.total if counts else None
+        total = counts.message_count if counts else None
         if total is not None and total < len(ids) and self._is_count_of_rest(label_id, total, ids):
             total = len(ids)
         return MessageListing(tuple(entries), None if total is None else total - len(ids & chats))
@@ -142,7 +144,9 @@ class MessageListReader:
         return rest is not None and len(rest) == total and rest < ids
 
     def _counts(self, label_id: RemoteId) -> LabelCounts | None:
-        response = self._client.get(GmailRequest(path_of("labels", label_id), units.GET_LABEL_COST))
+        response = self._client.get(
+            GmailRequest(build_request_path("labels", label_id), units.GET_LABEL_COST)
+        )
         if response.is_not_found:
             raise FolderGone("The label no longer exists in the Gmail mailbox.")
         if not response.is_ok:

@@ -126,7 +126,7 @@ def parse_cursor(cursor: Cursor) -> FeedPageLink:
     )
 
 
-def is_current_delta_cursor(cursor: Cursor) -> bool:
+def is_usable_delta_cursor(cursor: Cursor) -> bool:
     """Return whether the cursor is a delta link with the current selection of properties."""
     return any(
         cursor.startswith(f"{_prefix(feed)}/")

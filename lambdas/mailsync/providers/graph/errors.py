@@ -26,7 +26,7 @@ class RequestTarget(Enum):
     meaning of an error depends on it."""
 
     MAILBOX = "the mailbox"
-    CURSOR = "a stored link of a folder"
+    STORED_PAGE_LINK = "a stored link of a folder"
 
 
 NO_RESPONSE_STATUS = 0
@@ -83,6 +83,17 @@ class GraphResponse:
         )
 
     @property
+    def is_requested_object_gone(self) -> bool:
+        """Return whether Graph reports that the requested object, which existed before, no longer
+        exists.
+
+        Only certain error codes report this. Other responses with status 404 are outages: during an
+        outage in 2018 Graph responded `ResourceNotFound` to requests for the messages of every
+        folder.
+        """
+        return (self.status, self.error_code) in _GONE
+
+    @property
     def error_code(self) -> str:
         """Return Graph's error code. Return "" if the response has no error code."""
         error = self.body.get("error")
@@ -133,16 +144,6 @@ _GONE = frozenset(
 )
 
 
-def is_gone(response: GraphResponse) -> bool:
-    """Return whether Graph reports that the requested object, which existed before, no longer
-    exists.
-
-    Only certain error codes report this. Other responses with status 404 are outages: during an
-    outage in 2018 Graph responded `ResourceNotFound` to requests for the messages of every folder.
-    """
-    return (response.status, response.error_code) in _GONE
-
-
 def to_mailsync_error(response: GraphResponse, target: RequestTarget) -> MailsyncError:
     """Return the product's error for a failed response of Graph.
 
@@ -183,7 +184,7 @@ def _is_expired(response: GraphResponse, target: RequestTarget) -> bool:
     if response.error_code.lower() in _EXPIRED or response.status == 410:
         return True
     refused = response.status == 400 or response.error_code == MAILBOX_FULL_ERROR_CODE
-    return target is RequestTarget.CURSOR and refused
+    return target is RequestTarget.STORED_PAGE_LINK and refused
 
 
 def _not_found(said: str, response: GraphResponse) -> MailsyncError:

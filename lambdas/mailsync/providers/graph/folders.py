@@ -23,7 +23,7 @@ from mailsync.model import (
     StoredFolder,
     TreeReadingMode,
 )
-from mailsync.providers.graph.errors import GraphResponse, RequestTarget, is_gone, to_mailsync_error
+from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_mailsync_error
 from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.graph.messages import parse_graph_id
 from mailsync.providers.graph.responses import parse_object_list
@@ -33,10 +33,10 @@ MAX_STORABLE_MESSAGE_COUNT = 2**31
 """The lowest message count that is too large for the database column of counts."""
 
 FOLDERS_PER_PAGE = 200
-MAX_CHILD_LISTS_PER_QUICK_READING = 20
+MAX_CHILD_LISTS_PER_QUICK_TREE_READ = 20
 """The maximum number of folders of which a QUICK reading lists the child folders, if the delta feed
 of folders cannot be used."""
-MAX_CHILD_LISTS_PER_THOROUGH_READING = 2_000
+MAX_PRECAUTIONARY_CHILD_LISTS = 2_000
 """The maximum number of lists of child folders that a LISTED_AND_HIDDEN_FOLDERS reading requests
 only as a precaution, without a sign that the delta feed left out a child. Each list is a request,
 and Graph allows 10,000 in ten minutes: a reading that needs more never ends."""
@@ -175,7 +175,7 @@ class _Tree:
         paths = [_folder(self._graph, remote_id) for remote_id in missing]
         responses = dict(zip(missing, self._graph.get_batch(paths), strict=True))
         found = {key: response.body for key, response in responses.items() if response.is_ok}
-        self._gone = {key for key, response in responses.items() if is_gone(response)}
+        self._gone = {key for key, each in responses.items() if each.is_requested_object_gone}
         self._gone |= self._outside(found, roles)
         unlisted = _below(self._failures, self._known.values())
         for remote_id, response in responses.items():
@@ -234,7 +234,7 @@ class _Tree:
         known = [each.parent_remote_id for each in self._known.values() if each.parent_remote_id]
         with_known_children = frozenset(known)
         is_thorough = self._reading is TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
-        room = MAX_CHILD_LISTS_PER_THOROUGH_READING - len(self._asked) if is_thorough else 0
+        room = MAX_PRECAUTIONARY_CHILD_LISTS - len(self._asked) if is_thorough else 0
         unasked = [each for each in self._entries if each not in self._asked]
         parents = [
             remote_id
@@ -252,7 +252,7 @@ class _Tree:
     ) -> list[RemoteId]:
         order = {remote_id: at for at, remote_id in reversed(list(enumerate(known)))}
         parents.sort(key=lambda remote_id: order.get(remote_id, -1))
-        turn = parents[: max(0, MAX_CHILD_LISTS_PER_QUICK_READING - len(self._asked))]
+        turn = parents[: max(0, MAX_CHILD_LISTS_PER_QUICK_TREE_READ - len(self._asked))]
         waiting = frozenset(parents) - frozenset(turn)
         self._left_out |= _below(waiting, self._known.values()) - self._entries.keys()
         return turn

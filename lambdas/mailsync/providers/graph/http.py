@@ -353,7 +353,7 @@ def _count_throttles(responses: Iterable[GraphResponse]) -> None:
         add_to_provider_metric(PROVIDER_THROTTLES, MICROSOFT, throttled)
 
 
-def mailbox_path(user: str | None) -> str:
+def build_mailbox_path(user: str | None) -> str:
     """Return the API path of the mailbox of a user (an id or address); `/me` if `user` is None."""
     return f"/users/{quote(user, safe='')}" if user else "/me"
 

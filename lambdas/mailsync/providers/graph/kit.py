@@ -49,14 +49,14 @@ class GraphPushKit:
         settings: Settings,
         budget: RetryBudget | None = None,
     ) -> "GraphPush":
-        from mailsync.providers.graph.owner import user_id_of_remote_account
+        from mailsync.providers.graph.owner import parse_user_id_of_remote_account
         from mailsync.providers.graph.subscriptions import GraphPush
 
         return GraphPush(
             base_url=settings.read_server_url(GRAPH_URL_SETTING),
             access=access,
             ca_bundle=settings.provider_ca_bundle,
-            owner=user_id_of_remote_account(account.remote_id),
+            owner=parse_user_id_of_remote_account(account.remote_id),
             user=_user(account),
             budget=budget,
         )
@@ -117,7 +117,7 @@ class GraphKit:
 
         owner = look_up_owner(address, access, settings)
         remote_id = build_remote_account_id(owner.user_id, organisation_id)
-        return MailboxIdentity(remote_id, owner.address)
+        return MailboxIdentity(remote_id, owner.email_address)
 
 
 KIT = GraphKit()
@@ -126,6 +126,6 @@ KIT = GraphKit()
 def _user(account: Account) -> str | None:
     """Return the user that paths must name for a token of the application, None for a person's
     token."""
-    from mailsync.providers.graph.owner import user_id_of_remote_account
+    from mailsync.providers.graph.owner import parse_user_id_of_remote_account
 
-    return user_id_of_remote_account(account.remote_id) if account.organisation_id else None
+    return parse_user_id_of_remote_account(account.remote_id) if account.organisation_id else None

@@ -6,7 +6,6 @@ from mailsync.providers.graph.errors import (
     RESPONSE_TOO_LARGE_STATUS,
     GraphResponse,
     RequestTarget,
-    is_gone,
     to_mailsync_error,
 )
 from mailsync.providers.graph.messages import parse_message
@@ -33,7 +32,7 @@ def read_message_response(
         return UnreadableMessage(
             remote_id, cause, f"Microsoft Graph returned {response.error_code}."
         )
-    if is_gone(response):
+    if response.is_requested_object_gone:
         return MessageNotFoundById(remote_id)
     if response.is_throttled or response.status == 401:
         raise to_mailsync_error(response, RequestTarget.MAILBOX)

@@ -25,7 +25,7 @@ from mailsync.providers.graph.responses import parse_object_list
 
 
 @dataclass(frozen=True, slots=True)
-class FirstRoundTripResult:
+class FirstSyncBatchResult:
     """The result of the first round trip for a mailbox of which nothing is stored.
 
     newest_inbox_mail: the Inbox and its newest messages. None: the Inbox could not be read.
@@ -36,7 +36,7 @@ class FirstRoundTripResult:
     folder_tree_responses: Mapping[str, GraphResponse] = field(default_factory=dict)
 
 
-def make_first_round_trip(graph: GraphClient, limit: int) -> FirstRoundTripResult:
+def fetch_first_sync_batch(graph: GraphClient, limit: int) -> FirstSyncBatchResult:
     """Request the newest messages, the Inbox and the beginning of the folder tree in one batch.
 
     limit: maximum number of messages.
@@ -51,9 +51,9 @@ def make_first_round_trip(graph: GraphClient, limit: int) -> FirstRoundTripResul
         listed, *responses = graph.get_batch([newest, *paths], page_size=FOLDERS_PER_PAGE)
     except (ProviderUnavailable, ProviderRejected) as failure:
         logger.info("newest_not_read", cause=type(failure).__name__)
-        return FirstRoundTripResult()
+        return FirstSyncBatchResult()
     mail = _newest_mail(responses[0], listed, limit)
-    return FirstRoundTripResult(mail, dict(zip(paths, responses, strict=True)))
+    return FirstSyncBatchResult(mail, dict(zip(paths, responses, strict=True)))
 
 
 def _newest_mail(

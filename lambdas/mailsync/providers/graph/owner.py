@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_mailsync_error
-from mailsync.providers.graph.http import GraphClient, mailbox_path
+from mailsync.providers.graph.http import GraphClient, build_mailbox_path
 from mailsync.providers.graph.messages import parse_graph_id
 from mailsync.providers.kit import MailboxUnavailable
 from mailsync.providers.retry_budget import RetryBudget
@@ -50,11 +50,11 @@ _MISSING_USER = frozenset({"Request_ResourceNotFound", "ErrorInvalidUser"})
 class MailboxOwner:
     """The user to whom a mailbox belongs.
 
-    address: primary email address, or the sign-in name of a user without one.
+    email_address: primary email address, or the sign-in name of a user without one.
     """
 
     user_id: str
-    address: str
+    email_address: str
 
 
 def build_remote_account_id(user_id: str, tenant_id: str) -> str:
@@ -62,7 +62,7 @@ def build_remote_account_id(user_id: str, tenant_id: str) -> str:
     return f"{user_id}.{tenant_id}"
 
 
-def user_id_of_remote_account(account: str) -> str:
+def parse_user_id_of_remote_account(account: str) -> str:
     """Return the user id that is part of the provider's id of a mailbox."""
     return account.partition(".")[0]
 
@@ -77,7 +77,7 @@ def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -
     """
     graph = GraphClient(
         base_url=settings.read_server_url(GRAPH_URL_SETTING),
-        mailbox=mailbox_path(address),
+        mailbox=build_mailbox_path(address),
         access=access,
         ca_bundle=settings.provider_ca_bundle,
         budget=RetryBudget(total_s=_RETRY_S),

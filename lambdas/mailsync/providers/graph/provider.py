@@ -56,7 +56,7 @@ from mailsync.providers.graph.cursor import (
     FEED_KINDS_IN_FALLBACK_ORDER,
     FeedPageLink,
     GraphFeedKind,
-    is_current_delta_cursor,
+    is_usable_delta_cursor,
     parse_cursor,
 )
 from mailsync.providers.graph.errors import (
@@ -64,11 +64,10 @@ from mailsync.providers.graph.errors import (
     RESPONSE_TOO_LARGE_STATUS,
     GraphResponse,
     RequestTarget,
-    is_gone,
     to_mailsync_error,
 )
 from mailsync.providers.graph.folders import read_folder_tree
-from mailsync.providers.graph.http import GraphClient, mailbox_path
+from mailsync.providers.graph.http import GraphClient, build_mailbox_path
 from mailsync.providers.graph.listing import (
     COMPLETE_MESSAGES_PER_LIST_PAGE,
     MESSAGE_IDS_PER_LIST_PAGE,
@@ -82,7 +81,7 @@ from mailsync.providers.graph.messages import (
     parse_change,
     parse_change_without_body,
 )
-from mailsync.providers.graph.newest import make_first_round_trip
+from mailsync.providers.graph.newest import fetch_first_sync_batch
 from mailsync.providers.graph.responses import parse_object_list
 from mailsync.providers.graph.slices import build_slice_request, read_slice
 from mailsync.providers.response_memory import MemoryShare
@@ -124,7 +123,7 @@ class GraphMailbox:
         self._tree_responses: Mapping[str, GraphResponse] = {}
         self._graph = GraphClient(
             base_url=base_url,
-            mailbox=mailbox_path(user),
+            mailbox=build_mailbox_path(user),
             access=access,
             ca_bundle=ca_bundle,
             budget=budget or RetryBudget(),
@@ -145,7 +144,7 @@ class GraphMailbox:
         self._graph.close()
 
     def fetch_newest_inbox_mail(self, *, limit: int) -> NewestInboxMail | None:
-        reading = make_first_round_trip(self._graph, limit)
+        reading = fetch_first_sync_batch(self._graph, limit)
         self._tree_responses = reading.folder_tree_responses
         return reading.newest_inbox_mail
 
@@ -171,7 +170,7 @@ class GraphMailbox:
         if limit == 1 and response.may_be_caused_by_message:
             response = self._retry_single_message(link, response)
         if not response.is_ok:
-            raise self._page_error(folder, response, RequestTarget.CURSOR)
+            raise self._page_error(folder, response, RequestTarget.STORED_PAGE_LINK)
         if limit == 1 and self._leads_to(response, link):
             raise CursorExpired(
                 "A page link leads to itself, whatever the page size; reading the folder again."
@@ -194,7 +193,7 @@ class GraphMailbox:
         for (feed_id, link), response in zip(links.items(), responses, strict=True):
             try:
                 if not response.is_ok:
-                    raise to_mailsync_error(response, RequestTarget.CURSOR)
+                    raise to_mailsync_error(response, RequestTarget.STORED_PAGE_LINK)
                 pages[feed_id] = self._page(link, response)
             except MailsyncError as failure:
                 logger.info("feed_not_read", feed_id=feed_id, cause=type(failure).__name__)
@@ -310,7 +309,7 @@ class GraphMailbox:
     ) -> MailsyncError:
         """Return the error of a failed page. The folder is gone only if a request for the folder
         says so."""
-        names_id = target is RequestTarget.MAILBOX and is_gone(response)
+        names_id = target is RequestTarget.MAILBOX and response.is_requested_object_gone
         if response.status != 404 and not names_id:
             return to_mailsync_error(response, target)
         found = self._graph.get(f"{self._folder(folder)}?$select=id")
@@ -319,7 +318,7 @@ class GraphMailbox:
                 "Microsoft Graph returns the folder, and an error for its messages"
                 f" ({response.status} {response.error_code}); trying again."
             )
-        if is_gone(found):
+        if found.is_requested_object_gone:
             return FolderGone(
                 f"The folder no longer exists at Microsoft Graph ({found.error_code})."
             )
@@ -358,7 +357,7 @@ class GraphMailbox:
             if cursor
             else self._first_link(_folder_of(feed), GraphFeedKind.DELTA, limit)
             for feed, cursor in positions
-            if cursor is None or is_current_delta_cursor(cursor)
+            if cursor is None or is_usable_delta_cursor(cursor)
         }
 
     def _first_link(self, folder: FolderRef, feed: GraphFeedKind, limit: int) -> FeedPageLink:

@@ -95,7 +95,7 @@ def _raise_if_temporary(
     if response.may_be_caused_by_message:
         require_mailbox(response)
         return
-    error = to_mailsync_error(response, RequestTarget.CURSOR)
+    error = to_mailsync_error(response, RequestTarget.STORED_PAGE_LINK)
     if not isinstance(error, ProviderRejected | CursorExpired | FolderGone):
         raise error
 

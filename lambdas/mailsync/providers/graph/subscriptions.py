@@ -18,7 +18,7 @@ from mailsync.errors import ProviderUnavailable
 from mailsync.model import RemoteId, Subscription
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_mailsync_error
-from mailsync.providers.graph.http import GraphClient, mailbox_path
+from mailsync.providers.graph.http import GraphClient, build_mailbox_path
 from mailsync.providers.graph.messages import parse_graph_id
 from mailsync.providers.graph.responses import parse_object_list
 from mailsync.providers.retry_budget import RetryBudget
@@ -54,7 +54,7 @@ class GraphPush:
     ) -> None:
         self._graph = GraphClient(
             base_url=base_url,
-            mailbox=mailbox_path(user),
+            mailbox=build_mailbox_path(user),
             access=access,
             ca_bundle=ca_bundle,
             budget=budget or RetryBudget(),

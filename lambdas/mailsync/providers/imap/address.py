@@ -13,14 +13,14 @@ class MailboxAddress:
     """A mailbox on a mail server. A connection begins with TLS; only on port 143 it begins without
     TLS and switches to TLS by STARTTLS (RFC 8314).
 
-    is_read_with_gmail_labels: the mailbox is read with Gmail's IMAP extensions: each message once,
-        with its labels. False: the mailbox is read folder by folder.
+    is_mirrored_with_gmail_labels: the mailbox is read with Gmail's IMAP extensions: each message
+        once, with its labels. False: the mailbox is read folder by folder.
     """
 
     host: str
     port: int
     user_name: str
-    is_read_with_gmail_labels: bool = False
+    is_mirrored_with_gmail_labels: bool = False
 
     @property
     def has_implicit_tls(self) -> bool:
@@ -31,13 +31,13 @@ class MailboxAddress:
         """Return the id that Mailsync stores for the mailbox: `host:port/user`. The id of a mailbox
         that is read with Gmail's labels ends with `?labels`."""
         of_user = f"{self.host.lower()}:{self.port}/{quote(self.user_name, safe='@')}"
-        return of_user + (_LABELS if self.is_read_with_gmail_labels else "")
+        return of_user + (_LABELS if self.is_mirrored_with_gmail_labels else "")
 
     def to_remote_id_with_labels_toggled(self) -> str:
         """Return the mailbox's id of the other mode: without `?labels` if the mailbox is read with
         labels, and with `?labels` if it is read without."""
         return replace(
-            self, is_read_with_gmail_labels=not self.is_read_with_gmail_labels
+            self, is_mirrored_with_gmail_labels=not self.is_mirrored_with_gmail_labels
         ).to_remote_id()
 
 

@@ -14,7 +14,7 @@ from mailsync.model import Message, UnreadableMessage
 from mailsync.providers import ResponseTooLarge
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.ids import MessagePlace
-from mailsync.providers.imap.messages import SIZE, STATE_FETCH_ITEMS
+from mailsync.providers.imap.messages import FLAGS_FETCH_ITEMS, SIZE
 from mailsync.providers.imap.pieces import (
     MAX_FAILURES_PER_MESSAGE,
     MAX_MESSAGE_BYTES,
@@ -88,14 +88,14 @@ def _fetch_in_parts(
 ) -> dict[int, FetchedItems]:
     """Fetch items of messages; halve a request that the server rejects, down to one message, of
     which then only the state is requested."""
-    if len(uids) == 1 and items != STATE_FETCH_ITEMS:
+    if len(uids) == 1 and items != FLAGS_FETCH_ITEMS:
         with suppress(ProviderRejected):
             return connection.fetch_items_by_uid(uids, items)
-        return connection.fetch_items_by_uid(uids, STATE_FETCH_ITEMS)
+        return connection.fetch_items_by_uid(uids, FLAGS_FETCH_ITEMS)
     try:
         return connection.fetch_items_by_uid(uids, items)
     except ProviderRejected:
-        if items == STATE_FETCH_ITEMS or not uids:
+        if items == FLAGS_FETCH_ITEMS or not uids:
             raise
     half = len(uids) // 2
     return _fetch_in_parts(connection, uids[:half], items) | _fetch_in_parts(
@@ -210,7 +210,7 @@ class MessageReader:
         # sends a placeholder for a message that is gone, which its list shows until NOOP.
         connection = self._open_folder()
         connection.noop()
-        flags = connection.fetch_items_by_uid(late, STATE_FETCH_ITEMS)
+        flags = connection.fetch_items_by_uid(late, FLAGS_FETCH_ITEMS)
         for uid, items in late.items():
             if uid in flags or uid in connection.search(f"UID {uid}:{uid}"):
                 self._add(uid, {b"FLAGS": (), **items, **flags.get(uid, {})})

@@ -12,8 +12,8 @@ from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, add_to_provi
 from mailsync.providers.background import BackgroundRead
 from mailsync.providers.imap import failures, wire
 from mailsync.providers.imap.address import MailboxAddress
-from mailsync.providers.imap.folder_commands import inline_literals, quote_folder_name
-from mailsync.providers.imap.login import Login, Session, open_session
+from mailsync.providers.imap.folder_commands import inline_response_literals, quote_folder_name
+from mailsync.providers.imap.login import LoginCredentials, Session, open_session
 from mailsync.providers.imap.logout import LOGOUT_TIMEOUT_S, close_without_logout, log_out
 from mailsync.providers.imap.open_folder import OpenFolder, to_open_folder
 from mailsync.providers.imap.pipeline import FetchPipeline
@@ -68,7 +68,7 @@ class ImapConnection:
             on_failure.callback(connected.close)
             self._watched = ExitStack()
             if deadline:
-                self._watched.enter_context(deadline.shut_down_when_passed(connected))
+                self._watched.enter_context(deadline.shut_down_socket_when_passed(connected))
                 on_failure.push(self._watched)
             if address.has_implicit_tls:
                 connected = start_implicit_tls(connected, address, context)
@@ -93,7 +93,8 @@ class ImapConnection:
         """
         self._secret = secret
         with self._failures("LOGIN"):
-            self._session = open_session(self._imap, self._host, Login(user_name, secret, is_token))
+            credentials = LoginCredentials(user_name, secret, is_token)
+            self._session = open_session(self._imap, self._host, credentials)
         self.capabilities = self._session.capabilities
 
     @property
@@ -215,14 +216,13 @@ class ImapConnection:
         found = join_fetch_responses(self._fetched(uid_set, items, modifiers))
         ranges = [
             each
-            for line in inline_literals(self._imap.untagged_responses.get("VANISHED", []))
+            for line in inline_response_literals(self._imap.untagged_responses.get("VANISHED", []))
             for each in parse_uid_ranges(line.rpartition(b" ")[2])
         ]
         return found, ranges
 
     def release_literal_memory(self, kept_bytes: int = 0) -> None:
-        """Release the memory that is counted for the received literals, because the caller has
-        dropped them; `kept_bytes` bytes stay counted."""
+        """Release the memory that is counted for literals, of which the caller keeps some bytes."""
         self._wait_for_reading()
         if self._memory:
             self._memory.release_bytes(self._held_bytes - min(kept_bytes, self._held_bytes))
@@ -300,9 +300,9 @@ class ImapConnection:
 
     def _complete_login(self) -> None:
         """Read the responses to the commands that follow the login, unless they were read."""
-        if self._session and self._session.pending_commands:
+        if self._session and self._session.commands_awaiting_response:
             was_broken, self.is_broken = self.is_broken, True  # if the login has no effect
-            self._extensions = self._session.finish_pending_commands(self._imap)
+            self._extensions = self._session.read_pending_responses(self._imap)
             self.is_broken = was_broken
 
     def _finish(self, name: str, tag: bytes) -> None:
@@ -396,5 +396,5 @@ class ImapConnection:
 
 def _found(responses: Mapping[str, list[Any]]) -> list[int]:
     """Return the UIDs in the responses to SEARCH."""
-    extended = inline_literals(responses.get("ESEARCH", []))
-    return parse_search(inline_literals(responses.get("SEARCH", [])), extended)
+    extended = inline_response_literals(responses.get("ESEARCH", []))
+    return parse_search(inline_response_literals(responses.get("SEARCH", [])), extended)

@@ -4,7 +4,7 @@ pause."""
 import re
 from imaplib import IMAP4
 
-MAX_PAUSE_S = 3600.0
+MAX_REQUESTED_PAUSE_S = 3600.0
 AUTHENTICATED_NOT_CONNECTED_PAUSE_S = 300.0
 """The pause in seconds after Office 365 said "User is authenticated but not connected". This state
 lasts for minutes, or until the mailbox changes (MailKit #1494)."""
@@ -48,7 +48,7 @@ def parse_requested_pause_s(text: str) -> float | None:
     milliseconds".
     """
     if match := _BACKOFF.search(text):
-        return min(MAX_PAUSE_S, int(match[1]) / (1 if match[2] else 1000))
+        return min(MAX_REQUESTED_PAUSE_S, int(match[1]) / (1 if match[2] else 1000))
     return next((pause_s for pattern, pause_s in _PAUSES if pattern.search(text)), None)
 
 

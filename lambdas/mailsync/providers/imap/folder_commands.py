@@ -42,11 +42,11 @@ def list_folders(connection: "ImapConnection") -> FolderList:
     if refusals[0]:
         raise ProviderRejected(f"The mail server rejects the command LIST: {refusals[0]}")
     namespaces = [
-        parse_namespaces(each) for each in inline_literals(responses.get("NAMESPACE", []))
+        parse_namespaces(each) for each in inline_response_literals(responses.get("NAMESPACE", []))
     ]
     return to_folder_list(
-        inline_literals(responses.get("LIST", [])),
-        inline_literals(responses.get("STATUS", [])),
+        inline_response_literals(responses.get("LIST", [])),
+        inline_response_literals(responses.get("STATUS", [])),
         namespaces[-1] if namespaces else Namespaces(),
     )
 
@@ -66,7 +66,9 @@ def read_folder_statuses(
         names = sendable[start : start + MAX_PIPELINED_COMMANDS]
         commands = [("STATUS", quote_folder_name(each), items) for each in names]
         refusals, responses = connection.run_pipelined_commands(commands)
-        numbers = dict(map(parse_status_line, inline_literals(responses.get("STATUS", []))))
+        numbers = dict(
+            map(parse_status_line, inline_response_literals(responses.get("STATUS", [])))
+        )
         for name, refusal in zip(names, refusals, strict=True):
             found[name] = refusal if refusal is not None else numbers.get(name, {})
     return found
@@ -83,7 +85,7 @@ def quote_folder_name(name: bytes) -> bytes:
     return quote_string(name)
 
 
-def inline_literals(responses: Iterable[Any]) -> Iterator[bytes]:
+def inline_response_literals(responses: Iterable[Any]) -> Iterator[bytes]:
     """Yield untagged responses as single texts: each literal, which imaplib keeps apart from the
     rest of its response, is put back in its place as a quoted string."""
     line = b""

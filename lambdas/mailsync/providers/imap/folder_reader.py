@@ -26,11 +26,11 @@ from mailsync.providers.imap.changes import (
 )
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.cursor import FolderPosition
-from mailsync.providers.imap.ids import MessagePlace, message_id_prefix
+from mailsync.providers.imap.ids import MessagePlace, build_message_id_prefix
 from mailsync.providers.imap.messages import (
+    FLAGS_FETCH_ITEMS,
     LISTING_FETCH_ITEMS,
-    STATE_FETCH_ITEMS,
-    state_change_from_items,
+    state_change_from_fetch_items,
 )
 from mailsync.providers.imap.open_folder import OpenFolder
 from mailsync.providers.imap.read_ahead import PageWindow, ReadAhead
@@ -131,7 +131,7 @@ class FolderReader:
             window = uids[start : start + self._window]
             uid_next = self.opened.uid_next
             found |= fetch_listed_messages(
-                self._connection, window, STATE_FETCH_ITEMS, uid_next=uid_next
+                self._connection, window, FLAGS_FETCH_ITEMS, uid_next=uid_next
             )
         return found
 
@@ -153,7 +153,7 @@ class FolderReader:
         window = listed.shorten_to_one_request(self.sizes)
         items = {uid: items[uid] for uid in window.page_uids if uid in items}
         self.sizes = {uid: self.sizes[uid] for uid in items}
-        self.ahead.announce_listed_page(window, self.sizes)
+        self.ahead.remember_listed_page(window, self.sizes)
         has_more = window.start_index > 0
         after = replace(
             position,
@@ -256,7 +256,7 @@ class FolderReader:
             return _Reported()
         try:
             flags, vanished = self._connection.fetch_changes(
-                position.mod_seq, STATE_FETCH_ITEMS, opened.uid_next
+                position.mod_seq, FLAGS_FETCH_ITEMS, opened.uid_next
             )
         except ProviderRejected:
             return _Reported(compares_flags=True)
@@ -302,10 +302,10 @@ class FolderReader:
     ) -> dict[int, FetchedItems]:
         """Return the messages. On a page of one message only its state is requested: the server may
         fail at its header. If it sends nothing of it, and something of others, it is unreadable."""
-        items = STATE_FETCH_ITEMS if self._is_careful else LISTING_FETCH_ITEMS
+        items = FLAGS_FETCH_ITEMS if self._is_careful else LISTING_FETCH_ITEMS
         uid_next = self.opened.uid_next
         try:
-            found = self.ahead.take_listed_items(uids) or fetch_listed_messages(
+            found = self.ahead.take_listing_read_ahead(uids) or fetch_listed_messages(
                 self._connection, uids, items, uid_next=uid_next, and_if_there=and_if_there
             )
         except ProviderUnavailable:
@@ -318,7 +318,7 @@ class FolderReader:
     def _sends_others(self, uids: Sequence[int]) -> bool:
         others = [uid for uid in self.list_all_uids() if uid not in uids]
         return not others or bool(
-            self._connection.fetch_items_by_uid(others[-2:], STATE_FETCH_ITEMS)
+            self._connection.fetch_items_by_uid(others[-2:], FLAGS_FETCH_ITEMS)
         )
 
     def _unreadable(self) -> tuple[UnreadableMessage, ...]:
@@ -330,10 +330,10 @@ class FolderReader:
 
     def _state_changes(self, items: Mapping[int, FetchedItems]) -> tuple[StateChange, ...]:
         return tuple(
-            state_change_from_items(self.place_of_uid(uid), each)
+            state_change_from_fetch_items(self.place_of_uid(uid), each)
             for uid, each in sorted(items.items())
         )
 
     @property
     def _id_prefix(self) -> str:
-        return message_id_prefix(self.opened.name, self.opened.uid_validity)
+        return build_message_id_prefix(self.opened.name, self.opened.uid_validity)

@@ -28,9 +28,9 @@ from mailsync.providers.imap.gmail_messages import (
     GMAIL_FETCH_ITEMS,
     GMAIL_ID_FETCH_ITEMS,
     GmailMessage,
-    gmail_message_from_items,
+    gmail_id_from_fetch_items,
+    gmail_message_from_fetch_items,
     has_gmail_id_and_labels,
-    to_gmail_id,
 )
 from mailsync.providers.imap.ids import to_folder_id, to_folder_name
 from mailsync.providers.imap.responses import FetchedItems
@@ -119,7 +119,7 @@ class GmailFeed:
     def _start(self) -> GmailMailboxPosition:
         opened = [
             self._open_folder(name, True).opened
-            for name in self._folders.folders_covering_all_messages
+            for name in self._folders.folder_names_covering_all_messages
         ]
         first = opened[0]
         sources = {
@@ -151,7 +151,7 @@ class GmailFeed:
 
     def _page_of_changes(self, position: GmailMailboxPosition, limit: int) -> Page:
         found = _Round(limit)
-        for name in self._folders.folders_covering_all_messages:
+        for name in self._folders.folder_names_covering_all_messages:
             self._read_source(name, position, found)
         is_gone = bool(position.sources.keys() - found.sources.keys())
         lists_all = is_gone or has_unexplained_removals(found.lacking, found.arrived)
@@ -235,7 +235,7 @@ class GmailFeed:
         self, reader: FolderReader, found: dict[int, FetchedItems]
     ) -> list[GmailMessage]:
         return [
-            gmail_message_from_items(reader.place_of_uid(uid), each, self._folders)
+            gmail_message_from_fetch_items(reader.place_of_uid(uid), each, self._folders)
             for uid, each in sorted(found.items())
         ]
 
@@ -243,7 +243,7 @@ class GmailFeed:
         """Return the ids of all messages of the mailbox. None if the server contradicts its own
         count; the verification then decides."""
         ids: set[RemoteId] = set()
-        for name in self._folders.folders_covering_all_messages:
+        for name in self._folders.folder_names_covering_all_messages:
             reader = self._open_folder(name, True)
             uids = reader.list_all_uids()
             found = fetch_items_with_gmail_ids(
@@ -251,7 +251,7 @@ class GmailFeed:
             )
             if not len(uids) == len(found) == reader.opened.message_count:
                 return None
-            ids.update(map(to_gmail_id, found.values()))
+            ids.update(map(gmail_id_from_fetch_items, found.values()))
         return frozenset(ids)
 
     def _page(

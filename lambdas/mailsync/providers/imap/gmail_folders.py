@@ -39,21 +39,21 @@ class AllMailFolderHidden(Exception):
 class GmailFolders:
     """The names of the folders of a Gmail mailbox that have a special meaning.
 
-    all_mail: the folder with every message that is neither in the trash nor in junk.
-    trash_and_junk: the trash and the junk folder; a folder that the server does not show is
+    all_mail_name: the folder with every message that is neither in the trash nor in junk.
+    trash_and_junk_names: the trash and the junk folder; a folder that the server does not show is
         missing.
     names_by_special_use: folder names by attribute, such as `\\sent`.
     """
 
-    all_mail: bytes
-    trash_and_junk: tuple[bytes, ...]
+    all_mail_name: bytes
+    trash_and_junk_names: tuple[bytes, ...]
     names_by_special_use: dict[str, bytes]
 
     @property
-    def folders_covering_all_messages(self) -> tuple[bytes, ...]:
+    def folder_names_covering_all_messages(self) -> tuple[bytes, ...]:
         """Return the names of the folders that together hold every message exactly once: All Mail,
         and the trash and the junk folder."""
-        return (self.all_mail, *self.trash_and_junk)
+        return (self.all_mail_name, *self.trash_and_junk_names)
 
     def folder_ids_of_message(self, opened: bytes, labels: Iterable[bytes]) -> tuple[RemoteId, ...]:
         """Return the ids of all folders of a message, in a fixed order.
@@ -64,9 +64,9 @@ class GmailFolders:
             this folder.
         labels: labels of the message.
         """
-        if opened in self.trash_and_junk:
+        if opened in self.trash_and_junk_names:
             return (to_folder_id(opened),)
-        names = {self.all_mail, opened, *map(self._folder_of_label, labels)}
+        names = {self.all_mail_name, opened, *map(self._folder_of_label, labels)}
         return tuple(sorted(to_folder_id(each) for each in names if each))
 
     def _folder_of_label(self, label: bytes) -> bytes | None:

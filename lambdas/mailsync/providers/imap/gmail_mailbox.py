@@ -45,9 +45,9 @@ from mailsync.providers.imap.gmail_messages import (
     GmailMessage,
     add_gmail_fields,
     gmail_id_to_number,
-    gmail_message_from_items,
+    gmail_message_from_fetch_items,
     has_gmail_id_and_labels,
-    listed_message_from_items,
+    listed_message_from_fetch_items,
 )
 from mailsync.providers.imap.ids import to_folder_id, to_folder_name
 from mailsync.providers.imap.listing import FolderList, ListedFolder
@@ -105,7 +105,9 @@ class GmailImapMailbox(ImapMailbox):
         found = fetch_items_with_gmail_ids(
             self._connected(), reader, reader.list_all_uids(), COMPARISON_FETCH_ITEMS
         )
-        entries = {each.remote_id: each for each in map(listed_message_from_items, found.values())}
+        entries = {
+            each.remote_id: each for each in map(listed_message_from_fetch_items, found.values())
+        }
         return MessageListing(tuple(entries.values()), reader.opened.message_count)
 
     def fetch_messages(
@@ -141,7 +143,7 @@ class GmailImapMailbox(ImapMailbox):
             ProviderUnavailable: the list lacks a folder that exists.
         """
         lost = [to_folder_name(RemoteId(each)) for each in position.sources]
-        lost = [each for each in lost if each not in folders.folders_covering_all_messages]
+        lost = [each for each in lost if each not in folders.folder_names_covering_all_messages]
         statuses = read_folder_statuses(self._connected(), lost) if lost else {}
         if any(not isinstance(each, str) for each in statuses.values()):
             self._folders = None
@@ -154,7 +156,7 @@ class GmailImapMailbox(ImapMailbox):
         once."""
         statuses, self._statuses = self._statuses, {}
         sources = (
-            [to_folder_id(each) for each in self._folders.folders_covering_all_messages]
+            [to_folder_id(each) for each in self._folders.folder_names_covering_all_messages]
             if self._folders
             else []
         )
@@ -215,7 +217,7 @@ class GmailImapMailbox(ImapMailbox):
         with their places; those that no longer exist are left out."""
         numbers = {each: number for each in ids if (number := gmail_id_to_number(each)) is not None}
         found: dict[RemoteId, GmailMessage] = {}
-        for name in self._gmail_folders().folders_covering_all_messages:
+        for name in self._gmail_folders().folder_names_covering_all_messages:
             left = [number for each, number in numbers.items() if each not in found]
             for start in range(0, len(left), MAX_PIPELINED_COMMANDS):
                 found |= self._found_in(name, left[start : start + MAX_PIPELINED_COMMANDS])
@@ -226,7 +228,7 @@ class GmailImapMailbox(ImapMailbox):
         uids = connection.run_pipelined_searches([f"X-GM-MSGID {each}" for each in numbers])
         items = connection.fetch_items_by_uid(uids, GMAIL_FETCH_ITEMS) if uids else {}
         listed = (
-            gmail_message_from_items(reader.place_of_uid(uid), each, self._gmail_folders())
+            gmail_message_from_fetch_items(reader.place_of_uid(uid), each, self._gmail_folders())
             for uid, each in items.items()
             if has_gmail_id_and_labels(each, GMAIL_FETCH_ITEMS)
         )

@@ -9,7 +9,7 @@ from mailsync.model import ListedMessage, Message, MessageState, RemoteId, State
 from mailsync.providers.imap.bodies import read_message_size_bytes
 from mailsync.providers.imap.gmail_folders import GmailFolders, has_important_label
 from mailsync.providers.imap.ids import MessagePlace
-from mailsync.providers.imap.messages import message_state_from_items
+from mailsync.providers.imap.messages import message_state_from_fetch_items
 
 GMAIL_FETCH_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-THRID X-GM-LABELS RFC822.SIZE)"
 """FETCH items for the change feed of a Gmail mailbox."""
@@ -54,7 +54,7 @@ def has_gmail_id_and_labels(items: Mapping[bytes, Any], names: str) -> bool:
     return isinstance(items.get(_ID), int) and (_LABELS in items or "X-GM-LABELS" not in names)
 
 
-def to_gmail_id(items: Mapping[bytes, Any]) -> RemoteId:
+def gmail_id_from_fetch_items(items: Mapping[bytes, Any]) -> RemoteId:
     """Return the id of a message: X-GM-MSGID in hexadecimal digits, as the Gmail API writes it."""
     return RemoteId(format(items[_ID], "x"))
 
@@ -69,13 +69,13 @@ def gmail_id_to_number(remote_id: RemoteId) -> int | None:
     return number if format(number, "x") == remote_id and number < 2**64 else None
 
 
-def gmail_message_from_items(
+def gmail_message_from_fetch_items(
     place: MessagePlace, items: Mapping[bytes, Any], folders: GmailFolders
 ) -> GmailMessage:
     labels = _labels(items)
     thread = items.get(_THREAD)
     change = StateChange(
-        to_gmail_id(items),
+        gmail_id_from_fetch_items(items),
         _state(items),
         folder_remote_ids=folders.folder_ids_of_message(place.folder, labels),
     )
@@ -83,9 +83,9 @@ def gmail_message_from_items(
     return GmailMessage(place, change, conversation_id, read_message_size_bytes(items))
 
 
-def listed_message_from_items(items: Mapping[bytes, Any]) -> ListedMessage:
+def listed_message_from_fetch_items(items: Mapping[bytes, Any]) -> ListedMessage:
     state = _state(items)
-    return ListedMessage(to_gmail_id(items), state.is_read, state.remote_version)
+    return ListedMessage(gmail_id_from_fetch_items(items), state.is_read, state.remote_version)
 
 
 def add_gmail_fields(message: Message, listed: GmailMessage) -> Message:
@@ -115,7 +115,7 @@ def add_gmail_fields(message: Message, listed: GmailMessage) -> Message:
 
 def _state(items: Mapping[bytes, Any]) -> MessageState:
     """Return the state of a message. Important is a label, which stands for a flag."""
-    state = message_state_from_items(items)
+    state = message_state_from_fetch_items(items)
     if not has_important_label(_labels(items)):
         return replace(state, importance="normal")
     version = f"{state.remote_version} {_IMPORTANT}".lstrip()

@@ -21,10 +21,10 @@ class MessagePlace(NamedTuple):
 
     def to_message_id(self) -> RemoteId:
         """Return the message's id, which contains the folder, the UIDVALIDITY and the UID."""
-        return RemoteId(f"{message_id_prefix(self.folder, self.uid_validity)}{self.uid}")
+        return RemoteId(f"{build_message_id_prefix(self.folder, self.uid_validity)}{self.uid}")
 
 
-def message_id_prefix(folder: bytes, uid_validity: int) -> str:
+def build_message_id_prefix(folder: bytes, uid_validity: int) -> str:
     """Return the text with which the ids of all messages of a folder begin."""
     return f"{to_folder_id(folder)}:{uid_validity}:"
 

@@ -47,11 +47,11 @@ class ImapKit:
         from mailsync.providers.imap.servers import ImapSettings
 
         address = parse_remote_id(account.remote_id)
-        kind = GmailImapMailbox if address.is_read_with_gmail_labels else ImapMailbox
+        kind = GmailImapMailbox if address.is_mirrored_with_gmail_labels else ImapMailbox
         return kind(
             address,
             access,
-            settings.read_section(ImapSettings).servers,
+            settings.read_section(ImapSettings).allowed_servers,
             settings.provider_tls_context(),
             account.max_requests_in_flight,
             budget=budget,

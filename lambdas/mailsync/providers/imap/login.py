@@ -82,7 +82,7 @@ class LoginImpossible(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class LoginCredentials:
     """The credentials of a login.
 
     secret: the password or the access token.
@@ -116,14 +116,14 @@ class Session:
     """The state of a connection after the login.
 
     capabilities: the capabilities that the server announced after the login.
-    pending_commands: name and tag of the commands that were sent after the login and whose
-        responses were not read yet (ID and ENABLE).
+    commands_awaiting_response: name and tag of the commands that were sent after the login and
+        whose responses were not read yet (ID and ENABLE).
     """
 
     capabilities: frozenset[str]
-    pending_commands: list[tuple[str, bytes]]
+    commands_awaiting_response: list[tuple[str, bytes]]
 
-    def finish_pending_commands(self, imap: Any) -> frozenset[str]:
+    def read_pending_responses(self, imap: Any) -> frozenset[str]:
         """Read the responses to the pending commands; return the names of the extensions that the
         server enabled. Responses to later commands are kept for their readers.
 
@@ -131,16 +131,16 @@ class Session:
             ProviderThrottled: the server does not open the mailbox now.
             errors of `imaplib`
         """
-        sent, self.pending_commands = self.pending_commands, []
+        sent, self.commands_awaiting_response = self.commands_awaiting_response, []
         for each in sent:
             _complete(imap, *each)
         enabled = imap.untagged_responses.pop("ENABLED", None) or [b""]
         return frozenset(b" ".join(enabled).decode("ascii", "replace").upper().split())
 
 
-def open_session(imap: Any, host: str, login: Login) -> Session:
+def open_session(imap: Any, host: str, login: LoginCredentials) -> Session:
     """Sign in on the connection `imap`, an object of `imaplib`, and send the commands ID and
-    ENABLE. Call `Session.finish_pending_commands` before you read the response to the next command.
+    ENABLE. Call `Session.read_pending_responses` before you read the response to the next command.
 
     Raises:
         LoginRefused: the server explicitly refused the user name, the password or the token.
@@ -199,7 +199,7 @@ def _complete(imap: Any, name: str, tag: bytes) -> None:
             ) from None
 
 
-def _sign_in(imap: Any, host: str, login: Login, offered: frozenset[str]) -> None:
+def _sign_in(imap: Any, host: str, login: LoginCredentials, offered: frozenset[str]) -> None:
     text = ""
     for name, arguments, answers in _commands(host, login, offered):
         imap.literal = _Exchange(imap.abort, *answers).answer
@@ -261,7 +261,7 @@ def classify_refusal(text: str) -> LoginRefusalReason:
 
 
 def _commands(
-    host: str, login: Login, offered: frozenset[str]
+    host: str, login: LoginCredentials, offered: frozenset[str]
 ) -> Iterator[tuple[str, tuple[bytes, ...], Iterable[bytes]]]:
     """Yield the commands to try: name, arguments, and answers to continuation requests.
 

@@ -13,7 +13,7 @@ from mailsync.providers.imap.ids import MessagePlace, to_folder_id
 LISTING_FETCH_ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
 """FETCH items for the list of a folder: of each message the flags, the time, the size and the
 Message-ID."""
-STATE_FETCH_ITEMS = "(UID FLAGS)"
+FLAGS_FETCH_ITEMS = "(UID FLAGS)"
 """FETCH items for the flags of a message alone."""
 WHOLE_MESSAGE_FETCH_ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
 """FETCH items for a whole message."""
@@ -28,9 +28,11 @@ def has_body(items: Mapping[bytes, Any]) -> bool:
     return bool(body) or (isinstance(body, bytes) and items.get(SIZE) == 0)
 
 
-def state_change_from_items(place: MessagePlace, items: Mapping[bytes, Any]) -> StateChange:
+def state_change_from_fetch_items(place: MessagePlace, items: Mapping[bytes, Any]) -> StateChange:
     """Return the change of a message's state that the FETCH items report."""
-    return StateChange(place.to_message_id(), message_state_from_items(items), _fingerprint(items))
+    return StateChange(
+        place.to_message_id(), message_state_from_fetch_items(items), _fingerprint(items)
+    )
 
 
 def hash_internet_message_id(items: Mapping[bytes, Any]) -> str | None:
@@ -41,15 +43,17 @@ def hash_internet_message_id(items: Mapping[bytes, Any]) -> str | None:
     return hashlib.sha256(found.encode("utf-8", "surrogatepass")).hexdigest()[:8] if found else None
 
 
-def listed_message_from_items(place: MessagePlace, items: Mapping[bytes, Any]) -> ListedMessage:
+def listed_message_from_fetch_items(
+    place: MessagePlace, items: Mapping[bytes, Any]
+) -> ListedMessage:
     """Return the id, the read state and the version of a message from its FETCH items."""
-    state = message_state_from_items(items)
+    state = message_state_from_fetch_items(items)
     return ListedMessage(place.to_message_id(), state.is_read, state.remote_version)
 
 
-def message_from_items(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
+def message_from_fetch_items(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
     """Return the whole message from the FETCH items that `WHOLE_MESSAGE_FETCH_ITEMS` requests."""
-    raw, state = items[BODY], message_state_from_items(items)
+    raw, state = items[BODY], message_state_from_fetch_items(items)
     mail = parse_message(raw)
     received_at = _received_at(items)
     return Message(
@@ -80,7 +84,7 @@ def message_from_items(place: MessagePlace, items: Mapping[bytes, Any]) -> Messa
     )
 
 
-def message_state_from_items(items: Mapping[bytes, Any]) -> MessageState:
+def message_state_from_fetch_items(items: Mapping[bytes, Any]) -> MessageState:
     """Return the state of a message from its flags in the FETCH items."""
     flags = sorted({each.decode("utf-8", "replace") for each in items.get(b"FLAGS", ())})
     lower = {each.lower() for each in flags}

@@ -56,7 +56,7 @@ def check_password(login: PasswordLogin, settings: Settings) -> MailboxIdentity:
     deadline = Deadline(CHECK_TIMEOUT_S)
     with _explained(address, deadline):
         has_labels = _sign_in(address, login.password, settings, deadline, known)
-    address = replace(address, is_read_with_gmail_labels=has_labels)
+    address = replace(address, is_mirrored_with_gmail_labels=has_labels)
     named = address.user_name if "@" in address.user_name else f"{address.user_name}@{host}"
     return MailboxIdentity(
         address.to_remote_id(), named, address.to_remote_id_with_labels_toggled()
@@ -82,7 +82,7 @@ def _sign_in(
     known: KnownServer | None,
 ) -> bool:
     """Sign in and open the inbox. Return whether the mailbox has Gmail's labels."""
-    servers = settings.read_section(ImapSettings).servers
+    servers = settings.read_section(ImapSettings).allowed_servers
     ip_addresses = deadline.run_until_deadline(
         lambda: servers.find_allowed_ip_addresses(address.host, address.port)
     )

@@ -55,7 +55,7 @@ from mailsync.providers.imap.ids import (
 from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS, find_known_server
 from mailsync.providers.imap.listing import INBOX, FolderList, ListedFolder, is_inbox
 from mailsync.providers.imap.login import LoginRefused
-from mailsync.providers.imap.messages import listed_message_from_items
+from mailsync.providers.imap.messages import listed_message_from_fetch_items
 from mailsync.providers.imap.next_folder import NextFolder
 from mailsync.providers.imap.reconnect import RequestedPause, retry_on_disconnect
 from mailsync.providers.imap.servers import AllowedServers, find_server_ip_addresses
@@ -251,7 +251,8 @@ class ImapMailbox:
         reader = self._opened(to_folder_name(folder.remote_id), again=True)
         items = reader.read_flags(reader.list_all_uids())
         entries = (
-            listed_message_from_items(self._place(uid), each) for uid, each in sorted(items.items())
+            listed_message_from_fetch_items(self._place(uid), each)
+            for uid, each in sorted(items.items())
         )
         return MessageListing(tuple(entries), reader.opened.message_count)
 

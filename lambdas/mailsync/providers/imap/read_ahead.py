@@ -68,7 +68,7 @@ class PageWindow:
             start -= 1
         return replace(self, start_index=start)
 
-    def following_page(self) -> "PageWindow":
+    def build_following_window(self) -> "PageWindow":
         """Return the window of the page with the next older messages."""
         return PageWindow(
             self.folder_uids,
@@ -105,13 +105,13 @@ class ReadAhead:
         self._reading: tuple[Sequence[int], Callable[[], _Step]] | None = None
         self.is_at_end = False
 
-    def take_listed_items(self, uids: Sequence[int]) -> dict[int, FetchedItems] | None:
+    def take_listing_read_ahead(self, uids: Sequence[int]) -> dict[int, FetchedItems] | None:
         """Return the list items of these messages, by UID. Return None if the list was not read
         ahead."""
         listed, self._listed = self._listed, {}
         return listed if listed.keys() == set(uids) else None
 
-    def announce_listed_page(self, window: PageWindow, sizes: Mapping[int, int]) -> None:
+    def remember_listed_page(self, window: PageWindow, sizes: Mapping[int, int]) -> None:
         """Note the page that the sync has just listed, so that the messages of the page may be
         requested.
 
@@ -167,7 +167,7 @@ class ReadAhead:
     def _read(self, window: PageWindow) -> _Step:
         """Read the list of the next page, request the messages of that, and read the messages of
         this page."""
-        connection, following = self._connection, window.following_page()
+        connection, following = self._connection, window.build_following_window()
         with suppress(
             *SERVER_FAILURE_EXCEPTIONS
         ):  # it is a failure of the requests below as well, if it persists
@@ -199,7 +199,7 @@ class ReadAhead:
                 return listed, None
             if not connection.can_read_in_background or not _is_one_batch(window, sizes):
                 return listed, None
-            if after := window.following_page().page_uids:
+            if after := window.build_following_window().page_uids:
                 connection.send_fetch_commands_ahead(after, LISTING_FETCH_ITEMS)
             connection.send_fetch_commands_ahead(window.page_uids, WHOLE_MESSAGE_FETCH_ITEMS)
             return listed, window

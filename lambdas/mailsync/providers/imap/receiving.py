@@ -12,7 +12,7 @@ from mailsync.providers.imap.messages import (
     BODY,
     WHOLE_MESSAGE_FETCH_ITEMS,
     has_body,
-    message_from_items,
+    message_from_fetch_items,
 )
 from mailsync.providers.imap.responses import FetchedItems
 
@@ -89,7 +89,7 @@ def to_message_or_unreadable(place: MessagePlace, items: FetchedItems) -> Messag
     if len(raw) < _MAX_PLACEHOLDER_BYTES and _EXCHANGE_PLACEHOLDER.search(raw, 0, _header_end(raw)):
         detail = "The mail server sent a notice in place of this message."
         return UnreadableMessage(place.to_message_id(), "unanswered", detail)
-    return message_from_items(place, items)
+    return message_from_fetch_items(place, items)
 
 
 def count_text_chars(message: MessageOrUnreadable | None) -> int:

@@ -31,7 +31,7 @@ documents (RFC 9637), which Python 3.13 takes for public."""
 
 class ImapSettings(SettingsSection):
     @property
-    def servers(self) -> "AllowedServers":
+    def allowed_servers(self) -> "AllowedServers":
         """Return the servers to which the stage connects, from IMAP_SERVERS: `public`, and servers
         as `host:port`, separated by commas."""
         entries = [each.strip().lower() for each in self._required("IMAP_SERVERS").split(",")]

@@ -86,7 +86,7 @@ class Deadline:
         return results[0]
 
     @contextmanager
-    def shut_down_when_passed(self, connected: socket.socket) -> Iterator[None]:
+    def shut_down_socket_when_passed(self, connected: socket.socket) -> Iterator[None]:
         """Start a timer for the `with` block: if the deadline passes during the block, the timer
         ends the connection, even within a TLS handshake. The timer does not block the caller."""
         # A duplicate: TLS takes the descriptor out of the socket that it wraps.
@@ -141,7 +141,7 @@ def start_implicit_tls(
     Raises:
         ServerUnusable: the certificate cannot be verified, or the server uses no TLS at this port.
     """
-    with _tls_faults(address), Deadline(TLS_TIMEOUT_S).shut_down_when_passed(connected):
+    with _tls_faults(address), Deadline(TLS_TIMEOUT_S).shut_down_socket_when_passed(connected):
         return context.wrap_socket(connected, server_hostname=address.host)
 
 
@@ -159,7 +159,7 @@ def start_tls_by_command(
     )
     if "STARTTLS" not in imap.capabilities:
         raise refusal
-    with _tls_faults(address), Deadline(TLS_TIMEOUT_S).shut_down_when_passed(imap.sock):
+    with _tls_faults(address), Deadline(TLS_TIMEOUT_S).shut_down_socket_when_passed(imap.sock):
         try:
             imap.starttls(context)
         except IMAP4.abort:
