@@ -1,5 +1,5 @@
-"""Merge the events that the product sent and the events that the product received into one list.
-Pure functions."""
+"""Merge the EventBridge events that the product sent to the stage's bus and those that applications
+sent to the product into one list. Pure functions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -46,7 +46,8 @@ class StageSettings:
         text restarts all functions, so that they read changed secrets.
     alarm_email: address that gets alarm notifications from a new SNS topic.
     alarm_topic_arn: existing SNS topic that gets alarm notifications, instead of alarm_email.
-    single_secret: whether functions also read the previous release's secret and prefer its values.
+    single_secret: whether functions also read the one secret in which earlier releases kept all
+        passwords and keys, here "the single secret", and prefer its values to the newer secrets'.
     microsoft_client_id: client id of the app registration in Microsoft Entra. None: the single
         secret contains the id, or the stage syncs no mailboxes of Microsoft 365.
     google_client_id: id of the OAuth client at Google. None: the stage syncs no mailboxes of Gmail.
@@ -59,7 +60,7 @@ class StageSettings:
     microsoft_authority: URL of the identity platform with its tenant.
     microsoft_tenants: tenant ids, with commas, of organisations that connect all their mailboxes.
     jwt_jwks_url: URL of the keys that verify the application's JWT. None: the field JWT_SECRET of
-        a secret verifies the JWT.
+        the stage's secrets verifies the JWT.
     jwt_audience: accepted `aud` claims of the JWT, separated by commas; "*" accepts any. Required
         with jwt_jwks_url. None: the claim is not checked.
     jwt_issuer: required `iss` claim of the JWT. None: the claim is not checked.

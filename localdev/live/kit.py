@@ -114,7 +114,7 @@ class LiveKit(Protocol):
 
 
 def live_kit_names() -> list[str]:
-    """Return the names of the providers that have a kit."""
+    """Return the names of the providers that `make live` can compare with their simulators."""
     return sorted(path.parent.name for path in Path(__file__).parent.glob("*/kit.py"))
 
 

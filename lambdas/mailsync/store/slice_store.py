@@ -1,9 +1,10 @@
-"""Store slices: the pending messages of a large folder, divided among several workers. Every method
-is one transaction; every writing method checks the run's lease first.
+"""Divide the pending messages of a large folder into slices, which several workers fetch and store.
+Every method is one transaction; every writing method checks the run's lease first.
 
-A slice stores only messages that the folder's change feed has named, in the version that the feed
-has named. Other pending messages are fetched by id, because a slice does not prove what the folder
-contains.
+From the provider's response to a slice, a worker stores only the messages that the folder's change
+feed has named, in the versions that the feed has named. It fetches by id every pending message of
+the slice that the response lacks or has in another version: the response alone does not show that
+the folder no longer contains a message.
 
 Raises StoreUnavailable and StoreRejected; writing methods also raise LeaseLost.
 """

@@ -59,7 +59,8 @@ class GmailUpstream(HttpUpstream):
 
 
 def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> GmailUpstream:
-    """Print a URL at which the user signs in; return the Gmail API with the user's tokens.
+    """Print a URL at which the user signs in; return a connection to the Gmail API
+    that has the user's tokens.
 
     Raises:
         LiveFailed: a setting is missing, or the sign-in failed.

@@ -33,7 +33,8 @@ _PAGE = "docs/live.md says how to register an application for this."
 
 
 def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> HttpUpstream:
-    """Print a code for the user to enter at Microsoft; return Graph with the user's tokens.
+    """Print a code for the user to enter at Microsoft; return a connection to Graph that
+    has the user's tokens.
 
     Raises:
         LiveFailed: a setting is missing, or the sign-in failed.
