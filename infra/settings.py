@@ -59,8 +59,7 @@ class StageSettings:
     graph_url: URL of Microsoft Graph with its version; national clouds have other URLs.
     microsoft_authority: URL of the identity platform with its tenant.
     microsoft_tenants: tenant ids, with commas, of organisations that connect all their mailboxes.
-    jwt_jwks_url: URL of the keys that verify the application's JWT. None: the field JWT_SECRET of
-        the stage's secrets verifies the JWT.
+    jwt_jwks_url: URL of the keys that verify the application's JWT. None: JWT_SECRET verifies it.
     jwt_audience: accepted `aud` claims of the JWT, separated by commas; "*" accepts any. Required
         with jwt_jwks_url. None: the claim is not checked.
     jwt_issuer: required `iss` claim of the JWT. None: the claim is not checked.
