@@ -67,7 +67,7 @@ def classify_check(
     counts: the counts of the mirrored folders that the listing contains.
 
     The result NOTHING_NEW means that the mailbox is verified as well. So it has four conditions:
-    `is_mailbox_fully_verified` is true, no change feed reports a change, the folder tree is
+    `is_fully_verified` is true, no change feed reports a change, the folder tree is
     unchanged, and each stored count equals the provider's current count.
     """
     folders = tuple(folders)

@@ -139,10 +139,9 @@ def seconds_until_sync_after_success(
     has_news: whether a notification, or a person's confirmation of a removal, arrived during the
         sync. The sync may have missed the change, so the result is 0.
     is_pushed: whether the provider sends notifications of changes. Notifications can be lost, so
-        scheduled syncs continue, with longer intervals.
-    unchanged_for_s: seconds since a sync last changed a row. During the first hour the interval is
-        5 minutes. Later the interval is a twelfth of `time_since_last_change_s`, at most 15
-        minutes.
+        scheduled syncs continue, every SYNC_INTERVAL_WITH_NOTIFICATIONS_S seconds.
+    unchanged_for_s: seconds since a sync last changed a row. Without notifications, the interval is
+        5 minutes during the first hour, and later a twelfth of this time, at most 15 minutes.
     jitter: random number from 0 to below 1. It changes the result by at most a tenth.
     """
     if has_news:

@@ -49,10 +49,11 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
     If the provider answers a request by a stored folder's id with "not found", the first of these
     rules that fits applies to the stored folder:
 
-    1. The listing recognises the folder as renamed, or a folder that is not stored has the stored
-       folder's role, as in a mailbox that was created again. The stored folder gets the new id.
+    1. `listing.new_folder_id_by_old_id` has the folder, because the provider's code recognised it
+       under a new id; or a listed folder that is not stored has the stored folder's role, as in a
+       mailbox that was created again. The stored folder gets the new id.
     2. The folder has an undeletable role (such as Inbox), and no listed folder has this role. The
-       stored folder stays unchanged, because such a mailbox cannot exist.
+       stored folder stays unchanged: every mailbox has such a folder, so the listing is wrong.
     3. Otherwise the stored folder is gone. So a folder without a role that was deleted and created
        again under its old name is one gone folder and one new folder.
     """

@@ -67,8 +67,9 @@ class CheckBatchReport:
 def sync_accounts(
     account_ids: Sequence[AccountId], remaining_s: Callable[[], float]
 ) -> CheckBatchReport:
-    """Check each mailbox of a batch. If too little time remains for some mailboxes, release the
-    claims on them. Return a report."""
+    """Check each mailbox of a batch: look for changes, and store small ones. Release the claims on
+    mailboxes for which too little time remains, so that another batch checks them. Return how the
+    checks ended."""
     with ThreadPoolExecutor(MAX_CHECKS_IN_PARALLEL) as pool:
         all_checked = list(
             pool.map(lambda each: check_mailbox_with_free_worker(each, remaining_s), account_ids)

@@ -100,7 +100,7 @@ def store_slices_as_helper(
     remaining_s: Callable[[], float],
 ) -> tuple[FeedId, ...]:
     """Store slices of feeds until no more slices can come, or the time budget is spent. Return
-    `remaining_feed_ids` if the time budget is spent, else no feed.
+    `feed_ids` if the time budget is spent, else no feed.
 
     The worker that reads a feed does not need the help of this function. So a folder that no longer
     exists is no error here; its feed is left out.

@@ -331,7 +331,7 @@ class ResponseBodyReader:
         self._large = Lock()
 
     def read(self, streamed: httpx.Response, limit_bytes: int, held: ExitStack) -> bytearray | None:
-        """Return the decompressed body. Return None as soon as it exceeds `max_response_bytes`.
+        """Return the decompressed body. Return None as soon as it exceeds `limit_bytes`.
 
         held: the caller's context for this body. The method registers callbacks in it. When the
             caller closes it, they release the body's memory and let another thread read a large

@@ -110,9 +110,9 @@ class GraphConnection:
     def can_read_ahead(self, limit_bytes: int) -> bool:
         """Return whether a request may now be sent in a thread while the caller does other work.
         Return False if several mailboxes share the memory, or if the last response had more than
-        `max_response_bytes`.
+        `limit_bytes`.
 
-        limit_bytes: `max_response_bytes` of the request to be sent ahead.
+        limit_bytes: `GraphRequest.max_response_bytes` of the request to be sent ahead.
         """
         return self._memory is None and self._last_bytes <= limit_bytes
 
