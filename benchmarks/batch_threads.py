@@ -29,7 +29,7 @@ def main() -> None:
                 mailbox = fleet.add_mailbox(number)
                 for extra in range(FOLDER_COUNT - len(mailbox.remote.folders.list_all())):
                     mailbox.remote.create_folder(f"F{extra}")
-                mailbox.remote.deliver(a_message("first"))
+                mailbox.remote.deliver_message(a_message("first"))
                 sync_first(mailbox.account_id, invoke)
                 account_ids.append(mailbox.account_id)
             fleet.set_latency("real")

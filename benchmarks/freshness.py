@@ -69,7 +69,7 @@ def _mirror(fleet: Fleet, count: int) -> list[FleetMailbox]:
     with invoke_here(fleet) as invoke:
         for number in range(count):
             mailbox = fleet.add_mailbox(number)
-            mailbox.remote.deliver(a_message("first"))
+            mailbox.remote.deliver_message(a_message("first"))
             sync_first(mailbox.account_id, invoke)
             found.append(mailbox)
     fleet.subscribe_all()
@@ -88,7 +88,7 @@ def _measure_rate(
         for number in range(int(per_second * seconds)):
             time.sleep(max(0.0, began + number / per_second - time.monotonic()))
             mailbox, subject = order[number % len(order)], f"rate {number}"
-            mailbox.remote.deliver(a_message(subject))
+            mailbox.remote.deliver_message(a_message(subject))
             sent_at[subject] = time.monotonic()
             pool.submit(_notify, fleet, [mailbox])
         took = _wait_for(seen_at, sent_at)
@@ -98,7 +98,7 @@ def _measure_rate(
 def _measure_one(fleet: Fleet, mailbox: FleetMailbox) -> None:
     time.sleep(20)
     before = dict(map(tuple, fleet.rows(EPOCHS)))
-    mailbox.remote.deliver(a_message("one 0"))
+    mailbox.remote.deliver_message(a_message("one 0"))
     with _watch(fleet, "one %") as seen_at, ThreadPoolExecutor(32) as pool:
         sent_at = {"one 0": time.monotonic()}
         part = [mailbox] * NOTIFICATIONS_PER_REQUEST
@@ -116,7 +116,7 @@ def _measure_all(fleet: Fleet, mailboxes: Sequence[FleetMailbox]) -> None:
     time.sleep(20)
     before = dict(map(tuple, fleet.rows(EPOCHS)))
     for number, mailbox in enumerate(mailboxes):
-        mailbox.remote.deliver(a_message(f"all {number}"))
+        mailbox.remote.deliver_message(a_message(f"all {number}"))
     size = NOTIFICATIONS_PER_REQUEST
     parts = [mailboxes[start : start + size] for start in range(0, len(mailboxes), size)]
     busy: list[int] = []

@@ -52,7 +52,7 @@ def _fill(fleet: Fleet, number: int, options: argparse.Namespace) -> FleetMailbo
     folders = [mailbox.remote.create_folder(f"F{each}") for each in range(options.folders)]
     for message in range(options.messages):
         item = a_message(f"message {message}", text="x" * 10_000)
-        mailbox.remote.deliver(item, folders[message % len(folders)])
+        mailbox.remote.deliver_message(item, folders[message % len(folders)])
     return mailbox
 
 

@@ -21,7 +21,7 @@ _VERTICAL_LANE_SPACING_PX = 14
 _LINE_END_SPACING_PX = 14
 _PICTURE_MARGIN_PX = 4
 
-Point = tuple[float, float]
+GridPosition = tuple[float, float]
 Size = tuple[float, float]
 _LaneKey = tuple[str, bool]
 """Identifies a vertical lane beside the columns: the state to which its lines lead, and whether
@@ -54,11 +54,11 @@ class StateMachineLayout:
         self._place_columns([each for each in lanes if each[1]], [x for x in lanes if not x[1]])
         self._place_rows()
 
-    def top_left_of_state(self, name: str) -> Point:
+    def top_left_of_state(self, name: str) -> GridPosition:
         """Return the coordinates of the upper left corner of the state."""
         return self._center(name) - self._sizes[name][0] / 2, self._tops[name]
 
-    def points_of_transition(self, way: Transition) -> tuple[Point, ...]:
+    def points_of_transition(self, way: Transition) -> tuple[GridPosition, ...]:
         """Return the corner points of a transition's line, from the source's lower edge to the
         target's upper edge."""
         start_x = self._center(way.source) + self._port(way, self._leaving(way.source))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from dashboard.arrange import assign_states_to_grid_cells
 from dashboard.definition import State, StateGraph, Transition, TransitionKind
-from dashboard.grid import Point, Size, StateMachineLayout
+from dashboard.grid import GridPosition, Size, StateMachineLayout
 
 _STATE_HEIGHT_PX = 36
 _LETTER_WIDTH_PX = 8
@@ -35,7 +35,7 @@ class StateBox:
 class TransitionLine:
     source: str
     target: str
-    points: tuple[Point, ...]
+    points: tuple[GridPosition, ...]
     label: str
     kind: TransitionKind
 

@@ -105,7 +105,7 @@ def welcome_text(stack: Stack) -> str:
     account_id = account.id if account else "ACCOUNT_ID"
     return f"""Ctrl-C stops it and loses nothing.
 
-  Dashboard  {stack.dashboard.url_with_token}
+  Dashboard  {stack.dashboard_server.url_with_token}
   API        {stack.api_url}
   AWS        {stack.aws_url}   (AWS_ENDPOINT_URL)
   Graph      {stack.provider.graph_url}
@@ -133,10 +133,10 @@ Sync the mailbox:
 def _connect_page(stack: Stack) -> str:
     """Return the address of the page on which a person connects a mailbox, and what to do there."""
     if stack.provider.imap_port or stack.options.external_mail_servers:
-        return f"{stack.dashboard.url}/accounts in a browser and connect a mailbox yourself"
+        return f"{stack.dashboard_server.url}/accounts in a browser and connect a mailbox yourself"
     path = sign_in_path(Provider(stack.provider.sign_in_provider_name))
     sign_in = path if stack.options.is_dev_login_on else "/data/sign-in"
-    at = stack.api_url if stack.options.is_dev_login_on else stack.dashboard.url
+    at = stack.api_url if stack.options.is_dev_login_on else stack.dashboard_server.url
     warned = "; it warns of the simulator's certificate" if stack.simulator_process else ""
     return f"{at}{sign_in} in a browser and connect a mailbox yourself{warned}"
 
@@ -177,7 +177,7 @@ def _deliver_command(stack: Stack, address: str) -> str:
 def _psql_command(stack: Stack) -> str:
     query = "SELECT received_at, subject FROM emails ORDER BY received_at DESC LIMIT 5"
     command = f"  psql '{_database(stack)}' -c '{query}'\n"
-    return f"Read the mail:\n{command}" if stack.postgres else ""
+    return f"Read the mail:\n{command}" if stack.postgres_server else ""
 
 
 def _aws_command(stack: Stack) -> str:
@@ -192,10 +192,14 @@ def _database(stack: Stack) -> str:
 
     A given URL is not returned, because it may contain a password.
     """
-    if stack.postgres is None:
+    if stack.postgres_server is None:
         return "the one that you gave"
     by_port = stack.options.database_port
-    return stack.postgres.tcp_url_for_login("postgres") if by_port else stack.postgres.url
+    return (
+        stack.postgres_server.tcp_url_for_login("postgres")
+        if by_port
+        else stack.postgres_server.url
+    )
 
 
 if __name__ == "__main__":

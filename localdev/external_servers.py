@@ -145,7 +145,7 @@ def read_external_provider(
         raise UnusableOption(str(wrong)) from None
 
 
-def read_external_database(
+def read_external_database_settings(
     url: str | None, environment: Mapping[str, str]
 ) -> ExternalDatabase | None:
     """Return how to reach the developer's own database. Return None if `url` is None or empty.

@@ -17,7 +17,7 @@ from localdev.external_servers import (
     ExternalDatabase,
     ExternalMailServers,
     UnusableOption,
-    read_external_database,
+    read_external_database_settings,
     read_external_mail_servers,
     read_external_provider,
     read_jwt_secret,
@@ -146,7 +146,7 @@ class Options:
     def external_database(self) -> ExternalDatabase | None:
         """Return how to reach the developer's own database. Return None if the stack runs a
         Postgres server. Raises UnusableOption."""
-        return read_external_database(self.database_url, self.environment)
+        return read_external_database_settings(self.database_url, self.environment)
 
 
 DEMO_DEFAULT_OPTIONS = Options(

@@ -66,8 +66,8 @@ class Stack:
     """
 
     lambda_host: LambdaHost
-    dashboard: Dashboard
-    postgres: Postgres | None = None  # None: the database was given
+    dashboard_server: Dashboard
+    postgres_server: Postgres | None = None  # None: the database was given
     simulator_process: SimulatorProcess | None = None  # None: Microsoft's endpoints were given
     provider: ProviderSettings
     event_bus: EventBus
@@ -116,7 +116,7 @@ class Stack:
         self._migrate()
         self._configure()
         api.start()
-        self.dashboard.start(self._sources())
+        self.dashboard_server.start(self._sources())
         if self.options.schedule:
             scheduler = Scheduler(self.lambda_host, SCHEDULES, scale=self.options.time_scale)
             scheduler.start()
@@ -159,10 +159,10 @@ class Stack:
         self._exit.callback(endpoint.stop)
         self._exit.callback(self.lambda_host.stop)
         self.aws_url = endpoint.url
-        self.dashboard = Dashboard(
+        self.dashboard_server = Dashboard(
             port=self.options.dashboard_port, token_required=not self.options.is_dev_login_on
         )
-        self._exit.callback(self.dashboard.stop)
+        self._exit.callback(self.dashboard_server.stop)
         return api
 
     def _launch_simulators(self) -> None:
@@ -195,9 +195,9 @@ class Stack:
             self.database_url = given.url
         else:
             server = Postgres(self.data / "postgres", tcp_port=self.options.database_port)
-            self.postgres = self._exit.enter_context(server)
+            self.postgres_server = self._exit.enter_context(server)
             self.database_url = server.url
-        own = self.postgres
+        own = self.postgres_server
         self.lambda_host.settings.update(
             DATABASE_URL=own.socket_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME)
             if own
@@ -226,7 +226,7 @@ class Stack:
             JWT_SECRET=self._jwt_secret(),
             PUBLIC_URL=self.api_url,
             # Without an application to return to, a person lands in the dashboard.
-            APP_INBOX_URL=self.options.app_inbox_url or f"{self.dashboard.url}/mailbox",
+            APP_INBOX_URL=self.options.app_inbox_url or f"{self.dashboard_server.url}/mailbox",
             POWERTOOLS_SERVICE_NAME="mailsync-local",
             **self.options.api_environment_variables,
         )
@@ -284,11 +284,11 @@ class Stack:
             error = json.loads(result.payload)
             reason = error.get("errorMessage", "unknown reason")
             raise StartFailed(f"The database could not be prepared: {reason}")
-        if self.postgres:
-            self.postgres.create_login_if_missing(
+        if self.postgres_server:
+            self.postgres_server.create_login_if_missing(
                 FUNCTIONS_DATABASE_LOGIN_NAME, role="mailsync_writer"
             )
-            self.postgres.set_search_path("postgres", "mailsync, public")
+            self.postgres_server.set_search_path("postgres", "mailsync, public")
 
 
 def _require_free_imap_port(port: int) -> None:

@@ -27,7 +27,7 @@ from localdev.simulators.graph import server as graph_server
 from localdev.simulators.graph.outlook import OutlookMailbox, OutlookMessage
 from localdev.simulators.graph.throttle import MailboxThrottle
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.message import Message, age_sort_key
+from localdev.simulators.message import Message, received_at_sort_key
 from localdev.simulators.simulators import Simulators
 
 ADDRESS, WARM_UP_ADDRESS = "ann@example.com", "warm-up@example.com"
@@ -141,7 +141,7 @@ class BenchmarkServer:
 
     def _fill(self, address: str, shape: MailboxShape) -> Mailbox:
         stored = self.simulators.add_mailbox(address)
-        stored.load_mail_items(make_items(shape))
+        stored.import_mail_items(make_items(shape))
         outlook = OutlookMailbox(stored)
         bodies: dict[str, str] = {}
         for found in _pages(stored):
@@ -161,7 +161,7 @@ def _pages(mailbox: Mailbox) -> Iterator[list[Message]]:
             folder.number, older_than=older_than, limit=_READ_AT_A_TIME
         ):
             yield found
-            older_than = age_sort_key(found[-1])
+            older_than = received_at_sort_key(found[-1])
 
 
 def main() -> int:

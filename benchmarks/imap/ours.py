@@ -144,7 +144,7 @@ def measure_parts(shares: Shares) -> None:
     for name in ("recv_into", "send", "sendall", "do_handshake"):
         shares.measure(ssl.SSLSocket, name, NETWORK)
     shares.measure(imap_connection.ImapConnection, "__init__", IMAP)
-    shares.measure(wire.LimitedImap, "_get_response", IMAP)
+    shares.measure(wire.SizeLimitedImap, "_get_response", IMAP)
     shares.measure(pipeline, "parse_fetch", IMAP)
     shares.measure(imap_messages, "parse_message", MIME)
     shares.measure(store_connection.Connection, "run", DATABASE)

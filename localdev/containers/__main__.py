@@ -80,11 +80,11 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
         reserve_port() as database_port,
         Stack(replace(chosen, database_port=database_port)) as stack,
     ):
-        assert stack.postgres is not None, "no other database is in the options"
+        assert stack.postgres_server is not None, "no other database is in the options"
         values = make_local_environment_values(
             stack,
-            database_url=stack.postgres.tcp_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME),
-            owner_url=stack.postgres.tcp_url_for_login("postgres"),
+            database_url=stack.postgres_server.tcp_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME),
+            owner_url=stack.postgres_server.tcp_url_for_login("postgres"),
         )
         servers = ("AWS_ENDPOINT_URL", "GRAPH_URL", "MICROSOFT_AUTHORITY")
         ports = [database_port, *(urlsplit(values[name]).port or 0 for name in servers)]

@@ -148,11 +148,11 @@ def _fill(
     if any(folder.total for folder in mailbox.folders.list_all()):
         return None
     if options.messages:
-        mailbox.load_mail_items(generate_mail(options.messages, owner=address, seed=options.seed))
+        mailbox.import_mail_items(generate_mail(options.messages, owner=address, seed=options.seed))
     if not options.mbox:
         return None
     loaded = load_mail(options.mbox, keeps_originals=options.provider != "graph")
-    stored = mailbox.load_mail_items(loaded.items)
+    stored = mailbox.import_mail_items(loaded.items)
     for each in loaded.problems:
         print(f"not loaded: {each}", file=sys.stderr)
     for each in loaded.oddities:

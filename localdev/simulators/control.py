@@ -142,9 +142,9 @@ class ControlApi:
         ids, found = OutlookMailbox(mailbox).ids, {}
         for name, value in fields.items():
             if name == "id" and (number := self._number_of_message(mailbox, str(value))):
-                found[name] = ids.immutable_id(number)
+                found[name] = ids.make_immutable_message_id(number)
             elif name in _FOLDER_FIELDS and (number := self._number_of_folder(mailbox, str(value))):
-                found[name] = ids.folder_id(number)
+                found[name] = ids.make_folder_id(number)
         return fields | found
 
     def _number_of_message(self, mailbox: Mailbox, text: str) -> int | None:
@@ -228,7 +228,7 @@ def mail_item_from_json(fields: JsonObject) -> MailItem:
 def _deliver(mailbox: Mailbox, *, folder: str = "inbox", **fields: Any) -> str:
     owner = OutlookOwner(mailbox)
     return owner.graph_id_of_message(
-        mailbox.deliver(mail_item_from_json(fields), owner.find_folder_number(folder))
+        mailbox.deliver_message(mail_item_from_json(fields), owner.find_folder_number(folder))
     )
 
 
@@ -277,7 +277,7 @@ MAILBOX_ACTION_BY_NAME: dict[str, Callable[..., str | JsonObject | None]] = {
     "copy": _copy,
     "delete": _to_message(Mailbox.delete_message),
     "delete-permanently": _to_message(Mailbox.delete_message_permanently),
-    "purge": _to_message(Mailbox.purge_message),
+    "purge": _to_message(Mailbox.erase_message),
     "send-draft": _send,
     "renew-immutable-id": _renew,
     "create-folder": lambda mailbox, **fields: OutlookOwner(mailbox).create_folder(**fields),
@@ -286,7 +286,7 @@ MAILBOX_ACTION_BY_NAME: dict[str, Callable[..., str | JsonObject | None]] = {
     ),
     "move-folder": _move_folder,
     "delete-folder": _to_folder(Mailbox.delete_folder),
-    "purge-folder": _to_folder(Mailbox.purge_folder),
+    "purge-folder": _to_folder(Mailbox.erase_folder),
     "recreate-mailbox": lambda mailbox: OutlookOwner(mailbox).recreate_empty_mailbox(),
     "expire-delta-links": lambda mailbox, *, folder=None: OutlookOwner(mailbox).expire_delta_links(
         folder

@@ -12,8 +12,8 @@ class ChangeKind(StrEnum):
 
     MESSAGE_ADDED: a message was put into a further folder: a new message, a copy, or a further
         placement.
-    MESSAGE_REMOVED: a message was taken out of a folder; if that was its last folder, the message
-        counts as deleted.
+    MESSAGE_REMOVED_FROM_FOLDER: a message was taken out of a folder; if that was its last folder,
+        the message counts as deleted.
     MESSAGE_MOVED: a message was moved to another folder, or again to the folder that it was in.
     MESSAGE_CHANGED: the named fields of a message have new values.
     FOLDER_CHANGED: a folder is new, or has another name or parent.
@@ -22,7 +22,7 @@ class ChangeKind(StrEnum):
     """
 
     MESSAGE_ADDED = "added"
-    MESSAGE_REMOVED = "removed"
+    MESSAGE_REMOVED_FROM_FOLDER = "removed"
     MESSAGE_MOVED = "moved"
     MESSAGE_CHANGED = "changed"
     FOLDER_CHANGED = "folder changed"
@@ -115,7 +115,7 @@ class Journal:
                 )
         return number
 
-    def entries_between(
+    def list_entries_after_number(
         self, since: int, until: int | None = None, *, folder: int | None = None
     ) -> list[JournalEntry]:
         """Return the entries with numbers above `since`, up to and including `until`, oldest first.

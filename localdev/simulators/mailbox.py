@@ -67,7 +67,7 @@ class Mailbox:
             raise MessageNotFound(number)
         return found[0]
 
-    def read_original_message(self, blob_number: int) -> bytes | None:
+    def read_original_message_bytes(self, blob_number: int) -> bytes | None:
         """Return the bytes of a message as it was received (RFC 5322). Return None if the original
         was not kept or the message was deleted."""
         row = self.database.fetch_row("SELECT content FROM original WHERE blob = ?", blob_number)
@@ -93,7 +93,8 @@ class Mailbox:
         """Return the messages of the folders, newest first. A message that is in several of these
         folders appears once.
 
-        older_than: sort key of a message (`age_sort_key`); return only messages after that message.
+        older_than: sort key of a message (`received_at_sort_key`); return only messages after that
+            message.
         since: return only messages that were received at this time or later.
         skip: number of messages to leave out at the beginning.
         limit: maximum number of messages to return. -1: no limit.
@@ -120,12 +121,12 @@ class Mailbox:
         )
         return int(row["number"]) if row else 0
 
-    def deliver(self, item: MailItem, folder: FolderNumberOrRole = "inbox") -> int:
+    def deliver_message(self, item: MailItem, folder: FolderNumberOrRole = "inbox") -> int:
         """Store a new message in the folder; return its number."""
         with self.database.transaction():
             return self._insert(item, self.folders.find(folder).number)
 
-    def load_mail_items(self, items: Iterable[MailItem]) -> int:
+    def import_mail_items(self, items: Iterable[MailItem]) -> int:
         """Store many messages, creating the folders that they name; return the number stored."""
         stored, remaining = 0, iter(items)
         paths: dict[tuple[str, ...], int] = {}
@@ -234,7 +235,7 @@ class Mailbox:
         in no folder."""
         with self.database.transaction():
             left = self._placement(self.find_message(number), folder)
-            self._journal_of_placement(ChangeKind.MESSAGE_REMOVED, number, None, left)
+            self._journal_of_placement(ChangeKind.MESSAGE_REMOVED_FROM_FOLDER, number, None, left)
             self._remove_placement(number, left)
 
     def delete_message(self, number: int) -> None:
@@ -259,15 +260,17 @@ class Mailbox:
             raise MessageAlreadyPurged(number)
         self.move_message(number, PURGED)
 
-    def purge_message(self, number: int) -> None:
+    def erase_message(self, number: int) -> None:
         """Delete the message from the database, as servers do after the retention period."""
         with self.database.transaction():
             placements = self.find_message(number).placements
             for placement in placements:
-                self._journal_of_placement(ChangeKind.MESSAGE_REMOVED, number, None, placement)
+                self._journal_of_placement(
+                    ChangeKind.MESSAGE_REMOVED_FROM_FOLDER, number, None, placement
+                )
                 self._remove_placement(number, placement)
             if not placements:
-                self._journal_of_placement(ChangeKind.MESSAGE_REMOVED, number, None)
+                self._journal_of_placement(ChangeKind.MESSAGE_REMOVED_FROM_FOLDER, number, None)
             self.database.execute_write("DELETE FROM message WHERE number = ?", number)
 
     def send_draft(self, number: int) -> None:
@@ -281,7 +284,7 @@ class Mailbox:
         importing the message does. Return the number of the copy."""
         with self.database.transaction():
             copied = self.copy_message(number, self.find_message(number).single_folder_number)
-            self.purge_message(number)
+            self.erase_message(number)
             return copied
 
     def create_folder(self, name: str, **fields: Any) -> int:
@@ -295,13 +298,13 @@ class Mailbox:
         """Move the folder with its mail to the trash."""
         self.folders.move(folder, "trash")
 
-    def purge_folder(self, folder: FolderNumberOrRole) -> None:
+    def erase_folder(self, folder: FolderNumberOrRole) -> None:
         """Delete the folder, its child folders and all their mail."""
         with self.database.transaction():
             for child in self.folders.list_children(folder):
-                self.purge_folder(child.number)
+                self.erase_folder(child.number)
             for message in self.list_messages(folder):
-                self.purge_message(message.number)
+                self.erase_message(message.number)
             self.folders.remove(folder)
 
     def recreate_empty_mailbox(self) -> None:

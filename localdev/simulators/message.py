@@ -86,7 +86,7 @@ SELECT m.*, b.content, b.preview, b.body_type, b.body,
 """
 
 
-def age_sort_key(message: Message) -> tuple[str, int]:
+def received_at_sort_key(message: Message) -> tuple[str, int]:
     """Return the key by which messages of a folder are sorted by age: the time of receipt and the
     message number."""
     return format_utc_seconds(message.mail_item.received_at), message.number

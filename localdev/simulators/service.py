@@ -11,7 +11,7 @@ from localdev.simulators.entra.schema import ENTRA_SCHEMA
 from localdev.simulators.faults import FaultScript
 from localdev.simulators.gmail.schema import GMAIL_SCHEMA
 from localdev.simulators.google.schema import GOOGLE_SCHEMA
-from localdev.simulators.graph.ids import read_or_create_id_key
+from localdev.simulators.graph.ids import read_or_create_id_secret
 from localdev.simulators.graph.schema import GRAPH_SCHEMA
 from localdev.simulators.graph.well_known import create_conversation_history
 from localdev.simulators.mailbox import Mailbox
@@ -57,7 +57,7 @@ class SimulatorService:
         self.data = data
         self.database = SimulatorDatabase(data / "microsoft.sqlite", _SCHEMA, earlier=_EARLIER)
         # Made before anything is copied, so that a copy that is restored has the same ids.
-        read_or_create_id_key(self.database)
+        read_or_create_id_secret(self.database)
         self.behaviour = Behaviour()
         self.latency: Latency = LATENCY_BY_NAME["none"]
         self.faults = FaultScript()

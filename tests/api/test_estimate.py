@@ -22,7 +22,7 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]
     """Of all providers; Ann's mailbox has mail."""
     with Simulators(tmp_path_factory.mktemp("all"), imap_ports=ImapServerSettings()) as running:
         mailbox = running.add_mailbox(ANN)
-        mailbox.load_mail_items(generate_mail(MESSAGES, owner=ANN, seed=3))
+        mailbox.import_mail_items(generate_mail(MESSAGES, owner=ANN, seed=3))
         yield running
 
 

@@ -83,12 +83,12 @@ def said_to_be_gone(mirror: Mirror) -> None:
         mirror.run
     ).deletion_confirmation_delay_s
     ids = mirror.removal_store.hidden_message_ids_due_for_request(mirror.run, "", 100)
-    mirror.removal_store.record_messages_gone(mirror.run, ids, wait_s)
+    mirror.removal_store.mark_messages_gone(mirror.run, ids, wait_s)
 
 
 def said_to_be_gone_with_most_of_the_mailbox(mirror: Mirror) -> None:
     ids = mirror.removal_store.hidden_message_ids_due_for_request(mirror.run, "", 100)
-    mirror.removal_store.record_messages_gone(mirror.run, ids, timedelta(hours=24).total_seconds())
+    mirror.removal_store.mark_messages_gone(mirror.run, ids, timedelta(hours=24).total_seconds())
 
 
 def folder_gone(mirror: Mirror) -> None:

@@ -13,7 +13,7 @@ from mailsync.model import (
     ListedMessage,
     MessageListing,
     MessageRemovedFromFolder,
-    NewestInboxMail,
+    NewestInboxMessages,
     PagePlan,
     PlacementChange,
     RemoteId,
@@ -71,7 +71,7 @@ WRITES: dict[str, Write] = {
         m.mail_store.save_listed_message_versions(run, LISTED)
     ),
     "NewestMailStore.save_newest_mail": lambda m, run: NewestMailStore(m.database).save_newest_mail(
-        run, NewestInboxMail(a_remote_folder("F3"))
+        run, NewestInboxMessages(a_remote_folder("F3"))
     ),
     "MailStore.remove_batch_of_unmirrored_mail": lambda m, run: (
         m.mail_store.remove_batch_of_unmirrored_mail(run)
@@ -131,7 +131,7 @@ WRITES: dict[str, Write] = {
     "RemovalStore.hide_messages_removed_from_folder": lambda m, run: (
         m.removal_store.hide_messages_removed_from_folder(run, m.first, [SHOWN])
     ),
-    "RemovalStore.record_messages_gone": lambda m, run: m.removal_store.record_messages_gone(
+    "RemovalStore.mark_messages_gone": lambda m, run: m.removal_store.mark_messages_gone(
         run, [HIDDEN], 0.0
     ),
     "SliceStore.claim_slices": lambda m, run: m.slice_store.claim_slices(
@@ -179,7 +179,7 @@ def filled(mirror: Mirror) -> Mirror:
     mirror.apply(
         mirror.first, MessageRemovedFromFolder(HIDDEN), UnreadableMessage(ODD, "corrupt", "")
     )
-    mirror.removal_store.record_messages_gone(mirror.run, [HIDDEN], 0.0)
+    mirror.removal_store.mark_messages_gone(mirror.run, [HIDDEN], 0.0)
     return mirror
 
 

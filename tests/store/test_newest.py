@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailsync.model import NewestInboxMail, RemoteId, Upsert
+from mailsync.model import NewestInboxMessages, RemoteId, Upsert
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_remote_folder
 
@@ -12,9 +12,9 @@ PROGRESS = "SELECT total, remote_total FROM mailsync.email_folders WHERE remote_
 COUNTED = "SELECT sum(inserted), sum(updated), sum(unchanged) FROM mailsync.sync_run_folders"
 
 
-def newest(*ids: str, folder: str = "F1", subject: str = "new") -> NewestInboxMail:
+def newest(*ids: str, folder: str = "F1", subject: str = "new") -> NewestInboxMessages:
     messages = [a_message(each, folder, subject=subject) for each in ids]
-    return NewestInboxMail(a_remote_folder(folder, total=800), tuple(messages))
+    return NewestInboxMessages(a_remote_folder(folder, total=800), tuple(messages))
 
 
 def test_a_message_that_is_stored_stays_as_it_is(mirror: Mirror) -> None:

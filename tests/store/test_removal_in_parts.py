@@ -97,7 +97,7 @@ def test_a_worker_whose_page_is_stored_already_hides_nothing(mirror: Mirror) -> 
 def test_all_gone_messages_are_scheduled_whatever_one_statement_takes(mirror: Mirror) -> None:
     ids = [RemoteId(each) for each in mirror.fill(mirror.first, NUMBER)]
     mirror.removal_store.hide_messages_removed_from_folder(mirror.run, mirror.first, ids)
-    mirror.removal_store.record_messages_gone(mirror.run, ids, 7200.0)
+    mirror.removal_store.mark_messages_gone(mirror.run, ids, 7200.0)
 
     assert mirror.removal_store.begin_removal_verification(mirror.run).is_unconfirmed_mass_removal
 

@@ -7,7 +7,7 @@ import pytest
 
 from mailsync.decisions.safety import (
     MIN_SUSPICIOUS_REMOVAL_MESSAGES,
-    MIN_TIME_FROM_REMOVAL_TO_MASS_DELETION,
+    MIN_TIME_FROM_MASS_REMOVAL_TO_DELETION,
 )
 from mailsync.model import MessageRemovedFromFolder, RemoteId, Upsert
 from mailsync.settings import Settings
@@ -34,7 +34,7 @@ def say_gone(mirror: Mirror, names: Collection[str]) -> int:
     wait_s = mirror.removal_store.begin_removal_verification(
         mirror.run
     ).deletion_confirmation_delay_s
-    return mirror.removal_store.record_messages_gone(
+    return mirror.removal_store.mark_messages_gone(
         mirror.run, [RemoteId(each) for each in names], wait_s
     )
 
@@ -214,7 +214,7 @@ def test_most_of_a_mailbox_is_deleted_by_a_second_answer_a_day_after_the_first(
         assert removal.is_unconfirmed_mass_removal
         assert (
             removal.deletion_confirmation_delay_s
-            == MIN_TIME_FROM_REMOVAL_TO_MASS_DELETION.total_seconds()
+            == MIN_TIME_FROM_MASS_REMOVAL_TO_DELETION.total_seconds()
         )
         assert f"{len(gone)} of {len(gone)} messages" in removal.explanation_for_user
         assert due(mirror) == ()

@@ -11,12 +11,12 @@ def test_a_folder_that_failed_may_begin_again_in_the_same_run(mirror: Mirror) ->
     run, folder_id = mirror.run, mirror.first
     mirror.run_folder_store.begin_feed(run, mirror.folder(folder_id).feed.ref)
     mirror.run_folder_store.fail_folder(run, folder_id, "ProviderRejected", "It is so.")
-    assert mirror.run_folder_store.repair_rounds_and_failed_folders(run)[1] == {folder_id}
+    assert mirror.run_folder_store.read_repair_rounds_and_failed_folders(run)[1] == {folder_id}
     assert mirror.one(PART) == ["failed", 1, "ProviderRejected", False]
     assert mirror.one(FOLDER) == ["ProviderRejected", "It is so."]
 
     mirror.run_folder_store.begin_feed(run, mirror.folder(folder_id).feed.ref)
-    assert mirror.run_folder_store.repair_rounds_and_failed_folders(run)[1] == frozenset()
+    assert mirror.run_folder_store.read_repair_rounds_and_failed_folders(run)[1] == frozenset()
     assert mirror.one(PART)[:2] == ["running", 2]
 
 
@@ -24,7 +24,9 @@ def test_a_folder_may_fail_before_it_began(mirror: Mirror) -> None:
     mirror.run_folder_store.fail_folder(mirror.run, mirror.first, "FolderNotRead", "No counts.")
 
     assert mirror.one(PART) == ["failed", 0, "FolderNotRead", False]
-    assert mirror.run_folder_store.repair_rounds_and_failed_folders(mirror.run)[1] == {mirror.first}
+    assert mirror.run_folder_store.read_repair_rounds_and_failed_folders(mirror.run)[1] == {
+        mirror.first
+    }
 
 
 def test_a_folder_that_is_gone_has_not_failed(mirror: Mirror) -> None:
@@ -32,7 +34,9 @@ def test_a_folder_that_is_gone_has_not_failed(mirror: Mirror) -> None:
 
     mirror.folder_store.save_tree_changes(mirror.run, [], [mirror.first])
 
-    assert mirror.run_folder_store.repair_rounds_and_failed_folders(mirror.run)[1] == frozenset()
+    assert (
+        mirror.run_folder_store.read_repair_rounds_and_failed_folders(mirror.run)[1] == frozenset()
+    )
 
 
 def test_the_error_of_a_folder_ends_with_its_verification(mirror: Mirror) -> None:

@@ -247,7 +247,7 @@ def worker_of(mirror: Mirror, feed: StoredFeed, reader: Reader) -> SliceWorker:
 def test_a_worker_that_found_one_slice_requests_the_next_one_ahead_when_there_are_more(
     mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decisions, "MESSAGES_PER_FIRST_SLICE", 2)
+    monkeypatch.setattr(decisions, "INITIAL_MESSAGES_PER_SLICE", 2)
     monkeypatch.setattr(decisions, "MAX_MESSAGES_PER_SLICE", 2)
     feed = name(mirror, a_named(8), a_named(7), has_more=True)
     reader = Reader(largest=2, meanwhile=lambda: name(mirror, *map(a_named, range(1, 7))))
@@ -263,7 +263,7 @@ def test_a_worker_that_found_one_slice_requests_the_next_one_ahead_when_there_ar
 def test_a_slice_that_is_too_large_for_the_provider_is_read_in_parts(
     mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decisions, "MESSAGES_PER_FIRST_SLICE", 8)
+    monkeypatch.setattr(decisions, "INITIAL_MESSAGES_PER_SLICE", 8)
     monkeypatch.setattr(decisions, "MIN_MESSAGES_WORTH_A_SLICE", 1)
     feed = name(mirror, *map(a_named, range(20)))
     reader = Reader(largest=3)

@@ -19,9 +19,15 @@ from tests.support.dovecot import Dovecot
 from tests.support.imap_form import ImapForm
 
 _CHANGES = (
-    *("deliver", "load_mail_items", "change_message_fields", "move_message", "copy_message"),
-    *("delete_message", "delete_message_permanently", "purge_message", "send_draft"),
-    *("replace_message_by_copy", "create_folder", "rename_folder", "delete_folder", "purge_folder"),
+    *(
+        "deliver_message",
+        "import_mail_items",
+        "change_message_fields",
+        "move_message",
+        "copy_message",
+    ),
+    *("delete_message", "delete_message_permanently", "erase_message", "send_draft"),
+    *("replace_message_by_copy", "create_folder", "rename_folder", "delete_folder", "erase_folder"),
     "expire_cursors",
 )
 

@@ -28,12 +28,12 @@ class GmailImapForm(ImapForm):
         return GmailMailboxView(self._mailbox, self.options)
 
     def message_id(self, number: int) -> str:
-        return format(self._view.message_id(number), "x")
+        return format(self._view.gmail_message_id(number), "x")
 
     def uid(self, number: int) -> str:
         """The UID of a message in the folder that was read: All Mail, Trash or Junk."""
         sources = {self._mailbox.folders.find(each).number for each in ("archive", "trash", "junk")}
-        shown = self._view.uids_by_folder_number(number)
+        shown = self._view.message_uids_by_folder_number(number)
         return str(next((uid for folder, uid in shown.items() if folder in sources), 0))
 
     def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
@@ -47,7 +47,7 @@ class GmailImapForm(ImapForm):
             yield self.message_id(each.number), " ".join([*flags, *important])
 
     def fields(self, message: Message) -> dict[str, Any]:
-        folders = self._view.uids_by_folder_number(message.number)
+        folders = self._view.message_uids_by_folder_number(message.number)
         return {
             **super().fields(message),
             "folders": sorted(map(self.folder_id, folders)),

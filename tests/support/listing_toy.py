@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from localdev.simulators.journal import ChangeKind, JournalEntry
-from localdev.simulators.message import age_sort_key
+from localdev.simulators.message import received_at_sort_key
 from mailsync import model
 from mailsync.errors import CursorExpired
 from mailsync.model import (
@@ -76,7 +76,7 @@ class ListingToy(ToyProvider):
             raise CursorExpired("The position has expired.")
         if kind == "list":
             return self._list(since, (place[0], int(place[1])), limit)
-        entries = journal.entries_between(int(since))
+        entries = journal.list_entries_after_number(int(since))
         if not entries:
             return Page((), Cursor(f"after {since}"), has_more=False)
         self.request_count += 2
@@ -116,7 +116,7 @@ class ListingToy(ToyProvider):
         ids = tuple(model.PlacementChange(self.message_id(each.number)) for each in mail[:limit])
         if len(mail) <= limit:
             return Page(ids, Cursor(f"after {since}"), has_more=False, has_only_message_ids=True)
-        after = "list {} {} {}".format(since, *age_sort_key(mail[limit - 1]))
+        after = "list {} {} {}".format(since, *received_at_sort_key(mail[limit - 1]))
         return Page(ids, Cursor(after), has_more=True, has_only_message_ids=True)
 
     def _change(self, entry: JournalEntry) -> model.Change | None:
@@ -132,7 +132,7 @@ class ListingToy(ToyProvider):
             item = found[0].mail_item
             flags = item.is_read, item.is_flagged, item.importance
             return model.PlacementChange(remote_id, (), (), *flags)
-        has_come = entry.folder and entry.kind is not ChangeKind.MESSAGE_REMOVED
+        has_come = entry.folder and entry.kind is not ChangeKind.MESSAGE_REMOVED_FROM_FOLDER
         has_left = entry.source and entry.source != entry.folder
         added = (RemoteId(str(entry.folder)),) if has_come else ()
         removed = (RemoteId(str(entry.source)),) if has_left else ()

@@ -7,10 +7,10 @@ from localdev.simulators.folders import Folder, FolderNumberOrRole
 from localdev.simulators.graph.ids import OutlookIds
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.properties import (
-    conversation_id,
-    conversation_id_suffix,
+    make_conversation_id,
+    make_conversation_uuid_hex,
+    make_web_link,
     text_to_html,
-    web_link,
 )
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
@@ -31,10 +31,10 @@ class OutlookForm:
         return OutlookIds(self._mailbox.database, self._mailbox.user_id)
 
     def message_id(self, number: int) -> str:
-        return self._ids.immutable_id(number)
+        return self._ids.make_immutable_message_id(number)
 
     def folder_id(self, folder: FolderNumberOrRole) -> str:
-        return self._ids.folder_id(self._mailbox.folders.find(folder).number)
+        return self._ids.make_folder_id(self._mailbox.folders.find(folder).number)
 
     def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
         for each in OutlookMailbox(self._mailbox).to_outlook_messages(messages):
@@ -42,11 +42,11 @@ class OutlookForm:
 
     def fields(self, message: Message) -> dict[str, Any]:
         """The columns whose values are Graph's own; all text is HTML."""
-        conversation = conversation_id_suffix(message.thread_key)
+        conversation = make_conversation_uuid_hex(message.thread_key)
         is_text = message.mail_item.body_type == "text"
         return {
-            "conversation": conversation_id(conversation),
-            "web link": web_link(conversation),
+            "conversation": make_conversation_id(conversation),
+            "web link": make_web_link(conversation),
             "preview": message.preview,
             "html": text_to_html(message.mail_item.body) if is_text else message.mail_item.body,
             "text": None,

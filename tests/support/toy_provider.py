@@ -12,7 +12,7 @@ from pathlib import Path
 
 from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.message import age_sort_key
+from localdev.simulators.message import received_at_sort_key
 from mailsync import model
 from mailsync.errors import CursorExpired, FolderGone, ProviderRejected
 from mailsync.model import Change, Cursor, FeedRef, Message, MessageNotFoundById, Page, RemoteId
@@ -78,9 +78,9 @@ class ToyProvider:
             new = tuple(model.Upsert(self._message(each.number)) for each in mail[:limit])
             if len(mail) <= limit:
                 return Page(new, Cursor(f"after {since}"), has_more=False)
-            after = "list {} {} {}".format(since, *age_sort_key(mail[limit - 1]))
+            after = "list {} {} {}".format(since, *received_at_sort_key(mail[limit - 1]))
             return Page(new, Cursor(after), has_more=True)
-        entries = [each for each in journal.entries_between(int(since)) if each.message]
+        entries = [each for each in journal.list_entries_after_number(int(since)) if each.message]
         ends, until = dict[int, bool](), int(since)
         for each in entries[:limit]:
             until, number = each.number, each.message or 0

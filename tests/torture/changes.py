@@ -10,9 +10,11 @@ from localdev.simulators.mailbox import Mailbox
 
 def fill(mailbox: Mailbox, *, messages: int = 40) -> None:
     """With 40 messages it has a dozen folders on four levels; the mail is always the same."""
-    mailbox.load_mail_items(generate_mail(messages - 3, owner="ann@example.org"))
+    mailbox.import_mail_items(generate_mail(messages - 3, owner="ann@example.org"))
     for number, folder in enumerate(("drafts", "sent", "trash")):
-        mailbox.deliver(_mail(f"certain in {folder}", minute=number, is_draft=number == 0), folder)
+        mailbox.deliver_message(
+            _mail(f"certain in {folder}", minute=number, is_draft=number == 0), folder
+        )
 
 
 def change_everything(mailbox: Mailbox) -> None:
@@ -26,8 +28,8 @@ def change_everything(mailbox: Mailbox) -> None:
 
 
 def _change_messages(mailbox: Mailbox, inbox: list[int]) -> None:
-    mailbox.deliver(_mail("new", minute=90))
-    mailbox.deliver(_mail("new and changed", minute=91))
+    mailbox.deliver_message(_mail("new", minute=90))
+    mailbox.deliver_message(_mail("new and changed", minute=91))
     for message_id in inbox[0:2]:
         mailbox.mark_read(message_id, is_read=not mailbox.find_message(message_id).is_read)
     mailbox.mark_starred(inbox[1])
@@ -58,7 +60,7 @@ def _delete_messages(mailbox: Mailbox, inbox: list[int]) -> None:
     mailbox.delete_message(inbox[9])
     mailbox.delete_message(inbox[9])
     mailbox.delete_message_permanently(inbox[10])
-    mailbox.purge_message(inbox[11])
+    mailbox.erase_message(inbox[11])
     mailbox.delete_message(inbox[12])
     mailbox.move_message(inbox[12], "inbox")
     mailbox.move_message(restored, "inbox")
@@ -69,15 +71,15 @@ def _change_folders(mailbox: Mailbox, inbox: list[int]) -> None:
     reports = mailbox.folders.list_children(projects)[0].number
     mailbox.move_message(inbox[13], mailbox.create_folder("Made", parent=finance))
     hidden = mailbox.create_folder("Hidden", hidden=True)
-    mailbox.deliver(_mail("in a hidden folder", minute=92), hidden)
+    mailbox.deliver_message(_mail("in a hidden folder", minute=92), hidden)
     mailbox.rename_folder(projects, "Projekte")
     mailbox.folders.move(reports, finance)
     mailbox.move_message(inbox[14], mailbox.create_folder("Again"))
     mailbox.delete_folder(mailbox.create_folder("Thrown away", parent=projects))
     for folder in mailbox.folders.list_children(reports):
-        mailbox.purge_folder(folder.number)
+        mailbox.erase_folder(folder.number)
     successor = mailbox.create_folder("2025 年度", parent=reports)
-    mailbox.deliver(_mail("under the same name", minute=93), successor)
+    mailbox.deliver_message(_mail("under the same name", minute=93), successor)
 
 
 def _named(mailbox: Mailbox, name: str) -> int:

@@ -53,7 +53,7 @@ def _item(number: int) -> MailItem:
 
 def _deliver(owner: GmailOwner, what: int, where: int) -> None:
     labels = {_label(owner, where), *(["INBOX"] if what % 3 else [])} if what % 5 else ()
-    owner.deliver(_item(what), sorted(labels))
+    owner.deliver_message(_item(what), sorted(labels))
 
 
 def _filter(owner: GmailOwner, what: int, where: int) -> None:
@@ -98,7 +98,7 @@ def _edit(owner: GmailOwner, message: str, where: int) -> None:
 
 _OF_THE_MAILBOX: dict[str, Callable[[GmailOwner, int, int], object]] = {
     "gmail deliver": _deliver,
-    "gmail write a draft": lambda owner, what, _: owner.deliver(_item(what), ["DRAFT"]),
+    "gmail write a draft": lambda owner, what, _: owner.deliver_message(_item(what), ["DRAFT"]),
     "gmail create label": lambda owner, what, where: owner.create_label(f"New {what} {where}"),
     "gmail filter": _filter,
     "gmail empty the trash": lambda owner, *_: owner.empty_trash(),
@@ -124,7 +124,7 @@ _OF_A_MESSAGE: dict[str, Callable[[GmailOwner, str, int], object]] = {
     "gmail important": lambda owner, message, where: owner.mark_important(
         message, is_important=where % 2 == 0
     ),
-    "gmail delete for good": lambda owner, message, _: owner.purge_message(message),
+    "gmail delete for good": lambda owner, message, _: owner.erase_message(message),
     "gmail edit a draft": _edit,
     "gmail send a draft": lambda owner, message, _: owner.send_draft(message),
 }

@@ -60,7 +60,7 @@ def _deliver(mailbox: Mailbox, folder: Folder, number: int) -> None:
         sent_at=at,
         is_draft=number % 7 == 0,
     )
-    mailbox.deliver(item, folder.number)
+    mailbox.deliver_message(item, folder.number)
 
 
 def _rename(mailbox: Mailbox, folder: Folder, where: Folder) -> None:
@@ -131,7 +131,7 @@ _OF_A_FOLDER: dict[str, Callable[[Mailbox, Folder, Folder], object]] = {
     "rename folder": _rename,
     "move folder": _move_folder,
     "delete folder": lambda box, folder, where: box.delete_folder(folder.number),
-    "purge folder": lambda box, folder, where: box.purge_folder(folder.number),
+    "purge folder": lambda box, folder, where: box.erase_folder(folder.number),
 }
 _OF_A_MESSAGE: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
     "read": _update(is_read=True),
@@ -144,7 +144,7 @@ _OF_A_MESSAGE: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
     "copy": lambda box, message, where: box.copy_message(message.number, where.number),
     "delete": lambda box, message, where: box.delete_message(message.number),
     "delete for good": lambda box, message, where: box.delete_message_permanently(message.number),
-    "purge": lambda box, message, where: box.purge_message(message.number),
+    "purge": lambda box, message, where: box.erase_message(message.number),
     "renew id": lambda box, message, where: box.replace_message_by_copy(message.number),
     "send draft": _send,
     "restore": _restore,

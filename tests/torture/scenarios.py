@@ -82,7 +82,7 @@ def _silence(stage: Stage) -> None:
     moved, purged, flagged, changed = (each.number for each in mailbox.list_messages("inbox")[:4])
     mailbox.move_message(moved, "archive")
     mailbox.copy_message(changed, "inbox")
-    mailbox.purge_message(purged)
+    mailbox.erase_message(purged)
     mailbox.mark_starred(flagged)
     mailbox.change_message_fields(changed, subject="changed in silence", is_read=True)
     swallowed = Fault(page="nothing")
@@ -103,7 +103,7 @@ def _new_ids(stage: Stage) -> None:
     moved, copied, purged = (each.number for each in mailbox.list_messages("inbox")[:3])
     mailbox.move_message(moved, "archive")
     mailbox.copy_message(copied, "archive")
-    mailbox.purge_message(purged)
+    mailbox.erase_message(purged)
 
 
 def _owner_acts(stage: Stage) -> None:

@@ -49,8 +49,8 @@ LARGE_FOLDERS = freshness.MAX_FEEDS_OF_SMALL_MAILBOX
 MAX_EVENTS = successor.MAX_HISTORY_EVENTS_PER_EXECUTION
 LARGE_FOLDER = decisions_of_slices.MAX_MESSAGES_OF_UNSLICED_FOLDER
 SLICE_NUMBERS = {
-    (decisions_of_slices, "MESSAGES_PER_FIRST_SLICE"): (
-        decisions_of_slices.MESSAGES_PER_FIRST_SLICE,
+    (decisions_of_slices, "INITIAL_MESSAGES_PER_SLICE"): (
+        decisions_of_slices.INITIAL_MESSAGES_PER_SLICE,
         3,
     ),
     (decisions_of_slices, "MAX_MESSAGES_PER_SLICE"): (
@@ -61,7 +61,7 @@ SLICE_NUMBERS = {
         decisions_of_slices.MIN_MESSAGES_WORTH_A_SLICE,
         1,
     ),
-    (slices, "WORKER_IDLE_TIMEOUT_S"): (slices.WORKER_IDLE_TIMEOUT_S, 0.0),
+    (slices, "MAX_WAIT_FOR_SLICE_S"): (slices.MAX_WAIT_FOR_SLICE_S, 0.0),
     (slice_store, "CLAIM_LIFETIME_S"): (slice_store.CLAIM_LIFETIME_S, 0.5),
     (store_page, "MIN_MESSAGES_TO_SLICE"): (store_page.MIN_MESSAGES_TO_SLICE, 2),
     (folder_tree, "DEFAULT_PAGE_SIZE"): (store_page.DEFAULT_PAGE_SIZE, 3),

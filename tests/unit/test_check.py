@@ -84,7 +84,7 @@ SMALL_SYNCS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("seen", SMALL_SYNCS.values(), ids=SMALL_SYNCS.keys())
 def test_what_stands_on_the_pages_is_a_small_sync(seen: dict[str, object]) -> None:
-    assert result(**seen) is CheckResult.ALL_CHANGES_READ
+    assert result(**seen) is CheckResult.CHECK_CAN_STORE_ALL_CHANGES
 
 
 EXECUTIONS: dict[str, dict[str, object]] = {

@@ -7,7 +7,7 @@ from imaplib import IMAP4
 import pytest
 
 from mailsync.providers.imap.pipeline import FetchPipeline
-from mailsync.providers.imap.wire import LimitedImap
+from mailsync.providers.imap.wire import SizeLimitedImap
 
 FIRST, SECOND, OTHER = ("1:2", "(UID)"), ("3", "(UID)"), ("9", "(UID)")
 
@@ -42,7 +42,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def pipeline(server: Server) -> FetchPipeline:
-    imap = LimitedImap("localhost", 143, server.client, lambda _: True)
+    imap = SizeLimitedImap("localhost", 143, server.client, lambda _: True)
     imap.state = "SELECTED"
     return FetchPipeline(imap)
 

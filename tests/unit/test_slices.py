@@ -3,9 +3,9 @@
 import pytest
 
 from mailsync.decisions.slices import (
+    INITIAL_MESSAGES_PER_SLICE,
     MAX_MESSAGES_OF_UNSLICED_FOLDER,
     MAX_MESSAGES_PER_SLICE,
-    MESSAGES_PER_FIRST_SLICE,
     choose_next_slice_message_count,
     choose_sliced_feeds,
     should_continue_with_slices,
@@ -78,7 +78,7 @@ def test_a_first_slice_with_a_fifth_of_its_messages_is_useful() -> None:
         (100, 100, 500, 125),
         (180, 180, 500, MAX_MESSAGES_PER_SLICE),
         (200, 200, 8_000, 153),
-        (100, 100, 8_000, MESSAGES_PER_FIRST_SLICE),
+        (100, 100, 8_000, INITIAL_MESSAGES_PER_SLICE),
         (40, 40, 8_000, 50),
         (200, 200, None, 100),
         (1, 1, None, 1),

@@ -67,7 +67,7 @@ def differences(
     rows = {RemoteId(name): row for name, row in stored.items()}
     found = compare_listing_with_rows(entries, rows, frozenset(map(RemoteId, quarantined.split())))
     assert found.is_empty == (
-        replace(found, messages_with_version_to_store=()) == ListingDifference()
+        replace(found, messages_with_only_version_outdated=()) == ListingDifference()
     )
     return {name: value for name in ListingDifference.__slots__ if (value := getattr(found, name))}
 
@@ -104,7 +104,7 @@ def test_a_row_of_a_release_without_versions_is_equal_if_it_was_not_modified_sin
     unversioned = ListedMessage(RemoteId("m1"), True, None, A_MOMENT)
 
     assert differences(listed("m1"), m1=before) == {
-        "messages_with_version_to_store": (listed("m1"),)
+        "messages_with_only_version_outdated": (listed("m1"),)
     }
     assert differences(listed("m1"), m1=replace(before, modified_at=LATER)) == {
         "changed_ids": ("m1",)
@@ -206,7 +206,7 @@ def mended(rows: Rows, entries: list[ListedMessage], difference: ListingDifferen
         after[remote_id] = replace(after[remote_id], is_visible_in_compared_folder=True)
     for remote_id in difference.unlisted_ids:
         after[remote_id] = replace(after[remote_id], is_visible_in_compared_folder=False)
-    for entry in difference.messages_with_version_to_store:
+    for entry in difference.messages_with_only_version_outdated:
         after[entry.remote_id] = replace(
             after[entry.remote_id], remote_version=entry.remote_version
         )
@@ -235,9 +235,9 @@ def test_each_message_differs_in_one_way_at_most(
 
     assert len(set(ways)) == len(ways)
     assert not set(found.unstored_ids) & (rows.keys() | quarantined)
-    assert {each.remote_id for each in found.messages_with_version_to_store} <= rows.keys() - set(
-        ways
-    )
+    assert {
+        each.remote_id for each in found.messages_with_only_version_outdated
+    } <= rows.keys() - set(ways)
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 2))

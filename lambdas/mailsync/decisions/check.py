@@ -30,14 +30,14 @@ class CheckResult(Enum):
 
     NOTHING_NEW: no work. The check has also verified the mailbox: all counts equal the provider's
         counts.
-    ALL_CHANGES_READ: all changes are on the pages that the check has read, so the check can
-        store them.
+    CHECK_CAN_STORE_ALL_CHANGES: all changes are on the pages that the check has read, so the check
+        can store them.
     NEEDS_EXECUTION: more work, which an execution of the workflow must do.
     """
 
     NOTHING_NEW = auto()
     """The check found no change, and each stored count equals the provider's count."""
-    ALL_CHANGES_READ = auto()
+    CHECK_CAN_STORE_ALL_CHANGES = auto()
     """The pages that the check has read contain all changes, so the check can store them."""
     NEEDS_EXECUTION = auto()
     """A folder needs a full sync, has more pages, or could not be read; an execution of the
@@ -90,7 +90,7 @@ def classify_check(
     )
     if is_fully_verified and is_same and all(counts_agree(count) for count in counts):
         return CheckResult.NOTHING_NEW
-    return CheckResult.ALL_CHANGES_READ
+    return CheckResult.CHECK_CAN_STORE_ALL_CHANGES
 
 
 def _is_unfinished(feed: StoredFeed) -> bool:

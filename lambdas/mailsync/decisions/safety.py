@@ -17,7 +17,7 @@ MIN_TIME_FROM_REMOVAL_TO_DELETION = timedelta(hours=2)
 """The minimum time from the provider's first response that a message or folder is gone to the
 deletion of the message or folder. Just before the deletion a second request by id must get the same
 response."""
-MIN_TIME_FROM_REMOVAL_TO_MASS_DELETION = timedelta(hours=24)
+MIN_TIME_FROM_MASS_REMOVAL_TO_DELETION = timedelta(hours=24)
 """The minimum time from the provider's first response that messages are gone to their deletion, if
 most of a mailbox would be deleted. After a person has confirmed the removal, the shorter
 `MIN_TIME_FROM_REMOVAL_TO_DELETION` applies."""

@@ -9,7 +9,7 @@ from mailsync.model import FeedId, SlicePage, StoredFeed
 MAX_MESSAGES_OF_UNSLICED_FOLDER = 400
 """A folder with more messages than this can be read in slices. 400 messages are four pages, one
 page for each worker."""
-MESSAGES_PER_FIRST_SLICE = 100
+INITIAL_MESSAGES_PER_SLICE = 100
 """The number of messages of a worker's first slice: as many as a page with contents has."""
 MAX_MESSAGES_PER_SLICE = 200
 """The maximum number of messages of a slice. A large slice is faster than two small slices, because
@@ -83,7 +83,9 @@ def choose_next_slice_message_count(size: int, claimed: int, page: SlicePage | N
     if page is None:
         return shrink_page_size(size)
     fitting = claimed * TARGET_BYTES_PER_SLICE // max(1, page.size_bytes)
-    return min(grow_page_size(size, MAX_MESSAGES_PER_SLICE), max(MESSAGES_PER_FIRST_SLICE, fitting))
+    return min(
+        grow_page_size(size, MAX_MESSAGES_PER_SLICE), max(INITIAL_MESSAGES_PER_SLICE, fitting)
+    )
 
 
 def should_split_slice(claimed: int, page: SlicePage | None) -> bool:

@@ -170,8 +170,8 @@ class ListingDifference:
     ids_to_show_in_folder: listed messages that are stored in the listed state, but hidden or in
         another folder; make them visible in this folder.
     unlisted_quarantined_ids: messages in quarantine that the list lacks.
-    messages_with_version_to_store: listed messages that are stored in the listed state without a
-        version; store the version that the list names.
+    messages_with_only_version_outdated: listed messages that are stored in the listed state
+        without a version; store the version that the list names.
     """
 
     unstored_ids: tuple[RemoteId, ...] = ()
@@ -179,7 +179,7 @@ class ListingDifference:
     changed_ids: tuple[RemoteId, ...] = ()
     ids_to_show_in_folder: tuple[RemoteId, ...] = ()
     unlisted_quarantined_ids: tuple[RemoteId, ...] = ()
-    messages_with_version_to_store: tuple[ListedMessage, ...] = ()
+    messages_with_only_version_outdated: tuple[ListedMessage, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -224,7 +224,7 @@ def compare_listing_with_rows(
         ids_to_show_in_folder=tuple(returned),
         unlisted_ids=tuple(sorted(here - entries.keys())),
         unlisted_quarantined_ids=tuple(sorted(quarantined - entries.keys())),
-        messages_with_version_to_store=tuple(unversioned),
+        messages_with_only_version_outdated=tuple(unversioned),
     )
 
 

@@ -17,7 +17,7 @@ from mailsync.model.feed import FeedPosition, FeedRef, FolderRef, StoredFeed
 from mailsync.model.folder import (
     UNDELETABLE_ROLES,
     FolderListing,
-    NewestInboxMail,
+    NewestInboxMessages,
     RemoteFolder,
     Role,
     StoredFolder,
@@ -83,7 +83,7 @@ __all__ = [
     "MessageNotFoundById",
     "MessageRemovedFromFolder",
     "MessageState",
-    "NewestInboxMail",
+    "NewestInboxMessages",
     "NotificationKind",
     "Page",
     "PagePlan",

@@ -108,7 +108,7 @@ class FolderListing:
 
 
 @dataclass(frozen=True, slots=True)
-class NewestInboxMail:
+class NewestInboxMessages:
     """The Inbox and its newest messages. A first sync reads them before the folder tree and not
     through the change feed, so that new mail is visible early.
 

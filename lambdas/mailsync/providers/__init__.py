@@ -15,7 +15,7 @@ from mailsync.model import (
     Message,
     MessageListing,
     MessageNotFoundById,
-    NewestInboxMail,
+    NewestInboxMessages,
     Page,
     RemoteId,
     Slice,
@@ -200,7 +200,7 @@ class MailProvider(Protocol):
         pause."""
         ...
 
-    def fetch_newest_inbox_mail(self, *, limit: int) -> NewestInboxMail | None:
+    def fetch_newest_inbox_mail(self, *, limit: int) -> NewestInboxMessages | None:
         """Fetch the Inbox and its newest messages, in fewer round trips than the Inbox's change
         feed needs.
 

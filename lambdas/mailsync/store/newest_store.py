@@ -7,7 +7,7 @@ Raises StoreUnavailable, StoreRejected and LeaseLost.
 from dataclasses import dataclass
 
 from mailsync.metrics import MESSAGES_STORED, add_to_metric
-from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, NewestInboxMail, RunRef
+from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, NewestInboxMessages, RunRef
 from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.conversations import any_message_needs_conversation_id
@@ -33,7 +33,7 @@ class NewestMailStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save_newest_mail(self, run: RunRef, newest: NewestInboxMail) -> StoredNewestMail:
+    def save_newest_mail(self, run: RunRef, newest: NewestInboxMessages) -> StoredNewestMail:
         """Store the folder Inbox, and its newest messages that are not stored yet. Messages that
         are stored already do not change.
 
@@ -60,7 +60,7 @@ class NewestMailStore:
         return StoredNewestMail(stored, after_s)
 
 
-def _save_messages(tx: Transaction, run: RunRef, newest: NewestInboxMail) -> int:
+def _save_messages(tx: Transaction, run: RunRef, newest: NewestInboxMessages) -> int:
     """Store the messages; return their number. A long body is left to the feed, which puts it into
     quarantine."""
     account_id, remote_id = run.account_id, newest.inbox_folder.remote_id

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from mailsync.decisions.safety import (
     MIN_SUSPICIOUS_REMOVAL_MESSAGES,
+    MIN_TIME_FROM_MASS_REMOVAL_TO_DELETION,
     MIN_TIME_FROM_REMOVAL_TO_DELETION,
-    MIN_TIME_FROM_REMOVAL_TO_MASS_DELETION,
     is_mass_removal,
 )
 from mailsync.model import AccountId, FolderId, RemoteId, RunRef
@@ -83,7 +83,7 @@ class HiddenMailSummary:
         """Return the minimum seconds between the provider's first and second response that a
         message is gone. After the second response the message is deleted."""
         after = (
-            MIN_TIME_FROM_REMOVAL_TO_MASS_DELETION
+            MIN_TIME_FROM_MASS_REMOVAL_TO_DELETION
             if self.is_unconfirmed_mass_removal
             else MIN_TIME_FROM_REMOVAL_TO_DELETION
         )
@@ -174,7 +174,7 @@ class RemovalStore:
             found = tx.run("removed_ids", account_id=run.account_id, after=after, limit=limit)
         return tuple(RemoteId(message_id) for (message_id,) in found)
 
-    def record_messages_gone(
+    def mark_messages_gone(
         self,
         run: RunRef,
         ids: Collection[RemoteId],

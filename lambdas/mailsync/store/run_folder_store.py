@@ -53,7 +53,7 @@ class RunFolderStore:
             tx.run("fail_run_feed", account_id=run.account_id, run_id=run.run_id, **failure)
             tx.run("set_feed_error", account_id=run.account_id, **failure)
 
-    def repair_rounds_and_failed_folders(self, run: RunRef) -> tuple[int, frozenset[FolderId]]:
+    def read_repair_rounds_and_failed_folders(self, run: RunRef) -> tuple[int, frozenset[FolderId]]:
         """Return the number of rounds in which the run has compared and repaired folders, and the
         ids of the folders that failed in the run and still exist."""
         with self._database.transaction() as tx:

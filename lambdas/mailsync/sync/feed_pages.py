@@ -35,7 +35,11 @@ from mailsync.model import (
 from mailsync.providers import CompleteMessageLister, FeedFailed, MailProvider, SliceReader
 from mailsync.sync.listed_contents import can_read_pending_messages_from_list
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.slices import store_first_slice, store_remaining_slices, store_slices_as_helper
+from mailsync.sync.slices import (
+    fetch_and_store_remaining_slices,
+    store_first_slice,
+    store_slices_as_helper,
+)
 from mailsync.sync.store_page import (
     max_page_size,
     store_page,
@@ -192,7 +196,7 @@ def _store_before_page(
     if feed.has_slices:
         if not feed.position.is_next_page_first_of_round:
             return None
-        store_remaining_slices(mailbox, feed, remaining_s)
+        fetch_and_store_remaining_slices(mailbox, feed, remaining_s)
         return FeedProgress()
     if not feed.has_pending_messages or news.is_due(feed.position):
         return None

@@ -48,7 +48,7 @@ def confirm_or_undo_removals(
                 return deleted
             for found in fetch_messages_in_chunks(mailbox, batch):
                 _, gone = store_messages_in_mirrored_folders(mailbox, found)
-                deleted += mailbox.removal_store.record_messages_gone(
+                deleted += mailbox.removal_store.mark_messages_gone(
                     mailbox.run_ref,
                     gone,
                     removal.deletion_confirmation_delay_s,

@@ -194,8 +194,8 @@ def compare_folder(
         mail.stored_message_states(run, folder.ref.id, ids),
         mailbox.quarantine_store.quarantined_ids_of_folder(run, folder.ref.id),
     )
-    if difference.messages_with_version_to_store:
-        mail.save_listed_message_versions(run, difference.messages_with_version_to_store)
+    if difference.messages_with_only_version_outdated:
+        mail.save_listed_message_versions(run, difference.messages_with_only_version_outdated)
     _require_credible(mailbox, folder, listing, difference)
     return listing, difference
 

@@ -23,7 +23,7 @@ from mailsync.sync.mailbox import Mailbox
 
 WORKER_INDEX_OF_FEED_READER = 0
 """The number of the worker that reads the change feed."""
-WORKER_IDLE_TIMEOUT_S = 20.0
+MAX_WAIT_FOR_SLICE_S = 20.0
 """The seconds after which a worker ends if it has found no slice. The worker that reads the feed
 has then failed, waits for the provider, or names messages more slowly than they are fetched."""
 _FIRST_PAUSE_S = 0.05
@@ -46,7 +46,7 @@ class SliceWorker:
         self._mailbox = mailbox
         self._feed = feed
         worker_count = mailbox.provider.max_requests_in_flight
-        self._claimant = SliceClaimant(number, decisions.MESSAGES_PER_FIRST_SLICE, worker_count)
+        self._claimant = SliceClaimant(number, decisions.INITIAL_MESSAGES_PER_SLICE, worker_count)
         self._is_single = is_single
         self._claimed: list[Slice] = []
 
@@ -124,13 +124,13 @@ def store_slices_as_helper(
             pauses = _Pauses()
             slowest_s = max(slowest_s, busy_at - started)
             continue
-        if not _may_come(mailbox, feed_ids) or started - busy_at > WORKER_IDLE_TIMEOUT_S:
+        if not _may_come(mailbox, feed_ids) or started - busy_at > MAX_WAIT_FOR_SLICE_S:
             return ()
         pauses.sleep()
     return tuple(feed_ids)
 
 
-def store_remaining_slices(
+def fetch_and_store_remaining_slices(
     mailbox: Mailbox, feed: StoredFeed, remaining_s: Callable[[], float]
 ) -> None:
     """Store slices of a feed whose round (its pass over all message ids) has ended. Stop when the

@@ -163,7 +163,7 @@ def _verify(
         has_unread_counts=bool(unread),
         counts_every_folder=reading is not TreeReadingMode.QUICK,
     )
-    rounds, failed = stores.run_folder_store.repair_rounds_and_failed_folders(run)
+    rounds, failed = stores.run_folder_store.read_repair_rounds_and_failed_folders(run)
     open_folders = {each: counted[each] for each in counted.keys() - failed - unread}
     return _classify(
         mailbox,

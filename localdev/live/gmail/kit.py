@@ -85,7 +85,7 @@ class GmailLiveKit:
     ) -> Iterator[SimulatedProvider]:
         with Simulators(folder) as simulators:
             mailbox = simulators.add_mailbox(_ADDRESS)
-            mailbox.load_mail_items(_generate_baseline())
+            mailbox.import_mail_items(_generate_baseline())
             simulators.service.latency = LATENCY_BY_NAME[latency]
             # So that the shapes of refusals are known; mailboxes are throttled sometimes.
             simulators.service.faults.add_rules(
@@ -146,7 +146,7 @@ def _change_mailbox(mailbox: Mailbox) -> None:
     for message in read[_CHANGED : _CHANGED + 2]:
         mailbox.delete_message_permanently(message.number)
     for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
-        mailbox.deliver(item)
+        mailbox.deliver_message(item)
 
 
 def _stack_options(simulators: Simulators) -> Mapping[str, Any]:

@@ -191,9 +191,9 @@ class GraphLiveKit:
     ) -> Iterator[SimulatedProvider]:
         with Simulators(folder) as simulators:
             mailbox = simulators.add_mailbox(_ADDRESS)
-            mailbox.load_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
+            mailbox.import_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
             # One folder of several pages beside the inbox, which is read in slices.
-            mailbox.load_mail_items(
+            mailbox.import_mail_items(
                 replace(each, folder=("Archive",))
                 for each in generate_mail(_ARCHIVED, owner=_ADDRESS, seed=3)
             )
@@ -223,7 +223,7 @@ def _change_mailbox(mailbox: Mailbox) -> None:
         for message in messages[:_CHANGED]:
             mailbox.mark_read(message.number, is_read=is_read)
     for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
-        mailbox.deliver(item)
+        mailbox.deliver_message(item)
 
 
 def _stack_options(simulators: Simulators, relay_url: str) -> Mapping[str, Any]:

@@ -100,7 +100,7 @@ class ImapLiveKit:
         with Simulators(folder, imap_ports=ImapServerSettings(password=_PASSWORD)) as simulators:
             assert simulators.imap
             mailbox = simulators.add_mailbox(_ADDRESS)
-            mailbox.load_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
+            mailbox.import_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
             simulators.service.latency = LATENCY_BY_NAME[latency]
             trust = Settings({"CA_BUNDLE": str(simulators.imap.certificate)}).provider_tls_context()
             upstream = ImapUpstream(
@@ -128,7 +128,7 @@ def _changes(mailbox: Mailbox) -> Callable[[], None]:
         for message in unread[:_CHANGED]:
             mailbox.mark_read(message.number, is_read=True)
         for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
-            mailbox.deliver(item)
+            mailbox.deliver_message(item)
 
     return change
 

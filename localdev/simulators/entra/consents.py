@@ -18,15 +18,15 @@ _REFUSALS = {
         500112,
         "The reply address does not match the requested.",
     ),
-    GrantRejectionReason.VERIFIER_DIFFERS: (
+    GrantRejectionReason.CODE_VERIFIER_DIFFERS: (
         501481,
         "The Code_Verifier does not match the code_challenge.",
     ),
-    GrantRejectionReason.TOKEN_UNKNOWN: (
+    GrantRejectionReason.REFRESH_TOKEN_UNKNOWN: (
         9002313,
         "Invalid request. The refresh token is malformed.",
     ),
-    GrantRejectionReason.TOKEN_EXPIRED: (
+    GrantRejectionReason.REFRESH_TOKEN_EXPIRED: (
         AADSTS_REFRESH_TOKEN_INACTIVE,
         "The refresh token has expired due to inactivity.",
     ),

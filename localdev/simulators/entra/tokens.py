@@ -12,7 +12,7 @@ from typing import Any
 import jwt
 
 from localdev.simulators.database import SimulatorDatabase
-from localdev.simulators.identity.signing import SigningKey, unique_id
+from localdev.simulators.identity.signing import SigningKey, make_random_claim_value
 from localdev.simulators.service import ORGANISATION_TENANT_ID
 
 GRAPH_AUDIENCE = "https://graph.microsoft.com"
@@ -56,7 +56,7 @@ class TokenSigner:
             "nbf": int(time.time()),
             "tid": ORGANISATION_TENANT_ID,
             "ver": "2.0",
-            "uti": unique_id(),
+            "uti": make_random_claim_value(),
         }
         return self._key.sign({**claims, **always}, lifetime_s=lifetime_s)
 

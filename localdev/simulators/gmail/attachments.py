@@ -24,4 +24,4 @@ def get_attachment(call: GmailCall) -> GmailResult:
     if content is None:
         raise invalid_argument_error("Invalid attachment token")
     data = urlsafe_b64encode(content).decode().rstrip("=")
-    return GmailResult(json_body={"size": len(content), "data": data}, full_message_count=1)
+    return GmailResult(json_body={"size": len(content), "data": data}, messages_with_body_count=1)

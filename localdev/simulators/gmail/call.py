@@ -77,10 +77,10 @@ class GmailResult:
     """The result of a handler.
 
     json_body: the JSON of the response. None: the response is empty, with status 204.
-    full_message_count, bodiless_message_count: numbers of messages in the document with and without
-        their bodies, from which the latency is computed.
+    messages_with_body_count, messages_without_body_count: numbers of messages in the document with
+        and without their bodies, from which the latency is computed.
     """
 
     json_body: Any
-    full_message_count: int = 0
-    bodiless_message_count: int = 0
+    messages_with_body_count: int = 0
+    messages_without_body_count: int = 0

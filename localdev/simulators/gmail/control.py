@@ -66,7 +66,7 @@ def build_gmail_mailbox_actions(
         "gmail-star": of_message(GmailOwner.mark_starred),
         "gmail-mark-read": of_message(GmailOwner.mark_read),
         "gmail-mark-important": of_message(GmailOwner.mark_important),
-        "gmail-delete-for-good": of_message(GmailOwner.purge_message),
+        "gmail-delete-for-good": of_message(GmailOwner.erase_message),
         "gmail-empty-trash": of_owner(lambda owner: {"deleted": owner.empty_trash()}),
         "gmail-edit-draft": of_message(GmailOwner.edit_draft),
         "gmail-send-draft": of_message(GmailOwner.send_draft),

@@ -110,7 +110,7 @@ class History:
         }
         entries = [
             each
-            for each in self._gmail.simulated_mailbox.journal.entries_between(
+            for each in self._gmail.simulated_mailbox.journal.list_entries_after_number(
                 change_number_of_history_id(start) - 1
             )
             if each.message is not None

@@ -315,7 +315,7 @@ class GmailMailbox:
         )
 
     def _message(self, listed: ListedMessage, message: Message) -> GmailMessage:
-        original = self.simulated_mailbox.read_original_message(message.blob_number)
+        original = self.simulated_mailbox.read_original_message_bytes(message.blob_number)
         raw = compose_message(message.mail_item) if original is None else original
         row = self._database.fetch_row(
             "SELECT max(number) AS number FROM change WHERE message = ?", listed.message_number

@@ -20,6 +20,6 @@ def get_message(call: GmailCall) -> GmailResult:
     )
     return GmailResult(
         json_body=document,
-        full_message_count=int(has_body),
-        bodiless_message_count=int(not has_body),
+        messages_with_body_count=int(has_body),
+        messages_without_body_count=int(not has_body),
     )

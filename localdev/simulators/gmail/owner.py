@@ -37,7 +37,7 @@ class GmailOwner:
         (listed,) = self.gmail.find_listed_messages([number])
         return listed.id
 
-    def deliver(self, item: MailItem, label_ids: Collection[str] = ("INBOX",)) -> str:
+    def deliver_message(self, item: MailItem, label_ids: Collection[str] = ("INBOX",)) -> str:
         """Store a new message with these labels; return its id."""
         flags = _FIELD_BY_FLAG.keys() & {*label_ids}
         for flag in flags:
@@ -45,7 +45,7 @@ class GmailOwner:
         placed = [self._folder(label) for label in label_ids if label not in flags]
         folders = placed or [self._archive]
         with self._database.transaction():
-            number = self._mailbox.deliver(item, folders[0])
+            number = self._mailbox.deliver_message(item, folders[0])
             for folder in folders[1:]:
                 self._mailbox.add_message_to_folder(number, folder)
         return self.message_id_of_number(number)
@@ -106,15 +106,15 @@ class GmailOwner:
     def mark_important(self, message_id: str, *, is_important: bool = True) -> None:
         self._flag(message_id, IMPORTANT, is_set=is_important)
 
-    def purge_message(self, message_id: str) -> None:
-        self._mailbox.purge_message(self.gmail.find_message_number(message_id))
+    def erase_message(self, message_id: str) -> None:
+        self._mailbox.erase_message(self.gmail.find_message_number(message_id))
 
     def empty_trash(self) -> int:
         """Delete all messages in the trash for good; return their number."""
         trashed = self._mailbox.list_messages("trash")
         with self._database.transaction():
             for each in trashed:
-                self._mailbox.purge_message(each.number)
+                self._mailbox.erase_message(each.number)
         return len(trashed)
 
     def edit_draft(self, message_id: str, **fields: Any) -> str:
@@ -153,7 +153,7 @@ class GmailOwner:
         item = MailItem(
             subject="", body=text, received_at=moment, sent_at=moment, is_read=True, original=raw
         )
-        return self.deliver(item, [CHAT])
+        return self.deliver_message(item, [CHAT])
 
     def create_label(self, name: str, *, is_hidden: bool = False) -> str:
         """Create a label; return its id. A label `a/b` is nested below the label `a` if `a`

@@ -135,7 +135,7 @@ class GmailServer:
             latency = self.service.latency
             time.sleep(
                 latency.compute_response_latency_s(
-                    full=result.full_message_count, lean=result.bodiless_message_count
+                    full=result.messages_with_body_count, lean=result.messages_without_body_count
                 )
             )
         return corrupt_result(result, fault, call) if fault else result

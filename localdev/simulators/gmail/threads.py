@@ -35,8 +35,8 @@ def get_thread(call: GmailCall) -> GmailResult:
     document = {"id": call.path_ids[0], "historyId": _history_id(messages), "messages": shown}
     return GmailResult(
         json_body=document,
-        full_message_count=len(shown) * has_body,
-        bodiless_message_count=len(shown) * (not has_body),
+        messages_with_body_count=len(shown) * has_body,
+        messages_without_body_count=len(shown) * (not has_body),
     )
 
 

@@ -20,9 +20,9 @@ _REFUSALS = {
     GrantRejectionReason.CODE_UNKNOWN: "Malformed auth code.",
     GrantRejectionReason.CODE_EXPIRED: "Bad Request",
     GrantRejectionReason.REDIRECT_URI_DIFFERS: "Bad Request",
-    GrantRejectionReason.VERIFIER_DIFFERS: "Invalid code verifier.",
-    GrantRejectionReason.TOKEN_UNKNOWN: "Bad Request",
-    GrantRejectionReason.TOKEN_EXPIRED: _ENDED,
+    GrantRejectionReason.CODE_VERIFIER_DIFFERS: "Invalid code verifier.",
+    GrantRejectionReason.REFRESH_TOKEN_UNKNOWN: "Bad Request",
+    GrantRejectionReason.REFRESH_TOKEN_EXPIRED: _ENDED,
 }
 
 

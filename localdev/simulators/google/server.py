@@ -32,7 +32,7 @@ from localdev.simulators.identity.answers import (
     redirect_response,
 )
 from localdev.simulators.identity.sign_in_page import render_sign_in_page
-from localdev.simulators.identity.signing import SigningKey, unique_id
+from localdev.simulators.identity.signing import SigningKey, make_random_claim_value
 from localdev.simulators.service import SimulatorService, UserNotFound
 
 GOOGLE_CLIENT_ID = "123456789012-simulated.apps.googleusercontent.com"
@@ -273,7 +273,7 @@ class GoogleIdentityServer:
             "iss": ISSUER,
             "aud": self.client_id,
             "azp": self.client_id,
-            "at_hash": unique_id(),
+            "at_hash": make_random_claim_value(),
             **_claims_of_user(account, scope.split()),
             **({"nonce": nonce} if nonce else {}),
         }

@@ -83,12 +83,12 @@ class GraphCall:
 class GraphResult:
     """The response of a handler to a GraphCall.
 
-    full_message_count, bodiless_message_count: numbers of messages in the document with and without
-        their bodies, from which the latency is computed.
+    messages_with_body_count, messages_without_body_count: numbers of messages in the document with
+        and without their bodies, from which the latency is computed.
     """
 
     status: int = 200
     json_body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    full_message_count: int = 0
-    bodiless_message_count: int = 0
+    messages_with_body_count: int = 0
+    messages_without_body_count: int = 0

@@ -14,7 +14,7 @@ _TOKENS = ("deltatoken", "skiptoken")
 RequestKind = tuple[str, ...]
 
 
-class StoredResponses:
+class ReplayableResponses:
     """Stores the newest responses to each kind of request. Requests of one kind have the same
     mailbox, method, path and query options; only their page and delta tokens may differ.
 

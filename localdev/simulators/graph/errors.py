@@ -10,7 +10,7 @@ from typing import Any
 
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.ids import OutlookIds, is_well_formed_id
-from localdev.simulators.graph.well_known import DOCUMENTED_FOLDER_NAMES
+from localdev.simulators.graph.well_known import WELL_KNOWN_FOLDER_NAMES
 from localdev.simulators.mailbox import MessageNotFound
 
 
@@ -59,7 +59,11 @@ def not_found_error(failure: FolderNotFound | MessageNotFound, ids: OutlookIds) 
     id of another mailbox, and ErrorInvalidIdMalformed for a text that is no id.
     """
     wanted = str(failure)
-    if ids.has_id(wanted) or wanted.isdecimal() or wanted.lower() in DOCUMENTED_FOLDER_NAMES:
+    if (
+        ids.is_id_of_this_mailbox(wanted)
+        or wanted.isdecimal()
+        or wanted.lower() in WELL_KNOWN_FOLDER_NAMES
+    ):
         message = "The specified object was not found in the store."
         return GraphError(404, "ErrorItemNotFound", message)
     if is_well_formed_id(wanted):

@@ -22,13 +22,13 @@ class EventKind(StrEnum):
 class FolderMessageEvent:
     """A change of one message in one folder.
 
-    sequence_number: grows with every event of a mailbox.
+    event_number: grows with every event of a mailbox.
     placement_number: number of the message's placement in the folder, which Graph's default ids
         contain.
     changed_properties: changed properties by Graph's names.
     """
 
-    sequence_number: int
+    event_number: int
     kind: EventKind
     message_number: int
     folder_number: int

@@ -42,7 +42,9 @@ class FolderFeed:
         self, since: int, until: int, position: DeltaRoundPosition | None, size: int
     ) -> DeltaItemsPage:
         last: dict[int, JournalEntry] = {}
-        for entry in self._mailbox.simulated_mailbox.journal.entries_between(since, until):
+        for entry in self._mailbox.simulated_mailbox.journal.list_entries_after_number(
+            since, until
+        ):
             if entry.kind in _OF_FOLDERS and entry.folder is not None:
                 last[entry.folder] = entry
         after = int(position[0]) if position else 0
@@ -56,7 +58,7 @@ class FolderFeed:
             if folder := visible.get(entry.folder or 0):
                 value.append(delta_folder_json(folder, self._select))
             elif entry.kind is ChangeKind.FOLDER_REMOVED:
-                gone = self._mailbox.ids.folder_id(entry.folder or 0)
+                gone = self._mailbox.ids.make_folder_id(entry.folder or 0)
                 value.append(removed_item_json("mailFolder", gone))
         end = (touched[:size][-1].number,) if touched else position
         return value, end, len(touched) > size

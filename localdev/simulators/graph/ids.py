@@ -25,7 +25,7 @@ _OF_ANY_MAILBOX = re.compile(
 )
 
 
-def read_or_create_id_key(database: SimulatorDatabase) -> bytes:
+def read_or_create_id_secret(database: SimulatorDatabase) -> bytes:
     """Return the key that authenticates all ids of a data folder; create and store the key at the
     first call."""
     return database.read_or_create_secret("outlook ids", lambda: token_bytes(32))
@@ -54,25 +54,25 @@ class OutlookIds:
             "SELECT creations FROM outlook_mailbox WHERE mailbox_id = ?", mailbox_id
         )
         again = f" {row['creations']}" if row else ""
-        self._seed = read_or_create_id_key(database) + f"{mailbox_id}{again}".encode()
+        self._seed = read_or_create_id_secret(database) + f"{mailbox_id}{again}".encode()
         self._folder_ids: dict[int, str] = {}
 
-    def immutable_id(self, number: int) -> str:
+    def make_immutable_message_id(self, number: int) -> str:
         return self._id(_IMMUTABLE, number)
 
-    def default_id(self, number: int, placement: int) -> str:
+    def make_default_message_id(self, number: int, placement: int) -> str:
         return self._id(_DEFAULT, number, placement)
 
-    def folder_id(self, number: int) -> str:
+    def make_folder_id(self, number: int) -> str:
         if number not in self._folder_ids:
             self._folder_ids[number] = self._id(_FOLDER, number)
         return self._folder_ids[number]
 
-    def root_id(self) -> str:
+    def make_root_folder_id(self) -> str:
         """Return the id of the root folder, which only Graph's folder tree has."""
-        return self.folder_id(0)
+        return self.make_folder_id(0)
 
-    def change_key(self, number: int, version: int) -> str:
+    def make_change_key(self, number: int, version: int) -> str:
         return "CQAAABYAAAC" + b64encode(self._code("change key", 21, number, version)).decode()
 
     def parse_folder_id(self, folder_id: str) -> int | None:
@@ -91,7 +91,7 @@ class OutlookIds:
             return numbers[0], numbers[1]
         return None
 
-    def has_id(self, text: str) -> bool:
+    def is_id_of_this_mailbox(self, text: str) -> bool:
         """Return whether the text is the id of a folder or message that this mailbox has or had."""
         return bool(self._numbers(_FOLDER, text, 1) or self.parse_message_id(text))
 

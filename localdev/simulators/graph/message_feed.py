@@ -28,13 +28,13 @@ from localdev.simulators.graph.shapes import (
     delta_read_state_json,
     removed_item_json,
 )
-from localdev.simulators.message import age_sort_key
+from localdev.simulators.message import received_at_sort_key
 
 _ARRIVALS = frozenset({EventKind.CREATED, EventKind.MOVED_IN})
 _Key = tuple[int, int]
 
 
-class DeltaReport(Enum):
+class DeltaReportKind(Enum):
     """What one delta round reports about a message."""
 
     NOTHING = "nothing"
@@ -64,7 +64,7 @@ class MessageFeed:
         older_than = (str(position[0]), int(position[1])) if position else None
         found = self._mailbox.list_messages(self.folder, older_than=older_than, limit=size + 1)
         page = found[:size]
-        end = age_sort_key(page[-1]) if page else position
+        end = received_at_sort_key(page[-1]) if page else position
         objects = [
             delta_message_json(each, self._view) for each in self._outlook.to_outlook_messages(page)
         ]
@@ -80,21 +80,23 @@ class MessageFeed:
         size: maximum number of messages.
         """
         events: dict[_Key, list[FolderMessageEvent]] = defaultdict(list)
-        for entry in self._mailbox.journal.entries_between(since, until, folder=self.folder):
+        for entry in self._mailbox.journal.list_entries_after_number(
+            since, until, folder=self.folder
+        ):
             for event in events_of_journal_entry(entry):
                 if event.folder_number == self.folder:
                     events[self._key(event)].append(event)
         after = int(position[0]) if position else 0
         touched = sorted(
-            (happened for happened in events.values() if happened[-1].sequence_number > after),
-            key=lambda happened: happened[-1].sequence_number,
+            (happened for happened in events.values() if happened[-1].event_number > after),
+            key=lambda happened: happened[-1].event_number,
         )
         page = touched[:size]
         messages = self._messages([happened[-1].message_number for happened in page])
         value: list[dict[str, Any]] = []
         for happened in page:
             value += self._objects(happened, messages.get(happened[-1].message_number))
-        end = (page[-1][-1].sequence_number,) if page else position
+        end = (page[-1][-1].event_number,) if page else position
         return value, end, len(touched) > size
 
     def _key(self, event: FolderMessageEvent) -> _Key:
@@ -112,11 +114,11 @@ class MessageFeed:
         last = happened[-1]
         ids = self._outlook.ids
         reported_id = (
-            ids.immutable_id(last.message_number)
+            ids.make_immutable_message_id(last.message_number)
             if self._view.has_immutable_ids
-            else ids.default_id(last.message_number, last.placement_number)
+            else ids.make_default_message_id(last.message_number, last.placement_number)
         )
-        reported = choose_delta_report(happened, self._view, self._behaviour, self._is_oldest)
+        reported = choose_delta_report_kind(happened, self._view, self._behaviour, self._is_oldest)
         # Changed again since the round's end was fixed: the next round reports it.
         if (
             message is None
@@ -124,16 +126,18 @@ class MessageFeed:
             or self._view.id_of_message(message) != reported_id
         ):
             reported = (
-                DeltaReport.NOTHING if reported is DeltaReport.NOTHING else DeltaReport.REMOVED
+                DeltaReportKind.NOTHING
+                if reported is DeltaReportKind.NOTHING
+                else DeltaReportKind.REMOVED
             )
-        if reported is DeltaReport.REMOVED:
+        if reported is DeltaReportKind.REMOVED:
             return [removed_item_json("message", reported_id)]
-        if message is None or reported is DeltaReport.NOTHING:
+        if message is None or reported is DeltaReportKind.NOTHING:
             return []
-        if reported is DeltaReport.READ_STATE_ONLY:
+        if reported is DeltaReportKind.READ_STATE_ONLY:
             return [delta_read_state_json(message, self._view)]
         return [delta_message_json(message, self._view)] * (
-            2 if reported is DeltaReport.WHOLE_MESSAGE_TWICE else 1
+            2 if reported is DeltaReportKind.WHOLE_MESSAGE_TWICE else 1
         )
 
     def _is_oldest(self, arrival: FolderMessageEvent) -> bool:
@@ -147,12 +151,12 @@ class MessageFeed:
         return bool(row and row["oldest"])
 
 
-def choose_delta_report(
+def choose_delta_report_kind(
     changes: Sequence[FolderMessageEvent],
     view: MessageJsonOptions,
     behaviour: Behaviour,
     is_oldest: Callable[[FolderMessageEvent], bool],
-) -> DeltaReport:
+) -> DeltaReportKind:
     """Return how Outlook reports a message in one delta round.
 
     changes: the changes of the message in the round, oldest first.
@@ -162,22 +166,22 @@ def choose_delta_report(
     """
     structural = [change.kind for change in changes if change.kind is not EventKind.UPDATED]
     if structural and structural[-1] is EventKind.LEFT_FOLDER:
-        return DeltaReport.REMOVED
+        return DeltaReportKind.REMOVED
     if not structural:
         return _reported_update(changes, view, behaviour)
     since_arrival = changes[_last_arrival(changes) + 1 :]
     update = _reported_update(since_arrival, view, behaviour)
     if EventKind.LEFT_FOLDER in structural and view.has_immutable_ids and behaviour.readd_is_lost:
         # Moved away and back between two polls: the return is not reported until it changes again.
-        return DeltaReport.REMOVED if update is DeltaReport.NOTHING else update
+        return DeltaReportKind.REMOVED if update is DeltaReportKind.NOTHING else update
     if (
         structural[-1] is EventKind.CREATED
-        or update is DeltaReport.WHOLE_MESSAGE
+        or update is DeltaReportKind.WHOLE_MESSAGE
         or behaviour.move_in_reported
     ):
         arrival = changes[_last_arrival(changes)]
         twice = arrival.kind is EventKind.MOVED_IN and is_oldest(arrival)
-        return DeltaReport.WHOLE_MESSAGE_TWICE if twice else DeltaReport.WHOLE_MESSAGE
+        return DeltaReportKind.WHOLE_MESSAGE_TWICE if twice else DeltaReportKind.WHOLE_MESSAGE
     return update
 
 
@@ -187,17 +191,17 @@ def _last_arrival(changes: Sequence[FolderMessageEvent]) -> int:
 
 def _reported_update(
     changes: Iterable[FolderMessageEvent], view: MessageJsonOptions, behaviour: Behaviour
-) -> DeltaReport:
+) -> DeltaReportKind:
     """Return how Outlook reports changed properties. Properties that the client did not select do
     not count."""
     fields = frozenset[str]().union(*(change.changed_properties for change in changes))
     if view.selected_properties is not None:
         fields &= view.selected_properties
     if not fields:
-        return DeltaReport.NOTHING
+        return DeltaReportKind.NOTHING
     if fields == {"isRead"} and behaviour.read_state_is_partial:
-        return DeltaReport.READ_STATE_ONLY
-    return DeltaReport.WHOLE_MESSAGE
+        return DeltaReportKind.READ_STATE_ONLY
+    return DeltaReportKind.WHOLE_MESSAGE
 
 
 def serve_message_delta(call: GraphCall) -> GraphResult:
@@ -220,6 +224,6 @@ def serve_message_delta(call: GraphCall) -> GraphResult:
     )
     return GraphResult(
         json_body=context | result.json_body,
-        full_message_count=full,
-        bodiless_message_count=whole - full,
+        messages_with_body_count=full,
+        messages_without_body_count=whole - full,
     )

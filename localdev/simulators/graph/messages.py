@@ -34,8 +34,8 @@ def list_messages(call: GraphCall) -> GraphResult:
     full = len(value) if view.includes_property("body") else 0
     return GraphResult(
         json_body=document | {"value": value},
-        full_message_count=full,
-        bodiless_message_count=len(value) - full,
+        messages_with_body_count=full,
+        messages_without_body_count=len(value) - full,
     )
 
 
@@ -48,7 +48,9 @@ def get_message(call: GraphCall) -> GraphResult:
     context = {"@odata.context": call.build_mailbox_odata_context("messages", is_entity=True)}
     full = int(view.includes_property("body"))
     document = context | message_json(message, view)
-    return GraphResult(json_body=document, full_message_count=full, bodiless_message_count=1 - full)
+    return GraphResult(
+        json_body=document, messages_with_body_count=full, messages_without_body_count=1 - full
+    )
 
 
 def move_message(call: GraphCall) -> GraphResult:

@@ -129,7 +129,9 @@ class Notifier:
                 return
             (subscription,) = found
             mailbox_id = subscription["mailbox_id"]
-            entries = Journal(self._database, mailbox_id).entries_between(subscription["seen"])
+            entries = Journal(self._database, mailbox_id).list_entries_after_number(
+                subscription["seen"]
+            )
             if not entries:
                 return
             ids = OutlookIds(self._database, mailbox_id)
@@ -199,14 +201,17 @@ class Notifier:
 
 def _concerns(subscription: Row, event: FolderMessageEvent, ids: OutlookIds) -> bool:
     is_wanted = _CHANGE_TYPES[event.kind] in subscription["change_types"].split(",")
-    return is_wanted and subscription["folder_id"] in (None, ids.folder_id(event.folder_number))
+    return is_wanted and subscription["folder_id"] in (
+        None,
+        ids.make_folder_id(event.folder_number),
+    )
 
 
 def _change_of(subscription: Row, event: FolderMessageEvent, ids: OutlookIds) -> JsonObject:
     message_id = (
-        ids.immutable_id(event.message_number)
+        ids.make_immutable_message_id(event.message_number)
         if subscription["immutable_ids"]
-        else ids.default_id(event.message_number, event.placement_number)
+        else ids.make_default_message_id(event.message_number, event.placement_number)
     )
     path = f"Users/{subscription['mailbox_id']}/Messages/{message_id}"
     return {

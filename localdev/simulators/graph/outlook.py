@@ -20,7 +20,7 @@ from localdev.simulators.graph.well_known import (
     WELL_KNOWN_NAME_BY_ROLE,
 )
 from localdev.simulators.mailbox import Mailbox, MessageNotFound
-from localdev.simulators.message import Message, age_sort_key
+from localdev.simulators.message import Message, received_at_sort_key
 
 _ROOT_NAME = "Top of Information Store"
 _OUTSIDE = (RETAINED, PURGED)
@@ -112,7 +112,7 @@ class OutlookMailbox:
         )
 
     def is_message_purged(self, message: OutlookMessage) -> bool:
-        return message.folder_id == self.ids.folder_id(
+        return message.folder_id == self.ids.make_folder_id(
             self.simulated_mailbox.folders.find(PURGED).number
         )
 
@@ -125,11 +125,13 @@ class OutlookMailbox:
             raise ValueError(f"Graph needs message {message.number} in exactly one folder")
         return OutlookMessage(
             message_number=message.number,
-            folder_id=self.ids.folder_id(message.single_folder_number),
-            immutable_id=self.ids.immutable_id(message.number),
-            default_id=self.ids.default_id(message.number, message.single_placement.change_number),
-            change_key=self.ids.change_key(message.number, version),
-            received_at=age_sort_key(message)[0],
+            folder_id=self.ids.make_folder_id(message.single_folder_number),
+            immutable_id=self.ids.make_immutable_message_id(message.number),
+            default_id=self.ids.make_default_message_id(
+                message.number, message.single_placement.change_number
+            ),
+            change_key=self.ids.make_change_key(message.number, version),
+            received_at=received_at_sort_key(message)[0],
             is_read=message.is_read,
             properties=graph_message_properties(message),
             body_type=message.mail_item.body_type,
@@ -201,7 +203,7 @@ class OutlookFolders:
     def _root(self) -> OutlookFolder:
         return OutlookFolder(
             folder_number=0,
-            id=self._ids.root_id(),
+            id=self._ids.make_root_folder_id(),
             parent_id=None,
             display_name=_ROOT_NAME,
             role=ROOT_FOLDER_NAME,
@@ -235,10 +237,10 @@ class OutlookFolders:
     def _folder(self, folder: Folder, own_name: str | None, children: int) -> OutlookFolder:
         name = WELL_KNOWN_NAME_BY_ROLE.get(folder.role, own_name)
         is_outside = folder.role in _OUTSIDE
-        parent = None if is_outside else self._ids.folder_id(folder.parent or 0)
+        parent = None if is_outside else self._ids.make_folder_id(folder.parent or 0)
         return OutlookFolder(
             folder_number=folder.number,
-            id=self._ids.folder_id(folder.number),
+            id=self._ids.make_folder_id(folder.number),
             parent_id=parent,
             display_name=folder.name,
             role=name,

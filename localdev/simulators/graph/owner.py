@@ -28,7 +28,7 @@ class OutlookOwner:
         return self._outlook.folders.find(reference).folder_number
 
     def graph_id_of_message(self, number: int) -> str:
-        return self._outlook.ids.immutable_id(number)
+        return self._outlook.ids.make_immutable_message_id(number)
 
     def update_message(self, message_id: str, changes: Mapping[str, Any]) -> None:
         """Change properties of a message by their Graph names.
@@ -59,7 +59,7 @@ class OutlookOwner:
 
     def create_folder(self, *, name: str, parent: str = ROOT_FOLDER_NAME, **fields: Any) -> str:
         above = self.find_folder_number(parent) or None
-        return self._outlook.ids.folder_id(
+        return self._outlook.ids.make_folder_id(
             self._mailbox.create_folder(name, parent=above, **fields)
         )
 

@@ -17,7 +17,7 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
     `Message.provider_attributes` replaces the property of the same name.
     """
     item = message.mail_item
-    conversation = conversation_id_suffix(message.thread_key)
+    conversation = make_conversation_uuid_hex(message.thread_key)
     sender = {"from": _recipient(item.sender), "sender": _recipient(item.sender)}
     received_at = format_utc_seconds(item.received_at)
     return {
@@ -31,12 +31,12 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
         "subject": item.subject,
         "bodyPreview": message.preview,
         "importance": item.importance,
-        "conversationId": conversation_id(conversation),
+        "conversationId": make_conversation_id(conversation),
         "conversationIndex": "AQHb" + conversation[:24],
         "isDeliveryReceiptRequested": False,
         "isReadReceiptRequested": False,
         "isDraft": item.is_draft,
-        "webLink": web_link(conversation),
+        "webLink": make_web_link(conversation),
         "inferenceClassification": "focused",
         **(sender if item.sender else {}),
         "toRecipients": _recipients(item.to),
@@ -49,7 +49,7 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=10_000)
-def conversation_id_suffix(thread: str) -> str:
+def make_conversation_uuid_hex(thread: str) -> str:
     """Return the part that identifies a thread in its conversation id and in web links.
 
     thread: the thread's key, `Message.thread_key`.
@@ -57,11 +57,11 @@ def conversation_id_suffix(thread: str) -> str:
     return uuid5(NAMESPACE_URL, thread).hex
 
 
-def conversation_id(conversation: str) -> str:
+def make_conversation_id(conversation: str) -> str:
     return "AAQkAGI2THVSAAQA" + conversation
 
 
-def web_link(conversation: str) -> str:
+def make_web_link(conversation: str) -> str:
     return f"https://outlook.office365.com/owa/?ItemID={conversation}&exvsurl=1"
 
 

@@ -21,10 +21,10 @@ from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.batch import serve_batch
 from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.corruption import (
-    corrupt_page,
+    corrupt_result,
     graph_error_from_fault,
 )
-from localdev.simulators.graph.earlier import StoredResponses
+from localdev.simulators.graph.earlier import ReplayableResponses
 from localdev.simulators.graph.errors import (
     GraphError,
     bad_request_error,
@@ -78,7 +78,7 @@ class GraphServer:
         self._service = service
         self._signer = signer
         self._links = DeltaLinks(service.database)
-        self.stored_responses = StoredResponses()
+        self.stored_responses = ReplayableResponses()
 
     def __call__(self, request: Request) -> Response:
         if request.path.lower() == f"{VERSION_PATH_PREFIX}/$batch" and request.method == "POST":
@@ -140,12 +140,12 @@ class GraphServer:
             if fault and fault.page == "nothing":
                 result = _skipped(handler, call, result)
             latency_s = self._service.latency.compute_response_latency_s(
-                full=result.full_message_count, lean=result.bodiless_message_count
+                full=result.messages_with_body_count, lean=result.messages_without_body_count
             )
             # The simulator's own work is a part of the latency, not an addition to it.
             time.sleep(max(0.0, latency_s - (time.monotonic() - began)))
         result = self._repeated(request, mailbox, result, fault)
-        return corrupt_page(result, fault, self._own_url(request)) if fault else result
+        return corrupt_result(result, fault, self._own_url(request)) if fault else result
 
     def _repeated(
         self, request: Request, mailbox: Mailbox, result: GraphResult, fault: Fault | None
@@ -176,7 +176,7 @@ class GraphServer:
             service.database, ODataQuery.parse(request.query), service.behaviour, self.base_url
         )
         time.sleep(service.latency.compute_response_latency_s())
-        return corrupt_page(result, fault, self._own_url(request)) if fault else result
+        return corrupt_result(result, fault, self._own_url(request)) if fault else result
 
     def _call(
         self,

@@ -17,7 +17,7 @@ ROLE_BY_WELL_KNOWN_NAME = {
 }
 """Role of the folder in the simulated mailbox, by Outlook's well-known name."""
 WELL_KNOWN_NAME_BY_ROLE = {role: name for name, role in ROLE_BY_WELL_KNOWN_NAME.items()}
-DOCUMENTED_FOLDER_NAMES = frozenset(ROLE_BY_WELL_KNOWN_NAME) | {
+WELL_KNOWN_FOLDER_NAMES = frozenset(ROLE_BY_WELL_KNOWN_NAME) | {
     *("clutter", "conflicts", "conversationhistory", "localfailures", "scheduled"),
     *("searchfolders", "serverfailures", "syncissues", ROOT_FOLDER_NAME),
 }

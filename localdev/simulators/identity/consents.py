@@ -24,9 +24,9 @@ class GrantRejectionReason(Enum):
     CODE_UNKNOWN = auto()
     CODE_EXPIRED = auto()
     REDIRECT_URI_DIFFERS = auto()
-    VERIFIER_DIFFERS = auto()
-    TOKEN_UNKNOWN = auto()
-    TOKEN_EXPIRED = auto()
+    CODE_VERIFIER_DIFFERS = auto()
+    REFRESH_TOKEN_UNKNOWN = auto()
+    REFRESH_TOKEN_EXPIRED = auto()
 
 
 def consent_tables_sql(prefix: str) -> str:
@@ -125,7 +125,7 @@ class ConsentStore(ABC):
             raise self.error_for_rejected_grant(GrantRejectionReason.REDIRECT_URI_DIFFERS)
         # A verifier without a challenge: the request for the code was tampered with.
         if row["challenge"] != (_challenge(verifier) if verifier else None):
-            raise self.error_for_rejected_grant(GrantRejectionReason.VERIFIER_DIFFERS)
+            raise self.error_for_rejected_grant(GrantRejectionReason.CODE_VERIFIER_DIFFERS)
         return row["consent_id"], row["nonce"]
 
     def issue_refresh_token(self, consent_id: str) -> str:
@@ -146,9 +146,9 @@ class ConsentStore(ABC):
         """
         row = self._row("SELECT * FROM {}refresh_token WHERE value = ?", refresh_token)
         if row is None:
-            raise self.error_for_rejected_grant(GrantRejectionReason.TOKEN_UNKNOWN)
+            raise self.error_for_rejected_grant(GrantRejectionReason.REFRESH_TOKEN_UNKNOWN)
         if row["expires_at"] < time.time():
-            raise self.error_for_rejected_grant(GrantRejectionReason.TOKEN_EXPIRED)
+            raise self.error_for_rejected_grant(GrantRejectionReason.REFRESH_TOKEN_EXPIRED)
         return str(row["consent_id"])
 
     def user_and_scope_of_consent(self, consent_id: str) -> tuple[str, str]:

@@ -45,7 +45,7 @@ class SigningKey:
         return {**jwk, "kid": self._key_id, "use": "sig"}
 
 
-def unique_id() -> str:
+def make_random_claim_value() -> str:
     """Return a random value for a claim. It makes two tokens differ even if they were signed in the
     same second."""
     return token_urlsafe(16)

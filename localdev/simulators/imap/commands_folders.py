@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 from localdev.mail.modified_utf7 import decode_modified_utf7
 from localdev.simulators.imap.command import (
+    Argument,
     Atom,
     BadCommand,
     Command,
-    Token,
     parse_keyword_argument,
     parse_list_argument,
     parse_text_argument,
@@ -29,7 +29,7 @@ _MORE_STATUS_ITEMS = {"HIGHESTMODSEQ": "CONDSTORE", "MAILBOXID": "OBJECTID"}
 _DATE_TIME = "%d-%b-%Y %H:%M:%S %z"
 
 
-def parse_folder_name(session: Session, token: Token) -> str:
+def parse_folder_name(session: Session, token: Argument) -> str:
     """Return the folder's name that an argument contains. The argument is in UTF-8 if the client
     has enabled UTF8=ACCEPT, else in modified UTF-7."""
     name = parse_text_argument(token)
@@ -61,7 +61,7 @@ def _list(session: Session, command: Command) -> Iterator[UntaggedResponse | str
 
 
 def _matching(
-    session: Session, mailbox: ImapMailbox, reference: Token, patterns: Iterable[Token]
+    session: Session, mailbox: ImapMailbox, reference: Argument, patterns: Iterable[Argument]
 ) -> list[ImapFolder]:
     base, separator = parse_folder_name(session, reference), mailbox.options.separator
     wanted = [base + parse_folder_name(session, each) for each in patterns]
@@ -72,7 +72,7 @@ def _matching(
     ]
 
 
-def _list_options(session: Session, arguments: list[Token], extension: str) -> list[str]:
+def _list_options(session: Session, arguments: list[Argument], extension: str) -> list[str]:
     """Take the options in front of the reference out of the arguments."""
     if not (arguments and isinstance(arguments[0], list)):
         return []
@@ -84,7 +84,7 @@ def _list_options(session: Session, arguments: list[Token], extension: str) -> l
     ]
 
 
-def _return_options(session: Session, rest: list[Token]) -> tuple[set[str], list[str]]:
+def _return_options(session: Session, rest: list[Argument]) -> tuple[set[str], list[str]]:
     """Return the return options of LIST, and the items of the option STATUS. The list of items is
     empty without this option."""
     if not rest:
@@ -152,7 +152,7 @@ def _status(session: Session, command: Command) -> Iterator[UntaggedResponse | s
     yield from session.report_folder_changes(may_expunge=True)
 
 
-def _status_items(session: Session, tokens: list[Token]) -> list[str]:
+def _status_items(session: Session, tokens: list[Argument]) -> list[str]:
     items = [parse_keyword_argument(each) for each in tokens]
     for item in items:
         if item in _MORE_STATUS_ITEMS:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from localdev.simulators.imap.command import (
+    Argument,
     BadCommand,
     Command,
-    Token,
     parse_keyword_argument,
     parse_list_argument,
     parse_number_argument,
@@ -95,7 +95,7 @@ def _opening(
         )
 
 
-def _select_parameters(session: Session, rest: list[Token]) -> _Known | None:
+def _select_parameters(session: Session, rest: list[Argument]) -> _Known | None:
     """Enable the extensions that the parameters name; return the values of QRESYNC."""
     known = None
     for number, token in enumerate(parameters := parse_list_argument(rest[0]) if rest else []):
@@ -116,7 +116,7 @@ def _select_parameters(session: Session, rest: list[Token]) -> _Known | None:
     return known
 
 
-def _known(values: list[Token]) -> _Known:
+def _known(values: list[Argument]) -> _Known:
     if len(values) < 2:
         raise BadCommand("QRESYNC needs UIDVALIDITY and a mod-sequence.")
     has_uids = len(values) > 2 and not isinstance(values[2], list)
@@ -229,7 +229,7 @@ def _result(operation: str, present: frozenset[str], given: frozenset[str]) -> f
     return flags
 
 
-def _unchanged_since(session: Session, modifiers: list[Token]) -> int:
+def _unchanged_since(session: Session, modifiers: list[Argument]) -> int:
     session.require_extension("CONDSTORE")
     if len(modifiers) != 2 or parse_keyword_argument(modifiers[0]) != "UNCHANGEDSINCE":
         raise BadCommand("Unknown modifier of STORE.")
@@ -274,7 +274,7 @@ def _writable(session: Session) -> SelectedFolder:
     return selected
 
 
-def _argument(command: Command, number: int) -> Token:
+def _argument(command: Command, number: int) -> Argument:
     if len(command.arguments) <= number:
         raise BadCommand(f"{command.verb} needs more arguments.")
     return command.arguments[number]

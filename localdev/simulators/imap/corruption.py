@@ -20,7 +20,7 @@ _ITEMS = ("LIST", "LSUB", "STATUS", "FETCH", "SEARCH")
 _Forgery = Callable[[Iterable[UntaggedResponse], Fault], Iterator[UntaggedResponse]]
 
 
-def forge_responses(
+def corrupt_responses(
     responses: Iterable[UntaggedResponse], fault: Fault
 ) -> Iterator[UntaggedResponse]:
     """Yield the responses, changed by the forgery that `fault.page` names. Yield the responses
@@ -31,9 +31,9 @@ def forge_responses(
 
 def _nothing(responses: Iterable[UntaggedResponse], _: Fault) -> Iterator[UntaggedResponse]:
     for each in responses:
-        if isinstance(each, NumberListResponse) and each.kind == "SEARCH":
+        if isinstance(each, NumberListResponse) and each.response_name == "SEARCH":
             yield replace(each, numbers=())
-        elif each.kind not in (*_ITEMS, "VANISHED"):
+        elif each.response_name not in (*_ITEMS, "VANISHED"):
             yield each
 
 
@@ -42,9 +42,11 @@ def _less(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[Untag
     second folder or message."""
     number = 0
     for each in responses:
-        if isinstance(each, NumberListResponse) and each.kind == "SEARCH":
+        if isinstance(each, NumberListResponse) and each.response_name == "SEARCH":
             yield replace(each, numbers=_fewer(each.numbers, fault))
-        elif each.kind not in _ITEMS or isinstance(each, NumberListResponse | NumberResponse):
+        elif each.response_name not in _ITEMS or isinstance(
+            each, NumberListResponse | NumberResponse
+        ):
             yield each
         else:
             number += 1
@@ -77,7 +79,7 @@ def _partial(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[Un
 
 def _without(kind: str) -> _Forgery:
     def forge(responses: Iterable[UntaggedResponse], _: Fault) -> Iterator[UntaggedResponse]:
-        return (each for each in responses if each.kind != kind)
+        return (each for each in responses if each.response_name != kind)
 
     return forge
 
@@ -104,8 +106,8 @@ def _changed_numbers(names: tuple[str, ...], sign: int) -> _Forgery:
 
     def forge(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[UntaggedResponse]:
         for each in responses:
-            if isinstance(each, NumberResponse) and each.kind in names:
-                yield replace(each, number=int(changed(each.kind, each.number, fault)))
+            if isinstance(each, NumberResponse) and each.response_name in names:
+                yield replace(each, number=int(changed(each.response_name, each.number, fault)))
             elif isinstance(each, FolderStatusResponse) and _is_about(each, fault):
                 values = {
                     name: changed(name, value, fault) for name, value in each.value_by_item.items()
@@ -121,7 +123,7 @@ def _uncounted(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[
     for each in responses:
         if isinstance(each, FolderStatusResponse) and _is_about(each, fault):
             yield replace(each, value_by_item={})
-        elif not isinstance(each, NumberResponse) or each.kind not in _OPTIONAL:
+        elif not isinstance(each, NumberResponse) or each.response_name not in _OPTIONAL:
             yield each
 
 

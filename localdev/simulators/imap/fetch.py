@@ -7,9 +7,9 @@ from datetime import datetime
 from hashlib import sha256
 
 from localdev.simulators.imap.command import (
+    Argument,
     BadCommand,
     Command,
-    Token,
     parse_keyword_argument,
     parse_list_argument,
     parse_number_argument,
@@ -108,7 +108,7 @@ def _fetch(session: Session, command: Command) -> Iterator[UntaggedResponse | st
         yield "[EXPUNGEISSUED] Some messages were already expunged."
 
 
-def _modifiers(session: Session, rest: Sequence[Token], *, by_uid: bool) -> _Modifiers:
+def _modifiers(session: Session, rest: Sequence[Argument], *, by_uid: bool) -> _Modifiers:
     words = parse_list_argument(rest[0]) if rest else []
     if not words:
         return _Modifiers()
@@ -125,7 +125,7 @@ def _modifiers(session: Session, rest: Sequence[Token], *, by_uid: bool) -> _Mod
 
 
 def _vanished(
-    mailbox: ImapMailbox, selected: SelectedFolder, uids: Token, modifiers: _Modifiers
+    mailbox: ImapMailbox, selected: SelectedFolder, uids: Argument, modifiers: _Modifiers
 ) -> Iterator[UntaggedResponse]:
     since = modifiers.changed_since or 0
     left = set(mailbox.folder_state(selected.folder).uids_vanished_since_mod_seq(since)) - set(
@@ -136,7 +136,7 @@ def _vanished(
         yield vanished_response(wanted, earlier=True)
 
 
-def _items(session: Session, token: Token) -> list[_Item]:
+def _items(session: Session, token: Argument) -> list[_Item]:
     if isinstance(token, list):
         names = [parse_text_argument(each) for each in token]
     else:
@@ -180,7 +180,7 @@ def _values(
         raw = mailbox.read_message_bytes(message)
     size = 0
     if any(each.label == "RFC822.SIZE" for each in items):
-        size = len(raw) if raw is not None else mailbox.message_size(message) or 0
+        size = len(raw) if raw is not None else mailbox.message_size_bytes(message) or 0
     return tuple(
         (
             item.label,
@@ -235,8 +235,8 @@ _PLAIN_VALUES: dict[str, Callable[[ListedMessage], bytes]] = {
     "MODSEQ": lambda message: b"(%d)" % message.mod_seq,
     "EMAILID": lambda message: b"(M%d)" % message.blob_number,
     "THREADID": _thread_id,
-    "X-GM-MSGID": lambda message: b"%d" % _of_gmail(message).message_id,
-    "X-GM-THRID": lambda message: b"%d" % _of_gmail(message).thread_id,
+    "X-GM-MSGID": lambda message: b"%d" % _of_gmail(message).gmail_message_id,
+    "X-GM-THRID": lambda message: b"%d" % _of_gmail(message).gmail_thread_id,
     "X-GM-LABELS": lambda message: format_labels(_of_gmail(message).labels),
 }
 

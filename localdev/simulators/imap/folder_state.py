@@ -69,8 +69,8 @@ class GmailMessageAttributes:
     labels: the message's labels, except the label of the open folder.
     """
 
-    message_id: int
-    thread_id: int
+    gmail_message_id: int
+    gmail_thread_id: int
     labels: tuple[str, ...]
 
 

@@ -97,11 +97,11 @@ class GmailMailboxView:
     def folder_state(self, folder: int) -> "GmailFolderState":
         return GmailFolderState(self, folder)
 
-    def message_id(self, number: int) -> int:
+    def gmail_message_id(self, number: int) -> int:
         self._read_on()
         return FIRST_MESSAGE_ID + self._seen[number].contents
 
-    def uids_by_folder_number(self, number: int) -> Mapping[int, int]:
+    def message_uids_by_folder_number(self, number: int) -> Mapping[int, int]:
         """Return the UID of the message `number` in each folder that shows the message, by folder
         number."""
         self._read_on()
@@ -120,7 +120,8 @@ class GmailMailboxView:
         statement = "SELECT 1 FROM message WHERE number = ?"
         exists = self.mailbox.database.fetch_row(statement, listed.message_number) is not None
         return (
-            exists and self.uids_by_folder_number(listed.message_number).get(folder) == listed.uid
+            exists
+            and self.message_uids_by_folder_number(listed.message_number).get(folder) == listed.uid
         )
 
     def list_messages(self, folder: int) -> list[ListedMessage]:
@@ -177,7 +178,7 @@ class GmailMailboxView:
     def _read_on(self) -> None:
         find = self.mailbox.folders.find
         roles = {role: find(role).number for role in ("archive", "trash", "junk", RETAINED, PURGED)}
-        for entry in self.mailbox.journal.entries_between(self._until):
+        for entry in self.mailbox.journal.list_entries_after_number(self._until):
             self._until = entry.number
             if entry.message is not None:
                 self._apply(entry, roles)

@@ -28,11 +28,11 @@ class FixedTextResponse:
     """An untagged response of fixed text. Injected faults can omit or repeat the response, but
     do not change the text.
 
-    kind: the name of the response, such as `LIST`.
+    response_name: the name of the response, such as `LIST`.
     folder_name_or_uid: name of the folder that the response describes. Empty: no folder.
     """
 
-    kind: str
+    response_name: str
     text: bytes
     folder_name_or_uid: str = ""
 
@@ -44,11 +44,11 @@ class FixedTextResponse:
 class NumberResponse:
     """An untagged response with one number, such as `3 EXISTS` or `OK [UIDNEXT 4] ...`.
 
-    kind: the name of the number, such as `EXISTS` or `UIDNEXT`.
+    response_name: the name of the number, such as `EXISTS` or `UIDNEXT`.
     text_template: the text of the response, with `%d` in place of the number.
     """
 
-    kind: str
+    response_name: str
     number: int
     text_template: bytes
 
@@ -68,7 +68,7 @@ class FolderStatusResponse:
     folder_name_or_uid: str
     quoted_folder_name: bytes
     value_by_item: Mapping[str, int | str]
-    kind: str = "STATUS"
+    response_name: str = "STATUS"
 
     def render(self) -> bytes:
         pairs = [f"{name} {value}" for name, value in self.value_by_item.items()]
@@ -88,7 +88,7 @@ class FetchResponse:
     uid: int
     items: tuple[tuple[str, bytes], ...]
     is_flag_change: bool = False
-    kind: str = "FETCH"
+    response_name: str = "FETCH"
 
     @property
     def folder_name_or_uid(self) -> str:
@@ -113,7 +113,7 @@ class NumberListResponse:
     render_numbers: function that returns the text of the response for a list of numbers.
     """
 
-    kind: str
+    response_name: str
     numbers: Sequence[int]
     render_numbers: Callable[[Sequence[int]], bytes] = field(repr=False)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from localdev.simulators.faults import UNKNOWN_ERROR_CODE, Fault
 from localdev.simulators.imap.command import BadCommand, Command
 from localdev.simulators.imap.commands_session import TLS_STARTED_SENTINEL
-from localdev.simulators.imap.corruption import forge_responses
+from localdev.simulators.imap.corruption import corrupt_responses
 from localdev.simulators.imap.response import (
     CommandRejected,
     FetchResponse,
@@ -51,7 +51,7 @@ def _serve_next(session: Session, handlers: Mapping[str, CommandHandler]) -> boo
         return False
     folder = session.selected.folder.name if session.selected else ""
     fault = session.backend.take_fault_for_command(
-        command.verb, f"{folder} {command.verb} {command.text}"
+        command.verb, f"{folder} {command.verb} {command.arguments_text}"
     )
     _interrupt(session, fault)
     reply = _reply_of_fault(fault) if fault else None
@@ -77,13 +77,15 @@ def _run(
     responses = _untagged(handler(session, command), completion)
     bodies = others = 0
     try:
-        for response in forge_responses(responses, fault) if fault else responses:
+        for response in corrupt_responses(responses, fault) if fault else responses:
             is_body = isinstance(response, FetchResponse) and response.has_body
             bodies, others = bodies + is_body, others + (not is_body)
             _write(session, response, fault)
         if fault and fault.cut == "mid body":
             raise ConnectionClosed
-        session.backend.sleep_unless_stopped(session.backend.response_latency_s(bodies, others))
+        session.backend.sleep_unless_stopped(
+            session.backend.compute_response_latency_s(bodies, others)
+        )
         return (
             TLS_STARTED_SENTINEL
             if completion[-1] == TLS_STARTED_SENTINEL

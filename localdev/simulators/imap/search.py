@@ -7,10 +7,10 @@ from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 
 from localdev.simulators.imap.command import (
+    Argument,
     Atom,
     BadCommand,
     Command,
-    Token,
     parse_keyword_argument,
     parse_list_argument,
     parse_number_argument,
@@ -26,7 +26,7 @@ from localdev.simulators.imap.selection import is_uid_command
 from localdev.simulators.imap.session import CommandHandler, Session
 from localdev.simulators.imap.store import ImapMailbox
 
-MAX_KEYS = 1000
+MAX_SEARCH_KEYS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ _RETURNS = ("ALL", "MIN", "MAX", "COUNT")
 class _Keys:
     """Parses the keys of a SEARCH command into a function that tests a message."""
 
-    def __init__(self, session: Session, tokens: Sequence[Token]) -> None:
+    def __init__(self, session: Session, tokens: Sequence[Argument]) -> None:
         self._session = session
         self._tokens = list(reversed(tokens))
         self.uses_mod_seq = False
-        if len(tokens) > MAX_KEYS:
+        if len(tokens) > MAX_SEARCH_KEYS:
             raise BadCommand("Too many search keys.")
 
     def read_all(self, depth: int = 0) -> _Test:
@@ -133,7 +133,9 @@ class _Keys:
         if name in ("LARGER", "SMALLER"):
             bound = parse_number_argument(self._next())
             sign = 1 if name == "LARGER" else -1
-            return lambda each: sign * (each.mailbox.message_size(each.message) or 0) > sign * bound
+            return lambda each: (
+                sign * (each.mailbox.message_size_bytes(each.message) or 0) > sign * bound
+            )
         if name in ("BEFORE", "ON", "SINCE"):
             return _by_date(name, _date(self._next()), _received)
         if name in ("SENTBEFORE", "SENTON", "SENTSINCE"):
@@ -154,7 +156,7 @@ class _Keys:
             return lambda each: name == "EMAILID" and f"M{each.message.blob_number}" == wanted
         raise BadCommand(f"Unknown search key {name[:50]}")
 
-    def _next(self) -> Token:
+    def _next(self) -> Argument:
         if not self._tokens:
             raise BadCommand("A search key lacks its argument.")
         return self._tokens.pop()
@@ -164,9 +166,9 @@ def _gmail_number(message: ListedMessage, name: str) -> int | None:
     if message.gmail_attributes is None:
         return None
     return (
-        message.gmail_attributes.message_id
+        message.gmail_attributes.gmail_message_id
         if name == "X-GM-MSGID"
-        else message.gmail_attributes.thread_id
+        else message.gmail_attributes.gmail_thread_id
     )
 
 
@@ -247,7 +249,7 @@ def _sent(each: _Candidate) -> date | None:
         return None
 
 
-def _date(token: Token) -> date:
+def _date(token: Argument) -> date:
     try:
         return datetime.strptime(parse_text_argument(token), "%d-%b-%Y").date()
     except ValueError:

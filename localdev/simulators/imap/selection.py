@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from localdev.simulators.imap.command import BadCommand, Command, Token, parse_text_argument
+from localdev.simulators.imap.command import Argument, BadCommand, Command, parse_text_argument
 from localdev.simulators.imap.folder_state import ListedMessage
 from localdev.simulators.imap.number_set import parse_number_set
 from localdev.simulators.imap.session import SelectedFolder
@@ -13,7 +13,7 @@ def is_uid_command(command: Command) -> bool:
 
 
 def find_messages_in_number_set(
-    selected: SelectedFolder, numbers: Token, *, by_uid: bool
+    selected: SelectedFolder, numbers: Argument, *, by_uid: bool
 ) -> list[tuple[int, ListedMessage]]:
     """Return the messages that a command names, each after its sequence number.
 

@@ -153,7 +153,7 @@ class ImapServer:
         return self.service.faults.take_fault_for_request(verb, target)
 
     def record_command(self, session: int, command: Command, folder: str, status: str) -> None:
-        arguments = "" if command.verb in _PRIVATE_VERBS else command.text
+        arguments = "" if command.verb in _PRIVATE_VERBS else command.arguments_text
         self.commands.append(
             CommandRecord(
                 at=time.monotonic(),
@@ -173,7 +173,7 @@ class ImapServer:
         if seconds > 0:
             self._stopped.wait(min(seconds, MAX_RESPONSE_DELAY_S))
 
-    def response_latency_s(self, bodies: int, others: int) -> float:
+    def compute_response_latency_s(self, bodies: int, others: int) -> float:
         return self.service.latency.compute_response_latency_s(full=bodies, lean=others)
 
 

@@ -82,7 +82,7 @@ class ImapMailbox:
         if listed.original_size_bytes is not None:
             # A client reads a large message in parts, one after the other.
             if self._newest_original[0] != listed.blob_number:
-                content = self.simulated_mailbox.read_original_message(listed.blob_number)
+                content = self.simulated_mailbox.read_original_message_bytes(listed.blob_number)
                 self._newest_original = (listed.blob_number, content)
             return self._newest_original[1]
         try:
@@ -91,7 +91,7 @@ class ImapMailbox:
             return None
         return compose_message(_without_states(message.mail_item))
 
-    def message_size(self, listed: ListedMessage) -> int | None:
+    def message_size_bytes(self, listed: ListedMessage) -> int | None:
         """Return the size of a message in bytes (RFC822.SIZE). Return None if the message no longer
         exists."""
         if listed.original_size_bytes is not None:
@@ -129,7 +129,7 @@ class ImapMailbox:
         item = replace(parse_mail(original), received_at=received_at, original=original)
         fields, attributes = flags_to_stored_values(flags, ())
         with self.transaction():
-            number = self.simulated_mailbox.deliver(
+            number = self.simulated_mailbox.deliver_message(
                 replace(item, **fields), folder.simulated_folder.number
             )
             if any(attributes.values()):
@@ -210,7 +210,7 @@ class ImapMailbox:
                         each.message_number, folder.simulated_folder.number
                     )
                 else:
-                    self.simulated_mailbox.purge_message(each.message_number)
+                    self.simulated_mailbox.erase_message(each.message_number)
 
     def create_folder(self, name: str) -> None:
         """Create a folder with this name, and all missing parent folders. Raises
@@ -235,7 +235,7 @@ class ImapMailbox:
         if self._gmail:
             self._delete_label(folder)
         else:
-            self.simulated_mailbox.purge_folder(folder.simulated_folder.number)
+            self.simulated_mailbox.erase_folder(folder.simulated_folder.number)
 
     def _delete_label(self, folder: ImapFolder) -> None:
         """Delete the label of a folder, and keep its messages."""

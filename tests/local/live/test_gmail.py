@@ -82,7 +82,7 @@ def consent(simulators: Simulators, text: str, **form: Any) -> None:
 
 def run_live(folder: Path, simulators: Simulators, gmail_url: str = "") -> GmailRun:
     mailbox = simulators.add_mailbox(OWNER, "Grace Brewster Hopper")
-    mailbox.load_mail_items(generate_mail(MESSAGES, owner=OWNER, seed=7))
+    mailbox.import_mail_items(generate_mail(MESSAGES, owner=OWNER, seed=7))
     process = start_live(folder, ARGUMENTS, settings(simulators, gmail_url))
     printed = ""
     assert process.stdout

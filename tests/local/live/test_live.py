@@ -74,9 +74,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphRun]:
     folder = tmp_path_factory.mktemp("live")
     with changed_provider(folder / "provider") as simulators:
         mailbox = simulators.add_mailbox(OWNER, "Grace Brewster Hopper")
-        mailbox.load_mail_items(generate_mail(MESSAGES, owner=OWNER, seed=7))
+        mailbox.import_mail_items(generate_mail(MESSAGES, owner=OWNER, seed=7))
         archived = generate_mail(350, owner=OWNER, seed=8)
-        mailbox.load_mail_items(replace(each, folder=("Archive",)) for each in archived)
+        mailbox.import_mail_items(replace(each, folder=("Archive",)) for each in archived)
         process = start_live(folder, ARGUMENTS, settings(simulators))
         printed = sign_in(simulators, process)
         assert process.wait() == 0, printed

@@ -76,7 +76,7 @@ def deployment(mirror: Mirror) -> Iterator[BrokenDeployment]:
 @pytest.fixture(scope="module")
 def port(mirror: Mirror) -> int:
     """Of the stack's server, with a database that has no schema, and logins with a password."""
-    postgres, port = mirror.stack.postgres, mirror.stack.options.database_port
+    postgres, port = mirror.stack.postgres_server, mirror.stack.options.database_port
     assert postgres is not None
     assert port is not None
     Cluster(postgres, port).run(

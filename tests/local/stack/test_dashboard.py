@@ -24,7 +24,7 @@ OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 @pytest.fixture
 def pages(mirror: Mirror) -> Iterator[httpx.Client]:
     """A browser that stands on a page of the dashboard."""
-    url = f"{mirror.stack.dashboard.url}/data/"
+    url = f"{mirror.stack.dashboard_server.url}/data/"
     with httpx.Client(base_url=url, headers=OWN_PAGE, timeout=60) as client:
         yield client
 

@@ -63,7 +63,7 @@ def test_it_prints_where_the_simulated_gmail_is_and_where_a_person_signs_in(gmai
 
 
 def test_the_dashboard_offers_a_sign_in_to_gmail_first(gmail: Mirror) -> None:
-    dashboard = gmail.stack.dashboard.url
+    dashboard = gmail.stack.dashboard_server.url
     offered = httpx.get(f"{dashboard}/data/overview", timeout=60).json()["signIns"]
     begun = httpx.get(f"{dashboard}/data/sign-in?provider=google", timeout=60)
 

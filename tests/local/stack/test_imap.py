@@ -133,7 +133,7 @@ def test_the_documented_commands_change_the_mailbox_and_a_sync_outlives_them(
 
 def act(imap: Mirror, name: str, **fields: Any) -> None:
     """Press a button of the dashboard."""
-    url = f"{imap.stack.dashboard.url}/data/actions/{name}"
+    url = f"{imap.stack.dashboard_server.url}/data/actions/{name}"
     assert httpx.post(url, json=fields, timeout=60).status_code == 200
 
 

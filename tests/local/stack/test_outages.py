@@ -59,10 +59,10 @@ def test_a_killed_function_is_retried_and_its_folder_goes_on(mirror: Mirror) -> 
 
 
 def test_a_killed_database_is_waited_for(mirror: Mirror) -> None:
-    assert mirror.stack.postgres is not None
+    assert mirror.stack.postgres_server is not None
     with outlived(mirror):
-        os.kill(mirror.stack.postgres.pid, signal.SIGKILL)
-        mirror.stack.postgres.restart()
+        os.kill(mirror.stack.postgres_server.pid, signal.SIGKILL)
+        mirror.stack.postgres_server.restart()
 
 
 def test_a_database_that_is_read_only_is_waited_for(mirror: Mirror) -> None:

@@ -296,7 +296,7 @@ def test_no_answer_of_the_api_bears_a_key(session: Session, mirror: Mirror) -> N
 def test_a_database_that_was_given_is_not_shown_with_its_password(
     mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mirror.stack, "postgres", None)
+    monkeypatch.setattr(mirror.stack, "postgres_server", None)
     monkeypatch.setattr(mirror.stack, "simulator_process", None)
     monkeypatch.setattr(mirror.stack, "database_url", "postgresql://hunter2:hunter2@hunter2/mail")
 

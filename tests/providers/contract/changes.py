@@ -17,7 +17,7 @@ def _moved_and_edited(box: Mailbox, number: int) -> None:
 
 
 CHANGES: Mapping[str, Callable[[Mailbox, int], object]] = {
-    "arrived": lambda box, _: box.deliver(a_mail("new")),
+    "arrived": lambda box, _: box.deliver_message(a_mail("new")),
     "read": lambda box, number: box.mark_read(number),
     "unread": lambda box, number: box.mark_read(number, is_read=False),
     "starred": lambda box, number: box.mark_starred(number),
@@ -32,6 +32,6 @@ CHANGES: Mapping[str, Callable[[Mailbox, int], object]] = {
     "copied": lambda box, number: box.copy_message(number, "archive"),
     "deleted": lambda box, number: box.delete_message(number),
     "deleted for good": lambda box, number: box.delete_message_permanently(number),
-    "purged": lambda box, number: box.purge_message(number),
+    "purged": lambda box, number: box.erase_message(number),
     "sent": lambda box, number: box.send_draft(number),
 }

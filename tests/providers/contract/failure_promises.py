@@ -47,7 +47,7 @@ class FailureContract:
 
     @pytest.fixture
     def mail(self, server: ContractServer) -> None:
-        server.mailbox.load_mail_items(generate_mail(MESSAGES, owner="ada@example.com"))
+        server.mailbox.import_mail_items(generate_mail(MESSAGES, owner="ada@example.com"))
 
     @pytest.fixture
     def replica(self, server: ContractServer, mail: None) -> Replica:

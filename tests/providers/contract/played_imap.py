@@ -60,7 +60,7 @@ def play_imap(simulators: Simulators, folder: Path) -> Iterator[Played]:
     assert imap
     mailbox = simulators.add_mailbox(f"{folder.name.lower()}@example.com", "Ada Lovelace")
     for subject in ALL:
-        mailbox.deliver(a_mail(subject))
+        mailbox.deliver_message(a_mail(subject))
     with scripted_imap(folder, behind=(imap.port, imap.certificate)) as server:
         slept: list[float] = []
         budget = RetryBudget(slept.append)

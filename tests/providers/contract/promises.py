@@ -43,7 +43,7 @@ class ProviderContract:
     @pytest.fixture
     def replica(self, server: ContractServer) -> Replica:
         """Of a mailbox with mail in three folders, read once."""
-        server.mailbox.load_mail_items(
+        server.mailbox.import_mail_items(
             replace(item, folder=((), ("Archive",), ("Archive", "Old"))[at % 3])
             for at, item in enumerate(generate_mail(3 * MESSAGES, owner="ada@example.com"))
         )
@@ -57,10 +57,16 @@ class ProviderContract:
         crowd = tuple(Address(f"Person {each}", f"p{each}@example.com") for each in range(3))
         everything = a_mail("all", to=crowd, cc=crowd[:2], bcc=crowd[1:], reply_to=crowd[:1])
         for number in range(MESSAGES):
-            server.mailbox.deliver(replace(everything, is_read=number % 2 == 0))
-        server.mailbox.deliver(a_mail(is_flagged=True, importance="high", has_attachments=True))
-        server.mailbox.deliver(a_mail(body="<p>Hallo</p>", body_type="html", categories=("Red",)))
-        server.mailbox.deliver(a_mail(sender=None, is_draft=True, internet_message_id="<1@x>"))
+            server.mailbox.deliver_message(replace(everything, is_read=number % 2 == 0))
+        server.mailbox.deliver_message(
+            a_mail(is_flagged=True, importance="high", has_attachments=True)
+        )
+        server.mailbox.deliver_message(
+            a_mail(body="<p>Hallo</p>", body_type="html", categories=("Red",))
+        )
+        server.mailbox.deliver_message(
+            a_mail(sender=None, is_draft=True, internet_message_id="<1@x>")
+        )
         replica = Replica(server)
 
         pages = read_round(server, feed_of(server, "inbox"), None)
@@ -134,9 +140,9 @@ class ProviderContract:
         fresh.take(page.changes)
         fresh.cursors[inbox] = page.next_cursor
         server.mailbox.change_message_fields(first, subject="edited behind the first page")
-        server.mailbox.purge_message(others[0])
+        server.mailbox.erase_message(others[0])
         server.mailbox.move_message(others[-1], "archive")
-        server.mailbox.deliver(a_mail("new", minutes=10**5))
+        server.mailbox.deliver_message(a_mail("new", minutes=10**5))
 
         fresh.read_on()
         fresh.read_on()
@@ -190,7 +196,7 @@ class ProviderContract:
         number = server.mailbox.find_or_create_folder(("Archive", "Old"))
         old, feed = reference(server, number), feed_of(server, number)
         known = [a_known_folder(1, old.remote_id)]
-        server.mailbox.purge_folder(number)
+        server.mailbox.erase_folder(number)
 
         for cursor in (None, replica.cursors.pop(feed)) if feed.folder else ():
             with pytest.raises(FolderGone):
@@ -210,7 +216,7 @@ class ProviderContract:
         soon_gone = server.mailbox.create_folder("Soon gone")
         gone = feed_of(server, soon_gone)
         read_round(server, gone, None)
-        server.mailbox.purge_folder(soon_gone)
+        server.mailbox.erase_folder(soon_gone)
         server.mailbox.mark_read(server.mailbox.list_messages("archive")[0].number)
         positions = [*replica.cursors.items(), *([(gone, None)] if gone.folder else [])]
 
@@ -245,7 +251,7 @@ class ProviderContract:
             server.form.message_id(each.number) for each in server.mailbox.list_messages("inbox")
         ]
         purged = server.mailbox.list_messages("inbox")[1].number
-        server.mailbox.purge_message(purged)
+        server.mailbox.erase_message(purged)
         asked = [RemoteId(each) for each in (*ids[::-1], ids[0][:-1] + "~", *ids[:1])]
 
         found = server.provider.fetch_messages(asked, one_by_one=one_by_one)
@@ -265,8 +271,8 @@ class ProviderContract:
         inner = box.create_folder("Inner", parent=outer)
         hidden = box.create_folder("Hidden", parent=inner, hidden=True)
         box.create_folder("Search", search_filter="isRead eq false")
-        box.deliver(a_mail(is_read=True), inner)
-        box.deliver(a_mail(), inner)
+        box.deliver_message(a_mail(is_read=True), inner)
+        box.deliver_message(a_mail(), inner)
 
         found = folders_of(server)
 

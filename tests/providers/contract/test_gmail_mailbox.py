@@ -17,7 +17,7 @@ from tests.support.gmail_replica import GmailReplica, open_gmail, states_of
 from tests.support.mail import a_mail
 
 ACTIONS: Mapping[str, Callable[[GmailOwner, str, str], object]] = {
-    "deliver": lambda owner, _, label: owner.deliver(a_mail("new"), ["INBOX", label]),
+    "deliver": lambda owner, _, label: owner.deliver_message(a_mail("new"), ["INBOX", label]),
     "sent to oneself": lambda owner, *_: owner.deliver(a_mail("to me"), ["INBOX", "SENT"]),
     "archive": lambda owner, mail, _: owner.archive_message(mail),
     "label": lambda owner, mail, label: owner.change_labels(mail, add=[label]),
@@ -32,7 +32,7 @@ ACTIONS: Mapping[str, Callable[[GmailOwner, str, str], object]] = {
     "read": lambda owner, mail, _: owner.mark_read(mail),
     "unread": lambda owner, mail, _: owner.mark_read(mail, is_read=False),
     "important": lambda owner, mail, _: owner.mark_important(mail),
-    "delete": lambda owner, mail, _: owner.purge_message(mail),
+    "delete": lambda owner, mail, _: owner.erase_message(mail),
     "chat": lambda owner, *_: owner.store_chat_message("Hi there."),
 }
 
@@ -40,7 +40,7 @@ ACTIONS: Mapping[str, Callable[[GmailOwner, str, str], object]] = {
 @pytest.fixture
 def owner(simulators: Simulators, mailbox: Mailbox) -> Iterator[GmailOwner]:
     """Of a mailbox with forty messages and two labels."""
-    mailbox.load_mail_items(generate_mail(40, owner=mailbox.address))
+    mailbox.import_mail_items(generate_mail(40, owner=mailbox.address))
     owner = GmailOwner(mailbox)
     owner.create_label("Work")
     owner.create_label("Work/Done")

@@ -12,13 +12,13 @@ from tests.support.mail import a_mail
 
 def test_every_parameter_exists_in_google_s_description(simulators: Simulators) -> None:
     mailbox = simulators.add_mailbox("requests@gmail.com")
-    mailbox.load_mail_items(generate_mail(30, owner=mailbox.address, seed=5))
+    mailbox.import_mail_items(generate_mail(30, owner=mailbox.address, seed=5))
     with_thread = [a_mail("one thread", minutes=each) for each in range(4)]
-    mailbox.load_mail_items(with_thread)
+    mailbox.import_mail_items(with_thread)
     with closing(open_gmail(simulators, mailbox)) as provider:
         replica = GmailReplica(provider)
         replica.read_on(limit=10)
-        GmailOwner(mailbox).deliver(a_mail("news"))
+        GmailOwner(mailbox).deliver_message(a_mail("news"))
         replica.read_on()
         replica.compared_states()
 

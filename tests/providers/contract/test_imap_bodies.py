@@ -210,13 +210,13 @@ def test_a_message_that_is_gone_is_gone_whatever_the_server_answers(
 
 
 def test_a_mail_that_only_looks_invented_is_stored(played: Played) -> None:
-    played.mailbox.deliver(a_mail("message unavailable"))
+    played.mailbox.deliver_message(a_mail("message unavailable"))
     assert played.fetched(played.listed()) == [*ALL, "message unavailable"]
 
 
 def test_two_mails_with_one_message_id_are_two(played: Played) -> None:
     for subject in ("d", "e"):
-        played.mailbox.deliver(a_mail(subject, internet_message_id="<one@example.com>"))
+        played.mailbox.deliver_message(a_mail(subject, internet_message_id="<one@example.com>"))
     assert played.fetched(played.listed()) == [*ALL, "d", "e"]
 
 
@@ -282,7 +282,7 @@ def test_messages_count_against_the_memory_of_all_mailboxes(
 ) -> None:
     body = "x" * 300_000
     for number in range(3):
-        played.mailbox.deliver(a_mail(f"large {number}", body=body))
+        played.mailbox.deliver_message(a_mail(f"large {number}", body=body))
     memory = ResponseMemoryBudget(own_bytes=500_000, large_bytes=3_000_000, wait_s=0.0)
     share = memory.create_share_for_mailbox()
     address = (played.server.port, played.server.certificate, played.mailbox.address, PASSWORD)
@@ -300,7 +300,7 @@ def test_texts_that_are_too_much_at_once_are_fetched_in_fewer(
 ) -> None:
     monkeypatch.setattr(bodies, "MAX_TEXT_CHARS_PER_CALL", 100_000)
     for number in range(3):
-        played.mailbox.deliver(a_mail(f"large {number}", body="x" * 200_000))
+        played.mailbox.deliver_message(a_mail(f"large {number}", body="x" * 200_000))
     ids = played.listed()
     with pytest.raises(ResponseTooLarge):
         played.fetched(ids)

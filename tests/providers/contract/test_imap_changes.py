@@ -128,7 +128,7 @@ def imap(simulators: Simulators) -> ImapServer:
 @pytest.fixture
 def played(imap: ImapServer, mailbox: Mailbox, tmp_path: Path) -> Iterator[Played]:
     for number in range(COUNT):
-        mailbox.deliver(a_mail(f"mail {number}"))
+        mailbox.deliver_message(a_mail(f"mail {number}"))
     behind = (imap.port, imap.certificate)
     with scripted_imap(tmp_path, behind=behind) as server, RawImap(*behind) as other:
         other.login(mailbox.address, PASSWORD)

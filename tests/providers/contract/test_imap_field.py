@@ -130,7 +130,7 @@ def test_a_token_that_expires_in_mid_session_is_renewed_and_all_is_stored(tmp_pa
         mailbox, imap = simulators.add_mailbox("ann@example.com"), simulators.imap
         assert imap
         for subject in ALL:
-            mailbox.deliver(a_mail(subject))
+            mailbox.deliver_message(a_mail(subject))
         imap.current_options = ImapOptions(extensions=("SASL-IR", "AUTH=XOAUTH2", "ENABLE"))
 
         def issue() -> AccessToken:
@@ -176,7 +176,7 @@ def test_what_a_server_rejects_is_asked_once_on_a_connection(played: Played) -> 
     played.server.rules += FIELD_ROWS[28]()
     cursor = played.client.fetch_page(INBOX, None, limit=9).next_cursor
     for number in range(3):
-        played.mailbox.deliver(a_mail(f"new {number}"))
+        played.mailbox.deliver_message(a_mail(f"new {number}"))
         page = played.client.fetch_page(INBOX, cursor, limit=9)
         cursor = page.next_cursor
         assert len(page.changes) == 1

@@ -39,9 +39,9 @@ class RoundTrips:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.count, self._has_sent = 0, False
         self._of = threading.current_thread()
-        send, read = wire.LimitedImap.send, wire.LimitedImap.readline
-        patch.setattr(wire.LimitedImap, "send", lambda it, data: self._sent(send(it, data)))
-        patch.setattr(wire.LimitedImap, "readline", lambda it: self._reads(read, it))
+        send, read = wire.SizeLimitedImap.send, wire.SizeLimitedImap.readline
+        patch.setattr(wire.SizeLimitedImap, "send", lambda it, data: self._sent(send(it, data)))
+        patch.setattr(wire.SizeLimitedImap, "readline", lambda it: self._reads(read, it))
 
     def _sent(self, sent: Any) -> Any:
         self._has_sent = True

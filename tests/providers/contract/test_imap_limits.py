@@ -250,7 +250,7 @@ def test_nothing_is_believed_that_came_before_tls(tmp_path: Path) -> None:
 
     server = Thread(target=serve)
     server.start()
-    imap = wire.LimitedImap("localhost", 143, ours, lambda _: True)
+    imap = wire.SizeLimitedImap("localhost", 143, ours, lambda _: True)
     imap.starttls(ssl.create_default_context(cafile=certificate))
     server.join()
     assert imap.capabilities == ("IMAP4REV1", "AUTH=PLAIN")

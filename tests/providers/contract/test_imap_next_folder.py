@@ -22,7 +22,7 @@ def two_folders(played: Played) -> None:
     """The UIDs of both folders are equal."""
     folder = played.mailbox.create_folder("Work")
     for subject in IN_WORK:
-        played.mailbox.deliver(a_mail(subject), folder)
+        played.mailbox.deliver_message(a_mail(subject), folder)
 
 
 def read(played: Played, feed: FeedRef) -> list[str]:

@@ -21,7 +21,7 @@ ALL = ["a", "b", "c", "d", "e", "f"]
 @pytest.fixture(autouse=True)
 def three_pages(played: Played) -> None:
     for subject in ALL[3:]:
-        played.mailbox.deliver(a_mail(subject))
+        played.mailbox.deliver_message(a_mail(subject))
 
 
 def pages(played: Played) -> Iterator[list[RemoteId]]:

@@ -13,7 +13,7 @@ from tests.support.outlook_form import OutlookForm
 def test_id_form_follows_the_header_of_each_request(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox
 ) -> None:
-    mailbox.load_mail_items(a_mail(minutes=minute) for minute in range(12))
+    mailbox.import_mail_items(a_mail(minutes=minute) for minute in range(12))
     first = graph.get(INBOX_DELTA).json()
 
     with graph_client(simulators, mailbox) as forgetful:
@@ -26,7 +26,7 @@ def test_id_form_follows_the_header_of_each_request(
 def test_read_state_comes_as_a_partial_object_without_etag(
     graph: httpx.Client, mailbox: Mailbox, form: OutlookForm
 ) -> None:
-    message = mailbox.deliver(a_mail())
+    message = mailbox.deliver_message(a_mail())
     _, link = delta_round(graph, INBOX_DELTA)
 
     mailbox.mark_read(message)
@@ -44,7 +44,7 @@ def test_read_state_comes_as_a_partial_object_without_etag(
 def test_away_and_back_between_two_polls_loses_the_return(
     graph: httpx.Client, mailbox: Mailbox
 ) -> None:
-    message_id = mailbox.deliver(a_mail())
+    message_id = mailbox.deliver_message(a_mail())
     _, link = delta_round(graph, INBOX_DELTA)
     mailbox.move_message(message_id, "archive")
     mailbox.move_message(message_id, "inbox")
@@ -60,8 +60,8 @@ def test_away_and_back_between_two_polls_loses_the_return(
 def test_older_mail_moved_in_comes_twice_in_one_page(
     graph: httpx.Client, mailbox: Mailbox, form: OutlookForm
 ) -> None:
-    mailbox.deliver(a_mail(minutes=9))
-    older = mailbox.deliver(a_mail(minutes=1), "archive")
+    mailbox.deliver_message(a_mail(minutes=9))
+    older = mailbox.deliver_message(a_mail(minutes=1), "archive")
     _, link = delta_round(graph, INBOX_DELTA)
 
     mailbox.move_message(older, "inbox")

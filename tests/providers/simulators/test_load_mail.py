@@ -168,7 +168,7 @@ def test_a_maildir_may_have_odd_names(tmp_path: Path) -> None:
 
 
 def test_every_nasty_mail_is_served_by_the_simulator(mailbox: Mailbox, graph: httpx.Client) -> None:
-    stored = mailbox.load_mail_items(load_mail(NASTY).items)
+    stored = mailbox.import_mail_items(load_mail(NASTY).items)
 
     listed = graph.get("/me/mailFolders/inbox/messages?$top=100").json()["value"]
 

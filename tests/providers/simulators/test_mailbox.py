@@ -25,7 +25,7 @@ def counts(mailbox: Mailbox, folder: FolderNumberOrRole) -> tuple[int, int]:
 def test_a_message_under_three_labels_is_one_message_that_each_of_them_counts(
     mailbox: Mailbox,
 ) -> None:
-    number = mailbox.deliver(a_mail())
+    number = mailbox.deliver_message(a_mail())
     label = mailbox.create_folder("Label")
     mailbox.add_message_to_folder(number, label)
     mailbox.add_message_to_folder(number, "archive")
@@ -44,29 +44,29 @@ def test_a_message_under_three_labels_is_one_message_that_each_of_them_counts(
 
 def test_every_change_is_one_entry_with_a_number_that_grows(mailbox: Mailbox) -> None:
     since = mailbox.journal.newest_change_number
-    number = mailbox.deliver(a_mail())
+    number = mailbox.deliver_message(a_mail())
     inbox, archive = (mailbox.folders.find(role).number for role in ("inbox", "archive"))
     mailbox.move_message(number, "archive")
     mailbox.mark_starred(number)
     mailbox.change_message_fields(number, subject="other", is_read=True)
-    mailbox.purge_message(number)
+    mailbox.erase_message(number)
 
-    entries = mailbox.journal.entries_between(since)
+    entries = mailbox.journal.list_entries_after_number(since)
 
     assert [(each.kind, each.source, each.folder, each.fields) for each in entries] == [
         (ChangeKind.MESSAGE_ADDED, None, inbox, frozenset()),
         (ChangeKind.MESSAGE_MOVED, inbox, archive, frozenset()),
         (ChangeKind.MESSAGE_CHANGED, None, archive, {"is_flagged"}),
         (ChangeKind.MESSAGE_CHANGED, None, archive, {"subject", "is_read"}),
-        (ChangeKind.MESSAGE_REMOVED, archive, None, frozenset()),
+        (ChangeKind.MESSAGE_REMOVED_FROM_FOLDER, archive, None, frozenset()),
     ]
     numbers = [each.number for each in entries]
     assert numbers == sorted({*numbers})
-    assert mailbox.journal.entries_between(since, folder=inbox) == entries[:2]
+    assert mailbox.journal.list_entries_after_number(since, folder=inbox) == entries[:2]
 
 
 def test_a_copy_shares_the_content_until_one_of_them_changes(mailbox: Mailbox) -> None:
-    number = mailbox.deliver(a_mail("same"))
+    number = mailbox.deliver_message(a_mail("same"))
     copied = mailbox.copy_message(number, "archive")
     assert mailbox.find_message(copied).blob_number == mailbox.find_message(number).blob_number
 
@@ -77,13 +77,13 @@ def test_a_copy_shares_the_content_until_one_of_them_changes(mailbox: Mailbox) -
     assert mailbox.find_message(number).mail_item.subject == "same"
     assert mailbox.find_message(copied).mail_item.subject == "changed"
     blobs = [mailbox.find_message(each).blob_number for each in (number, copied)]
-    mailbox.purge_message(number)
-    mailbox.purge_message(copied)
+    mailbox.erase_message(number)
+    mailbox.erase_message(copied)
     assert mailbox.database.fetch_rows("SELECT 1 FROM blob WHERE number IN (?, ?)", *blobs) == []
 
 
 def test_a_change_that_fails_leaves_neither_a_journal_entry_nor_a_change(mailbox: Mailbox) -> None:
-    number = mailbox.deliver(a_mail())
+    number = mailbox.deliver_message(a_mail())
     newest = mailbox.journal.newest_change_number
 
     with pytest.raises(TypeError):
@@ -95,7 +95,7 @@ def test_a_change_that_fails_leaves_neither_a_journal_entry_nor_a_change(mailbox
 
 
 def test_graph_refuses_a_mailbox_with_a_message_in_two_folders(mailbox: Mailbox) -> None:
-    number = mailbox.deliver(a_mail())
+    number = mailbox.deliver_message(a_mail())
     mailbox.add_message_to_folder(number, "archive")
 
     with pytest.raises(ValueError, match="exactly one folder"):
@@ -106,7 +106,7 @@ def test_graph_refuses_a_mailbox_with_a_message_in_two_folders(mailbox: Mailbox)
 def test_an_id_that_leads_nowhere_is_refused_as_gone_foreign_or_malformed(
     kind: str, simulators: Simulators, mailbox: Mailbox, graph: httpx.Client, form: OutlookForm
 ) -> None:
-    number, folder = mailbox.deliver(a_mail()), mailbox.create_folder("Old")
+    number, folder = mailbox.deliver_message(a_mail()), mailbox.create_folder("Old")
     own = form.message_id(number) if kind == "messages" else form.folder_id(folder)
     OutlookOwner(mailbox).recreate_empty_mailbox()
     forged = own[:-2] + ("A" if own[-2] != "A" else "B") + own[-1]
@@ -126,11 +126,11 @@ def test_a_mailbox_that_is_created_again_has_the_user_and_nothing_else_of_the_ol
     simulators: Simulators, mailbox: Mailbox, graph: httpx.Client, form: OutlookForm
 ) -> None:
     inbox = form.folder_id("inbox")
-    mailbox.deliver(a_mail("old"))
+    mailbox.deliver_message(a_mail("old"))
     links = [delta_round(graph, path)[1] for path in (INBOX_DELTA, "/me/mailFolders/delta")]
 
     control(simulators, "POST", "recreate-mailbox", mailbox=mailbox.address)
-    mailbox.deliver(a_mail("new"))
+    mailbox.deliver_message(a_mail("new"))
 
     assert graph.get("/me").json()["id"] == mailbox.user_id
     [new] = graph.get("/me/messages").json()["value"]

@@ -19,7 +19,7 @@ from tests.support.outlook_form import OutlookForm
 def test_a_draft_has_no_sender_at_all(
     graph: httpx.Client, mailbox: Mailbox, form: OutlookForm
 ) -> None:
-    draft = form.message_id(mailbox.deliver(a_mail(sender=None, is_draft=True), "drafts"))
+    draft = form.message_id(mailbox.deliver_message(a_mail(sender=None, is_draft=True), "drafts"))
 
     assert not {"from", "sender"} & graph.get(f"/me/messages/{draft}").json().keys()
 
@@ -27,7 +27,7 @@ def test_a_draft_has_no_sender_at_all(
 def test_deleting_moves_first_and_purged_mail_is_readable_by_id_only(
     graph: httpx.Client, mailbox: Mailbox, form: OutlookForm
 ) -> None:
-    message = mailbox.deliver(a_mail())
+    message = mailbox.deliver_message(a_mail())
     url = f"/me/messages/{form.message_id(message)}"
 
     mailbox.delete_message(message)
@@ -43,7 +43,7 @@ def test_deleting_moves_first_and_purged_mail_is_readable_by_id_only(
 def test_every_collection_and_entity_names_its_context(
     owner: str, graph: httpx.Client, mailbox: Mailbox, form: OutlookForm
 ) -> None:
-    message = form.message_id(mailbox.deliver(a_mail()))
+    message = form.message_id(mailbox.deliver_message(a_mail()))
     inbox = quote(form.folder_id("inbox"))
     owner = owner.format(address=mailbox.address)
     user = f"users('{quote(mailbox.address) if '/' in owner else mailbox.user_id}')"
@@ -69,7 +69,7 @@ def test_a_move_is_refused_as_graph_refuses_it(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, form: OutlookForm
 ) -> None:
     foreign = OutlookForm(simulators.add_mailbox("grace@example.com"))
-    message = form.message_id(mailbox.deliver(a_mail()))
+    message = form.message_id(mailbox.deliver_message(a_mail()))
     url = f"/me/messages/{message}/move"
     reader = simulators.issue_access_token(mailbox, scope="Mail.Read")
 

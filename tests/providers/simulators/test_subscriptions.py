@@ -112,11 +112,11 @@ def test_a_subscription_and_what_it_has_not_delivered_survive_a_restart(
         with graph_client(before, mailbox) as graph:
             created = subscribe(graph, subscriber)
         subscriber.statuses.append(503)
-        mailbox.deliver(a_mail("refused once"))
+        mailbox.deliver_message(a_mail("refused once"))
         before.notifier.deliver_pending_notifications()
     with Simulators(tmp_path) as after:
         assert subscriber.receives(1)
-        after.service.find_mailbox("ada@example.com").deliver(a_mail("new"))
+        after.service.find_mailbox("ada@example.com").deliver_message(a_mail("new"))
 
         assert subscriber.receives(2)
     assert {each["subscriptionId"] for each in subscriber.items} == {created["id"]}

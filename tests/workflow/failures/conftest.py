@@ -99,7 +99,7 @@ def prepared(running: Simulators, owner: Settings, shared: Settings) -> Iterator
     )
     folders: list[tuple[str, ...]] = [(), ("Archive",), ("Archive", "Projects")]
     mail = generate_mail(36, owner=ADDRESS)
-    remote.load_mail_items(replace(each, folder=folders[at % 3]) for at, each in enumerate(mail))
+    remote.import_mail_items(replace(each, folder=folders[at % 3]) for at, each in enumerate(mail))
     with closing(connect(owner)) as tables, closing(Database(shared)) as database:
         account_id = CredentialStore(database).connect_account(
             user_id="ann",

@@ -116,7 +116,7 @@ class GmailWorld(World):
         """Load small messages into the inbox, each in one of so many threads that are chosen by
         chance; None: each in its own."""
         chance = random.Random(messages)
-        self.remote.load_mail_items(
+        self.remote.import_mail_items(
             replace(
                 a_mail(f"mail {number}", minutes=-number, **fields),
                 conversation=f"thread {chance.randrange(threads) if threads else number}",

@@ -78,7 +78,7 @@ def test_look_after_look_the_positions_stay_as_young_as_the_provider_wants_them(
     before = {tuple(each) for each in synced.rows(links)}
     assert [synced.check().outcome for _ in range(3)] == [CheckOutcome.NOTHING_NEW] * 3
     assert before.isdisjoint(tuple(each) for each in synced.rows(links))
-    synced.remote.deliver(a_mail("new"))
+    synced.remote.deliver_message(a_mail("new"))
 
     assert synced.check().outcome is CheckOutcome.SYNCED
     assert synced.is_mirrored()
@@ -88,7 +88,7 @@ def test_look_after_look_the_positions_stay_as_young_as_the_provider_wants_them(
 def test_what_fits_on_a_page_is_mirrored_without_an_execution(synced: World, change: str) -> None:
     first = synced.newest()
     changes: dict[str, Callable[[], object]] = {
-        "deliver": lambda: synced.remote.deliver(a_mail("new")),
+        "deliver": lambda: synced.remote.deliver_message(a_mail("new")),
         "read": lambda: synced.remote.mark_read(first),
         "move": lambda: synced.remote.move_message(first, "archive"),
         "delete": lambda: synced.remote.delete_message_permanently(first),
@@ -108,7 +108,7 @@ def test_what_fits_on_a_page_is_mirrored_without_an_execution(synced: World, cha
 def backlog(world: World) -> None:
     world.switch(largest_page=5)
     for number in range(8):
-        world.remote.deliver(a_mail(f"new {number}"))
+        world.remote.deliver_message(a_mail(f"new {number}"))
 
 
 def new_folder(world: World) -> None:
@@ -163,7 +163,7 @@ def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
     synced: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A look at it would outlast its function, and take the other mailboxes with it."""
-    synced.remote.deliver(a_mail("new"))
+    synced.remote.deliver_message(a_mail("new"))
     monkeypatch.setattr(check_step, "MAX_FOLDERS_PER_CHECKED_MAILBOX", 3)
 
     checked = synced.check()
@@ -221,7 +221,7 @@ def test_an_execution_takes_the_mailbox_from_a_check_and_the_check_writes_nothin
 def test_a_run_that_was_asked_for_meanwhile_is_left_in_peace_with_what_is_new(
     synced: World,
 ) -> None:
-    synced.remote.deliver(a_mail("new"))
+    synced.remote.deliver_message(a_mail("new"))
 
     assert synced.check_during(lambda: request_sync(synced)) is CheckOutcome.LEASE_UNAVAILABLE
 

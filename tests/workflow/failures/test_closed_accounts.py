@@ -28,7 +28,7 @@ EVENTS = "SELECT type FROM mailsync.outbox ORDER BY id"
 def synced(synced: World) -> World:
     """A mailbox that is mirrored, and has a new mail since."""
     synced.rows(CREDENTIALS)
-    synced.remote.deliver(a_mail("new"))
+    synced.remote.deliver_message(a_mail("new"))
     return synced
 
 

@@ -47,7 +47,7 @@ def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
 
     assert checks_of(synced, 3) == [(CheckOutcome.NOTHING_NEW, idle)] * 3
     assert synced.one(FOLDER) == [messages, messages, unread, True]
-    new = synced.remote.deliver(a_mail("new"))
+    new = synced.remote.deliver_message(a_mail("new"))
     assert synced.check().outcome is CheckOutcome.SYNCED
     assert synced.stores(new)
 
@@ -55,9 +55,9 @@ def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
 def test_a_change_that_is_swallowed_and_moves_a_count_is_found_at_once(synced: World) -> None:
     swallow(synced)
     synced.remote.delete_message_permanently(synced.newest())
-    new = synced.remote.deliver(a_mail("new"))
+    new = synced.remote.deliver_message(a_mail("new"))
     synced.remote.mark_read(new)
-    synced.remote.deliver(a_mail("newer"))
+    synced.remote.deliver_message(a_mail("newer"))
 
     synced.check_to_the_end()
 
@@ -75,7 +75,7 @@ def test_a_change_that_is_swallowed_and_counts_nothing_is_found_within_a_week(
             synced.remote.mark_starred(message.number)
         else:
             synced.remote.delete_message_permanently(message.number)
-            new = synced.remote.deliver(a_mail("new"))
+            new = synced.remote.deliver_message(a_mail("new"))
             synced.remote.mark_read(new, is_read=message.is_read)
     assert synced.sync() == "completed"
     assert synced.one(ACCOUNT)[2] is not None
@@ -91,7 +91,7 @@ def test_an_entry_that_is_not_whole_is_fetched_and_wipes_nothing(synced: World, 
     """Graph promises at least the changed properties ("Use delta query"), and no more."""
     changed = synced.newest()
     if about == "a new message":
-        changed = synced.remote.deliver(a_mail("new"))
+        changed = synced.remote.deliver_message(a_mail("new"))
     synced.remote.change_message_fields(changed, is_read=True, categories=("Red",))
     synced.inject_fault("/messages/delta", page="partial", times=None)
 
@@ -105,7 +105,7 @@ def test_a_repair_that_fails_is_no_success_and_is_tried_again_within_the_hour(
 ) -> None:
     verified = synced.one(ACCOUNT)[2]
     swallow(synced)
-    synced.remote.deliver(a_mail("new"))
+    synced.remote.deliver_message(a_mail("new"))
     synced.inject_fault(rf"{inbox(synced)}.*/messages\?", status=500, times=None)
 
     assert synced.sync() == "VerificationFailed"

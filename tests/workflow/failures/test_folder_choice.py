@@ -75,7 +75,7 @@ def test_mail_that_went_through_an_unselected_folder_stays(chosen: World) -> Non
     moved = chosen.newest()
     chosen.remote.move_message(moved, "archive")
     chosen.remote.move_message(moved, "inbox")
-    chosen.remote.deliver(a_mail("unseen"), "archive")
+    chosen.remote.deliver_message(a_mail("unseen"), "archive")
 
     assert chosen.sync() == "completed"
     assert chosen.stores(moved)
@@ -83,7 +83,7 @@ def test_mail_that_went_through_an_unselected_folder_stays(chosen: World) -> Non
 
 
 def test_a_folder_that_is_selected_again_is_read_anew(chosen: World) -> None:
-    chosen.remote.deliver(a_mail("meanwhile"), "archive")
+    chosen.remote.deliver_message(a_mail("meanwhile"), "archive")
     choose(chosen, True)
 
     assert chosen.mirrors()
@@ -123,7 +123,7 @@ def test_what_was_different_in_a_folder_is_no_question_once_it_is_not_mirrored(
 
 def test_new_folders_are_selected_below_unselected_ones_too(chosen: World) -> None:
     made = chosen.remote.create_folder("New", parent="archive")
-    chosen.remote.deliver(a_mail("new"), made)
+    chosen.remote.deliver_message(a_mail("new"), made)
 
     assert chosen.sync() == "completed"
     assert mirrors_all_but(chosen)

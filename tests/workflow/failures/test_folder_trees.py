@@ -16,7 +16,7 @@ CHECK_H = 5 / 60
 
 def test_the_inbox_is_read_first_though_another_folder_is_larger(world: World) -> None:
     for _ in world.remote.list_messages("inbox"):
-        world.remote.deliver(a_mail(), "archive")
+        world.remote.deliver_message(a_mail(), "archive")
     world.switch(largest_page=5)
     world.inject_fault("/inbox/messages", status=503)
 
@@ -46,7 +46,7 @@ def test_children_that_cannot_be_listed_stop_no_other_folder(
     archive = world.folder_id("archive")
     world.inject_fault(f"{archive}/childFolders", **fault, times=None)
     new = [
-        world.remote.deliver(a_mail("new"), folder.number)
+        world.remote.deliver_message(a_mail("new"), folder.number)
         for folder in world.remote.folders.list_all()
     ]
 
@@ -60,7 +60,7 @@ def test_children_that_cannot_be_listed_stop_no_other_folder(
 def test_a_folder_without_counts_stops_no_other_and_is_not_verified(synced: World) -> None:
     archive = synced.folder_id("archive")
     synced.inject_fault("/mailFolders", page="uncounted", about=[archive], times=None)
-    new = [synced.remote.deliver(a_mail("new"), folder) for folder in ("inbox", "archive")]
+    new = [synced.remote.deliver_message(a_mail("new"), folder) for folder in ("inbox", "archive")]
 
     assert synced.sync() == "FoldersFailed"
     assert synced.rows(FAILED) == [["FolderNotRead"]]
@@ -75,7 +75,7 @@ def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
     world.switch(has_delta=False)
     assert world.mirrors()
 
-    world.remote.deliver(a_mail("new"))
+    world.remote.deliver_message(a_mail("new"))
     world.remote.mark_read(world.remote.list_messages("inbox")[1].number)
     world.remote.delete_message_permanently(world.remote.list_messages("inbox")[2].number)
     world.remote.move_message(world.newest("archive"), "inbox")
@@ -97,7 +97,7 @@ def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
     )
 
     assert world.sync() == "completed"
-    new = world.remote.deliver(a_mail("new"))
+    new = world.remote.deliver_message(a_mail("new"))
     assert world.sync() == "completed"
     assert world.stores(new)
     assert world.rows("SELECT message_id, cause FROM mailsync.email_quarantine") == [
@@ -152,7 +152,7 @@ def test_a_quiet_folder_among_many_is_read_within_the_hour(synced: World) -> Non
     synced.let_time_pass(30)
     assert synced.sync() == "completed"
     inactive = synced.remote.folders.list_all()[-1].number
-    message = synced.remote.deliver(a_mail("in an inactive folder"), inactive)
+    message = synced.remote.deliver_message(a_mail("in an inactive folder"), inactive)
     synced.check()
     assert synced.stores(message)
 
@@ -173,7 +173,7 @@ def test_two_slots_of_four_are_enough_and_the_tree_is_read_once_for_each_state(
     for at in range(12):
         folder = world.remote.create_folder(f"F{at}")
         for _ in range(4):
-            world.remote.deliver(a_mail(), folder)
+            world.remote.deliver_message(a_mail(), folder)
 
     assert world.sync() == "completed"
 

@@ -75,7 +75,7 @@ def read_all(gmail: GmailWorld) -> Iterable[dict[str, Any]]:
 def test_a_thousand_messages_have_the_ids_threads_labels_and_dates_that_google_s_client_reads(
     gmail: GmailWorld,
 ) -> None:
-    gmail.remote.load_mail_items(islice(mail(gmail.remote.address), MESSAGES))
+    gmail.remote.import_mail_items(islice(mail(gmail.remote.address), MESSAGES))
     label(gmail)
 
     assert gmail.sync() == "completed"

@@ -36,7 +36,7 @@ def ids(gmail: GmailWorld) -> list[str]:
 
 def deliver(gmail: GmailWorld, number: int, *labels: str) -> list[str]:
     items = (a_mail(f"new {each}", minutes=each) for each in range(number))
-    return [gmail.owner.deliver(each, labels or ("INBOX",)) for each in items]
+    return [gmail.owner.deliver_message(each, labels or ("INBOX",)) for each in items]
 
 
 def owed(gmail: GmailWorld) -> int:
@@ -71,7 +71,7 @@ def test_messages_that_fail_through_all_retries_are_owed_and_fetched_though_noth
     synced: GmailWorld, fault: str
 ) -> None:
     """Row 4: kenn-io/msgvault #260, PR 777. No count of Gmail shows that archived mail lacks."""
-    new = [synced.owner.deliver(a_mail(f"new {each}"), []) for each in range(20)]
+    new = [synced.owner.deliver_message(a_mail(f"new {each}"), []) for each in range(20)]
     failing = {*new[3:6]}
     synced.inject_fault(f"/messages/({'|'.join(failing)})", times=None, **TRANSIENT[fault])
     synced.sync()
@@ -175,8 +175,8 @@ def test_a_listing_whose_stored_page_token_is_refused_misses_nothing(
 def of_strange_dates(gmail: GmailWorld) -> None:
     """Row 12: n8n-io/n8n #4272. Row 21: n8n-io/n8n #15090."""
     for days in (0, 0, 400, -1, -6_000, 0):
-        gmail.owner.deliver(a_mail(f"{days} days", minutes=days * 1440), ["INBOX"])
-    scheduled = gmail.owner.deliver(a_mail("scheduled", minutes=10**6), [])
+        gmail.owner.deliver_message(a_mail(f"{days} days", minutes=days * 1440), ["INBOX"])
+    scheduled = gmail.owner.deliver_message(a_mail("scheduled", minutes=10**6), [])
     gmail.owner.change_labels(scheduled, add=["SENT"])
 
 
@@ -189,7 +189,7 @@ def archived_to_nothing(gmail: GmailWorld) -> None:
 
 def sent_to_oneself(gmail: GmailWorld) -> None:
     """Row 14: maathimself/mailflow #418."""
-    both = gmail.owner.deliver(a_mail("to me"), ["INBOX", "SENT", "UNREAD"])
+    both = gmail.owner.deliver_message(a_mail("to me"), ["INBOX", "SENT", "UNREAD"])
     gmail.check_to_the_end()
     gmail.owner.change_labels(both, remove=["INBOX", "UNREAD"])
 
@@ -197,7 +197,7 @@ def sent_to_oneself(gmail: GmailWorld) -> None:
 def one_of_a_thread_is_labelled(gmail: GmailWorld) -> None:
     """Row 16: nylas/sync-engine #180."""
     first, *_ = [
-        gmail.owner.deliver(a_mail("thread", conversation="one", minutes=n), [label])
+        gmail.owner.deliver_message(a_mail("thread", conversation="one", minutes=n), [label])
         for n, label in enumerate(("INBOX", "INBOX", "SENT"))
     ]
     gmail.check_to_the_end()
@@ -207,7 +207,7 @@ def one_of_a_thread_is_labelled(gmail: GmailWorld) -> None:
 def category_beside_a_label(gmail: GmailWorld) -> None:
     """Row 17: twentyhq/twenty PR 17640."""
     label = gmail.owner.create_label("Mine")
-    mail = gmail.owner.deliver(a_mail("offer"), [OTHER_CATEGORY, label])
+    mail = gmail.owner.deliver_message(a_mail("offer"), [OTHER_CATEGORY, label])
     gmail.check_to_the_end()
     gmail.owner.change_labels(mail, add=[CATEGORY], remove=[OTHER_CATEGORY])
 
@@ -219,16 +219,16 @@ def purged_from_trash(gmail: GmailWorld) -> None:
     gmail.owner.trash_message(unseen)
     assert gmail.sync(SyncType.FULL) == "completed"
     assert {trashed, unseen} <= gmail.stored().keys()
-    gmail.owner.purge_message(trashed)
+    gmail.owner.erase_message(trashed)
     gmail.check_to_the_end()
-    gmail.owner.purge_message(unseen)
+    gmail.owner.erase_message(unseen)
     gmail.remote.expire_cursors()
 
 
 def sent_under_an_alias(gmail: GmailWorld) -> None:
     """Row 47: twentyhq/twenty #5748."""
-    gmail.owner.deliver(a_mail("alias", sender=None), ["SENT"])
-    gmail.owner.deliver(a_mail("to an alias", to=()), ["INBOX"])
+    gmail.owner.deliver_message(a_mail("alias", sender=None), ["SENT"])
+    gmail.owner.deliver_message(a_mail("to an alias", to=()), ["INBOX"])
 
 
 def label_made_again_under_its_name(gmail: GmailWorld) -> None:
@@ -255,13 +255,13 @@ def trashed_with_a_label_that_is_deleted(gmail: GmailWorld) -> None:
 
 def draft_discarded_before_it_is_read(gmail: GmailWorld) -> None:
     """A sister of row 20."""
-    draft = gmail.owner.deliver(a_mail("draft", is_draft=True), ["DRAFT"])
-    gmail.owner.purge_message(gmail.owner.edit_draft(draft, body="other"))
+    draft = gmail.owner.deliver_message(a_mail("draft", is_draft=True), ["DRAFT"])
+    gmail.owner.erase_message(gmail.owner.edit_draft(draft, body="other"))
 
 
 def draft_sent_whose_mail_comes_late(gmail: GmailWorld) -> None:
     """A sister of rows 5, 20."""
-    draft = gmail.owner.deliver(a_mail("draft", is_draft=True), ["DRAFT"])
+    draft = gmail.owner.deliver_message(a_mail("draft", is_draft=True), ["DRAFT"])
     gmail.check_to_the_end()
     sent = gmail.owner.send_draft(draft)
     gmail.inject_fault(f"/messages/{sent}", status=404, times=2)
@@ -271,7 +271,7 @@ def history_expired_between_two_of_its_pages(gmail: GmailWorld) -> None:
     """A sister of rows 1, 9."""
     gmail.simulators.gmail.set_behaviour(largest_page=5)
     deliver(gmail, 12)
-    gmail.owner.purge_message(ids(gmail)[-1])
+    gmail.owner.erase_message(ids(gmail)[-1])
     gmail.inject_fault("/history.*pageToken", status=404, times=1)
 
 
@@ -329,7 +329,7 @@ def test_a_draft_that_is_edited_and_sent_is_one_mail(
 ) -> None:
     """Row 20: nylas/nylas-mail #933, nylas/sync-engine PR 322."""
     owner = synced.owner
-    draft = owner.deliver(a_mail("draft", is_draft=True), ["DRAFT"])
+    draft = owner.deliver_message(a_mail("draft", is_draft=True), ["DRAFT"])
     first = draft
     synced.inject_fault(f"/messages/{first}", status=404, times=None)
     for number in range(10):
@@ -355,7 +355,7 @@ def test_the_same_mail_in_two_mailboxes_is_a_row_in_each(
     worlds = [gmail, another(gmail)]
     for world in worlds:
         round_mail = a_mail("to all", internet_message_id="<round@x>", conversation="round")
-        world.owner.deliver(round_mail, ["INBOX"])
+        world.owner.deliver_message(round_mail, ["INBOX"])
         world.fill(3)
 
     for world in worlds[::order]:

@@ -76,7 +76,7 @@ def test_messages_are_not_blamed_for_refusals_in_run_after_run(
     synced: GmailWorld, refusal: dict[str, Any]
 ) -> None:
     """Row 25: garrytan/gbrain #4959."""
-    new = [synced.owner.deliver(a_mail(f"new {n}"), ["INBOX"]) for n in range(40)]
+    new = [synced.owner.deliver_message(a_mail(f"new {n}"), ["INBOX"]) for n in range(40)]
     synced.inject_fault(f"/messages/({'|'.join(new)})", times=None, **refusal)
     for _ in range(3):
         synced.sync()
@@ -94,7 +94,7 @@ def test_nothing_is_asked_before_the_pause_that_google_names_has_ended(
     synced: GmailWorld,
 ) -> None:
     """Row 26: rowboatlabs/rowboat PR 926."""
-    synced.owner.deliver(a_mail("new"), ["INBOX"])
+    synced.owner.deliver_message(a_mail("new"), ["INBOX"])
     log = synced.simulators.service.log
     synced.inject_fault(
         status=429, retry_after=PAUSE_S, message="User-rate limit exceeded.", times=1
@@ -119,7 +119,7 @@ def test_a_used_up_day_or_quota_is_one_pause_and_no_failure(
     synced: GmailWorld, code: str, shortest_s: float
 ) -> None:
     """Sisters of rows 24, 26: other reasons, met by another request."""
-    new = [synced.owner.deliver(a_mail(f"new {n}"), ["INBOX"]) for n in range(5)]
+    new = [synced.owner.deliver_message(a_mail(f"new {n}"), ["INBOX"]) for n in range(5)]
     refused = synced.inject_fault("/history", status=403, code=code, times=1)
 
     synced.check_to_the_end()
@@ -220,7 +220,7 @@ def test_a_refused_mailbox_has_a_sentence_keeps_its_mail_and_goes_on(
 def test_a_suspended_mailbox_is_kept_and_goes_on_by_itself(synced: GmailWorld) -> None:
     """Row 44: GAM-team/got-your-back #258."""
     for number in range(60):
-        synced.owner.deliver(a_mail(f"new {number}"), ["INBOX"])
+        synced.owner.deliver_message(a_mail(f"new {number}"), ["INBOX"])
     kept, before = synced.stored(), gets(synced)
     synced.inject_fault("/messages/[0-9a-f]", status=403, code="forbidden", times=None)
     outcomes = {synced.sync() for _ in range(2)}
@@ -255,7 +255,7 @@ def test_large_mails_are_read_one_at_a_time_and_keep_no_other_out(
     gmail.fill(10)
     sizes = (*[35_000] * 5, 60_000)
     large = [
-        gmail.owner.deliver(
+        gmail.owner.deliver_message(
             a_mail(f"large {n}", has_attachments=True, original=with_attachments(n, size)),
             ["INBOX"],
         )
@@ -264,7 +264,7 @@ def test_large_mails_are_read_one_at_a_time_and_keep_no_other_out(
     endless = EmailMessage()
     endless["Subject"] = "a large text"
     endless.set_content("line\n" * 15_000)
-    text = gmail.owner.deliver(a_mail("x", original=endless.as_bytes()), ["INBOX"])
+    text = gmail.owner.deliver_message(a_mail("x", original=endless.as_bytes()), ["INBOX"])
 
     assert gmail.sync() == "completed"
 
@@ -284,7 +284,7 @@ def test_attachments_are_never_asked_for_and_their_changing_ids_change_no_row(
     for number in range(4):
         raw = with_attachments(number, 500)
         item = replace(a_mail(f"large {number}", minutes=number), original=raw)
-        gmail.owner.deliver(replace(item, conversation="one"), ["INBOX"])
+        gmail.owner.deliver_message(replace(item, conversation="one"), ["INBOX"])
     assert gmail.sync() == "completed"
     first = gmail.stored()
 
@@ -322,7 +322,7 @@ def test_a_mail_in_any_charset_is_read_as_it_stands(
     for number in range(wanted):
         head = f"From: ann@example.com\r\nMessage-ID: <{number}@x>\r\n".encode()
         item = a_mail("x", minutes=number, conversation="one", original=head + header + body)
-        gmail.owner.deliver(item, ["INBOX"])
+        gmail.owner.deliver_message(item, ["INBOX"])
 
     assert gmail.sync() == "completed"
 
@@ -350,7 +350,9 @@ def test_dates_around_a_clock_change_are_those_of_gmail(gmail: GmailWorld) -> No
     for start in (spring, autumn):
         for minutes in (0, 45, 90, 150):
             at = start.replace(hour=minutes // 60, minute=minutes % 60)
-            gmail.owner.deliver(replace(a_mail(str(at)), received_at=at, sent_at=at), ["INBOX"])
+            gmail.owner.deliver_message(
+                replace(a_mail(str(at)), received_at=at, sent_at=at), ["INBOX"]
+            )
 
     assert gmail.sync() == "completed"
 

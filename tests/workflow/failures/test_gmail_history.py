@@ -42,8 +42,8 @@ def change_unseen(gmail: GmailWorld, numbers: "count[int]") -> None:
     owner.change_labels(ids[2], add=["STARRED", "IMPORTANT"])
     owner.trash_message(ids[3])
     owner.mark_as_spam(ids[4])
-    owner.purge_message(ids[5])
-    owner.deliver(a_mail(f"unseen {at}", minutes=at), ["INBOX", "UNREAD", labels["Second"]])
+    owner.erase_message(ids[5])
+    owner.deliver_message(a_mail(f"unseen {at}", minutes=at), ["INBOX", "UNREAD", labels["Second"]])
     gmail.remote.expire_cursors()
 
 

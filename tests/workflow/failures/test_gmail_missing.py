@@ -30,7 +30,7 @@ def owed(gmail: GmailWorld) -> int:
 def test_mail_that_just_arrived_is_requested_again_within_the_same_sync(
     synced: GmailWorld, times: int
 ) -> None:
-    new = synced.owner.deliver(a_mail("to myself"), ["INBOX", "SENT", "UNREAD"])
+    new = synced.owner.deliver_message(a_mail("to myself"), ["INBOX", "SENT", "UNREAD"])
     synced.inject_fault(f"/messages/{new}", status=404, times=times)
 
     synced.check_to_the_end()
@@ -43,7 +43,7 @@ def test_mail_that_just_arrived_is_requested_again_within_the_same_sync(
 def test_it_stays_owed_and_the_mailbox_unverified_until_a_later_check(
     synced: GmailWorld, labels: tuple[str, ...]
 ) -> None:
-    new = synced.owner.deliver(a_mail("late"), labels)
+    new = synced.owner.deliver_message(a_mail("late"), labels)
     synced.inject_fault(f"/messages/{new}", status=404, times=None)
     for read in (synced.sync, synced.check, synced.sync):
         synced.let_time_pass(hours=0.2)
@@ -62,7 +62,7 @@ def test_it_stays_owed_and_the_mailbox_unverified_until_a_later_check(
 def test_a_sync_that_leaves_a_message_owed_says_that_it_proves_nothing(synced: GmailWorld) -> None:
     proven = "SELECT detail->>'proven' FROM mailsync.outbox ORDER BY id DESC LIMIT 1"
     assert synced.one(proven) == ["true"]
-    archived = synced.owner.deliver(a_mail("late"), ())
+    archived = synced.owner.deliver_message(a_mail("late"), ())
     synced.inject_fault(f"/messages/{archived}", status=404, times=None)
 
     assert synced.sync() == "completed"
@@ -85,16 +85,16 @@ def test_mail_of_a_backfill_stays_owed_as_well(gmail: GmailWorld) -> None:
 
 
 def delete(gmail: GmailWorld, message: str) -> None:
-    gmail.owner.purge_message(message)
+    gmail.owner.erase_message(message)
 
 
 def delete_unseen(gmail: GmailWorld, message: str) -> None:
     with gmail.owner.hide_changes_from_history():
-        gmail.owner.purge_message(message)
+        gmail.owner.erase_message(message)
 
 
 def delete_in_a_gap(gmail: GmailWorld, message: str) -> None:
-    gmail.owner.purge_message(message)
+    gmail.owner.erase_message(message)
     gmail.remote.expire_cursors()
 
 

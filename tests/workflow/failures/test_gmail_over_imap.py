@@ -112,7 +112,7 @@ def connected(
     mailbox = imap_servers.add_mailbox(f"gmail{next(_numbers)}@example.com")
     mail = generate_mail(MESSAGES, owner=mailbox.address)
     folders = ((), ("Work",), ("Archive", "Old"))
-    mailbox.load_mail_items(replace(each, folder=folders[at % 3]) for at, each in enumerate(mail))
+    mailbox.import_mail_items(replace(each, folder=folders[at % 3]) for at, each in enumerate(mail))
     assert imap_servers.imap
     imap_servers.imap.options_by_user_id[mailbox.user_id] = GMAIL_OPTIONS
     behind = (imap_servers.imap.port, imap_servers.imap.certificate)
@@ -198,8 +198,8 @@ def test_a_mail_that_is_deleted_for_good_is_hidden_and_deleted_later(
 ) -> None:
     """The page says that it is gone, unless another mail has arrived in junk at the same time."""
     for _ in range(arrivals):
-        gmail.remote.deliver(a_mail("spam"), "junk")
-    gmail.remote.purge_message(gmail.newest())
+        gmail.remote.deliver_message(a_mail("spam"), "junk")
+    gmail.remote.erase_message(gmail.newest())
     assert gmail.mirrors()
     assert (gmail.one(HIDDEN), gmail.one(REPAIRS)) == ([1], [arrivals])
 
@@ -221,7 +221,7 @@ def test_folders_that_are_numbered_anew_are_listed_and_nothing_is_fetched(
 
 
 def test_a_check_in_which_nothing_happened_opens_no_folder(gmail: GmailWorld) -> None:
-    gmail.remote.deliver(a_mail("news"))
+    gmail.remote.deliver_message(a_mail("news"))
     gmail.check_to_the_end()
     assert gmail.is_exact()
     gmail.check_to_the_end()
@@ -276,7 +276,7 @@ def test_a_wrong_answer_deletes_nothing_and_is_mended(gmail: GmailWorld, lie: st
     rows = dict(gmail.rows(ROWS))
     box.move_message(first, "trash")
     box.mark_starred(second)
-    box.deliver(a_mail("news"))
+    box.deliver_message(a_mail("news"))
     gmail.script.rules[:] = LIES[lie]()
 
     for _ in range(2):
@@ -335,7 +335,7 @@ def test_an_account_of_the_earlier_way_stays_exact_in_that_way(connected: GmailW
     connected.kind = ImapMailbox
     for change in (
         lambda: None,
-        lambda: connected.remote.deliver(a_mail("news")),
+        lambda: connected.remote.deliver_message(a_mail("news")),
         lambda: connected.remote.add_message_to_folder(connected.newest(), connected.label("Work")),
     ):
         change()

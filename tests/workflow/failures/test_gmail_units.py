@@ -77,7 +77,7 @@ def test_a_check_with_one_new_mail_costs_little_in_a_mailbox_of_many_labels(
     labels = [gmail.owner.create_label(f"Label {number}") for number in range(40)]
     assert gmail.sync() == "completed"
     verified = gmail.one(VERIFIED)
-    gmail.owner.deliver(a_mail("news"), ["INBOX", "UNREAD", "CATEGORY_UPDATES", labels[7]])
+    gmail.owner.deliver_message(a_mail("news"), ["INBOX", "UNREAD", "CATEGORY_UPDATES", labels[7]])
 
     with gmail.counted() as used:
         checked = gmail.check()
@@ -108,7 +108,7 @@ def test_the_counts_of_changed_labels_are_compared_after_each_sync(
     work = next(
         each for each in gmail.owner.gmail.labels.label_by_id.values() if each.name == "Work"
     )
-    gmail.owner.deliver(a_mail("news"), ["INBOX", work.id])
+    gmail.owner.deliver_message(a_mail("news"), ["INBOX", work.id])
 
     gmail.check_to_the_end()
 
@@ -138,7 +138,7 @@ def test_new_mail_comes_before_the_rest_of_a_backfill_and_never_waits_for_its_qu
     def deliver() -> None:
         assert all([new] in gmail.rows(STORED) for _, new in delivered[-1:])
         if 100 < len(gmail.rows(STORED)) < messages - 100:
-            new = gmail.owner.deliver(a_mail("news", minutes=9))
+            new = gmail.owner.deliver_message(a_mail("news", minutes=9))
             delivered.append((len(log.records()), new))
 
     gmail.on_wait = deliver

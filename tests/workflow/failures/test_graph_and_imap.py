@@ -238,7 +238,7 @@ def change(remote: Mailbox, mail: Iterator[MailItem], chance: random.Random) -> 
     made = Change(chance.choice(KINDS), chance.randrange(1000), chance.randrange(1000))
     if made.kind == "deliver" or chance.random() < 0.3:
         existing = remote.folders.list_all()
-        remote.deliver(next(mail), existing[made.where % len(existing)].number)
+        remote.deliver_message(next(mail), existing[made.where % len(existing)].number)
     else:
         made.apply(remote)
 
@@ -255,7 +255,7 @@ def test_a_history_gives_equal_rows_through_graph_imap_and_gmail(
     assert worlds[0].simulators.imap
     worlds[0].simulators.imap.current_options = SERVERS[seed % len(SERVERS)]
     mail = generate_mail(200, owner=ADDRESS, seed=seed)
-    remote.load_mail_items(islice(mail, 40))
+    remote.import_mail_items(islice(mail, 40))
 
     for _ in range(5):
         sync(worlds, monkeypatch)

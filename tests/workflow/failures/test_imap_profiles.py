@@ -94,7 +94,7 @@ def world(
     shared = request.getfixturevalue("shared")
     prepared.connected.restore()
     mailbox = imap_servers.add_mailbox(f"user{next(_numbers)}@example.com")
-    mailbox.load_mail_items(generate_mail(60, owner=mailbox.address))
+    mailbox.import_mail_items(generate_mail(60, owner=mailbox.address))
     assert imap_servers.imap
     imap_servers.imap.options_by_user_id[mailbox.user_id] = profile.options
     behind = (imap_servers.imap.port, imap_servers.imap.certificate)
@@ -116,9 +116,9 @@ def test_a_mailbox_on_each_kind_of_server_is_mirrored_exactly(world: ProfileWorl
     first, second, third, fourth = (each.number for each in world.remote.list_messages("inbox")[:4])
     world.remote.mark_starred(first)
     world.remote.move_message(second, "archive")
-    world.remote.purge_message(third)
+    world.remote.erase_message(third)
     world.remote.copy_message(fourth, "archive")
-    world.remote.deliver(a_mail("news"))
+    world.remote.deliver_message(a_mail("news"))
 
     assert world.sync() == "completed"
 

@@ -130,7 +130,7 @@ def test_progress_counts_messages_and_not_the_folders_that_they_are_in(toy: ToyW
 
 def test_a_checked_mailbox_is_mirrored_and_then_idle(toy: ToyWorld) -> None:
     assert toy.mirrors()
-    toy.remote.deliver(a_mail())
+    toy.remote.deliver_message(a_mail())
     toy.remote.add_message_to_folder(toy.newest(), "archive")
 
     toy.check_to_the_end()
@@ -145,7 +145,7 @@ def test_a_new_full_sync_hides_what_has_lost_a_label_unseen(toy: ToyWorld) -> No
     toy.remote.add_message_to_folder(number, "archive")
     assert toy.mirrors()
     toy.remote.remove_message_from_folder(number, "archive")
-    toy.remote.purge_message(toy.remote.list_messages("archive")[0].number)
+    toy.remote.erase_message(toy.remote.list_messages("archive")[0].number)
 
     toy.remote.expire_cursors()
     assert toy.sync(SyncType.FULL) == "completed"
@@ -158,7 +158,7 @@ def test_a_new_full_sync_hides_what_has_lost_a_label_unseen(toy: ToyWorld) -> No
 def test_an_id_that_ended_is_deleted_only_after_every_feed_was_read_since(toy: ToyWorld) -> None:
     """It may be of a message that has arrived, under another id, where nothing was read yet."""
     assert toy.mirrors()
-    toy.remote.purge_message(toy.newest())
+    toy.remote.erase_message(toy.newest())
     assert toy.mirrors()
     toy.before["recalculate_counts"] = lambda: toy.rows(NOT_READ_SINCE)
 

@@ -33,7 +33,7 @@ def test_never_more_than_four_requests_are_in_flight(world: World, largest_page:
     for name in "ABCDEF":
         folder = world.remote.create_folder(name)
         for _ in range(6):
-            world.remote.deliver(a_mail(), folder)
+            world.remote.deliver_message(a_mail(), folder)
 
     assert world.sync() == "completed"
     world.rows(TAKE_FOR_OTHERS)
@@ -81,7 +81,7 @@ def test_a_pause_is_slept_where_it_is_short_and_left_to_the_workflow_where_it_is
     """Row 24: never shorter than asked for, longer each time."""
     inbox = world.folder_id("inbox")
     for _ in range(DEFAULT_PAGE_SIZE):
-        world.remote.deliver(a_mail())
+        world.remote.deliver_message(a_mail())
     refused: dict[str, Any] = {"status": 429, "code": "ApplicationThrottled"}
     world.inject_fault(f"{inbox}/messages/delta", **refused, retry_after=2.128, times=2)
     world.inject_fault(f"{inbox}/messages/delta", **refused, retry_after=45)
@@ -149,7 +149,7 @@ def test_pages_that_would_not_fit_into_memory_are_asked_for_in_smaller_ones(
     monkeypatch.setattr(graph_http, "MAX_RESPONSE_BYTES", LARGE_MESSAGES * LARGE_CHARS)
     for _ in range(2):
         for minutes in range(LARGE_MESSAGES):
-            world.remote.deliver(a_mail("large", body="x" * LARGE_CHARS, minutes=minutes))
+            world.remote.deliver_message(a_mail("large", body="x" * LARGE_CHARS, minutes=minutes))
 
         assert world.sync() == "completed"
 
@@ -164,8 +164,8 @@ def test_a_message_that_is_never_held_is_quarantined_and_the_others_arrive(
     """By the feed it is not had, nor by its id; the folder is read by the next feed."""
     monkeypatch.setattr(graph_http, "MAX_RESPONSE_BYTES", LARGE_CHARS)
     monkeypatch.setattr(graph_http, "MAX_ONE_MESSAGE_RESPONSE_BYTES", 2 * LARGE_CHARS)
-    too_large = world.remote.deliver(a_mail("bomb", body="x" * 3 * LARGE_CHARS))
-    world.remote.deliver(a_mail("after it", minutes=1))
+    too_large = world.remote.deliver_message(a_mail("bomb", body="x" * 3 * LARGE_CHARS))
+    world.remote.deliver_message(a_mail("after it", minutes=1))
 
     assert world.sync() == "completed"
 
@@ -182,7 +182,7 @@ def test_bodies_that_a_page_only_names_are_held_a_few_at_once(
     if none fits."""
     monkeypatch.setattr(store_page, "MAX_FETCHED_BODY_CHARS_PER_PAGE", limit)
     large = [
-        world.remote.deliver(a_mail("large", body="x" * LARGE_CHARS, minutes=minutes))
+        world.remote.deliver_message(a_mail("large", body="x" * LARGE_CHARS, minutes=minutes))
         for minutes in range(LARGE_MESSAGES)
     ]
     world.sync()

@@ -137,7 +137,7 @@ def test_news_come_before_the_rest_of_a_backfill(
 
     def delivering(toy: RecordedToy, ids: Sequence[RemoteId], **_: object) -> Any:
         if not arrived:
-            arrived.append(listed.remote.deliver(a_mail()))
+            arrived.append(listed.remote.deliver_message(a_mail()))
         return fetch(toy, ids)
 
     monkeypatch.setattr(RecordedToy, "fetch_messages", delivering)
@@ -185,8 +185,8 @@ def test_an_expired_position_costs_no_message_that_is_stored(synced: ListedWorld
     box.mark_read(number, is_read=not box.find_message(number).mail_item.is_read)
     box.mark_starred(box.list_messages("inbox")[3].number)
     gone = box.list_messages("inbox")[4].number
-    box.purge_message(gone)
-    new = RemoteId(synced.id_of(box.deliver(a_mail())))
+    box.erase_message(gone)
+    new = RemoteId(synced.id_of(box.deliver_message(a_mail())))
     box.expire_cursors()
 
     assert synced.sync() == "completed"
@@ -231,7 +231,7 @@ def test_without_all_mail_only_messages_of_mirrored_labels_are_fetched(
     assert listed.sync() == "completed"
     assert set(RecordedToy.fetched) == set(listed.stored()) == archived
 
-    listed.remote.deliver(a_mail())
+    listed.remote.deliver_message(a_mail())
     number = listed.remote.list_messages("inbox")[-1].number
     listed.remote.add_message_to_folder(number, "archive")
     assert listed.sync() == "completed"
@@ -279,7 +279,7 @@ def test_a_check_with_one_new_mail_costs_the_counts_of_its_labels(synced: Listed
     synced.check_to_the_end()
     synced.let_time_pass(hours=0.1)
     verified = synced.one(VERIFIED)
-    synced.remote.deliver(a_mail())
+    synced.remote.deliver_message(a_mail())
 
     checked = synced.check()
 
@@ -299,8 +299,8 @@ def test_a_check_whose_count_contradicts_the_rows_is_left_to_an_execution(
         found = page(*given, **named)
         return type(found)(found.changes[1:], found.next_cursor, found.has_more)
 
-    synced.remote.deliver(a_mail())
-    synced.remote.deliver(a_mail())
+    synced.remote.deliver_message(a_mail())
+    synced.remote.deliver_message(a_mail())
     with monkeypatch.context() as patched:
         patched.setattr(ListingToy, "fetch_page", less)
         assert synced.check().outcome == "handedOver"

@@ -29,8 +29,8 @@ def test_an_expired_position_is_walked_again_and_what_left_meanwhile_is_swept(
     synced: World,
 ) -> None:
     """Row 1."""
-    synced.remote.purge_message(synced.remote.list_messages("inbox")[3].number)
-    synced.remote.deliver(a_mail("new"))
+    synced.remote.erase_message(synced.remote.list_messages("inbox")[3].number)
+    synced.remote.deliver_message(a_mail("new"))
     synced.remote.expire_cursors()
 
     assert synced.mirrors()
@@ -106,10 +106,10 @@ def test_a_full_sync_that_would_empty_a_full_folder_hides_nothing(world: World) 
     archive = world.folder_id("archive")
     for folder, mails in (("archive", 20), ("inbox", 40)):
         for number in range(mails):
-            world.remote.deliver(a_mail(f"mail {number}"), folder)
+            world.remote.deliver_message(a_mail(f"mail {number}"), folder)
     world.sync()
     before = world.stored()
-    new = world.remote.deliver(a_mail("new"))
+    new = world.remote.deliver_message(a_mail("new"))
     path = f"/me/mailFolders/{archive}/messages/delta"
     link = f"{world.simulators.graph_url}{path}?$deltatoken=forged"
     nothing = json.dumps({"value": [], "@odata.deltaLink": link})
@@ -160,7 +160,7 @@ def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(
     world.inject_fault("/delta", **FULL)
     assert world.mirrors()
 
-    world.remote.purge_message(world.newest())
+    world.remote.erase_message(world.newest())
     world.remote.change_message_fields(
         world.remote.list_messages("inbox")[1].number, subject="changed"
     )
@@ -169,15 +169,15 @@ def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(
 
     world.clear_faults()
     world.sync()
-    world.remote.deliver(a_mail("new"))
+    world.remote.deliver_message(a_mail("new"))
     assert world.mirrors()
     assert world.rows(GENERATIONS) == [[3, False]]
 
 
 def test_a_mailbox_that_becomes_full_goes_on_by_lists(synced: World) -> None:
     """Row 21, with a chain begun before; and a list whose second link is left out, row 12."""
-    synced.remote.purge_message(synced.remote.list_messages("inbox")[5].number)
-    synced.remote.deliver(a_mail("new"))
+    synced.remote.erase_message(synced.remote.list_messages("inbox")[5].number)
+    synced.remote.deliver_message(a_mail("new"))
     synced.inject_fault("/delta", **FULL)
 
     assert synced.mirrors()
@@ -198,7 +198,7 @@ def test_a_cursor_that_does_not_open_is_walked_anew(synced: World) -> None:
         "UPDATE mailsync.change_feeds SET cursor_sealed ="
         " (SELECT cursor_sealed FROM mailsync.change_feeds ORDER BY folder_id LIMIT 1)"
     )
-    synced.remote.deliver(a_mail("new"))
+    synced.remote.deliver_message(a_mail("new"))
 
     assert synced.mirrors()
     assert synced.rows("SELECT walk FROM mailsync.change_feeds ORDER BY folder_id") == [
@@ -211,7 +211,7 @@ def test_a_folder_that_seems_gone_has_failed_and_keeps_its_mail(synced: World) -
     """Rows 37 and 40: its messages are answered with 404 while it is still listed with mail."""
     before = synced.stored()
     inbox = synced.folder_id("inbox")
-    synced.remote.deliver(a_mail("new"))
+    synced.remote.deliver_message(a_mail("new"))
     synced.inject_fault(f"{inbox}.*/messages", status=404, code="ErrorItemNotFound", times=None)
 
     assert synced.sync() == "FoldersFailed"

@@ -28,7 +28,7 @@ def move_down(world: World) -> None:
 
 def move_older(world: World) -> None:
     """Row 13: mail that is older than its new folder's is told twice."""
-    world.remote.deliver(a_mail("old", minutes=-(10**6)))
+    world.remote.deliver_message(a_mail("old", minutes=-(10**6)))
     world.remote.move_message(world.remote.list_messages("inbox")[-1].number, "trash")
 
 
@@ -48,13 +48,13 @@ def change_on_a_journey(world: World) -> None:
     world.remote.change_message_fields(travelled.number, subject="changed on a journey")
     world.remote.move_message(travelled.number, "inbox")
     world.remote.mark_read(travelled.number, is_read=not travelled.is_read)
-    world.remote.purge_folder(passing)
+    world.remote.erase_folder(passing)
 
 
 def delete(world: World) -> None:
     """Row 17: what is purged stays readable by its id; the folder that it names decides."""
     world.remote.delete_message_permanently(world.newest())
-    world.remote.purge_message(world.newest("archive"))
+    world.remote.erase_message(world.newest("archive"))
     world.remote.delete_message(world.remote.list_messages("inbox")[1].number)
 
 
@@ -65,7 +65,7 @@ def change_id(world: World) -> None:
 
 def draft(world: World) -> None:
     """Row 45: a draft has no sender."""
-    world.remote.deliver(a_mail("draft", sender=None, is_draft=True))
+    world.remote.deliver_message(a_mail("draft", sender=None, is_draft=True))
 
 
 def rename(world: World) -> None:
@@ -77,7 +77,7 @@ def hide(world: World) -> None:
     """Row 35: hidden folders, below others, which their parent does not count."""
     hidden = world.remote.create_folder("Hidden", parent="archive", hidden=True)
     deep = world.remote.create_folder("Deep", parent=hidden)
-    world.remote.deliver(a_mail("deep"), deep)
+    world.remote.deliver_message(a_mail("deep"), deep)
 
 
 def delete_folder(world: World) -> None:
@@ -87,7 +87,7 @@ def delete_folder(world: World) -> None:
 
 def purge_folder(world: World) -> None:
     """Row 37: gone with its children and their mail."""
-    world.remote.purge_folder("archive")
+    world.remote.erase_folder("archive")
 
 
 CHANGES = (
@@ -159,7 +159,7 @@ def test_a_full_sync_reads_a_folder_once_though_another_appears_meanwhile(synced
 
     def appear() -> None:
         synced.before.clear()
-        synced.remote.deliver(a_mail(), synced.remote.create_folder("new"))
+        synced.remote.deliver_message(a_mail(), synced.remote.create_folder("new"))
 
     synced.before["recalculate_counts"] = appear
 

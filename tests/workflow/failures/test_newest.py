@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailsync.errors import StoreUnavailable
-from mailsync.model import NewestInboxMail, RemoteId
+from mailsync.model import NewestInboxMessages, RemoteId
 from mailsync.providers.graph.connection import GraphConnection
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.sync import folder_tree
@@ -39,7 +39,7 @@ def test_the_newest_fifty_are_readable_after_one_exchange_with_the_provider(
     for number in range(folders):
         world.remote.create_folder(f"F{number}")
     for number in range(60):
-        world.remote.deliver(a_mail(minutes=number))
+        world.remote.deliver_message(a_mail(minutes=number))
     exchanges: list[object] = []
     send = GraphConnection._exchange
 
@@ -57,49 +57,49 @@ def test_the_newest_fifty_are_readable_after_one_exchange_with_the_provider(
     assert seen == [(1, newest)]
 
 
-Lie = Callable[[World, NewestInboxMail], NewestInboxMail]
+Lie = Callable[[World, NewestInboxMessages], NewestInboxMessages]
 
 
-def names_another_folder(world: World, newest: NewestInboxMail) -> NewestInboxMail:
+def names_another_folder(world: World, newest: NewestInboxMessages) -> NewestInboxMessages:
     """The well-known name leads to a folder that is not the inbox, with its mail."""
     return of_folder(newest, world.folder_id("archive"))
 
 
-def names_no_folder(_: World, newest: NewestInboxMail) -> NewestInboxMail:
+def names_no_folder(_: World, newest: NewestInboxMessages) -> NewestInboxMessages:
     return of_folder(newest, "none-has-this-id")
 
 
-def of_folder(newest: NewestInboxMail, folder_id: str) -> NewestInboxMail:
+def of_folder(newest: NewestInboxMessages, folder_id: str) -> NewestInboxMessages:
     inbox = replace(newest.inbox_folder, remote_id=RemoteId(folder_id))
     mail = [replace(each, folder_remote_ids=(inbox.remote_id,)) for each in newest.inbox_messages]
-    return NewestInboxMail(inbox, tuple(mail))
+    return NewestInboxMessages(inbox, tuple(mail))
 
 
-def lists_mail_of_another_folder(world: World, newest: NewestInboxMail) -> NewestInboxMail:
+def lists_mail_of_another_folder(world: World, newest: NewestInboxMessages) -> NewestInboxMessages:
     foreign = RemoteId(world.id_of(world.newest("archive")))
-    return NewestInboxMail(
+    return NewestInboxMessages(
         newest.inbox_folder, (replace(newest.inbox_messages[0], remote_id=foreign),)
     )
 
 
-def lists_what_does_not_exist(_: World, newest: NewestInboxMail) -> NewestInboxMail:
+def lists_what_does_not_exist(_: World, newest: NewestInboxMessages) -> NewestInboxMessages:
     invented = [
         replace(each, remote_id=RemoteId(f"{each.remote_id}-invented"))
         for each in newest.inbox_messages
     ]
-    return NewestInboxMail(newest.inbox_folder, (*newest.inbox_messages, *invented))
+    return NewestInboxMessages(newest.inbox_folder, (*newest.inbox_messages, *invented))
 
 
-def has_other_contents(_: World, newest: NewestInboxMail) -> NewestInboxMail:
+def has_other_contents(_: World, newest: NewestInboxMessages) -> NewestInboxMessages:
     changed = [
         replace(each, subject="A lie", is_read=not each.is_read) for each in newest.inbox_messages
     ]
-    return NewestInboxMail(newest.inbox_folder, tuple(changed))
+    return NewestInboxMessages(newest.inbox_folder, tuple(changed))
 
 
-def cannot_be_stored(_: World, newest: NewestInboxMail) -> NewestInboxMail:
+def cannot_be_stored(_: World, newest: NewestInboxMessages) -> NewestInboxMessages:
     odd = replace(newest.inbox_messages[0], remote_id=RemoteId("a\0b"))
-    return NewestInboxMail(newest.inbox_folder, (odd, *newest.inbox_messages[1:]))
+    return NewestInboxMessages(newest.inbox_folder, (odd, *newest.inbox_messages[1:]))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_lie_of_the_first_answer_leaves_no_trace(
 ) -> None:
     fetch = GraphMailbox.fetch_newest_inbox_mail
 
-    def told(mailbox: GraphMailbox, *, limit: int) -> NewestInboxMail | None:
+    def told(mailbox: GraphMailbox, *, limit: int) -> NewestInboxMessages | None:
         newest = fetch(mailbox, limit=limit)
         assert newest
         return lie(world, newest)

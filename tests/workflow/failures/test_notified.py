@@ -53,7 +53,7 @@ def check_notified(world: World) -> CheckBatchReport:
 def test_the_mail_that_a_notification_is_about_is_stored_and_the_slot_is_free(
     resting: World,
 ) -> None:
-    resting.remote.deliver(a_mail("new"))
+    resting.remote.deliver_message(a_mail("new"))
     notify(resting)
 
     assert check_notified(resting).outcomes == {"synced": 1}
@@ -64,7 +64,7 @@ def test_the_mail_that_a_notification_is_about_is_stored_and_the_slot_is_free(
 
 def test_what_arrives_during_a_check_is_one_more_check(resting: World) -> None:
     def thousand_more() -> None:
-        resting.remote.deliver(a_mail("meanwhile"))
+        resting.remote.deliver_message(a_mail("meanwhile"))
         for _ in range(20):
             notify(resting)
 

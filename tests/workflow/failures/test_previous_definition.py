@@ -59,7 +59,7 @@ def test_a_folder_that_cannot_be_repaired_for_a_pause_is_not_verified(world: Wor
 def test_a_folder_that_still_differs_does_not_end_green(world: World) -> None:
     """Its definition does not ask for the folders that are not verified."""
     world.sync()
-    world.remote.deliver(a_mail("never listed"))
+    world.remote.deliver_message(a_mail("never listed"))
     world.inject_fault(r"\$count=true", times=None, status=503, body="")
     world.rows("DELETE FROM mailsync.emails WHERE subject <> 'never listed'")
 

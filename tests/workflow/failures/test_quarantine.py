@@ -51,12 +51,12 @@ def put_aside(world: World) -> dict[str, str]:
 
 def unstorable(world: World, minutes: int) -> int:
     item = a_mail("unstorable", minutes=minutes, internet_message_id=UNSTORABLE)
-    return world.remote.deliver(item)
+    return world.remote.deliver_message(item)
 
 
 def with_value(world: World, name: str, value: Any) -> int:
     """A message for which Graph returns this value of a property."""
-    message = world.remote.deliver(a_mail("with value"))
+    message = world.remote.deliver_message(a_mail("with value"))
     world.remote.change_message_fields(message, attributes={name: value})
     return message
 
@@ -77,7 +77,7 @@ def test_a_page_that_the_database_refuses_is_stored_without_the_messages_it_refu
 def test_items_with_absurd_values_do_not_stop_their_page(synced: World) -> None:
     """Row 31, inside a page."""
     absurd = {synced.id_of(with_value(synced, name, value)) for name, value in ABSURD.items()}
-    good = synced.remote.deliver(a_mail("good"))
+    good = synced.remote.deliver_message(a_mail("good"))
 
     assert synced.sync() == "completed"
 
@@ -99,9 +99,11 @@ def test_a_message_that_exchange_cannot_read_is_put_aside(synced: World) -> None
 
 
 def test_a_body_beyond_the_limit_is_put_aside_and_one_below_is_stored(world: World) -> None:
-    large = world.remote.deliver(a_mail("large", body="x" * (MAX_BODY_CHARS + 1), body_type="html"))
+    large = world.remote.deliver_message(
+        a_mail("large", body="x" * (MAX_BODY_CHARS + 1), body_type="html")
+    )
     body = "é" * (MAX_BODY_CHARS // 8)
-    small = world.remote.deliver(a_mail("small", body=body, body_type="html"))
+    small = world.remote.deliver_message(a_mail("small", body=body, body_type="html"))
 
     assert world.sync() == "completed"
 
@@ -120,9 +122,9 @@ def test_mail_at_the_edge_is_stored_as_it_is(world: World) -> None:
         replace(plain, received_at=plain.received_at.replace(year=9999)),
         replace(plain, subject=""),
     ):
-        world.remote.deliver(item)
+        world.remote.deliver_message(item)
     # What Exchange shows where a draft has no date.
-    dateless = world.remote.deliver(plain)
+    dateless = world.remote.deliver_message(plain)
     world.remote.change_message_fields(
         dateless, sent_at=plain.sent_at.replace(year=1, month=1, day=1, hour=0)
     )
@@ -159,7 +161,7 @@ def test_what_was_put_aside_is_stored_once_it_can_be(world: World) -> None:
 def test_what_was_put_aside_and_is_gone_is_forgotten(world: World, is_told: bool) -> None:
     message = unstorable(world, 1)
     world.sync()
-    world.remote.purge_message(message)
+    world.remote.erase_message(message)
     if not is_told:
         world.remote.database.execute_write("DELETE FROM change WHERE message = ?", message)
 
@@ -172,7 +174,7 @@ def test_what_was_put_aside_and_is_gone_is_forgotten(world: World, is_told: bool
 def test_what_was_put_aside_may_move(world: World) -> None:
     """Whichever folder is told first: its new one puts it aside, its old one forgets it there."""
     message = unstorable(world, 1)
-    other = world.remote.deliver(a_mail("x", internet_message_id=UNSTORABLE), "archive")
+    other = world.remote.deliver_message(a_mail("x", internet_message_id=UNSTORABLE), "archive")
     world.sync()
     world.remote.move_message(message, "archive")
     world.remote.move_message(other, "inbox")
@@ -207,7 +209,7 @@ def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(worl
     silent = world.id_of(unstorable(world, 1))
     world.sync()
     world.let_time_pass(A_DAY_H)
-    new = world.remote.deliver(a_mail("new"))
+    new = world.remote.deliver_message(a_mail("new"))
     world.inject_fault(f"/me/messages/{silent}", status=500, times=None)
 
     assert world.sync() == "completed"
@@ -250,7 +252,7 @@ def test_when_the_mailbox_does_not_answer_either_the_sync_fails_as_the_provider_
 
 def test_a_page_that_the_database_refuses_takes_no_other_page_with_it(synced: World) -> None:
     odd = unstorable(synced, 2)
-    good = synced.remote.deliver(a_mail("good"), "archive")
+    good = synced.remote.deliver_message(a_mail("good"), "archive")
 
     assert synced.check().outcome is CheckOutcome.SYNCED
 

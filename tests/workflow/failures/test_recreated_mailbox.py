@@ -22,8 +22,8 @@ def create_again(world: World, *, without: Sequence[str] = MISSING) -> None:
     OutlookOwner(world.remote).recreate_empty_mailbox()
     for role in without:
         world.remote.folders.remove(role)
-    world.remote.deliver(a_mail("first"))
-    world.remote.deliver(a_mail("filed"), "archive")
+    world.remote.deliver_message(a_mail("first"))
+    world.remote.deliver_message(a_mail("filed"), "archive")
 
 
 def folder_rows(world: World) -> dict[str, int]:
@@ -49,7 +49,7 @@ def test_a_mailbox_that_was_created_again_is_mirrored_at_once_and_its_old_mail_l
     for hours in (3, 20, 2):
         assert synced.one(LAST_ERROR) == ["SuspiciousRemoval"]
         synced.let_time_pass(hours)
-        synced.remote.deliver(a_mail())
+        synced.remote.deliver_message(a_mail())
         assert synced.mirrors()
     assert numbers(synced).keys() == synced.stored().keys()
     assert synced.one(LAST_ERROR) == [None]
@@ -62,7 +62,7 @@ def test_a_mailbox_that_seems_to_be_another_one_for_a_moment_costs_nothing(synce
         create_again(synced)
         assert synced.mirrors()
         database.restore_from_copy(mailbox)
-    synced.remote.deliver(a_mail("after"))
+    synced.remote.deliver_message(a_mail("after"))
 
     synced.let_time_pass(3)
     assert synced.mirrors()

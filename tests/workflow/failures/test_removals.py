@@ -54,7 +54,7 @@ def test_a_list_of_folders_that_is_incomplete_hides_nothing_and_verifies_nothing
     before = numbers(synced)
     for _ in range(3):
         synced.inject_fault(lists, **lie, times=None)
-        synced.remote.deliver(a_mail("new"))
+        synced.remote.deliver_message(a_mail("new"))
         verified = synced.one(VERIFIED)
         is_verified = synced.sync() == "completed"
         assert synced.stored() == synced.in_mailbox()
@@ -118,7 +118,7 @@ def test_a_folder_that_every_mailbox_has_is_never_gone(synced: World, role: str)
 
 def test_a_folder_that_is_gone_is_hidden_and_leaves_with_the_second_answer(synced: World) -> None:
     before = numbers(synced)
-    synced.remote.purge_folder(synced.remote.find_or_create_folder(("Archive", "Projects")))
+    synced.remote.erase_folder(synced.remote.find_or_create_folder(("Archive", "Projects")))
 
     assert synced.mirrors()
     assert numbers(synced) == before
@@ -240,7 +240,7 @@ def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
     MailStore(synced.database).remove_batch_of_unmirrored_mail(run)
     gone = removals.hidden_message_ids_due_for_request(run, "", 100)
 
-    removals.record_messages_gone(
+    removals.mark_messages_gone(
         run, gone, removals.begin_removal_verification(run).deletion_confirmation_delay_s
     )
 

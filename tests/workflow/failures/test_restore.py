@@ -11,7 +11,7 @@ def change(world: World) -> None:
     """Something of everything: new, gone, moved, read, and a folder more."""
     first, second, third, *_ = (each.number for each in world.remote.list_messages("inbox"))
     added = world.remote.create_folder("After the backup")
-    world.remote.deliver(a_mail())
+    world.remote.deliver_message(a_mail())
     world.remote.delete_message_permanently(first)
     world.remote.move_message(second, added)
     world.remote.mark_read(third)

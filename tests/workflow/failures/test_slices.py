@@ -24,10 +24,10 @@ SLICE = "/messages[?].*filter"
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders of more than five messages are large, and slices have four."""
     monkeypatch.setattr(decisions, "MAX_MESSAGES_OF_UNSLICED_FOLDER", 5)
-    monkeypatch.setattr(decisions, "MESSAGES_PER_FIRST_SLICE", 4)
+    monkeypatch.setattr(decisions, "INITIAL_MESSAGES_PER_SLICE", 4)
     monkeypatch.setattr(decisions, "MAX_MESSAGES_PER_SLICE", 4)
     monkeypatch.setattr(decisions, "MIN_MESSAGES_WORTH_A_SLICE", 1)
-    monkeypatch.setattr(slices, "WORKER_IDLE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(slices, "MAX_WAIT_FOR_SLICE_S", 1.0)
     monkeypatch.setattr(folder_tree, "DEFAULT_PAGE_SIZE", 3)
     monkeypatch.setattr(store_page, "MIN_MESSAGES_TO_SLICE", 3)
 
@@ -41,7 +41,7 @@ def requests(world: World, *words: str) -> int:
 def fill(world: World, messages: int) -> None:
     """Let the inbox have more messages."""
     mail = generate_mail(messages, owner=ADDRESS)
-    world.remote.load_mail_items(replace(each, folder=()) for each in mail)
+    world.remote.import_mail_items(replace(each, folder=()) for each in mail)
     world.simulators.service.log.clear()
 
 
@@ -103,7 +103,7 @@ def test_only_a_useless_first_slice_begins_the_full_sync_anew(world: World, skip
 
 
 CHANGES: list[Callable[[World, int], object]] = [
-    lambda world, message: world.remote.purge_message(message),
+    lambda world, message: world.remote.erase_message(message),
     lambda world, message: world.remote.move_message(message, "archive"),
     lambda world, message: world.remote.mark_read(
         message, is_read=not world.remote.find_message(message).is_read

@@ -77,7 +77,7 @@ def test_a_check_without_news_is_two_calls_and_seven_statements_and_takes_little
 
 
 def test_a_check_that_stores_one_message_among_154_folders(large: World, costs: Costs) -> None:
-    large.remote.deliver(a_mail("new"))
+    large.remote.deliver_message(a_mail("new"))
     costs.forget()
 
     assert large.check().outcome is CheckOutcome.SYNCED
@@ -97,7 +97,7 @@ def test_a_check_that_stores_one_message_rewrites_no_other(large: World) -> None
         }
 
     before = versions()
-    large.remote.deliver(a_mail("new"))
+    large.remote.deliver_message(a_mail("new"))
 
     assert large.check().outcome is CheckOutcome.SYNCED
 
@@ -107,7 +107,7 @@ def test_a_check_that_stores_one_message_rewrites_no_other(large: World) -> None
 
 def test_a_feed_without_news_costs_no_statement_of_its_own(large: World, costs: Costs) -> None:
     large.rows(ALL_READ_LONG_AGO)
-    large.remote.deliver(a_mail("new"))
+    large.remote.deliver_message(a_mail("new"))
     costs.forget()
 
     checked = large.check()
@@ -123,7 +123,7 @@ MANY = 400
 @pytest.fixture
 def many(world: World) -> World:
     """A folder of many unread messages, mirrored."""
-    world.remote.load_mail_items(a_mail(f"mail {each}", minutes=each) for each in range(MANY))
+    world.remote.import_mail_items(a_mail(f"mail {each}", minutes=each) for each in range(MANY))
     assert world.sync() == "completed"
     world.simulators.service.log.clear()
     return world
@@ -179,7 +179,7 @@ def test_a_few_changed_messages_of_a_large_folder_are_requested_by_id(many: Worl
 
 def test_a_pause_before_the_last_page_of_a_batch_loses_no_page_before_it(synced: World) -> None:
     """Else a provider that pauses often would keep everything from being stored."""
-    new = synced.remote.deliver(a_mail("new"))
+    new = synced.remote.deliver_message(a_mail("new"))
     in_archive = synced.newest("archive")
     synced.remote.mark_read(in_archive)
     synced.switch(retry_after_s=60)

@@ -193,7 +193,7 @@ def test_folders_for_which_a_function_has_no_time_are_left_to_the_next_state(
     assert world.mirrors(SyncType.INITIAL)
     assert len(asked) == len(world.remote.folders.list_all())
     asked.clear()
-    world.remote.deliver(a_mail())
+    world.remote.deliver_message(a_mail())
     assert world.mirrors()
     assert asked
 

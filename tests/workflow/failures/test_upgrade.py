@@ -31,7 +31,7 @@ def test_the_next_sync_fetches_what_has_changed_and_nothing_else(earlier: World)
     moved, deleted, _ = (each.number for each in earlier.remote.list_messages("inbox")[:3])
     earlier.remote.move_message(moved, "archive")
     earlier.remote.delete_message_permanently(deleted)
-    earlier.remote.deliver(a_mail("new"))
+    earlier.remote.deliver_message(a_mail("new"))
 
     assert earlier.sync() == "completed"
 

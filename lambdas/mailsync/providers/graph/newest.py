@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
-from mailsync.model import Message, NewestInboxMail, RemoteFolder, RemoteId, Role, Upsert
+from mailsync.model import Message, NewestInboxMessages, RemoteFolder, RemoteId, Role, Upsert
 from mailsync.providers.graph.errors import GraphResponse
 from mailsync.providers.graph.folders import (
     FOLDERS_PER_PAGE,
@@ -32,7 +32,7 @@ class FirstSyncBatchResult:
     folder_tree_responses: responses to the first requests of `read_folder_tree`, by path.
     """
 
-    newest_inbox_mail: NewestInboxMail | None = None
+    newest_inbox_mail: NewestInboxMessages | None = None
     folder_tree_responses: Mapping[str, GraphResponse] = field(default_factory=dict)
 
 
@@ -58,7 +58,7 @@ def fetch_first_sync_batch(graph: GraphClient, limit: int) -> FirstSyncBatchResu
 
 def _newest_mail(
     folder: GraphResponse, listed: GraphResponse, limit: int
-) -> NewestInboxMail | None:
+) -> NewestInboxMessages | None:
     """Return the Inbox with the messages that name it as their folder."""
     try:
         inbox = to_remote_folder(folder.body, Role.INBOX) if folder.is_ok else None
@@ -67,7 +67,7 @@ def _newest_mail(
     if inbox is None:
         logger.info("newest_not_read", status=folder.status)
         return None
-    return NewestInboxMail(inbox, _messages_of(inbox, listed)[:limit])
+    return NewestInboxMessages(inbox, _messages_of(inbox, listed)[:limit])
 
 
 def _messages_of(inbox: RemoteFolder, listed: GraphResponse) -> tuple[Message, ...]:

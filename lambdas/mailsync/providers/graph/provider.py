@@ -34,7 +34,7 @@ from mailsync.model import (
     Message,
     MessageListing,
     MessageNotFoundById,
-    NewestInboxMail,
+    NewestInboxMessages,
     Page,
     RemoteId,
     Slice,
@@ -143,7 +143,7 @@ class GraphMailbox:
     def close(self) -> None:
         self._graph.close()
 
-    def fetch_newest_inbox_mail(self, *, limit: int) -> NewestInboxMail | None:
+    def fetch_newest_inbox_mail(self, *, limit: int) -> NewestInboxMessages | None:
         reading = fetch_first_sync_batch(self._graph, limit)
         self._tree_responses = reading.folder_tree_responses
         return reading.newest_inbox_mail

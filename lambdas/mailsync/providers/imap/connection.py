@@ -73,7 +73,7 @@ class ImapConnection:
             if address.has_implicit_tls:
                 connected = start_implicit_tls(connected, address, context)
                 on_failure.callback(connected.close)
-            imap = wire.LimitedImap(address.host, address.port, connected, self._reserve)
+            imap = wire.SizeLimitedImap(address.host, address.port, connected, self._reserve)
             on_failure.callback(close_without_logout, imap)
             if not address.has_implicit_tls:
                 start_tls_by_command(imap, address, context)

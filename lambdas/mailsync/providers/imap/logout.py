@@ -3,12 +3,12 @@
 from contextlib import suppress
 from threading import Thread
 
-from mailsync.providers.imap.wire import LimitedImap
+from mailsync.providers.imap.wire import SizeLimitedImap
 
 LOGOUT_TIMEOUT_S = 5.0
 
 
-def log_out(imap: LimitedImap) -> None:
+def log_out(imap: SizeLimitedImap) -> None:
     """Send LOGOUT without waiting for the response. A thread closes the connection when the server
     has closed it, or has been silent for LOGOUT_TIMEOUT_S.
 
@@ -29,7 +29,7 @@ def log_out(imap: LimitedImap) -> None:
     Thread(target=read_bye, name="logout", daemon=True).start()
 
 
-def close_without_logout(imap: LimitedImap) -> None:
+def close_without_logout(imap: SizeLimitedImap) -> None:
     """Close the connection without LOGOUT. No failure raises an error."""
     with suppress(Exception):
         imap.shutdown()

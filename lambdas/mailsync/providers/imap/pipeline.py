@@ -9,7 +9,7 @@ from imaplib import IMAP4
 
 from mailsync.providers.imap.responses import FetchedItems, parse_fetch, split_responses
 from mailsync.providers.imap.uids import parse_uid_ranges
-from mailsync.providers.imap.wire import LimitedImap
+from mailsync.providers.imap.wire import SizeLimitedImap
 
 FetchArguments = tuple[str, ...]
 """The arguments of a FETCH command: the set of UIDs, the items, and modifiers such as
@@ -38,7 +38,7 @@ class FetchPipeline:
     is_reading: whether only a part of the responses to a command was read.
     """
 
-    def __init__(self, imap: LimitedImap) -> None:
+    def __init__(self, imap: SizeLimitedImap) -> None:
         self._imap = imap
         self._sent: deque[_Sent] = deque()
         self.sent_count = 0

@@ -14,7 +14,7 @@ from imaplib import IMAP4
 from typing import TypeVar
 
 from mailsync.providers.imap.address import STARTTLS_PORT, TLS_PORT, MailboxAddress
-from mailsync.providers.imap.wire import LimitedImap
+from mailsync.providers.imap.wire import SizeLimitedImap
 
 CONNECT_TIMEOUT_S = 10.0
 """The maximum time for the TCP connection in seconds, over all addresses of the server together."""
@@ -146,7 +146,7 @@ def start_implicit_tls(
 
 
 def start_tls_by_command(
-    imap: LimitedImap, address: MailboxAddress, context: ssl.SSLContext
+    imap: SizeLimitedImap, address: MailboxAddress, context: ssl.SSLContext
 ) -> None:
     """Start TLS with the command STARTTLS on a connection that began without TLS.
 

@@ -85,7 +85,7 @@ class _TimedSocket(io.RawIOBase):
             raise ResponseTooLong("The server sends too much in response to one command.")
 
 
-class LimitedImap(IMAP4):
+class SizeLimitedImap(IMAP4):
     """An imaplib connection over a connected socket, with limits on time and size. It accepts
     responses that imaplib rejects: names in any case, blank lines and unknown responses.
 

@@ -18,7 +18,7 @@ SMALL_PAGES = "UPDATE mailsync.change_feeds SET page_size = 3 RETURNING 1"
 class BrowsedStack(Mirror):
     @property
     def url(self) -> str:
-        return self.stack.dashboard.url
+        return self.stack.dashboard_server.url
 
     def data(self, path: str) -> Any:
         return httpx.get(f"{self.url}/data/{path}", timeout=30).raise_for_status().json()

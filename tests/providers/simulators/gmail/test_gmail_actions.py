@@ -102,7 +102,7 @@ def test_the_switches_and_the_quota_are_read_and_set(
 ) -> None:
     assert control(simulators, "POST", "gmail-switches", largest_page=2).status_code == 200
     for each in range(3):
-        gmail.owner.deliver(a_mail(str(each)))
+        gmail.owner.deliver_message(a_mail(str(each)))
     gmail.get("messages")
 
     assert control(simulators, "GET", "gmail-switches").json()["largest_page"] == 2
@@ -115,7 +115,7 @@ def test_the_switches_and_the_quota_are_read_and_set(
 
 
 def test_actions_of_all_providers_take_the_ids_of_gmail(act: Actions, gmail: GmailClient) -> None:
-    message = gmail.owner.deliver(a_mail("one"))
+    message = gmail.owner.deliver_message(a_mail("one"))
     label = gmail.owner.create_label("work")
 
     act("mark-read", id=message)

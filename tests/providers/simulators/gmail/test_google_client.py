@@ -50,7 +50,7 @@ def described(mailbox: Mailbox, message: Message) -> tuple[frozenset[str], str]:
 
 def test_a_thousand_messages_are_those_of_the_mailbox(gmail: GmailClient, google: Any) -> None:
     mailbox = gmail.mailbox
-    mailbox.load_mail_items(generate_mail(1_000, owner=mailbox.address, seed=7))
+    mailbox.import_mail_items(generate_mail(1_000, owner=mailbox.address, seed=7))
     messages = google.users().messages()
 
     listed = all_pages(messages, "messages", maxResults=300, includeSpamTrash=True)
@@ -92,9 +92,9 @@ def test_history_profile_labels_and_watches_are_as_google_describes_them(
     users = google.users()
     start = users.getProfile(userId="me").execute()["historyId"]
     label = gmail.owner.create_label("work")
-    message = gmail.owner.deliver(a_mail("one"), ["INBOX", label])
+    message = gmail.owner.deliver_message(a_mail("one"), ["INBOX", label])
     gmail.owner.trash_message(message)
-    gmail.owner.purge_message(message)
+    gmail.owner.erase_message(message)
 
     records = all_pages(users.history(), "history", startHistoryId=start, maxResults=1)
 

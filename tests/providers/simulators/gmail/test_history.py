@@ -18,7 +18,7 @@ def act_at_random(gmail: GmailClient, choice: random.Random, number: int) -> Non
     labels = [each for each in owner.gmail.labels.label_by_id if each.startswith("Label_")]
     if not ids or choice.random() < 0.2:
         label = choice.choice([["INBOX"], ["SENT", "INBOX"], ["DRAFT"], [], labels[:1]])
-        owner.deliver(a_mail(f"new {number}"), label)
+        owner.deliver_message(a_mail(f"new {number}"), label)
         return
     chosen = choice.choice(ids)
     actions: list[Any] = [
@@ -35,7 +35,7 @@ def act_at_random(gmail: GmailClient, choice: random.Random, number: int) -> Non
         ),
         lambda: owner.edit_draft(chosen, subject=f"edited {number}"),
         lambda: owner.send_draft(chosen),
-        lambda: owner.purge_message(chosen),
+        lambda: owner.erase_message(chosen),
         lambda: owner.create_label(f"label {number}"),
         lambda: (
             gmail.mailbox.delete_message_permanently(owner.gmail.find_message_number(chosen))
@@ -71,10 +71,10 @@ def test_records_applied_to_any_earlier_state_give_the_present_one(
 
 def test_each_record_carries_the_labels_that_the_message_had_then(gmail: GmailClient) -> None:
     start = gmail.history_id()
-    message = gmail.owner.deliver(a_mail("one"))
+    message = gmail.owner.deliver_message(a_mail("one"))
     gmail.owner.mark_starred(message)
     gmail.owner.trash_message(message)
-    gmail.owner.purge_message(message)
+    gmail.owner.erase_message(message)
 
     states = [
         (name, entries[0]["message"].get("labelIds", []))
@@ -98,10 +98,10 @@ def test_each_record_carries_the_labels_that_the_message_had_then(gmail: GmailCl
 
 def test_a_filter_leaves_pages_without_records_and_with_a_next_page(gmail: GmailClient) -> None:
     start = gmail.history_id()
-    message = gmail.owner.deliver(a_mail("one"))
+    message = gmail.owner.deliver_message(a_mail("one"))
     for is_read in (True, False, True):
         gmail.owner.mark_read(message, is_read=is_read)
-    gmail.owner.purge_message(message)
+    gmail.owner.erase_message(message)
 
     pages = list(
         gmail.pages("history", startHistoryId=start, maxResults=2, historyTypes=["messageDeleted"])
@@ -116,7 +116,7 @@ def test_an_expired_or_unknown_start_is_not_found_and_a_malformed_one_is_invalid
     gmail: GmailClient,
 ) -> None:
     start = gmail.history_id()
-    gmail.owner.deliver(a_mail("one"))
+    gmail.owner.deliver_message(a_mail("one"))
     assert gmail.records(start)
 
     gmail.mailbox.expire_cursors()
@@ -133,7 +133,7 @@ def test_an_expired_or_unknown_start_is_not_found_and_a_malformed_one_is_invalid
 
 
 def test_an_edited_draft_is_deleted_and_added_under_another_id(gmail: GmailClient) -> None:
-    draft = gmail.owner.deliver(a_mail("draft", is_draft=True), ["DRAFT"])
+    draft = gmail.owner.deliver_message(a_mail("draft", is_draft=True), ["DRAFT"])
     before, start = gmail.get(f"messages/{draft}"), gmail.history_id()
 
     edited = gmail.owner.edit_draft(draft, subject="another subject")
@@ -152,7 +152,7 @@ def test_an_edited_draft_is_deleted_and_added_under_another_id(gmail: GmailClien
 def test_a_history_that_lags_names_an_older_id_than_the_profile(gmail: GmailClient) -> None:
     start = gmail.history_id()
     gmail.server.freeze_history_list(gmail.mailbox, seconds=60)
-    gmail.owner.deliver(a_mail("one"))
+    gmail.owner.deliver_message(a_mail("one"))
 
     lagging = gmail.get("history", startHistoryId=start)
     gmail.server.freeze_history_list(gmail.mailbox, seconds=0)
@@ -165,7 +165,7 @@ def test_a_history_that_lags_names_an_older_id_than_the_profile(gmail: GmailClie
 def test_a_deleted_label_is_taken_from_messages_without_a_record(gmail: GmailClient) -> None:
     label = gmail.owner.create_label("work")
     nested = gmail.owner.create_label("work/berlin")
-    message = gmail.owner.deliver(a_mail("one"), [label])
+    message = gmail.owner.deliver_message(a_mail("one"), [label])
     start = gmail.history_id()
 
     gmail.owner.delete_label(label)

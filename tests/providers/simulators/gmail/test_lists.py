@@ -12,7 +12,7 @@ from tests.support.mail import a_mail
 
 
 def test_pages_list_each_message_once_newest_first(gmail: GmailClient) -> None:
-    gmail.mailbox.load_mail_items(generate_mail(700, owner=gmail.mailbox.address, seed=3))
+    gmail.mailbox.import_mail_items(generate_mail(700, owner=gmail.mailbox.address, seed=3))
 
     pages = list(gmail.pages("messages", maxResults=900, **WITH_TRASH))
 
@@ -31,10 +31,10 @@ def test_pages_list_each_message_once_newest_first(gmail: GmailClient) -> None:
 def test_a_list_has_the_messages_with_all_of_its_labels(gmail: GmailClient) -> None:
     owner = gmail.owner
     label = owner.create_label("work")
-    both = owner.deliver(a_mail("both"), ["INBOX", label])
-    inbox = owner.deliver(a_mail("inbox", is_read=True, minutes=1))
-    archived = owner.deliver(a_mail("archived", minutes=2), [])
-    trashed = owner.deliver(a_mail("trashed", minutes=3), ["INBOX", label])
+    both = owner.deliver_message(a_mail("both"), ["INBOX", label])
+    inbox = owner.deliver_message(a_mail("inbox", is_read=True, minutes=1))
+    archived = owner.deliver_message(a_mail("archived", minutes=2), [])
+    trashed = owner.deliver_message(a_mail("trashed", minutes=3), ["INBOX", label])
     owner.trash_message(trashed)
     chat = owner.store_chat_message("hello")
 
@@ -62,8 +62,8 @@ def test_labels_have_their_ids_names_and_counts(gmail: GmailClient) -> None:
     nested = owner.create_label("work/berlin")
     lonely = owner.create_label("gone/paris", is_hidden=True)
     for minutes in range(3):
-        owner.deliver(a_mail("one thread", minutes=minutes, is_read=minutes > 0), [nested])
-    trashed = owner.deliver(a_mail("trashed"), [nested])
+        owner.deliver_message(a_mail("one thread", minutes=minutes, is_read=minutes > 0), [nested])
+    trashed = owner.deliver_message(a_mail("trashed"), [nested])
     owner.trash_message(trashed)
 
     labels = {each["id"]: each for each in gmail.get("labels")["labels"]}
@@ -97,7 +97,7 @@ def test_a_renamed_or_nested_label_keeps_its_id_and_takes_its_children_along(
 
 
 def test_a_message_can_have_a_label_that_no_list_knows(gmail: GmailClient) -> None:
-    message = gmail.owner.deliver(a_mail("one"))
+    message = gmail.owner.deliver_message(a_mail("one"))
     start = gmail.history_id()
 
     gmail.owner.add_unlisted_label_to_message(message, "Label_777")
@@ -110,7 +110,7 @@ def test_a_message_can_have_a_label_that_no_list_knows(gmail: GmailClient) -> No
 
 
 def test_ten_thousand_messages_change_at_once(gmail: GmailClient) -> None:
-    gmail.mailbox.load_mail_items(generate_mail(900, owner=gmail.mailbox.address, seed=5))
+    gmail.mailbox.import_mail_items(generate_mail(900, owner=gmail.mailbox.address, seed=5))
     label, start = gmail.owner.create_label("filtered"), gmail.history_id()
 
     changed = gmail.owner.change_labels_of_newest_messages(["INBOX"], add=[label], remove=["INBOX"])
@@ -127,7 +127,7 @@ def test_the_entries_of_a_page_can_be_out_of_order_and_all_pages_are_complete(
     gmail: GmailClient,
 ) -> None:
     start = gmail.history_id()
-    ids = [gmail.owner.deliver(a_mail(str(each), minutes=-each)) for each in range(5)]
+    ids = [gmail.owner.deliver_message(a_mail(str(each), minutes=-each)) for each in range(5)]
 
     gmail.server.set_behaviour(are_pages_disordered=True)
 
@@ -141,16 +141,19 @@ def test_messages_and_threads_have_the_numbers_that_imap_shows(
     simulators: Simulators, tmp_path: Path
 ) -> None:
     mailbox = simulators.add_mailbox(f"{tmp_path.name}@gmail.com")
-    edited = mailbox.deliver(a_mail("edited", conversation="<one@example.com>"))
+    edited = mailbox.deliver_message(a_mail("edited", conversation="<one@example.com>"))
     mailbox.change_message_fields(edited, subject="edited before Gmail served it")
-    kept = mailbox.deliver(a_mail("kept"))
+    kept = mailbox.deliver_message(a_mail("kept"))
     owner = GmailOwner(mailbox)
     view = GmailMailboxView(mailbox, ImapOptions(extensions=GMAIL_EXTENSIONS))
     inbox = mailbox.folders.find("inbox").number
 
     for _ in range(2):
         by_imap = {
-            each.message_number: (each.gmail_attributes.message_id, each.gmail_attributes.thread_id)
+            each.message_number: (
+                each.gmail_attributes.gmail_message_id,
+                each.gmail_attributes.gmail_thread_id,
+            )
             for each in view.list_messages(inbox)
             if each.gmail_attributes
         }

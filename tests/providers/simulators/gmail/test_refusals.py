@@ -19,7 +19,7 @@ def inject(gmail: GmailClient, fault: Fault, path: str = "", times: int | None =
 
 
 def test_a_token_permits_its_scopes_and_its_mailbox_alone(gmail: GmailClient) -> None:
-    message = gmail.owner.deliver(a_mail("one"))
+    message = gmail.owner.deliver_message(a_mail("one"))
     tokens, user_id = gmail.server.tokens, gmail.mailbox.user_id
     address = gmail.mailbox.address
 
@@ -59,7 +59,7 @@ def test_the_api_can_be_disabled_in_the_project(gmail: GmailClient) -> None:
 def test_each_request_costs_its_units_and_the_next_one_is_refused_until_the_minute_ends(
     gmail: GmailClient,
 ) -> None:
-    message, user = gmail.owner.deliver(a_mail("one")), gmail.mailbox.user_id
+    message, user = gmail.owner.deliver_message(a_mail("one")), gmail.mailbox.user_id
     gmail.server.set_behaviour(units_per_minute_of_user=50)
     gmail.server.quota.clock = lambda: 1_200_000_059.5
     history = gmail.history_id()
@@ -134,7 +134,7 @@ def test_requests_at_once_are_limited_for_each_mailbox(gmail: GmailClient) -> No
 def test_a_fault_refuses_requests_so_many_times_in_googles_words(
     fault: Fault, reason: str, gmail: GmailClient
 ) -> None:
-    message = gmail.owner.deliver(a_mail("one"))
+    message = gmail.owner.deliver_message(a_mail("one"))
     inject(gmail, fault, f"messages/{message}", times=2)
 
     refused = [gmail.error(f"messages/{message}") for _ in range(2)]
@@ -188,7 +188,7 @@ def test_a_fault_forges_an_answer(
 ) -> None:
     start = gmail.history_id()
     for minutes in range(4):
-        gmail.owner.deliver(a_mail(f"mail {minutes}", minutes=minutes))
+        gmail.owner.deliver_message(a_mail(f"mail {minutes}", minutes=minutes))
     inject(gmail, fault, path)
 
     assert read(gmail, start) == expected
@@ -196,7 +196,7 @@ def test_a_fault_forges_an_answer(
 
 def test_a_fault_can_be_about_one_message(gmail: GmailClient) -> None:
     start = gmail.history_id()
-    ids = [gmail.owner.deliver(a_mail(str(each), minutes=-each)) for each in range(4)]
+    ids = [gmail.owner.deliver_message(a_mail(str(each), minutes=-each)) for each in range(4)]
     inject(gmail, Fault(page="less", about=[ids[1]]))
 
     assert gmail.listed(**WITH_TRASH) == [ids[0], *ids[2:]]

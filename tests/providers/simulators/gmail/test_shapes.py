@@ -28,7 +28,7 @@ def mail() -> bytes:
 
 
 def deliver(gmail: GmailClient, raw: bytes, subject: str = "Grüße", **fields: Any) -> str:
-    return gmail.owner.deliver(a_mail(subject, original=raw, **fields))
+    return gmail.owner.deliver_message(a_mail(subject, original=raw, **fields))
 
 
 def parts_of(item: JsonObject) -> dict[str, JsonObject]:

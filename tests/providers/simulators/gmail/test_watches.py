@@ -67,7 +67,7 @@ def test_a_watch_announces_the_present_state_and_then_each_change(
     started = watch(pushed)
     pusher.deliver_pending_pushes()
     pusher.deliver_pending_pushes()
-    pushed.owner.deliver(a_mail("one"))
+    pushed.owner.deliver_message(a_mail("one"))
     pusher.deliver_pending_pushes()
 
     newest = int(pushed.history_id())
@@ -98,11 +98,11 @@ def test_a_watch_on_labels_is_silent_about_other_changes(
 ) -> None:
     watch(pushed, labelIds=["INBOX"], labelFilterBehavior="include")
     pushed.server.pusher.deliver_pending_pushes()
-    pushed.owner.deliver(a_mail("draft"), ["DRAFT"])
+    pushed.owner.deliver_message(a_mail("draft"), ["DRAFT"])
     pushed.server.pusher.deliver_pending_pushes()
     assert len(receiver.messages) == 1
 
-    pushed.owner.deliver(a_mail("mail"))
+    pushed.owner.deliver_message(a_mail("mail"))
     pushed.server.pusher.deliver_pending_pushes()
 
     assert len(receiver.messages) == 2
@@ -113,7 +113,7 @@ def test_a_stopped_or_expired_watch_announces_nothing(
 ) -> None:
     watch(pushed)
     assert pushed.send("stop", "POST").status_code == 204
-    pushed.owner.deliver(a_mail("one"))
+    pushed.owner.deliver_message(a_mail("one"))
     pushed.server.pusher.deliver_pending_pushes()
     watch(pushed)
     pushed.server.pusher.expire_watch(pushed.mailbox)

@@ -86,7 +86,7 @@ def mailbox(simulators: Simulators, user: str) -> Mailbox:
 def server(imap: ImapServer, mailbox: Mailbox, tmp_path: Path) -> Iterator[ScriptedImap]:
     """A scripted server in front of a mailbox with three mails."""
     for subject in ("a", "b", "c"):
-        mailbox.deliver(a_mail(subject))
+        mailbox.deliver_message(a_mail(subject))
     with scripted_imap(tmp_path, behind=(imap.port, imap.certificate)) as server:
         yield server
 
@@ -120,7 +120,7 @@ def pair(
     real = dovecots[next(name for name, each in PROFILES.items() if each == options)]
     for folder in mailbox.folders.list_all():
         if folder.role != "inbox":
-            mailbox.purge_folder(folder.number)
+            mailbox.erase_folder(folder.number)
     imap.current_options = options
     made = Pair(
         Side("Dovecot", real.port, real.certificate, PASSWORD, user, options),

@@ -67,7 +67,7 @@ def test_every_row_is_tried() -> None:
 def play(imap: ImapServer, mailbox: Mailbox, tmp_path: Path) -> Callable[..., list[bytes]]:
     """Send a command to a server of these rules; return the status, code and untagged responses."""
     for subject in ("a", "b", "c"):
-        mailbox.deliver(a_mail(subject))
+        mailbox.deliver_message(a_mail(subject))
 
     def played(rules: list[Rule], command: str) -> list[bytes]:
         with (

@@ -20,7 +20,7 @@ def client(imap: ImapServer, mailbox: Mailbox) -> Iterator[IMAPClient]:
     """Of a mailbox with three mails in the inbox."""
     imap.current_options = GMAIL_OPTIONS
     for subject in ("one", "two", "three"):
-        mailbox.deliver(a_mail(subject))
+        mailbox.deliver_message(a_mail(subject))
     context = ssl.create_default_context(cafile=imap.certificate)
     with IMAPClient("localhost", imap.port, ssl_context=context) as client:
         client.login(mailbox.address, imap.password)

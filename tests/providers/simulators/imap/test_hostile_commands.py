@@ -74,7 +74,7 @@ def test_a_session_survives_every_command(connect: Connect, words: list[str]) ->
 def test_an_expensive_command_is_answered_soon(
     connect: Connect, mailbox: Mailbox, line: str
 ) -> None:
-    mailbox.deliver(a_mail())
+    mailbox.deliver_message(a_mail())
     client = connect()
     client.command("SELECT INBOX")
     began = time.monotonic()

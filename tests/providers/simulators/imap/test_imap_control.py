@@ -20,7 +20,7 @@ Connect = Callable[[], RawImap]
 def test_the_owner_acts_by_the_control_api(
     simulators: Simulators, mailbox: Mailbox, connect: Connect
 ) -> None:
-    message = act(simulators, mailbox, "deliver", subject="Hello")
+    message = act(simulators, mailbox, "deliver_message", subject="Hello")
     act(simulators, mailbox, "mark-read", id=message)
     folder = act(simulators, mailbox, "create-folder", name="Box")
     act(simulators, mailbox, "move", id=message, destination=folder)
@@ -40,7 +40,7 @@ def test_the_owner_acts_by_the_control_api(
 def test_the_owner_names_messages_and_folders_as_imap_does(
     simulators: Simulators, mailbox: Mailbox, connect: Connect
 ) -> None:
-    act(simulators, mailbox, "deliver", subject="Hello")
+    act(simulators, mailbox, "deliver_message", subject="Hello")
     act(simulators, mailbox, "create-folder", name="Entwürfe")
     client = connect()
     [[_, validity]] = [each[2] for each in client.command("STATUS INBOX (UIDVALIDITY)").parsed()]
@@ -51,7 +51,7 @@ def test_the_owner_names_messages_and_folders_as_imap_does(
         simulators, "POST", "delete", mailbox=mailbox.address, id=f"INBOX:{validity + 1}:{uid}"
     )
     act(simulators, mailbox, "move", id=f"inbox:{validity}:{uid}", destination="Entw&APw-rfe")
-    act(simulators, mailbox, "deliver", subject="Second", folder="Entwürfe")
+    act(simulators, mailbox, "deliver_message", subject="Second", folder="Entwürfe")
 
     assert stale.status_code == 400
     moved = client.command("STATUS Entw&APw-rfe (MESSAGES)").untagged
@@ -101,14 +101,14 @@ def test_cursors_that_expire_are_a_new_uid_validity(mailbox: Mailbox, connect: C
 
 
 def test_uids_begin_where_a_test_wants_them(mailbox: Mailbox, connect: Connect) -> None:
-    mailbox.deliver(a_mail("early"))
+    mailbox.deliver_message(a_mail("early"))
     mailbox.journal.skip_change_numbers_until(743_024_218)
-    late = mailbox.deliver(a_mail("late"))
+    late = mailbox.deliver_message(a_mail("late"))
     client = connect()
     client.command("SELECT INBOX")
     [[_, early, uid]] = client.command("UID SEARCH UID 1:*").parsed()
     assert (early < 743_024_218, uid >= 743_024_218) == (True, True)
-    mailbox.purge_message(late)
+    mailbox.erase_message(late)
     assert client.command("NOOP").of_kind("EXPUNGE") == [(2, b"EXPUNGE")]
 
 

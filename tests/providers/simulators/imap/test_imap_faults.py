@@ -29,7 +29,7 @@ def inject(simulators: Simulators) -> Callable[..., None]:
 def client(mailbox: Mailbox, connect: Connect) -> RawImap:
     """A session with three messages, in the folder in which they are."""
     for subject in ("a", "b", "c"):
-        mailbox.deliver(a_mail(subject))
+        mailbox.deliver_message(a_mail(subject))
     client = connect()
     client.command("ENABLE QRESYNC")
     client.command("SELECT INBOX")
@@ -106,7 +106,7 @@ def test_vanished_lies(client: RawImap, mailbox: Mailbox, inject: Callable[..., 
     command = "UID FETCH 1:4294967295 (FLAGS) (CHANGEDSINCE 1 VANISHED)"
     [[_, _, vanished]] = client.command(command).of_kind("VANISHED")
     assert vanished == f"{everything[0]}:{everything[-1]}".encode()
-    mailbox.purge_message(mailbox.list_messages("inbox")[0].number)
+    mailbox.erase_message(mailbox.list_messages("inbox")[0].number)
     assert client.command(command).of_kind("VANISHED")[:1] == []
     assert client.command(command).of_kind("VANISHED") != []
 

@@ -119,7 +119,7 @@ def test_every_mail_has_bytes_and_one_header(item: MailItem) -> None:
 
 
 def test_the_bytes_do_not_change_with_the_flags(mailbox: Mailbox) -> None:
-    number = mailbox.deliver(a_mail("Grüße", has_attachments=True))
+    number = mailbox.deliver_message(a_mail("Grüße", has_attachments=True))
     before = bytes_of(mailbox)
     mailbox.change_message_fields(number, is_read=True, is_flagged=True, categories=("Red",))
     mailbox.copy_message(number, "inbox")
@@ -127,7 +127,7 @@ def test_the_bytes_do_not_change_with_the_flags(mailbox: Mailbox) -> None:
 
 
 def test_changed_contents_are_another_message(mailbox: Mailbox) -> None:
-    number = mailbox.deliver(a_mail("Draft", is_draft=True))
+    number = mailbox.deliver_message(a_mail("Draft", is_draft=True))
     state = FolderState(mailbox, mailbox.folders.find("inbox").number)
     [before], mod_seq = state.list_messages(), state.highest_mod_seq
     mailbox.change_message_fields(number, subject="Changed")
@@ -141,7 +141,7 @@ def test_changed_contents_are_another_message(mailbox: Mailbox) -> None:
 def test_loaded_mail_keeps_its_bytes(mailbox: Mailbox, tmp_path: Path) -> None:
     file = tmp_path / "a.eml"
     file.write_bytes(RAW.replace(b"\r\n", b"\n") + b"\0")
-    mailbox.load_mail_items(load_mail(file, keeps_originals=True).items)
+    mailbox.import_mail_items(load_mail(file, keeps_originals=True).items)
     assert bytes_of(mailbox) == [RAW + b"\x80"]
     [message] = mailbox.list_messages("inbox")
     mailbox.change_message_fields(message.number, body="changed")
