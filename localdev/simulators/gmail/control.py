@@ -49,7 +49,7 @@ def build_gmail_mailbox_actions(
 
     return {
         "gmail-deliver": of_owner(
-            lambda owner, *, labels=("INBOX",), **fields: owner.deliver(read_mail(fields), labels)
+            lambda owner, *, labels=("INBOX",), **fields: owner.deliver_message(read_mail(fields), labels)
         ),
         "gmail-chat": of_owner(_chat),
         "gmail-modify": of_message(GmailOwner.change_labels),

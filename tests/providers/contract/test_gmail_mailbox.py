@@ -18,7 +18,7 @@ from tests.support.mail import a_mail
 
 ACTIONS: Mapping[str, Callable[[GmailOwner, str, str], object]] = {
     "deliver": lambda owner, _, label: owner.deliver_message(a_mail("new"), ["INBOX", label]),
-    "sent to oneself": lambda owner, *_: owner.deliver(a_mail("to me"), ["INBOX", "SENT"]),
+    "sent to oneself": lambda owner, *_: owner.deliver_message(a_mail("to me"), ["INBOX", "SENT"]),
     "archive": lambda owner, mail, _: owner.archive_message(mail),
     "label": lambda owner, mail, label: owner.change_labels(mail, add=[label]),
     "unlabel": lambda owner, mail, label: owner.change_labels(mail, remove=[label]),

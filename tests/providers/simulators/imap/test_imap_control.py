@@ -20,7 +20,7 @@ Connect = Callable[[], RawImap]
 def test_the_owner_acts_by_the_control_api(
     simulators: Simulators, mailbox: Mailbox, connect: Connect
 ) -> None:
-    message = act(simulators, mailbox, "deliver_message", subject="Hello")
+    message = act(simulators, mailbox, "deliver", subject="Hello")
     act(simulators, mailbox, "mark-read", id=message)
     folder = act(simulators, mailbox, "create-folder", name="Box")
     act(simulators, mailbox, "move", id=message, destination=folder)
@@ -40,7 +40,7 @@ def test_the_owner_acts_by_the_control_api(
 def test_the_owner_names_messages_and_folders_as_imap_does(
     simulators: Simulators, mailbox: Mailbox, connect: Connect
 ) -> None:
-    act(simulators, mailbox, "deliver_message", subject="Hello")
+    act(simulators, mailbox, "deliver", subject="Hello")
     act(simulators, mailbox, "create-folder", name="Entwürfe")
     client = connect()
     [[_, validity]] = [each[2] for each in client.command("STATUS INBOX (UIDVALIDITY)").parsed()]
@@ -51,7 +51,7 @@ def test_the_owner_names_messages_and_folders_as_imap_does(
         simulators, "POST", "delete", mailbox=mailbox.address, id=f"INBOX:{validity + 1}:{uid}"
     )
     act(simulators, mailbox, "move", id=f"inbox:{validity}:{uid}", destination="Entw&APw-rfe")
-    act(simulators, mailbox, "deliver_message", subject="Second", folder="Entwürfe")
+    act(simulators, mailbox, "deliver", subject="Second", folder="Entwürfe")
 
     assert stale.status_code == 400
     moved = client.command("STATUS Entw&APw-rfe (MESSAGES)").untagged
