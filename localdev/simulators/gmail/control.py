@@ -1,7 +1,7 @@
 """Offer the actions of the control API `/_sim/` that only Gmail has, and find messages and labels
 by Gmail's ids."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
@@ -48,9 +48,7 @@ def build_gmail_mailbox_actions(
         return of_owner(lambda owner, *, id, **fields: action(owner, id, **fields))
 
     return {
-        "gmail-deliver": of_owner(
-            lambda owner, *, labels=("INBOX",), **fields: owner.deliver_message(read_mail(fields), labels)
-        ),
+        "gmail-deliver": of_owner(partial(_deliver, read_mail)),
         "gmail-chat": of_owner(_chat),
         "gmail-modify": of_message(GmailOwner.change_labels),
         "gmail-modify-all": of_owner(
@@ -82,6 +80,16 @@ def build_gmail_mailbox_actions(
             "status": server.pusher.post_push(mailbox, **fields)
         },
     }
+
+
+def _deliver(
+    read_mail: MailItemParser,
+    owner: GmailOwner,
+    *,
+    labels: Collection[str] = ("INBOX",),
+    **fields: Any,
+) -> str:
+    return owner.deliver_message(read_mail(fields), labels)
 
 
 def _add_unknown_label(owner: GmailOwner, message_id: str, *, label: str) -> None:
