@@ -21,7 +21,7 @@ _ATTACHMENT = (
 
 @lru_cache(maxsize=4096)
 def compose_message(item: MailItem) -> bytes:
-    """Return the bytes of a message with the contents of the mail."""
+    """Return the bytes of the message that the mail item describes."""
     part = (_multipart if item.has_attachments else _text)(item)
     header = "".join(f"{name}: {value}\r\n" for name, value in _header(item))
     return b"MIME-Version: 1.0\r\n" + header.encode() + part

@@ -28,7 +28,8 @@ class StoredNewestMail:
 
 
 class NewestMailStore:
-    """Writes the Inbox with its newest messages."""
+    """Stores the Inbox and its newest messages at the beginning of a first sync, so that an
+    application can show them before the full sync of the folder."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -60,8 +60,9 @@ class NumberResponse:
 class FolderStatusResponse:
     """A STATUS response, which describes one folder.
 
-    folder_name_or_uid: name of the folder, as a fault rule names the folder.
-    quoted_folder_name: name of the folder, quoted for the response.
+    folder_name_or_uid: name of the folder in plain text; injected faults find the response by it,
+        as they find other responses by a UID.
+    quoted_folder_name: name of the folder, encoded and quoted as the response sends it.
     value_by_item: the value of each status item: a number, or an id as text for MAILBOXID.
     """
 
