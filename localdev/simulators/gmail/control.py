@@ -38,7 +38,7 @@ def build_gmail_mailbox_actions(
 ) -> dict[str, Callable[..., Any]]:
     """Return the actions on one mailbox by name. They take and return Gmail's ids.
 
-    read_mail: reads a mail from JSON with the fields of `MailItem`.
+    read_mail: function that parses a mail from JSON with the fields of `MailItem`.
     """
 
     def of_owner(action: Callable[..., Any]) -> Callable[..., Any]:
