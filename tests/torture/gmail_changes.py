@@ -102,7 +102,7 @@ _OF_THE_MAILBOX: dict[str, Callable[[GmailOwner, int, int], object]] = {
     "gmail create label": lambda owner, what, where: owner.create_label(f"New {what} {where}"),
     "gmail filter": _filter,
     "gmail empty the trash": lambda owner, *_: owner.empty_trash(),
-    "gmail history expires": lambda owner, *_: owner.gmail.neutral.expire_cursors(),
+    "gmail history expires": lambda owner, *_: owner.gmail.simulated_mailbox.expire_cursors(),
 }
 _OF_A_LABEL: dict[str, Callable[[GmailOwner, str, int], object]] = {
     "gmail rename label": _rename,
