@@ -7,16 +7,18 @@ from itertools import cycle
 import pytest
 
 from localdev.engine.postgres import Postgres
+from localdev.mail.generate import generate_mail
 from tests.support.toy_provider import KINDS
 from tests.torture.crash_points import DEATHS, CrashPoints
 from tests.torture.first_syncs import FirstSyncs
+from tests.torture.gmail_changes import GMAIL_OWNER_KINDS
 from tests.torture.gmail_lies import GmailLie
 from tests.torture.histories import Stages, falsified, stages
 from tests.torture.imap_lies import ImapLie
 from tests.torture.lies import Lie
 from tests.torture.play import Play
 from tests.torture.plots import History, Mishap, Round, imap_histories, toy_histories
-from tests.torture.random_changes import Change
+from tests.torture.random_changes import GMAIL_CHANGES, LABEL_KINDS, Change
 from tests.torture.scenarios import SCENARIOS
 from tests.torture.stage import FEW, Stage
 from tests.torture.world import CHANGES_BY_IMAP_KIND, GMAIL, GMAIL_API, IMAP_KINDS, World
@@ -41,6 +43,18 @@ def world(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def mailboxes(world: World) -> Iterator[Stages]:
     with stages(world) as mailboxes:
         yield mailboxes
+
+
+@pytest.mark.parametrize("kind", sorted({*LABEL_KINDS, *GMAIL_CHANGES, *GMAIL_OWNER_KINDS}))
+def test_each_change_of_a_mailbox_can_be_made(world: World, kind: str) -> None:
+    """Many are made by long histories only."""
+    mailbox = world.simulators.add_mailbox(f"{kind.replace(' ', '-')}@example.com", "Ada")
+    mailbox.import_mail_items(generate_mail(12, owner=mailbox.address))
+    for first in ("create folder", "gmail create label", "gmail write a draft", "gmail trash"):
+        Change(first).apply(mailbox)
+
+    for number in range(4):
+        Change(kind, number, number).apply(mailbox)
 
 
 @pytest.mark.parametrize(("scenario", "dies"), [*zip(SCENARIOS, cycle(DEATHS), strict=False)])
