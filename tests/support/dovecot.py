@@ -180,7 +180,7 @@ def dovecot(
                 pytest.fail("Dovecot does not start; its reason stands above.")
             yield server
         finally:
-            # Its own shutdown takes a second, and nobody reads the mail any more.
+            # Its own shutdown takes a second, and no test reads the mail any more.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 

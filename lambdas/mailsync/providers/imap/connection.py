@@ -222,7 +222,7 @@ class ImapConnection:
         return found, ranges
 
     def release_literal_memory(self, kept_bytes: int = 0) -> None:
-        """Release the memory that is counted for literals, of which the caller keeps some bytes."""
+        """Release the memory counted for received literals, except for `kept_bytes` bytes."""
         self._wait_for_reading()
         if self._memory:
             self._memory.release_bytes(self._held_bytes - min(kept_bytes, self._held_bytes))
