@@ -141,7 +141,7 @@ def sync_feed(
     """
     run, feeds = mailbox.run_ref, mailbox.feed_store
     mailbox.run_folder_store.begin_feed(run, feeds.find_feed(run.account_id, feed_id).ref)
-    slowest_s, empty_pages, is_started, has_progressed = 0.0, 0, False, False
+    slowest_s, empty_pages, is_new_round, has_progressed = 0.0, 0, False, False
     news = _NewsClock(mailbox.provider)
     page: Page | None
     while has_time_for_page(remaining_s(), slowest_s):
@@ -168,9 +168,9 @@ def sync_feed(
         # A reading without effect succeeds without end, and takes no pending message's turn.
         is_progress = not feed.has_pending_messages or page.has_more or _has_effect(counts)
         has_progressed |= is_progress
-        is_started |= feed.position.is_next_page_first_of_round
+        is_new_round |= feed.position.is_next_page_first_of_round
         news.add(page, counts, is_start=feed.position.is_next_page_first_of_round)
-        is_read = is_feed_up_to_date_after_page(page, counts, started_in_this_sync=is_started)
+        is_read = is_feed_up_to_date_after_page(page, counts, started_in_this_sync=is_new_round)
         if is_read and not feed.has_pending_messages:
             return FeedProgress()
         empty_pages = _count_empty_pages(page, empty_pages, is_read=is_read)

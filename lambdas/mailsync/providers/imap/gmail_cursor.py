@@ -80,7 +80,7 @@ def position_at_full_sync_start(opened: OpenFolder) -> GmailFolderPosition:
 
 
 def position_of_new_folder(opened: OpenFolder) -> GmailFolderPosition:
-    """Return the reading position of a folder of which no message was read yet. It is used for a
+    """Return the reading position of a folder before its first message is read. It is used for a
     folder that the server lists now and did not list at the last reading."""
     return GmailFolderPosition(opened.uid_validity, 1, opened.mod_seq or 0, opened.mod_seq or 0, 0)
 
