@@ -22,6 +22,7 @@ PageForgeryKind = Literal[
     "empty",
     "ever empty",
     "same link",
+    "ever same",
     "no link",
     "duplicate",
     "nothing",
@@ -69,6 +70,7 @@ class Fault:
     - `empty`: the page has no items, and a link to the same page
     - `ever empty`: the page has no items, and a new link to the same page each time
     - `same link`: the page has its items, and a link to the same page
+    - `ever same`: the page has its items, and a new link to the same page each time
     - `no link`: the page has its items, and no link to the next page; its count is unchanged
     - `duplicate`: the page has every item twice
     - `nothing`: the response is complete, without items and with the count 0. In delta the response

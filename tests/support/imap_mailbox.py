@@ -51,7 +51,7 @@ def read_first_message(mailbox: ImapMailbox) -> object:
     is unreadable, or the name of the error."""
     try:
         page = mailbox.fetch_page(INBOX, None, limit=100)
-        [found] = mailbox.fetch_messages([page.changes[0].remote_id])  # type: ignore[union-attr]
+        [found] = mailbox.fetch_messages([page.changes[0].remote_id])
     except MailsyncError as error:
         return type(error).__name__
     if isinstance(found, UnreadableMessage):

@@ -66,10 +66,6 @@ def test_writes_are_ordered_by_id_so_that_writers_do_not_deadlock() -> None:
     assert [each.remote_id for each in plan.upserts] == ["a", "b"]
 
 
-def remote_id(change: Change) -> RemoteId:
-    return change.message.remote_id if isinstance(change, Upsert) else change.remote_id
-
-
 @given(st.lists(CHANGES, max_size=12))
 def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[Change]) -> None:
     plan = plan_writes_of_page(a_page(*changes))
@@ -77,7 +73,7 @@ def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[Change]) -
     outcomes = [each.remote_id for each in plan.upserts] + list(plan.message_ids_to_remove)
     outcomes += [each.remote_id for each in plan.messages_to_fetch_now]
     outcomes += [each.remote_id for each in plan.unreadable_messages]
-    assert sorted(outcomes) == sorted({remote_id(each) for each in changes})
+    assert sorted(outcomes) == sorted({each.remote_id for each in changes})
 
 
 @given(st.lists(CHANGES, max_size=12))

@@ -40,8 +40,7 @@ def plan_writes_of_page(page: Page) -> PagePlan:
     """
     last: dict[RemoteId, Change] = {}
     for change in page.changes:
-        key = change.message.remote_id if isinstance(change, Upsert) else change.remote_id
-        last[key] = _merged(last.get(key), change)
+        last[change.remote_id] = _merged(last.get(change.remote_id), change)
     return PagePlan(
         upserts=tuple(each.message for each in _only(last, Upsert)),
         messages_to_fetch_now=_only(last, IncompleteMessage),

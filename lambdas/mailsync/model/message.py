@@ -95,6 +95,10 @@ class Upsert:
 
     message: Message
 
+    @property
+    def remote_id(self) -> RemoteId:
+        return self.message.remote_id
+
 
 @dataclass(frozen=True, slots=True)
 class IncompleteMessage:

@@ -14,6 +14,7 @@ from mailsync.decisions.budget import (
     has_time_for_page,
     shrink_page_size,
 )
+from mailsync.decisions.page_series import PageSeries
 from mailsync.decisions.successor import MAX_SUCCESSIVE_PROVIDER_PAUSES
 from mailsync.errors import (
     CursorExpired,
@@ -46,10 +47,6 @@ from mailsync.sync.store_page import (
     store_pending_messages,
 )
 
-MAX_EMPTY_PAGES = 100
-"""The maximum number of successive empty pages that are read of a change feed. Some empty pages are
-normal (see `MailProvider.fetch_page`); a series that never ends with a change is an error of the
-provider."""
 TRANSIENT_FAILURE_PAUSE_S = 5.0
 """The pause in seconds after a transient failure for which the provider requested no pause. It
 equals the first retry interval of the workflow."""
@@ -136,13 +133,13 @@ def sync_feed(
     stored page.
 
     Raises:
-        CursorExpired: the cursor is invalid, or more than `MAX_EMPTY_PAGES` pages were empty.
+        CursorExpired: the cursor is invalid, or the pages of the round do not end.
         MailsyncError: any other error of the provider or the store.
     """
     run, feeds = mailbox.run_ref, mailbox.feed_store
     mailbox.run_folder_store.begin_feed(run, feeds.find_feed(run.account_id, feed_id).ref)
-    slowest_s, empty_pages, is_new_round, has_progressed = 0.0, 0, False, False
-    news = _NewsClock(mailbox.provider)
+    slowest_s, is_new_round, has_progressed = 0.0, False, False
+    news, series = _NewsClock(mailbox.provider), PageSeries()
     page: Page | None
     while has_time_for_page(remaining_s(), slowest_s):
         page = None  # else two are in memory during the next request
@@ -173,7 +170,7 @@ def sync_feed(
         is_read = is_feed_up_to_date_after_page(page, counts, started_in_this_sync=is_new_round)
         if is_read and not feed.has_pending_messages:
             return FeedProgress()
-        empty_pages = _count_empty_pages(page, empty_pages, is_read=is_read)
+        series = _add_to_series(series, page)
         slowest_s = max(slowest_s, is_progress * (time.monotonic() - started))
     return FeedProgress((feed_id,))
 
@@ -307,16 +304,21 @@ def is_feed_up_to_date_after_page(
     return started_in_this_sync or page.next_round_is_full_sync
 
 
-def _count_empty_pages(page: Page, before: int, *, is_read: bool) -> int:
-    """Return the number of successive empty pages of a round, after this page.
+def _add_to_series(series: PageSeries, page: Page) -> PageSeries:
+    """Add a page to the pages of its round; return the round to which the next page belongs.
 
     Raises:
-        CursorExpired: after `MAX_EMPTY_PAGES`.
+        CursorExpired: the pages of the round do not end.
     """
-    empty_pages = 0 if page.changes or is_read else before + 1
-    if empty_pages > MAX_EMPTY_PAGES:
-        raise CursorExpired(f"{MAX_EMPTY_PAGES} empty pages and no end; reading again.")
-    return empty_pages
+    if not page.has_more:
+        return PageSeries()
+    series.add_page([each.remote_id for each in page.changes])
+    if series.is_endless:
+        raise CursorExpired(
+            "The provider sends empty or repeated pages of changes without an end. The stored mail"
+            " stays; the feed is read again from its beginning."
+        )
+    return series
 
 
 def _paused(

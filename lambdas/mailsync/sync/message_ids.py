@@ -165,11 +165,13 @@ class ProviderWithStableIds:
             for feed, page in pages
         ]
         ids = self._keys.ids_of_keys(
-            self._run, [_key(each) for _, page in pages for each in page.changes]
+            self._run, [each.remote_id for _, page in pages for each in page.changes]
         )
         for feed, page in pages:
             removed = [
-                _key(each) for each in page.changes if isinstance(each, MessageRemovedFromFolder)
+                each.remote_id
+                for each in page.changes
+                if isinstance(each, MessageRemovedFromFolder)
             ]
             self._removals.hide_messages_removed_from_folder(
                 self._run,
@@ -191,7 +193,7 @@ class ProviderWithStableIds:
                 _valid_keys(page for _, page in pages),
                 is_only_folder=self.traits.is_message_in_one_folder,
             )
-        unknown = {_key(each) for _, page in pages for each in page.changes} - ids.keys()
+        unknown = {each.remote_id for _, page in pages for each in page.changes} - ids.keys()
         ids |= self._keys.choose_ids_for_new_keys(self._run, unknown)
         return {
             feed.id: replace(page, changes=tuple(_with_id(each, ids) for each in page.changes))
@@ -219,7 +221,7 @@ class ProviderWithStableIds:
         changed_keys = self._keys.keys_of_new_or_changed_messages(
             self._run, feed.folder.id, versions
         )
-        changed_keys -= {_key(each) for each in page.changes}
+        changed_keys -= {each.remote_id for each in page.changes}
         changed = (each for each in page.possible_state_changes if each.remote_id in changed_keys)
         return replace(page, changes=(*page.changes, *changed), possible_state_changes=())
 
@@ -276,10 +278,6 @@ def _first_key(remote_id: RemoteId) -> RemoteId:
     return RemoteId(key) if number.isdigit() and key else remote_id
 
 
-def _key(change: Change) -> RemoteId:
-    return change.message.remote_id if isinstance(change, Upsert) else change.remote_id
-
-
 def _arrivals(changes: Iterable[Change]) -> Iterable[tuple[RemoteId, str]]:
     """Yield the keys and fingerprints of the changes that can be arrivals."""
     for each in changes:
@@ -292,12 +290,12 @@ def _valid_keys(pages: Iterable[Page]) -> frozenset[RemoteId]:
     """Return the keys that the pages report as those of messages."""
     changes = (each for page in pages for each in page.changes)
     return frozenset(
-        _key(each) for each in changes if not isinstance(each, MessageRemovedFromFolder)
+        each.remote_id for each in changes if not isinstance(each, MessageRemovedFromFolder)
     )
 
 
 def _with_id(change: Change, ids: Mapping[RemoteId, RemoteId]) -> Change:
     if isinstance(change, Upsert):
-        key = change.message.remote_id
+        key = change.remote_id
         return Upsert(replace(change.message, remote_id=ids[key], key=key))
     return replace(change, remote_id=ids[change.remote_id])

@@ -13,6 +13,7 @@ from typing import Any
 from localdev.simulators.faults import UNKNOWN_ERROR_CODE, Fault
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError
+from localdev.simulators.gmail.ids import make_other_token_of_page
 from localdev.simulators.gmail.quota import build_retry_after_text
 
 _LISTS = ("history", "messages", "labels", "threads")
@@ -63,10 +64,11 @@ def corrupt_result(result: GmailResult, fault: Fault, call: GmailCall) -> GmailR
         return replace(result, json_body=_forged_object(document, fault))
     if fault.page in ("no link", "nothing"):
         document.pop("nextPageToken", None)
-    if fault.page in ("same link", "empty", "ever empty"):
+    if fault.page in ("same link", "ever same", "empty", "ever empty"):
         token = call.read_text_parameter("pageToken") or document.get("nextPageToken")
         if token:
-            document["nextPageToken"] = token
+            is_new = fault.page in ("ever same", "ever empty")
+            document["nextPageToken"] = make_other_token_of_page(token) if is_new else token
     items = _items(name, document[name], fault)
     del document[name]
     return replace(result, json_body=document | ({name: items} if items else {}))

@@ -10,6 +10,7 @@ import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
+from secrets import token_hex
 
 from localdev.simulators.wire_time import format_utc_seconds
 
@@ -18,7 +19,7 @@ HISTORY_IDS_PER_CHANGE = 4
 _FIRST_HISTORY_ID = 1_000
 _YEAR_ONE_S = 62_135_596_800
 _MESSAGE_ID = re.compile(r"[0-9a-f]{16}")
-_TOKEN = re.compile(r"[0-9]{20}")
+_TOKEN = re.compile(r"([0-9]{20})(?:~[0-9a-f]{8})?")
 _KEY_BY_THREAD_ID: dict[str, str] = {}
 
 
@@ -85,14 +86,15 @@ def make_message_page_token(received_at: str, number: int) -> str:
 def parse_message_page_token(token: str) -> tuple[str, int] | None:
     """Return the time of receipt and the number of the message after which a page begins. Return
     None if the text is no page token."""
-    if not _TOKEN.fullmatch(token):
+    found = _TOKEN.fullmatch(token)
+    if not found:
         return None
-    seconds = int(token[:12]) - _YEAR_ONE_S
+    seconds = int(found[1][:12]) - _YEAR_ONE_S
     try:
         moment = datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError):
         return None
-    return format_utc_seconds(moment), int(token[12:])
+    return format_utc_seconds(moment), int(found[1][12:])
 
 
 def make_history_page_token(record_id: int) -> str:
@@ -101,4 +103,10 @@ def make_history_page_token(record_id: int) -> str:
 
 
 def parse_history_page_token(token: str) -> int | None:
-    return int(token) if _TOKEN.fullmatch(token) else None
+    found = _TOKEN.fullmatch(token)
+    return int(found[1]) if found else None
+
+
+def make_other_token_of_page(token: str) -> str:
+    """Return a token of the same page that has not been sent before."""
+    return f"{token[:20]}~{token_hex(4)}"

@@ -32,10 +32,11 @@ def corrupt_result(result: GraphResult, fault: Fault, own_url: str) -> GraphResu
     document = dict(result.json_body)
     if fault.page in ("no link", "nothing"):
         document.pop("@odata.nextLink", None)
-    if fault.page in ("same link", "empty", "ever empty"):
+    if fault.page in ("same link", "ever same", "empty", "ever empty"):
         document.pop("@odata.deltaLink", None)
-        again = f"&n={token_hex(4)}" if fault.page == "ever empty" else ""
-        document["@odata.nextLink"] = own_url + again
+        again = f"{'&' if '?' in own_url else '?'}n={token_hex(4)}"
+        is_new = fault.page in ("ever same", "ever empty")
+        document["@odata.nextLink"] = own_url + again * is_new
     return replace(result, json_body=_with_items(document, _items(document, fault)))
 
 

@@ -33,7 +33,7 @@ class Played:
     def listed(self) -> list[RemoteId]:
         """Read the whole folder; return the ids of its messages."""
         page = self.client.fetch_page(INBOX, None, limit=100)
-        return [change.remote_id for change in page.changes]  # type: ignore[union-attr]
+        return [change.remote_id for change in page.changes]
 
     def fetched(self, ids: Sequence[RemoteId]) -> list[str]:
         """Return the subjects of the messages; of others, the cause or `gone`."""

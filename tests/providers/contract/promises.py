@@ -25,7 +25,6 @@ from tests.providers.contract.server import (
     Replica,
     feed_of,
     folder_fields,
-    id_of,
     listed_folders,
     read_round,
     reference,
@@ -75,7 +74,7 @@ class ProviderContract:
 
         assert len(pages) > 1
         kinds = Upsert | StateChange | PlacementChange
-        ids = [id_of(change) for change in changes if isinstance(change, kinds)]
+        ids = [change.remote_id for change in changes if isinstance(change, kinds)]
         assert len(changes) == len(ids) == len({*ids}) == MESSAGES + 3
         assert replica.shows_the_mailbox()
 

@@ -170,7 +170,7 @@ class Replica:
 
     def take(self, changes: Iterable[Change]) -> None:
         for change in changes:
-            known = self.messages.get(id_of(change))
+            known = self.messages.get(change.remote_id)
             if isinstance(change, Upsert):
                 self.messages[change.message.remote_id] = change.message
             elif isinstance(change, StateChange) and known:
@@ -227,10 +227,6 @@ def _with_state(known: Message, change: StateChange) -> Message:
     fields = {name: it for name, it in asdict(change.state).items() if it is not None}
     folders = change.folder_remote_ids or known.folder_remote_ids
     return replace(known, **fields, folder_remote_ids=folders)
-
-
-def id_of(change: Change) -> RemoteId:
-    return change.message.remote_id if isinstance(change, Upsert) else change.remote_id
 
 
 def changes_of(pages: Iterable[Page]) -> list[Change]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from localdev.http_server import Response
+from mailsync.decisions.page_series import MAX_REPEATED_PAGES
 from mailsync.errors import (
     FolderGone,
     ProviderRejected,
@@ -305,6 +306,15 @@ def test_a_label_is_gone_only_if_a_request_for_it_says_so(
     gmail.script(messages=refused, labels__Label_1=label())
 
     with pytest.raises(error):
+        gmail.mailbox.list_folder_messages(LABEL)
+
+
+@pytest.mark.parametrize("items", ["", "a"])
+def test_a_list_that_repeats_a_page_under_new_tokens_ends(gmail: ScriptedGmail, items: str) -> None:
+    pages = [ids(*items, token=f"t{number}") for number in range(2 * MAX_REPEATED_PAGES)]
+    gmail.script(messages=[*pages, ids(*items)])
+
+    with pytest.raises(ProviderUnavailable, match="does not end"):
         gmail.mailbox.list_folder_messages(LABEL)
 
 

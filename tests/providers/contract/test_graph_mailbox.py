@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from mailsync.decisions.page_series import MAX_REPEATED_PAGES
 from mailsync.errors import FolderGone, ProviderThrottled, ProviderUnavailable
 from mailsync.model import (
     Cursor,
@@ -202,6 +203,19 @@ def test_a_listing_whose_pages_lead_in_a_circle_ends(graph: ScriptedGraph) -> No
     graph.answers = [answer({"value": [], "@odata.nextLink": each}) for each in links]
 
     with pytest.raises(ProviderUnavailable, match="same page link"):
+        graph.mailbox.list_folder_messages(INBOX)
+
+
+@pytest.mark.parametrize("items", [[], [{"id": "m1"}]])
+def test_a_listing_that_repeats_a_page_under_new_links_ends(
+    graph: ScriptedGraph, items: list[object]
+) -> None:
+    graph.answers = [
+        answer({"value": items, "@odata.nextLink": f"{graph.url}/me/x?$skip={number}"})
+        for number in range(2 * MAX_REPEATED_PAGES)
+    ] + [answer({"value": items})]
+
+    with pytest.raises(ProviderUnavailable, match="does not end"):
         graph.mailbox.list_folder_messages(INBOX)
 
 

@@ -145,7 +145,7 @@ def test_a_token_that_expires_in_mid_session_is_renewed_and_all_is_stored(tmp_pa
             scripted_imap(tmp_path, behind=(imap.port, imap.certificate)) as script,
             closing(_opened(script, access)) as client,
         ):
-            ids = [it.remote_id for it in client.fetch_page(INBOX, None, limit=9).changes]  # type: ignore[union-attr]
+            ids = [it.remote_id for it in client.fetch_page(INBOX, None, limit=9).changes]
             refused = b"{tag} NO [AUTHENTICATIONFAILED] Expired\r\n"
             script.rules += [*FIELD_ROWS[45](), Rule("^AUTHENTICATE", refused)]
             found = client.fetch_messages(ids)

@@ -29,7 +29,7 @@ def read(played: Played, feed: FeedRef) -> list[str]:
     """Read a folder from its beginning; return the subjects of its messages."""
     page = played.client.fetch_page(feed, None, limit=100)
     assert not page.has_more
-    return played.fetched([each.remote_id for each in page.changes])  # type: ignore[union-attr]
+    return played.fetched([each.remote_id for each in page.changes])
 
 
 def sent(played: Played, start: str) -> int:
@@ -76,7 +76,7 @@ def test_a_folder_that_is_read_once_more_stays_open(played: Played) -> None:
     )
     played.client.announce_feed_to_read_ahead(WORK)
     page = played.client.fetch_page(INBOX, first.next_cursor, limit=2)
-    assert played.fetched([it.remote_id for it in page.changes]) == ALL[:1]  # type: ignore[union-attr]
+    assert played.fetched([it.remote_id for it in page.changes]) == ALL[:1]
     played.client.close()
 
     assert sent(played, 'EXAMINE "Work"') == 0
@@ -97,7 +97,7 @@ def test_who_returns_to_the_former_folder_reads_no_message_of_the_next(played: P
 
     assert played.fetched(ids[:2]) == ALL[:2]
     page = played.client.fetch_page(WORK, None, limit=2)
-    assert played.fetched([it.remote_id for it in page.changes]) == IN_WORK[1:]  # type: ignore[union-attr]
+    assert played.fetched([it.remote_id for it in page.changes]) == IN_WORK[1:]
 
 
 @pytest.mark.parametrize("reply", ["cut", b"{tag} NO [SERVERBUG] later\r\n"])

@@ -30,7 +30,7 @@ def pages(played: Played) -> Iterator[list[RemoteId]]:
     while has_more:
         page = played.client.fetch_page(INBOX, cursor, limit=2)
         cursor, has_more = page.next_cursor, page.has_more
-        yield [change.remote_id for change in page.changes]  # type: ignore[union-attr]
+        yield [change.remote_id for change in page.changes]
 
 
 def sent(played: Played) -> list[str]:

@@ -73,7 +73,7 @@ def test_bodies_can_be_empty_html_or_half(simulators: Simulators, graph: httpx.C
 
 def test_pages_can_be_forged(simulators: Simulators, graph: httpx.Client, mailbox: Mailbox) -> None:
     mailbox.import_mail_items(a_mail(minutes=minute) for minute in range(11))
-    for page, number in (("empty", 0), ("same link", 10)):
+    for page, number in (("empty", 0), ("same link", 10), ("ever same", 10)):
         script(simulators, {"fault": {"page": page}})
 
         forged = graph.get(INBOX_DELTA).json()

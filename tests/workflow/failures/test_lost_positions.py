@@ -7,10 +7,10 @@ from urllib.parse import unquote
 
 import pytest
 
+from mailsync.decisions import page_series
 from mailsync.model import SyncType
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.sync import feed_pages
 from tests.store.rows import rows
 from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
@@ -68,12 +68,14 @@ def test_a_position_that_keeps_expiring_fails_its_folder_and_keeps_its_rows(sync
     assert causes == [["CursorExpired"]]
 
 
-def test_empty_pages_without_end_are_left_for_a_new_walk_and_then_given_up(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("page", ["ever empty", "ever same"])
+def test_pages_without_end_are_left_for_a_new_walk_and_then_given_up(
+    world: World, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
     """Row 10: a few are normal, each with another link."""
-    monkeypatch.setattr(feed_pages, "MAX_EMPTY_PAGES", FEW)
-    rule = world.inject_fault("skiptoken", page="ever empty", times=FEW)
+    monkeypatch.setattr(page_series, "MAX_EMPTY_PAGES", FEW)
+    monkeypatch.setattr(page_series, "MAX_REPEATED_PAGES", FEW)
+    rule = world.inject_fault("skiptoken", page=page, times=FEW)
     world.switch(largest_page=5)
     assert world.mirrors()
     assert rule.injected_count == FEW
@@ -81,7 +83,7 @@ def test_empty_pages_without_end_are_left_for_a_new_walk_and_then_given_up(
 
     before = world.stored()
     world.remote.expire_cursors()
-    world.inject_fault("skiptoken", page="ever empty", times=None)
+    world.inject_fault("skiptoken", page=page, times=None)
 
     assert world.sync() == "FoldersFailed"
     assert world.stored() == before

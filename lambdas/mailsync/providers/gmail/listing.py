@@ -8,6 +8,7 @@ pages.
 
 from collections.abc import Iterator, Mapping
 
+from mailsync.decisions.page_series import PageSeries
 from mailsync.errors import FolderGone, ProviderUnavailable
 from mailsync.model import FolderRef, ListedMessage, MessageListing, RemoteId
 from mailsync.providers.gmail import units
@@ -29,8 +30,6 @@ from mailsync.providers.gmail.responses import read_id, read_object_list, read_p
 MAX_IDS_PER_PAGE = 500
 """The maximum number of ids on a page of a list (Gmail API documentation,
 "users.messages.list")."""
-MAX_PAGES_PER_LIST = 20_000
-"""The maximum number of pages of one list; a longer list counts as endless."""
 _WITH_SPAM_AND_TRASH = ("includeSpamTrash", "true")
 
 
@@ -166,13 +165,20 @@ class MessageListReader:
         return frozenset(ids)
 
     def _pages(self, selection: tuple[tuple[str, str], ...]) -> Iterator[GmailResponse]:
+        """Request a list page by page, and yield the responses.
+
+        Raises:
+            ProviderUnavailable: the pages do not end.
+        """
         token: str | None = None
-        for _ in range(MAX_PAGES_PER_LIST):
+        series = PageSeries()
+        while not series.is_endless:
             response = self._client.get(_request(selection, token, MAX_IDS_PER_PAGE))
             yield response
             token = read_page_token(response.body, token)
             if token is None:
                 return
+            series.add_page([read_id(each) for each in read_object_list(response.body, "messages")])
         raise ProviderUnavailable("A list of the Gmail API does not end; trying again.")
 
 

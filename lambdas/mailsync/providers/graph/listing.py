@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+from mailsync.decisions.page_series import PageSeries
 from mailsync.errors import MailsyncError, ProviderUnavailable
 from mailsync.model import ListedMessage, Message, MessageListing, RemoteId, UnreadableMessage
 from mailsync.providers.graph.errors import RESPONSE_TOO_LARGE_STATUS, GraphResponse
@@ -67,15 +68,21 @@ def _pages(graph: GraphClient, first: str) -> Iterator[GraphResponse]:
     """Request a list page by page, and yield the responses. A failed response is the last one.
 
     Raises:
-        ProviderUnavailable: a link leads to a page that was requested before.
+        ProviderUnavailable: a link leads to a page that was requested before, or the pages do not
+            end.
     """
     path: str | None = first
     seen: set[str] = set()
+    series = PageSeries()
     while path:
         if path in seen:
             raise build_repeated_link_error()
         seen.add(path)
         response = graph.get(path)
+        if response.is_ok:
+            series.add_page([str(each.get("id")) for each in parse_object_list(response, "value")])
+        if series.is_endless:
+            raise ProviderUnavailable("A list of Microsoft Graph does not end; trying again.")
         yield response
         link = response.body.get("@odata.nextLink") if response.is_ok else None
         path = graph.path_of_link(link) if link else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from threading import Barrier
 
 import httpx
@@ -192,6 +193,18 @@ def test_a_fault_forges_an_answer(
     inject(gmail, fault, path)
 
     assert read(gmail, start) == expected
+
+
+def test_a_list_without_an_end_repeats_its_second_page_under_new_tokens(gmail: GmailClient) -> None:
+    for minutes in range(4):
+        gmail.owner.deliver_message(a_mail(f"mail {minutes}", minutes=minutes))
+    inject(gmail, Fault(page="ever same"), "messages", times=9)
+
+    first, *others = islice(gmail.pages("messages", maxResults=2), 9)
+
+    assert len({each["nextPageToken"] for each in (first, *others)}) == 9
+    assert others[0]["messages"] != first["messages"]
+    assert all(each["messages"] == others[0]["messages"] for each in others)
 
 
 def test_a_fault_can_be_about_one_message(gmail: GmailClient) -> None:

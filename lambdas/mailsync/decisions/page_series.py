@@ -1,0 +1,48 @@
+"""Recognise a list whose pages never end.
+
+A provider can send the items of one page again and again, each time with another link to a next
+page (msgraph-sdk-dotnet #3082, microsoft-graph-docs #4263). The links do not show it, the items do.
+"""
+
+from collections.abc import Collection
+
+MAX_EMPTY_PAGES = 100
+"""The maximum number of successive empty pages of one list. Some empty pages are normal
+(microsoft-graph-docs-contrib #1316)."""
+MAX_REPEATED_PAGES = 100
+"""The maximum number of pages of one list that name only items of one earlier page. A page that
+was sent twice is normal, and a list that shifts while it is read repeats items."""
+
+
+class PageSeries:
+    """The pages of one list, or of one round of a change feed, in the order in which they are read.
+
+    The items of one earlier page are remembered, however long the list is: those of page 1, then of
+    page 2, 4, 8 and so on. So a cycle of any number of pages is found (Brent's algorithm).
+    """
+
+    def __init__(self) -> None:
+        self._page_count = 0
+        self._empty_page_count = 0
+        self._repeated_page_count = 0
+        self._remembered_ids: frozenset[str] = frozenset()
+
+    def add_page(self, ids: Collection[str]) -> None:
+        """Add the next page.
+
+        ids: the ids of the items on the page.
+        """
+        self._page_count += 1
+        self._empty_page_count = 0 if ids else self._empty_page_count + 1
+        if ids and self._remembered_ids.issuperset(ids):
+            self._repeated_page_count += 1
+        if self._page_count.bit_count() == 1:
+            self._remembered_ids = frozenset(ids)
+
+    @property
+    def is_endless(self) -> bool:
+        """Return whether so many pages were empty or repeated that no end is to be expected."""
+        return (
+            self._empty_page_count > MAX_EMPTY_PAGES
+            or self._repeated_page_count > MAX_REPEATED_PAGES
+        )
