@@ -125,7 +125,7 @@ class Replica:
                 if page.all_existing_message_ids is not None:
                     self._keep(feed, page.all_existing_message_ids)
             if feed not in self.cursors:
-                self._keep(feed, frozenset(map(id_of, changes_of(pages))))
+                self._keep(feed, frozenset(each.remote_id for each in changes_of(pages)))
             if any(page.has_only_message_ids for page in pages):
                 self.compare_folders()
             self.cursors[feed] = pages[-1].next_cursor
