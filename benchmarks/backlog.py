@@ -17,8 +17,8 @@ from itertools import count
 from benchmarks.cost import load_measurements
 from mailsync.decisions.due import (
     DUE_MAILBOX_CLAIM_LIFETIME_S,
-    MAX_MAILBOXES_CLAIMED_PER_TICK,
-    SYNC_INTERVAL_WITH_NOTIFICATIONS_S,
+    MAX_DUE_MAILBOXES_CLAIMED_AT_ONCE,
+    SYNC_INTERVAL_OF_SUBSCRIBED_MAILBOX_S,
 )
 from mailsync.runs.batches import MAILBOXES_PER_BATCH
 
@@ -92,12 +92,14 @@ class Catchup:
             self.finished_s, _, batch = heapq.heappop(self._running)
             unchecked.difference_update(batch.mailboxes)
             for number in batch.mailboxes:
-                heapq.heappush(due, (self.finished_s + SYNC_INTERVAL_WITH_NOTIFICATIONS_S, number))
+                heapq.heappush(
+                    due, (self.finished_s + SYNC_INTERVAL_OF_SUBSCRIBED_MAILBOX_S, number)
+                )
 
     def _claim(self, due: list[tuple[float, int]], now: float) -> Iterator[Batch]:
         """Yield batches of the mailboxes that are due, the longest overdue first."""
         claimed: list[int] = []
-        while due and due[0][0] <= now and len(claimed) < MAX_MAILBOXES_CLAIMED_PER_TICK:
+        while due and due[0][0] <= now and len(claimed) < MAX_DUE_MAILBOXES_CLAIMED_AT_ONCE:
             claimed.append(heapq.heappop(due)[1])
         for start in range(0, len(claimed), MAILBOXES_PER_BATCH):
             yield Batch(claimed[start : start + MAILBOXES_PER_BATCH], now)

@@ -27,7 +27,7 @@ def main() -> None:
         with invoke_here(fleet) as invoke:
             for number in range(MAILBOXES_PER_BATCH):
                 mailbox = fleet.add_mailbox(number)
-                for extra in range(FOLDER_COUNT - len(mailbox.remote.folders.list_all())):
+                for extra in range(FOLDER_COUNT - len(mailbox.remote.folders.list_all_folders())):
                     mailbox.remote.create_folder(f"F{extra}")
                 mailbox.remote.deliver_message(a_message("first"))
                 sync_first(mailbox.account_id, invoke)

@@ -17,11 +17,11 @@ from benchmarks.notified_functions import invocations_per_second, share_of_time_
 from benchmarks.prices import Prices
 from infra.catalog import SCHEDULES
 from mailsync.decisions.freshness import (
-    MAX_FEEDS_OF_SMALL_MAILBOX,
-    MAX_HIDDEN_FOLDER_SEARCH_INTERVAL,
-    MAX_TIME_BETWEEN_FEED_READINGS,
+    MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX,
+    MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL,
+    MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED,
 )
-from mailsync.decisions.verify import MAX_COMPARISON_AGE
+from mailsync.decisions.verify import MAX_TIME_BETWEEN_FOLDER_COMPARISONS
 from mailsync.metrics import MAX_METRIC_SERIES_PER_STAGE
 from mailsync.providers.graph.folders import FOLDERS_PER_PAGE
 from mailsync.providers.graph.listing import MESSAGE_IDS_PER_LIST_PAGE
@@ -44,7 +44,7 @@ SHARE_OF_CHECKS_WITH_EXECUTION = 0.001
 """Assumed share of checks that start an execution, because of many changes or a failure."""
 SCHEDULED_CALLS_PER_MONTH = sum(MINUTES_PER_MONTH // each.interval_minutes for each in SCHEDULES)
 """Invocations of all schedules in a month."""
-COMPARISONS_PER_MONTH = 30 / MAX_COMPARISON_AGE.days
+COMPARISONS_PER_MONTH = 30 / MAX_TIME_BETWEEN_FOLDER_COMPARISONS.days
 """Comparisons of all ids of a mailbox in a month; large folders need an execution."""
 REQUESTS_PER_DELETION = 2
 """Requests by id for a deleted message: one after it left its folder, one two hours later."""
@@ -183,10 +183,10 @@ def estimate_check_requests(folders: int, active: int, *, every_minutes: float) 
         every_minutes: interval of checks.
     """
     checks_per_hour = 60 / every_minutes
-    hourly = MAX_TIME_BETWEEN_FEED_READINGS.total_seconds() / 3600 * checks_per_hour
-    daily = MAX_HIDDEN_FOLDER_SEARCH_INTERVAL.total_seconds() / 3600 * checks_per_hour
+    hourly = MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED.total_seconds() / 3600 * checks_per_hour
+    daily = MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL.total_seconds() / 3600 * checks_per_hour
     thorough = folders + REQUESTS_FOR_FOLDER_ROLES
-    inactive = 0 if folders <= MAX_FEEDS_OF_SMALL_MAILBOX else folders - active
+    inactive = 0 if folders <= MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX else folders - active
     return CheckRequests(
         tree=ceil(folders / FOLDERS_PER_PAGE) * (1 + 1 / hourly) + thorough / daily,
         feeds=folders - inactive + ceil(inactive * min(1.0, 1 / hourly)),

@@ -45,11 +45,8 @@ def main() -> int:
     is an index-only scan.
     """
     options = _options()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Postgres(Path(folder)) as server,
-    ):
-        settings = Settings({"DATABASE_URL": server.url})
+    with tempfile.TemporaryDirectory() as folder, Postgres(Path(folder)) as server:
+        settings = Settings({"DATABASE_URL": server.superuser_socket_url})
         apply_migrations(settings)
         _fill(settings, options.accounts, options.due)
         plan = _plan(settings, options.claim)

@@ -29,7 +29,7 @@ from localdev.simulators import Simulators
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.entra.server import CLIENT_ID
 from localdev.simulators.mailbox import Mailbox
-from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME, LAMBDA_CODE_ROOT
+from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME, LAMBDA_SOURCE_CODE_FOLDER
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import Vault
 from mailsync.log import logger
@@ -46,7 +46,9 @@ from tests.support.functions import lambda_context, load_functions
 TOKEN_LIFETIME_S = 30 * 24 * 3600
 CLIENT_STATE = "secret of every subscription"
 _SENDER = Address("Ann", "ann@example.com")
-_FUNCTION_BY_PLACEHOLDER = {f"${{{each.arn_placeholder}}}": each.name for each in FUNCTIONS}
+_FUNCTION_BY_PLACEHOLDER = {
+    f"${{{each.arn_placeholder_name_in_asl}}}": each.name for each in FUNCTIONS
+}
 _SUBSCRIBE = """
 INSERT INTO mailsync.provider_subscriptions
        (account_id, remote_id, secret_hash, callback_url, expires_at, next_try_at)
@@ -79,17 +81,19 @@ class Fleet:
         remote = self.simulators.add_mailbox(f"m{number}@example.com")
         token = self.simulators.issue_access_token(remote, lifetime_s=TOKEN_LIFETIME_S)
         expires_at = datetime.now(UTC) + timedelta(seconds=TOKEN_LIFETIME_S)
-        tokens = TokenSet(AccessToken(token, expires_at), grant="unused")
+        tokens = TokenSet(AccessToken(token, expires_at), renewal_grant="unused")
         with closing(Database(Settings({"DATABASE_URL": self.owner_url}))) as database:
             store = CredentialStore(database)
             kms = make_aws_client("kms", self.settings["AWS_ENDPOINT_URL"])
-            key = Vault(self.settings["TOKEN_KEY_ARN"], store, kms).newest_sealing_key()
+            key = Vault(
+                self.settings["TOKEN_KEY_ARN"], store, kms
+            ).find_or_make_newest_sealing_key()
             account_id = store.connect_account(
                 user_id="ann",
                 provider=Provider(MICROSOFT),
                 provider_account_id=remote.user_id,
                 email_address=f"m{number}@example.com",
-                seal=lambda account_id: tokens.seal_for_account(account_id, key),
+                seal=lambda account_id: tokens.seal_tokens_for_account(account_id, key),
             )
         return FleetMailbox(account_id, remote)
 
@@ -148,10 +152,12 @@ def open_fleet() -> Iterator[Fleet]:
     with ExitStack() as parts, readable_folder() as postgres_folder:
         data = Path(parts.enter_context(tempfile.TemporaryDirectory()))
         postgres = parts.enter_context(Postgres(postgres_folder / "postgres"))
-        apply_migrations(Settings({"DATABASE_URL": postgres.url}))
+        apply_migrations(Settings({"DATABASE_URL": postgres.superuser_socket_url}))
         postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN_NAME, role="mailsync_writer")
         simulators = parts.enter_context(Simulators(data / "simulators"))
-        host = LambdaHost(FUNCTIONS, code_root=LAMBDA_CODE_ROOT, logs=data / "logs", settings={})
+        host = LambdaHost(
+            FUNCTIONS, code_root=LAMBDA_SOURCE_CODE_FOLDER, logs=data / "logs", settings={}
+        )
         endpoint = AwsEndpoint(host, port=0)
         parts.callback(endpoint.stop)
         parts.callback(host.stop)
@@ -171,4 +177,4 @@ def open_fleet() -> Iterator[Fleet]:
             CA_BUNDLE=str(simulators.ca_bundle),
             POWERTOOLS_SERVICE_NAME="benchmark",
         )
-        yield Fleet(simulators, host, host.settings, postgres.url, postgres.pid)
+        yield Fleet(simulators, host, host.settings, postgres.superuser_socket_url, postgres.pid)

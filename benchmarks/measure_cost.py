@@ -159,7 +159,7 @@ def _checks(
     for _ in range(BATCH_COUNT + 1):
         before()
         used = _UsageMeter(stack)
-        answer = json.loads(stack.lambda_host.invoke("sync-accounts", event).payload)
+        answer = json.loads(stack.lambdas.invoke("sync-accounts", event).payload)
         assert answer["outcomes"] == {outcome: len(accounts)}, answer
         works.append(used.work())
     total = Usage()
@@ -179,7 +179,7 @@ def _mean(stack: Stack, event_by_function: Mapping[str, bytes]) -> Usage:
     for _ in range(BATCH_COUNT + 1):
         used = _UsageMeter(stack)
         for name, event in event_by_function.items():
-            stack.lambda_host.invoke(name, event)
+            stack.lambdas.invoke(name, event)
         works.append(used.work())
     total = Usage()
     for each in works[1:]:
@@ -236,7 +236,7 @@ def _log_bytes(stack: Stack) -> int:
 
 def _executions(stack: Stack) -> list[dict[str, Any]]:
     client = make_aws_client("stepfunctions", stack.aws_url)
-    machine = stack.lambda_host.settings["MAILBOX_SYNC_ARN"]
+    machine = stack.lambdas.settings["MAILBOX_SYNC_ARN"]
     found: list[dict[str, Any]] = client.list_executions(stateMachineArn=machine)["executions"]
     return found
 

@@ -75,7 +75,11 @@ def _ours(folder: Path) -> tuple[list[Record], float]:
 
 
 def _record(name: str, mail: ParsedMessage) -> Record:
-    people = ((mail.sender,) if mail.sender else (), mail.to, mail.cc)
+    people = (
+        (mail.from_or_sender_address,) if mail.from_or_sender_address else (),
+        mail.to,
+        mail.cc,
+    )
     return {
         "file": name,
         "subject": mail.subject,

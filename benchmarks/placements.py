@@ -58,11 +58,11 @@ def main() -> int:
     """Return 0 if storing costs at most `MAX_RATIO` times as much as without placements, else 1."""
     options = _options()
     with tempfile.TemporaryDirectory() as folder, Postgres(Path(folder)) as server:
-        settings = Settings({"DATABASE_URL": server.url})
+        settings = Settings({"DATABASE_URL": server.superuser_socket_url})
         apply_migrations(settings)
         ratio = _store(settings, options.pages)
     with tempfile.TemporaryDirectory() as folder, Postgres(Path(folder)) as server:
-        settings = Settings({"DATABASE_URL": server.url})
+        settings = Settings({"DATABASE_URL": server.superuser_socket_url})
         apply_migrations(settings)
         _fill(Database(settings), options.accounts, options.messages)
     return 0 if ratio <= MAX_RATIO else 1

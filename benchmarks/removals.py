@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=200_000)
     number = parser.parse_args().messages
     with tempfile.TemporaryDirectory() as folder, Postgres(Path(folder)) as server:
-        settings = Settings({"DATABASE_URL": server.url})
+        settings = Settings({"DATABASE_URL": server.superuser_socket_url})
         apply_migrations(settings)
         with closing(connect(settings)) as owner, closing(Database(settings)) as database:
             _measure(owner, database, number)
@@ -53,7 +53,7 @@ def main() -> None:
 def _measure(owner: Connection, database: Database, number: int) -> None:
     run = begin_run(database, connect_account(database, "ann"))
     stores = StoresInTransaction(database)
-    new = [a_remote_folder(each, total=0) for each in ("gone", "deselected", "swept")]
+    new = [a_remote_folder(each, message_count=0) for each in ("gone", "deselected", "swept")]
     stores.folder_store.save_tree_changes(run, new, [])
     stores.folder_store.save_remote_counts(run, new)
     _fill(owner, number, [each.remote_id for each in new])
@@ -74,7 +74,7 @@ def _measure(owner: Connection, database: Database, number: int) -> None:
     _show("full sync of an empty folder", _sweep(stores, run, swept.feed))
     owner.run("UPDATE mailsync.email_accounts SET status = 'purging'")
     account = AccountControlStore(database)
-    _show("account", _parts(lambda: account.purge_batch_of_account(run.account_id)))
+    _show("account", _parts(lambda: account.delete_batch_of_account_data(run.account_id)))
 
 
 def _parts(remove_part: Callable[[], object]) -> Iterator[float]:
@@ -94,7 +94,7 @@ def _sweep(stores: MailboxStores, run: RunRef, feed: StoredFeed) -> Iterator[flo
         times.append(time.monotonic())
         return True
 
-    stores.sweep_store.hide_excess_unseen_messages(run, feed, [], has_time)
+    stores.sweep_store.hide_most_messages_unseen_by_full_sync(run, feed, [], has_time)
     has_time()
     assert stores.mail_store.write_page(run, a_page_write(feed, a_page()))
     has_time()

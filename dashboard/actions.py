@@ -58,19 +58,19 @@ class DashboardActions:
 
     def _sync(self, fields: Json) -> Json:
         body = {
-            "accountId": require_text_member(fields, "accountId"),
+            "accountId": require_json_text_member(fields, "accountId"),
             "syncType": fields.get("syncType", "manual"),
         }
         return self.request_api("POST", "/api/email/sync", json=body)
 
     def _cancel(self, fields: Json) -> Json:
-        account_id = require_text_member(fields, "accountId")
+        account_id = require_json_text_member(fields, "accountId")
         return self.request_api("DELETE", "/api/email/sync", params={"accountId": account_id})
 
     def _rerun(self, fields: Json) -> Json:
         """Repeat an earlier run: start a full sync for a full sync, a self-test for a self-test,
         else a manual sync."""
-        run_id = require_text_member(fields, "runId")
+        run_id = require_json_text_member(fields, "runId")
         if self._executions.find_execution(
             self._executions.build_execution_arn(SELF_TEST_WORKFLOW.name, run_id)
         ):
@@ -88,7 +88,7 @@ class DashboardActions:
         entry = {
             "EventBusName": self._sources.event_bus_name,
             "Source": "dashboard",
-            "DetailType": require_text_member(fields, "type"),
+            "DetailType": require_json_text_member(fields, "type"),
             "Detail": json.dumps(fields.get("detail") or {}),
         }
         (taken,) = self._sources.make_aws_client("events").put_events(Entries=[entry])["Entries"]
@@ -97,15 +97,17 @@ class DashboardActions:
         return {"eventId": taken["EventId"]}
 
     def _pause(self, fields: Json, *, paused: bool) -> Json:
-        path = f"/api/email/accounts/{require_text_member(fields, 'accountId')}"
+        path = f"/api/email/accounts/{require_json_text_member(fields, 'accountId')}"
         return self.request_api("PATCH", path, json={"paused": paused})
 
     def _confirm_removal(self, fields: Json) -> Json:
-        path = f"/api/email/accounts/{require_text_member(fields, 'accountId')}/confirm-removal"
+        path = (
+            f"/api/email/accounts/{require_json_text_member(fields, 'accountId')}/confirm-removal"
+        )
         return self.request_api("POST", path)
 
     def _estimate(self, fields: Json) -> Json:
-        path = f"/api/email/accounts/{require_text_member(fields, 'accountId')}/estimate"
+        path = f"/api/email/accounts/{require_json_text_member(fields, 'accountId')}/estimate"
         return self.request_api("GET", path)
 
     def request_api(self, method: str, path: str, **arguments: Any) -> Json:
@@ -131,7 +133,7 @@ class DashboardActions:
         raise ActionFailed(response.status_code, str(sentence))
 
 
-def require_text_member(fields: Json, name: str) -> str:
+def require_json_text_member(fields: Json, name: str) -> str:
     """Return the member `name` of a JSON object; raise ActionFailed unless the value is non-empty
     text."""
     value = fields.get(name)
@@ -140,7 +142,7 @@ def require_text_member(fields: Json, name: str) -> str:
     return value
 
 
-def require_integer_member(fields: Json, name: str, default: int | None = None) -> int:
+def require_json_integer_member(fields: Json, name: str, default: int | None = None) -> int:
     """Return the member `name` of a JSON object, or `default` if there is no such member; raise
     ActionFailed unless the value is an integer."""
     value = fields.get(name, default)

@@ -11,16 +11,18 @@ from typing import NamedTuple
 from dashboard.definition import State, StateGraph
 
 
-class GridCell(NamedTuple):
+class StateMachineGridCell(NamedTuple):
     row: int
     column: int
 
 
-def assign_states_to_grid_cells(scope: StateGraph) -> dict[str, GridCell]:
+def assign_states_to_grid_cells(scope: StateGraph) -> dict[str, StateMachineGridCell]:
     """Return the row and column of every state, counted from 0; no two states share a row."""
     states = {state.name: state for state in scope.states}
     main = _longest_path(states, (scope.start_state,))
-    return {name: GridCell(row, int(name not in main)) for row, name in enumerate(states)}
+    return {
+        name: StateMachineGridCell(row, int(name not in main)) for row, name in enumerate(states)
+    }
 
 
 def _longest_path(states: Mapping[str, State], path: tuple[str, ...]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ It limits the load of polls that take long, as they do with many open runs.
 MAX_LONG_POLL_DURATION_S = 20
 
 
-class ChangeWatcher:
+class DashboardDataChangeWatcher:
     """Polls the database, the executions and the events of the bus for changes, at most twice a
     second. All waiting requests share the polls."""
 

@@ -11,7 +11,7 @@ from dashboard.actions import (
     DashboardActions,
     JsonAction,
     parse_json_object,
-    require_text_member,
+    require_json_text_member,
 )
 from dashboard.sources import DashboardSources
 from dashboard.to_json import Json
@@ -36,7 +36,7 @@ def connectable_providers_json(sources: DashboardSources) -> Json:
     enters the mail server.
     """
     is_direct = sources.is_development_login_enabled
-    simulated = sources.simulated_provider_settings
+    simulated = sources.simulated_provider_access_settings
     port = simulated.imap_port if simulated else 0
     server = {"host": IMAP_HOST, "port": port} if port else {"host": None, "port": None}
     return {
@@ -59,7 +59,7 @@ def connectable_providers_json(sources: DashboardSources) -> Json:
 def providers_with_sign_in(sources: DashboardSources) -> list[RegisteredProvider]:
     """Return the providers whose mailboxes a user of the local stack connects by a sign-in. The
     provider of the simulated mailbox is first. Empty on a deployed stage."""
-    simulated = sources.simulated_provider_settings
+    simulated = sources.simulated_provider_access_settings
     first = simulated.sign_in_provider_name if simulated else None
     found = [each for each in _enabled_providers(sources) if not each.uses_password]
     return sorted(found, key=lambda each: each.provider != first)
@@ -72,7 +72,7 @@ def sign_in_url(sources: DashboardSources, registered: RegisteredProvider) -> st
 def _enabled_providers(sources: DashboardSources) -> tuple[RegisteredProvider, ...]:
     """Return the providers of a local stack. On other stages the application connects mailboxes."""
     return (
-        sources.product_settings.enabled_providers()
+        sources.mailsync_settings.enabled_providers()
         if sources.stage_name == LOCAL_STAGE_NAME
         else ()
     )
@@ -88,12 +88,12 @@ class MailboxConnectionActions:
         self.known: dict[str, JsonAction] = {"connect-by-password": self._connect}
 
     def _connect(self, fields: Json) -> Json:
-        name = require_text_member(fields, "provider")
+        name = require_json_text_member(fields, "provider")
         offered = connectable_providers_json(self._sources)["passwordProviders"]
         if name not in [each["provider"] for each in offered]:
             raise ActionFailed(404, "This stage connects no mailbox of this provider by password.")
         login: dict[str, Any] = {
-            each: require_text_member(fields, each) for each in ("userName", "password")
+            each: require_json_text_member(fields, each) for each in ("userName", "password")
         }
         server = {each: fields[each] for each in ("host", "port") if fields.get(each)}
         return self._actions.request_api(

@@ -14,7 +14,7 @@ from dashboard.accounts import (
     account_status_json,
 )
 from dashboard.actions import ActionFailed
-from dashboard.changes import ChangeWatcher
+from dashboard.changes import DashboardDataChangeWatcher
 from dashboard.connections import connectable_providers_json
 from dashboard.events import merge_newest_events
 from dashboard.executions import ExecutionReader
@@ -30,7 +30,7 @@ DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
-UrlQueryParameters = dict[str, str]
+UrlQueryParametersByName = dict[str, str]
 
 
 class DataRoutes:
@@ -47,7 +47,9 @@ class DataRoutes:
         self._queries = queries
         self._executions = executions
         self._runs = RunReader(queries, executions)
-        self.changes = ChangeWatcher(queries, executions, sources.list_recent_bus_events)
+        self.changes = DashboardDataChangeWatcher(
+            queries, executions, sources.list_recent_bus_events
+        )
         self._routes: dict[str, Callable[..., Any]] = {
             "overview": self._overview,
             "functions": self._functions,
@@ -71,13 +73,13 @@ class DataRoutes:
                 return found if isinstance(found, Response) else json_response(200, found)
         return None
 
-    def _overview(self, _: UrlQueryParameters) -> Json:
+    def _overview(self, _: UrlQueryParametersByName) -> Json:
         """Return the JSON of the overview: stage, URLs, how mailboxes are connected, and the
         numbers of accounts and open runs."""
         sources = self._sources
         return {
             "stage": sources.stage_name,
-            "simulated": sources.simulated_provider_settings is not None,
+            "simulated": sources.simulated_provider_access_settings is not None,
             "apiUrl": sources.api_url,
             "awsUrl": sources.aws_endpoint_url,
             **connectable_providers_json(sources),
@@ -85,14 +87,14 @@ class DataRoutes:
             **self._queries.count_accounts_and_open_runs(),
         }
 
-    def _functions(self, _: UrlQueryParameters) -> Any:
+    def _functions(self, _: UrlQueryParametersByName) -> Any:
         workflows = [
             workflow_page_json(each.name, self._executions.read_state_graph(each.name))
             for each in WORKFLOWS
         ]
         return {"workflows": workflows, "functions": functions_json()}
 
-    def _run_list(self, query: UrlQueryParameters) -> Any:
+    def _run_list(self, query: UrlQueryParametersByName) -> Any:
         limit = _limit(query)
         at, run_id = _position(query)
         filters = {
@@ -103,7 +105,7 @@ class DataRoutes:
         runs = self._runs.list_runs(filters, (at or _END_OF_TIME, run_id), limit + 1)
         return _page("runs", runs, limit, lambda run: (run["createdAt"], run["id"]))
 
-    def _events(self, query: UrlQueryParameters) -> Any:
+    def _events(self, query: UrlQueryParametersByName) -> Any:
         limit = _limit(query)
         at, before = _position(query)
         number = _id(before)
@@ -113,7 +115,7 @@ class DataRoutes:
         ids = [int(event.id) for event in events[:limit] if event.direction == "out"]
         return _page("events", events, limit, lambda event: (event.at, min(ids, default=number)))
 
-    def _accounts(self, query: UrlQueryParameters) -> Any:
+    def _accounts(self, query: UrlQueryParametersByName) -> Any:
         """Return a page of accounts by email address, the number of all that match, and the start
         of the next page as `next` (`ID_ADDRESS` of the last account, None on the last page)."""
         limit, now = _limit(query), datetime.now(UTC)
@@ -135,23 +137,23 @@ class DataRoutes:
             "next": end and f"{end.id}_{end.email_address}",
         }
 
-    def _account(self, _: UrlQueryParameters, account_id: str) -> Any:
+    def _account(self, _: UrlQueryParametersByName, account_id: str) -> Any:
         return account_details_json(
             self._queries.read_account(account_id),
-            self._queries.list_folders_with_selection(account_id),
-            self._queries.list_folder_listing_contradictions(account_id),
+            self._queries.list_all_folders_of_account(account_id),
+            self._queries.list_provider_self_contradictions(account_id),
             self._queries.list_quarantined_messages(account_id),
             datetime.now(UTC),
         )
 
-    def _messages(self, query: UrlQueryParameters, folder_id: str) -> Any:
+    def _messages(self, query: UrlQueryParametersByName, folder_id: str) -> Any:
         limit = _limit(query)
         at, before = _position(query)
         found = self._queries.list_messages(int(folder_id), (at, _id(before)), limit + 1)
         shown = [self._without_text(message) for message in found]
         return _page("messages", shown, limit, lambda each: (each["receivedAt"], each["id"]))
 
-    def _message(self, _: UrlQueryParameters, number: str) -> Json:
+    def _message(self, _: UrlQueryParametersByName, number: str) -> Json:
         return self._without_text(self._queries.read_message(int(number)))
 
     def _without_text(self, message: Json) -> Json:
@@ -159,20 +161,20 @@ class DataRoutes:
         text of mail."""
         return message if self._sources.shows_message_bodies else {**message, "snippet": ""}
 
-    def _body(self, _: UrlQueryParameters, number: str) -> Response:
+    def _body(self, _: UrlQueryParametersByName, number: str) -> Response:
         if not self._sources.shows_message_bodies:
             raise ActionFailed(
                 403, "Start the dashboard with --show-bodies to read the text of mail."
             )
         account_id = self._queries.read_message(int(number))["accountId"]
-        self._sources.on_message_body_shown(account_id, int(number))
+        self._sources.message_body_shown_callback(account_id, int(number))
         return Response(
             200,
             mail.build_mail_document(*self._queries.read_message_body(int(number))),
             mail.HTTP_HEADERS_OF_MAIL_DOCUMENT,
         )
 
-    def _changes(self, query: UrlQueryParameters) -> Any:
+    def _changes(self, query: UrlQueryParametersByName) -> Any:
         return {"version": self.changes.wait_until_data_version_differs(_number(query, "since", 0))}
 
 
@@ -180,11 +182,11 @@ def json_response(status: int, document: Any) -> Response:
     return Response(status, to_json_bytes(document), {"Content-Type": "application/json"})
 
 
-def _limit(query: UrlQueryParameters) -> int:
+def _limit(query: UrlQueryParametersByName) -> int:
     return max(1, min(_number(query, "limit", DEFAULT_PAGE_SIZE), MAX_PAGE_SIZE))
 
 
-def _number(query: UrlQueryParameters, name: str, default: int) -> int:
+def _number(query: UrlQueryParametersByName, name: str, default: int) -> int:
     text = query.get(name, str(default))
     if not re.fullmatch(r"\d{1,19}", text):
         raise ActionFailed(400, f"{name} must be a whole number.")
@@ -205,7 +207,7 @@ def _page(
     return {name: found[:limit], "next": f"{format_iso_utc(at) if at else ''}_{number}"}
 
 
-def _position(query: UrlQueryParameters) -> tuple[datetime | None, str]:
+def _position(query: UrlQueryParametersByName) -> tuple[datetime | None, str]:
     """Return the time and the id in the query parameter `before`, which is the `next` of an earlier
     response.
 

@@ -56,7 +56,7 @@ def find_data_sources_of_deployed_stage(
         )
     return DashboardSources(
         stage_name=stage,
-        product_settings=Settings({**secret, "DATABASE_URL": url, "DATABASE_CA_BUNDLE": bundle}),
+        mailsync_settings=Settings({**secret, "DATABASE_URL": url, "DATABASE_CA_BUNDLE": bundle}),
         state_machine_arns={
             MAILBOX_SYNC_WORKFLOW.name: outputs["MailboxSyncArn"],
             SELF_TEST_WORKFLOW.name: outputs["TestSyncArn"],
@@ -65,7 +65,7 @@ def find_data_sources_of_deployed_stage(
         api_url=outputs["ApiUrl"],
         make_user_token=lambda: os.environ.get("MAILSYNC_TOKEN") or None,
         shows_message_bodies=show_bodies,
-        on_message_body_shown=_report_opening,
+        message_body_shown_callback=_report_opening,
     )
 
 

@@ -11,7 +11,7 @@ PRODUCT_EVENT_SOURCE = "mailsync"
 
 
 @dataclass(frozen=True, slots=True)
-class ListedEvent:
+class EventListItem:
     """An event in the dashboard's list of events.
 
     at: time at which the event was sent or received.
@@ -33,17 +33,17 @@ class ListedEvent:
     reason: str | None = None
 
 
-def listed_event_of_outbox_row(
+def event_list_item_of_outbox_row(
     number: int, kind: str, detail: dict[str, Any], at: datetime, is_published: bool
-) -> ListedEvent:
+) -> EventListItem:
     """Return an event of the outbox table as an item of the dashboard's list of events."""
     outcome = "published" if is_published else "waiting"
-    return ListedEvent(str(number), at, "out", kind, detail, detail.get("runId"), outcome)
+    return EventListItem(str(number), at, "out", kind, detail, detail.get("runId"), outcome)
 
 
 def merge_newest_events(
-    sent: Iterable[ListedEvent], seen: Iterable[dict[str, Any]], *, below: datetime, limit: int
-) -> list[ListedEvent]:
+    sent: Iterable[EventListItem], seen: Iterable[dict[str, Any]], *, below: datetime, limit: int
+) -> list[EventListItem]:
     """Return the newest events that the product sent or received before the time `below`: newest
     first, at most `limit`.
 
@@ -56,11 +56,11 @@ def merge_newest_events(
     return sorted(found, key=lambda each: each.at, reverse=True)[:limit]
 
 
-def _received(event: dict[str, Any]) -> ListedEvent:
+def _received(event: dict[str, Any]) -> EventListItem:
     at = datetime.fromisoformat(event["time"])
     run_id = _started(event["outcome"])
     result = _result(event["function"], event["outcome"])
-    return ListedEvent(event["id"], at, "in", event["type"], event["detail"], run_id, *result)
+    return EventListItem(event["id"], at, "in", event["type"], event["detail"], run_id, *result)
 
 
 def _result(function: str | None, outcome: Any) -> tuple[str, str | None]:

@@ -28,7 +28,7 @@ class ExpectedEvent:
     at: datetime | None = None
 
 
-def step_label(step: Step, folders: Mapping[int, str]) -> str:
+def build_step_label(step: Step, folders: Mapping[int, str]) -> str:
     """Return the name of the step's state, such as `mark-syncing`. For a state inside a Map, the
     folder's name follows, such as `sync-folder: Inbox`.
 
@@ -54,7 +54,7 @@ def last_status_by_state(steps: Iterable[Step]) -> dict[str, StepStatus]:
     return found
 
 
-def set_next_attempt_times(steps: Iterable[Step], scope: StateGraph) -> None:
+def set_next_attempt_at_of_waiting_steps(steps: Iterable[Step], scope: StateGraph) -> None:
     """Set `next_attempt_at` in the last attempt of each step that waits for a retry.
 
     The value is the latest time at which the retry starts. It stays None if no retry follows.
@@ -106,7 +106,7 @@ def _retries(steps: Iterable[Step], folders: Mapping[int, str]) -> Iterator[Expe
         if step.status == "waiting" and at:
             number = len(step.attempts) + 1
             yield ExpectedEvent(
-                f"Attempt {number} of {step_label(step, folders)} begins then, or sooner.", at
+                f"Attempt {number} of {build_step_label(step, folders)} begins then, or sooner.", at
             )
 
 
@@ -123,7 +123,7 @@ def _ends_of_waits(
                 at = step.started_at + timedelta(seconds=seconds)
                 goes_on = "folder" if step.containing_map else "sync"
                 yield ExpectedEvent(
-                    f"{step_label(step, folders)} ends, and the {goes_on} goes on.", at
+                    f"{build_step_label(step, folders)} ends, and the {goes_on} goes on.", at
                 )
 
 
@@ -142,7 +142,7 @@ def _next_step(
         return ExpectedEvent(
             "The execution is about to begin; the schedule starts it if it does not."
         )
-    names = ", ".join(step_label(each, folders) for each in working[:4])
+    names = ", ".join(build_step_label(each, folders) for each in working[:4])
     known = {each.name: each for each in scope.iterate_states_and_states_in_maps()}
     ways = known[working[0].name].transitions if len(working) == 1 else ()
     then = "".join(f", then {way.target}" for way in ways if way.kind == "next")

@@ -20,7 +20,7 @@ from infra.catalog import (
     WORKFLOWS,
     Function,
 )
-from mailsync.registry import syncable_providers
+from mailsync.registry import implemented_providers
 
 _PURPOSES = {
     "mailbox-sync": "Mirrors one mailbox and verifies that nothing is missing.",
@@ -29,7 +29,7 @@ _PURPOSES = {
 _TRIGGERS = {
     "mailbox-sync": (
         "POST /api/email/sync",
-        *(f"event {each.sync_event_type}" for each in syncable_providers()),
+        *(f"event {each.sync_request_event_type}" for each in implemented_providers()),
         "a mailbox was connected",
         "a mailbox is due and has more than a little new",
     ),
@@ -82,7 +82,9 @@ def _retries(scope: StateGraph) -> list[Retrier]:
 
 def _triggers(function: Function) -> Iterator[str]:
     yield from (
-        f"workflow {each.name}" for each in WORKFLOWS if function.arn_placeholder in each.asl_text
+        f"workflow {each.name}"
+        for each in WORKFLOWS
+        if function.arn_placeholder_name_in_asl in each.asl_text
     )
     yield from (each.route_key for each in ROUTES if each.function_name == function.name)
     for schedule in SCHEDULES:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
-from dashboard.arrange import GridCell
+from dashboard.arrange import StateMachineGridCell
 from dashboard.definition import Transition
 
 _COLUMN_GAP_PX = 28
@@ -21,8 +21,8 @@ _VERTICAL_LANE_SPACING_PX = 14
 _LINE_END_SPACING_PX = 14
 _PICTURE_MARGIN_PX = 4
 
-GridPosition = tuple[float, float]
-Size = tuple[float, float]
+PixelCoordinates = tuple[float, float]
+StateBoxSizePx = tuple[float, float]
 _LaneKey = tuple[str, bool]
 """Identifies a vertical lane beside the columns: the state to which its lines lead, and whether
 they lead upwards.
@@ -40,7 +40,10 @@ class StateMachineLayout:
     """
 
     def __init__(
-        self, places: Mapping[str, GridCell], sizes: Mapping[str, Size], ways: Iterable[Transition]
+        self,
+        places: Mapping[str, StateMachineGridCell],
+        sizes: Mapping[str, StateBoxSizePx],
+        ways: Iterable[Transition],
     ) -> None:
         self._places = places
         self._sizes = sizes
@@ -54,11 +57,11 @@ class StateMachineLayout:
         self._place_columns([each for each in lanes if each[1]], [x for x in lanes if not x[1]])
         self._place_rows()
 
-    def top_left_of_state(self, name: str) -> GridPosition:
+    def top_left_of_state(self, name: str) -> PixelCoordinates:
         """Return the coordinates of the upper left corner of the state."""
         return self._center(name) - self._sizes[name][0] / 2, self._tops[name]
 
-    def points_of_transition(self, way: Transition) -> tuple[GridPosition, ...]:
+    def points_of_transition(self, way: Transition) -> tuple[PixelCoordinates, ...]:
         """Return the corner points of a transition's line, from the source's lower edge to the
         target's upper edge."""
         start_x = self._center(way.source) + self._port(way, self._leaving(way.source))

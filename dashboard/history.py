@@ -23,7 +23,7 @@ HistoryEvent = Mapping[str, Any]
 
 
 @dataclass(slots=True)
-class Attempt:
+class TaskStateAttempt:
     """One attempt of a step to run its task.
 
     next_attempt_at: time at which the retry after this attempt started, or the latest time at which
@@ -59,7 +59,7 @@ class Step:
     output: Any = None
     error: str | None = None
     cause: str | None = None
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[TaskStateAttempt] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -155,7 +155,7 @@ def _apply(step: Step, event: HistoryEvent, kind: str, details: Mapping[str, Any
     if kind in _ATTEMPT_BEGINS:
         if step.attempts:
             step.attempts[-1].next_attempt_at = at
-        step.attempts.append(Attempt(len(step.attempts) + 1, at))
+        step.attempts.append(TaskStateAttempt(len(step.attempts) + 1, at))
         step.status = "running"
     elif kind in _ATTEMPT_FAILS or kind == "MapStateFailed":
         step.error = details.get("error", step.error)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from dashboard.arrange import assign_states_to_grid_cells
 from dashboard.definition import State, StateGraph, Transition, TransitionKind
-from dashboard.grid import GridPosition, Size, StateMachineLayout
+from dashboard.grid import PixelCoordinates, StateBoxSizePx, StateMachineLayout
 
 _STATE_HEIGHT_PX = 36
 _LETTER_WIDTH_PX = 8
@@ -35,7 +35,7 @@ class StateBox:
 class TransitionLine:
     source: str
     target: str
-    points: tuple[GridPosition, ...]
+    points: tuple[PixelCoordinates, ...]
     label: str
     kind: TransitionKind
 
@@ -83,7 +83,7 @@ def draw_state_machine(scope: StateGraph, inside: str | None = None) -> StateMac
     return StateMachinePicture(grid.width, grid.height, tuple(nodes), tuple(edges))
 
 
-def _size(state: State, content: StateMachinePicture | None) -> Size:
+def _size(state: State, content: StateMachinePicture | None) -> StateBoxSizePx:
     width = float(len(state.name) * _LETTER_WIDTH_PX + _STATE_PADDING_PX)
     if content is None:
         return width, _STATE_HEIGHT_PX

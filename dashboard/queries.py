@@ -13,7 +13,7 @@ from queue import LifoQueue
 from typing import Any
 from uuid import UUID
 
-from dashboard.events import ListedEvent, listed_event_of_outbox_row
+from dashboard.events import EventListItem, event_list_item_of_outbox_row
 from dashboard.to_json import Json, to_camel_case
 from mailsync.model import AccountId
 from mailsync.settings import Settings
@@ -207,12 +207,12 @@ class DashboardQueries:
             raise RowNotFound("There is no account of this id.")
         return found[0]
 
-    def list_folders_with_selection(self, account_id: str) -> list[FolderWithSelection]:
+    def list_all_folders_of_account(self, account_id: str) -> list[FolderWithSelection]:
         return [
             FolderWithSelection(*row) for row in self._rows("folder_choices", account_id=account_id)
         ]
 
-    def list_folder_listing_contradictions(self, account_id: str) -> list[ListingContradictionRow]:
+    def list_provider_self_contradictions(self, account_id: str) -> list[ListingContradictionRow]:
         found = self._rows("proof_differences", account_id=account_id)
         return [ListingContradictionRow(*row) for row in found]
 
@@ -270,9 +270,9 @@ class DashboardQueries:
         found = self._record("body", "message", message_id=message_id)
         return found["subject"], found["html"], found["text"]
 
-    def list_outbox_events(self, before: int, limit: int) -> list[ListedEvent]:
+    def list_outbox_events(self, before: int, limit: int) -> list[EventListItem]:
         return [
-            listed_event_of_outbox_row(*row)
+            event_list_item_of_outbox_row(*row)
             for row in self._rows("sent_events", before=before, limit=limit)
         ]
 

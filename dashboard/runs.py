@@ -8,10 +8,10 @@ import orjson
 from dashboard.accounts import account_status_json
 from dashboard.executions import Execution, ExecutionReader
 from dashboard.forecast import (
+    build_step_label,
     forecast_next_event,
     last_status_by_state,
-    set_next_attempt_times,
-    step_label,
+    set_next_attempt_at_of_waiting_steps,
 )
 from dashboard.history import Step, steps_of_execution_history
 from dashboard.picture import draw_state_machine
@@ -153,7 +153,7 @@ class RunReader:
         if execution is None:
             return []
         steps = steps_of_execution_history(self._executions.read_execution_history(execution))
-        set_next_attempt_times(steps, self._executions.read_state_graph(workflow))
+        set_next_attempt_at_of_waiting_steps(steps, self._executions.read_state_graph(workflow))
         return steps
 
 
@@ -199,6 +199,6 @@ def _self_test(execution: Execution) -> Json:
 def _step(step: Step, names: dict[int, str]) -> Json:
     return {
         **to_json(step),
-        "label": step_label(step, names),
+        "label": build_step_label(step, names),
         "durationMs": milliseconds_between(step.started_at, step.finished_at),
     }

@@ -6,7 +6,12 @@ from typing import Any
 
 import httpx
 
-from dashboard.actions import ActionFailed, JsonAction, require_integer_member, require_text_member
+from dashboard.actions import (
+    ActionFailed,
+    JsonAction,
+    require_json_integer_member,
+    require_json_text_member,
+)
 from dashboard.queries import DashboardQueries
 from dashboard.sources import DashboardSources
 from dashboard.to_json import Json
@@ -49,11 +54,11 @@ class SimulatorActions:
 
     @property
     def _provider(self) -> ProviderSettings:
-        if self._sources.simulated_provider_settings is None:
+        if self._sources.simulated_provider_access_settings is None:
             raise ActionFailed(
                 409, "Only the simulated provider has this action; this mail is real."
             )
-        return self._sources.simulated_provider_settings
+        return self._sources.simulated_provider_access_settings
 
     def _control(self, action: str, **more: Any) -> Json:
         try:
@@ -72,7 +77,7 @@ class SimulatorActions:
         token = self._sources.make_user_token()
         assert token is not None, "a simulated stack signs its own tokens"
         if address:
-            name = require_text_member(fields, "address").partition("@")[0].title()
+            name = require_json_text_member(fields, "address").partition("@")[0].title()
             self._control("mailboxes", address=address, display_name=name)
         try:
             account = connect(self._sources.api_url, self._provider, token, address)
@@ -81,13 +86,16 @@ class SimulatorActions:
         return {"accountId": account.id, "emailAddress": account.address}
 
     def _deliver(self, fields: Json) -> Json:
-        count = require_integer_member(fields, "count", 1)
+        count = require_json_integer_member(fields, "count", 1)
         if not 1 <= count <= MAX_SIMULATED_MESSAGES_PER_ACTION:
             raise ActionFailed(
                 422,
                 f"From 1 to {MAX_SIMULATED_MESSAGES_PER_ACTION} mails can be delivered at once.",
             )
-        address, folder = require_text_member(fields, "address"), fields.get("folder") or "inbox"
+        address, folder = (
+            require_json_text_member(fields, "address"),
+            fields.get("folder") or "inbox",
+        )
         subject = fields.get("subject") or "A new mail"
         subjects = [f"{subject} {each + 1}" if count > 1 else subject for each in range(count)]
         mail = {
@@ -102,13 +110,13 @@ class SimulatorActions:
     def _move(self, fields: Json) -> Json:
         """Move a message to the folder with the id `destination`."""
         destination = self._queries.read_folder_id_at_provider(
-            require_integer_member(fields, "destination")
+            require_json_integer_member(fields, "destination")
         )
         return self._to_message("move", fields, destination=destination)
 
     def _to_message(self, action: str, fields: Json, **more: Any) -> Json:
         message = self._queries.read_message_id_at_provider(
-            require_integer_member(fields, "messageId")
+            require_json_integer_member(fields, "messageId")
         )
         return self._control(
             action, mailbox=message["emailAddress"], id=message["remoteId"], **more

@@ -40,7 +40,7 @@ class DashboardSite:
     def __init__(self, sources: DashboardSources, start_token: DashboardToken | None) -> None:
         self._start_token = start_token
         self._sources = sources
-        self._queries = DashboardQueries(sources.product_settings)
+        self._queries = DashboardQueries(sources.mailsync_settings)
         executions = ExecutionReader(
             sources.make_aws_client("stepfunctions"), sources.state_machine_arns
         )

@@ -14,7 +14,7 @@ class DashboardSources:
     """The resources that a dashboard reads and calls, all of one local stack or one deployed stage.
 
     stage_name: name of the stage; `local` for the local stack.
-    product_settings: settings of the product's code, such as the database's URL.
+    mailsync_settings: settings of the product's code, such as the database's URL.
     state_machine_arns: ARNs of the state machines by the name of the workflow.
     make_aws_client: returns a boto3 client for the AWS service with the given name.
     aws_endpoint_url: URL of the local stack's AWS services. None: the services of AWS.
@@ -22,12 +22,13 @@ class DashboardSources:
         this machine.
     make_user_token: returns a token of the user for whom the dashboard calls the API. If the
         function returns None, the dashboard can neither start nor stop anything.
-    simulated_provider_settings: URLs and credentials of the simulated provider. None: real mail.
+    simulated_provider_access_settings: URLs and credentials of the simulated provider. None: real
+        mail.
     event_bus_name: the event bus to which the dashboard may send events. None: the dashboard sends
         no events.
     shows_message_bodies: whether the dashboard shows the text of a message, and the beginning of
         the text in lists.
-    on_message_body_shown: function that the dashboard calls, with account id and message id,
+    message_body_shown_callback: function that the dashboard calls, with account id and message id,
         each time it shows the text of a message.
     list_recent_bus_events: function that returns the events that the event bus accepted and still
         keeps, oldest first. Each event is an object with `id`, `type`, `source`, `time`, `detail`,
@@ -37,15 +38,15 @@ class DashboardSources:
     """
 
     stage_name: str
-    product_settings: Settings
+    mailsync_settings: Settings
     state_machine_arns: Mapping[str, str]
     make_aws_client: Callable[[str], Any]
     api_url: str
     aws_endpoint_url: str | None = None
     is_development_login_enabled: bool = False
     make_user_token: Callable[[], str | None] = lambda: None
-    simulated_provider_settings: ProviderSettings | None = None
+    simulated_provider_access_settings: ProviderSettings | None = None
     event_bus_name: str | None = None
     shows_message_bodies: bool = True
-    on_message_body_shown: Callable[[str, int], None] = lambda _account, _message: None
+    message_body_shown_callback: Callable[[str, int], None] = lambda _account, _message: None
     list_recent_bus_events: Callable[[], list[dict[str, Any]]] = list

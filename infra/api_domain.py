@@ -9,7 +9,7 @@ from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_certificatemanager as acm
 from constructs import Construct
 
-from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE, syncable_providers
+from mailsync.registry import DEFAULT_PROVIDER_OF_STORED_VALUES, implemented_providers
 
 
 class ApiDomain(Construct):
@@ -39,8 +39,8 @@ class ApiDomain(Construct):
 def redirect_uri_outputs(api_url: str) -> Iterator[tuple[str, str]]:
     """Yield, for each provider with a sign-in, the name of the stack output and the redirect URI
     that the operator enters in the app registration."""
-    for each in syncable_providers():
+    for each in implemented_providers():
         if each.oauth_access:
-            is_first = each.provider == PROVIDER_OF_EARLIEST_RELEASE
+            is_first = each.provider == DEFAULT_PROVIDER_OF_STORED_VALUES
             name = "RedirectUri" if is_first else f"RedirectUri{each.provider.capitalize()}"
             yield name, f"{api_url}/api/auth/{each.provider}/callback"

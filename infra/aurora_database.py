@@ -11,7 +11,7 @@ from constructs import Construct
 from infra.catalog import Capability
 from infra.private_network import PrivateNetwork
 from infra.settings import StageSettings
-from infra.sync_functions import SyncFunction
+from infra.sync_functions import LambdaFunctionConstruct
 
 DATABASE_NAME = "mailsync"
 OWNER_USER, FUNCTIONS_USER = "mailsync_owner", "mailsync_functions"
@@ -53,7 +53,7 @@ class AuroraDatabase(Construct):
         proxy_id = cdk.Fn.select(6, cdk.Fn.split(":", self.proxy.db_proxy_arn))
         cdk.CfnOutput(self, "ProxyId", value=proxy_id).override_logical_id(_PROXY_ID)
 
-    def allow_connecting(self, function: SyncFunction) -> None:
+    def allow_connecting(self, function: LambdaFunctionConstruct) -> None:
         """Let the function connect to the database.
 
         A function with the capability USE_SCHEMA_OWNER_LOGIN connects as the owner of the database
@@ -79,7 +79,7 @@ class AuroraDatabase(Construct):
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
 
-    def allow_reading_login_password(self, function: SyncFunction) -> None:
+    def allow_reading_login_password(self, function: LambdaFunctionConstruct) -> None:
         """Let the function read the password of the login `mailsync_functions`, which the function
         sets in the database."""
         arn = self.functions_login.secret_arn
@@ -119,10 +119,7 @@ def _cluster(
         enable_performance_insights=True,
         # Logs stay on the instance. Exported logs would never expire, unless a function of CDK with
         # access to every log group of the account set their retention.
-        parameters={
-            "rds.force_ssl": "1",
-            "rds.log_retention_period": str(_LOG_DAYS * 24 * 60),
-        },
+        parameters={"rds.force_ssl": "1", "rds.log_retention_period": str(_LOG_DAYS * 24 * 60)},
     )
     Validations.of(cluster).acknowledge(
         Acknowledgment(

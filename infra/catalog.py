@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from mailsync.registry import REGISTERED_PROVIDERS, RegisteredProvider, syncable_providers
+from mailsync.registry import REGISTERED_PROVIDERS, RegisteredProvider, implemented_providers
 
 STATE_MACHINE_FOLDER = Path(__file__).resolve().parent.parent / "statemachine"
 AWS_PARTITION_PLACEHOLDER = "Partition"
@@ -67,7 +67,7 @@ class Function:
         return "".join(word.capitalize() for word in self.name.split("-"))
 
     @property
-    def arn_placeholder(self) -> str:
+    def arn_placeholder_name_in_asl(self) -> str:
         """Return the name that stands for this function's ARN in an ASL file, such as
         `SyncFolderFunctionArn` in `${SyncFolderFunctionArn}`."""
         return f"{self.construct_id}FunctionArn"
@@ -343,7 +343,7 @@ ROUTES: tuple[Route, ...] = (
     _public_route("GET /api/openapi.json", "api"),
     Route(route_key="DELETE /api/email/accounts/{accountId}", function_name="connect"),
     Route(route_key="GET /api/email/accounts/{accountId}/estimate", function_name="connect"),
-    *(route for each in syncable_providers() for route in api_routes_of_provider(each)),
+    *(route for each in implemented_providers() for route in api_routes_of_provider(each)),
 )
 
 CORS_METHODS = tuple(sorted({route.route_key.split(" ")[0] for route in ROUTES}))
@@ -363,20 +363,23 @@ SCHEDULES: tuple[Schedule, ...] = (
 EVENT_RULES: tuple[EventRule, ...] = (
     EventRule(
         name="asked-by-event",
-        detail_types=(*(each.sync_event_type for each in REGISTERED_PROVIDERS), "test/sync"),
+        detail_types=(
+            *(each.sync_request_event_type for each in REGISTERED_PROVIDERS),
+            "test/sync",
+        ),
         function_name="receive-event",
     ),
 )
 
 RUN_CLOSER_FUNCTION_NAME = "close-run"
 """The function that EventBridge invokes when an execution of `mailbox-sync` ends with one of
-STATUSES_THAT_INVOKE_RUN_CLOSER."""
-STATUSES_THAT_INVOKE_RUN_CLOSER = ("ABORTED", "FAILED", "TIMED_OUT")
+EXECUTION_STATUSES_INVOKING_RUN_CLOSER."""
+EXECUTION_STATUSES_INVOKING_RUN_CLOSER = ("ABORTED", "FAILED", "TIMED_OUT")
 
 OUTBOX_PUBLISHER_FUNCTION_NAME = "publish-events"
 """The function that EventBridge invokes when an execution of `mailbox-sync` ends with one of
-STATUSES_THAT_INVOKE_OUTBOX_PUBLISHER. It also has a schedule."""
-STATUSES_THAT_INVOKE_OUTBOX_PUBLISHER = ("FAILED", "SUCCEEDED")
+EXECUTION_STATUSES_INVOKING_OUTBOX_PUBLISHER. It also has a schedule."""
+EXECUTION_STATUSES_INVOKING_OUTBOX_PUBLISHER = ("FAILED", "SUCCEEDED")
 
 
 MAILBOX_CHECK_FUNCTION_NAME = "sync-accounts"

@@ -4,7 +4,7 @@ import aws_cdk as cdk
 from aws_cdk import triggers
 from constructs import Construct
 
-from infra.sync_functions import SyncFunctions
+from infra.sync_functions import LambdaFunctions
 
 
 class DatabaseMigration(Construct):
@@ -15,7 +15,7 @@ class DatabaseMigration(Construct):
     fails, the deployment rolls back.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, functions: LambdaFunctions) -> None:
         super().__init__(scope, construct_id)
         migration = functions["migrate-database"]
         triggers.Trigger(

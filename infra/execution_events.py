@@ -11,7 +11,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import catalog
-from infra.sync_functions import SyncFunction, SyncFunctions
+from infra.sync_functions import LambdaFunctionConstruct, LambdaFunctions
 from infra.sync_workflows import SyncWorkflows
 
 MAX_EVENT_AGE_BEFORE_DEAD_LETTER = cdk.Duration.minutes(10)
@@ -35,7 +35,7 @@ class ExecutionEndRules(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        functions: SyncFunctions,
+        functions: LambdaFunctions,
         workflows: SyncWorkflows,
         lost: sqs.Queue,
     ) -> None:
@@ -48,11 +48,13 @@ class ExecutionEndRules(Construct):
             on_failure=destinations.SqsDestination(lost),
         )
         publisher = functions[catalog.OUTBOX_PUBLISHER_FUNCTION_NAME]
-        self._add_rule("Unfinished", run_closer, catalog.STATUSES_THAT_INVOKE_RUN_CLOSER)
-        self._add_rule("ClosedItself", publisher, catalog.STATUSES_THAT_INVOKE_OUTBOX_PUBLISHER)
+        self._add_rule("Unfinished", run_closer, catalog.EXECUTION_STATUSES_INVOKING_RUN_CLOSER)
+        self._add_rule(
+            "ClosedItself", publisher, catalog.EXECUTION_STATUSES_INVOKING_OUTBOX_PUBLISHER
+        )
 
     def _add_rule(
-        self, construct_id: str, function: SyncFunction, statuses: Collection[str]
+        self, construct_id: str, function: LambdaFunctionConstruct, statuses: Collection[str]
     ) -> None:
         events.Rule(
             self,

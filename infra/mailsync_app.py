@@ -39,7 +39,7 @@ class MailsyncApp(cdk.App):
         # Read here as well as by the CLI: `python app.py` needs neither the CLI nor an account.
         committed = json.loads(CDK_JSON_FILE.read_text())["context"]
         super().__init__(outdir=outdir, context={**committed, **(context or {})})
-        stage = StageSettings.from_context(
+        stage = StageSettings.from_raw_stages(
             self.node.get_context("stage"), self.node.get_context("stages")
         )
         for warning in stage.warnings_about_risky_settings:
@@ -47,10 +47,6 @@ class MailsyncApp(cdk.App):
         env = cdk.Environment(account=account, region=region)
         self.stateful = StatefulStack(self, f"Mailsync-{stage.name}-Stateful", env=env, stage=stage)
         self.sync = SyncStack(
-            self,
-            f"Mailsync-{stage.name}-Sync",
-            env=env,
-            stage=stage,
-            stateful=self.stateful,
+            self, f"Mailsync-{stage.name}-Sync", env=env, stage=stage, stateful=self.stateful
         )
         Validations.of(self).add_plugins(cdk_nag.AwsSolutionsChecks(self, verbose=True))

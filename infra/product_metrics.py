@@ -11,7 +11,7 @@ from mailsync.metrics import NAMESPACE, RUNS_FAILED, Metric
 from mailsync.model import Provider
 
 
-class ProductMetrics:
+class CloudWatchMetricFactory:
     """Makes the CDK objects for the metrics that Mailsync's Lambda functions send to CloudWatch in
     one stage."""
 
@@ -90,7 +90,7 @@ class ProductMetrics:
             namespace=NAMESPACE,
             metric_name=metric.name,
             dimensions_map={"service": self._service, **dimensions},
-            statistic="Sum" if metric.is_summed_over_period else "Maximum",
+            statistic="Sum" if metric.is_graphed_as_sum_per_period else "Maximum",
             period=period,
             label=label or metric.name,
         )

@@ -10,12 +10,7 @@ from typing import Any
 
 from mailsync.errors import SettingMissing
 from mailsync.providers.imap.servers import ImapSettings
-from mailsync.settings import (
-    HOST_NAME_PATTERN,
-    LOOPBACK_HOSTS,
-    Settings,
-    is_https_or_loopback_url,
-)
+from mailsync.settings import HOST_NAME_PATTERN, LOOPBACK_HOSTS, Settings, is_https_or_loopback_url
 
 PLACEHOLDER_VALUE_PATTERN = re.compile(
     r"\.\.\.|<[^>]*>|\bPROJECT\b|\bREGION\b|\bPASSWORD\b"

@@ -11,7 +11,7 @@ from typing import Any
 from infra.catalog import FUNCTIONS
 from infra.setting_formats import find_format_violations
 from mailsync.providers.imap.servers import ImapSettings
-from mailsync.registry import syncable_providers
+from mailsync.registry import implemented_providers
 
 _STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 _ZONE_ID = re.compile(r"[a-z]+[0-9]-az[0-9]+")
@@ -127,7 +127,7 @@ class StageSettings:
         return tuple(f"Stage {self.name!r}: {each}." for each in _warnings(self))
 
     @classmethod
-    def from_context(cls, name: str, stages: Mapping[str, Mapping[str, Any]]) -> "StageSettings":
+    def from_raw_stages(cls, name: str, stages: Mapping[str, Mapping[str, Any]]) -> "StageSettings":
         """Return the validated settings of the stage `name`.
 
         Raises:
@@ -160,8 +160,8 @@ def tcp_ports_by_provider(stage: StageSettings) -> Mapping[str, frozenset[int]]:
     return {
         each.display_name: listed.ports
         if listed and "IMAP_SERVERS" in each.required_setting_names
-        else frozenset(each.server_tcp_ports)
-        for each in syncable_providers()
+        else frozenset(each.tcp_ports_of_provider_servers)
+        for each in implemented_providers()
         if all(getattr(stage, name.lower(), "") is not None for name in each.required_setting_names)
     }
 

@@ -21,7 +21,7 @@ from infra.secret_fields import (
     names_of_stage_secrets,
 )
 from infra.settings import StageSettings
-from infra.sync_functions import SyncFunction
+from infra.sync_functions import LambdaFunctionConstruct
 
 _SERVED_BY_SINGLE_SECRET = (
     Capability.USE_DATABASE,
@@ -58,7 +58,7 @@ class OperatorProvidedSecret(Construct):
     def arn(self) -> str:
         return self._secret.secret_arn
 
-    def allow_reading(self, function: SyncFunction) -> None:
+    def allow_reading(self, function: LambdaFunctionConstruct) -> None:
         function.function.add_environment(self._variable, self._secret.secret_arn)
         self._secret.grant_read(function.role)
 
@@ -92,7 +92,9 @@ class StageSecrets:
         )
 
     @property
-    def grant_methods_by_capability(self) -> dict[Capability, Callable[[SyncFunction], None]]:
+    def secret_access_granters_by_capability(
+        self,
+    ) -> dict[Capability, Callable[[LambdaFunctionConstruct], None]]:
         """Return, by capability, the method that lets a function read the secrets of the
         capability.
 
@@ -103,7 +105,7 @@ class StageSecrets:
         served = (*self._by_capability, *_SERVED_BY_SINGLE_SECRET)
         return {each: partial(self._allow, each) for each in served}
 
-    def _allow(self, capability: Capability, function: SyncFunction) -> None:
+    def _allow(self, capability: Capability, function: LambdaFunctionConstruct) -> None:
         if secret := self._by_capability.get(capability):
             secret.allow_reading(function)
         if self._single and capability in _SERVED_BY_SINGLE_SECRET:

@@ -14,7 +14,7 @@ from infra.catalog import Capability
 from infra.private_network import PrivateNetwork
 from infra.settings import StageSettings, tcp_ports_by_provider
 from infra.settings_secret import StageSecrets
-from infra.sync_functions import SyncFunction
+from infra.sync_functions import LambdaFunctionConstruct
 from infra.token_key import TokenKey
 
 
@@ -45,18 +45,20 @@ class StatefulStack(cdk.Stack):
             self.network, self._database = network, database
             self._output_database(network, database)
 
-    def allow_connecting_to_database(self, function: SyncFunction) -> None:
+    def allow_connecting_to_database(self, function: LambdaFunctionConstruct) -> None:
         """Let the function connect to the stage's database."""
-        self.secrets.grant_methods_by_capability[Capability.USE_DATABASE](function)
+        self.secrets.secret_access_granters_by_capability[Capability.USE_DATABASE](function)
         if self._database:
             self._database.allow_connecting(function)
 
-    def allow_schema_migration(self, function: SyncFunction) -> None:
+    def allow_function_to_migrate_schema(self, function: LambdaFunctionConstruct) -> None:
         """Let the function migrate the database schema with the login of the schema's owner."""
         if self._database:
             self._database.allow_reading_login_password(function)
         else:
-            self.secrets.grant_methods_by_capability[Capability.USE_SCHEMA_OWNER_LOGIN](function)
+            self.secrets.secret_access_granters_by_capability[Capability.USE_SCHEMA_OWNER_LOGIN](
+                function
+            )
 
     def _output_database(self, network: PrivateNetwork, database: AuroraDatabase) -> None:
         """Add stack outputs with what applications and operators need to reach the database."""

@@ -13,12 +13,12 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra import catalog
-from infra.product_metrics import ProductMetrics
+from infra.product_metrics import CloudWatchMetricFactory
 from infra.settings import StageSettings
 from infra.sync_api import SyncApi
-from infra.sync_functions import SyncFunctions
+from infra.sync_functions import LambdaFunctions
 from mailsync import metrics
-from mailsync.registry import syncable_providers
+from mailsync.registry import implemented_providers
 
 RUNBOOK_PATH = "docs/operations.md"
 
@@ -85,7 +85,7 @@ class SyncAlarms(Construct):
         construct_id: str,
         *,
         stage: StageSettings,
-        functions: SyncFunctions,
+        functions: LambdaFunctions,
         mailbox_sync: sfn.StateMachine,
         api: SyncApi,
         lost_ticks: sqs.Queue,
@@ -95,7 +95,7 @@ class SyncAlarms(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._action = actions.SnsAction(topic) if topic else None
-        product = ProductMetrics(stage)
+        product = CloudWatchMetricFactory(stage)
         for each in (
             *_of_runs(product, mailbox_sync),
             *_of_mailboxes(product),
@@ -126,7 +126,9 @@ class SyncAlarms(Construct):
             alarm.add_ok_action(self._action)
 
 
-def _of_runs(product: ProductMetrics, mailbox_sync: sfn.StateMachine) -> Iterator[AlarmSpec]:
+def _of_runs(
+    product: CloudWatchMetricFactory, mailbox_sync: sfn.StateMachine
+) -> Iterator[AlarmSpec]:
     yield AlarmSpec(
         name="DeploymentIncomplete",
         metric=product.failed_run_metric_of_any_error(INCOMPLETE_DEPLOYMENT_ERROR_NAMES, _SHORT),
@@ -161,10 +163,10 @@ def _of_runs(product: ProductMetrics, mailbox_sync: sfn.StateMachine) -> Iterato
     )
 
 
-def _of_mailboxes(product: ProductMetrics) -> Iterator[AlarmSpec]:
+def _of_mailboxes(product: CloudWatchMetricFactory) -> Iterator[AlarmSpec]:
     yield AlarmSpec(
         name="AccountsClose",
-        metric=product.cloudwatch_metric(metrics.ACCOUNTS_CLOSED, _HOUR),
+        metric=product.cloudwatch_metric(metrics.ACCOUNT_CLOSURES, _HOUR),
         message="Ten accounts lost access within an hour and miss new mail, so the cause is"
         " probably common. Read the errors of the accounts.",
         threshold=10,
@@ -176,7 +178,7 @@ def _of_mailboxes(product: ProductMetrics) -> Iterator[AlarmSpec]:
         " incomplete. Compare its counts.",
     )
     # An average over providers would hide that one of them refuses half of its requests.
-    for registration in syncable_providers():
+    for registration in implemented_providers():
         yield AlarmSpec(
             name=f"Throttled{registration.provider.title()}",
             metric=product.percentage_metric_of_provider(
@@ -193,7 +195,7 @@ def _of_mailboxes(product: ProductMetrics) -> Iterator[AlarmSpec]:
         )
 
 
-def _of_backlog(product: ProductMetrics, *, has_clock: bool) -> Iterator[AlarmSpec]:
+def _of_backlog(product: CloudWatchMetricFactory, *, has_clock: bool) -> Iterator[AlarmSpec]:
     """Yield the alarms on late work: due mailboxes that are not checked, and unpublished events.
 
     With schedules, missing data raises the alarm on due mailboxes as well: the function that
@@ -201,7 +203,7 @@ def _of_backlog(product: ProductMetrics, *, has_clock: bool) -> Iterator[AlarmSp
     """
     yield AlarmSpec(
         name="Overdue",
-        metric=product.cloudwatch_metric(metrics.LONGEST_OVERDUE_TIME, _SHORT),
+        metric=product.cloudwatch_metric(metrics.LONGEST_MAILBOX_OR_RUN_OVERDUE_TIME, _SHORT),
         message="A mailbox has been due for 30 minutes and was not checked, or measure-backlog does"
         " not run. Check the log of start-due-syncs.",
         threshold=30 * 60,
@@ -242,7 +244,7 @@ def _of_dead_letters(
     )
 
 
-def _of_functions(functions: SyncFunctions, api: SyncApi) -> Iterator[AlarmSpec]:
+def _of_functions(functions: LambdaFunctions, api: SyncApi) -> Iterator[AlarmSpec]:
     """Yield the alarms on functions outside workflows, and on the API; a failure in a workflow
     appears as a failed run.
 

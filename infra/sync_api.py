@@ -18,7 +18,7 @@ from constructs import Construct
 from infra import catalog
 from infra.api_domain import ApiDomain, redirect_uri_outputs
 from infra.settings import StageSettings
-from infra.sync_functions import SyncFunction, SyncFunctions
+from infra.sync_functions import LambdaFunctionConstruct, LambdaFunctions
 
 # No path and no query: the callback's query carries the sign-in code.
 _ACCESS_LOG = {
@@ -71,7 +71,7 @@ class SyncApi(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        functions: SyncFunctions,
+        functions: LambdaFunctions,
         stage: StageSettings,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -118,7 +118,7 @@ class SyncApi(Construct):
         after a failure of the authorizer."""
         return self._api.metric_server_error(period=period, statistic="Sum")
 
-    def add_api_url_to_environment(self, function: SyncFunction) -> None:
+    def add_api_url_to_environment(self, function: LambdaFunctionConstruct) -> None:
         """Set the environment variable PUBLIC_URL of the function to the URL of the API.
 
         Do not call this method for a function that handles a route: CloudFormation rejects a

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from infra import catalog
 from infra.dead_letter_queue import create_dead_letter_queue
-from infra.sync_functions import SyncFunction, SyncFunctions
+from infra.sync_functions import LambdaFunctionConstruct, LambdaFunctions
 
 MAX_MAILBOX_CHECK_INVOCATION_AGE = cdk.Duration.minutes(10)
 """Age at which Lambda drops an asynchronous invocation. The claims on the batch's mailboxes end at
@@ -22,7 +22,7 @@ class MailboxCheckInvocationConfig(Construct):
     mailbox is lost: the claims of the batch expire, and its mailboxes become due again.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, functions: LambdaFunctions) -> None:
         super().__init__(scope, construct_id)
         self._alias = functions[catalog.MAILBOX_CHECK_FUNCTION_NAME].alias
         self.lost_batches = create_dead_letter_queue(self, "LostBatches")
@@ -32,7 +32,7 @@ class MailboxCheckInvocationConfig(Construct):
             on_failure=destinations.SqsDestination(self.lost_batches),
         )
 
-    def allow_invoking_mailbox_checks(self, function: SyncFunction) -> None:
+    def allow_invoking_mailbox_checks(self, function: LambdaFunctionConstruct) -> None:
         """Let the function invoke `sync-accounts`."""
         function.function.add_environment("SYNC_ACCOUNTS_ARN", self._alias.function_arn)
         self._alias.grant_invoke(function.role)

@@ -7,10 +7,10 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.product_metrics import ProductMetrics
+from infra.product_metrics import CloudWatchMetricFactory
 from infra.settings import StageSettings
 from infra.sync_api import SyncApi
-from infra.sync_functions import SyncFunctions
+from infra.sync_functions import LambdaFunctions
 from mailsync import metrics
 
 _PERIOD = cdk.Duration.minutes(5)
@@ -30,12 +30,12 @@ class CloudWatchDashboard(Construct):
         construct_id: str,
         *,
         stage: StageSettings,
-        functions: SyncFunctions,
+        functions: LambdaFunctions,
         workflows: Sequence[sfn.StateMachine],
         api: SyncApi,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._metrics = ProductMetrics(stage)
+        self._metrics = CloudWatchMetricFactory(stage)
         self._board = cloudwatch.Dashboard(
             self, "Dashboard", default_interval=cdk.Duration.hours(12)
         )
@@ -44,13 +44,13 @@ class CloudWatchDashboard(Construct):
         self._add_platform(functions, workflows, api)
 
     def _add_runs(self) -> None:
-        waits = (metrics.LONGEST_OVERDUE_TIME, metrics.OLDEST_UNPUBLISHED_EVENT_AGE)
+        waits = (metrics.LONGEST_MAILBOX_OR_RUN_OVERDUE_TIME, metrics.OLDEST_UNPUBLISHED_EVENT_AGE)
         self._board.add_widgets(
             self._graph("Overdue (seconds)", *waits),
             self._graph(
                 "Waiting",
                 *(metrics.DUE_MAILBOXES, metrics.ACCOUNTS_TO_RECONNECT),
-                right=(metrics.ACCOUNTS_CLOSED,),
+                right=(metrics.ACCOUNT_CLOSURES,),
             ),
             self._graph("Runs that ended well", metrics.RUNS_COMPLETED),
         )
@@ -73,7 +73,7 @@ class CloudWatchDashboard(Construct):
         )
 
     def _add_platform(
-        self, functions: SyncFunctions, workflows: Sequence[sfn.StateMachine], api: SyncApi
+        self, functions: LambdaFunctions, workflows: Sequence[sfn.StateMachine], api: SyncApi
     ) -> None:
         """Add graphs of what AWS charges for: state transitions, and invocations of functions with
         their duration."""

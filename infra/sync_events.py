@@ -10,7 +10,7 @@ from constructs import Construct
 
 from infra import catalog
 from infra.dead_letter_queue import create_dead_letter_queue
-from infra.sync_functions import SyncFunction, SyncFunctions
+from infra.sync_functions import LambdaFunctionConstruct, LambdaFunctions
 
 
 class SyncEventBus(Construct):
@@ -20,7 +20,7 @@ class SyncEventBus(Construct):
     An event that cannot be delivered or handled goes to a dead-letter queue.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, functions: SyncFunctions) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, functions: LambdaFunctions) -> None:
         super().__init__(scope, construct_id)
         self.bus = events.EventBus(self, "Bus")
         _allow_own_account_only(self.bus)
@@ -28,12 +28,12 @@ class SyncEventBus(Construct):
         for each in catalog.EVENT_RULES:
             self._add(each, functions[each.function_name])
 
-    def allow_sending_events(self, function: SyncFunction) -> None:
+    def allow_sending_events(self, function: LambdaFunctionConstruct) -> None:
         """Let the function publish events on the bus."""
         function.function.add_environment("EVENT_BUS_NAME", self.bus.event_bus_name)
         self.bus.grant_put_events_to(function.role)
 
-    def _add(self, rule: catalog.EventRule, function: SyncFunction) -> None:
+    def _add(self, rule: catalog.EventRule, function: LambdaFunctionConstruct) -> None:
         function.alias.configure_async_invoke(
             retry_attempts=2,
             max_event_age=cdk.Duration.hours(1),

@@ -1,5 +1,5 @@
-"""Build SyncFunctions: the Lambda functions of the catalog, each with its role, log group and
-alias."""
+"""Build AllLambdaFunctionsConstruct: the Lambda functions of the catalog, each with its role, log
+group and alias."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,10 +17,7 @@ from infra.catalog import Capability
 from infra.private_network import PrivateNetwork
 from infra.settings import StageSettings
 
-_ARCHITECTURE = {
-    "arm64": lambda_.Architecture.ARM_64,
-    "x86_64": lambda_.Architecture.X86_64,
-}
+_ARCHITECTURE = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
 _WITH_EGRESS = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
 # Permissions that Lambda needs to attach a function to a VPC; some support no resource ARN.
 _NETWORK_ACTIONS = [
@@ -33,7 +30,7 @@ _NETWORK_ACTIONS = [
 ]
 
 
-class SyncFunction(Construct):
+class LambdaFunctionConstruct(Construct):
     """One Lambda function with its role, log group and alias.
 
     Callers invoke the alias, which points to a published version, so that a deployment never runs
@@ -89,7 +86,7 @@ class SyncFunction(Construct):
         )
 
 
-class SyncFunctions(Construct):
+class LambdaFunctions(Construct):
     """All Lambda functions of the catalog, by name.
 
     network: VPC of the functions that reach the database or a provider. None: no VPC.
@@ -106,20 +103,20 @@ class SyncFunctions(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._functions = {
-            spec.name: SyncFunction(
+            spec.name: LambdaFunctionConstruct(
                 self, spec.construct_id, spec=spec, stage=stage, code=code, network=network
             )
             for spec in catalog.FUNCTIONS
         }
 
-    def __getitem__(self, name: str) -> SyncFunction:
+    def __getitem__(self, name: str) -> LambdaFunctionConstruct:
         return self._functions[name]
 
-    def __iter__(self) -> Iterator[SyncFunction]:
+    def __iter__(self) -> Iterator[LambdaFunctionConstruct]:
         return iter(self._functions.values())
 
-    def grant_capabilities(
-        self, allow: Mapping[Capability, Callable[[SyncFunction], None]]
+    def grant_each_function_its_capabilities(
+        self, allow: Mapping[Capability, Callable[[LambdaFunctionConstruct], None]]
     ) -> None:
         """Grant each function the capabilities that the catalog lists for it.
 
@@ -170,11 +167,7 @@ def _place(
     }:
         return {}
     _allow_network(role)
-    return {
-        "vpc": network.vpc,
-        "vpc_subnets": _WITH_EGRESS,
-        "security_groups": [network.functions],
-    }
+    return {"vpc": network.vpc, "vpc_subnets": _WITH_EGRESS, "security_groups": [network.functions]}
 
 
 def _allow_network(role: iam.Role) -> None:
@@ -187,10 +180,7 @@ def _allow_network(role: iam.Role) -> None:
     role.add_to_policy(iam.PolicyStatement(actions=_NETWORK_ACTIONS, resources=["*"]))
     role.add_to_policy(
         iam.PolicyStatement(
-            effect=iam.Effect.DENY,
-            actions=_NETWORK_ACTIONS,
-            resources=["*"],
-            conditions=from_code,
+            effect=iam.Effect.DENY, actions=_NETWORK_ACTIONS, resources=["*"], conditions=from_code
         )
     )
 

@@ -8,7 +8,7 @@ from infra.settings import StageSettings
 from infra.sync_alarms import SyncAlarms
 from infra.sync_api import SyncApi
 from infra.sync_dashboard import CloudWatchDashboard
-from infra.sync_functions import SyncFunctions
+from infra.sync_functions import LambdaFunctions
 from infra.sync_workflows import SyncWorkflows
 
 
@@ -22,7 +22,7 @@ class SyncMonitoring(Construct):
         construct_id: str,
         *,
         stage: StageSettings,
-        functions: SyncFunctions,
+        functions: LambdaFunctions,
         workflows: SyncWorkflows,
         api: SyncApi,
         lost_ticks: sqs.Queue,

@@ -9,7 +9,7 @@ from constructs import Construct
 from infra import catalog
 from infra.dead_letter_queue import create_dead_letter_queue
 from infra.settings import StageSettings
-from infra.sync_functions import SyncFunctions
+from infra.sync_functions import LambdaFunctions
 
 FAILED_INVOCATION_QUEUE_RETENTION = cdk.Duration.hours(1)
 """How long the queue of lost ticks keeps a message. The number of messages is the number of ticks
@@ -32,7 +32,7 @@ class SyncSchedules(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        functions: SyncFunctions,
+        functions: LambdaFunctions,
         stage: StageSettings,
     ) -> None:
         super().__init__(scope, construct_id)

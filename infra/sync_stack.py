@@ -15,7 +15,7 @@ from infra.stateful_stack import StatefulStack
 from infra.sync_api import SyncApi
 from infra.sync_batches import MailboxCheckInvocationConfig
 from infra.sync_events import SyncEventBus
-from infra.sync_functions import SyncFunctions
+from infra.sync_functions import LambdaFunctions
 from infra.sync_monitoring import SyncMonitoring
 from infra.sync_schedules import SyncSchedules
 from infra.sync_workflows import SyncWorkflows
@@ -35,7 +35,7 @@ class SyncStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, construct_id, **props)
         code, network = build_lambda_code_asset(stage.architecture), stateful.network
-        functions = SyncFunctions(self, "Functions", stage=stage, code=code, network=network)
+        functions = LambdaFunctions(self, "Functions", stage=stage, code=code, network=network)
         workflows = SyncWorkflows(self, "Workflows", functions=functions, stage=stage)
         api = SyncApi(self, "Api", functions=functions, stage=stage)
         lost = SyncSchedules(self, "Schedules", functions=functions, stage=stage).lost_ticks
@@ -55,9 +55,9 @@ class SyncStack(cdk.Stack):
             lost_batches=batches.lost_batches,
         )
         allow = {
-            **stateful.secrets.grant_methods_by_capability,
+            **stateful.secrets.secret_access_granters_by_capability,
             Capability.USE_DATABASE: stateful.allow_connecting_to_database,
-            Capability.USE_SCHEMA_OWNER_LOGIN: stateful.allow_schema_migration,
+            Capability.USE_SCHEMA_OWNER_LOGIN: stateful.allow_function_to_migrate_schema,
             Capability.DECRYPT_STORED_TOKENS: stateful.token_key.allow_decryption,
             Capability.ENCRYPT_STORED_TOKENS: stateful.token_key.allow_encryption,
             Capability.START_WORKFLOWS: workflows.allow_starting_executions,
@@ -66,10 +66,10 @@ class SyncStack(cdk.Stack):
             Capability.KNOW_WORKFLOW_ARNS: workflows.add_workflow_arns_to_environment,
             Capability.INVOKE_MAILBOX_CHECKS: batches.allow_invoking_mailbox_checks,
             Capability.PUT_EVENTS: events.allow_sending_events,
-            Capability.REACH_PROVIDER_SERVERS: lambda _: None,  # settings and network: SyncFunction
+            Capability.REACH_PROVIDER_SERVERS: lambda _: None,  # by LambdaFunctionConstruct
             Capability.KNOW_PUBLIC_API_URL: api.add_api_url_to_environment,
         }
-        functions.grant_capabilities(allow)
+        functions.grant_each_function_its_capabilities(allow)
         machines = {"MailboxSyncArn": workflows.mailbox_sync, "TestSyncArn": workflows.test_sync}
         arns = ((name, each.state_machine_arn) for name, each in machines.items())
         for name, value in (*api.outputs(), ("EventBusName", events.bus.event_bus_name), *arns):

@@ -14,7 +14,7 @@ from constructs import Construct
 
 from infra import catalog
 from infra.settings import StageSettings
-from infra.sync_functions import SyncFunction, SyncFunctions
+from infra.sync_functions import LambdaFunctionConstruct, LambdaFunctions
 
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
@@ -29,12 +29,14 @@ class SyncWorkflow(Construct):
         construct_id: str,
         *,
         workflow: catalog.Workflow,
-        functions: SyncFunctions,
+        functions: LambdaFunctions,
         stage: StageSettings,
     ) -> None:
         super().__init__(scope, construct_id)
         placeholders = set(_PLACEHOLDER.findall(workflow.asl_text))
-        called = [each for each in functions if each.spec.arn_placeholder in placeholders]
+        called = [
+            each for each in functions if each.spec.arn_placeholder_name_in_asl in placeholders
+        ]
         self.machine = sfn.StateMachine(
             self,
             "Machine",
@@ -42,7 +44,10 @@ class SyncWorkflow(Construct):
             definition_body=sfn.DefinitionBody.from_string(workflow.asl_text),
             definition_substitutions={
                 catalog.AWS_PARTITION_PLACEHOLDER: cdk.Aws.PARTITION,
-                **{each.spec.arn_placeholder: each.alias.function_arn for each in called},
+                **{
+                    each.spec.arn_placeholder_name_in_asl: each.alias.function_arn
+                    for each in called
+                },
             },
             state_machine_type=sfn.StateMachineType.STANDARD,
             tracing_enabled=True,
@@ -65,7 +70,7 @@ class SyncWorkflows(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        functions: SyncFunctions,
+        functions: LambdaFunctions,
         stage: StageSettings,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -84,12 +89,12 @@ class SyncWorkflows(Construct):
         self._start_successor = iam.Policy(self, "StartSuccessor")
         self.mailbox_sync.grant_start_execution(self._start_successor)
 
-    def allow_starting_executions(self, function: SyncFunction) -> None:
+    def allow_starting_executions(self, function: LambdaFunctionConstruct) -> None:
         """Let the function start and describe executions of both state machines."""
         self.add_workflow_arns_to_environment(function)
         self._start.attach_to_role(function.role)
 
-    def allow_starting_successor_execution(self, function: SyncFunction) -> None:
+    def allow_starting_successor_execution(self, function: LambdaFunctionConstruct) -> None:
         """Let a function that `mailbox-sync` invokes start executions of `mailbox-sync`.
 
         A successor is the next execution of a run, which the function starts before AWS would end
@@ -99,11 +104,11 @@ class SyncWorkflows(Construct):
         """
         self._start_successor.attach_to_role(function.role)
 
-    def allow_stopping_executions(self, function: SyncFunction) -> None:
+    def allow_stopping_executions(self, function: LambdaFunctionConstruct) -> None:
         """Let the function stop executions of both state machines."""
         self._stop.attach_to_role(function.role)
 
-    def add_workflow_arns_to_environment(self, function: SyncFunction) -> None:
+    def add_workflow_arns_to_environment(self, function: LambdaFunctionConstruct) -> None:
         """Set both state machines' ARNs in the function's environment, without granting any
         permission."""
         function.function.add_environment("MAILBOX_SYNC_ARN", self.mailbox_sync.state_machine_arn)

@@ -6,7 +6,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from infra.sync_functions import SyncFunction
+from infra.sync_functions import LambdaFunctionConstruct
 
 # The encryption context of every call of the vault; the key rejects calls with any other.
 _MAIL_TOKENS_ONLY = {"StringEquals": {"kms:EncryptionContext:purpose": "mail-token"}}
@@ -28,20 +28,18 @@ class TokenKey(Construct):
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
 
-    def allow_decryption(self, function: SyncFunction) -> None:
+    def allow_decryption(self, function: LambdaFunctionConstruct) -> None:
         """Let the function decrypt data keys with the KMS key, to decrypt stored tokens."""
         self._allow(function, "kms:Decrypt")
 
-    def allow_encryption(self, function: SyncFunction) -> None:
+    def allow_encryption(self, function: LambdaFunctionConstruct) -> None:
         """Let the function generate data keys with the KMS key, to encrypt tokens."""
         self._allow(function, "kms:GenerateDataKey")
 
-    def _allow(self, function: SyncFunction, action: str) -> None:
+    def _allow(self, function: LambdaFunctionConstruct, action: str) -> None:
         function.function.add_environment("TOKEN_KEY_ARN", self._key.key_arn)
         function.role.add_to_principal_policy(
             iam.PolicyStatement(
-                actions=[action],
-                resources=[self._key.key_arn],
-                conditions=_MAIL_TOKENS_ONLY,
+                actions=[action], resources=[self._key.key_arn], conditions=_MAIL_TOKENS_ONLY
             )
         )

@@ -21,7 +21,7 @@ from localdev.engine.failure import StartFailed
 from localdev.engine.reload import CodeWatcher
 from localdev.engine.simulator_process import IMAP_HOST
 from localdev.options import Options, parse_command_line
-from localdev.stack import LAMBDA_CODE_ROOT, Stack
+from localdev.stack import LAMBDA_SOURCE_CODE_FOLDER, Stack
 from localdev.stop_signals import StopSignals
 from mailsync.api.provider_paths import sign_in_path
 from mailsync.model import Provider
@@ -82,8 +82,8 @@ def _loaded(stack: Stack, options: Options) -> Iterator[str]:
 
 def _stay_up(stack: Stack, signals: StopSignals) -> int:
     watch = CodeWatcher(
-        stack.lambda_host,
-        LAMBDA_CODE_ROOT,
+        stack.lambdas,
+        LAMBDA_SOURCE_CODE_FOLDER,
         lambda changed: rich_console.print(f"Reloaded: {', '.join(changed)}"),
     )
     watch.start()
@@ -132,11 +132,11 @@ Sync the mailbox:
 
 def _connect_page(stack: Stack) -> str:
     """Return the address of the page on which a person connects a mailbox, and what to do there."""
-    if stack.provider.imap_port or stack.options.external_mail_servers:
+    if stack.provider.imap_port or stack.options.external_mail_server_settings:
         return f"{stack.dashboard_server.url}/accounts in a browser and connect a mailbox yourself"
     path = sign_in_path(Provider(stack.provider.sign_in_provider_name))
-    sign_in = path if stack.options.is_dev_login_on else "/data/sign-in"
-    at = stack.api_url if stack.options.is_dev_login_on else stack.dashboard_server.url
+    sign_in = path if stack.options.is_dev_login_in_effect else "/data/sign-in"
+    at = stack.api_url if stack.options.is_dev_login_in_effect else stack.dashboard_server.url
     warned = "; it warns of the simulator's certificate" if stack.simulator_process else ""
     return f"{at}{sign_in} in a browser and connect a mailbox yourself{warned}"
 
@@ -153,15 +153,16 @@ def _gmail_address(stack: Stack) -> str:
 def _imap_address(stack: Stack, address: str) -> str:
     """Return how another IMAP client, such as Thunderbird, reaches the simulated server."""
     provider, server = stack.provider, f"{IMAP_HOST}:{stack.provider.imap_port}"
+    certificates = provider.ca_bundle_path_or_pem
     return f"""  IMAP       {server} with TLS, user {address}, password {provider.imap_password}
-             openssl s_client -quiet -crlf -connect {server} -CAfile {provider.ca_bundle}
+             openssl s_client -quiet -crlf -connect {server} -CAfile {certificates}
 """
 
 
 def _imap_command(stack: Stack, address: str) -> str:
     login = f"{address}:{stack.provider.imap_password}"
     return f"""Count the mail of the inbox over IMAP, as any other client of that mailbox:
-  curl -s --cacert {stack.provider.ca_bundle} -u '{login}' \\
+  curl -s --cacert {stack.provider.ca_bundle_path_or_pem} -u '{login}' \\
     imaps://{IMAP_HOST}:{stack.provider.imap_port} -X 'STATUS INBOX (MESSAGES UNSEEN)'
 """
 
@@ -184,7 +185,7 @@ def _aws_command(stack: Stack) -> str:
     as_anybody = " ".join(f"{name}={value}" for name, value in LOCAL_CREDENTIALS.items())
     return f"""  {as_anybody} \\
     aws --endpoint-url {stack.aws_url} stepfunctions list-executions \\
-    --state-machine-arn {stack.lambda_host.settings["MAILBOX_SYNC_ARN"]}"""
+    --state-machine-arn {stack.lambdas.settings["MAILBOX_SYNC_ARN"]}"""
 
 
 def _database(stack: Stack) -> str:
@@ -198,7 +199,7 @@ def _database(stack: Stack) -> str:
     return (
         stack.postgres_server.tcp_url_for_login("postgres")
         if by_port
-        else stack.postgres_server.url
+        else stack.postgres_server.superuser_socket_url
     )
 
 

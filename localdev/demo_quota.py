@@ -14,7 +14,7 @@ from mailsync.registry import find_provider
 
 MIN_STORED_MESSAGE_SHARE_FOR_ETA = 0.1
 """Share of the messages that must be stored before an ETA is expected to be accurate."""
-STORED_MESSAGE_SHARES_IN_REPORT = (MIN_STORED_MESSAGE_SHARE_FOR_ETA, 0.25, 0.5, 0.75)
+STORED_MESSAGE_SHARES_OF_REPORTED_ETAS = (MIN_STORED_MESSAGE_SHARE_FOR_ETA, 0.25, 0.5, 0.75)
 ALLOWED_RELATIVE_ETA_ERROR = 0.2
 ALLOWED_ETA_ERROR_S = 1.0
 """Error of an ETA that is always allowed. An ETA is a number of whole seconds, and the demo reads
@@ -69,7 +69,7 @@ class EtaRecord:
             return
         firsts = [
             next((it for it in shown if it[0] >= share), None)
-            for share in STORED_MESSAGE_SHARES_IN_REPORT
+            for share in STORED_MESSAGE_SHARES_OF_REPORTED_ETAS
         ]
         pairs = [f"{it[0]:.0%}: {it[1]} s ({it[2]:.0f} s)" for it in firsts if it]
         yield f"ETA, and the true time in parentheses, at {', '.join(dict.fromkeys(pairs))}."
@@ -103,7 +103,7 @@ def quota_report_lines(stack: Stack, account: DemoAccount, estimates: EtaRecord)
     yield f"{registered.display_name} counted {units:,} units and refused {refused} requests."
     yield from estimates.report_lines()
     per_minute = registered.quota_settings.mailbox_units_per_minute_setting.default
-    cost = load_provider_kit(provider).first_sync_cost_rates
+    cost = load_provider_kit(provider).first_sync_estimate_rates
     took = estimate_first_sync(messages, cost, per_minute)
     minutes = math.ceil(took.duration_s / 60)
     yield (

@@ -45,7 +45,7 @@ environment, of the API with any servers:
                                 stack makes one)
 """
 IMAP_SERVERS_SETTING_NAME = "IMAP_SERVERS"
-API_SETTING_NAMES = "API_LIMITS", "CONFIRM_CONNECTIONS"
+API_SETTING_NAMES_FROM_ENVIRONMENT = "API_LIMITS", "CONFIRM_CONNECTIONS"
 _CREDENTIALS = "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"
 
 
@@ -60,23 +60,23 @@ class ExternalDatabase:
 
     url: URL for the functions, the value of DATABASE_URL.
     migration_url: URL with the role that owns the schema. Empty: `url`.
-    ca_bundle: path or PEM text of the CA certificates of the server. Empty: not set.
+    ca_bundle_path_or_pem: path or PEM text of the CA certificates of the server. Empty: not set.
     """
 
     url: str
     migration_url: str = ""
-    ca_bundle: str = ""
+    ca_bundle_path_or_pem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalMailServers:
     """The developer's own IMAP servers.
 
-    imap_servers_setting: value of the setting IMAP_SERVERS.
+    imap_servers_setting_value: value of the setting IMAP_SERVERS.
     ca_bundle_pem: PEM text of the CA certificates with which the servers are verified.
     """
 
-    imap_servers_setting: str
+    imap_servers_setting_value: str
     ca_bundle_pem: str
 
 
@@ -90,14 +90,15 @@ def read_external_mail_servers(environment: Mapping[str, str]) -> ExternalMailSe
     if not servers:
         return None
     try:
-        _ = Settings(environment).read_section(ImapSettings).allowed_servers
+        _ = Settings(environment).read_settings_section(ImapSettings).allowed_servers
     except SettingMissing as wrong:
         raise UnusableOption(str(wrong)) from None
     given = _ca_bundle(environment, "CA_BUNDLE")
     file = given or ssl.get_default_verify_paths().cafile or certifi.where()
     is_text = file.startswith("-----BEGIN")
     return ExternalMailServers(
-        imap_servers_setting=servers, ca_bundle_pem=file if is_text else Path(file).read_text()
+        imap_servers_setting_value=servers,
+        ca_bundle_pem=file if is_text else Path(file).read_text(),
     )
 
 
@@ -129,16 +130,16 @@ def read_external_provider(
             " MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE."
         )
     settings = Settings({**environment, "GRAPH_URL": graph_url, "MICROSOFT_AUTHORITY": authority})
-    entra = settings.read_section(EntraSettings)
+    entra = settings.read_settings_section(EntraSettings)
     try:
         return ProviderSettings(
-            graph_url=settings.read_server_url(GRAPH_URL_SETTING),
-            authority=entra.authority,
+            graph_url=settings.read_url_setting(GRAPH_URL_SETTING),
+            entra_authority_url=entra.authority_url,
             client_id=entra.client_id,
             client_secret=environment.get("MICROSOFT_CLIENT_SECRET", ""),
             client_certificate_pem=_certificate(environment),
             allowed_tenant_ids=",".join(sorted(entra.allowed_tenant_ids)),
-            ca_bundle=_ca_bundle(environment, "CA_BUNDLE") or None,
+            ca_bundle_path_or_pem=_ca_bundle(environment, "CA_BUNDLE") or None,
             control_secret=environment.get("SIMULATOR_SECRET", CONTROL_SECRET),
         )
     except SettingMissing as wrong:
@@ -158,7 +159,7 @@ def read_external_database_settings(
     return ExternalDatabase(
         url=url,
         migration_url=environment.get("MIGRATION_DATABASE_URL", ""),
-        ca_bundle=_ca_bundle(environment, "DATABASE_CA_BUNDLE"),
+        ca_bundle_path_or_pem=_ca_bundle(environment, "DATABASE_CA_BUNDLE"),
     )
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from localdev.engine.simulator_process import ProviderSettings
 from localdev.external_servers import (
-    API_SETTING_NAMES,
+    API_SETTING_NAMES_FROM_ENVIRONMENT,
     ENVIRONMENT_VARIABLES_HELP,
     IMAP_SERVERS_SETTING_NAME,
     ExternalDatabase,
@@ -69,7 +69,7 @@ class Options:
     simulator_host: host name in the simulators' links, 127.0.0.1 or localhost.
     time_scale: factor for waits of workflows and intervals of schedules.
     dev_login: whether the API treats programs of this machine as the demo user; see
-        `is_dev_login_on`.
+        `is_dev_login_in_effect`.
     schedule: whether syncs, checks and other scheduled work start automatically. False: only
         requests start work.
     cors_origins: origins whose pages may call the API from a browser.
@@ -107,7 +107,7 @@ class Options:
         return self.simulated_provider == "imap"
 
     @property
-    def is_dev_login_on(self) -> bool:
+    def is_dev_login_in_effect(self) -> bool:
         """Return whether the API treats programs of this machine as the demo user.
 
         False with the developer's own mail provider, mail servers or database. They may contain
@@ -118,7 +118,7 @@ class Options:
         return self.dev_login and not any(own)
 
     @property
-    def external_mail_servers(self) -> ExternalMailServers | None:
+    def external_mail_server_settings(self) -> ExternalMailServers | None:
         """Return the developer's own IMAP servers. Return None if `environment` names no servers.
         Raises UnusableOption."""
         return read_external_mail_servers(self.environment)
@@ -127,7 +127,9 @@ class Options:
     def api_environment_variables(self) -> dict[str, str]:
         """Return the settings of the API's functions that `environment` contains, by name."""
         return {
-            name: self.environment[name] for name in API_SETTING_NAMES if name in self.environment
+            name: self.environment[name]
+            for name in API_SETTING_NAMES_FROM_ENVIRONMENT
+            if name in self.environment
         }
 
     @property
@@ -137,13 +139,13 @@ class Options:
         return read_jwt_secret(self.environment)
 
     @property
-    def external_provider(self) -> ProviderSettings | None:
+    def external_provider_settings(self) -> ProviderSettings | None:
         """Return how to reach the developer's own mail provider. Return None if the stack runs the
         simulators. Raises UnusableOption."""
         return read_external_provider(self.graph_url, self.authority, self.environment)
 
     @property
-    def external_database(self) -> ExternalDatabase | None:
+    def external_database_settings(self) -> ExternalDatabase | None:
         """Return how to reach the developer's own database. Return None if the stack runs a
         Postgres server. Raises UnusableOption."""
         return read_external_database_settings(self.database_url, self.environment)
@@ -214,17 +216,21 @@ class _Parser(argparse.ArgumentParser):
 
 def _require_usable(options: Options) -> None:
     """Raise UnusableOption for options that cannot work."""
-    if options.external_provider and options.mbox:
+    if options.external_provider_settings and options.mbox:
         raise UnusableOption(
             "--mbox fills the simulated mailbox, and with --graph-url (GRAPH_URL) there is none:"
             " leave one of them out."
         )
-    if options.external_provider and options.simulated_provider != "graph":
+    if options.external_provider_settings and options.simulated_provider != "graph":
         raise UnusableOption(
             "--provider chooses what the simulated mailbox is connected as, and with --graph-url"
             " (GRAPH_URL) there is none: leave one of them out."
         )
-    _ = options.external_database, options.jwt_secret, options.external_mail_servers
+    _ = (
+        options.external_database_settings,
+        options.jwt_secret,
+        options.external_mail_server_settings,
+    )
 
 
 def _unknown_provider(name: str) -> str:

@@ -27,7 +27,7 @@ def open_private_file(file: Path) -> IO[bytes]:
 
 
 @contextmanager
-def log_to_file(file: Path) -> Iterator[None]:
+def redirect_logging_to_private_file(file: Path) -> Iterator[None]:
     """Write the records of `logging` to the file inside the `with` block.
 
     Without a handler Python prints warnings and errors on the terminal; for a failed execution moto

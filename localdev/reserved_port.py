@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from localdev.engine.operating_system import CAN_LISTEN_ON_BOUND_PORT
+from localdev.engine.operating_system import OS_ALLOWS_LISTENING_ON_BOUND_PORT
 
 
 @contextmanager
@@ -20,6 +20,6 @@ def reserve_port() -> Iterator[int]:
         reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserving.bind(("127.0.0.1", 0))
         port = int(reserving.getsockname()[1])
-        if not CAN_LISTEN_ON_BOUND_PORT:
+        if not OS_ALLOWS_LISTENING_ON_BOUND_PORT:
             reserving.close()
         yield port

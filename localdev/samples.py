@@ -16,15 +16,15 @@ SAMPLE_EVENT_FILES_FOLDER = Path(__file__).resolve().parent.parent / "events"
 SAMPLE_ACCOUNT_ID = "00000000-0000-0000-0000-000000000001"
 SAMPLE_USER_ID = "ann"
 SAMPLE_RUN_ID = "run-from-a-sample-event"
-LEASE_TAKING_FUNCTION_NAME = "mark-syncing"
+LEASE_TAKING_LAMBDA_NAME = "mark-syncing"
 
 # A type stands for any value of it; members that are not named here may be anything.
 # `authorize` is meant to refuse: its sample bears a token that is none. `close-run`, `hand-over`
 # and `mark-failed` come to a run that has its outcome and leave it alone; the
 # subscription of `webhook` is unknown, which gets the same result as any.
-EXPECTED_RESULT_BY_FUNCTION: Mapping[str, Mapping[str, Any] | None] = {
+EXPECTED_RESULT_BY_LAMBDA_NAME: Mapping[str, Mapping[str, Any] | None] = {
     "validate-account": {"provider": "microsoft"},
-    LEASE_TAKING_FUNCTION_NAME: {"acquired": True, "epoch": int, "runId": str},
+    LEASE_TAKING_LAMBDA_NAME: {"acquired": True, "epoch": int, "runId": str},
     "get-access-token": {"waitSeconds": 0},
     "sync-folders": {
         **{"items": list, "atOnce": int, "waitSeconds": 0, "cursorsUsed": int, "fullSyncs": int}
@@ -96,7 +96,7 @@ class SampleEvents:
         event.update({name: value for name, value in ids.items() if name in event})
         return json.dumps(event).encode()
 
-    def find_result_mismatch(self, function: str, payload: bytes) -> str | None:
+    def describe_lambda_result_mismatch(self, function: str, payload: bytes) -> str | None:
         """Return a sentence that says how the result `payload` of a Lambda function differs from
         the expected result. None: it does not differ.
 
@@ -107,11 +107,10 @@ class SampleEvents:
             result = json.loads(payload)
         except ValueError:
             return f"answers no JSON: {payload[:200]!r}"
-        if not _fits(EXPECTED_RESULT_BY_FUNCTION[function], result):
-            return (
-                f"answers {json.dumps(result)[:400]}, not {EXPECTED_RESULT_BY_FUNCTION[function]}"
-            )
-        if function == LEASE_TAKING_FUNCTION_NAME:
+        expected = EXPECTED_RESULT_BY_LAMBDA_NAME[function]
+        if not _fits(expected, result):
+            return f"answers {json.dumps(result)[:400]}, not {expected}"
+        if function == LEASE_TAKING_LAMBDA_NAME:
             self.lease_epoch = result["epoch"]
         return None
 

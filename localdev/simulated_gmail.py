@@ -12,7 +12,7 @@ from mailsync.providers.kit import webhook_path
 from mailsync.registry import GOOGLE, NumberSetting, find_provider
 
 PUBSUB_TOPIC_NAME = "projects/simulated-project/topics/mailsync"
-QUOTA_UNITS_PER_MESSAGE = 20
+QUOTA_UNITS_PER_MESSAGE_FETCH = 20
 """Quota units that fetching a message costs in projects created since May 2026 (Gmail API
 documentation, "Usage limits")."""
 

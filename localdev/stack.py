@@ -46,11 +46,11 @@ from localdev.engine.simulator_process import ProviderSettings, SimulatorProcess
 from localdev.external_servers import IMAP_SERVERS_SETTING_NAME
 from localdev.http_server import require_free_port
 from localdev.options import Options
-from localdev.private_files import log_to_file
+from localdev.private_files import redirect_logging_to_private_file
 from mailsync.settings import Settings
 
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
-LAMBDA_CODE_ROOT = REPOSITORY_ROOT / "lambdas"
+LAMBDA_SOURCE_CODE_FOLDER = REPOSITORY_ROOT / "lambdas"
 FUNCTIONS_DATABASE_LOGIN_NAME = (
     "mailsync_functions"  # as in production, the functions do not own the schema
 )
@@ -65,12 +65,12 @@ class Stack:
             cannot be reached. Parts that had started are stopped.
     """
 
-    lambda_host: LambdaHost
+    lambdas: LambdaHost
     dashboard_server: Dashboard
     postgres_server: Postgres | None = None  # None: the database was given
     simulator_process: SimulatorProcess | None = None  # None: Microsoft's endpoints were given
     provider: ProviderSettings
-    event_bus: EventBus
+    simulated_event_bus: EventBus
     database_url: str
     api_url: str
     aws_url: str
@@ -109,7 +109,7 @@ class Stack:
         self._lock_data()
         if self.options.fresh:
             delete_stack_data(self.data)
-        self._exit.enter_context(log_to_file(self.data / "logs" / "stack.log"))
+        self._exit.enter_context(redirect_logging_to_private_file(self.data / "logs" / "stack.log"))
         api = self._listen()
         self._launch_simulators()
         self._open_database()
@@ -118,7 +118,7 @@ class Stack:
         api.start()
         self.dashboard_server.start(self._sources())
         if self.options.schedule:
-            scheduler = Scheduler(self.lambda_host, SCHEDULES, scale=self.options.time_scale)
+            scheduler = Scheduler(self.lambdas, SCHEDULES, scale=self.options.time_scale)
             scheduler.start()
             self._exit.callback(scheduler.stop)
 
@@ -137,37 +137,39 @@ class Stack:
 
     def _listen(self) -> HttpApi:
         """Open the ports before anything slow starts."""
-        self.lambda_host = LambdaHost(
+        self.lambdas = LambdaHost(
             FUNCTIONS,
-            code_root=LAMBDA_CODE_ROOT,
+            code_root=LAMBDA_SOURCE_CODE_FOLDER,
             logs=self.data / "logs",
             settings={},
             time_scale=self.options.time_scale,
         )
         api = HttpApi(
-            self.lambda_host,
+            self.lambdas,
             ROUTES,
             port=self.options.api_port,
             authorizer=AUTHORIZER_FUNCTION.name,
-            sign_in=self.make_demo_user_token if self.options.is_dev_login_on else None,
+            sign_in=self.make_demo_user_token if self.options.is_dev_login_in_effect else None,
             cors_origins=self.options.cors_origins,
         )
         self._exit.callback(api.stop)
         self.api_url = f"http://localhost:{api.port}"
-        self.event_bus = EventBus(self.lambda_host, EVENT_RULES, name=EVENT_BUS_NAME)
-        endpoint = AwsEndpoint(self.lambda_host, port=self.options.aws_port, bus=self.event_bus)
+        self.simulated_event_bus = EventBus(self.lambdas, EVENT_RULES, name=EVENT_BUS_NAME)
+        endpoint = AwsEndpoint(
+            self.lambdas, port=self.options.aws_port, bus=self.simulated_event_bus
+        )
         self._exit.callback(endpoint.stop)
-        self._exit.callback(self.lambda_host.stop)
+        self._exit.callback(self.lambdas.stop)
         self.aws_url = endpoint.url
         self.dashboard_server = Dashboard(
-            port=self.options.dashboard_port, token_required=not self.options.is_dev_login_on
+            port=self.options.dashboard_port, token_required=not self.options.is_dev_login_in_effect
         )
         self._exit.callback(self.dashboard_server.stop)
         return api
 
     def _launch_simulators(self) -> None:
         """Start the simulators' process; it gets ready while the database starts."""
-        if self.options.external_provider is None:
+        if self.options.external_provider_settings is None:
             if self.options.serves_imap:
                 _require_free_imap_port(self.options.imap_port)
             self.simulator_process = SimulatorProcess(
@@ -190,20 +192,24 @@ class Stack:
         return [*folder, *ports, *provider, *mail, "--latency", options.latency]
 
     def _open_database(self) -> None:
-        given = self.options.external_database
+        given = self.options.external_database_settings
         if given:
             self.database_url = given.url
         else:
             server = Postgres(self.data / "postgres", tcp_port=self.options.database_port)
             self.postgres_server = self._exit.enter_context(server)
-            self.database_url = server.url
+            self.database_url = server.superuser_socket_url
         own = self.postgres_server
-        self.lambda_host.settings.update(
+        self.lambdas.settings.update(
             DATABASE_URL=own.socket_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME)
             if own
             else self.database_url,
-            MIGRATION_DATABASE_URL=own.url if own else given.migration_url if given else "",
-            DATABASE_CA_BUNDLE=given.ca_bundle if given else "",
+            MIGRATION_DATABASE_URL=own.superuser_socket_url
+            if own
+            else given.migration_url
+            if given
+            else "",
+            DATABASE_CA_BUNDLE=given.ca_bundle_path_or_pem if given else "",
         )
 
     def _configure(self) -> None:
@@ -213,8 +219,8 @@ class Stack:
         arns = create_workflows(
             self.aws_url, WORKFLOWS, FUNCTIONS, time_scale=self.options.time_scale
         )
-        self.provider = self.options.external_provider or self._simulated()
-        self.lambda_host.settings.update(
+        self.provider = self.options.external_provider_settings or self._simulated()
+        self.lambdas.settings.update(
             **LOCAL_CREDENTIALS,
             AWS_ENDPOINT_URL=self.aws_url,
             **self._provider_settings(),
@@ -235,7 +241,7 @@ class Stack:
         """Return the settings with which functions reach the provider, and the developer's own IMAP
         servers."""
         own, settings = (
-            self.options.external_mail_servers,
+            self.options.external_mail_server_settings,
             self.provider.lambda_environment_variables,
         )
         if self.simulator_process:
@@ -243,9 +249,9 @@ class Stack:
             settings |= simulated_gmail.build_lambda_environment_variables(scale, self.api_url)
         if own is None:
             return settings
-        servers = [settings.get(IMAP_SERVERS_SETTING_NAME), own.imap_servers_setting]
+        servers = [settings.get(IMAP_SERVERS_SETTING_NAME), own.imap_servers_setting_value]
         bundle = self.data / "ca-bundle.pem"
-        authorities = [self.provider.ca_bundle] if self.simulator_process else []
+        authorities = [self.provider.ca_bundle_path_or_pem] if self.simulator_process else []
         texts = [Path(each).read_text() for each in authorities if each]
         bundle.write_text("\n".join([*texts, own.ca_bundle_pem]))
         own_settings = {
@@ -256,10 +262,10 @@ class Stack:
 
     def _sources(self) -> DashboardSources:
         """Return this stack's resources for the dashboard."""
-        settings = self.lambda_host.settings
+        settings = self.lambdas.settings
         return DashboardSources(
             stage_name="local",
-            product_settings=Settings(dict(settings)),
+            mailsync_settings=Settings(dict(settings)),
             state_machine_arns={
                 MAILBOX_SYNC_WORKFLOW.name: settings["MAILBOX_SYNC_ARN"],
                 SELF_TEST_WORKFLOW.name: settings["TEST_SYNC_ARN"],
@@ -267,11 +273,11 @@ class Stack:
             make_aws_client=lambda service: make_aws_client(service, self.aws_url),
             api_url=self.api_url,
             aws_endpoint_url=self.aws_url,
-            is_development_login_enabled=self.options.is_dev_login_on,
+            is_development_login_enabled=self.options.is_dev_login_in_effect,
             make_user_token=self.make_demo_user_token,
-            simulated_provider_settings=self.provider if self.simulator_process else None,
+            simulated_provider_access_settings=self.provider if self.simulator_process else None,
             event_bus_name=EVENT_BUS_NAME,
-            list_recent_bus_events=self.event_bus.list_recent_bus_events,
+            list_recent_bus_events=self.simulated_event_bus.list_recent_bus_events,
         )
 
     def _simulated(self) -> ProviderSettings:
@@ -279,7 +285,7 @@ class Stack:
         return self.simulator_process.wait_until_ready()
 
     def _migrate(self) -> None:
-        result = self.lambda_host.invoke("migrate-database", b"{}")
+        result = self.lambdas.invoke("migrate-database", b"{}")
         if result.failed:
             error = json.loads(result.payload)
             reason = error.get("errorMessage", "unknown reason")

@@ -110,7 +110,7 @@ def playwright() -> Iterator[Any]:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     folder: Path = tmp_path_factory.mktemp("postgres")
     with Postgres(folder, database=TEMPLATE, settings=UNSAFE_BUT_QUICK) as server:
-        apply_migrations(Settings({"DATABASE_URL": server.url}))
+        apply_migrations(Settings({"DATABASE_URL": server.superuser_socket_url}))
         yield server
 
 

@@ -68,7 +68,7 @@ def open_stage(folder: Path, programs: Path | None) -> Iterator[ColdStage]:
         open_aws(folder, answers) as (aws_url, aws_environment),
         open_simulator(folder / "graph", _SHAPE) as graph,
     ):
-        apply_migrations(Settings({"DATABASE_URL": postgres.url}))
+        apply_migrations(Settings({"DATABASE_URL": postgres.superuser_socket_url}))
         postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN_NAME, role="mailsync_writer")
         database = {"DATABASE_URL": postgres.socket_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME)}
         public = {each: graph.settings[each] for each in graph.settings if "SECRET" not in each}
@@ -77,15 +77,17 @@ def open_stage(folder: Path, programs: Path | None) -> Iterator[ColdStage]:
         graph.begin(NO_LATENCY)
         arns = {"TOKEN_KEY_ARN": TOKEN_KEY_ARN, "MAILBOX_SYNC_ARN": MACHINE_ARN}
         local = {**aws_environment, "AWS_ENDPOINT_URL": aws_url, **arns, **graph.settings}
-        with open_workflow(folder / "logs", {**local, **database}, postgres.url) as workflow:
+        with open_workflow(
+            folder / "logs", {**local, **database}, postgres.superuser_socket_url
+        ) as workflow:
             ids = [workflow.connect_account(each) for each in (graph.mailbox, graph.warm_up)]
             for account_id in ids:
                 workflow.run(Sync(), account_id)
-            in_run = _begin_run(workflow, ids[1], postgres.url)
+            in_run = _begin_run(workflow, ids[1], postgres.superuser_socket_url)
         secrets = {"DATABASE_SECRET_ARN": DATABASE_SECRET_ARN}
         deployed = {**aws_environment, **arns, **public, **secrets}
         cases = _cases(deployed, ids[0], in_run)
-        with closing(connect(Settings({"DATABASE_URL": postgres.url}))) as owner:
+        with closing(connect(Settings({"DATABASE_URL": postgres.superuser_socket_url}))) as owner:
             yield ColdStage(
                 cases, lambda: owner.run("DELETE FROM mailsync.sync_runs WHERE status = 'queued'")
             )

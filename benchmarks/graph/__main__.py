@@ -93,7 +93,7 @@ def _options() -> argparse.Namespace:
 @contextmanager
 def _open_database(folder: Path, options: argparse.Namespace) -> Iterator[Postgres]:
     with Postgres(folder / "postgres", programs=options.postgres) as postgres:
-        apply_migrations(Settings({"DATABASE_URL": postgres.url}))
+        apply_migrations(Settings({"DATABASE_URL": postgres.superuser_socket_url}))
         postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN_NAME, role="mailsync_writer")
         yield postgres
 
@@ -121,13 +121,15 @@ def _measure(
         tempfile.TemporaryDirectory() as data,
         open_simulator(Path(data) / "graph", shape) as graph,
         open_workflow(
-            Path(data) / "logs", {**settings, **graph.settings}, postgres.url
+            Path(data) / "logs", {**settings, **graph.settings}, postgres.superuser_socket_url
         ) as workflow,
     ):
         graph.begin(NO_LATENCY)
         workflow.sync(graph.warm_up, WARM_UP)
         for full_ms in options.full_ms:
-            guide = _guide(shape, options, graph, postgres.url, LatencyModel(full_ms))
+            guide = _guide(
+                shape, options, graph, postgres.superuser_socket_url, LatencyModel(full_ms)
+            )
             for lean_share in options.ids_only:
                 model = LatencyModel(full_ms, lean_share)
                 yield {

@@ -74,14 +74,16 @@ def _open_parts(folder: Path, options: argparse.Namespace) -> Iterator[str]:
         open_aws(folder, AwsAnswers({})) as (_, aws),
         open_simulator(folder / "graph", shape) as graph,
     ):
-        apply_migrations(Settings({"DATABASE_URL": postgres.url}))
+        apply_migrations(Settings({"DATABASE_URL": postgres.superuser_socket_url}))
         postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN_NAME, role="mailsync_writer")
         database_url = postgres.socket_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME)
         arns = {"TOKEN_KEY_ARN": TOKEN_KEY_ARN, "MAILBOX_SYNC_ARN": MACHINE_ARN}
         os.environ.update({**aws, **arns, **graph.settings, "DATABASE_URL": database_url})
         os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
         graph.begin(NO_LATENCY)
-        with open_workflow(folder / "logs", dict(os.environ), postgres.url) as workflow:
+        with open_workflow(
+            folder / "logs", dict(os.environ), postgres.superuser_socket_url
+        ) as workflow:
             account_id = workflow.connect_account(graph.mailbox)
         yield account_id
 

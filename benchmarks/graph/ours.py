@@ -24,7 +24,7 @@ from infra.catalog import FUNCTIONS, MAILBOX_SYNC_WORKFLOW
 from localdev.engine.aws_resources import make_aws_client
 from localdev.engine.lambda_host import LambdaHost
 from localdev.engine.report import read_invocation_reports
-from localdev.stack import LAMBDA_CODE_ROOT
+from localdev.stack import LAMBDA_SOURCE_CODE_FOLDER
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import Vault
 from mailsync.model import AccessToken, AccountId, Provider, SyncType
@@ -36,7 +36,9 @@ from tests.support.execution import Execution, StateFailed
 
 RUNTIME = Path(__file__).with_name("runtime.py")
 POLL_S = 0.02
-_FUNCTION_BY_PLACEHOLDER = {f"${{{each.arn_placeholder}}}": each.name for each in FUNCTIONS}
+_FUNCTION_BY_PLACEHOLDER = {
+    f"${{{each.arn_placeholder_name_in_asl}}}": each.name for each in FUNCTIONS
+}
 _CPU = re.compile(r"^CPU s: ([\d.]+)$", re.MULTILINE)
 _PROGRESS = """
 SELECT count(*), (SELECT status FROM mailsync.sync_runs WHERE account_id = :id)
@@ -80,7 +82,11 @@ class Workflow:
         self._settings = settings
         self._owner_url = owner_url
         self.host = LambdaHost(
-            FUNCTIONS, code_root=LAMBDA_CODE_ROOT, logs=logs, settings=settings, runtime=RUNTIME
+            FUNCTIONS,
+            code_root=LAMBDA_SOURCE_CODE_FOLDER,
+            logs=logs,
+            settings=settings,
+            runtime=RUNTIME,
         )
 
     def sync(self, mailbox: SimulatedMailbox, shape: MailboxShape) -> Sync:
@@ -109,17 +115,19 @@ class Workflow:
 
     def connect_account(self, mailbox: SimulatedMailbox) -> AccountId:
         expires_at = datetime.now(UTC) + timedelta(days=30)
-        tokens = TokenSet(AccessToken(mailbox.token, expires_at), grant="unused")
+        tokens = TokenSet(AccessToken(mailbox.token, expires_at), renewal_grant="unused")
         with closing(Database(Settings({"DATABASE_URL": self._owner_url}))) as database:
             store = CredentialStore(database)
             kms = make_aws_client("kms", self._settings["AWS_ENDPOINT_URL"])
-            key = Vault(self._settings["TOKEN_KEY_ARN"], store, kms).newest_sealing_key()
+            key = Vault(
+                self._settings["TOKEN_KEY_ARN"], store, kms
+            ).find_or_make_newest_sealing_key()
             return store.connect_account(
                 user_id="ann",
                 provider=Provider(MICROSOFT),
                 provider_account_id=mailbox.user_id,
                 email_address=mailbox.address,
-                seal=lambda account_id: tokens.seal_for_account(account_id, key),
+                seal=lambda account_id: tokens.seal_tokens_for_account(account_id, key),
             )
 
     def run(self, sync: Sync, account_id: AccountId) -> None:

@@ -58,7 +58,7 @@ class ReadOnlyMailbox(Mailbox):
             "SELECT message FROM placement WHERE folder = ? AND (received_at, message) < (?, ?)"
             " AND received_at >= ? ORDER BY received_at DESC, message DESC LIMIT ? OFFSET ?",
             *(
-                self.folders.find(folders[0]).number,
+                self.folders.find_folder(folders[0]).number,
                 *(older_than or ("99999", 0)),
                 since,
                 limit,
@@ -69,7 +69,7 @@ class ReadOnlyMailbox(Mailbox):
 
 
 class ReadOnlyOutlookMailbox(OutlookMailbox):
-    def to_outlook_messages(self, messages: Any) -> list[OutlookMessage]:
+    def convert_to_outlook_messages(self, messages: Any) -> list[OutlookMessage]:
         return [_outlook_messages[message.number] for message in messages]
 
 
@@ -78,10 +78,7 @@ class BenchmarkServer:
 
     def __init__(self, data: Path, shape: MailboxShape) -> None:
         self.simulators = Simulators(data)
-        self.mailboxes = [
-            self._fill(ADDRESS, shape),
-            self._fill(WARM_UP_ADDRESS, WARM_UP),
-        ]
+        self.mailboxes = [self._fill(ADDRESS, shape), self._fill(WARM_UP_ADDRESS, WARM_UP)]
         service = self.simulators.service
         found = {mailbox.user_id: mailbox for mailbox in self.mailboxes}
         service.find_mailbox = found.__getitem__  # type: ignore[method-assign, assignment]
@@ -145,17 +142,21 @@ class BenchmarkServer:
         outlook = OutlookMailbox(stored)
         bodies: dict[str, str] = {}
         for found in _pages(stored):
-            for message, item in zip(outlook.to_outlook_messages(found), found, strict=True):
+            for message, item in zip(
+                outlook.convert_to_outlook_messages(found), found, strict=True
+            ):
                 # Messages share the texts of their bodies, or 100,000 would fill the memory.
                 body = bodies.setdefault(message.body, message.body)
                 _outlook_messages[message.message_number] = replace(message, body=body)
-                _messages[item.number] = replace(item, mail_item=replace(item.mail_item, body=""))
+                _messages[item.message_number] = replace(
+                    item, content_as_mail_item=replace(item.content_as_mail_item, body="")
+                )
         return ReadOnlyMailbox(stored.database, stored.user_id)
 
 
 def _pages(mailbox: Mailbox) -> Iterator[list[Message]]:
     """Yield all messages of a mailbox, some at a time."""
-    for folder in mailbox.folders.list_all():
+    for folder in mailbox.folders.list_all_folders():
         older_than: tuple[str, int] | None = None
         while found := mailbox.list_messages(
             folder.number, older_than=older_than, limit=_READ_AT_A_TIME

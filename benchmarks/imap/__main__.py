@@ -113,7 +113,7 @@ def open_servers(
     mail."""
     database = Postgres(folder / "postgres", programs=options.postgres)
     with dovecot(folder / "d") as server, database as postgres:
-        apply_migrations(Settings({"DATABASE_URL": postgres.url}))
+        apply_migrations(Settings({"DATABASE_URL": postgres.superuser_socket_url}))
         postgres.create_login_if_missing(FUNCTIONS_DATABASE_LOGIN_NAME, role="mailsync_writer")
         yield server, postgres, _fill_mailbox(server, options)
 
@@ -169,7 +169,7 @@ def _measure(
 
 def _ours(postgres: Postgres, port: int, server: Dovecot, *parts: str) -> Measurement:
     """Sync into an empty database, in a process of its own, as a Lambda function does."""
-    with closing(connect(Settings({"DATABASE_URL": postgres.url}))) as owner:
+    with closing(connect(Settings({"DATABASE_URL": postgres.superuser_socket_url}))) as owner:
         owner.run("TRUNCATE mailsync.email_accounts CASCADE")
     login = postgres.socket_url_for_login(FUNCTIONS_DATABASE_LOGIN_NAME)
     command = [sys.executable, "-m", "benchmarks.imap.ours", login, str(port)]

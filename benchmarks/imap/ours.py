@@ -24,7 +24,7 @@ from mailsync.model import AccessToken, AccountId, Provider, RunId, SyncType
 from mailsync.providers.imap import connection as imap_connection
 from mailsync.providers.imap import messages as imap_messages
 from mailsync.providers.imap import pipeline, wire
-from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.runs import trigger
 from mailsync.settings import Settings
 from mailsync.store import connection as store_connection
@@ -56,11 +56,7 @@ class _KeyService:
 
 def settings_of(database_url: str, port: int, ca_file: str) -> Settings:
     return Settings(
-        {
-            "DATABASE_URL": database_url,
-            "IMAP_SERVERS": f"localhost:{port}",
-            "CA_BUNDLE": ca_file,
-        }
+        {"DATABASE_URL": database_url, "IMAP_SERVERS": f"localhost:{port}", "CA_BUNDLE": ca_file}
     )
 
 
@@ -69,7 +65,7 @@ def connect_account(database: Database, port: int) -> AccountId:
     return CredentialStore(database).connect_account(
         user_id=USER,
         provider=Provider("imap"),
-        provider_account_id=MailboxAddress("localhost", port, USER).to_remote_id(),
+        provider_account_id=ImapMailboxLocation("localhost", port, USER).to_remote_id(),
         email_address="ann@example.com",
     )
 
@@ -131,9 +127,9 @@ class Workflow:
             *((each, "open_database", lambda: database) for each in users),
             (trigger, "StepFunctions", lambda: self._executions),
             (mailbox, "load_settings", lambda: settings),
-            (mailbox, "open_vault", lambda: self.vault),
-            (mailbox, "open_access_token_source", lambda *_: access),
-            (batch, "open_access_token_source", lambda *_: access),
+            (mailbox, "open_encryption_vault", lambda: self.vault),
+            (mailbox, "make_access_token_source", lambda *_: access),
+            (batch, "make_access_token_source", lambda *_: access),
         ]
         for module, name, value in replaced:
             if hasattr(module, name):

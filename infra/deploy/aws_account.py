@@ -15,7 +15,7 @@ from infra.settings import StageSettings
 MIN_UNRESERVED_CONCURRENCY = 100
 """Concurrent executions that AWS requires to remain for functions without a reservation (AWS Lambda
 docs, "Configuring reserved concurrency")."""
-BOOTSTRAP_VERSION_PARAMETER_NAME = "/cdk-bootstrap/hnb659fds/version"
+CDK_BOOTSTRAP_VERSION_SSM_PARAMETER_NAME = "/cdk-bootstrap/hnb659fds/version"
 _ISSUED = "ISSUED"
 
 
@@ -50,7 +50,7 @@ class AwsAccount:
         there is no bootstrap stack."""
         parameters = self.make_client("ssm")
         try:
-            found = parameters.get_parameter(Name=BOOTSTRAP_VERSION_PARAMETER_NAME)
+            found = parameters.get_parameter(Name=CDK_BOOTSTRAP_VERSION_SSM_PARAMETER_NAME)
         except parameters.exceptions.ParameterNotFound:
             return 0
         return int(found["Parameter"]["Value"])

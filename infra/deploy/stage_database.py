@@ -10,8 +10,8 @@ import pg8000.native
 from infra.deploy.failure import DeploymentFailed
 from mailsync.errors import MailsyncError, SchemaOutdated, SettingMissing
 from mailsync.settings import LOOPBACK_HOSTS, DatabaseLogin, Settings
-from mailsync.store.connection import Connection, Database, connect, read_database_target
-from mailsync.store.functions_login import functions_login_sql
+from mailsync.store.connection import Connection, Database, connect, read_connection_parameters
+from mailsync.store.functions_login import build_lambda_login_creation_sql
 from mailsync.store.migrate import (
     apply_migrations,
     plan_migrations,
@@ -69,7 +69,7 @@ def migrate_database_and_create_login(values: Mapping[str, str]) -> tuple[str, .
         applied = apply_migrations(settings)
         with closing(connect(settings, as_owner=True)) as owner:
             if _is_login_missing(owner, settings):
-                owner.run(functions_login_sql(_functions_login(settings)))
+                owner.run(build_lambda_login_creation_sql(_functions_login(settings)))
         with closing(Database(settings)) as database:
             _require_migrated(database)
     except MailsyncError as error:
@@ -93,7 +93,7 @@ def _require_migrated(database: Database) -> None:
 
 
 def _address_problems(settings: Settings, *, as_owner: bool) -> Iterator[str]:
-    target = read_database_target(settings, as_owner=as_owner)
+    target = read_connection_parameters(settings, as_owner=as_owner)
     name = settings.database_url_setting_name(as_owner=as_owner)
     if target.socket_dir or target.host.lower() in LOOPBACK_HOSTS:
         yield f"{name} is a database on this machine, which AWS Lambda cannot reach."
@@ -147,7 +147,7 @@ def _functions_login_problems(settings: Settings) -> Iterator[str]:
     with closing(connect(settings, as_owner=True)) as owner:
         if _is_login_missing(owner, settings):
             try:
-                functions_login_sql(_functions_login(settings))
+                build_lambda_login_creation_sql(_functions_login(settings))
             except SettingMissing as error:
                 yield f"The login of DATABASE_URL does not exist and cannot be created: {error}"
             if not owner.run(_RIGHTS)[0][2]:
@@ -199,13 +199,13 @@ def _other_stage_problems(settings: Settings) -> Iterator[str]:
 
 def _functions_login(settings: Settings) -> DatabaseLogin:
     """Return user and password of DATABASE_URL. Supabase's pooler adds `.PROJECT` to each user."""
-    target = read_database_target(settings, as_owner=False)
+    target = read_connection_parameters(settings, as_owner=False)
     return DatabaseLogin(target.user.partition(".")[0], target.password or "")
 
 
 def _is_login_missing(owner: Connection, settings: Settings) -> bool:
     """Return whether the database has no role for the user of DATABASE_URL."""
-    names: Any = [read_database_target(settings, as_owner=False).user]
+    names: Any = [read_connection_parameters(settings, as_owner=False).user]
     names.append(names[0].partition(".")[0])
     found = owner.run(
         "SELECT 1 FROM pg_roles WHERE rolname = ANY(CAST(:names AS text[]))", names=names

@@ -67,15 +67,15 @@ def _text(name: str, value: str, folder: Path) -> str:
 class StageSecretValues:
     """The values of a stage's secrets, from the settings file and from the deployed secrets.
 
-    settings_file_values: values in the settings file, by field name.
+    secret_values_in_settings_file: values in the settings file, by field name.
     deployed_values_by_secret: values by field name, for each deployed secret by its name.
     """
 
     stage_settings: StageSettings
-    settings_file_values: ValuesByFieldName
+    secret_values_in_settings_file: ValuesByFieldName
     deployed_values_by_secret: Mapping[str, ValuesByFieldName]
 
-    def merge_values_of_secret(self, name: str) -> dict[str, str]:
+    def merge_file_and_deployed_values_of_secret(self, name: str) -> dict[str, str]:
         """Return the values that the secret `name` gets by this deployment, by field name.
 
         A value in the settings file replaces the deployed value. If the stage still has the single
@@ -87,7 +87,7 @@ class StageSecretValues:
         single = (
             self.deployed_values_by_secret.get(LEGACY_SINGLE_SECRET_NAME, {}) if is_copied else {}
         )
-        known = {**stored, **_filled(single), **self.settings_file_values}
+        known = {**stored, **_filled(single), **self.secret_values_in_settings_file}
         return {**stored, **{each: known[each] for each in _fields(name) if each in known}}
 
     def merge_values_of_all_secrets(self) -> dict[str, str]:
@@ -95,13 +95,13 @@ class StageSecretValues:
         values."""
         found: dict[str, str] = {}
         for name in names_of_stage_secrets(self.stage_settings):
-            found |= _filled(self.merge_values_of_secret(name))
+            found |= _filled(self.merge_file_and_deployed_values_of_secret(name))
         return found
 
     def find_problems(self) -> Iterator[str]:
         """Yield a sentence for each value that is missing, unknown or an example."""
         expected = _fields_of_stage(self.stage_settings)
-        for field, value in self.settings_file_values.items():
+        for field, value in self.secret_values_in_settings_file.items():
             if field not in _EVERY_FIELD:
                 yield f"secrets has the unknown field {field}: the fields are {_listed()}."
             elif field not in expected:
@@ -127,7 +127,7 @@ class StageSecretValues:
         yield from _certificate_problems(values)
         has_key_secret = (
             "ApplicationKey" in self.deployed_values_by_secret
-            or JWT_KEY_FIELD in self.settings_file_values
+            or JWT_KEY_FIELD in self.secret_values_in_settings_file
         )
         if (
             has_key_secret
@@ -154,7 +154,7 @@ class StageSecretValues:
             return
         kept, used = (
             self.merge_values_of_all_secrets(),
-            _fields_of_stage(self.stage_settings) - self.settings_file_values.keys(),
+            _fields_of_stage(self.stage_settings) - self.secret_values_in_settings_file.keys(),
         )
         if any(kept.get(field) != value for field, value in single.items() if field in used):
             yield (
@@ -164,11 +164,13 @@ class StageSecretValues:
 
 
 def _certificate_problems(values: ValuesByFieldName) -> Iterator[str]:
-    from mailsync.credentials.identity.entra import read_client_credential  # loads msal
+    from mailsync.credentials.identity.entra import (
+        read_client_credential_from_settings,  # loads msal
+    )
 
     if "MICROSOFT_CLIENT_CERTIFICATE" in values:
         try:
-            read_client_credential(Settings(values))
+            read_client_credential_from_settings(Settings(values))
         except SettingMissing as error:
             yield str(error)
 
@@ -201,7 +203,7 @@ def _values(secret: Mapping[str, Any], arn: str) -> dict[str, str]:
     return {name: str(value or "") for name, value in values.items()}
 
 
-def write_changed_secrets(
+def write_changed_secrets_to_aws(
     account: AwsAccount, outputs: Mapping[str, str], values: StageSecretValues
 ) -> tuple[list[str], str]:
     """Write the secrets whose values changed. Return the names of the written secrets, and a
@@ -212,7 +214,10 @@ def write_changed_secrets(
     """
     written, versions = [], []
     for name in values.deployed_values_by_secret:
-        arn, wanted = outputs[f"{name}SecretArn"], values.merge_values_of_secret(name)
+        arn, wanted = (
+            outputs[f"{name}SecretArn"],
+            values.merge_file_and_deployed_values_of_secret(name),
+        )
         if wanted != values.deployed_values_by_secret[name]:
             account.make_client("secretsmanager").put_secret_value(
                 SecretId=arn, SecretString=json.dumps(wanted)

@@ -30,7 +30,7 @@ from infra.deploy.stage_secrets import (
     StageSecretValues,
     read_deployed_secret_values,
     read_secrets_of_settings_file,
-    write_changed_secrets,
+    write_changed_secrets_to_aws,
 )
 from infra.settings import StageSettings, read_stage_part_of_settings_file
 
@@ -130,7 +130,7 @@ class Deployment:
     def _write_secrets(
         self, account: AwsAccount, outputs: Mapping[str, str], values: StageSecretValues
     ) -> str:
-        written, version = write_changed_secrets(account, outputs, values)
+        written, version = write_changed_secrets_to_aws(account, outputs, values)
         _report(f"Secrets written: {', '.join(written) or 'none, they are up to date'}.")
         return version
 
@@ -165,7 +165,7 @@ def read_deployment_from_file(
         ValueError: the file is missing or malformed, or a setting of the stage is invalid.
     """
     settings = read_stage_part_of_settings_file(file)
-    stage = StageSettings.from_context(stage_name, {stage_name: settings})
+    stage = StageSettings.from_raw_stages(stage_name, {stage_name: settings})
     return Deployment(stage, settings, read_secrets_of_settings_file(file), find_command)
 
 

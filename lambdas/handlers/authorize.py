@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.api.bearer import verify_bearer_token
-from mailsync.api.signing_keys import load_signing_keys
+from mailsync.api.signing_keys import get_cached_verification_keys
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.settings import load_settings
@@ -17,7 +17,7 @@ from mailsync.settings import load_settings
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # API Gateway caches the decision under the identity source, so the handler verifies that value.
     authorization = (event.get("identitySource") or [""])[0]
-    caller = verify_bearer_token(authorization, load_settings(), load_signing_keys())
+    caller = verify_bearer_token(authorization, load_settings(), get_cached_verification_keys())
     logger.info("caller_checked", authorized=caller is not None)
     if caller is None:
         return {"isAuthorized": False, "context": {"userId": "", "admin": "false"}}

@@ -25,5 +25,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
     cause = (
         EXECUTION_STOPPED_ERROR_NAME if ended["status"] == "ABORTED" else EXECUTION_DIED_ERROR_NAME
     )
-    open_sync_starter().close_run(account_id, run_id, ended["name"], cause)
+    open_sync_starter().fail_run_of_dead_execution(account_id, run_id, ended["name"], cause)
     return {"closed": True}

@@ -24,6 +24,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     error, message = parse_caught_state_error(event["error"])
     if not event.get("slice"):  # else the worker that reads the feed goes on without this one
         RunFolderStore(database).fail_feed(run, failed, error, message)
-    SuccessorStore(database).add_history_events_of_failed_state(run, event.get("retryCount"))
+    SuccessorStore(database).add_failed_state_to_history_event_count(run, event.get("retryCount"))
     logger.warning("folder_failed", error=error)
     return {"feeds": others, "hasMore": bool(others)}

@@ -22,5 +22,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 
 def _renewed(event: dict[str, Any]) -> dict[str, int]:
     with open_mailbox(event) as mailbox:
-        mailbox.access_token_source.current_token()
+        mailbox.access_token_source.get_current_token()
     return {}

@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import emit_metrics, report_gauges
+from mailsync.metrics import emit_metrics, report_all_gauge_metrics
 from mailsync.store.backlog_store import BacklogStore
 from mailsync.store.connection import open_database
 
@@ -16,6 +16,6 @@ from mailsync.store.connection import open_database
 @emit_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, float]:
     backlog = asdict(BacklogStore(open_database()).measure_backlog())
-    report_gauges(**backlog)
+    report_all_gauge_metrics(**backlog)
     logger.info("backlog", **backlog)
     return backlog

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.sync.mailbox import open_mailbox
-from mailsync.sync.verification import RemainingVerification, recalculate_counts
+from mailsync.sync.verification import RemainingVerification, recount_messages_and_verify_folders
 from mailsync.sync.waiting import make_timeout_countdown, run_state_or_request_wait
 
 
@@ -17,7 +17,9 @@ from mailsync.sync.waiting import make_timeout_countdown, run_state_or_request_w
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def counted() -> dict[str, Any]:
         with open_mailbox(event) as mailbox:
-            verification = recalculate_counts(mailbox, make_timeout_countdown(context))
+            verification = recount_messages_and_verify_folders(
+                mailbox, make_timeout_countdown(context)
+            )
             return {
                 **verification.to_state_output(),
                 "atOnce": mailbox.provider.max_requests_in_flight,

@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.events.incoming import EventReceiver
+from mailsync.events.incoming import SyncOrSelfTestEventReceiver
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.runs.step_functions import StepFunctions
@@ -20,5 +20,5 @@ from mailsync.store.connection import open_database
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     settings = load_settings()
     accounts = AccountStore(open_database())
-    receiver = EventReceiver(accounts, open_sync_starter(), StepFunctions(), settings)
+    receiver = SyncOrSelfTestEventReceiver(accounts, open_sync_starter(), StepFunctions(), settings)
     return receiver.handle_event(event, self_test_arn=settings.self_test_state_machine_arn)

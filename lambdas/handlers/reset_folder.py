@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mailsync.decisions.successor import require_feed_resets_within_limit
+from mailsync.decisions.successor import require_cursor_expiries_within_limit
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics
 from mailsync.model import RunRef
@@ -22,7 +22,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     feeds = FeedStore(database)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id)
     feed_ids = feed_ids_of_state_input(event, feeds)
-    require_feed_resets_within_limit(feeds.restart_full_sync(run, feed_ids[0]))
-    SuccessorStore(database).add_history_events_of_state_visit(run, event.get("retryCount"))
+    require_cursor_expiries_within_limit(feeds.restart_full_sync(run, feed_ids[0]))
+    SuccessorStore(database).add_state_visit_to_history_event_count(run, event.get("retryCount"))
     logger.info("full_sync_restarted", feed_id=feed_ids[0])
     return {"resets": event["resets"] + 1, "feeds": list(feed_ids), "hasMore": True}

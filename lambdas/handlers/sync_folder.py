@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         with open_mailbox(event) as mailbox:
             feed_ids = feed_ids_of_state_input(event, mailbox.feed_store)
             progress = sync_map_item(mailbox, feed_ids, event.get("slice"), remaining_s)
-            read, left = mailbox.feed_readings.log_feed_counts(), list(progress.remaining_feed_ids)
+            read, left = mailbox.feed_reading_log.log_feed_counts(), [*progress.remaining_feed_ids]
         resets = same["resets"] if left[:1] == list(feed_ids[:1]) else 0  # of the first feed
         wait = {"waitSeconds": progress.pause_before_next_page_s}
         return {"feeds": left, "hasMore": bool(left), "resets": resets, **wait, **read}

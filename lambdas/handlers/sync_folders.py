@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         with open_mailbox(event) as mailbox:
             left = sync_folders(mailbox, make_timeout_countdown(context)).remaining_feeds
             work = split_sync_into_map_items(mailbox, left, can_slice=event.get("canSlice", False))
-            return {**work, **mailbox.feed_readings.log_feed_counts()}
+            return {**work, **mailbox.feed_reading_log.log_feed_counts()}
 
     nothing = {**split_feeds_into_map_items((), 1), "atOnce": 1, "cursorsUsed": 0, "fullSyncs": 0}
     work = run_state_or_request_wait(synced, nothing, can_wait=event.get("canWait", False))

@@ -5,7 +5,7 @@ from mailsync.settings import SettingsSection
 ID_TOKEN_ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 """The two spellings of the issuer (the claim `iss`) in Google's ID tokens (Google Identity
 documentation, "OpenID Connect")."""
-MAX_CLOCK_SKEW_S = 60.0
+MAX_CLOCK_SKEW_FOR_GOOGLE_TOKENS_S = 60.0
 """The seconds by which Google's clock and Mailsync's clock may differ when Mailsync checks the
 times in a token."""
 _AUTHORIZE = "https://accounts.google.com/o/oauth2/v2/auth"
@@ -31,7 +31,7 @@ class GoogleIdentityUrls(SettingsSection):
         return self._address(_REVOKE)
 
     @property
-    def certificates_url(self) -> str:
+    def jwks_url(self) -> str:
         """Return the URL of the key set that verifies Google's tokens."""
         return self._address(_CERTIFICATES)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from mailsync.response_body import (
     ACCEPT_ENCODING,
-    MAX_BYTES_OF_BODY_WITHOUT_MAIL,
+    MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL,
     UnreadableBody,
     read_body_up_to_limit,
 )
@@ -67,7 +67,7 @@ def send_json_request(
         ):
             encoding = response.headers.get("Content-Encoding")
             content = read_body_up_to_limit(
-                response.iter_raw(), encoding, MAX_BYTES_OF_BODY_WITHOUT_MAIL
+                response.iter_raw(), encoding, MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL
             )
     except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
         raise JsonRequestFailed(type(error).__name__) from None

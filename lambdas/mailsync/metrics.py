@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from mailsync.errors import list_raisable_error_names
 from mailsync.model import Provider
-from mailsync.registry import syncable_providers
+from mailsync.registry import implemented_providers
 
 NAMESPACE = "Mailsync"
 AnyLambdaHandler = TypeVar("AnyLambdaHandler", bound=Callable[..., Any])
@@ -32,38 +32,41 @@ class Metric:
     is_gauge: whether each value is the current level of something, reported once a minute. False:
         each value belongs to an event. A graph adds up such values if they are counts, and shows
         the maximum if they are durations.
-    dimension: name of the metric's second dimension. None: the metric has only the dimension
-        `service`.
+    second_dimension_name: name of the metric's second dimension. None: the metric has only the
+        dimension `service`.
     """
 
     name: str
     unit: Literal["Count", "Seconds"]
     meaning: str
     is_gauge: bool = False
-    dimension: Literal["error", "provider"] | None = None
+    second_dimension_name: Literal["error", "provider"] | None = None
 
     @property
-    def is_summed_over_period(self) -> bool:
+    def is_graphed_as_sum_per_period(self) -> bool:
         """Return whether a graph adds up the metric's values of a period."""
         return self.unit == "Count" and not self.is_gauge
 
 
 RUNS_COMPLETED = Metric("RunsCompleted", "Count", "runs that ended well")
 RUNS_FAILED = Metric(
-    "RunsFailed", "Count", "runs that failed, by the name of their error", dimension="error"
+    "RunsFailed",
+    "Count",
+    "runs that failed, by the name of their error",
+    second_dimension_name="error",
 )
 MESSAGES_STORED = Metric("MessagesStored", "Count", "messages that were new or had changed")
 PROVIDER_REQUESTS = Metric(
-    "ProviderRequests", "Count", "requests to the mail provider", dimension="provider"
+    "ProviderRequests", "Count", "requests to the mail provider", second_dimension_name="provider"
 )
 PROVIDER_THROTTLES = Metric(
-    "ProviderThrottles", "Count", "requests refused as too many", dimension="provider"
+    "ProviderThrottles", "Count", "requests refused as too many", second_dimension_name="provider"
 )
 FOLDERS_REPAIRED = Metric(
     "DifferencesFound", "Count", "folders that differed from the provider and were repaired"
 )
 FOLDERS_LEFT_UNVERIFIED = Metric("DifferencesLeft", "Count", "folders that a run could not verify")
-LONGEST_OVERDUE_TIME = Metric(
+LONGEST_MAILBOX_OR_RUN_OVERDUE_TIME = Metric(
     "OldestOverdue", "Seconds", "how long the longest waiting mailbox or run is overdue", True
 )
 DUE_MAILBOXES = Metric("DueBacklog", "Count", "mailboxes that are due and not yet begun", True)
@@ -81,7 +84,7 @@ QUARANTINED_MESSAGES = Metric(
 MESSAGES_WITH_LISTING_CONTRADICTION = Metric(
     "ContradictedMessages", "Count", "messages about which the provider contradicts itself", True
 )
-ACCOUNTS_CLOSED = Metric(
+ACCOUNT_CLOSURES = Metric(
     "AccountsClosed", "Count", "accounts that were closed until their person acts"
 )
 ACCOUNTS_TO_RECONNECT = Metric(
@@ -93,7 +96,7 @@ METRICS = (
     *(
         FOLDERS_REPAIRED,
         FOLDERS_LEFT_UNVERIFIED,
-        LONGEST_OVERDUE_TIME,
+        LONGEST_MAILBOX_OR_RUN_OVERDUE_TIME,
         DUE_MAILBOXES,
         OLDEST_UNPUBLISHED_EVENT_AGE,
     ),
@@ -101,7 +104,7 @@ METRICS = (
     *(
         QUARANTINED_MESSAGES,
         MESSAGES_WITH_LISTING_CONTRADICTION,
-        ACCOUNTS_CLOSED,
+        ACCOUNT_CLOSURES,
         ACCOUNTS_TO_RECONNECT,
     ),
 )
@@ -112,25 +115,25 @@ be started."""
 UNEXPECTED_ERROR_NAME = "Unexpected"
 """Value of the dimension `error` for a run that failed with an error that has no name of its own;
 such a failure is a defect."""
-WORKFLOW_OUTCOME_ERROR_NAMES = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
+ERROR_NAMES_GIVEN_BY_WORKFLOW = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
 """Names of errors of failed runs that no Python function raises. The workflow records them as the
 outcome of a run."""
 ERROR_DIMENSION_VALUES = tuple(
     sorted(
         list_raisable_error_names()
-        | WORKFLOW_OUTCOME_ERROR_NAMES
+        | ERROR_NAMES_GIVEN_BY_WORKFLOW
         | {FUNCTION_FAILED_ERROR_NAME, UNEXPECTED_ERROR_NAME}
     )
 )
 """All values of the dimension `error`."""
-PROVIDER_DIMENSION_VALUES = tuple(each.provider for each in syncable_providers())
+PROVIDER_DIMENSION_VALUES = tuple(each.provider for each in implemented_providers())
 """All values of the dimension `provider`."""
 _DIMENSION_VALUES = {
     None: 1,
     "error": len(ERROR_DIMENSION_VALUES),
     "provider": len(PROVIDER_DIMENSION_VALUES),
 }
-MAX_METRIC_SERIES_PER_STAGE = sum(_DIMENSION_VALUES[each.dimension] for each in METRICS)
+MAX_METRIC_SERIES_PER_STAGE = sum(_DIMENSION_VALUES[each.second_dimension_name] for each in METRICS)
 """The number of combinations of metric name and dimension values that one stage can have."""
 
 _PLATFORM = ("Function.", "Lambda.", "Runtime.", "Sandbox.", "States.")
@@ -148,7 +151,7 @@ def add_to_provider_metric(metric: Metric, provider: Provider, amount: float) ->
     _add(metric, provider, amount)
 
 
-def report_gauges(
+def report_all_gauge_metrics(
     *,
     due: int,
     overdue_s: float,
@@ -160,14 +163,14 @@ def report_gauges(
     """Report the current values of all metrics that are levels and not sums. Only the Lambda
     function `measure-backlog` calls this, once per invocation."""
     add_to_metric(DUE_MAILBOXES, due)
-    add_to_metric(LONGEST_OVERDUE_TIME, overdue_s)
+    add_to_metric(LONGEST_MAILBOX_OR_RUN_OVERDUE_TIME, overdue_s)
     add_to_metric(OLDEST_UNPUBLISHED_EVENT_AGE, unpublished_s)
     add_to_metric(QUARANTINED_MESSAGES, quarantined)
     add_to_metric(MESSAGES_WITH_LISTING_CONTRADICTION, contradicted)
     add_to_metric(ACCOUNTS_TO_RECONNECT, to_reconnect)
 
 
-def count_failed_run(error: str, *, closes_account: bool = False) -> None:
+def add_failed_run_to_metrics(error: str, *, closes_account: bool = False) -> None:
     """Count a failed run in the metric `RunsFailed`, under its error name.
 
     closes_account: whether the failure also closed the account; a second metric counts closed
@@ -175,7 +178,7 @@ def count_failed_run(error: str, *, closes_account: bool = False) -> None:
     """
     _add(RUNS_FAILED, to_error_dimension_value(error), 1)
     if closes_account:
-        add_to_metric(ACCOUNTS_CLOSED)
+        add_to_metric(ACCOUNT_CLOSURES)
 
 
 def to_error_dimension_value(error: str) -> str:
@@ -200,7 +203,9 @@ def emit_metrics(handler: AnyLambdaHandler) -> AnyLambdaHandler:
 
 def _add(metric: Metric, dimension_value: str | None, amount: float) -> None:
     dimension = (
-        (metric.dimension, dimension_value) if metric.dimension and dimension_value else None
+        (metric.second_dimension_name, dimension_value)
+        if metric.second_dimension_name and dimension_value
+        else None
     )
     with _lock:
         _counted[metric.name, dimension] += amount  # type: ignore[assignment]

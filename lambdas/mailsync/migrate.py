@@ -6,7 +6,7 @@ from contextlib import closing
 
 from mailsync.errors import MailsyncError
 from mailsync.settings import Settings, load_settings
-from mailsync.store.connection import Database, read_database_target
+from mailsync.store.connection import Database, read_connection_parameters
 from mailsync.store.migrate import apply_migrations, apply_schema_contraction, plan_migrations
 from mailsync.store.placement_store import PlacementBackfillStore
 
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = load_settings()
-        target = read_database_target(settings, as_owner=True)
+        target = read_connection_parameters(settings, as_owner=True)
         done = _act(settings, options)
     except MailsyncError as error:
         print(error, file=sys.stderr)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from mailsync.log import logger
 from mailsync.response_body import (
     ACCEPT_ENCODING,
-    MAX_BYTES_OF_BODY_WITHOUT_MAIL,
+    MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL,
     UnreadableBody,
     read_body_up_to_limit,
 )
@@ -28,7 +28,7 @@ MAX_STALE_KEY_SET_AGE_S = 3600.0
 MIN_KEY_SET_FETCH_INTERVAL_S = 30.0
 """Minimum time between two requests for the key set, so that tokens with invented key ids cannot
 flood the issuer with requests."""
-MIN_FETCH_INTERVAL_WITHOUT_KEYS_S = 5.0
+MIN_KEY_SET_FETCH_INTERVAL_IF_EMPTY_S = 5.0
 """Minimum time between two requests for the key set while no key is known."""
 MIN_RSA_KEY_BITS = 2048
 
@@ -54,7 +54,7 @@ class PublishedKeySet:
         self._fetched_at = self._requested_at = -math.inf
 
     @property
-    def algorithms(self) -> tuple[str, ...]:
+    def accepted_jwt_algorithms(self) -> tuple[str, ...]:
         return PUBLIC_KEY_ALGORITHMS
 
     @property
@@ -63,7 +63,7 @@ class PublishedKeySet:
         unavailable."""
         return bool(self._keys)
 
-    def find_key(self, key_id: str | None) -> jwt.PyJWK | None:
+    def find_key_for_jwt(self, key_id: str | None) -> jwt.PyJWK | None:
         if key_id is None:
             return None
         now = self._clock()
@@ -76,7 +76,7 @@ class PublishedKeySet:
     def _is_due(self, key_id: str, now: float) -> bool:
         last_request_age_s = now - self._requested_at
         if not self._keys:
-            return last_request_age_s >= MIN_FETCH_INTERVAL_WITHOUT_KEYS_S
+            return last_request_age_s >= MIN_KEY_SET_FETCH_INTERVAL_IF_EMPTY_S
         is_stale = key_id not in self._keys or now - self._fetched_at >= KEY_SET_REFRESH_AFTER_S
         return is_stale and last_request_age_s >= MIN_KEY_SET_FETCH_INTERVAL_S
 
@@ -119,7 +119,7 @@ class PublishedKeySet:
         with client as http, http.stream("GET", self._url, headers=headers) as response:
             encoding = response.raise_for_status().headers.get("Content-Encoding")
             body = read_body_up_to_limit(
-                response.iter_raw(), encoding, MAX_BYTES_OF_BODY_WITHOUT_MAIL
+                response.iter_raw(), encoding, MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL
             )
         if body is None:
             raise ValueError("too large")

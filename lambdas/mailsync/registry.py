@@ -47,14 +47,15 @@ class QuotaSettings:
 class OAuthAccess:
     """How the application obtains access tokens for a provider.
 
-    identity_platform: module of `mailsync.credentials.identity` that requests the tokens.
+    identity_platform_module_name: module of `mailsync.credentials.identity` that requests the
+        tokens.
     scopes: delegated permissions that a person grants at the sign-in.
     resource_url_setting: setting with the URL of the server for which app-only tokens are
         requested. None: there are no app-only tokens.
     can_revoke_grants: whether the platform ends a person's tokens on request.
     """
 
-    identity_platform: str
+    identity_platform_module_name: str
     scopes: tuple[str, ...]
     resource_url_setting: UrlSetting | None = None
     can_revoke_grants: bool = False
@@ -65,7 +66,7 @@ class RegisteredProvider:
     """The entry of one mail provider in the registry.
 
     display_name: the provider's name for people, as in "a mailbox of Microsoft 365".
-    sync_event_type: type of the event with which an application requests a sync of one of
+    sync_request_event_type: type of the event with which an application requests a sync of one of
         the provider's mailboxes.
     implementation_module: module whose constant `KIT` implements the provider. None: this release
         cannot sync the provider's mailboxes.
@@ -74,8 +75,8 @@ class RegisteredProvider:
     oauth_access: how access tokens are obtained. None: the provider's mailboxes are opened with a
         password.
     required_setting_names: settings without which a stage syncs none of the provider's mailboxes.
-    server_tcp_ports: TCP ports of the provider's servers. A stage with its own network lets
-        functions reach these ports.
+    tcp_ports_of_provider_servers: TCP ports of the provider's servers. A stage with its own network
+        lets functions reach these ports.
     sends_notifications: whether the provider reports changes to a webhook.
     max_flag_change_delay_s: maximum seconds until Mailsync finds a changed flag of a message on a
         server that does not report changed flags. None: every server of the provider reports them.
@@ -84,12 +85,12 @@ class RegisteredProvider:
 
     provider: Provider
     display_name: str
-    sync_event_type: str
+    sync_request_event_type: str
     implementation_module: str | None = None
     api_url_setting: UrlSetting | None = None
     oauth_access: OAuthAccess | None = None
     required_setting_names: tuple[str, ...] = ()
-    server_tcp_ports: tuple[int, ...] = (HTTPS_PORT,)
+    tcp_ports_of_provider_servers: tuple[int, ...] = (HTTPS_PORT,)
     sends_notifications: bool = False
     max_flag_change_delay_s: int | None = None
     quota_settings: QuotaSettings | None = None
@@ -101,7 +102,7 @@ class RegisteredProvider:
 
 
 MICROSOFT, GOOGLE, IMAP = Provider("microsoft"), Provider("google"), Provider("imap")
-PROVIDER_OF_EARLIEST_RELEASE = MICROSOFT
+DEFAULT_PROVIDER_OF_STORED_VALUES = MICROSOFT
 """The provider of stored values that name no provider: they were stored when there was only one
 provider."""
 GRAPH_URL_SETTING = UrlSetting("GRAPH_URL", "https://graph.microsoft.com/v1.0")
@@ -144,13 +145,13 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         "email/imap.sync",
         implementation_module="mailsync.providers.imap.kit",
         required_setting_names=("IMAP_SERVERS",),
-        server_tcp_ports=(993, 143),
+        tcp_ports_of_provider_servers=(993, 143),
         max_flag_change_delay_s=3600,
     ),
 )
 
 
-def syncable_providers() -> tuple[RegisteredProvider, ...]:
+def implemented_providers() -> tuple[RegisteredProvider, ...]:
     """Return the providers whose mailboxes this release can sync.
 
     A stage may enable only some of these providers: `Settings.enabled_providers`.
@@ -166,4 +167,6 @@ def find_provider(name: str) -> RegisteredProvider | None:
 def find_provider_of_sync_event(event_type: str) -> RegisteredProvider | None:
     """Return the provider whose mailboxes are synced when an application sends an event of this
     type. None: no provider has this event type."""
-    return next((each for each in REGISTERED_PROVIDERS if each.sync_event_type == event_type), None)
+    return next(
+        (each for each in REGISTERED_PROVIDERS if each.sync_request_event_type == event_type), None
+    )

@@ -12,7 +12,7 @@ from typing import Any
 ACCEPT_ENCODING = "gzip"
 """The only content encoding that is accepted besides an unencoded body. Doubly compressed bodies
 are rejected."""
-MAX_BYTES_OF_BODY_WITHOUT_MAIL = 4 * 2**20
+MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL = 4 * 2**20
 """The size limit of responses that contain no mail, such as tokens, keys, users and subscriptions.
 Parsed, JSON takes up to 33 times its size (a list of small objects), and the Lambda functions that
 read these responses have 512 MB."""

@@ -71,7 +71,7 @@ from mailsync.aws.client import SECRETS_MANAGER_SERVICE, AwsClient
 from mailsync.aws.errors import AwsRejected
 from mailsync.errors import SettingMissing
 from mailsync.model import Provider
-from mailsync.registry import RegisteredProvider, UrlSetting, find_provider, syncable_providers
+from mailsync.registry import RegisteredProvider, UrlSetting, find_provider, implemented_providers
 
 DEFAULT_API_CALLS_PER_HOUR: Mapping[str, int] = {
     "sync": 300,
@@ -194,22 +194,22 @@ class Settings(SettingsSection):
         return DatabaseLogin(secret["username"], secret["password"])
 
     @property
-    def database_ca_bundle(self) -> str | None:
+    def database_ca_bundle_path(self) -> str | None:
         return self._values.get("DATABASE_CA_BUNDLE") or None
 
-    def read_section(self, section: type[AnySettingsSection]) -> AnySettingsSection:
+    def read_settings_section(self, section: type[AnySettingsSection]) -> AnySettingsSection:
         """Return the settings of one provider or identity platform, as an object of the class
         `section`."""
         return section(self._values)
 
-    def read_server_url(self, setting: UrlSetting) -> str:
+    def read_url_setting(self, setting: UrlSetting) -> str:
         """Return the base URL of a server from the given setting, without a slash at its end."""
         return self._https(setting.name, default=setting.default).rstrip("/")
 
     def enabled_providers(self) -> tuple[RegisteredProvider, ...]:
         """Return the providers whose mailboxes this stage syncs: those for which the stage has all
         required settings."""
-        return tuple(each for each in syncable_providers() if not self._missing_of(each))
+        return tuple(each for each in implemented_providers() if not self._missing_of(each))
 
     def require_enabled_provider(self, provider: Provider) -> None:
         """Raise SettingMissing if this stage lacks a setting that the provider needs."""
@@ -226,7 +226,7 @@ class Settings(SettingsSection):
         return [each for each in names if not self._values.get(each, "").strip()]
 
     @property
-    def provider_ca_bundle(self) -> str | None:
+    def provider_ca_bundle_path(self) -> str | None:
         path = self._values.get("CA_BUNDLE") or None
         if path and not os.path.exists(path):
             raise SettingMissing("CA_BUNDLE names a file that does not exist.")
@@ -235,7 +235,7 @@ class Settings(SettingsSection):
     def provider_tls_context(self) -> ssl.SSLContext:
         """Return the TLS context for connections to providers. It trusts the certificates in
         CA_BUNDLE, or else the system's authorities."""
-        return ssl.create_default_context(cafile=self.provider_ca_bundle)
+        return ssl.create_default_context(cafile=self.provider_ca_bundle_path)
 
     @property
     def token_key_arn(self) -> str:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from infra import catalog
-from localdev.containers.relay import PortRelay
+from localdev.containers.relay import DockerToLoopbackPortForwarder
 from localdev.containers.sam import INVOKE_TIMEOUT_S, SamCli
 from localdev.containers.settings import make_local_environment_values
 from localdev.containers.template import LocalTemplate
@@ -27,7 +27,7 @@ from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.engine.failure import StartFailed
 from localdev.options import Options
 from localdev.reserved_port import reserve_port
-from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, LEASE_TAKING_FUNCTION_NAME, SampleEvents
+from localdev.samples import EXPECTED_RESULT_BY_LAMBDA_NAME, LEASE_TAKING_LAMBDA_NAME, SampleEvents
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME, Stack
 
 SIMULATED_MESSAGE_COUNT = 150
@@ -58,7 +58,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--sam", default="sam", metavar="PATH", help="the SAM CLI")
     parser.add_argument("--image", metavar="NAME", help="a local image instead of AWS's")
     parser.add_argument(
-        "--function", choices=sorted(EXPECTED_RESULT_BY_FUNCTION), help="only this one, and no API"
+        "--function",
+        choices=sorted(EXPECTED_RESULT_BY_LAMBDA_NAME),
+        help="only this one, and no API",
     )
     return parser.parse_args(arguments)
 
@@ -89,7 +91,7 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
         servers = ("AWS_ENDPOINT_URL", "GRAPH_URL", "MICROSOFT_AUTHORITY")
         ports = [database_port, *(urlsplit(values[name]).port or 0 for name in servers)]
         template.write_template_with_local_values(values, ca_bundle=Path(values["CA_BUNDLE"]))
-        relay = PortRelay(host, ports)
+        relay = DockerToLoopbackPortForwarder(host, ports)
         try:
             yield stack
         finally:
@@ -115,13 +117,13 @@ def _samples(account: DemoAccount) -> SampleEvents:
 
 def _invoke(sam: SamCli, template: LocalTemplate, samples: SampleEvents, only: str | None) -> None:
     """Invoke each function in a container. Raises StartFailed at the first unexpected result."""
-    for name in EXPECTED_RESULT_BY_FUNCTION:
-        if only and name not in (only, LEASE_TAKING_FUNCTION_NAME):
+    for name in EXPECTED_RESULT_BY_LAMBDA_NAME:
+        if only and name not in (only, LEASE_TAKING_LAMBDA_NAME):
             continue
         began = time.monotonic()
         logical_id = template.find_logical_id_of_function(catalog.find_function(name))
         result = sam.invoke_function(template.file, logical_id, samples.build_sample_event(name))
-        complaint = samples.find_result_mismatch(name, result)
+        complaint = samples.describe_lambda_result_mismatch(name, result)
         if complaint:
             raise StartFailed(f"{name} {complaint}")
         seconds = time.monotonic() - began

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable
 
 
-class PortRelay:
+class DockerToLoopbackPortForwarder:
     """Forwards connections to `ports` of `address` to the same ports of 127.0.0.1, until `stop`."""
 
     def __init__(self, address: str, ports: Iterable[int]) -> None:

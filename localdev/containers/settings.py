@@ -18,7 +18,7 @@ def make_local_environment_values(
     database_url: database URL with the functions' login.
     owner_url: database URL with the login of the schema's owner.
     """
-    values = stack.lambda_host.settings
+    values = stack.lambdas.settings
     secrets = make_aws_client("secretsmanager", stack.aws_url)
 
     def kept(name: str, content: dict[str, str]) -> str:

@@ -101,7 +101,9 @@ def restrict_to_signed_requests(
 
 
 def _denial(environ: WsgiEnviron, headers: EnvironHeaders, body: bytes) -> str | None:
-    service = service_of_valid_signature(environ["REQUEST_METHOD"], _target(environ), headers, body)
+    service = find_service_name_of_valid_signature(
+        environ["REQUEST_METHOD"], _target(environ), headers, body
+    )
     if service is None:
         return (
             "The request is not signed with the credentials of this stack, which makes new ones at"
@@ -131,7 +133,7 @@ def _denied_definition(body: bytes) -> str | None:
     return f"Workflows of the local stack call Lambda only, not {', '.join(sorted(foreign))}."
 
 
-def service_of_valid_signature(
+def find_service_name_of_valid_signature(
     method: str, target: str, headers: EnvironHeaders, body: bytes
 ) -> str | None:
     """Return the AWS service that the request's signature names. None: the request is not signed

@@ -44,7 +44,7 @@ _PUT_EVENTS = "AWSEvents.PutEvents"
 _START_EXECUTION = "AWSStepFunctions.StartExecution"
 
 
-class FunctionInvoker(Protocol):
+class FunctionInvokerInterface(Protocol):
     """Interface of what runs functions for the Invoke API. `function` is a function's name or
     ARN."""
 
@@ -64,7 +64,9 @@ class AwsEndpoint:
     Raises StartFailed when the port is in use.
     """
 
-    def __init__(self, host: FunctionInvoker, *, port: int, bus: EventBus | None = None) -> None:
+    def __init__(
+        self, host: FunctionInvokerInterface, *, port: int, bus: EventBus | None = None
+    ) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         moto: WsgiApplication = DomainDispatcherApplication(create_backend_app)
@@ -132,7 +134,7 @@ def _serve(application: WsgiApplication, port: int) -> BaseWSGIServer:
         raise StartFailed.for_port_in_use(port, "--aws-port") from taken
 
 
-def _invocations_before(moto: WsgiApplication, host: FunctionInvoker) -> WsgiApplication:
+def _invocations_before(moto: WsgiApplication, host: FunctionInvokerInterface) -> WsgiApplication:
     def application(environ: WsgiEnviron, start: WsgiStartResponse) -> Iterable[bytes]:
         match = INVOKE_PATH_PATTERN.match(environ["PATH_INFO"])
         if match is None:
@@ -141,7 +143,7 @@ def _invocations_before(moto: WsgiApplication, host: FunctionInvoker) -> WsgiApp
         run = host.invoke_asynchronously if later else host.invoke
         result = run(unquote(match[1]), read_request_body(environ) or b"{}")
         start(
-            f"{result.http_status} {'OK' if result.http_status < 300 else 'Error'}",
+            f"{result.invoke_http_status} {'OK' if result.invoke_http_status < 300 else 'Error'}",
             _headers(result),
         )
         return [result.payload]

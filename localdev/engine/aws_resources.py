@@ -14,7 +14,7 @@ from moto.backends import get_backend
 from moto.moto_api._internal.models import moto_api_backend
 
 from infra.catalog import Function, Workflow
-from localdev.engine.definition import fill_function_arns, scale_constant_waits
+from localdev.engine.definition import fill_function_arns, multiply_constant_wait_seconds
 from localdev.engine.names import AWS_ACCOUNT_ID, AWS_REGION
 from localdev.private_files import write_private_file
 
@@ -89,7 +89,7 @@ def create_workflows(
     client = make_aws_client("stepfunctions", endpoint_url)
     arns = {}
     for workflow in workflows:
-        definition = scale_constant_waits(
+        definition = multiply_constant_wait_seconds(
             fill_function_arns(workflow.asl_text, functions), time_scale
         )
         made = client.create_state_machine(

@@ -20,12 +20,12 @@ def fill_function_arns(definition: str, functions: Iterable[Function]) -> str:
 
     Raises KeyError for a placeholder that no function of the catalog has.
     """
-    arns = {each.arn_placeholder: function_arn(each.name) for each in functions}
+    arns = {each.arn_placeholder_name_in_asl: function_arn(each.name) for each in functions}
     values = {AWS_PARTITION_PLACEHOLDER: "aws", **arns}
     return _PLACEHOLDER.sub(lambda found: values[found[1]], definition)
 
 
-def scale_constant_waits(definition: str, scale: float) -> str:
+def multiply_constant_wait_seconds(definition: str, scale: float) -> str:
     """Multiply every constant wait of the definition by `scale`; return the new definition.
 
     IntervalSeconds and MaxDelaySeconds stay whole and at least 1, as the States Language requires;

@@ -36,19 +36,19 @@ _GONE = Response(410, cut_after_bytes=-1)
 
 
 @dataclass(frozen=True, slots=True)
-class InvocationOutcome:
+class FunctionResultOrError:
     """The outcome of one invocation of a Lambda function.
 
-    payload: the function's result as JSON, or the error as JSON if `failed`.
+    payload_json: the function's result as JSON, or the error as JSON if `is_error`.
     """
 
-    payload: bytes
-    failed: bool = False
+    payload_json: bytes
+    is_error: bool = False
 
     @classmethod
-    def from_error(cls, error_type: str, message: str) -> "InvocationOutcome":
+    def from_error(cls, error_type: str, message: str) -> "FunctionResultOrError":
         document = {"errorType": error_type, "errorMessage": message}
-        return cls(json.dumps(document).encode(), failed=True)
+        return cls(json.dumps(document).encode(), is_error=True)
 
 
 @dataclass(slots=True)
@@ -58,9 +58,9 @@ class _Invocation:
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     taken: threading.Event = field(default_factory=threading.Event)
     taken_at: float | None = None
-    outcome: "queue.SimpleQueue[InvocationOutcome]" = field(default_factory=queue.SimpleQueue)
+    outcome: "queue.SimpleQueue[FunctionResultOrError]" = field(default_factory=queue.SimpleQueue)
 
-    def end(self, outcome: InvocationOutcome) -> None:
+    def end(self, outcome: FunctionResultOrError) -> None:
         """Set the outcome of the invocation; only the first outcome counts."""
         self.outcome.put(outcome)
         self.taken.set()
@@ -89,7 +89,7 @@ class ExecutionEnvironment:
         self._current: _Invocation | None = None
         # A client of this API could take events with their tokens, and respond for the function.
         self._api = f"/{secrets.token_urlsafe(32)}/2018-06-01/runtime/"
-        self._init_error: InvocationOutcome | None = None  # can come before an invocation
+        self._init_error: FunctionResultOrError | None = None  # can come before an invocation
         self._used_mb = 0
         self._server = Server(self._respond, port=0).start()
         variables = {**lambda_environment_variables(function, code_root), **settings}
@@ -109,7 +109,7 @@ class ExecutionEnvironment:
     def is_reusable(self) -> bool:
         return self._process.poll() is None
 
-    def run_invocation(self, event: bytes) -> InvocationOutcome:
+    def run_invocation(self, event: bytes) -> FunctionResultOrError:
         """Run the function on `event` and return the outcome, which is an error after the
         function's time-out."""
         invocation = _Invocation(event, self.function.timeout_s)
@@ -124,14 +124,14 @@ class ExecutionEnvironment:
         except queue.Empty:
             self._kill()
             message = f"RequestId: {invocation.request_id} Error: Task timed out after "
-            outcome = InvocationOutcome.from_error(
+            outcome = FunctionResultOrError.from_error(
                 "Sandbox.Timedout", f"{message}{invocation.timeout_s:.2f} seconds"
             )
         self._current = None
         self._report(invocation)
         return _within_limit(outcome)
 
-    def _outcome(self, invocation: _Invocation) -> InvocationOutcome:
+    def _outcome(self, invocation: _Invocation) -> FunctionResultOrError:
         """Wait for the outcome; kill a process that exceeds the function's memory, as Lambda does.
 
         The kernel records the highest memory use of the process, so no peak between two checks is
@@ -178,7 +178,7 @@ class ExecutionEnvironment:
         if request.method == "GET":
             invocation = self._waiting.get()
             return self._next(invocation) if invocation else _GONE
-        outcome = InvocationOutcome(request.body, failed=request.path.endswith("/error"))
+        outcome = FunctionResultOrError(request.body, is_error=request.path.endswith("/error"))
         if request.path == f"{self._api}init/error":
             self._init_error = outcome
         if self._current:
@@ -218,28 +218,28 @@ class ExecutionEnvironment:
         if invocation := self._current:
             invocation.end(self._exit_error(invocation))
 
-    def _exit_error(self, invocation: _Invocation) -> InvocationOutcome:
+    def _exit_error(self, invocation: _Invocation) -> FunctionResultOrError:
         if self._init_error:
             return self._init_error
         status = self._process.returncode
         how = f"signal: {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: {how}"
-        return InvocationOutcome.from_error("Runtime.ExitError", message)
+        return FunctionResultOrError.from_error("Runtime.ExitError", message)
 
 
-def _out_of_memory(invocation: _Invocation) -> InvocationOutcome:
+def _out_of_memory(invocation: _Invocation) -> FunctionResultOrError:
     """Return the out-of-memory error as Step Functions sees it.
 
     Source: awslabs/aws-deployment-framework #758.
     """
     message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: signal: killed"
-    return InvocationOutcome.from_error("Runtime.OutOfMemory", message)
+    return FunctionResultOrError.from_error("Runtime.OutOfMemory", message)
 
 
-def _within_limit(outcome: InvocationOutcome) -> InvocationOutcome:
-    if len(outcome.payload) <= MAX_FUNCTION_RESPONSE_BYTES:
+def _within_limit(outcome: FunctionResultOrError) -> FunctionResultOrError:
+    if len(outcome.payload_json) <= MAX_FUNCTION_RESPONSE_BYTES:
         return outcome
-    return InvocationOutcome.from_error(
+    return FunctionResultOrError.from_error(
         "Function.ResponseSizeTooLarge",
         "Response payload size exceeded maximum allowed payload size "
         f"({MAX_FUNCTION_RESPONSE_BYTES} bytes).",

@@ -111,7 +111,7 @@ class ForkServerProcess:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def fork(
+    def fork_function_process(
         self, arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: IO[bytes]
     ) -> ForkedProcess:
         """Fork a process that runs a Python program; return the process. Raise OSError if the
@@ -148,7 +148,7 @@ def start_function_process(
     if not _can_fork(env, cwd):
         command = [sys.executable, "-u", "-P", *arguments]
         return start_child_process(command, env=env, cwd=cwd, log=log)
-    return _server(env).fork(arguments, env=env, cwd=cwd, log=log)
+    return _server(env).fork_function_process(arguments, env=env, cwd=cwd, log=log)
 
 
 def _can_fork(env: Mapping[str, str], code: Path) -> bool:

@@ -29,7 +29,7 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
 
-class ForkServer:
+class ForkRequestHandler:
     """Forks processes until the other end of `channel` is closed or this process is killed. When
     this process ends, the kernel kills the forked processes.
 
@@ -165,7 +165,7 @@ def main(modules: list[str]) -> None:
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     _preload(modules)
-    if request := ForkServer(channel).serve():
+    if request := ForkRequestHandler(channel).serve():
         _run(request)
 
 

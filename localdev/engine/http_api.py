@@ -149,7 +149,7 @@ class HttpApi:
 
     def _integrate(self, function: str, event: dict[str, Any]) -> Response:
         result = self._invoke(function, event)
-        if result is None or result.http_status == 429:
+        if result is None or result.invoke_http_status == 429:
             return api_gateway_error_response(503, "Service Unavailable")
         if result.failed:
             return api_gateway_error_response(500, "Internal Server Error")

@@ -17,7 +17,7 @@ from infra.catalog import Function
 from localdev.engine.environment import (
     LAMBDA_RUNTIME_SCRIPT,
     ExecutionEnvironment,
-    InvocationOutcome,
+    FunctionResultOrError,
 )
 from localdev.engine.names import function_name_from_arn_or_name
 
@@ -29,14 +29,14 @@ ASYNC_RETRY_DELAYS_S = (60, 120)
 class InvocationResult:
     """The response of Lambda's Invoke API: HTTP status, payload, and headers that callers read."""
 
-    http_status: int
+    invoke_http_status: int
     payload: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
         """Return whether the function did not run or ended with an error."""
-        return self.http_status >= 300 or "X-Amz-Function-Error" in self.headers
+        return self.invoke_http_status >= 300 or "X-Amz-Function-Error" in self.headers
 
 
 class LambdaHost:
@@ -122,7 +122,7 @@ class LambdaHost:
         chosen = (working if busy is not False else []) + (idle if busy is not True else [])
         return [each.pid for each in chosen if each.is_reusable]
 
-    def retire_environments(self, names: Collection[str] | None = None) -> None:
+    def retire_function_execution_environments(self, names: Collection[str] | None = None) -> None:
         """End the execution environments of the functions `names` (None: of all functions), so that
         later invocations run changed code and settings: idle environments at once, busy
         environments after their invocation."""
@@ -182,11 +182,11 @@ def _stop_all(environments: list[ExecutionEnvironment]) -> None:
             list(pool.map(ExecutionEnvironment.stop, environments))
 
 
-def _result(outcome: InvocationOutcome) -> InvocationResult:
+def _result(outcome: FunctionResultOrError) -> InvocationResult:
     headers = {"X-Amz-Executed-Version": "$LATEST"}
-    if outcome.failed:
+    if outcome.is_error:
         headers["X-Amz-Function-Error"] = "Unhandled"
-    return InvocationResult(200, outcome.payload, headers)
+    return InvocationResult(200, outcome.payload_json, headers)
 
 
 def _refusal(status: int, error: str, message: str) -> InvocationResult:

@@ -16,7 +16,7 @@ _PR_SET_PDEATHSIG = 1
 # Loaded here: after a fork there is no safe moment to load anything.
 _LIBC = ctypes.CDLL(None) if _IS_LINUX else None
 
-CAN_LISTEN_ON_BOUND_PORT = _IS_LINUX
+OS_ALLOWS_LISTENING_ON_BOUND_PORT = _IS_LINUX
 """Whether a socket may listen on a port to which another socket is bound, if that socket does not
 listen and both sockets set SO_REUSEADDR."""
 

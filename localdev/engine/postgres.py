@@ -47,8 +47,8 @@ SERVER_SETTINGS = ("max_wal_size=2GB", "wal_compression=pglz", "max_connections=
 
 
 class Postgres:
-    """A Postgres server whose data is in `folder`, running from `start` to `stop`; `url` is a value
-    for DATABASE_URL.
+    """A Postgres server whose data is in `folder`, running from `start` to `stop`;
+    `superuser_socket_url` is a value for DATABASE_URL.
 
     settings: settings of the server, as `name=value`.
     programs: folder of `postgres` and `initdb`, which every user may read. None: the wheel's.
@@ -82,7 +82,7 @@ class Postgres:
         self._password = secrets.token_urlsafe(24)
 
     @property
-    def url(self) -> str:
+    def superuser_socket_url(self) -> str:
         return self.socket_url_for_login("postgres")
 
     def socket_url_for_login(self, login: str) -> str:

@@ -39,7 +39,7 @@ class CodeWatcher:
             self._code_root, watch_filter=_is_code, stop_event=self._ended, rust_timeout=200
         )
         for changed in changes:
-            self._host.retire_environments()
+            self._host.retire_function_execution_environments()
             self._report(
                 sorted({str(Path(path).relative_to(self._code_root)) for _, path in changed})
             )

@@ -41,9 +41,10 @@ class ProviderSettings:
     """How to reach a mail provider and its identity platform: URLs, and the credentials of the app
     registration.
 
-    graph_url, authority: URLs of Graph and of Microsoft's identity platform.
+    graph_url, entra_authority_url: URLs of Graph and of Microsoft's identity platform.
     allowed_tenant_ids: value of the setting MICROSOFT_TENANTS.
-    ca_bundle: path of a file with CA certificates. None: the certificates of the system.
+    ca_bundle_path_or_pem: path of a file with CA certificates. None: the certificates of the
+        system.
     control_secret: secret for the simulators' control API `/_sim/`. Functions do not get it.
     google_environment_variables: environment variables with which functions reach the simulated
         Gmail and Google's simulated identity platform.
@@ -54,12 +55,12 @@ class ProviderSettings:
     """
 
     graph_url: str
-    authority: str
+    entra_authority_url: str
     client_id: str
     client_secret: str = ""
     client_certificate_pem: str = ""
     allowed_tenant_ids: str = ""
-    ca_bundle: str | None = None
+    ca_bundle_path_or_pem: str | None = None
     control_secret: str = ""
     google_environment_variables: Mapping[str, str] = field(default_factory=dict)
     sign_in_provider_name: str = MICROSOFT
@@ -71,10 +72,10 @@ class ProviderSettings:
         """Return the environment variables with which Lambda functions reach this provider."""
         settings = {
             "GRAPH_URL": self.graph_url,
-            "MICROSOFT_AUTHORITY": self.authority,
+            "MICROSOFT_AUTHORITY": self.entra_authority_url,
             "MICROSOFT_CLIENT_ID": self.client_id,
             "MICROSOFT_CLIENT_SECRET": self.client_secret,
-            "CA_BUNDLE": self.ca_bundle or "",
+            "CA_BUNDLE": self.ca_bundle_path_or_pem or "",
             **self.google_environment_variables,
         }
         if self.client_certificate_pem:
@@ -128,10 +129,10 @@ class SimulatorProcess:
             ]
             return ProviderSettings(
                 graph_url=ready["graphUrl"],
-                authority=ready["authority"],
+                entra_authority_url=ready["authority"],
                 client_id=CLIENT_ID,
                 client_secret=ready["clientSecret"],
-                ca_bundle=ready["caBundle"],
+                ca_bundle_path_or_pem=ready["caBundle"],
                 control_secret=CONTROL_SECRET,
                 google_environment_variables={
                     "GMAIL_URL": ready["gmailUrl"],

@@ -22,7 +22,12 @@ from pathlib import Path
 from localdev.engine.failure import StartFailed
 from localdev.engine.postgres import acquire_folder_lock
 from localdev.live.compare import find_differences, find_simulator_only_requests
-from localdev.live.kit import LiveFailed, LiveKit, live_kit_names, load_live_kit
+from localdev.live.kit import (
+    LiveComparisonFailed,
+    LiveComparisonKit,
+    list_comparable_provider_names,
+    load_live_comparison_kit,
+)
 from localdev.live.record import Recorder
 from localdev.live.run import MailboxSyncOutcome, sync_and_check_mailbox
 from localdev.options import Options
@@ -42,12 +47,12 @@ def main(arguments: list[str], environment: Mapping[str, str] = os.environ) -> i
     130 after Ctrl-C.
     """
     options = _parse(arguments)
-    kit = load_live_kit(options.provider)
-    recorders = {name: Recorder(kit.recordable_vocabulary) for name in (SIMULATOR, LIVE)}
+    kit = load_live_comparison_kit(options.provider)
+    recorders = {name: Recorder(kit.recordable_names_and_words) for name in (SIMULATOR, LIVE)}
     try:
         with StopSignals():
             outcomes = _run(kit, recorders, options, environment)
-    except (LiveFailed, StartFailed) as failed:
+    except (LiveComparisonFailed, StartFailed) as failed:
         print(failed, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -57,7 +62,7 @@ def main(arguments: list[str], environment: Mapping[str, str] = os.environ) -> i
 
 
 def _run(
-    kit: LiveKit,
+    kit: LiveComparisonKit,
     recorders: Mapping[str, Recorder],
     options: argparse.Namespace,
     environment: Mapping[str, str],
@@ -71,15 +76,15 @@ def _run(
             )
         )
         relay = opened.enter_context(kit.open_relay(data / "relay"))
-        upstreams = {SIMULATOR: simulated.upstream, LIVE: live}
+        upstreams = {SIMULATOR: simulated.signed_in_relay_upstream, LIVE: live}
         tokens = {
-            name: relay.add_upstream(upstream, recorders[name])
+            name: relay.add_upstream_and_make_token(upstream, recorders[name])
             for name, upstream in upstreams.items()
         }
         stack = opened.enter_context(
-            Stack(_stack_options(data, simulated.build_stack_options(relay.url)))
+            Stack(_stack_options(data, simulated.build_stack_options(relay.relay_base_url)))
         )
-        stack.lambda_host.settings.update(relay.lambda_environment_variables)
+        stack.lambdas.settings.update(relay.lambda_environment_variables)
         outcomes = {}
         for name, change_mailbox in (
             (SIMULATOR, simulated.change_messages_as_owner),
@@ -124,7 +129,7 @@ def _stack_options(data: Path, of_provider: Mapping[str, object]) -> Options:
 
 
 def _report(
-    kit: LiveKit,
+    kit: LiveComparisonKit,
     recorders: Mapping[str, Recorder],
     outcomes: Mapping[str, MailboxSyncOutcome],
     out: Path,
@@ -154,7 +159,7 @@ def _report(
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m localdev.live", description=__doc__)
     add, default = parser.add_argument, "default: %(default)s"
-    add("provider", choices=live_kit_names())
+    add("provider", choices=list_comparable_provider_names())
     add("--out", type=Path, default=Path(".mailsync/live.json"), metavar="FILE", help=default)
     add("--minutes", type=float, default=30, help=f"limit of the first sync; {default}")
     add("--latency", choices=("none", "real"), default="real", help=f"of the simulator; {default}")

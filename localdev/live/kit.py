@@ -12,13 +12,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from localdev.live.record import RecordableVocabulary, Recorder
+from localdev.live.record import RecordableNamesAndWords, Recorder
 from mailsync.credentials.vault import SealingKey
 from mailsync.model import AccountId, Provider
 from mailsync.store.credential_store import CredentialStore
 
 
-class LiveFailed(Exception):
+class LiveComparisonFailed(Exception):
     """The comparison cannot start or cannot continue. The message says what to do."""
 
 
@@ -26,58 +26,58 @@ class LiveFailed(Exception):
 class SimulatedProvider:
     """A simulated provider with one mailbox.
 
-    upstream: the provider as the relay's `add_upstream` takes it, like the result of
-        `LiveKit.sign_in`.
+    signed_in_relay_upstream: the provider as the relay's `add_upstream` takes it, like the result
+        of `LiveComparisonKit.sign_in`.
     change_messages_as_owner: function that changes mail as the owner would, so that a check finds
         changes.
     build_stack_options: function that takes the relay's URL, and returns options of a local stack
         whose provider is the relay.
     """
 
-    upstream: Any
+    signed_in_relay_upstream: Any
     change_messages_as_owner: Callable[[], None]
     build_stack_options: Callable[[str], Mapping[str, Any]]
 
 
-class LiveRelay(Protocol):
+class ProviderRelayInterface(Protocol):
     """Interface of the relay between the product and the providers; a context manager.
 
-    url: URL of the relay for the product. Empty: the product needs only
+    relay_base_url: URL of the relay for the product. Empty: the product needs only
         `lambda_environment_variables`.
     lambda_environment_variables: environment variables with which the functions reach the relay.
         They are complete when all upstreams are added.
     """
 
     @property
-    def url(self) -> str: ...
+    def relay_base_url(self) -> str: ...
 
     @property
     def lambda_environment_variables(self) -> Mapping[str, str]: ...
 
-    def __enter__(self) -> "LiveRelay": ...
+    def __enter__(self) -> "ProviderRelayInterface": ...
 
     def __exit__(self, *failure: object) -> None: ...
 
-    def add_upstream(self, upstream: Any, recorder: Recorder) -> str:
+    def add_upstream_and_make_token(self, upstream: Any, recorder: Recorder) -> str:
         """Let the relay reach a further provider. Return the token or password with which the
         product's requests reach this provider."""
         ...
 
-    def send_error_probes(self, token: str) -> None:
+    def send_error_provoking_requests(self, token: str) -> None:
         """Send requests that the provider rejects, to record the provider's errors.
 
-        token: what `add_upstream` returned for the provider.
+        token: what `add_upstream_and_make_token` returned for the provider.
         """
         ...
 
 
-class LiveKit(Protocol):
+class LiveComparisonKit(Protocol):
     """Interface of the kit that a mail provider supplies for the comparison with its simulator."""
 
     provider: Provider
-    recordable_vocabulary: RecordableVocabulary
+    recordable_names_and_words: RecordableNamesAndWords
 
-    def open_relay(self, folder: Path) -> LiveRelay:
+    def open_relay(self, folder: Path) -> ProviderRelayInterface:
         """Return a relay to providers of this kind. The relay may write files to the folder."""
         ...
 
@@ -93,12 +93,12 @@ class LiveKit(Protocol):
 
     def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> Any:
         """Let the user sign in to the real provider, with permissions that only read. Return the
-        provider as `LiveRelay.add_upstream` takes it.
+        provider as `ProviderRelayInterface.add_upstream` takes it.
 
         Print what the user has to do, and wait until the user has done it.
 
         Raises:
-            LiveFailed: a setting is missing, or the sign-in failed.
+            LiveComparisonFailed: a setting is missing, or the sign-in failed.
         """
         ...
 
@@ -113,10 +113,10 @@ class LiveKit(Protocol):
         ...
 
 
-def live_kit_names() -> list[str]:
+def list_comparable_provider_names() -> list[str]:
     """Return the names of the providers that `make live` can compare with their simulators."""
     return sorted(path.parent.name for path in Path(__file__).parent.glob("*/kit.py"))
 
 
-def load_live_kit(name: str) -> LiveKit:
-    return cast(LiveKit, import_module(f"localdev.live.{name}.kit").KIT)
+def load_live_comparison_kit(name: str) -> LiveComparisonKit:
+    return cast(LiveComparisonKit, import_module(f"localdev.live.{name}.kit").KIT)

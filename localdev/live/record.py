@@ -30,7 +30,7 @@ _HEADERS_OF_THE_CONNECTION = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordableVocabulary:
+class RecordableNamesAndWords:
     """The names and words of a provider that may enter a record.
 
     field_name_pattern: pattern of the JSON field names that are recorded. The record has `{name}`
@@ -40,13 +40,14 @@ class RecordableVocabulary:
     allowed_words_by_field: the allowed words of enumerations, by field name or lower-case header
         name. The record names the words of errors and headers. The words of other responses depend
         on the mail, so the record says only whether they are allowed words.
-    fields_with_compared_size: names of the fields and headers whose length or number is compared.
+    names_of_fields_with_recorded_size: names of the fields and headers whose length or number is
+        compared.
     """
 
     field_name_pattern: re.Pattern[str]
     fields_with_user_defined_keys: frozenset[str]
     allowed_words_by_field: Mapping[str, frozenset[str]]
-    fields_with_compared_size: frozenset[str]
+    names_of_fields_with_recorded_size: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +61,8 @@ class RecordedExchange:
     duration_s: time from the request to the last byte. None: the time was not measured, as for an
         item of a batch.
     requested_page_size: page size that the request asked for. None: the request named no page size.
-    full_page_item_count: number of items on the page, if another page follows. None: no page
-        follows, so the number of items depends on the mailbox.
+    item_count_if_another_page_follows: number of items on the page, if another page follows. None:
+        no page follows, so the number of items depends on the mailbox.
     """
 
     request_kind: str
@@ -70,10 +71,10 @@ class RecordedExchange:
     response_document: Any = None
     duration_s: float | None = None
     requested_page_size: int | None = None
-    full_page_item_count: int | None = None
+    item_count_if_another_page_follows: int | None = None
 
 
-def describe_number_range(number: float) -> str:
+def describe_range_containing_number(number: float) -> str:
     """Return the class of a number as text, such as `51–100` for a whole number or `0.05–0.1` for a
     fraction. Classes end at 1, 2, 5, 10, 20, 50 and so on."""
     if number <= 0:
@@ -116,7 +117,7 @@ class _Responses:
 
     def to_json(self) -> Json:
         return {
-            "responses": describe_number_range(self.count),
+            "responses": describe_range_containing_number(self.count),
             "seconds": _percentiles(self.seconds),
             "pages": sorted(self.pages),
             "headers": {name: each.to_json(self.count) for name, each in self.headers.items()},
@@ -130,7 +131,7 @@ class _Responses:
 class Recorder:
     """Collects exchanges with one provider and makes a record of them. Thread-safe."""
 
-    def __init__(self, vocabulary: RecordableVocabulary) -> None:
+    def __init__(self, vocabulary: RecordableNamesAndWords) -> None:
         self._vocabulary = vocabulary
         self._lock = Lock()
         self._seen: dict[tuple[str, int], _Responses] = {}
@@ -142,12 +143,10 @@ class Recorder:
             seen.count += 1
             if exchange.duration_s is not None:
                 seen.seconds.append(exchange.duration_s)
-            if exchange.full_page_item_count is not None:
+            if (item_count := exchange.item_count_if_another_page_follows) is not None:
                 asked = exchange.requested_page_size
-                wanted = describe_number_range(asked) if asked else "no size"
-                seen.pages.add(
-                    f"{describe_number_range(exchange.full_page_item_count)} of {wanted}"
-                )
+                wanted = describe_range_containing_number(asked) if asked else "no size"
+                seen.pages.add(f"{describe_range_containing_number(item_count)} of {wanted}")
             for name, value in exchange.headers.items():
                 self._add_header(seen, name.lower(), value)
             self._add(seen, "", exchange.response_document, 0)
@@ -169,10 +168,10 @@ class Recorder:
         if words is not None:
             parts = (part.strip().lower() for part in re.split("[;,]", value))
             found.forms |= {part if part in words else UNLISTED for part in parts}
-        elif name in self._vocabulary.fields_with_compared_size:
+        elif name in self._vocabulary.names_of_fields_with_recorded_size:
             form, size = _header_number(value)
             found.forms.add(form)
-            found.sizes |= {describe_number_range(size)} if size is not None else set()
+            found.sizes |= {describe_range_containing_number(size)} if size is not None else set()
         else:
             found.forms.add("text")
 
@@ -207,8 +206,8 @@ class Recorder:
             return
         form, size = _form_and_size(value)
         found.forms.add(form)
-        if size is not None and name in self._vocabulary.fields_with_compared_size:
-            found.sizes.add(describe_number_range(size))
+        if size is not None and name in self._vocabulary.names_of_fields_with_recorded_size:
+            found.sizes.add(describe_range_containing_number(size))
 
 
 def _form_and_size(value: Any) -> tuple[str, float | None]:
@@ -243,14 +242,14 @@ def _percentiles(seconds: Sequence[float]) -> Json:
     ordered = sorted(seconds)
 
     def at(share: float) -> str:
-        return describe_number_range(float(ordered[math.ceil(share * len(ordered)) - 1]))
+        return describe_range_containing_number(float(ordered[math.ceil(share * len(ordered)) - 1]))
 
     return {"p50": at(0.5), "p95": at(0.95), "max": at(1)} if ordered else {}
 
 
 def parse_allowed_words_by_field(*texts: str) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield pairs of a field name and its allowed words, for
-    `RecordableVocabulary.allowed_words_by_field`.
+    `RecordableNamesAndWords.allowed_words_by_field`.
 
     texts: a field name and its words each, such as `importance: low normal high`.
     """

@@ -65,7 +65,7 @@ class ReceivedResponse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpUpstream:
+class HttpProviderUpstream:
     """A provider to which the relay sends requests.
 
     tls_context: TLS context with which the relay verifies the provider.
@@ -78,7 +78,7 @@ class HttpUpstream:
     get_access_token: Callable[[bool], str]
 
 
-class HttpRelayKit(Protocol):
+class HttpRelayProviderInterface(Protocol):
     """Interface of what the relay needs of a provider with an HTTP API.
 
     error_probe_paths: paths of requests that the provider rejects. The relay sends them to record
@@ -91,7 +91,7 @@ class HttpRelayKit(Protocol):
         """Return whether the request only reads. The relay rejects all other requests."""
         ...
 
-    def build_recorded_exchanges(
+    def build_recorded_exchanges_of_response(
         self, request: RelayedRequest, received: ReceivedResponse
     ) -> list[RecordedExchange]:
         """Return the exchanges to record for one response: the response itself and, for a batch,
@@ -106,7 +106,7 @@ class HttpRelayKit(Protocol):
 
 
 class _Route:
-    def __init__(self, upstream: HttpUpstream, recorder: Recorder) -> None:
+    def __init__(self, upstream: HttpProviderUpstream, recorder: Recorder) -> None:
         self.upstream = upstream
         self.recorder = recorder
         self.http = httpx.Client(
@@ -115,11 +115,12 @@ class _Route:
 
 
 class HttpRelay:
-    """An HTTP server on loopback between the product and providers; implements `LiveRelay`."""
+    """An HTTP server on loopback between the product and providers; implements
+    `ProviderRelayInterface`."""
 
     lambda_environment_variables: Mapping[str, str] = {}
 
-    def __init__(self, kit: HttpRelayKit) -> None:
+    def __init__(self, kit: HttpRelayProviderInterface) -> None:
         self._kit = kit
         self._routes: dict[str, _Route] = {}
         self._server = Server(self._relay, port=0)
@@ -134,17 +135,19 @@ class HttpRelay:
             route.http.close()
 
     @property
-    def url(self) -> str:
+    def relay_base_url(self) -> str:
         return f"http://127.0.0.1:{self._server.port}{RELAY_PATH_PREFIX}"
 
-    def add_upstream(self, upstream: HttpUpstream, recorder: Recorder) -> str:
+    def add_upstream_and_make_token(
+        self, upstream: HttpProviderUpstream, recorder: Recorder
+    ) -> str:
         """Let the relay send requests to a further provider. Return the token with which the
         product's requests reach this provider."""
         token = token_urlsafe(32)
         self._routes[token] = _Route(upstream, recorder)
         return token
 
-    def send_error_probes(self, token: str) -> None:
+    def send_error_provoking_requests(self, token: str) -> None:
         """Send the kit's probes with renewed access tokens, and record the responses.
 
         token: the relay's token for the provider.
@@ -200,7 +203,7 @@ class HttpRelay:
             ReceivedResponse(received.status_code, received.headers, document, monotonic() - began),
         )
         content = received.content
-        if self._kit.point_page_links_to_relay(document, upstream.base_url, self.url):
+        if self._kit.point_page_links_to_relay(document, upstream.base_url, self.relay_base_url):
             content = json.dumps(document).encode()
         headers = {
             name: value
@@ -210,7 +213,7 @@ class HttpRelay:
         return Response(received.status_code, content, headers)
 
     def _record(self, route: _Route, request: RelayedRequest, received: ReceivedResponse) -> None:
-        for exchange in self._kit.build_recorded_exchanges(request, received):
+        for exchange in self._kit.build_recorded_exchanges_of_response(request, received):
             route.recorder.add_exchange(exchange)
 
 
@@ -225,12 +228,12 @@ def store_account_with_access_token(
     provider: Provider, store: CredentialStore, key: SealingKey, token: str
 ) -> AccountId:
     """Store an account whose access token the relay accepts, as
-    `LiveKit.store_account_with_relay_token` says."""
-    tokens = TokenSet(AccessToken(token, datetime.now(UTC) + _TOKEN_LIFETIME), grant="")
+    `LiveComparisonKit.store_account_with_relay_token` says."""
+    tokens = TokenSet(AccessToken(token, datetime.now(UTC) + _TOKEN_LIFETIME), renewal_grant="")
     return store.connect_account(
         user_id=DEMO_USER_ID,
         provider=provider,
         provider_account_id=token[:16],
         email_address="mailbox@localhost",
-        seal=lambda account_id: tokens.seal_for_account(account_id, key),
+        seal=lambda account_id: tokens.seal_tokens_for_account(account_id, key),
     )

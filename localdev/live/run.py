@@ -9,8 +9,8 @@ from typing import Any
 
 from localdev.demo_account import DemoAccount
 from localdev.engine.aws_resources import make_aws_client
-from localdev.live.kit import LiveKit, LiveRelay
-from localdev.live.record import describe_number_range
+from localdev.live.kit import LiveComparisonKit, ProviderRelayInterface
+from localdev.live.record import describe_range_containing_number
 from localdev.stack import Stack
 from mailsync.credentials.vault import Vault
 from mailsync.settings import Settings
@@ -18,7 +18,7 @@ from mailsync.store.connection import Database, connect
 from mailsync.store.credential_store import CredentialStore
 
 STATUS_POLL_INTERVAL_S = 0.5
-CHECK_TIMEOUT_S = 300
+SCHEDULED_CHECK_TIMEOUT_S = 300
 _MAKE_CHECK_DUE = (
     "UPDATE mailsync.email_accounts SET next_sync_at = now() - interval '1 second' WHERE id = :id"
 )
@@ -43,8 +43,8 @@ class MailboxSyncOutcome:
 
 def sync_and_check_mailbox(
     stack: Stack,
-    relay: LiveRelay,
-    kit: LiveKit,
+    relay: ProviderRelayInterface,
+    kit: LiveComparisonKit,
     token: str,
     *,
     limit_s: float,
@@ -62,23 +62,25 @@ def sync_and_check_mailbox(
     is_complete = status["runId"] is None and status["syncStatus"] == "completed"
     change_mailbox()
     check = _check(stack, account) if is_complete else "not tried"
-    relay.send_error_probes(token)
+    relay.send_error_provoking_requests(token)
     return MailboxSyncOutcome(
         first_sync=_result(status) if status["runId"] is None else "not finished in time",
         check=check,
         is_verified=account.status()["verifiedAt"] is not None,
-        messages=describe_number_range(int(status["syncProgress"] or 0)),
+        messages=describe_range_containing_number(int(status["syncProgress"] or 0)),
     )
 
 
-def _connect(stack: Stack, kit: LiveKit, token: str) -> DemoAccount:
+def _connect(stack: Stack, kit: LiveComparisonKit, token: str) -> DemoAccount:
     """Connect the mailbox with the relay's token in place of the user's credentials. No address of
     the user is stored."""
     settings = Settings({"DATABASE_URL": stack.database_url})
     with closing(Database(settings)) as database:
         store = CredentialStore(database)
         kms = make_aws_client("kms", stack.aws_url)
-        key = Vault(stack.lambda_host.settings["TOKEN_KEY_ARN"], store, kms).newest_sealing_key()
+        key = Vault(
+            stack.lambdas.settings["TOKEN_KEY_ARN"], store, kms
+        ).find_or_make_newest_sealing_key()
         account_id = kit.store_account_with_relay_token(store, key, token)
     headers = {"Authorization": f"Bearer {stack.make_demo_user_token()}"}
     return DemoAccount(account_id, "", stack.api_url, headers)
@@ -105,10 +107,10 @@ def _check(stack: Stack, account: DemoAccount) -> str:
         before = tables.run(_LAST_CHECK, id=account.id)
         tables.run(_MAKE_COMPARISON_DUE, id=account.id)
         tables.run(_MAKE_CHECK_DUE, id=account.id)
-        tick = stack.lambda_host.invoke("start-due-syncs", b"{}")
+        tick = stack.lambdas.invoke("start-due-syncs", b"{}")
         if tick.failed:
             return "not started: the function start-due-syncs failed"
-        deadline = time.monotonic() + CHECK_TIMEOUT_S
+        deadline = time.monotonic() + SCHEDULED_CHECK_TIMEOUT_S
         while time.monotonic() < deadline:
             status = account.status()
             if tables.run(_LAST_CHECK, id=account.id) != before and status["runId"] is None:

@@ -35,7 +35,7 @@ SUBJECTS_AND_BODIES = (
     ("🎉 Release {n} is out 🚀", "It is done 👩‍💻\n\nRelease {n} is out, thank you all! 🙏"),
 )
 # The last name stands twice, under different parents; most mail lies in the inbox.
-FOLDER_WEIGHTS: tuple[tuple[tuple[str, ...], int], ...] = (
+FOLDER_PATHS_AND_WEIGHTS: tuple[tuple[tuple[str, ...], int], ...] = (
     ((), 70),
     (("Sent Items",), 8),
     (("Archive",), 6),
@@ -60,7 +60,7 @@ def generate_mail(count: int, *, owner: str, seed: int = 1) -> Iterator[MailItem
     same `seed` gives the same messages."""
     chance = random.Random(seed)
     me = Address(owner.partition("@")[0].title(), owner)
-    paths, weights = zip(*FOLDER_WEIGHTS, strict=True)
+    paths, weights = zip(*FOLDER_PATHS_AND_WEIGHTS, strict=True)
     received_at = NEWEST_MESSAGE_TIME
     for number in range(count):
         received_at -= timedelta(seconds=chance.randint(1, 2 * _MEAN_GAP_S))

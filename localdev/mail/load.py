@@ -16,15 +16,15 @@ from stat import S_ISREG
 
 from localdev.mail.item import MailItem
 from localdev.mail.mbox import (
-    MboxBytes,
+    BytesOrMmap,
     has_mail_header,
     is_mbox,
     split_mbox,
     strip_byte_order_mark,
 )
 from localdev.mail.modified_utf7 import decode_modified_utf7
-from localdev.mail.parse import parse_mail_and_find_oddities
-from localdev.mail.wire_form import to_wire_form
+from localdev.mail.parse import parse_mail_and_find_malformations
+from localdev.mail.wire_form import convert_message_to_wire_bytes
 from mailsync.mime.charsets import decode_in_guessed_charset
 
 _MAILDIR_PARTS = ("cur", "new")
@@ -61,13 +61,13 @@ class MailFileProblem:
 class LoadedMail:
     """The user's mail. Files are read, and both lists grow, while the caller iterates over `items`.
 
-    problems: messages that were not loaded.
-    oddities: messages that were loaded although they are malformed.
+    problems_of_skipped_mail: messages that were not loaded.
+    problems_of_loaded_mail: messages that were loaded although they are malformed.
     """
 
     items: Iterator[MailItem]
-    problems: list[MailFileProblem] = field(default_factory=list)
-    oddities: list[MailFileProblem] = field(default_factory=list)
+    problems_of_skipped_mail: list[MailFileProblem] = field(default_factory=list)
+    problems_of_loaded_mail: list[MailFileProblem] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,27 +96,35 @@ def load_mail(path: Path, *, keeps_originals: bool = False) -> LoadedMail:
 
 def _items(path: Path, loaded: LoadedMail, *, keeps_originals: bool) -> Iterator[MailItem]:
     files = _folder if path.is_dir() else _single_file
-    for mail in files(path, loaded.problems):
+    for mail in files(path, loaded.problems_of_skipped_mail):
         if not mail.content.strip():
-            loaded.problems.append(MailFileProblem(mail.source, "empty message"))
+            loaded.problems_of_skipped_mail.append(MailFileProblem(mail.source, "empty message"))
         elif not has_mail_header(mail.content):
-            loaded.problems.append(MailFileProblem(mail.source, f"it has {_NO_HEADER}"))
+            loaded.problems_of_skipped_mail.append(
+                MailFileProblem(mail.source, f"it has {_NO_HEADER}")
+            )
         elif item := _item(mail, loaded):
-            yield replace(item, original=to_wire_form(mail.content)) if keeps_originals else item
+            yield (
+                replace(item, original=convert_message_to_wire_bytes(mail.content))
+                if keeps_originals
+                else item
+            )
 
 
 def _item(mail: _RawMail, loaded: LoadedMail) -> MailItem | None:
     try:
-        item, oddities = parse_mail_and_find_oddities(
+        item, oddities = parse_mail_and_find_malformations(
             mail.content, folder=mail.folder, is_read=mail.is_read
         )
     except Exception as failure:
         # The standard library's parsers raise much on bytes that no test has tried; one message
         # must not keep the others out.
-        loaded.problems.append(MailFileProblem(mail.source, f"{type(failure).__name__}: {failure}"))
+        loaded.problems_of_skipped_mail.append(
+            MailFileProblem(mail.source, f"{type(failure).__name__}: {failure}")
+        )
         return None
     if odd := [each for each in (mail.oddity, *oddities) if each]:
-        loaded.oddities.append(MailFileProblem(mail.source, "; ".join(odd)))
+        loaded.problems_of_loaded_mail.append(MailFileProblem(mail.source, "; ".join(odd)))
     return item
 
 
@@ -197,17 +205,17 @@ def _messages(
 
 
 def _mbox(
-    content: MboxBytes, source: str, folder: tuple[str, ...], problems: list[MailFileProblem]
+    content: BytesOrMmap, source: str, folder: tuple[str, ...], problems: list[MailFileProblem]
 ) -> Iterator[_RawMail]:
     number = 0
     for number, piece in enumerate(split_mbox(content), start=1):
         if number == 1 and not (is_mbox(content) or has_mail_header(content)):
-            before = f"{source} (bytes 0 to {piece.offset})"
+            before = f"{source} (bytes 0 to {piece.byte_offset_in_file})"
             problems.append(MailFileProblem(before, 'it stands before the first "From " line'))
         status = _STATUS.search(piece.content[:20_000])
         is_read = status is None or b"R" in status[1]
-        name = f"{source}#{number} (byte {piece.offset})"
-        yield _RawMail(name, piece.content, folder, is_read, piece.oddity)
+        name = f"{source}#{number} (byte {piece.byte_offset_in_file})"
+        yield _RawMail(name, piece.content, folder, is_read, piece.malformation_description)
     if not number:
         cause = f'it has no line that begins with "From ", and {_NO_HEADER}'
         problems.append(MailFileProblem(source, cause))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from mmap import mmap
 
-MboxBytes = bytes | mmap
+BytesOrMmap = bytes | mmap
 
 _FROM = b"From "
 _FROM_LINE = re.compile(rb"^From ", re.MULTILINE)
@@ -44,34 +44,35 @@ _LAST_BLANK_LINE = re.compile(rb"(?<=\n)\r?\n\Z")
 class MboxMessage:
     """One message of an mbox file.
 
-    offset: position in the file of the message's "From " line, or of its first byte if it has no
-        such line.
-    oddity: what is malformed in the message, as a phrase for the report. Empty: nothing.
+    byte_offset_in_file: position in the file of the message's "From " line, or of its first byte if
+        it has no such line.
+    malformation_description: what is malformed in the message, as a phrase for the report. Empty:
+        nothing.
     """
 
     content: bytes
-    offset: int
-    oddity: str = ""
+    byte_offset_in_file: int
+    malformation_description: str = ""
 
 
-def strip_byte_order_mark(content: MboxBytes) -> bytes:
+def strip_byte_order_mark(content: BytesOrMmap) -> bytes:
     """Return the content without the byte order mark and the blank lines at its start. A parser
     would take a blank line there for the end of the header."""
     return content[_start(content) :]
 
 
-def is_mbox(content: MboxBytes) -> bool:
+def is_mbox(content: BytesOrMmap) -> bool:
     """Return whether the first line that is not blank starts with "From ", as in an mbox file."""
     start = _start(content)
     return content[start : start + len(_FROM)] == _FROM
 
 
-def has_mail_header(content: MboxBytes) -> bool:
+def has_mail_header(content: BytesOrMmap) -> bool:
     """Return whether a known mail header, such as Subject, stands before the first blank line."""
     return _has_known_field(content, _start(content))
 
 
-def split_mbox(content: MboxBytes) -> Iterator[MboxMessage]:
+def split_mbox(content: BytesOrMmap) -> Iterator[MboxMessage]:
     """Yield the messages of an mbox file.
 
     A first message without its "From " line is included. Other text before the first message is
@@ -92,7 +93,7 @@ def split_mbox(content: MboxBytes) -> Iterator[MboxMessage]:
         yield piece
 
 
-def _message(content: MboxBytes, start: int) -> tuple[MboxMessage, int]:
+def _message(content: BytesOrMmap, start: int) -> tuple[MboxMessage, int]:
     """Return the message with its "From " line at `start`, and where the next one starts."""
     header = _next_line(content, start)
     body = _body(content, header)
@@ -112,7 +113,7 @@ def _message(content: MboxBytes, start: int) -> tuple[MboxMessage, int]:
 
 
 def _piece(
-    content: MboxBytes,
+    content: BytesOrMmap,
     offset: int,
     bounds: tuple[int, int, int],
     oddity: str,
@@ -128,13 +129,13 @@ def _piece(
     )
 
 
-def _text_end(content: MboxBytes, body: int, end: int) -> int:
+def _text_end(content: BytesOrMmap, body: int, end: int) -> int:
     """Return the body's end, before the blank line that separates it from the next message."""
     blank = _LAST_BLANK_LINE.search(content, max(body, end - 2), end)
     return blank.start() if blank else end
 
 
-def _scan(content: MboxBytes, start: int) -> tuple[int, str]:
+def _scan(content: BytesOrMmap, start: int) -> tuple[int, str]:
     """Return the position of the next separator or the end, and what is odd before it."""
     oddity = ""
     for found in _FROM_LINE.finditer(content, start + 1):
@@ -144,7 +145,7 @@ def _scan(content: MboxBytes, start: int) -> tuple[int, str]:
     return len(content), oddity
 
 
-def _separates(content: MboxBytes, at: int) -> bool:
+def _separates(content: BytesOrMmap, at: int) -> bool:
     after = _next_line(content, at)
     line = content[at : min(after, at + _MAX_LINE_BYTES)]
     follows_blank = content[at - 2 : at] == b"\n\n" or content[at - 3 : at] == b"\n\r\n"
@@ -152,13 +153,13 @@ def _separates(content: MboxBytes, at: int) -> bool:
     return looks_right and _has_known_field(content, after)
 
 
-def _separator(content: MboxBytes, at: int) -> int | None:
+def _separator(content: BytesOrMmap, at: int) -> int | None:
     """Return where a separator or the end is, up to two line ends behind `at`; else None."""
     found = _SEPARATOR_OR_END.match(content, at) if at <= len(content) else None
     return found.end() if found else None
 
 
-def _has_known_field(content: MboxBytes, at: int) -> bool:
+def _has_known_field(content: BytesOrMmap, at: int) -> bool:
     for line in islice(_LINE.finditer(content, at), _MAX_LINES):
         if not line[0].strip() or line[0].startswith(_FROM):
             return False
@@ -167,7 +168,7 @@ def _has_known_field(content: MboxBytes, at: int) -> bool:
     return False
 
 
-def _body(content: MboxBytes, header: int) -> int:
+def _body(content: BytesOrMmap, header: int) -> int:
     """Return where the body begins after the header; a message can end with its header."""
     for found in _HEADER_ENDS.finditer(content, header):
         if found[0] != _FROM:
@@ -177,11 +178,11 @@ def _body(content: MboxBytes, header: int) -> int:
     return len(content)
 
 
-def _start(content: MboxBytes) -> int:
+def _start(content: BytesOrMmap) -> int:
     found = _START.match(content)
     return found.end() if found else 0
 
 
-def _next_line(content: MboxBytes, at: int) -> int:
+def _next_line(content: BytesOrMmap, at: int) -> int:
     end = content.find(b"\n", at)
     return len(content) if end < 0 else end + 1

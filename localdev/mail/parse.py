@@ -12,10 +12,10 @@ _UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 
 def parse_mail(raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True) -> MailItem:
     """Parse a message (RFC 5322) and return it; malformed parts are ignored."""
-    return parse_mail_and_find_oddities(raw, folder=folder, is_read=is_read)[0]
+    return parse_mail_and_find_malformations(raw, folder=folder, is_read=is_read)[0]
 
 
-def parse_mail_and_find_oddities(
+def parse_mail_and_find_malformations(
     raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True
 ) -> tuple[MailItem, tuple[str, ...]]:
     """Parse a message; return it with phrases that say what is malformed in it, such as "has no
@@ -23,7 +23,7 @@ def parse_mail_and_find_oddities(
     mail = parse_message(raw)
     received_at = _received_at(raw) or mail.sent_at
     undated = () if received_at else ("has no date that can be read, so it is of 1970",)
-    conversation = [*mail.references, mail.in_reply_to, mail.internet_message_id]
+    conversation = [*mail.referenced_message_ids, mail.in_reply_to, mail.internet_message_id]
     item = MailItem(
         subject=mail.subject,
         body=mail.body_text or "" if mail.body_html is None else mail.body_html,
@@ -31,7 +31,7 @@ def parse_mail_and_find_oddities(
         received_at=received_at or _UNDATED,
         sent_at=mail.sent_at or received_at or _UNDATED,
         folder=folder,
-        sender=mail.sender,
+        sender=mail.from_or_sender_address,
         to=mail.to,
         cc=mail.cc,
         bcc=mail.bcc,
@@ -42,7 +42,7 @@ def parse_mail_and_find_oddities(
         importance=cast(Literal["low", "normal", "high"], mail.importance),
         has_attachments=mail.has_attachments,
     )
-    return item, (*mail.problems, *undated)
+    return item, (*mail.parsing_problem_descriptions, *undated)
 
 
 def _received_at(raw: bytes) -> datetime | None:

@@ -25,7 +25,7 @@ class MailLoadingReport:
     oddities: tuple[str, ...]
 
     @classmethod
-    def from_problems(
+    def from_loaded_count_and_problems(
         cls, stored: int, problems: Sequence[MailFileProblem], oddities: Sequence[MailFileProblem]
     ) -> "MailLoadingReport":
         return cls(
@@ -44,7 +44,7 @@ class MailLoadingReport:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def no_messages_sentence(self, path: Path) -> str:
+    def build_no_messages_found_sentence(self, path: Path) -> str:
         """Return a sentence that says that no message was found at the path."""
         cause = self.problems[0] if self.problems else "it is an empty folder"
         return (

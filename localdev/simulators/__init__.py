@@ -2,6 +2,6 @@
 and with injectable faults."""
 
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET
-from localdev.simulators.simulators import ImapServerSettings, Simulators
+from localdev.simulators.simulators import SimulatedImapServerSettings, Simulators
 
-__all__ = ["CLIENT_ID", "CLIENT_SECRET", "ImapServerSettings", "Simulators"]
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "SimulatedImapServerSettings", "Simulators"]

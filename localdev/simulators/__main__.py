@@ -20,7 +20,7 @@ from localdev.simulated_gmail import scale_quota_limits
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.entra.server import CLIENT_ID
 from localdev.simulators.imap.options import ALL_EXTENSIONS, ImapOptions
-from localdev.simulators.simulators import ImapServerSettings, Simulators
+from localdev.simulators.simulators import SimulatedImapServerSettings, Simulators
 from localdev.stop_signals import StopSignals
 from mailsync.registry import GOOGLE, MICROSOFT
 
@@ -50,7 +50,9 @@ def main() -> int:
     for address in options.mailbox or [_ACCOUNT]:
         mail = _fill(simulators, address, options) or mail
     if mail and not mail.loaded:
-        print(json.dumps({"failed": mail.no_messages_sentence(options.mbox)}), flush=True)
+        print(
+            json.dumps({"failed": mail.build_no_messages_found_sentence(options.mbox)}), flush=True
+        )
         return 1
     with StopSignals(lambda: None) as signals, simulators:
         ready = {**_addresses(simulators, options), "mail": mail.to_json() if mail else None}
@@ -93,10 +95,10 @@ def _add_gmail(parser: argparse.ArgumentParser) -> None:
 
 
 def _set_up_gmail(simulators: Simulators, options: argparse.Namespace) -> None:
-    simulators.gmail.set_behaviour(push_url=options.gmail_push_url)
+    simulators.gmail.set_behaviour_switches(push_url=options.gmail_push_url)
     if options.gmail_quota_scale is not None:
         per_mailbox, per_project = scale_quota_limits(options.gmail_quota_scale)
-        simulators.gmail.set_behaviour(
+        simulators.gmail.set_behaviour_switches(
             units_per_minute_of_user=per_mailbox, units_per_minute_of_project=per_project
         )
 
@@ -122,11 +124,11 @@ def _add_imap(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _imap_server_settings(options: argparse.Namespace) -> ImapServerSettings | None:
+def _imap_server_settings(options: argparse.Namespace) -> SimulatedImapServerSettings | None:
     if options.provider != "imap":
         return None
     password = os.environ.get("SIMULATOR_IMAP_PASSWORD")
-    return ImapServerSettings(options.imap_port, options.imap_starttls_port, password)
+    return SimulatedImapServerSettings(options.imap_port, options.imap_starttls_port, password)
 
 
 def _imap_options(options: argparse.Namespace) -> ImapOptions:
@@ -145,7 +147,7 @@ def _fill(
     Return the report on the mail of --mbox, or None when no mail was read.
     """
     mailbox = simulators.add_mailbox(address)
-    if any(folder.total for folder in mailbox.folders.list_all()):
+    if any(folder.total for folder in mailbox.folders.list_all_folders()):
         return None
     if options.messages:
         mailbox.import_mail_items(generate_mail(options.messages, owner=address, seed=options.seed))
@@ -153,11 +155,13 @@ def _fill(
         return None
     loaded = load_mail(options.mbox, keeps_originals=options.provider != "graph")
     stored = mailbox.import_mail_items(loaded.items)
-    for each in loaded.problems:
+    for each in loaded.problems_of_skipped_mail:
         print(f"not loaded: {each}", file=sys.stderr)
-    for each in loaded.oddities:
+    for each in loaded.problems_of_loaded_mail:
         print(f"loaded and odd: {each}", file=sys.stderr)
-    return MailLoadingReport.from_problems(stored, loaded.problems, loaded.oddities)
+    return MailLoadingReport.from_loaded_count_and_problems(
+        stored, loaded.problems_of_skipped_mail, loaded.problems_of_loaded_mail
+    )
 
 
 def _addresses(simulators: Simulators, options: argparse.Namespace) -> dict[str, object]:

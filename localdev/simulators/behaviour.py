@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Behaviour:
+class MicrosoftBehaviour:
     """Switches of the simulated Graph and identity platform. The defaults are the behaviour that
     clients have observed.
 

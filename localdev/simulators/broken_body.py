@@ -9,7 +9,7 @@ _CLOSED_WITHOUT_ANSWER = -1
 _HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
 
-def corrupt_response_body(response: Response, fault: Fault) -> Response:
+def apply_fault_to_response_body(response: Response, fault: Fault) -> Response:
     """Apply a fault that replaces or cuts the body of a response; return the changed response."""
     if fault.html:
         page = _HTML.format(fault.message or "The service is unavailable.").encode()

@@ -38,11 +38,11 @@ from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.owner import OutlookOwner
 from localdev.simulators.imap.control import build_imap_server_actions
-from localdev.simulators.imap.owner import find_folder_number, find_message_number
+from localdev.simulators.imap.owner import find_folder_number, find_message_number_by_imap_id
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.imap.store import ImapMailbox
 from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged, MessageNotFound
-from localdev.simulators.service import SimulatorService, UserNotFound
+from localdev.simulators.service import SharedSimulatorState, UserNotFound
 
 CONTROL_PATH_PREFIX = "/_sim/"
 _GMAIL_PREFIX = "gmail-"
@@ -61,13 +61,13 @@ _ANSWERED_400 = (
 JsonObject = dict[str, Any]
 
 
-class ControlApi:
+class ControlApiHandler:
     """Handles requests to the control API `/_sim/`. A request's parameter `mailbox` is the address
     or the user id of a mailbox."""
 
     def __init__(
         self,
-        service: SimulatorService,
+        service: SharedSimulatorState,
         entra: EntraServer,
         google: GoogleIdentityServer,
         notifier: Notifier,
@@ -94,7 +94,7 @@ class ControlApi:
                 fields["pem"]
             ),
             ("POST", "switches"): self._set_behaviour,
-            ("POST", "google-switches"): lambda fields: google.set_behaviour(**fields),
+            ("POST", "google-switches"): lambda fields: google.set_behaviour_switches(**fields),
             ("POST", "latency"): self._set_latency,
             ("POST", "faults"): lambda fields: _add_faults(service.faults, fields),
             ("DELETE", "faults"): lambda _: service.faults.remove_all_rules(),
@@ -104,7 +104,7 @@ class ControlApi:
             **build_gmail_server_actions(gmail),
         }
         self._mailbox_actions: dict[str, Callable[..., Any]] = {
-            **MAILBOX_ACTION_BY_NAME,
+            **MAILBOX_ACTION_FUNCTION_BY_NAME,
             **build_gmail_mailbox_actions(gmail, mail_item_from_json),
             **build_google_mailbox_actions(google),
             "revoke": self._revoke,
@@ -149,7 +149,7 @@ class ControlApi:
 
     def _number_of_message(self, mailbox: Mailbox, text: str) -> int | None:
         presented = self._imap and ImapMailbox(mailbox, self._imap.options_for_mailbox(mailbox))
-        number = find_message_number(presented, text) if presented else None
+        number = find_message_number_by_imap_id(presented, text) if presented else None
         return number or number_of_gmail_message(self._gmail, mailbox, text)
 
     def _number_of_folder(self, mailbox: Mailbox, text: str) -> int | None:
@@ -177,7 +177,7 @@ class ControlApi:
                     "id": mailbox.user_id,
                     "address": mailbox.address,
                     "folders": [
-                        asdict(each) for each in OutlookMailbox(mailbox).folders.list_all()
+                        asdict(each) for each in OutlookMailbox(mailbox).folders.list_all_folders()
                     ],
                 }
                 for mailbox in self._service.list_mailboxes()
@@ -196,7 +196,7 @@ class ControlApi:
         return {"id": self._service.add_mailbox(**arguments).user_id}
 
     def _set_behaviour(self, arguments: JsonObject) -> JsonObject:
-        self._service.set_behaviour(**arguments)
+        self._service.set_behaviour_switches(**arguments)
         return asdict(self._service.behaviour)
 
     def _set_latency(self, arguments: JsonObject) -> JsonObject:
@@ -241,7 +241,9 @@ def _copy(mailbox: Mailbox, *, id: str, destination: str) -> str:
 
 def _renew(mailbox: Mailbox, *, id: str) -> str:
     owner = OutlookOwner(mailbox)
-    return owner.graph_id_of_message(mailbox.replace_message_by_copy(owner.find_message_number(id)))
+    return owner.graph_id_of_message(
+        mailbox.replace_message_by_copy_with_new_id(owner.find_message_number(id))
+    )
 
 
 def _send(mailbox: Mailbox, *, id: str) -> str:
@@ -253,7 +255,9 @@ def _send(mailbox: Mailbox, *, id: str) -> str:
 
 def _move_folder(mailbox: Mailbox, *, folder: str, parent: str) -> None:
     owner = OutlookOwner(mailbox)
-    mailbox.folders.move(owner.find_folder_number(folder), owner.find_folder_number(parent) or None)
+    mailbox.folders.move_folder(
+        owner.find_folder_number(folder), owner.find_folder_number(parent) or None
+    )
 
 
 def _to_message(action: Callable[[Mailbox, int], None]) -> Callable[..., None]:
@@ -266,17 +270,17 @@ def _to_folder(action: Callable[[Mailbox, int], None]) -> Callable[..., None]:
     )
 
 
-MAILBOX_ACTION_BY_NAME: dict[str, Callable[..., str | JsonObject | None]] = {
+MAILBOX_ACTION_FUNCTION_BY_NAME: dict[str, Callable[..., str | JsonObject | None]] = {
     "deliver": _deliver,
     "update": lambda mailbox, *, id, changes: OutlookOwner(mailbox).update_message(id, changes),
-    "mark-read": _to_message(Mailbox.mark_read),
+    "mark-read": _to_message(Mailbox.mark_message_read),
     "move": lambda mailbox, *, id, destination: OutlookOwner(mailbox).move_message(id, destination),
     "restore": lambda mailbox, *, id, destination="inbox": OutlookOwner(mailbox).move_message(
         id, destination
     ),
     "copy": _copy,
-    "delete": _to_message(Mailbox.delete_message),
-    "delete-permanently": _to_message(Mailbox.delete_message_permanently),
+    "delete": _to_message(Mailbox.delete_message_recoverably),
+    "delete-permanently": _to_message(Mailbox.move_message_to_purged_folder),
     "purge": _to_message(Mailbox.erase_message),
     "send-draft": _send,
     "renew-immutable-id": _renew,

@@ -75,7 +75,7 @@ class SimulatorDatabase:
             found: sqlite3.Row | None = self._connection.execute(statement, values).fetchone()
             return found
 
-    def read_through_cache(self, key: Hashable, read: Callable[[], T]) -> T:
+    def get_or_compute_cached_result(self, key: Hashable, read: Callable[[], T]) -> T:
         """Return the cached result of `read` for the key.
 
         Call `read` if there is no cached result, or if this or another process has written to the
@@ -113,15 +113,15 @@ class SimulatorDatabase:
             self.execute_write("INSERT INTO secret VALUES (?, ?)", name, made)
             return made
 
-    def copy_to_memory(self) -> sqlite3.Connection:
-        """Return a copy of the whole database in memory, for `restore_from_copy`."""
+    def make_in_memory_backup(self) -> sqlite3.Connection:
+        """Return a copy of the whole database in memory, for `restore_from_backup`."""
         copied = sqlite3.connect(":memory:", check_same_thread=False)
         with self._lock:
             self._connection.backup(copied)
         return copied
 
-    def restore_from_copy(self, copied: sqlite3.Connection) -> None:
-        """Replace the whole database by a copy that `copy_to_memory` returned."""
+    def restore_from_backup(self, copied: sqlite3.Connection) -> None:
+        """Replace the whole database by a copy that `make_in_memory_backup` returned."""
         with self._lock:
             copied.backup(self._connection)
             self._undone += 1

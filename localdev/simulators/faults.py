@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-PageForgeryKind = Literal[
+ForgedResponseKind = Literal[
     "empty",
     "ever empty",
     "same link",
@@ -101,13 +101,13 @@ class Fault:
     delay_s: float = 0
     cut: ConnectionCutPoint | None = None
     truncate_json: bool = False
-    page: PageForgeryKind | None = None
+    page: ForgedResponseKind | None = None
     about: Collection[str] = ()
     off_by: int = 1
 
     def __post_init__(self) -> None:
         known = (
-            self.page in (None, *get_args(PageForgeryKind))
+            self.page in (None, *get_args(ForgedResponseKind))
             and self.cut in (None, *get_args(ConnectionCutPoint))
             and self.imap in (None, *get_args(ImapErrorStatus))
         )
@@ -127,8 +127,8 @@ class FaultRule:
     nth: number of the first matching request that can get the fault, from 1 on.
     times: number of requests that get the fault. None: no limit.
     rate: probability, from 0 to 1, that a matching request gets the fault.
-    lasts_s: seconds after `made_at` at which the rule ends.
-    made_at: time at which the rule was made, in seconds of the monotonic clock.
+    lasts_s: seconds after `created_at_monotonic_s` at which the rule ends.
+    created_at_monotonic_s: time at which the rule was made, in seconds of the monotonic clock.
     matched_count, injected_count: numbers of requests that matched, and that got the fault.
     """
 
@@ -140,7 +140,7 @@ class FaultRule:
     times: int | None = 1
     rate: float = 1
     lasts_s: float = math.inf
-    made_at: float = field(default_factory=time.monotonic)
+    created_at_monotonic_s: float = field(default_factory=time.monotonic)
     matched_count: int = 0
     injected_count: int = 0
 
@@ -156,8 +156,11 @@ class FaultRule:
         match = document.get("match", {})
         return cls(fault=Fault(**document["fault"]), **match, **rest)
 
-    def matches(self, method: str, path: str, *, in_batch: bool) -> bool:
-        if time.monotonic() > self.made_at + self.lasts_s or self.in_batch not in (None, in_batch):
+    def matches_request(self, method: str, path: str, *, in_batch: bool) -> bool:
+        if time.monotonic() > self.created_at_monotonic_s + self.lasts_s or self.in_batch not in (
+            None,
+            in_batch,
+        ):
             return False
         return self.method in (None, method) and re.search(self.path, path) is not None
 
@@ -200,7 +203,7 @@ class FaultScript:
     ) -> Fault | None:
         with self._lock:
             for rule in self._rules:
-                if rule.matches(method, path, in_batch=in_batch) and rule.should_inject(
+                if rule.matches_request(method, path, in_batch=in_batch) and rule.should_inject(
                     self._random.random()
                 ):
                     return rule.fault

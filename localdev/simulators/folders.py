@@ -5,9 +5,9 @@ import sqlite3
 from dataclasses import dataclass
 
 from localdev.simulators.database import SimulatorDatabase
-from localdev.simulators.journal import ChangeKind, Journal
+from localdev.simulators.journal import ChangeKind, MailboxChangeJournal
 
-OTHER_ROLE = "other"
+ORDINARY_FOLDER_ROLE = "other"
 DISPLAY_NAME_BY_ROLE = {
     "inbox": "Inbox",
     "drafts": "Drafts",
@@ -64,7 +64,9 @@ class FolderTree:
     """The folders of one simulated mailbox. Each change of a folder and its journal entry are
     written in one transaction."""
 
-    def __init__(self, database: SimulatorDatabase, mailbox_id: str, journal: Journal) -> None:
+    def __init__(
+        self, database: SimulatorDatabase, mailbox_id: str, journal: MailboxChangeJournal
+    ) -> None:
         self._database = database
         self._mailbox_id = mailbox_id
         self._journal = journal
@@ -72,17 +74,19 @@ class FolderTree:
     def create_standard_folders(self) -> None:
         with self._database.transaction():
             for role, name in (_OUTSIDE_THE_TREE | DISPLAY_NAME_BY_ROLE).items():
-                self.create(name, role=role)
+                self.create_folder(name, role=role)
 
-    def find(self, reference: FolderNumberOrRole) -> Folder:
+    def find_folder(self, reference: FolderNumberOrRole) -> Folder:
         """Return the folder with this number or role. Raises FolderNotFound."""
-        column = "number" if isinstance(reference, int) else f"role <> '{OTHER_ROLE}' AND role"
+        column = (
+            "number" if isinstance(reference, int) else f"role <> '{ORDINARY_FOLDER_ROLE}' AND role"
+        )
         row = self._database.fetch_row(f"{_SELECT} AND {column} = ?", self._mailbox_id, reference)
         if row is None:
             raise FolderNotFound(reference)
         return _folder(row)
 
-    def list_all(self) -> list[Folder]:
+    def list_all_folders(self) -> list[Folder]:
         """Return all folders of the tree, at every level, in the order of their creation."""
         everything = {
             row["number"]: _folder(row)
@@ -90,27 +94,27 @@ class FolderTree:
         }
         return [folder for folder in everything.values() if _is_in_tree(folder, everything)]
 
-    def list_children(self, parent: FolderNumberOrRole | None) -> list[Folder]:
+    def list_child_folders(self, parent: FolderNumberOrRole | None) -> list[Folder]:
         """Return the child folders of `parent`. None as `parent`: return the top level of the
         tree."""
-        number = None if parent is None else self.find(parent).number
+        number = None if parent is None else self.find_folder(parent).number
         rows = self._database.fetch_rows(
             _SELECT + "AND parent IS ? ORDER BY number", self._mailbox_id, number
         )
         return [_folder(row) for row in rows if row["role"] not in _OUTSIDE_THE_TREE]
 
-    def create(
+    def create_folder(
         self,
         name: str,
         *,
         parent: FolderNumberOrRole | None = None,
-        role: str = OTHER_ROLE,
+        role: str = ORDINARY_FOLDER_ROLE,
         hidden: bool = False,
         search_filter: str | None = None,
     ) -> Folder:
         """Create a folder; return it. None as `parent`: create it at the top of the tree."""
         with self._database.transaction():
-            above = None if parent is None else self.find(parent).number
+            above = None if parent is None else self.find_folder(parent).number
             self._database.execute_write(
                 "INSERT INTO folder (mailbox_id, parent, name, role, is_hidden, search_filter)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
@@ -118,34 +122,37 @@ class FolderTree:
             )
             number = self._database.last_inserted_row_id()
             if role not in _OUTSIDE_THE_TREE:
-                self._journal.write_entry(ChangeKind.FOLDER_CHANGED, folder=number)
-        return self.find(number)
+                self._journal.write_entry(ChangeKind.FOLDER_CREATED_OR_CHANGED, folder=number)
+        return self.find_folder(number)
 
-    def rename(self, reference: FolderNumberOrRole, name: str) -> None:
+    def rename_folder(self, reference: FolderNumberOrRole, name: str) -> None:
         self._set(reference, "name", name)
 
-    def move(self, reference: FolderNumberOrRole, parent: FolderNumberOrRole | None) -> None:
+    def move_folder(self, reference: FolderNumberOrRole, parent: FolderNumberOrRole | None) -> None:
         """Move the folder with all folders below it. Raises FolderMoveRefused."""
-        moved, above = self.find(reference).number, None if parent is None else self.find(parent)
+        moved, above = (
+            self.find_folder(reference).number,
+            None if parent is None else self.find_folder(parent),
+        )
         while above:
             if above.number == moved:
                 raise FolderMoveRefused("The folder would be inside itself.")
-            above = None if above.parent is None else self.find(above.parent)
-        self._set(reference, "parent", None if parent is None else self.find(parent).number)
+            above = None if above.parent is None else self.find_folder(above.parent)
+        self._set(reference, "parent", None if parent is None else self.find_folder(parent).number)
 
-    def remove(self, reference: FolderNumberOrRole) -> None:
+    def remove_folder(self, reference: FolderNumberOrRole) -> None:
         """Remove the folder. The caller must have moved or deleted the folder's mail before."""
         with self._database.transaction():
-            folder = self.find(reference)
+            folder = self.find_folder(reference)
             self._database.execute_write("DELETE FROM folder WHERE number = ?", folder.number)
             self._journal.write_entry(ChangeKind.FOLDER_REMOVED, folder=folder.number)
 
     def _set(self, reference: FolderNumberOrRole, column: str, value: str | int | None) -> None:
         with self._database.transaction():
-            folder = self.find(reference)
+            folder = self.find_folder(reference)
             statement = f"UPDATE folder SET {column} = ? WHERE number = ?"
             self._database.execute_write(statement, value, folder.number)
-            self._journal.write_entry(ChangeKind.FOLDER_CHANGED, folder=folder.number)
+            self._journal.write_entry(ChangeKind.FOLDER_CREATED_OR_CHANGED, folder=folder.number)
 
 
 def _is_in_tree(folder: Folder, everything: dict[int, Folder]) -> bool:

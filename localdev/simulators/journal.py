@@ -16,7 +16,7 @@ class ChangeKind(StrEnum):
         the message counts as deleted.
     MESSAGE_MOVED: a message was moved to another folder, or again to the folder that it was in.
     MESSAGE_CHANGED: the named fields of a message have new values.
-    FOLDER_CHANGED: a folder is new, or has another name or parent.
+    FOLDER_CREATED_OR_CHANGED: a folder is new, or has another name or parent.
     FOLDER_REMOVED: a folder was removed.
     CURSORS_EXPIRED: cursors of change feeds that were issued before this entry became invalid.
     """
@@ -25,7 +25,7 @@ class ChangeKind(StrEnum):
     MESSAGE_REMOVED_FROM_FOLDER = "removed"
     MESSAGE_MOVED = "moved"
     MESSAGE_CHANGED = "changed"
-    FOLDER_CHANGED = "folder changed"
+    FOLDER_CREATED_OR_CHANGED = "folder changed"
     FOLDER_REMOVED = "folder removed"
     CURSORS_EXPIRED = "cursors expired"
 
@@ -43,7 +43,7 @@ class JournalEntry:
     source: number of the folder that a message left. None: the message left no folder.
     placement, source_placement: numbers of the message's placements in `folder` and in `source`.
     fields: names of the message's changed fields of `MailItem`, or of its changed attributes
-        (`Message.provider_attributes`).
+        (`Message.provider_specific_attributes`).
     """
 
     number: int
@@ -59,7 +59,7 @@ class JournalEntry:
 _COLUMNS = "number, kind, message, folder, placement, source, source_placement, fields"
 
 
-class Journal:
+class MailboxChangeJournal:
     """The journal of changes of one simulated mailbox. The caller writes the entry of a change in
     the same transaction as the change."""
 
@@ -115,7 +115,7 @@ class Journal:
                 )
         return number
 
-    def list_entries_after_number(
+    def list_entries_after_change_number(
         self, since: int, until: int | None = None, *, folder: int | None = None
     ) -> list[JournalEntry]:
         """Return the entries with numbers above `since`, up to and including `until`, oldest first.

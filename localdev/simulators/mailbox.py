@@ -16,9 +16,9 @@ import orjson
 from localdev.mail.item import MailItem
 from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.folders import PURGED, RETAINED, Folder, FolderNumberOrRole, FolderTree
-from localdev.simulators.journal import ChangeKind, Journal
+from localdev.simulators.journal import ChangeKind, MailboxChangeJournal
 from localdev.simulators.message import (
-    MAIL_ITEM_FIELDS_STORED_PER_MESSAGE,
+    MAIL_ITEM_FIELDS_NOT_SHARED_BY_COPIES,
     SELECT_MESSAGE_SQL,
     Message,
     Placement,
@@ -56,7 +56,7 @@ class Mailbox:
         self.user_id = user_id
         self.address = str(owner["address"])
         self.display_name = str(owner["display_name"])
-        self.journal = Journal(database, user_id)
+        self.journal = MailboxChangeJournal(database, user_id)
         self.folders = FolderTree(database, user_id, self.journal)
         self.database = database
 
@@ -98,7 +98,7 @@ class Mailbox:
         skip: number of messages to leave out at the beginning.
         limit: maximum number of messages to return. -1: no limit.
         """
-        numbers = [self.folders.find(folder).number for folder in folders]
+        numbers = [self.folders.find_folder(folder).number for folder in folders]
         # One folder is read in the order of its index; only several can have a message twice.
         chosen, once = ("folder = ?", "") if len(numbers) == 1 else (_AMONG, "GROUP BY message")
         value = numbers[0] if len(numbers) == 1 else orjson.dumps(numbers).decode()
@@ -113,7 +113,7 @@ class Mailbox:
 
     def count_messages(self, *folders: FolderNumberOrRole) -> int:
         """Return the number of different messages in the folders, counted from the placements."""
-        numbers = [self.folders.find(folder).number for folder in folders]
+        numbers = [self.folders.find_folder(folder).number for folder in folders]
         row = self.database.fetch_row(
             f"SELECT count(DISTINCT message) AS number FROM placement WHERE {_AMONG}",
             orjson.dumps(numbers).decode(),
@@ -123,7 +123,7 @@ class Mailbox:
     def deliver_message(self, item: MailItem, folder: FolderNumberOrRole = "inbox") -> int:
         """Store a new message in the folder; return its number."""
         with self.database.transaction():
-            return self._insert(item, self.folders.find(folder).number)
+            return self._insert(item, self.folders.find_folder(folder).number)
 
     def import_mail_items(self, items: Iterable[MailItem]) -> int:
         """Store many messages, creating the folders that they name; return the number stored."""
@@ -143,18 +143,18 @@ class Mailbox:
 
         path: names of the folders from the top of the tree on. Empty: the inbox.
         """
-        folder: Folder | None = None if path else self.folders.find("inbox")
+        folder: Folder | None = None if path else self.folders.find_folder("inbox")
         for name in path:
             parent = folder.number if folder else None
-            named = [each for each in self.folders.list_children(parent) if each.name == name]
-            folder = named[0] if named else self.folders.create(name, parent=parent)
+            named = [each for each in self.folders.list_child_folders(parent) if each.name == name]
+            folder = named[0] if named else self.folders.create_folder(name, parent=parent)
         assert folder is not None
         return folder.number
 
-    def mark_read(self, number: int, *, is_read: bool = True) -> None:
+    def mark_message_read(self, number: int, *, is_read: bool = True) -> None:
         self.change_message_fields(number, is_read=is_read)
 
-    def mark_starred(self, number: int, *, is_starred: bool = True) -> None:
+    def mark_message_starred(self, number: int, *, is_starred: bool = True) -> None:
         self.change_message_fields(number, is_flagged=is_starred)
 
     def change_message_fields(
@@ -168,11 +168,11 @@ class Mailbox:
             message = self.find_message(number)
             given = attributes or {}
             names = frozenset(fields) | frozenset(given)
-            item = replace(message.mail_item, **fields)
+            item = replace(message.content_as_mail_item, **fields)
             number_of_change = self._journal_of_field(message, names)
             modified_at = message.modified_at if names == {"is_read"} else datetime.now(UTC)
-            blob = message.blob_number
-            if fields.keys() - set(MAIL_ITEM_FIELDS_STORED_PER_MESSAGE):
+            blob = message.content_blob_id
+            if fields.keys() - set(MAIL_ITEM_FIELDS_NOT_SHARED_BY_COPIES):
                 blob = self._insert_blob(item)
             self.database.execute_write(
                 "UPDATE message SET blob = ?, modified_at = ?, changed = ?, is_read = ?,"
@@ -184,7 +184,7 @@ class Mailbox:
                     number_of_change,
                     *message_columns_of_mail_item(item),
                 ),
-                *(orjson.dumps(message.provider_attributes | given).decode(), number),
+                *(orjson.dumps(message.provider_specific_attributes | given).decode(), number),
             )
 
     def move_message(
@@ -200,7 +200,7 @@ class Mailbox:
         """
         with self.database.transaction():
             left = self._placement(self.find_message(number), source)
-            target = self.folders.find(destination).number
+            target = self.folders.find_folder(destination).number
             placed = self._journal_of_placement(ChangeKind.MESSAGE_MOVED, number, target, left)
             self._remove_placement(number, left)
             self._place(number, target, placed)
@@ -224,7 +224,7 @@ class Mailbox:
     def add_message_to_folder(self, number: int, folder: FolderNumberOrRole) -> None:
         """Place the message in a further folder, as adding a label does."""
         with self.database.transaction():
-            target = self.folders.find(folder).number
+            target = self.folders.find_folder(folder).number
             self._place(
                 number, target, self._journal_of_placement(ChangeKind.MESSAGE_ADDED, number, target)
             )
@@ -237,25 +237,25 @@ class Mailbox:
             self._journal_of_placement(ChangeKind.MESSAGE_REMOVED_FROM_FOLDER, number, None, left)
             self._remove_placement(number, left)
 
-    def delete_message(self, number: int) -> None:
+    def delete_message_recoverably(self, number: int) -> None:
         """Delete the message as a mail program does: move it to the trash. Move a message that is
         already in the trash to the folder RETAINED outside the folder tree.
 
         In both cases the owner can restore the message by moving it to another folder.
         """
         is_in_trash = (
-            self.find_message(number).single_folder_number == self.folders.find("trash").number
+            self.find_message(number).only_folder_number == self.folders.find_folder("trash").number
         )
         self.move_message(number, RETAINED if is_in_trash else "trash")
 
-    def delete_message_permanently(self, number: int) -> None:
+    def move_message_to_purged_folder(self, number: int) -> None:
         """Move the message to the folder PURGED outside the folder tree. The owner cannot restore
         it, but the server still stores it.
 
         Raises:
             MessageAlreadyPurged: the message was deleted permanently before.
         """
-        if self.find_message(number).single_folder_number == self.folders.find(PURGED).number:
+        if self.find_message(number).only_folder_number == self.folders.find_folder(PURGED).number:
             raise MessageAlreadyPurged(number)
         self.move_message(number, PURGED)
 
@@ -278,33 +278,33 @@ class Mailbox:
             self.change_message_fields(number, is_draft=False, sent_at=datetime.now(UTC))
             self.move_message(number, "sent")
 
-    def replace_message_by_copy(self, number: int) -> int:
+    def replace_message_by_copy_with_new_id(self, number: int) -> int:
         """Replace the message by a copy with a new number in the same folder, as exporting and
         importing the message does. Return the number of the copy."""
         with self.database.transaction():
-            copied = self.copy_message(number, self.find_message(number).single_folder_number)
+            copied = self.copy_message(number, self.find_message(number).only_folder_number)
             self.erase_message(number)
             return copied
 
     def create_folder(self, name: str, **fields: Any) -> int:
         """Create a folder; return its number in this mailbox."""
-        return self.folders.create(name, **fields).number
+        return self.folders.create_folder(name, **fields).number
 
     def rename_folder(self, folder: FolderNumberOrRole, name: str) -> None:
-        self.folders.rename(folder, name)
+        self.folders.rename_folder(folder, name)
 
     def delete_folder(self, folder: FolderNumberOrRole) -> None:
         """Move the folder with its mail to the trash."""
-        self.folders.move(folder, "trash")
+        self.folders.move_folder(folder, "trash")
 
     def erase_folder(self, folder: FolderNumberOrRole) -> None:
         """Delete the folder, its child folders and all their mail."""
         with self.database.transaction():
-            for child in self.folders.list_children(folder):
+            for child in self.folders.list_child_folders(folder):
                 self.erase_folder(child.number)
             for message in self.list_messages(folder):
-                self.erase_message(message.number)
-            self.folders.remove(folder)
+                self.erase_message(message.message_number)
+            self.folders.remove_folder(folder)
 
     def recreate_empty_mailbox(self) -> None:
         """Delete all messages and folders of the mailbox, and create the standard folders.
@@ -325,7 +325,7 @@ class Mailbox:
 
         folder: the folder whose feed's cursors expire. None: all cursors of the mailbox.
         """
-        number = None if folder is None else self.folders.find(folder).number
+        number = None if folder is None else self.folders.find_folder(folder).number
         self.journal.write_entry(ChangeKind.CURSORS_EXPIRED, folder=number)
 
     def _insert(self, item: MailItem, folder: int) -> int:
@@ -371,12 +371,12 @@ class Mailbox:
 
     def _placement(self, message: Message, folder: FolderNumberOrRole | None) -> Placement:
         if folder is None:
-            return message.single_placement
-        number = self.folders.find(folder).number
+            return message.only_placement
+        number = self.folders.find_folder(folder).number
         for placement in message.placements:
             if placement.folder_number == number:
                 return placement
-        raise MessageNotInFolder(f"message {message.number} is not in folder {folder}")
+        raise MessageNotInFolder(f"message {message.message_number} is not in folder {folder}")
 
     def _journal_of_placement(
         self, kind: ChangeKind, message: int, folder: int | None, left: Placement | None = None
@@ -393,7 +393,7 @@ class Mailbox:
         only = message.placements[0] if len(message.placements) == 1 else None
         return self.journal.write_entry(
             ChangeKind.MESSAGE_CHANGED,
-            message.number,
+            message.message_number,
             folder=only.folder_number if only else None,
             placement=only.change_number if only else None,
             fields=names,

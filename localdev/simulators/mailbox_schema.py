@@ -7,7 +7,7 @@ table `change`, numbers all changes. The number of a placement is the number of 
 the message into the folder. Database triggers update the message counts of the folders.
 """
 
-MAILBOX_SCHEMA = """
+CREATE_MAILBOX_TABLES_SQL = """
 CREATE TABLE IF NOT EXISTS mailbox (
     id TEXT PRIMARY KEY, address TEXT NOT NULL UNIQUE COLLATE NOCASE, display_name TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS folder (

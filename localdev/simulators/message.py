@@ -10,7 +10,7 @@ import orjson
 from localdev.mail.item import MailItem, item_from_json, item_to_json
 from localdev.simulators.wire_time import format_utc_seconds
 
-MAIL_ITEM_FIELDS_STORED_PER_MESSAGE = (
+MAIL_ITEM_FIELDS_NOT_SHARED_BY_COPIES = (
     "is_read",
     "is_flagged",
     "is_draft",
@@ -19,7 +19,7 @@ MAIL_ITEM_FIELDS_STORED_PER_MESSAGE = (
 )
 """Fields of `MailItem` that the table `message` stores, separately for each message. The other
 fields are stored in a blob, which a message shares with its copies."""
-_NOT_IN_BLOB = (*MAIL_ITEM_FIELDS_STORED_PER_MESSAGE, "folder", "body", "body_type", "original")
+_NOT_IN_BLOB = (*MAIL_ITEM_FIELDS_NOT_SHARED_BY_COPIES, "folder", "body", "body_type", "original")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,45 +37,45 @@ class Placement:
 class Message:
     """A message of a simulated mailbox.
 
-    number: the message's number, which stays when the message moves.
-    blob_number: number of the message's content. Copies of a message have the same content.
-    mail_item: the message's content with its present read state, flag and so on. `mail_item.folder`
-        is not used.
-    thread_key: text that all messages of one thread share.
+    message_number: the message's number, which stays when the message moves.
+    content_blob_id: number of the message's content. Copies of a message have the same content.
+    content_as_mail_item: the message's content with its present read state, flag and so on.
+        `content_as_mail_item.folder` is not used.
+    thread_id_seed: text that all messages of one thread share.
     preview: the first characters of the body as one line of text.
     modified_at: time of the last change, except changes of the read state.
     last_change_number: journal number of the message's last change.
     placements: the folders that the message is in.
-    provider_attributes: values that only one provider has, under that provider's names, such as
-        `imapFlags`.
+    provider_specific_attributes: values that only one provider has, under that provider's names,
+        such as `imapFlags`.
     """
 
-    number: int
-    blob_number: int
-    mail_item: MailItem
-    thread_key: str
+    message_number: int
+    content_blob_id: int
+    content_as_mail_item: MailItem
+    thread_id_seed: str
     preview: str
     modified_at: datetime
     last_change_number: int
     placements: tuple[Placement, ...]
-    provider_attributes: dict[str, Any]
+    provider_specific_attributes: dict[str, Any]
 
     @property
     def is_read(self) -> bool:
-        return self.mail_item.is_read
+        return self.content_as_mail_item.is_read
 
     @property
-    def single_placement(self) -> Placement:
+    def only_placement(self) -> Placement:
         """Return the placement of a message that is in one folder. Raises ValueError if the message
         is in several folders or in none."""
         (only,) = self.placements
         return only
 
     @property
-    def single_folder_number(self) -> int:
+    def only_folder_number(self) -> int:
         """Return the number of the message's only folder. Raises ValueError if the message is in
         several folders or in none."""
-        return self.single_placement.folder_number
+        return self.only_placement.folder_number
 
 
 SELECT_MESSAGE_SQL = """
@@ -89,7 +89,7 @@ SELECT m.*, b.content, b.preview, b.body_type, b.body,
 def received_at_sort_key(message: Message) -> tuple[str, int]:
     """Return the key by which messages of a folder are sorted by age: the time of receipt and the
     message number."""
-    return format_utc_seconds(message.mail_item.received_at), message.number
+    return format_utc_seconds(message.content_as_mail_item.received_at), message.message_number
 
 
 def blob_content_of_mail_item(item: MailItem) -> str:
@@ -116,13 +116,13 @@ def row_to_message(row: sqlite3.Row) -> Message:
     }
     placements = sorted(orjson.loads(row["placements"]))
     return Message(
-        number=row["number"],
-        blob_number=row["blob"],
-        mail_item=item_from_json({**orjson.loads(row["content"]), **states}),
-        thread_key=row["thread"],
+        message_number=row["number"],
+        content_blob_id=row["blob"],
+        content_as_mail_item=item_from_json({**orjson.loads(row["content"]), **states}),
+        thread_id_seed=row["thread"],
         preview=row["preview"],
         modified_at=datetime.fromisoformat(row["modified_at"]),
         last_change_number=row["changed"],
         placements=tuple(Placement(*placement) for placement in placements),
-        provider_attributes=orjson.loads(row["attributes"]),
+        provider_specific_attributes=orjson.loads(row["attributes"]),
     )

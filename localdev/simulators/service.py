@@ -5,20 +5,26 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
-from localdev.simulators.behaviour import LATENCY_BY_NAME, Behaviour, Latency
+from localdev.simulators.behaviour import LATENCY_BY_NAME, Latency, MicrosoftBehaviour
 from localdev.simulators.database import SimulatorDatabase
-from localdev.simulators.entra.schema import ENTRA_SCHEMA
+from localdev.simulators.entra.schema import CREATE_ENTRA_TABLES_SQL
 from localdev.simulators.faults import FaultScript
-from localdev.simulators.gmail.schema import GMAIL_SCHEMA
-from localdev.simulators.google.schema import GOOGLE_SCHEMA
+from localdev.simulators.gmail.schema import CREATE_GMAIL_TABLES_SQL
+from localdev.simulators.google.schema import CREATE_GOOGLE_TABLES_SQL
 from localdev.simulators.graph.ids import read_or_create_id_secret
-from localdev.simulators.graph.schema import GRAPH_SCHEMA
+from localdev.simulators.graph.schema import CREATE_GRAPH_TABLES_SQL
 from localdev.simulators.graph.well_known import create_conversation_history
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.mailbox_schema import MAILBOX_SCHEMA
+from localdev.simulators.mailbox_schema import CREATE_MAILBOX_TABLES_SQL
 from localdev.simulators.request_log import RequestLog
 
-_SCHEMA = MAILBOX_SCHEMA + GRAPH_SCHEMA + GMAIL_SCHEMA + ENTRA_SCHEMA + GOOGLE_SCHEMA
+_SCHEMA = (
+    CREATE_MAILBOX_TABLES_SQL
+    + CREATE_GRAPH_TABLES_SQL
+    + CREATE_GMAIL_TABLES_SQL
+    + CREATE_ENTRA_TABLES_SQL
+    + CREATE_GOOGLE_TABLES_SQL
+)
 # Mail of a release that stored Graph's JSON is not kept; sign-ins are, by the same user ids.
 _EARLIER = {
     ("message", "immutable_id"): (
@@ -46,7 +52,7 @@ def tenant_id_for_address(address: str) -> str:
     return PERSONAL_TENANT_ID if personal else ORGANISATION_TENANT_ID
 
 
-class SimulatorService:
+class SharedSimulatorState:
     """The state that the simulated servers share.
 
     data: folder that stores the mailboxes and sign-ins, so that they survive a restart.
@@ -58,14 +64,14 @@ class SimulatorService:
         self.database = SimulatorDatabase(data / "microsoft.sqlite", _SCHEMA, earlier=_EARLIER)
         # Made before anything is copied, so that a copy that is restored has the same ids.
         read_or_create_id_secret(self.database)
-        self.behaviour = Behaviour()
+        self.behaviour = MicrosoftBehaviour()
         self.latency: Latency = LATENCY_BY_NAME["none"]
         self.faults = FaultScript()
         self.token_faults = FaultScript()
         self.log = RequestLog()
 
-    def set_behaviour(self, **values: Any) -> None:
-        """Set switches of `Behaviour` by name. Raises TypeError for an unknown switch."""
+    def set_behaviour_switches(self, **values: Any) -> None:
+        """Set switches of `MicrosoftBehaviour` by name. Raises TypeError for an unknown switch."""
         self.behaviour = replace(self.behaviour, **values)
 
     def add_mailbox(self, address: str, display_name: str) -> Mailbox:

@@ -10,14 +10,19 @@ from typing import Self
 
 from localdev.guard import RequestGuard
 from localdev.http_server import Request, Response, Server
-from localdev.simulators.control import CONTROL_PATH_PREFIX, ControlApi
+from localdev.simulators.control import CONTROL_PATH_PREFIX, ControlApiHandler
 from localdev.simulators.entra.certificates import open_server_tls_context
-from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET, EntraServer, is_browser_path
+from localdev.simulators.entra.server import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    EntraServer,
+    is_path_opened_in_browser,
+)
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, TokenSigner
 from localdev.simulators.gmail.server import GmailServer
-from localdev.simulators.gmail.tokens import TokenPermissions
+from localdev.simulators.gmail.tokens import AccessTokenPermissions
 from localdev.simulators.google import server as google_server
-from localdev.simulators.google.consents import AccessTokenRefused
+from localdev.simulators.google.consents import AccessTokenRefusedError
 from localdev.simulators.google.server import (
     GOOGLE_CLIENT_ID,
     GOOGLE_CLIENT_SECRET,
@@ -27,13 +32,13 @@ from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.server import VERSION_PATH_PREFIX, GraphServer
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.service import SimulatorService
+from localdev.simulators.service import SharedSimulatorState
 
 _DELEGATED_SCOPE = "Mail.ReadWrite User.Read"
 
 
 @dataclass(frozen=True, slots=True)
-class ImapServerSettings:
+class SimulatedImapServerSettings:
     """The settings of the simulated IMAP server.
 
     tls_port: port for TLS connections. 0: any free port.
@@ -73,9 +78,9 @@ class Simulators:
         client_id: str = CLIENT_ID,
         client_secret: str | None = CLIENT_SECRET,
         control_secret: str | None = None,
-        imap_ports: ImapServerSettings | None = None,
+        imap_ports: SimulatedImapServerSettings | None = None,
     ) -> None:
-        self.service = SimulatorService(data)
+        self.service = SharedSimulatorState(data)
         self._host = host
         self._client_id = client_id
         self.control_secret = control_secret or self._own_secret("control")
@@ -93,7 +98,7 @@ class Simulators:
         self._gmail_server = Server(self.gmail, port=gmail_port)
         self.notifier = Notifier(self.service)
         self.imap = self._imap_server(imap_ports, tls) if imap_ports else None
-        self._control = ControlApi(
+        self._control = ControlApiHandler(
             self.service,
             self.entra,
             self.google,
@@ -103,17 +108,17 @@ class Simulators:
             secret=self.control_secret,
         )
         self._graph_server = Server(self._dispatch, port=graph_port)
-        pages = _guard_of_sign_in(is_browser_path)
+        pages = _guard_of_sign_in(is_path_opened_in_browser)
         self._entra_server = Server(self.entra, port=entra_port, tls=tls, guard=pages)
-        google_pages = _guard_of_sign_in(google_server.is_browser_path)
+        google_pages = _guard_of_sign_in(google_server.is_path_opened_in_browser)
         self._google_server = Server(self.google, port=google_port, tls=tls, guard=google_pages)
         self.google.base_url = f"https://{host}:{self._google_server.port}"
-        self.graph.base_url = f"{self.graph_origin}{VERSION_PATH_PREFIX}"
-        self.entra.graph_origin = self.graph_origin
+        self.graph.base_url = f"{self.graph_http_origin}{VERSION_PATH_PREFIX}"
+        self.entra.graph_http_origin = self.graph_http_origin
         self.entra.base_url = f"https://{host}:{self._entra_server.port}"
 
     @property
-    def graph_origin(self) -> str:
+    def graph_http_origin(self) -> str:
         return f"http://{self._host}:{self._graph_server.port}"
 
     @property
@@ -127,7 +132,7 @@ class Simulators:
 
     @property
     def control_url(self) -> str:
-        return self.graph_origin + CONTROL_PATH_PREFIX.rstrip("/")
+        return self.graph_http_origin + CONTROL_PATH_PREFIX.rstrip("/")
 
     @property
     def control_headers(self) -> dict[str, str]:
@@ -180,7 +185,7 @@ class Simulators:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _imap_server(self, ports: ImapServerSettings, tls: ssl.SSLContext) -> ImapServer:
+    def _imap_server(self, ports: SimulatedImapServerSettings, tls: ssl.SSLContext) -> ImapServer:
         password = ports.password or self._own_secret("imap password")
         return ImapServer(
             self.service,
@@ -197,12 +202,12 @@ class Simulators:
         gmail.pusher.sign_push_token = self.google.push_tokens.sign
         return gmail
 
-    def _check_google_token(self, token: str) -> TokenPermissions | None:
+    def _check_google_token(self, token: str) -> AccessTokenPermissions | None:
         try:
             bearer = self.google.verify_access_token(token)
-        except AccessTokenRefused:
+        except AccessTokenRefusedError:
             return None
-        return TokenPermissions(bearer.user_id, bearer.scopes)
+        return AccessTokenPermissions(bearer.user_id, bearer.scopes)
 
     def _own_secret(self, name: str) -> str:
         return self.service.database.read_or_create_secret(
@@ -219,5 +224,5 @@ def _guard_of_sign_in(is_browser_path: Callable[[str], bool]) -> RequestGuard:
     """Accept a sign-in: it comes from the application's page, and its form from the page of the
     identity platform's server."""
     return RequestGuard(
-        accepts_requests_of_own_pages=True, accepts_navigation_to_path=is_browser_path
+        accepts_requests_of_own_pages=True, accepts_navigation_to_path=is_path_opened_in_browser
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from openapi_schema_validator import OAS31Validator
 
-from mailsync.registry import syncable_providers
+from mailsync.registry import implemented_providers
 from tests.api.requests import ApiResponse
 
 Document = dict[str, Any]
@@ -46,7 +46,7 @@ def _document() -> Document:
     from mailsync.api.app import build_app
     from mailsync.api.openapi import build_openapi_document
 
-    text = json.dumps(build_openapi_document(build_app(), syncable_providers()))
+    text = json.dumps(build_openapi_document(build_app(), implemented_providers()))
     document: Document = json.loads(text)
     return document
 

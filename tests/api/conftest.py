@@ -27,7 +27,7 @@ from mailsync.model import AccountId, Provider, RunRef
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, connect, open_database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.sync.mailbox import open_vault
+from mailsync.sync.mailbox import open_encryption_vault
 from tests.api.api_server import ApiServer
 from tests.api.conformance import documented, pattern
 from tests.api.requests import Api, ApiResponse, Sql, a_request, call
@@ -264,6 +264,6 @@ def _stage_settings(aws_url: str, step_functions: Any) -> dict[str, str]:
 def _forget() -> None:
     if load_settings.cache_info().currsize and open_database.cache_info().currsize:
         open_database().close()
-    open_vault.cache_clear()
+    open_encryption_vault.cache_clear()
     open_database.cache_clear()
     load_settings.cache_clear()

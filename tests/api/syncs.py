@@ -26,7 +26,7 @@ def begin_run(
     account_id: AccountId,
     run_id: str = "r1",
     arn: str | None = None,
-    sync_type: SyncType = SyncType.AUTO,
+    sync_type: SyncType = SyncType.AUTOMATICALLY_STARTED,
 ) -> RunRef:
     """Begin a run that the API has started, or a new one."""
     run, owner = RunId(run_id), arn or f"arn-{run_id}"

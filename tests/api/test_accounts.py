@@ -46,10 +46,10 @@ def test_an_account_shows_a_hundred_differing_ids_of_each_folder(
     first, second = (FolderId(each) for each in folder_ids(api, account_id))
     kinds = ListingContradictionKind
     many = [
-        ListingContradiction(RemoteId(f"m{each:03}"), kinds.LISTED_BUT_NOT_IN_FOLDER)
+        ListingContradiction(RemoteId(f"m{each:03}"), kinds.LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER)
         for each in range(250)
     ]
-    surplus = ListingContradiction(RemoteId("s"), kinds.IN_FOLDER_BUT_NOT_LISTED)
+    surplus = ListingContradiction(RemoteId("s"), kinds.FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED)
     for folder_id, found in ((first, many), (second, [surplus])):
         FolderStore(database).save_id_comparison(run, folder_id, MessageListing(()), found)
 

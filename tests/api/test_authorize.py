@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from handlers.authorize import handler
 from mailsync.api.bearer import CLOCK_LEEWAY_S, MAX_JWT_CHARS
 from mailsync.api.caller import is_caller_admin
-from mailsync.api.signing_keys import load_signing_keys
+from mailsync.api.signing_keys import get_cached_verification_keys
 from mailsync.errors import SettingMissing
 from mailsync.settings import load_settings
 from tests.api.issuer import Issuer, bearer, ec_key, rsa_key
@@ -50,12 +50,12 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], No
     def change(name: str, value: str) -> None:
         monkeypatch.setenv(name, value)
         load_settings.cache_clear()
-        load_signing_keys.cache_clear()
+        get_cached_verification_keys.cache_clear()
 
     change("JWT_SECRET", SECRET)
     yield change
     load_settings.cache_clear()
-    load_signing_keys.cache_clear()
+    get_cached_verification_keys.cache_clear()
 
 
 def test_clocks_may_differ_by_half_a_minute() -> None:

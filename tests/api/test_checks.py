@@ -101,13 +101,7 @@ def test_a_database_that_cannot_be_reached_is_unhealthy_and_no_part_of_its_url_i
     ],
 )
 def test_a_setting_with_which_step_functions_cannot_be_called_is_named_and_not_quoted(
-    *,
-    api: Api,
-    environment: pytest.MonkeyPatch,
-    name: str,
-    value: str,
-    problem: str,
-    named: str,
+    *, api: Api, environment: pytest.MonkeyPatch, name: str, value: str, problem: str, named: str
 ) -> None:
     environment.setenv(name, value)
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from localdev.simulators import Simulators
-from mailsync.api.sign_in import UNCONFIRMED_MAILBOX_LIFETIME_S
+from mailsync.api.sign_in import UNCONFIRMED_CONNECTION_LIFETIME_S
 from tests.api.requests import Api, ApiResponse, Sql
 from tests.api.sign_in import INBOX, NOTHING, ONE_OF_EACH, refusal, sign_in, stored
 from tests.support.functions import run_scheduled
@@ -78,7 +78,9 @@ def test_a_late_confirmation_connects_and_keeps_nothing(api: Api, pending: str, 
     run_scheduled("purge_accounts")
     assert sql(PENDING) == [[0]]
     assert stored(sql) == NOTHING
-    assert UNCONFIRMED_MAILBOX_LIFETIME_S - 60 < left_s <= UNCONFIRMED_MAILBOX_LIFETIME_S <= 900
+    assert (
+        UNCONFIRMED_CONNECTION_LIFETIME_S - 60 < left_s <= UNCONFIRMED_CONNECTION_LIFETIME_S <= 900
+    )
 
 
 @pytest.mark.parametrize(

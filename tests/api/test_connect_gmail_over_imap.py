@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localdev.simulators import ImapServerSettings, Simulators
+from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.imap.options import ImapOptions
 from mailsync.settings import load_settings
 from tests.api.requests import ApiResponse, Sql
@@ -21,17 +21,16 @@ WAYS = "SELECT provider_account_id LIKE '%?labels' FROM mailsync.email_accounts"
 
 @pytest.fixture(scope="module")
 def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    with Simulators(tmp_path_factory.mktemp("imap"), imap_ports=ImapServerSettings()) as running:
+    with Simulators(
+        tmp_path_factory.mktemp("imap"), imap_ports=SimulatedImapServerSettings()
+    ) as running:
         running.add_mailbox(USER)
         yield running
 
 
 @pytest.fixture
 def server(
-    simulators: Simulators,
-    environment: pytest.MonkeyPatch,
-    token_key_arn: str,
-    tmp_path: Path,
+    simulators: Simulators, environment: pytest.MonkeyPatch, token_key_arn: str, tmp_path: Path
 ) -> Iterator[ScriptedImap]:
     """A server at which the stage connects mailboxes."""
     imap = simulators.imap

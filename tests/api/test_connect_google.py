@@ -29,7 +29,7 @@ def begun(google: Simulators) -> GoogleSignIn:
 
 
 def subject(google: Simulators, address: str = ANN) -> str:
-    return google.google.accounts.find_account(address).subject
+    return google.google.accounts.find_account(address).oidc_subject
 
 
 def test_a_person_lands_in_the_inbox_while_the_first_sync_starts(
@@ -47,9 +47,7 @@ def test_a_person_lands_in_the_inbox_while_the_first_sync_starts(
     assert ([*executions()], how) == ([run_id], ["initial", "connect"])
 
 
-def test_the_request_has_pkce_and_asks_for_what_brings_a_refresh_token(
-    google: Simulators,
-) -> None:
+def test_the_request_has_pkce_and_asks_for_what_brings_a_refresh_token(google: Simulators) -> None:
     sent = ask("connect", BEGIN, headers={"accept": "text/html"}).headers["Location"]
 
     assert sent.startswith(f"{google.google.base_url}/o/oauth2/v2/auth?")
@@ -61,7 +59,7 @@ def test_the_request_has_pkce_and_asks_for_what_brings_a_refresh_token(
 
 
 def switch(**values: Any) -> Arrange:
-    return lambda google, begun: google.google.set_behaviour(**values)
+    return lambda google, begun: google.google.set_behaviour_switches(**values)
 
 
 def answer(**fault: Any) -> Arrange:
@@ -140,7 +138,7 @@ def test_a_failed_sign_in_ends_in_the_application_with_a_sentence(
 def test_access_that_google_limits_to_seven_days_is_noted_in_the_log(
     begun: GoogleSignIn, google: Simulators, log: StringIO
 ) -> None:
-    google.google.set_behaviour(is_testing=True)
+    google.google.set_behaviour_switches(is_testing=True)
 
     assert begun.come_back(begun.consent()).status == 302
 
@@ -173,7 +171,7 @@ def test_the_response_of_another_sign_in_connects_nothing(
 def test_what_google_says_on_its_own_page_never_returns(
     begun: GoogleSignIn, google: Simulators, switches: dict[str, Any], page: str
 ) -> None:
-    google.google.set_behaviour(**switches)
+    google.google.set_behaviour_switches(**switches)
 
     shown = begun.choose()
 
@@ -187,10 +185,7 @@ def test_the_same_account_is_kept_and_another_one_is_new(google: Simulators, sql
     assert first.headers["Location"] == again.headers["Location"]
     assert stored(sql) == ONE_OF_EACH
     sign_in(google, BO)
-    assert [row[:2] for row in sql(ACCOUNTS)] == [
-        [subject(google), ANN],
-        [subject(google, BO), BO],
-    ]
+    assert [row[:2] for row in sql(ACCOUNTS)] == [[subject(google), ANN], [subject(google, BO), BO]]
 
 
 def test_a_failed_second_sign_in_changes_nothing_of_the_first(google: Simulators, sql: Sql) -> None:
@@ -213,7 +208,7 @@ def test_a_failed_second_sign_in_changes_nothing_of_the_first(google: Simulators
 @pytest.fixture
 def renamed(google: Simulators) -> Any:
     """Give Ann's account another address, for this test."""
-    user_id = google.google.accounts.find_account(ANN).user_id
+    user_id = google.google.accounts.find_account(ANN).simulator_user_id
     yield lambda address: google.google.accounts.change_address(user_id, address)
     google.google.accounts.change_address(user_id, ANN)
 

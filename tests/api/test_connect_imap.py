@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from localdev.reserved_port import reserve_port
-from mailsync.api.password_problems import PASSWORD_PROBLEMS
+from mailsync.api.password_problems import DOCUMENTED_PASSWORD_PROBLEMS
 from mailsync.providers.imap import address, password_check, transport
 from mailsync.providers.imap.known_servers import KnownServer
 from mailsync.settings import load_settings
@@ -25,7 +25,7 @@ from tests.api.test_provider_paths import ask
 from tests.support.dovecot import PASSWORD, Dovecot, dovecot, readable_folder
 from tests.support.scripted_imap import End, Reply, Rule, ScriptedImap, scripted_imap
 
-REFUSED, APP_PASSWORD, UNUSABLE = (each.kind for each in PASSWORD_PROBLEMS)
+REFUSED, APP_PASSWORD, UNUSABLE = (each.type_urn_suffix for each in DOCUMENTED_PASSWORD_PROBLEMS)
 BUSY, UNREADABLE = "provider-unavailable", "mailbox-refused"
 GMAIL_ALERT = (
     b"{tag} NO [ALERT] Application-specific password required:"
@@ -160,7 +160,7 @@ def scripted(
 
 @pytest.fixture
 def is_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(password_check, "CHECK_TIMEOUT_S", 1.5)
+    monkeypatch.setattr(password_check, "PASSWORD_CHECK_TIMEOUT_S", 1.5)
 
 
 @pytest.mark.parametrize("name", LOGINS)
@@ -175,7 +175,7 @@ def test_each_failure_of_a_server_has_a_sentence(
 
     _, problem, detail = refused(connect(port), sql)
 
-    assert time.monotonic() - began < password_check.CHECK_TIMEOUT_S + 2
+    assert time.monotonic() - began < password_check.PASSWORD_CHECK_TIMEOUT_S + 2
     assert (problem, sentence in detail) == (kind, True), detail
     assert PASSWORD not in detail
 
@@ -216,7 +216,7 @@ def test_a_server_that_accepts_and_says_nothing_does_not_hold_the_request(
 
 
 def test_the_whole_check_ends_before_the_api_must_answer() -> None:
-    assert password_check.CHECK_TIMEOUT_S <= 12
+    assert password_check.PASSWORD_CHECK_TIMEOUT_S <= 12
 
 
 @pytest.mark.parametrize("fault", CERTIFICATES)

@@ -12,7 +12,7 @@ import pytest
 
 from mailsync.errors import SettingMissing
 from mailsync.model import AccountId, RunId
-from mailsync.runs.batches import SyncAccountsFunction
+from mailsync.runs.batches import SyncAccountsLambdaClient
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import load_settings
@@ -40,7 +40,7 @@ def end_execution(run_id: str) -> None:
 
 
 def test_a_check_hands_its_run_over_to_an_execution(api: Api, account_id: AccountId) -> None:
-    open_sync_starter().start_execution_for_run_of_check(
+    open_sync_starter().continue_run_of_check_in_execution(
         account_id, RunId("of-a-check"), "schedule"
     )
 
@@ -130,7 +130,7 @@ def test_due_mailboxes_are_checked_while_step_functions_refuses(
         def invoke(self, **call: Any) -> None:
             woken.extend(json.loads(call["Payload"])["accountIds"])
 
-    environment.setattr(SyncAccountsFunction, "_client", Lambda())
+    environment.setattr(SyncAccountsLambdaClient, "_client", Lambda())
     environment.setenv("SYNC_ACCOUNTS_ARN", "arn")
     environment.setenv("MAILBOX_SYNC_ARN", "not an arn")
     load_settings.cache_clear()

@@ -13,7 +13,7 @@ from mailsync.model import RunRef
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database
-from mailsync.store.control_store import AccountControlStore, AccountOfCaller
+from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.rows import to_jsonb
 from mailsync.sync import push
@@ -91,7 +91,7 @@ def test_a_purged_account_leaves_nothing_behind_here_or_there(
 def test_the_schedule_deletes_what_a_request_had_no_time_to_purge(
     ann: Subscribed, run: RunRef, connect_account: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailsync.api.removal.PURGE_BUDGET_S", 0)
+    monkeypatch.setattr("mailsync.api.removal.MAX_MAIL_DELETION_S_PER_REQUEST", 0)
     monkeypatch.setattr("mailsync.store.control_store.MESSAGES_PER_DELETE_BATCH", 2)
     route = ann.route("GET")
 
@@ -208,7 +208,7 @@ def test_after_a_death_behind_the_provider_the_account_can_be_disconnected_again
 def test_a_death_that_is_not_repeated_costs_the_notifications_of_a_minute(ann: Subscribed) -> None:
     ann.renew_now()
 
-    push.end_subscriptions_of_account(AccountOfCaller(ann.account_id, "ann"))
+    push.end_subscriptions_of_account(AccountOfRequestingUser(ann.account_id, "ann"))
 
     assert tick() == NO_WORK
     ann.renew_now()
@@ -226,7 +226,7 @@ def test_a_tick_ends_what_it_made_while_the_account_was_disconnected(
     ann.subscriber.at_handshake = lambda: (
         ann.remove("keep")
         if has_ended
-        else push.end_subscriptions_of_account(AccountOfCaller(ann.account_id, "ann"))
+        else push.end_subscriptions_of_account(AccountOfRequestingUser(ann.account_id, "ann"))
     )
 
     tick()
@@ -241,14 +241,14 @@ def test_an_event_written_while_the_account_is_deleted_goes_with_it(
 ) -> None:
     """A run that fails at this moment holds the account and puts its event into the outbox."""
     store, other, account_id = AccountControlStore(database), Database(settings), ann.account_id
-    store.begin_purge(AccountOfCaller(account_id, "ann"))
-    while store.purge_batch_of_account(account_id):
+    store.begin_purge(AccountOfRequestingUser(account_id, "ann"))
+    while store.delete_batch_of_account_data(account_id):
         pass
 
     with ThreadPoolExecutor() as pool:
         with other.transaction() as failing:
             failing.run("lock_account", account_id=account_id)
-            purging = pool.submit(store.delete_emptied_account, account_id)
+            purging = pool.submit(store.delete_row_of_purged_account, account_id)
             wait([purging], timeout=0.3)
             failing.run(
                 "add_to_outbox",

@@ -29,7 +29,7 @@ def disconnect(account_id: str, user: str, data: str = "keep") -> str:
 
 def valid_grants(google: Simulators, account: str = ANN) -> int:
     """Count the consents that Google still accepts."""
-    user_id = google.google.accounts.find_account(account).user_id
+    user_id = google.google.accounts.find_account(account).simulator_user_id
     statement = "SELECT count(*) AS n FROM google_consent WHERE user_id = ? AND refusal = 0"
     found = google.service.database.fetch_row(statement, user_id)
     return int(found["n"]) if found else 0
@@ -79,8 +79,8 @@ def test_a_failing_platform_prevents_no_disconnection(
 
 def test_a_grant_that_has_ended_is_forgotten(google: Simulators) -> None:
     account_id = connect(google, "ann")
-    google.google.consents.end_grants(
-        google.google.accounts.find_account(ANN).user_id, GrantEndReason.REVOKED
+    google.google.consents.end_all_consents_of_user(
+        google.google.accounts.find_account(ANN).simulator_user_id, GrantEndReason.REVOKED
     )
 
     assert FORGOTTEN in disconnect(account_id, "ann")

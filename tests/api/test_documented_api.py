@@ -96,9 +96,7 @@ def checks() -> list[Any]:
     ]
 
 
-def cases(
-    operation: APIOperation[Any, Any, Any, Any],
-) -> st.SearchStrategy[schemathesis.Case[Any]]:
+def cases(operation: APIOperation[Any, Any, Any, Any]) -> st.SearchStrategy[schemathesis.Case[Any]]:
     """Requests as documented, and others; an operation that takes nothing has only the former."""
     from schemathesis.generation import GenerationMode
 

@@ -25,7 +25,7 @@ from mailsync.model import AccountId, SealedSecret
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
 from mailsync.store.migrate import apply_migrations, read_migrations
-from mailsync.sync.mailbox import open_vault
+from mailsync.sync.mailbox import open_encryption_vault
 from tests.api.requests import ApiResponse, Sql
 from tests.api.sign_in import account_of
 from tests.api.test_key_rotation import sync_once
@@ -33,7 +33,7 @@ from tests.deploy.previous import SEALED
 
 ANN = AccountId("aba3c38e-7a2d-447d-9e65-e62d8ebc179c")
 BO = AccountId("1ae9efb7-3251-42f9-9cfc-158f1a138194")
-OF_FOLDER = SealingContext(SealedColumn.CURSOR, f"{ANN}/1")
+OF_FOLDER = SealingContext(SealedColumn.CHANGE_FEED_CURSOR, f"{ANN}/1")
 STORED = """SELECT grant_key_id, grant_sealed, access_key_id, access_sealed
   FROM mailsync.email_credentials WHERE account_id = cast(:id AS uuid)"""
 EXPIRE = "UPDATE mailsync.email_credentials SET access_expires_at = now()"
@@ -59,13 +59,13 @@ def vault(
     key.write_text((SEALED / key.name).read_text())
     environment.setenv("TOKEN_KEY_ARN", read_or_create_token_kms_key(aws_url, key).arn)
     environment.setenv("MICROSOFT_TENANTS", ORGANISATION_TENANT_ID)
-    open_vault.cache_clear()
-    return open_vault()
+    open_encryption_vault.cache_clear()
+    return open_encryption_vault()
 
 
 def opens_under(binding: bytes, key: SealingKey, sealed: SealedSecret) -> bool:
     try:
-        key.cipher.decrypt(sealed.sealed_bytes[:12], sealed.sealed_bytes[12:], binding)
+        key.aes_gcm_cipher.decrypt(sealed.sealed_bytes[:12], sealed.sealed_bytes[12:], binding)
     except InvalidTag:
         return False
     return True
@@ -79,19 +79,19 @@ def test_each_value_of_the_version_before_opens(vault: Vault, sql: Sql) -> None:
     )
 
     assert "RefreshToken" in json.loads(
-        vault.open_sealed_text(make_grant_sealing_context(ANN), SealedSecret(grant_key, grant))
+        vault.decrypt_sealed_text(make_grant_sealing_context(ANN), SealedSecret(grant_key, grant))
     )
     assert (
-        vault.open_sealed_text(
+        vault.decrypt_sealed_text(
             make_access_token_sealing_context(ANN), SealedSecret(access_key, access)
         ).count(".")
         == 2
     )
-    assert "deltatoken=earlier" in vault.open_sealed_text(
+    assert "deltatoken=earlier" in vault.decrypt_sealed_text(
         OF_FOLDER, SealedSecret(cursor_key, cursor)
     )
-    sign_in = vault.open_sealed_text(
-        SealingContext(SealedColumn.SIGN_IN_FLOW, user), SealedSecret(flow_key, flow)
+    sign_in = vault.decrypt_sealed_text(
+        SealingContext(SealedColumn.UNFINISHED_SIGN_IN_FLOW, user), SealedSecret(flow_key, flow)
     )
     assert "code_verifier" in json.loads(sign_in)
 
@@ -106,9 +106,12 @@ def test_a_sync_binds_an_account_of_the_version_before_to_its_columns(
     sync_once(database, BO)
 
     ((_, _, key_id, access),) = after = sql(STORED, id=BO)
-    key, renewed = open_vault().newest_sealing_key(), SealedSecret(key_id, access)
+    key, renewed = (
+        open_encryption_vault().find_or_make_newest_sealing_key(),
+        SealedSecret(key_id, access),
+    )
     assert before != after
-    assert opens_under(make_access_token_sealing_context(BO).associated_data, key, renewed)
+    assert opens_under(make_access_token_sealing_context(BO).aead_associated_data, key, renewed)
     assert not opens_under(BO.encode(), key, renewed)
 
 
@@ -136,7 +139,7 @@ def test_a_value_in_another_column_of_its_owner_does_not_open_and_stays(
 
 def test_no_binding_equals_an_earlier_one() -> None:
     """An earlier one is a user's id or ours, and Postgres' text holds no NUL."""
-    bindings = {SealingContext(column, "owner").associated_data for column in SealedColumn}
+    bindings = {SealingContext(column, "owner").aead_associated_data for column in SealedColumn}
 
     assert len(bindings) == len(SealedColumn)
     assert all(b"\0" in each for each in bindings)

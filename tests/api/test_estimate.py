@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from localdev.mail.generate import generate_mail
-from localdev.simulators import ImapServerSettings, Simulators
+from localdev.simulators import SimulatedImapServerSettings, Simulators
 from mailsync.settings import load_settings
 from tests.api.google_sign_in import sign_in
 from tests.api.requests import Api, ApiResponse, Sql
@@ -20,7 +20,9 @@ RUNS = "SELECT count(*) FROM mailsync.sync_runs"
 @pytest.fixture(scope="module")
 def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
     """Of all providers; Ann's mailbox has mail."""
-    with Simulators(tmp_path_factory.mktemp("all"), imap_ports=ImapServerSettings()) as running:
+    with Simulators(
+        tmp_path_factory.mktemp("all"), imap_ports=SimulatedImapServerSettings()
+    ) as running:
         mailbox = running.add_mailbox(ANN)
         mailbox.import_mail_items(generate_mail(MESSAGES, owner=ANN, seed=3))
         yield running

@@ -110,7 +110,7 @@ def test_a_renamed_address_is_taken_over_at_the_next_renewal_of_the_token(
 ) -> None:
     connect(google, sql)
     accounts, new = google.google.accounts, "ann.new@example.org"
-    subject = accounts.find_account(ANN).subject
+    subject = accounts.find_account(ANN).oidc_subject
     accounts.change_address(ANN, new)
     sql(TOKEN_ENDS)
 

@@ -53,13 +53,7 @@ def test_a_key_that_joined_a_run_is_refused_with_another_body(
 
 @pytest.mark.parametrize("status", ["active", "reauth_required", "paused", "disconnected"])
 def test_a_key_that_joined_a_run_returns_it_even_when_the_account_takes_no_new_key(
-    *,
-    api: Api,
-    account_id: AccountId,
-    running: RunId,
-    database: Database,
-    sql: Sql,
-    status: str,
+    *, api: Api, account_id: AccountId, running: RunId, database: Database, sql: Sql, status: str
 ) -> None:
     joined = start(api, account_id, "order-1")
     end(database, account_id, running)

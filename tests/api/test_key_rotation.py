@@ -9,7 +9,7 @@ from localdev.simulators import Simulators
 from localdev.simulators.service import ORGANISATION_TENANT_ID
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
-from mailsync.sync.mailbox import open_vault
+from mailsync.sync.mailbox import open_encryption_vault
 from tests.api.requests import Api, Sql
 from tests.api.sign_in import ANN, BO, account_of, sign_in
 from tests.api.subscriptions import TOKEN_ENDS, connect_for_organisation
@@ -31,7 +31,7 @@ def accounts(api: Api, environment: pytest.MonkeyPatch, microsoft: Simulators) -
 
 def sync_once(database: Database, account_id: str) -> None:
     """As far as the token, in a function that has just been started."""
-    open_vault.cache_clear()
+    open_encryption_vault.cache_clear()
     run = begin_run(database, AccountId(account_id), str(uuid4()))
     state = {"accountId": account_id, "runId": run.run_id, "leaseEpoch": run.lease_epoch}
     get_access_token(state, lambda_context())

@@ -47,12 +47,7 @@ def test_every_limit_has_a_default() -> None:
 
 @pytest.mark.parametrize("route", LIMITED)
 def test_the_call_beyond_the_limit_is_refused_and_another_users_is_not(
-    *,
-    api: Api,
-    microsoft: object,
-    account_id: AccountId,
-    limit: Callable[[str], None],
-    route: str,
+    *, api: Api, microsoft: object, account_id: AccountId, limit: Callable[[str], None], route: str
 ) -> None:
     limit(
         ",".join(

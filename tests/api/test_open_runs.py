@@ -5,9 +5,9 @@ import pytest
 
 from mailsync.model import AccountId, RunId, SyncScope, SyncType
 from mailsync.runs.trigger import open_sync_starter
-from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
+from mailsync.store.check_store import Check, CheckStore, UnchangedMailboxCheckResult
 from mailsync.store.connection import Database
-from mailsync.store.control_store import AccountControlStore, AccountOfCaller
+from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.store.lease_store import LEASE_OWNER_OF_CHECKS
 from mailsync.store.run_store import RunStore
 from tests.api.requests import Api, Sql
@@ -72,7 +72,7 @@ def test_a_request_during_a_check_without_a_run_is_queued_until_the_check_has_en
     start(api, account_id)
 
     assert statuses(api, account_id, sql) == {"queued"}
-    CheckStore(database).save_idle_check(check, IdleCheckResult())
+    CheckStore(database).save_idle_check(check, UnchangedMailboxCheckResult())
     assert statuses(api, account_id, sql) == {"queued"}
 
 
@@ -112,7 +112,7 @@ def test_a_queued_run_that_never_begins_ends_the_status_as_well(
 ) -> None:
     run_id = RunId(start(api, account_id).json["runId"])
     if end == "idle":
-        AccountControlStore(database).cancel_open_run(AccountOfCaller(account_id, "ann"))
+        AccountControlStore(database).cancel_open_run(AccountOfRequestingUser(account_id, "ann"))
     else:
         owner = LEASE_OWNER_OF_CHECKS if "check" in end else None
         sql("UPDATE mailsync.email_accounts SET lease_owner = :owner", owner=owner)

@@ -11,7 +11,7 @@ import pytest
 from localdev.simulators import Simulators
 from localdev.simulators.faults import Fault, FaultRule
 from localdev.simulators.service import ORGANISATION_TENANT_ID
-from mailsync.model import AccountId, TreeReadingMode
+from mailsync.model import AccountId, FolderTreeReadingMode
 from mailsync.providers.graph import http as graph_http
 from mailsync.providers.graph import owner as graph_owner
 from mailsync.store.connection import Database
@@ -75,7 +75,7 @@ def test_its_sync_names_the_mailbox_in_every_request(
     with open_mailbox(
         {"accountId": run.account_id, "runId": run.run_id, "leaseEpoch": run.lease_epoch}
     ) as mailbox:
-        listing = mailbox.provider.list_folders((), TreeReadingMode.LISTED_FOLDERS)
+        listing = mailbox.provider.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
 
     paths = [each["path"] for each in microsoft.service.log.as_json()]
     user_id = microsoft.service.find_mailbox("ann@example.org").user_id
@@ -125,7 +125,7 @@ def test_an_unreadable_mailbox_is_refused_in_a_sentence(
     faults: list[FaultRule],
     sentence: str,
 ) -> None:
-    microsoft.service.set_behaviour(**switches)
+    microsoft.service.set_behaviour_switches(**switches)
     microsoft.service.faults.add_rules(*faults)
 
     refused = api(CONNECT_FOR_ORGANISATION, body={**BODY, "emailAddress": address}, admin=True)
@@ -135,7 +135,7 @@ def test_an_unreadable_mailbox_is_refused_in_a_sentence(
 
 
 def test_an_organisation_must_consent(api: Api, microsoft: Simulators, sql: Sql) -> None:
-    microsoft.service.set_behaviour(tenant_consented=False)
+    microsoft.service.set_behaviour_switches(tenant_consented=False)
 
     refused = api(CONNECT_FOR_ORGANISATION, body=BODY, admin=True)
 
@@ -167,8 +167,8 @@ def test_a_mailbox_is_one_account_whether_a_person_or_its_organisation_admits_th
 def test_a_hanging_provider_is_given_up_before_the_gateway_gives_up(
     api: Api, microsoft: Simulators, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert 2 * graph_owner.LOOKUP_TIMEOUT_S < 20
-    monkeypatch.setattr(graph_owner, "LOOKUP_TIMEOUT_S", 0.2)
+    assert 2 * graph_owner.OWNER_LOOKUP_REQUEST_TIMEOUT_S < 20
+    monkeypatch.setattr(graph_owner, "OWNER_LOOKUP_REQUEST_TIMEOUT_S", 0.2)
     monkeypatch.setattr(graph_http, "_DEFAULT_PAUSE_S", 0.1)
     microsoft.service.faults.add_rules(FaultRule(path="users/", times=None, fault=Fault(delay_s=2)))
     began = time.monotonic()

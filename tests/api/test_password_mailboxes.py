@@ -13,9 +13,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from infra.catalog import api_routes_of_provider
 from mailsync import registry
 from mailsync.credentials import (
-    StoredPasswordSource,
-    open_access_token_source,
-    open_token_source_without_lock,
+    StoredPasswordAsTokenSource,
+    make_access_token_source,
+    make_token_source_for_disconnection,
 )
 from mailsync.credentials.token_set import make_grant_sealing_context, make_password_sealing_context
 from mailsync.credentials.vault import SealingContext, Vault
@@ -23,7 +23,7 @@ from mailsync.errors import AccessRevoked, ProviderUnavailable
 from mailsync.model import Account, AccountId, Provider, SealedSecret
 from mailsync.providers.kit import (
     MailboxIdentity,
-    MailboxUnavailable,
+    MailboxUnreadableError,
     PasswordLogin,
     PasswordRejected,
 )
@@ -103,10 +103,10 @@ def vault(kms: Any, token_key_arn: str, store: CredentialStore) -> Vault:
 
 
 @pytest.fixture
-def access(connected: Account, store: CredentialStore, vault: Vault) -> StoredPasswordSource:
+def access(connected: Account, store: CredentialStore, vault: Vault) -> StoredPasswordAsTokenSource:
     """What opens the connected mailbox in a function."""
-    opened = open_access_token_source(connected, store, vault, load_settings())
-    assert isinstance(opened, StoredPasswordSource)
+    opened = make_access_token_source(connected, store, vault, load_settings())
+    assert isinstance(opened, StoredPasswordAsTokenSource)
     return opened
 
 
@@ -145,7 +145,7 @@ def test_a_refused_or_malformed_password_connects_nothing(
 @pytest.mark.parametrize(
     ("failure", "problem"),
     [
-        (MailboxUnavailable("The mailbox is closed."), (422, "mailbox-refused")),
+        (MailboxUnreadableError("The mailbox is closed."), (422, "mailbox-refused")),
         (ProviderUnavailable("The server does not respond."), (503, "provider-unavailable")),
         (ValueError(PASSWORD), (500, "unexpected")),
     ],
@@ -196,20 +196,20 @@ def holds(secret: str, text: str) -> bool:
 
 
 def test_the_password_is_the_access_token(
-    access: StoredPasswordSource, connected: Account, store: CredentialStore, vault: Vault
+    access: StoredPasswordAsTokenSource, connected: Account, store: CredentialStore, vault: Vault
 ) -> None:
-    assert access.current_token().token == PASSWORD
-    last = open_token_source_without_lock(connected, store, vault, load_settings())
-    assert last.current_token().token == PASSWORD
-    assert PASSWORD not in repr(access.current_token())
+    assert access.get_current_token().token == PASSWORD
+    last = make_token_source_for_disconnection(connected, store, vault, load_settings())
+    assert last.get_current_token().token == PASSWORD
+    assert PASSWORD not in repr(access.get_current_token())
 
 
 def test_a_refused_password_ends_the_access_until_the_user_sends_another_one(
-    access: StoredPasswordSource, connected: Account, post: PostKit, sql: Sql
+    access: StoredPasswordAsTokenSource, connected: Account, post: PostKit, sql: Sql
 ) -> None:
-    refused = access.current_token()
+    refused = access.get_current_token()
     with pytest.raises(AccessRevoked, match="connect the mailbox again") as caught:
-        access.renew_token(refused)
+        access.replace_refused_token(refused)
     assert caught.value.is_final
     assert PASSWORD not in str(caught.value)
     assert sql(REFUSED_AT) == [[True]]
@@ -220,33 +220,40 @@ def test_a_refused_password_ends_the_access_until_the_user_sends_another_one(
 
     assert sql(REFUSED_AT) == [[False]]
     assert sql("SELECT status FROM mailsync.email_accounts") == [["active"]]
-    assert access.renew_token(refused).token == access.current_token().token == NEW_PASSWORD
+    assert (
+        access.replace_refused_token(refused).token
+        == access.get_current_token().token
+        == NEW_PASSWORD
+    )
 
 
 def test_a_password_under_an_old_data_key_is_sealed_anew_when_it_is_used(
-    access: StoredPasswordSource, sql: Sql
+    access: StoredPasswordAsTokenSource, sql: Sql
 ) -> None:
     key = "SELECT password_key_id FROM mailsync.email_credentials"
     ((old,),) = sql(key)
     sql("UPDATE mailsync.data_keys SET created_at = now() - interval '31 days'")
 
-    assert access.current_token().token == PASSWORD
+    assert access.get_current_token().token == PASSWORD
 
     assert sql(key) != [[old]]
     sql("DELETE FROM mailsync.data_keys WHERE id = :old", old=old)
 
 
 @pytest.mark.parametrize(
-    "binding", [b"account-1", make_grant_sealing_context(AccountId("account-1")).associated_data]
+    "binding",
+    [b"account-1", make_grant_sealing_context(AccountId("account-1")).aead_associated_data],
 )
 def test_a_grant_that_was_moved_to_the_password_does_not_open(vault: Vault, binding: bytes) -> None:
     """Who can write to the database could have it sent to a mail server."""
     context: SealingContext = make_password_sealing_context(AccountId("account-1"))
-    key = vault.newest_sealing_key()
-    moved = SealedSecret(key.id, b"\0" * 12 + key.cipher.encrypt(b"\0" * 12, b"grant", binding))
+    key = vault.find_or_make_newest_sealing_key()
+    moved = SealedSecret(
+        key.data_key_id, b"\0" * 12 + key.aes_gcm_cipher.encrypt(b"\0" * 12, b"grant", binding)
+    )
 
     with pytest.raises(AccessRevoked):
-        vault.open_sealed_text(context, moved)
+        vault.decrypt_sealed_text(context, moved)
 
 
 def test_a_provider_with_passwords_has_no_routes_of_a_sign_in() -> None:

@@ -93,7 +93,7 @@ def test_the_self_test_asks_only_providers_with_settings(
 ) -> None:
     assert reach_provider() == {"status": 401}
     monkeypatch.setattr(registry, "REGISTERED_PROVIDERS", (*registry.REGISTERED_PROVIDERS, OTHER))
-    url = load_settings().read_server_url(registry.GRAPH_URL_SETTING)
+    url = load_settings().read_url_setting(registry.GRAPH_URL_SETTING)
     switch_off(monkeypatch)
     monkeypatch.setenv("GRAPH_URL", url)
     load_settings.cache_clear()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from localdev.simulators.faults import Fault
-from mailsync.credentials import FixedAccessTokenSource, open_token_source_without_lock
+from mailsync.credentials import FixedAccessTokenSource, make_token_source_for_disconnection
 from mailsync.errors import StoreUnavailable
 from mailsync.providers.graph.kit import GraphPushKit
 from mailsync.settings import load_settings
@@ -149,7 +149,7 @@ def test_a_failed_or_incomplete_list_prevents_no_subscription(
 ) -> None:
     """What is replaced is known by its id, so it needs no list."""
     monkeypatch.setattr("mailsync.providers.retry_budget.MAX_PAUSES_PER_REQUEST", 0)
-    subscribed.microsoft.service.set_behaviour(subscriptions_per_page=1)
+    subscribed.microsoft.service.set_behaviour_switches(subscriptions_per_page=1)
     subscribed.inject_fault("PATCH", ONE, GONE["404"])
     subscribed.inject_fault("GET", LIST, fault, times=None)
 
@@ -162,7 +162,7 @@ def test_a_failed_or_incomplete_list_prevents_no_subscription(
 
 def test_subscriptions_of_other_stages_mailboxes_and_users_stay(subscribed: Subscribed) -> None:
     """Wherever they stand in a list of many pages."""
-    subscribed.microsoft.service.set_behaviour(subscriptions_per_page=1)
+    subscribed.microsoft.service.set_behaviour_switches(subscriptions_per_page=1)
     subscribed.inject_fault("PATCH", ONE, GONE["404"])
     subscribed.sign_in("another user of the application")
     assert tick() == {"renewed": 2, "failed": 0}
@@ -292,12 +292,12 @@ def test_a_disconnection_that_timed_out_sends_nothing_afterwards(
     left_behind = Event()
 
     def slow(*arguments: Any) -> FixedAccessTokenSource:
-        access = open_token_source_without_lock(*arguments)
+        access = make_token_source_for_disconnection(*arguments)
         left_behind.wait(10)
         return access
 
     monkeypatch.setattr(push, "END_SUBSCRIPTION_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(push, "open_token_source_without_lock", slow)
+    monkeypatch.setattr(push, "make_token_source_for_disconnection", slow)
 
     with subscribed.requests() as requests:
         subscribed.disconnect()

@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailsync import published_keys
 from mailsync.api.bearer import Caller, verify_bearer_token
-from mailsync.api.signing_keys import build_signing_keys
+from mailsync.api.signing_keys import build_verification_keys
 from mailsync.errors import SettingMissing
 from mailsync.published_keys import (
     KEY_SET_REFRESH_AFTER_S,
     MAX_STALE_KEY_SET_AGE_S,
-    MIN_FETCH_INTERVAL_WITHOUT_KEYS_S,
+    MIN_KEY_SET_FETCH_INTERVAL_IF_EMPTY_S,
     MIN_KEY_SET_FETCH_INTERVAL_S,
     PublishedKeySet,
 )
@@ -186,7 +186,7 @@ def test_an_issuers_nonsense_admits_no_caller_and_is_fetched_again_soon(
     assert "signing_keys_unavailable" in log.getvalue()
 
     issuer.status, issuer.body = 200, None
-    verify.now += MIN_FETCH_INTERVAL_WITHOUT_KEYS_S
+    verify.now += MIN_KEY_SET_FETCH_INTERVAL_IF_EMPTY_S
     assert verify(signed()) == ANN
 
 
@@ -212,4 +212,4 @@ def test_a_hanging_or_missing_issuer_admits_no_caller(
 )
 def test_settings_must_name_one_safe_kind_of_key(values: dict[str, str], sentence: str) -> None:
     with pytest.raises(SettingMissing, match=sentence):
-        build_signing_keys(Settings(values))
+        build_verification_keys(Settings(values))

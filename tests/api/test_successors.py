@@ -47,7 +47,12 @@ def begin(database: Database, run: RunRef, name: str) -> RunRef | None:
     """As its first state does."""
     arn = executions()[name]["executionArn"]
     epoch = LeaseStore(database).take_lease(
-        run.account_id, run.run_id, arn, SyncType.AUTO, "hand-over", execution_name=name
+        run.account_id,
+        run.run_id,
+        arn,
+        SyncType.AUTOMATICALLY_STARTED,
+        "hand-over",
+        execution_name=name,
     )
     return RunRef(run.account_id, run.run_id, epoch) if epoch else None
 
@@ -103,7 +108,9 @@ def test_a_run_that_is_handed_over_while_its_execution_is_looked_up_stays_open(
     if recovers:
         open_sync_starter().recover_stale_runs(RunStore(database).find_stale_runs(10))
     else:
-        joined = open_sync_starter().start_sync(run.account_id, SyncScope(SyncType.AUTO), "api")
+        joined = open_sync_starter().start_sync(
+            run.account_id, SyncScope(SyncType.AUTOMATICALLY_STARTED), "api"
+        )
         assert joined.id == run.run_id
 
     assert names == [run.run_id, f"{run.run_id}-2"]
@@ -201,7 +208,12 @@ def test_the_name_of_a_successor_fits_into_eighty_characters(
     store, names = SuccessorStore(database), [run_id]
     for _ in range(10):
         epoch = LeaseStore(database).take_lease(
-            account_id, run_id, f"arn:{names[-1]}", SyncType.AUTO, "test", execution_name=names[-1]
+            account_id,
+            run_id,
+            f"arn:{names[-1]}",
+            SyncType.AUTOMATICALLY_STARTED,
+            "test",
+            execution_name=names[-1],
         )
         assert epoch
         following = store.hand_over_run(

@@ -34,7 +34,7 @@ def run(database: Database, account_id: AccountId) -> RunRef:
     """A run at work on a folder of 100 messages; 2 are stored and 1 is quarantined."""
     run = begin_run(database, account_id, sync_type=SyncType.INITIAL)
     CredentialStore(database).add_data_key(b"wrapped")
-    remote = [a_remote_folder("F1", total=100)]
+    remote = [a_remote_folder("F1", message_count=100)]
     FolderStore(database).save_tree_changes(run, remote, [])
     FolderStore(database).save_remote_counts(run, remote)
     RunFolderStore(database).begin_feed(run, folder_of(database, run).feed.ref)
@@ -146,7 +146,7 @@ def test_one_date_says_that_counts_agreed_and_one_that_ids_were_compared(
     folders.mark_verified_by_counts(run, [folder])
     counted = dates(api, run)
 
-    folders.save_id_comparison(run, folder, MessageListing((), remote_total=0), [])
+    folders.save_id_comparison(run, folder, MessageListing((), remote_message_count=0), [])
     compared = dates(api, run)
     folders.postpone_message_id_comparison(run, [folder])
 
@@ -181,7 +181,7 @@ def test_a_folder_that_was_gone_and_has_come_back_is_not_verified(
 
 def test_a_wrong_count_is_not_waited_for(api: Api, run: RunRef, database: Database) -> None:
     folder = store(database, run, "m3")
-    FolderStore(database).save_remote_count_excesses(run, {folder.ref.id: (96, -1)})
+    FolderStore(database).save_remote_overcounts_of_folders(run, {folder.ref.id: (96, -1)})
 
     shown = status(api, run.account_id).json
 

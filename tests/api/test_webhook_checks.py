@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from mailsync.decisions.due import MAX_NOTIFIED_CHECK_WORKERS
+from mailsync.decisions.due import MAX_WORKERS_FOR_NOTIFIED_MAILBOXES
 from mailsync.model import AccountId
-from mailsync.runs.batches import SyncAccountsFunction
+from mailsync.runs.batches import SyncAccountsLambdaClient
 from mailsync.store.connection import Database
 from mailsync.store.queue_store import NotifiedMailboxQueueStore
 from tests.api.requests import Api
@@ -23,7 +23,9 @@ def events(environment: pytest.MonkeyPatch) -> Events:
     """The events of the function that checks mailboxes."""
     found: Events = []
     environment.setenv("SYNC_ACCOUNTS_ARN", "arn")
-    environment.setattr(SyncAccountsFunction, "invoke_async", lambda _, event: found.append(event))
+    environment.setattr(
+        SyncAccountsLambdaClient, "invoke_async", lambda _, event: found.append(event)
+    )
     return found
 
 
@@ -64,7 +66,7 @@ def test_a_thousand_are_one_check_and_few_invocations(
     for _ in range(20):
         notify(api, *[a_notification(id=str(each)) for each in range(50)])
 
-    assert 1 <= len(events) <= MAX_NOTIFIED_CHECK_WORKERS
+    assert 1 <= len(events) <= MAX_WORKERS_FOR_NOTIFIED_MAILBOXES
     assert [each for event in events for each in claim(database, event)] == [account_id]
 
 
@@ -74,9 +76,9 @@ def test_a_rejected_invocation_leaves_the_mailbox_to_the_tick_and_the_slot_to_ot
     def reject(*_: object) -> None:
         raise ConnectionResetError
 
-    environment.setattr(SyncAccountsFunction, "invoke_async", reject)
+    environment.setattr(SyncAccountsLambdaClient, "invoke_async", reject)
 
-    for _ in range(MAX_NOTIFIED_CHECK_WORKERS + 1):
+    for _ in range(MAX_WORKERS_FOR_NOTIFIED_MAILBOXES + 1):
         assert notify(api, a_notification()).status == 202
 
     assert NotifiedMailboxQueueStore(database).take_worker_slot()

@@ -13,7 +13,7 @@ import pytest
 from mailsync.model import AccountId, Provider, RemoteId, Subscription
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.control_store import AccountControlStore, AccountOfCaller
+from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.store.push_store import PushStore
 from tests.api.conftest import Connect
 from tests.api.requests import Api, ApiResponse, Sql, a_request, call
@@ -272,7 +272,7 @@ def test_no_secret_or_resource_is_kept(api: Api, log: StringIO, state: Any, sql:
 def test_a_notification_of_a_deleted_subscription_has_no_effect(
     api: Api, state: Any, database: Database, account_id: AccountId, sql: Sql
 ) -> None:
-    AccountControlStore(database).disconnect_account(AccountOfCaller(account_id, "ann"))
+    AccountControlStore(database).disconnect_account(AccountOfRequestingUser(account_id, "ann"))
     sql("UPDATE mailsync.email_accounts SET status = 'active'")
 
     assert notify(api, a_notification()).status == 202

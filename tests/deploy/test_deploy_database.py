@@ -132,10 +132,7 @@ def test_urls_of_two_databases_are_named(cluster: Cluster) -> None:
 
     with pytest.raises(DeploymentFailed, match="must name the same database"):
         migrate_database_and_create_login(
-            {
-                "DATABASE_URL": cluster.url("functions", "another"),
-                "MIGRATION_DATABASE_URL": owner,
-            }
+            {"DATABASE_URL": cluster.url("functions", "another"), "MIGRATION_DATABASE_URL": owner}
         )
 
 

@@ -32,7 +32,7 @@ JWKS = {"jwt_jwks_url": "https://issuer.mailsync.test/keys", "jwt_audience": "in
 
 
 def a_stage(**settings: object) -> StageSettings:
-    return StageSettings.from_context("prod", {"prod": {**PROD, **settings}})
+    return StageSettings.from_raw_stages("prod", {"prod": {**PROD, **settings}})
 
 
 @pytest.fixture
@@ -41,9 +41,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsDouble]:
         yield double
 
 
-def test_the_example_is_refused_by_each_value_to_write(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_example_is_refused_by_each_value_to_write(capsys: pytest.CaptureFixture[str]) -> None:
     """A file of which only the part `stage` was edited is refused for its secrets."""
     assert main(["--stage", "prod", "--settings", str(ROOT / "settings.example.json")]) == 1
 
@@ -108,8 +106,10 @@ def test_values_that_the_stage_has_need_not_be_given_again() -> None:
     values = StageSecretValues(a_stage(), {"MICROSOFT_CLIENT_SECRET": "new"}, stored)
 
     assert not list(values.find_problems())
-    assert values.merge_values_of_secret("ProviderLogins") == {"MICROSOFT_CLIENT_SECRET": "new"}
-    assert values.merge_values_of_secret("Database") == URL
+    assert values.merge_file_and_deployed_values_of_secret("ProviderLogins") == {
+        "MICROSOFT_CLIENT_SECRET": "new"
+    }
+    assert values.merge_file_and_deployed_values_of_secret("Database") == URL
 
 
 SINGLE = {**URL, **APP, "MICROSOFT_CLIENT_ID": "id of the app", "JWT_SECRET": "s" * 64}
@@ -125,7 +125,7 @@ EMPTY = {
 def test_a_stage_moves_from_its_single_secret_to_three_and_loses_nothing() -> None:
     (at_once,) = StageSecretValues(a_stage(), {}, EMPTY).find_problems()
     moving = StageSecretValues(a_stage(single_secret=True), {}, EMPTY)
-    moved = {name: moving.merge_values_of_secret(name) for name in EMPTY}
+    moved = {name: moving.merge_file_and_deployed_values_of_secret(name) for name in EMPTY}
 
     assert "Set single_secret to true for one deployment" in at_once
     assert not list(moving.find_problems())
@@ -143,7 +143,7 @@ def test_the_single_secret_keeps_a_given_value_and_no_login_of_the_owner() -> No
     given = {"DATABASE_URL": "postgresql://new", "MIGRATION_DATABASE_URL": "postgresql://owner"}
     values = StageSecretValues(a_stage(single_secret=True), given, EMPTY)
 
-    assert values.merge_values_of_secret("Settings") == {
+    assert values.merge_file_and_deployed_values_of_secret("Settings") == {
         **SINGLE,
         "DATABASE_URL": "postgresql://new",
     }
@@ -184,10 +184,7 @@ def test_a_file_stands_for_its_text(tmp_path: Path) -> None:
     ],
 )
 def test_there_is_no_account(
-    aws: AwsDouble,
-    monkeypatch: pytest.MonkeyPatch,
-    sentence: str,
-    variables: dict[str, str | None],
+    aws: AwsDouble, monkeypatch: pytest.MonkeyPatch, sentence: str, variables: dict[str, str | None]
 ) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")

@@ -8,8 +8,11 @@ from tests.deploy.template import Resource, Template
 @pytest.mark.parametrize(
     ("function", "statuses"),
     [
-        (catalog.RUN_CLOSER_FUNCTION_NAME, catalog.STATUSES_THAT_INVOKE_RUN_CLOSER),
-        (catalog.OUTBOX_PUBLISHER_FUNCTION_NAME, catalog.STATUSES_THAT_INVOKE_OUTBOX_PUBLISHER),
+        (catalog.RUN_CLOSER_FUNCTION_NAME, catalog.EXECUTION_STATUSES_INVOKING_RUN_CLOSER),
+        (
+            catalog.OUTBOX_PUBLISHER_FUNCTION_NAME,
+            catalog.EXECUTION_STATUSES_INVOKING_OUTBOX_PUBLISHER,
+        ),
     ],
 )
 def test_the_end_of_an_execution_closes_its_run_or_publishes_its_event(

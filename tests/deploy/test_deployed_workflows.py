@@ -36,12 +36,16 @@ def test_a_machine_invokes_the_aliases_its_definition_names_and_no_other_functio
         for resource in as_list(statement["Resource"])
     ]
 
-    named = [each for each in catalog.FUNCTIONS if each.arn_placeholder in placeholders(workflow)]
+    named = [
+        each
+        for each in catalog.FUNCTIONS
+        if each.arn_placeholder_name_in_asl in placeholders(workflow)
+    ]
     assert sorted(each["Ref"] for each in invokable) == sorted(map(sync.alias, named))
     assert len(named) + 1 == len(placeholders(workflow))
     assert properties["DefinitionSubstitutions"] == {
         "Partition": {"Ref": "AWS::Partition"},
-        **{each.arn_placeholder: {"Ref": sync.alias(each)} for each in named},
+        **{each.arn_placeholder_name_in_asl: {"Ref": sync.alias(each)} for each in named},
     }
 
 

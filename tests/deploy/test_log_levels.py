@@ -15,7 +15,7 @@ import pytest
 from infra import catalog
 from infra.settings import LOG_LEVELS
 from localdev.engine.environment import ExecutionEnvironment
-from localdev.stack import LAMBDA_CODE_ROOT
+from localdev.stack import LAMBDA_SOURCE_CODE_FOLDER
 from tests.deploy.conftest import other_stage
 from tests.deploy.template import Template
 from tests.local.engine.conftest import AWS_RUNTIME_SCRIPT, ON_LINUX
@@ -52,7 +52,7 @@ def printed(database_url: str, properties: Mapping[str, Any], log: Path) -> list
     }
     environment = ExecutionEnvironment(
         catalog.find_function(name),
-        code_root=LAMBDA_CODE_ROOT,
+        code_root=LAMBDA_SOURCE_CODE_FOLDER,
         settings=variables,
         log=log,
         runtime=AWS_RUNTIME_SCRIPT,

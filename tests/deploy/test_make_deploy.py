@@ -105,7 +105,7 @@ def test_functions_get_no_secret_of_a_database_that_is_not_ready(
     secrets = office.aws.client("secretsmanager")
     outputs = {"DatabaseSecretArn": secrets.create_secret(Name="url", SecretString="{}")["ARN"]}
     monkeypatch.setattr(Deployment, "_deploy_state", lambda *_: outputs)
-    monkeypatch.setattr(stage_database, "functions_login_sql", lambda _: "SELECT 1")
+    monkeypatch.setattr(stage_database, "build_lambda_login_creation_sql", lambda _: "SELECT 1")
     code, printed = office.deploy()
 
     assert (code, "The database was not prepared" in printed) == (1, True), printed

@@ -52,9 +52,7 @@ def test_the_database_survives_its_stack(own: Template) -> None:
     assert all(each["DeletionPolicy"] == each["UpdateReplacePolicy"] == "Retain" for each in kept)
 
 
-def test_the_database_is_protected_backed_up_encrypted_and_watched(
-    own: Template,
-) -> None:
+def test_the_database_is_protected_backed_up_encrypted_and_watched(own: Template) -> None:
     expected = {
         **{"DeletionProtection": True, "BackupRetentionPeriod": 14, "StorageEncrypted": True},
         "ServerlessV2ScalingConfiguration": {"MinCapacity": 0.5, "MaxCapacity": 8},
@@ -153,9 +151,7 @@ def test_functions_go_out_by_https_and_imap_only(own: Template) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kit_module", "ports"),
-    [(None, [443]), ("post.kit", [110, 443, 993])],
-    ids=["known", "synced"],
+    ("kit_module", "ports"), [(None, [443]), ("post.kit", [110, 443, 993])], ids=["known", "synced"]
 )
 def test_functions_reach_each_port_of_the_providers_that_are_synced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kit_module: str | None, ports: list[int]
@@ -164,7 +160,10 @@ def test_functions_reach_each_port_of_the_providers_that_are_synced(
     post = RegisteredProvider(
         Provider("post"), "Post", "email/post.sync", implementation_module=kit_module
     )
-    known = (*registry.REGISTERED_PROVIDERS, replace(post, server_tcp_ports=(993, 110, 443)))
+    known = (
+        *registry.REGISTERED_PROVIDERS,
+        replace(post, tcp_ports_of_provider_servers=(993, 110, 443)),
+    )
     monkeypatch.setattr(registry, "REGISTERED_PROVIDERS", known)
 
     assert sorted(port for _, port, *_ in ways_out(network(tmp_path))) == ports
@@ -193,7 +192,9 @@ def network(folder: Path, **settings: object) -> Template:
 
     from infra.private_network import PrivateNetwork
 
-    stage = StageSettings.from_context("test", {"test": {"app_inbox_url": "app://x", **settings}})
+    stage = StageSettings.from_raw_stages(
+        "test", {"test": {"app_inbox_url": "app://x", **settings}}
+    )
     app = cdk.App(outdir=str(folder))
     PrivateNetwork(
         cdk.Stack(app, "Network"),

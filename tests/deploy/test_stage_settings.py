@@ -21,12 +21,12 @@ def test_every_stage_of_cdk_json_is_valid() -> None:
     assert "dev" in stages
     assert not any("reserved_concurrency" in each for each in stages.values())
     for name in stages:
-        assert StageSettings.from_context(name, stages).name == name
+        assert StageSettings.from_raw_stages(name, stages).name == name
 
 
 def test_a_stage_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(ValueError, match=r"'tset' is not in cdk.json; it has \['test'\]"):
-        StageSettings.from_context("tset", {"test": {"app_inbox_url": INBOX}})
+        StageSettings.from_raw_stages("tset", {"test": {"app_inbox_url": INBOX}})
 
 
 GOOGLE_PUSH = {
@@ -41,7 +41,7 @@ GUID = "0a1b2c3d-0000-4000-8000-000000000001"
 
 
 def a_stage(**values: object) -> StageSettings:
-    return StageSettings.from_context("test", {"test": {"app_inbox_url": INBOX, **values}})
+    return StageSettings.from_raw_stages("test", {"test": {"app_inbox_url": INBOX, **values}})
 
 
 @pytest.mark.parametrize(
@@ -239,10 +239,10 @@ def test_a_setting_that_is_null_has_its_default(tmp_path: Path) -> None:
     settings = {each.name: None for each in fields(StageSettings) if each.name != "name"}
     file = a_file(tmp_path, json.dumps({"stage": {**settings, "app_inbox_url": INBOX}}))
 
-    stage = StageSettings.from_context("test", {"test": read_stage_part_of_settings_file(file)})
+    stage = StageSettings.from_raw_stages("test", {"test": read_stage_part_of_settings_file(file)})
     assert stage == StageSettings(name="test", app_inbox_url=INBOX, single_secret=False)
     with pytest.raises(ValueError, match="app_inbox_url is missing"):
-        StageSettings.from_context("test", {"test": {"app_inbox_url": None}})
+        StageSettings.from_raw_stages("test", {"test": {"app_inbox_url": None}})
     with pytest.raises(ValueError, match=r"unknown settings: \['name'\]"):
         a_stage(name="other")
 
@@ -250,7 +250,7 @@ def test_a_setting_that_is_null_has_its_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", "a stage", "prod_1", "../prod", "-prod", "prodé", "p" * 81])
 def test_a_name_that_no_stack_can_have_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="letters, digits and hyphens"):
-        StageSettings.from_context(name, {name: {"app_inbox_url": INBOX}})
+        StageSettings.from_raw_stages(name, {name: {"app_inbox_url": INBOX}})
 
 
 def test_the_quota_of_the_google_project_reaches_the_functions_that_use_it() -> None:

@@ -13,7 +13,7 @@ import jwt
 from infra.catalog import ROUTES
 from localdev.demo_account import DemoAccount, connect, simulator
 from localdev.engine.aws_resources import make_aws_client
-from localdev.simulators.service import SimulatorService
+from localdev.simulators.service import SharedSimulatorState
 from localdev.stack import Stack
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
@@ -70,14 +70,14 @@ class Mirror:
     def divergences(self) -> list[str]:
         """Return one line for each thing in which the tables and the simulated mailbox differ."""
         settings = Settings({"DATABASE_URL": self.stack.database_url})
-        service = SimulatorService(self.stack.data / "simulators")
+        service = SharedSimulatorState(self.stack.data / "simulators")
         with closing(service.database), closing(connect_database(settings)) as tables:
             mailbox = service.find_mailbox(self.account.address)
             return divergences(tables, self.account.id, mailbox)
 
     def headers_of(self, user: str, **claims: Any) -> dict[str, str]:
         """Return what a request of this user carries."""
-        secret = self.stack.lambda_host.settings["JWT_SECRET"]
+        secret = self.stack.lambdas.settings["JWT_SECRET"]
         payload = {"sub": user, "exp": int(time.time()) + 3600, **claims}
         return {"Authorization": f"Bearer {jwt.encode(payload, secret, algorithm='HS256')}"}
 
@@ -95,7 +95,7 @@ class Mirror:
 
     def invoke(self, function: str) -> Any:
         """Invoke a function that succeeds, with an empty event; return its result."""
-        result = self.stack.lambda_host.invoke(function, b"{}")
+        result = self.stack.lambdas.invoke(function, b"{}")
         assert not result.failed, result.payload
         return httpx.Response(200, content=result.payload).json()
 
@@ -104,10 +104,10 @@ class Mirror:
         ones."""
         for name, value in settings.items():
             if value is None:
-                self.stack.lambda_host.settings.pop(name, None)
+                self.stack.lambdas.settings.pop(name, None)
             else:
-                self.stack.lambda_host.settings[name] = value
-        self.stack.lambda_host.retire_environments(OF_A_SIGN_IN)
+                self.stack.lambdas.settings[name] = value
+        self.stack.lambdas.retire_function_execution_environments(OF_A_SIGN_IN)
 
     def control(self, method: str, action: str, **fields: Any) -> Any:
         """Call an action of the simulators' back door."""
@@ -141,7 +141,7 @@ class Mirror:
 
     @property
     def _machine(self) -> str:
-        return self.stack.lambda_host.settings["MAILBOX_SYNC_ARN"]
+        return self.stack.lambdas.settings["MAILBOX_SYNC_ARN"]
 
     def executions(self) -> list[str]:
         """Return the names of all executions that the engine knows."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from localdev.simulators import ImapServerSettings, Simulators
+from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.mailbox import Mailbox
 from tests.providers.simulators.graph_client import IMMUTABLE, graph_client
 from tests.support.dovecot import PASSWORD
@@ -23,7 +23,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
 @pytest.fixture(scope="session")
 def running_imap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
     """Shared by the tests of a process; each has a mailbox of its own in it."""
-    ports = ImapServerSettings(password=PASSWORD)
+    ports = SimulatedImapServerSettings(password=PASSWORD)
     with Simulators(tmp_path_factory.mktemp("imap"), imap_ports=ports) as running:
         yield running
 

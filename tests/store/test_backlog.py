@@ -75,7 +75,9 @@ def test_a_run_that_nobody_begins_is_overdue_although_its_mailbox_was_put_off(
 ) -> None:
     """So it is when executions cannot be started."""
     assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 600) == (account_id,)
-    runs.enqueue_run(account_id, RunId("run-1"), SyncScope(SyncType.AUTO), "schedule")
+    runs.enqueue_run(
+        account_id, RunId("run-1"), SyncScope(SyncType.AUTOMATICALLY_STARTED), "schedule"
+    )
     one(database, LONG_AGO)
 
     assert 900 <= backlog.measure_backlog().overdue_s < 930

@@ -8,17 +8,17 @@ import pytest
 from mailsync.decisions.verify import FolderCounts
 from mailsync.model import (
     FolderId,
+    FolderTreeReadingMode,
     ListedMessage,
     MessageListing,
     MessageRemovedFromFolder,
     RemoteId,
     RunId,
     SealedSecret,
-    TreeReadingMode,
     UnreadableMessage,
-    feeds_of_folders,
+    distinct_feeds_of_folders,
 )
-from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
+from mailsync.store.check_store import Check, CheckStore, UnchangedMailboxCheckResult
 from tests.store.conftest import Mirror
 from tests.support.builders import a_remote_folder
 
@@ -61,7 +61,7 @@ def check_of(mirror: Mirror) -> Check:
 
 
 def end(mirror: Mirror, check: Check, **what: object) -> None:
-    CheckStore(mirror.database).save_idle_check(check, IdleCheckResult(**what))  # type: ignore[arg-type]
+    CheckStore(mirror.database).save_idle_check(check, UnchangedMailboxCheckResult(**what))  # type: ignore[arg-type]
 
 
 def in_a_sync(mirror: Mirror, *happens: Happens) -> None:
@@ -83,12 +83,14 @@ def said_to_be_gone(mirror: Mirror) -> None:
         mirror.run
     ).deletion_confirmation_delay_s
     ids = mirror.removal_store.hidden_message_ids_due_for_request(mirror.run, "", 100)
-    mirror.removal_store.mark_messages_gone(mirror.run, ids, wait_s)
+    mirror.removal_store.mark_gone_or_delete_messages(mirror.run, ids, wait_s)
 
 
 def said_to_be_gone_with_most_of_the_mailbox(mirror: Mirror) -> None:
     ids = mirror.removal_store.hidden_message_ids_due_for_request(mirror.run, "", 100)
-    mirror.removal_store.mark_messages_gone(mirror.run, ids, timedelta(hours=24).total_seconds())
+    mirror.removal_store.mark_gone_or_delete_messages(
+        mirror.run, ids, timedelta(hours=24).total_seconds()
+    )
 
 
 def folder_gone(mirror: Mirror) -> None:
@@ -160,45 +162,48 @@ def test_a_mailbox_that_was_not_verified_or_holds_too_much_is_not_settled(
 def test_a_check_knows_the_folders_that_exist_with_both_sides_of_their_counts(
     synced: Mirror,
 ) -> None:
-    counted = [a_remote_folder("F1", total=5, unread=4), a_remote_folder("F2", total=2, unread=1)]
+    counted = [
+        a_remote_folder("F1", message_count=5, unread_message_count=4),
+        a_remote_folder("F2", message_count=2, unread_message_count=1),
+    ]
 
     def change(mirror: Mirror) -> None:
         mirror.folder_store.save_remote_counts(mirror.run, counted)
-        mirror.folder_store.save_remote_count_excesses(mirror.run, {mirror.first: (2, 3)})
+        mirror.folder_store.save_remote_overcounts_of_folders(mirror.run, {mirror.first: (2, 3)})
         mirror.folder_store.save_tree_changes(mirror.run, [], [mirror.second])
 
     in_a_sync(synced, quarantined, change)
     check = check_of(synced)
 
-    assert [each.ref.remote_id for each in check.folders] == ["F1"]
+    assert [each.ref.remote_id for each in check.stored_folders] == ["F1"]
     compared_at = check.message_counts_by_folder_id[synced.first].message_ids_compared_at
     assert check.message_counts_by_folder_id[synced.first] == FolderCounts(
         5, 2, 1, 4, 2, 2, 3, compared_at
     )
     assert compared_at is not None
     assert compared_at < datetime.now(UTC) - timedelta(hours=1)
-    assert check.folders == synced.folder_store.folders(synced.run.account_id)
+    assert check.stored_folders == synced.folder_store.folders(synced.run.account_id)
 
 
 def test_a_check_knows_how_long_ago_the_last_sync_was(synced: Mirror) -> None:
     check = check_of(synced)
 
     assert 7_200 <= check.time_since_last_sync_s < 7_300
-    assert 7_200 <= check.time_since_last_change_s < 7_300
-    assert (check.folder_tree_read_at, check.hidden_folders_read_at) == (None, None)
+    assert 7_200 <= check.time_since_last_stored_change_s < 7_300
+    assert (check.folder_tree_read_at, check.hidden_remote_folders_read_at) == (None, None)
 
 
 @pytest.mark.parametrize(
     ("is_whole", "reading", "dated"),
     [
-        (True, TreeReadingMode.QUICK, [True, None, None]),
-        (True, TreeReadingMode.LISTED_FOLDERS, [True, True, None]),
-        (True, TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS, [True, True, True]),
-        (False, TreeReadingMode.QUICK, [False, None, None]),
+        (True, FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS, [True, None, None]),
+        (True, FolderTreeReadingMode.LISTED_FOLDERS, [True, True, None]),
+        (True, FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS, [True, True, True]),
+        (False, FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS, [False, None, None]),
     ],
 )
 def test_a_check_dates_what_it_has_read_and_nothing_else(
-    is_whole: bool, reading: TreeReadingMode, dated: list[bool | None], synced: Mirror
+    is_whole: bool, reading: FolderTreeReadingMode, dated: list[bool | None], synced: Mirror
 ) -> None:
     """A quick reading may show the whole tree, and still is no whole reading."""
     end(synced, check_of(synced), is_every_folder_listed=is_whole, folder_tree_reading_mode=reading)
@@ -208,7 +213,7 @@ def test_a_check_dates_what_it_has_read_and_nothing_else(
 
 def test_a_feed_that_is_at_the_same_place_was_read_all_the_same(synced: Mirror) -> None:
     check = check_of(synced)
-    first, second = feeds_of_folders(check.folders)
+    first, second = distinct_feeds_of_folders(check.stored_folders)
 
     end(synced, check, new_cursors={first: SealedSecret(1, b"new"), second: None})
 

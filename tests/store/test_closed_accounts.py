@@ -69,7 +69,7 @@ def test_a_closed_account_is_queued_until_its_grant_has_ended(
     assert rows(database, due_in) == [[True]]
 
     with credentials.lock_credentials_for_renewal(run.account_id) as renewal:
-        renewal.mark_grant_ended()
+        renewal.mark_stored_grant_as_ended()
     rows(database, NEXT_SYNC)
     assert rows(database, due_in) == []
 
@@ -86,9 +86,9 @@ def test_what_the_identity_platform_asked_for_is_kept_until_it_gives_a_new_token
     one(database, ADMITTED)
 
     with credentials.lock_credentials_for_renewal(account_id) as renewal:
-        renewal.postpone_renewal(now + timedelta(seconds=60))
-        renewal.mark_grant_ended()
-    assert credentials.find_credentials(account_id).earliest_renewal_at == now + timedelta(
+        renewal.postpone_token_renewal_until(now + timedelta(seconds=60))
+        renewal.mark_stored_grant_as_ended()
+    assert credentials.find_credentials(account_id).token_requests_paused_until == now + timedelta(
         seconds=60
     )
     with credentials.lock_credentials_for_renewal(account_id) as renewal:

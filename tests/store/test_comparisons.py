@@ -16,7 +16,7 @@ from tests.store.conftest import Mirror
 from tests.store.rows import emails
 from tests.support.builders import A_MOMENT, a_message
 
-ROW = StoredMessageState(is_read=False, remote_version="v1", modified_at=A_MOMENT)
+ROW = StoredMessageState(is_read=False, remote_version="v1", remote_modified_at=A_MOMENT)
 GENERATIONS = "SELECT message_id, walk FROM mailsync.emails"
 
 
@@ -40,7 +40,7 @@ def compared(mirror: Mirror) -> Mirror:
 def test_a_listing_is_compared_with_the_rows_of_its_folder_and_with_what_it_names_elsewhere(
     compared: Mirror,
 ) -> None:
-    away = replace(ROW, is_visible_in_compared_folder=False)
+    away = replace(ROW, is_placed_in_compared_folder=False)
 
     found = compared.mail_store.stored_message_states(
         compared.run, compared.first, ids("here", "elsewhere", "unknown")

@@ -14,7 +14,7 @@ import pytest
 from mailsync.model import FolderId, Message, RemoteId, Upsert
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
-from mailsync.store.control_store import AccountControlStore, AccountOfCaller
+from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.store.conversations import assign_conversation_ids
 from mailsync.store.fence import FencedTransaction
 from mailsync.sync.purge import purge_account
@@ -196,9 +196,9 @@ def test_a_purge_leaves_no_keys(mirror: Mirror) -> None:
     account_id = mirror.run.account_id
     store = AccountControlStore(mirror.database)
     user_id = mirror.one("SELECT user_id FROM mailsync.email_accounts")[0]
-    store.begin_purge(AccountOfCaller(account_id, user_id))
+    store.begin_purge(AccountOfRequestingUser(account_id, user_id))
 
-    while store.purge_batch_of_account(account_id):
+    while store.delete_batch_of_account_data(account_id):
         pass
 
     assert mirror.one("SELECT count(*) FROM mailsync.conversation_keys") == [0]

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailsync.errors import SettingMissing
-from mailsync.store.database_url import DatabaseTarget, parse_database_url
+from mailsync.store.database_url import ConnectionParameters, parse_database_url
 from tests.store.libpq import conninfo
 
 NASTY = "[]#?@/:%,&= +\"'\\{}|^`~<>;!$*()-._é漢"
@@ -17,11 +17,11 @@ TEXT = st.text(st.sampled_from(MARKS + NASTY), min_size=1, max_size=8)
 HOSTS = st.sampled_from(["db", "127.0.0.1", "DB-1.Example.org.", "[::1]", "[2001:db8::7]"])
 
 
-def read(url: str) -> DatabaseTarget:
+def read(url: str) -> ConnectionParameters:
     return parse_database_url(url, "DATABASE_URL")
 
 
-def as_libpq(target: DatabaseTarget) -> dict[str, str]:
+def as_libpq(target: ConnectionParameters) -> dict[str, str]:
     """The options of libpq that stand for it."""
     found = {
         "user": target.user,
@@ -39,7 +39,7 @@ def read_by_libpq(url: str) -> dict[str, str]:
     found = conninfo(url)
     assert found is not None
     compared = as_libpq(
-        DatabaseTarget("u", "p", "h", 1, "d", None, False, server_command_line_options="o")
+        ConnectionParameters("u", "p", "h", 1, "d", None, False, server_command_line_options="o")
     )
     kept = {name: value for name, value in found.items() if name in {*compared, "application_name"}}
     return {"port": "5432", **kept}
@@ -100,9 +100,7 @@ def urls(draw: st.DrawFn) -> str:
 @example("postgresql://Q:X#Z?Q@XZ/Q")
 @example("postgresql://Q:X\u2100Z@QX/Z")  # urlsplit: netloc contains invalid characters
 @example("postgresql://Q:X@Q:XZ/Z")  # urlsplit: port could not be cast
-def test_any_url_is_read_as_libpq_reads_it_or_rejected_without_a_word_of_it(
-    url: str,
-) -> None:
+def test_any_url_is_read_as_libpq_reads_it_or_rejected_without_a_word_of_it(url: str) -> None:
     try:
         target = read(url)
     except SettingMissing as rejected:
@@ -173,6 +171,6 @@ def test_the_rest_of_what_libpq_knows_is_followed() -> None:
         "&target_session_attrs=read-write&application_name=m&sslrootcert=system&keepalives=1&"
     )
 
-    assert target == DatabaseTarget(
+    assert target == ConnectionParameters(
         "u", None, "db", 5432, "mail", None, True, True, None, "m", connect_timeout_s=3
     )

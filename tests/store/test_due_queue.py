@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from mailsync.decisions.due import DUE_MAILBOX_CLAIM_LIFETIME_S, MAX_MAILBOXES_CLAIMED_PER_TICK
+from mailsync.decisions.due import DUE_MAILBOX_CLAIM_LIFETIME_S, MAX_DUE_MAILBOXES_CLAIMED_AT_ONCE
 from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
@@ -104,7 +104,7 @@ def test_after_an_outage_10_000_mailboxes_are_drained_evenly_and_in_turn(
     ticks = []
     while waiting:
         claimed = DueMailboxQueueStore(database).claim_due_mailboxes(
-            MAX_MAILBOXES_CLAIMED_PER_TICK, DUE_MAILBOX_CLAIM_LIFETIME_S
+            MAX_DUE_MAILBOXES_CLAIMED_AT_ONCE, DUE_MAILBOX_CLAIM_LIFETIME_S
         )
         number = len({*claimed} & {*waiting})
         assert list(claimed[:number]) == waiting[:number]

@@ -80,7 +80,7 @@ WRITES: dict[str, Write] = {
         run, [a_remote_folder("F3")], [m.first]
     ),
     "FolderStore.save_remote_counts": lambda m, run: m.folder_store.save_remote_counts(
-        run, [a_remote_folder("F1", total=9)]
+        run, [a_remote_folder("F1", message_count=9)]
     ),
     "FolderStore.save_folder_tree_reading_time": lambda m, run: (
         m.folder_store.save_folder_tree_reading_time(run, is_thorough=True)
@@ -92,8 +92,8 @@ WRITES: dict[str, Write] = {
         run, m.feed_id(m.first)
     ),
     "FeedStore.restart_full_syncs": lambda m, run: m.feed_store.restart_full_syncs(run, [m.first]),
-    "FeedStore.switch_back_to_preferred_feeds": lambda m, run: (
-        m.feed_store.switch_back_to_preferred_feeds(run)
+    "FeedStore.switch_fallback_feeds_to_preferred_kind": lambda m, run: (
+        m.feed_store.switch_fallback_feeds_to_preferred_kind(run)
     ),
     "FeedStore.save_page_size": lambda m, run: m.feed_store.save_page_size(
         run, m.feed_id(m.first), 1
@@ -116,8 +116,8 @@ WRITES: dict[str, Write] = {
     "FolderStore.postpone_message_id_comparison": lambda m, run: (
         m.folder_store.postpone_message_id_comparison(run, [m.first])
     ),
-    "FolderStore.save_remote_count_excesses": lambda m, run: (
-        m.folder_store.save_remote_count_excesses(run, {m.first: (1, 1)})
+    "FolderStore.save_remote_overcounts_of_folders": lambda m, run: (
+        m.folder_store.save_remote_overcounts_of_folders(run, {m.first: (1, 1)})
     ),
     "QuarantineStore.remove_messages": lambda m, run: m.quarantine_store.remove_messages(
         run, [ODD]
@@ -131,8 +131,8 @@ WRITES: dict[str, Write] = {
     "RemovalStore.hide_messages_removed_from_folder": lambda m, run: (
         m.removal_store.hide_messages_removed_from_folder(run, m.first, [SHOWN])
     ),
-    "RemovalStore.mark_messages_gone": lambda m, run: m.removal_store.mark_messages_gone(
-        run, [HIDDEN], 0.0
+    "RemovalStore.mark_gone_or_delete_messages": lambda m, run: (
+        m.removal_store.mark_gone_or_delete_messages(run, [HIDDEN], 0.0)
     ),
     "SliceStore.claim_slices": lambda m, run: m.slice_store.claim_slices(
         run, m.feed_id(m.first), SliceClaimant(1, 9), 1
@@ -149,8 +149,10 @@ WRITES: dict[str, Write] = {
     "SliceStore.save_slice": lambda m, run: m.slice_store.save_slice(
         run, m.folder(m.first).feed, A_SLICE, None, next_for=None
     ),
-    "SweepStore.hide_excess_unseen_messages": lambda m, run: (
-        m.sweep_store.hide_excess_unseen_messages(run, m.folder(m.first).feed, [], lambda: True)
+    "SweepStore.hide_most_messages_unseen_by_full_sync": lambda m, run: (
+        m.sweep_store.hide_most_messages_unseen_by_full_sync(
+            run, m.folder(m.first).feed, [], lambda: True
+        )
     ),
     "RunFolderStore.begin_feed": lambda m, run: m.run_folder_store.begin_feed(
         run, m.folder(m.first).feed.ref
@@ -179,7 +181,7 @@ def filled(mirror: Mirror) -> Mirror:
     mirror.apply(
         mirror.first, MessageRemovedFromFolder(HIDDEN), UnreadableMessage(ODD, "corrupt", "")
     )
-    mirror.removal_store.mark_messages_gone(mirror.run, [HIDDEN], 0.0)
+    mirror.removal_store.mark_gone_or_delete_messages(mirror.run, [HIDDEN], 0.0)
     return mirror
 
 

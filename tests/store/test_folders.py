@@ -7,7 +7,7 @@ import pytest
 
 from mailsync.decisions.safety import GONE_FOLDER_DESELECTION_RETENTION
 from mailsync.decisions.verify import (
-    COMPARISON_RETRY_DELAY,
+    FAILED_FOLDER_COMPARISON_RETRY_DELAY,
     FolderCounts,
     ListingContradiction,
     ListingContradictionKind,
@@ -47,7 +47,7 @@ def known(mirror: Mirror) -> dict[str, StoredFolder]:
 def asked_about(mirror: Mirror) -> list[str]:
     return [
         each.ref.remote_id
-        for each in mirror.folder_store.existing_and_gone_folders(mirror.run.account_id)[1]
+        for each in mirror.folder_store.read_existing_and_gone_folders(mirror.run.account_id)[1]
     ]
 
 
@@ -72,14 +72,11 @@ def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_o
 
     after = known(mirror)["F1"]
     kept = replace(
-        before,
-        display_name="Back",
-        feed=after.feed,
-        last_changed_at=after.last_changed_at,
+        before, display_name="Back", feed=after.feed, last_changed_at=after.last_changed_at
     )
     assert after == kept
     assert after.feed.position == before.feed.position
-    assert not after.is_selected
+    assert not after.is_mirrored
     assert sorted(map(tuple, mirror.rows(COMPARED))) == [("F1", False), ("F2", False)]
 
 
@@ -132,9 +129,15 @@ def test_the_choice_not_to_mirror_a_folder_outlives_it_by_a_month(mirror: Mirror
 
 
 def test_counts_that_the_provider_left_out_leave_those_of_before(mirror: Mirror) -> None:
-    counted = [a_remote_folder("F1", total=5, unread=-1), a_remote_folder("F2", total=2, unread=0)]
+    counted = [
+        a_remote_folder("F1", message_count=5, unread_message_count=-1),
+        a_remote_folder("F2", message_count=2, unread_message_count=0),
+    ]
     mirror.folder_store.save_remote_counts(mirror.run, counted)
-    half = [a_remote_folder("F1", total=None, unread=7), a_remote_folder("F2", unread=None)]
+    half = [
+        a_remote_folder("F1", message_count=None, unread_message_count=7),
+        a_remote_folder("F2", unread_message_count=None),
+    ]
     mirror.folder_store.save_remote_counts(mirror.run, half)
 
     counts = {name: (each.remote_total, each.remote_unread) for name, each in known(mirror).items()}
@@ -149,7 +152,9 @@ def test_a_recount_counts_what_is_shown_and_what_is_only_in_quarantine(mirror: M
     )
     odd = [UnreadableMessage(RemoteId(each), "corrupt", "") for each in (names[1], "unstored")]
     mirror.apply(mirror.first, *odd)
-    mirror.folder_store.save_remote_counts(mirror.run, [a_remote_folder("F1", total=4, unread=2)])
+    mirror.folder_store.save_remote_counts(
+        mirror.run, [a_remote_folder("F1", message_count=4, unread_message_count=2)]
+    )
 
     counted = mirror.folder_store.recount_stored_messages(mirror.run)[mirror.first]
 
@@ -163,7 +168,7 @@ def test_what_a_count_is_wrong_by_is_kept_until_it_is_wrong_by_another_number(
     mirror: Mirror,
 ) -> None:
     for offsets in ((1, -5), (0, 0)):
-        mirror.folder_store.save_remote_count_excesses(mirror.run, {mirror.first: offsets})
+        mirror.folder_store.save_remote_overcounts_of_folders(mirror.run, {mirror.first: offsets})
         count = count_of(mirror)
         assert (count.remote_total_overcount, count.remote_unread_overcount) == offsets
         assert (
@@ -194,7 +199,7 @@ def test_what_stays_different_is_counted_named_and_settled_by_the_next_compariso
 ) -> None:
     left = [
         ListingContradiction(
-            RemoteId(f"m{each:03}"), ListingContradictionKind.IN_FOLDER_BUT_NOT_LISTED
+            RemoteId(f"m{each:03}"), ListingContradictionKind.FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED
         )
         for each in range(120)
     ]
@@ -220,7 +225,7 @@ def test_a_comparison_that_failed_is_due_again_within_a_day_and_never_forgotten(
     now = datetime.now(UTC)
     mirror.folder_store.postpone_message_id_comparison(mirror.run, [mirror.first, mirror.second])
     assert not is_due(now)
-    assert is_due(now + COMPARISON_RETRY_DELAY)
+    assert is_due(now + FAILED_FOLDER_COMPARISON_RETRY_DELAY)
     assert (
         mirror.folder_store.recount_stored_messages(mirror.run)[
             mirror.second
@@ -266,24 +271,24 @@ def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_
 def test_a_feed_that_failed_is_remembered_until_a_full_sync_is_asked_for(mirror: Mirror) -> None:
     mirror.fill(mirror.first, 1)
     mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(mirror.first), fallback=2)
-    begun = FeedPosition(None, 2, is_full_sync_running=True, failed_feed_kind_count=2)
+    begun = FeedPosition(None, 2, is_full_sync_running=True, feed_fallback_index=2)
     assert mirror.folder(mirror.first).feed.position == begun
 
     mirror.apply(mirror.first)
     mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
-    assert mirror.folder(mirror.first).feed.position.failed_feed_kind_count == 2, (
+    assert mirror.folder(mirror.first).feed.position.feed_fallback_index == 2, (
         "an expired cursor is no reason"
     )
 
     mirror.apply(mirror.first)
     mirror.feed_store.restart_full_syncs(mirror.run, [mirror.first])
-    assert mirror.folder(mirror.first).feed.position.failed_feed_kind_count == 2, (
+    assert mirror.folder(mirror.first).feed.position.feed_fallback_index == 2, (
         "it was read in this run"
     )
 
     mirror.rows("UPDATE mailsync.sync_runs SET started_at = now()")
     mirror.feed_store.restart_full_syncs(mirror.run, [mirror.first])
-    assert mirror.folder(mirror.first).feed.position.failed_feed_kind_count == 0
+    assert mirror.folder(mirror.first).feed.position.feed_fallback_index == 0
 
 
 def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_does_not_answer(
@@ -295,9 +300,9 @@ def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_
     mirror.apply(mirror.second, UnreadableMessage(RemoteId("m1"), "unanswered", ""))
     for hours, fallbacks in ((23, {"F1": 1, "F2": 1}), (2, {"F1": 0, "F2": 1})):
         mirror.let_time_pass(hours)
-        mirror.feed_store.switch_back_to_preferred_feeds(mirror.run)
+        mirror.feed_store.switch_fallback_feeds_to_preferred_kind(mirror.run)
         found = {
-            name: each.feed.position.failed_feed_kind_count for name, each in known(mirror).items()
+            name: each.feed.position.feed_fallback_index for name, each in known(mirror).items()
         }
         assert found == fallbacks
 

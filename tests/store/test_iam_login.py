@@ -15,7 +15,7 @@ from mailsync.errors import SettingMissing
 from mailsync.settings import DatabaseLogin, Settings
 from mailsync.store import iam_token as iam_token_module
 from mailsync.store.connection import Database
-from mailsync.store.functions_login import functions_login_sql
+from mailsync.store.functions_login import build_lambda_login_creation_sql
 from mailsync.store.iam_token import iam_token
 from mailsync.store.migrate import apply_migrations
 from tests.store.cluster import Cluster
@@ -100,7 +100,7 @@ def test_no_statement_holds_the_password_itself() -> None:
     """A statement may come into a log of the server; the verifier there is no password."""
     login = DatabaseLogin("mailsync_functions", "a-password")
 
-    assert "a-password" not in functions_login_sql(login)
+    assert "a-password" not in build_lambda_login_creation_sql(login)
     assert "a-password" not in repr(login)
 
 

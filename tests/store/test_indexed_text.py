@@ -103,7 +103,9 @@ def test_at_its_limit_each_is_stored(database: Database) -> None:
         UnreadableMessage(RemoteId(MAX_ID[::-1]), "malformed", ""),
     )
     left = [
-        ListingContradiction(RemoteId(MAX_ID), ListingContradictionKind.LISTED_BUT_NOT_IN_FOLDER)
+        ListingContradiction(
+            RemoteId(MAX_ID), ListingContradictionKind.LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER
+        )
     ]
     mirror.folder_store.save_id_comparison(run, mirror.first, MessageListing(()), left)
     mirror.rows(

@@ -24,7 +24,7 @@ MANUAL = SyncScope(SyncType.MANUAL)
 
 def begin(database: Database, account_id: AccountId, name: str) -> int | None:
     return LeaseStore(database).take_lease(
-        account_id, RunId(name), f"arn-{name}", SyncType.AUTO, "test"
+        account_id, RunId(name), f"arn-{name}", SyncType.AUTOMATICALLY_STARTED, "test"
     )
 
 

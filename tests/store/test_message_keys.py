@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from mailsync.model import FolderId, MessageRemovedFromFolder, RemoteId, Upsert
-from mailsync.store.message_key_store import MessageWithNewKey
+from mailsync.store.message_key_store import MessageWithNewProviderKey
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_remote_folder
 
@@ -13,14 +13,19 @@ SAME = str(UUID(int=7))
 def store(mirror: Mirror, folder: FolderId, *keys: str) -> None:
     remote_id = mirror.folder(folder).ref.remote_id
     named = {"fingerprint": SAME}
-    messages = (a_message(each, remote_id, key=RemoteId(each), **named) for each in keys)
+    messages = (
+        a_message(each, remote_id, present_remote_id=RemoteId(each), **named) for each in keys
+    )
     mirror.apply(folder, *map(Upsert, messages))
 
 
 def match(mirror: Mirror, *arrivals: tuple[str, FolderId], valid: tuple[str, ...] = ()) -> object:
-    return mirror.message_key_store.assign_new_keys_to_stored_messages(
+    return mirror.provider_message_key_store.assign_new_keys_to_stored_messages(
         mirror.run,
-        [MessageWithNewKey(RemoteId(key), SAME, folder, f"{key[0]}:") for key, folder in arrivals],
+        [
+            MessageWithNewProviderKey(RemoteId(key), SAME, folder, f"{key[0]}:")
+            for key, folder in arrivals
+        ],
         [RemoteId(each) for each in valid],
         is_only_folder=True,
     )
@@ -77,9 +82,7 @@ def test_a_void_key_is_replaced_only_in_the_folder_of_the_arrival(mirror: Mirror
     assert placements(mirror) == [["b:1", mirror.first, True]]
 
 
-def test_a_folder_that_comes_back_begins_anew_if_messages_change_their_ids(
-    mirror: Mirror,
-) -> None:
+def test_a_folder_that_comes_back_begins_anew_if_messages_change_their_ids(mirror: Mirror) -> None:
     store(mirror, mirror.first, "a:1")
     for survives in (True, False):
         mirror.folder_store.save_tree_changes(mirror.run, (), [mirror.first])
@@ -93,19 +96,25 @@ def test_a_folder_that_comes_back_begins_anew_if_messages_change_their_ids(
 
 
 def test_a_page_without_changes_costs_no_statement(mirror: Mirror) -> None:
-    keys, before = mirror.message_key_store, mirror.database.statement_count
+    keys, before = mirror.provider_message_key_store, mirror.database.sent_statement_count
 
-    assert keys.ids_of_keys(mirror.run, []) == {}
-    assert keys.keys_of_ids(mirror.run, []) == {}
-    assert keys.choose_ids_for_new_keys(mirror.run, []) == {}
-    assert mirror.database.statement_count == before
+    assert keys.find_stored_message_ids_of_keys(mirror.run, []) == {}
+    assert keys.find_keys_of_stored_message_ids(mirror.run, []) == {}
+    assert keys.choose_message_ids_for_new_keys(mirror.run, []) == {}
+    assert mirror.database.sent_statement_count == before
 
 
 def test_a_message_that_was_requested_by_its_former_key_keeps_its_present_one(
     mirror: Mirror,
 ) -> None:
     store(mirror, mirror.first, "a:1")
-    late = a_message("a:1", "F1", key=RemoteId("a:1"), fingerprint=SAME, is_read=True)
+    late = a_message(
+        "a:1",
+        "F1",
+        present_remote_id=RemoteId("a:1"),
+        move_invariant_fingerprint=SAME,
+        is_read=True,
+    )
     mirror.apply(mirror.first, MessageRemovedFromFolder(RemoteId("a:1")))
     assert match(mirror, ("b:1", mirror.second)) == {"b:1": "a:1"}
 
@@ -123,7 +132,9 @@ def test_a_hidden_message_gives_its_key_to_one_of_a_renamed_folder(mirror: Mirro
         mirror.run, (), (), new_ids={mirror.first: RemoteId("B")}, new_key_prefixes={"a:": "b:"}
     )
 
-    [(key, _)] = mirror.message_key_store.keys_of_ids(mirror.run, [RemoteId("a:1")]).values()
+    [(key, _)] = mirror.provider_message_key_store.find_keys_of_stored_message_ids(
+        mirror.run, [RemoteId("a:1")]
+    ).values()
     assert key == "b:1"
 
 
@@ -132,7 +143,7 @@ def test_each_message_that_was_first_seen_with_the_same_key_has_an_id_of_its_own
 ) -> None:
     given = []
     for number in range(3):
-        [new_id] = mirror.message_key_store.choose_ids_for_new_keys(
+        [new_id] = mirror.provider_message_key_store.choose_message_ids_for_new_keys(
             mirror.run, [RemoteId("a:1")]
         ).values()
         given.append(new_id)

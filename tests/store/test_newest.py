@@ -14,7 +14,7 @@ COUNTED = "SELECT sum(inserted), sum(updated), sum(unchanged) FROM mailsync.sync
 
 def newest(*ids: str, folder: str = "F1", subject: str = "new") -> NewestInboxMessages:
     messages = [a_message(each, folder, subject=subject) for each in ids]
-    return NewestInboxMessages(a_remote_folder(folder, total=800), tuple(messages))
+    return NewestInboxMessages(a_remote_folder(folder, message_count=800), tuple(messages))
 
 
 def test_a_message_that_is_stored_stays_as_it_is(mirror: Mirror) -> None:

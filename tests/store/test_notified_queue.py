@@ -10,10 +10,10 @@ import pytest
 
 from mailsync.decisions.due import (
     CHECK_WORKER_SLOT_LIFETIME_S,
-    MAX_MAILBOX_WAIT_FOR_WORKER_S,
-    MAX_NOTIFIED_CHECK_WORKERS,
+    MAX_NOTIFIED_MAILBOX_WAIT_FOR_WORKER_S,
+    MAX_WORKERS_FOR_NOTIFIED_MAILBOXES,
     MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S,
-    NOTIFIED_MAILBOX_FALLBACK_DELAY_S,
+    SCHEDULED_CLAIM_DELAY_IF_NOTIFIED_S,
 )
 from mailsync.model import (
     AccountId,
@@ -108,7 +108,7 @@ def test_a_tick_claims_a_notified_mailbox_at_once_or_after_a_minute_of_work_by_o
     if is_function_working:
         assert queue.take_worker_slot()
         assert ticks.claim_due_mailboxes(10, 60) == ()
-        pass_time(database, "sync_queue", "due_at", NOTIFIED_MAILBOX_FALLBACK_DELAY_S + 1)
+        pass_time(database, "sync_queue", "due_at", SCHEDULED_CLAIM_DELAY_IF_NOTIFIED_S + 1)
 
     assert ticks.claim_due_mailboxes(10, 60) == (account_id,)
 
@@ -168,9 +168,9 @@ def test_slots_are_few_and_free_again_when_released_or_lost(
     queue: NotifiedMailboxQueueStore, notify: Notify, database: Database
 ) -> None:
     notify()
-    pass_time(database, "sync_queue", "due_at", MAX_MAILBOX_WAIT_FOR_WORKER_S + 1)
-    holders = [queue.take_worker_slot() for _ in range(MAX_NOTIFIED_CHECK_WORKERS + 2)]
-    assert [each is not None for each in holders] == [True] * MAX_NOTIFIED_CHECK_WORKERS + [
+    pass_time(database, "sync_queue", "due_at", MAX_NOTIFIED_MAILBOX_WAIT_FOR_WORKER_S + 1)
+    holders = [queue.take_worker_slot() for _ in range(MAX_WORKERS_FOR_NOTIFIED_MAILBOXES + 2)]
+    assert [each is not None for each in holders] == [True] * MAX_WORKERS_FOR_NOTIFIED_MAILBOXES + [
         False
     ] * 2
 
@@ -193,21 +193,17 @@ def test_a_function_whose_slot_another_has_claims_nothing(
 
 
 def test_workers_at_once_claim_each_mailbox_once(
-    *,
-    queue: NotifiedMailboxQueueStore,
-    notify: Notify,
-    settings: Settings,
-    database: Database,
+    *, queue: NotifiedMailboxQueueStore, notify: Notify, settings: Settings, database: Database
 ) -> None:
     notify()
-    pass_time(database, "sync_queue", "due_at", MAX_MAILBOX_WAIT_FOR_WORKER_S + 1)
-    holders = [queue.take_worker_slot() or "" for _ in range(MAX_NOTIFIED_CHECK_WORKERS)]
+    pass_time(database, "sync_queue", "due_at", MAX_NOTIFIED_MAILBOX_WAIT_FOR_WORKER_S + 1)
+    holders = [queue.take_worker_slot() or "" for _ in range(MAX_WORKERS_FOR_NOTIFIED_MAILBOXES)]
 
     def claim(holder: str) -> list[AccountId]:
         with closing(Database(settings)) as own:
             return [*NotifiedMailboxQueueStore(own).claim_notified_mailboxes(holder, 10)]
 
-    with ThreadPoolExecutor(MAX_NOTIFIED_CHECK_WORKERS) as pool:
+    with ThreadPoolExecutor(MAX_WORKERS_FOR_NOTIFIED_MAILBOXES) as pool:
         claimed = Counter(each for found in pool.map(claim, holders) for each in found)
 
     assert list(claimed.values()) == [1]

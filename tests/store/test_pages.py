@@ -75,7 +75,9 @@ def test_a_walk_that_would_empty_a_folder_is_doubted_if_the_provider_calls_the_f
     """Then nothing is hidden, and the next verification compares the folder by ids."""
     folder_id = mirror.first
     mirror.fill(folder_id, 50)
-    mirror.folder_store.save_remote_counts(mirror.run, [a_remote_folder("F1", total=remote_total)])
+    mirror.folder_store.save_remote_counts(
+        mirror.run, [a_remote_folder("F1", message_count=remote_total)]
+    )
     mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(folder_id))
 
     counts = mirror.apply(folder_id, Upsert(a_message("new")))

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from mailsync.decisions.plan import plan_writes_of_page
+from mailsync.decisions.plan import plan_database_writes_of_page
 from mailsync.model import PlacementChange, RemoteId, Role
 from mailsync.settings import Settings
 from mailsync.store import placement_changes
@@ -44,7 +44,7 @@ def labels(mirror: Mirror) -> Mirror:
 def save(database: Database, mirror: Mirror, *changes: PlacementChange) -> None:
     """Store one page of changes."""
     with FencedTransaction(database, mirror.run) as tx:
-        planned = plan_writes_of_page(a_page(*changes)).placement_changes
+        planned = plan_database_writes_of_page(a_page(*changes)).placement_changes
         placement_changes.save_placement_changes(tx, mirror.run, planned, ALL_MAIL)
 
 

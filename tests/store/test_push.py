@@ -8,7 +8,7 @@ import pytest
 
 from mailsync.decisions.due import (
     SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S,
-    SYNC_INTERVAL_WITH_NOTIFICATIONS_S,
+    SYNC_INTERVAL_OF_SUBSCRIBED_MAILBOX_S,
 )
 from mailsync.model import (
     NotificationKind,
@@ -83,7 +83,7 @@ def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
 
     assert wait_after(run, database) <= 0
     following = begin_run(database, run.account_id, "run-2", "arn-2")
-    assert is_about(wait_after(following, database), SYNC_INTERVAL_WITH_NOTIFICATIONS_S)
+    assert is_about(wait_after(following, database), SYNC_INTERVAL_OF_SUBSCRIBED_MAILBOX_S)
 
 
 def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_other(

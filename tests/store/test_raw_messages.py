@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from mailsync.model import Upsert
-from mailsync.providers.imap.ids import MessagePlace
+from mailsync.providers.imap.ids import MessageUidLocation
 from mailsync.providers.imap.messages import message_from_fetch_items
 from tests.store.conftest import Mirror
 from tests.unit.mime.mutations import NASTY, mutated
@@ -50,7 +50,7 @@ def test_a_message_of_any_bytes_is_stored(
     pages = [
         Upsert(
             message_from_fetch_items(
-                MessagePlace(b"F1", 1, uid), {b"BODY[]": each, b"FLAGS": flags}
+                MessageUidLocation(b"F1", 1, uid), {b"BODY[]": each, b"FLAGS": flags}
             )
         )
         for uid, each in enumerate(raw)

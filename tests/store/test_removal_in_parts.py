@@ -20,7 +20,7 @@ PARTS = (
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal_store, "MESSAGES_PER_SCHEDULING_BATCH", PART)
+    monkeypatch.setattr(removal_store, "DELETION_CONFIRMATIONS_PER_STATEMENT", PART)
     monkeypatch.setattr(mail_store, "MESSAGES_PER_DELETE_BATCH", PART)
     monkeypatch.setattr(sweep, "MAX_MESSAGES_PER_SWEEP", PART)
 
@@ -55,7 +55,7 @@ def test_a_full_sync_hides_what_it_did_not_see_in_parts_and_goes_on_after_a_time
     mirror: Mirror,
 ) -> None:
     ids = mirror.fill(mirror.first, NUMBER)
-    mirror.folder_store.save_remote_counts(mirror.run, [a_remote_folder("F1", total=2)])
+    mirror.folder_store.save_remote_counts(mirror.run, [a_remote_folder("F1", message_count=2)])
     mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
     feed, last = mirror.folder(mirror.first).feed, ids[:2]
     write = a_page_write(feed, a_page(*(Upsert(a_message(each, "F1")) for each in last)))
@@ -63,9 +63,11 @@ def test_a_full_sync_hides_what_it_did_not_see_in_parts_and_goes_on_after_a_time
 
     seen = [RemoteId(each) for each in last]
     store = mirror.sweep_store
-    assert not store.hide_excess_unseen_messages(mirror.run, feed, seen, lambda: next(has_time))
+    assert not store.hide_most_messages_unseen_by_full_sync(
+        mirror.run, feed, seen, lambda: next(has_time)
+    )
     assert mirror.one(SHOWN) == [NUMBER - PART]
-    assert store.hide_excess_unseen_messages(mirror.run, feed, seen, lambda: True)
+    assert store.hide_most_messages_unseen_by_full_sync(mirror.run, feed, seen, lambda: True)
     assert mirror.folder(mirror.first).feed.position == feed.position
     counts = mirror.mail_store.write_page(mirror.run, write)
 
@@ -79,7 +81,7 @@ def test_a_full_sync_hides_what_it_did_not_see_in_parts_and_goes_on_after_a_time
 
 def test_a_worker_whose_page_is_stored_already_hides_nothing(mirror: Mirror) -> None:
     mirror.fill(mirror.first, NUMBER)
-    mirror.folder_store.save_remote_counts(mirror.run, [a_remote_folder("F1", total=0)])
+    mirror.folder_store.save_remote_counts(mirror.run, [a_remote_folder("F1", message_count=0)])
     mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
     feed = mirror.folder(mirror.first).feed
     late = replace(
@@ -89,7 +91,9 @@ def test_a_worker_whose_page_is_stored_already_hides_nothing(mirror: Mirror) -> 
         ),
     )
 
-    assert mirror.sweep_store.hide_excess_unseen_messages(mirror.run, late, [], lambda: True)
+    assert mirror.sweep_store.hide_most_messages_unseen_by_full_sync(
+        mirror.run, late, [], lambda: True
+    )
 
     assert mirror.one(SHOWN) == [NUMBER]
 
@@ -97,7 +101,7 @@ def test_a_worker_whose_page_is_stored_already_hides_nothing(mirror: Mirror) -> 
 def test_all_gone_messages_are_scheduled_whatever_one_statement_takes(mirror: Mirror) -> None:
     ids = [RemoteId(each) for each in mirror.fill(mirror.first, NUMBER)]
     mirror.removal_store.hide_messages_removed_from_folder(mirror.run, mirror.first, ids)
-    mirror.removal_store.mark_messages_gone(mirror.run, ids, 7200.0)
+    mirror.removal_store.mark_gone_or_delete_messages(mirror.run, ids, 7200.0)
 
     assert mirror.removal_store.begin_removal_verification(mirror.run).is_unconfirmed_mass_removal
 

@@ -13,7 +13,7 @@ from mailsync.model import MessageRemovedFromFolder, RemoteId, Upsert
 from mailsync.settings import Settings
 from mailsync.store import rows as encoded
 from mailsync.store.connection import Transaction
-from mailsync.store.control_store import AccountControlStore, AccountOfCaller
+from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from tests.deploy.previous.database import PreviousDatabase
 from tests.store.conftest import Mirror
 from tests.store.rows import emails
@@ -34,13 +34,13 @@ def say_gone(mirror: Mirror, names: Collection[str]) -> int:
     wait_s = mirror.removal_store.begin_removal_verification(
         mirror.run
     ).deletion_confirmation_delay_s
-    return mirror.removal_store.mark_messages_gone(
+    return mirror.removal_store.mark_gone_or_delete_messages(
         mirror.run, [RemoteId(each) for each in names], wait_s
     )
 
 
 def confirm(mirror: Mirror) -> None:
-    own = AccountOfCaller(mirror.run.account_id, "ann")
+    own = AccountOfRequestingUser(mirror.run.account_id, "ann")
     assert AccountControlStore(mirror.database).confirm_hidden_mail_removal(own) is not None
 
 
@@ -135,10 +135,7 @@ WAYS_AWAY = (
 
 @contextmanager
 def the_version_before(settings: Settings) -> Iterator[Transaction]:
-    with (
-        closing(PreviousDatabase(settings)) as before,
-        before.transaction() as tx,
-    ):
+    with closing(PreviousDatabase(settings)) as before, before.transaction() as tx:
         yield tx
 
 
@@ -246,11 +243,7 @@ def test_most_is_more_than_half_of_the_mailbox_and_not_of_a_folder(
         removal.hidden_message_count,
         removal.reported_gone_message_count,
         removal.gone_mirrored_folder_count,
-    ) == (
-        first,
-        first,
-        1,
-    )
+    ) == (first, first, 1)
     assert (due(mirror) == ()) == is_suspicious
     assert say_gone(mirror, gone) == (0 if is_suspicious else first)
 

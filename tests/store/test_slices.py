@@ -48,10 +48,7 @@ def a_full(number: int, version: str = "v1") -> Message:
 
 
 def name(
-    mirror: Mirror,
-    *changes: IncompleteMessage,
-    removed: Sequence[str] = (),
-    has_more: bool = False,
+    mirror: Mirror, *changes: IncompleteMessage, removed: Sequence[str] = (), has_more: bool = False
 ) -> StoredFeed:
     """Store a page of the feed that names messages; return the feed."""
     feed = mirror.folder(mirror.first).feed
@@ -60,22 +57,22 @@ def name(
     write = a_page_write(feed, page)
     ids = tuple(each.remote_id for each in changes)
     plan = replace(
-        write.page_plan,
+        write.planned_message_writes,
         messages_to_fetch_now=(),
         pending_message_ids=ids,
         messages_to_fetch_in_slices=changes,
     )
-    assert mirror.mail_store.write_page(mirror.run, replace(write, page_plan=plan))
+    assert mirror.mail_store.write_page(mirror.run, replace(write, planned_message_writes=plan))
     return mirror.folder(mirror.first).feed
 
 
 def claim(mirror: Mirror, feed: StoredFeed, claimant: SliceClaimant = WORKER) -> list[list[str]]:
     found = mirror.slice_store.claim_slices(mirror.run, feed.ref.id, claimant, 2)
-    return [sorted(each.received_at_by_remote_id) for each in found]
+    return [sorted(each.received_at_by_pending_message_id) for each in found]
 
 
 def save(mirror: Mirror, feed: StoredFeed, part: Slice, *messages: Message) -> int:
-    page = SlicePage(messages, is_complete=True)
+    page = SlicePage(messages, has_all_messages_of_slice=True)
     return mirror.slice_store.save_slice(
         mirror.run, feed, part, page, next_for=None
     ).stored_message_count
@@ -114,7 +111,7 @@ def test_workers_share_the_last_messages_so_that_they_end_together(mirror: Mirro
     mirror.slice_store.release_claims_of_worker(mirror.run, [feed.ref.id], None)
     name(mirror)
     found = mirror.slice_store.claim_slices(mirror.run, feed.ref.id, claimant, 9)
-    assert [len(each.received_at_by_remote_id) for each in found] == [30, 25, 25, 25, 15]
+    assert [len(each.received_at_by_pending_message_id) for each in found] == [30, 25, 25, 25, 15]
 
 
 def test_only_messages_in_the_version_that_the_feed_named_are_stored(mirror: Mirror) -> None:
@@ -165,12 +162,12 @@ def test_a_slice_of_an_earlier_full_sync_stores_nothing(mirror: Mirror) -> None:
 def test_a_page_that_ends_early_leaves_the_older_messages_to_another_slice(mirror: Mirror) -> None:
     feed = name(mirror, *map(a_named, range(1, 5)))
     [part] = mirror.slice_store.claim_slices(mirror.run, feed.ref.id, SliceClaimant(1, 4), 1)
-    page = SlicePage((a_full(4), a_full(2)), is_complete=False)
+    page = SlicePage((a_full(4), a_full(2)), has_all_messages_of_slice=False)
 
     saved = mirror.slice_store.save_slice(mirror.run, feed, part, page, next_for=OTHER)
 
     assert saved.next_claimed_slice
-    assert sorted(saved.next_claimed_slice.received_at_by_remote_id) == ["m1"]
+    assert sorted(saved.next_claimed_slice.received_at_by_pending_message_id) == ["m1"]
     assert pending_ids(mirror, feed) == ["m3"], "the page should have had it"
 
 
@@ -179,7 +176,11 @@ def test_a_slice_without_a_message_of_its_own_leads_nowhere(mirror: Mirror) -> N
     [part] = mirror.slice_store.claim_slices(mirror.run, feed.ref.id, WORKER, 1)
 
     mirror.slice_store.save_slice(
-        mirror.run, feed, part, SlicePage((a_full(9),), is_complete=False), next_for=None
+        mirror.run,
+        feed,
+        part,
+        SlicePage((a_full(9),), has_all_messages_of_slice=False),
+        next_for=None,
     )
 
     assert pending_ids(mirror, feed) == ["m1", "m2"]
@@ -218,7 +219,7 @@ class Reader:
         self.largest, self.meanwhile = largest, meanwhile
         self.asked: list[tuple[int, int]] = []
 
-    def fetch_first_page_of_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
+    def fetch_first_page_of_message_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
         return None
 
     def fetch_slice(
@@ -226,12 +227,16 @@ class Reader:
     ) -> SlicePage | None:
         if not self.asked:
             self.meanwhile()
-        size = len(part.received_at_by_remote_id)
-        self.asked.append((size, len(following.received_at_by_remote_id) if following else 0))
+        size = len(part.received_at_by_pending_message_id)
+        self.asked.append(
+            (size, len(following.received_at_by_pending_message_id) if following else 0)
+        )
         if size > self.largest:
             return None
-        found = [a_full(int(each.removeprefix("m"))) for each in part.received_at_by_remote_id]
-        return SlicePage(tuple(found), is_complete=True)
+        found = [
+            a_full(int(each.removeprefix("m"))) for each in part.received_at_by_pending_message_id
+        ]
+        return SlicePage(tuple(found), has_all_messages_of_slice=True)
 
 
 def worker_of(mirror: Mirror, feed: StoredFeed, reader: Reader) -> SliceWorker:
@@ -264,7 +269,7 @@ def test_a_slice_that_is_too_large_for_the_provider_is_read_in_parts(
     mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decisions, "INITIAL_MESSAGES_PER_SLICE", 8)
-    monkeypatch.setattr(decisions, "MIN_MESSAGES_WORTH_A_SLICE", 1)
+    monkeypatch.setattr(decisions, "MIN_MESSAGES_PER_SLICE", 1)
     feed = name(mirror, *map(a_named, range(20)))
     reader = Reader(largest=3)
     worker = worker_of(mirror, feed, reader)

@@ -121,8 +121,11 @@ def test_a_value_that_the_driver_cannot_send_fails_one_statement_and_not_the_nex
 
 
 def test_a_primary_that_was_demoted_is_waited_for(tmp_path: Path) -> None:
-    with Postgres(tmp_path, settings=UNSAFE_BUT_QUICK) as server, opened(server.url) as database:
-        apply_migrations(settings_of(server.url))
+    with (
+        Postgres(tmp_path, settings=UNSAFE_BUT_QUICK) as server,
+        opened(server.superuser_socket_url) as database,
+    ):
+        apply_migrations(settings_of(server.superuser_socket_url))
         assert write(database)
         (server.cluster_folder / "standby.signal").touch()
         server.restart()
@@ -133,9 +136,9 @@ def test_a_primary_that_was_demoted_is_waited_for(tmp_path: Path) -> None:
                 attempt(database)
         newer = Migration("9000", "CREATE TABLE mailsync.newer (a int)", "1")
         with pytest.raises(StoreUnavailable, match="read-only"):
-            apply_migrations(settings_of(server.url), [newer])
+            apply_migrations(settings_of(server.superuser_socket_url), [newer])
 
-        owner = connect(settings_of(server.url))
+        owner = connect(settings_of(server.superuser_socket_url))
         assert owner.run("SELECT pg_promote()") == [[True]]
         owner.close()
         assert write(database)
@@ -170,10 +173,7 @@ def test_a_pooler_without_a_place_is_waited_for(url: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("settings", "query", "reason"),
-    [
-        (("query_wait_timeout = 1",), "", FULL),
-        ((), "?connect_timeout=1", "no session"),
-    ],
+    [(("query_wait_timeout = 1",), "", FULL), ((), "?connect_timeout=1", "no session")],
     ids=["the pooler gives up", "we do"],
 )
 def test_a_pooler_whose_sessions_are_all_taken_is_not_waited_for_long(

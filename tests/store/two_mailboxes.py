@@ -38,5 +38,9 @@ def _fill(database: Database, user: str) -> None:
     mirror.apply(mirror.first, *map(Upsert, messages), unreadable)
     key = f"UPDATE mailsync.email_placements SET remote_key = '{user}'"
     mirror.rows(f"{key} WHERE account_id = '{mirror.run.account_id}'")
-    left = [ListingContradiction(RemoteId(user), ListingContradictionKind.LISTED_BUT_NOT_IN_FOLDER)]
+    left = [
+        ListingContradiction(
+            RemoteId(user), ListingContradictionKind.LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER
+        )
+    ]
     mirror.folder_store.save_id_comparison(mirror.run, mirror.first, MessageListing(()), left)

@@ -19,8 +19,6 @@ def app_certificate(*, days_left: int = 30) -> str:
         .sign(key, hashes.SHA256())
     )
     secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return (certificate.public_bytes(serialization.Encoding.PEM) + secret).decode()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mailsync.credentials.identity import require_oauth_access_of_provider
-from mailsync.decisions.plan import plan_writes_of_page
+from mailsync.decisions.plan import plan_database_writes_of_page
 from mailsync.model import (
     AccountId,
     Address,
@@ -61,14 +61,17 @@ def a_page(
     *changes: Any, next_cursor: str = "c1", has_more: bool = False, void_id_prefix: str = ""
 ) -> Page:
     return Page(
-        tuple(changes), Cursor(next_cursor), has_more, invalidated_message_id_prefix=void_id_prefix
+        tuple(changes),
+        Cursor(next_cursor),
+        has_more,
+        prefix_of_invalidated_remote_ids=void_id_prefix,
     )
 
 
 def a_page_write(feed: StoredFeed, page: Page) -> PageWrite:
     """Under the first data key of the store; the cursor is not really sealed."""
     next_cursor = SealedSecret(1, page.next_cursor.encode())
-    return PageWrite(feed, page, plan_writes_of_page(page), next_cursor, request_count=1)
+    return PageWrite(feed, page, plan_database_writes_of_page(page), next_cursor, request_count=1)
 
 
 def a_remote_folder(remote_id: str = "F1", **fields: Any) -> RemoteFolder:
@@ -76,8 +79,8 @@ def a_remote_folder(remote_id: str = "F1", **fields: Any) -> RemoteFolder:
         "parent_remote_id": None,
         "display_name": f"Folder {remote_id}",
         "role": Role.OTHER,
-        "total": 0,
-        "unread": 0,
+        "message_count": 0,
+        "unread_message_count": 0,
     }
     return RemoteFolder(remote_id=RemoteId(remote_id), **{**defaults, **fields})
 
@@ -88,7 +91,7 @@ def a_known_folder(number: int = 1, remote_id: str = "F1", **fields: Any) -> Sto
         "display_name": f"Folder {remote_id}",
         "role": Role.OTHER,
         "is_hidden": False,
-        "is_selected": True,
+        "is_mirrored": True,
     }
     ref = FolderRef(FolderId(number), RemoteId(remote_id))
     position = fields.pop("position", FeedPosition(None, 1, True))
@@ -100,7 +103,7 @@ def a_listing(*folders: RemoteFolder, **fields: Any) -> FolderListing:
     """A whole reading of a mailbox that has these folders, and an inbox unless they hold one."""
     if not any(each.role is Role.INBOX for each in folders):
         folders = (a_remote_folder("inbox", role=Role.INBOX), *folders)
-    for name in ("gone_folder_ids", "unlisted_folder_ids"):
+    for name in ("gone_folder_remote_ids", "existing_unlisted_folder_ids"):
         fields[name] = frozenset(map(RemoteId, fields.get(name, ())))
     return FolderListing(folders, **fields)
 
@@ -134,6 +137,8 @@ def begin_run(
     database: Database, account_id: AccountId, run_id: str = "run-1", arn: str = "arn-1"
 ) -> RunRef:
     """A run that holds the lease of the mailbox, for the execution of that ARN."""
-    epoch = LeaseStore(database).take_lease(account_id, RunId(run_id), arn, SyncType.AUTO, "test")
+    epoch = LeaseStore(database).take_lease(
+        account_id, RunId(run_id), arn, SyncType.AUTOMATICALLY_STARTED, "test"
+    )
     assert epoch is not None
     return RunRef(account_id, RunId(run_id), epoch)

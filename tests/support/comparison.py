@@ -116,9 +116,9 @@ def stored(run: Callable[[str], Any], account_id: str) -> Things:
 
 def in_mailbox(mailbox: Mailbox, form: ProviderForm) -> Things:
     """What `stored` returns when all of the mailbox is stored."""
-    folders = [folder.number for folder in mailbox.folders.list_all()]
+    folders = [folder.number for folder in mailbox.folders.list_all_folders()]
     return {
-        form.message_id(message.number): as_stored(message, form)
+        form.message_id(message.message_number): as_stored(message, form)
         for message in mailbox.list_messages(*folders)
     }
 
@@ -142,7 +142,7 @@ def _differences(kind: str, stored: Mapping[str, Any], wanted: Things) -> Iterat
 
 def folders_in(mailbox: Mailbox, form: ProviderForm) -> Things:
     """The folders that must be stored when all of the mailbox is."""
-    folders = [each for each in mailbox.folders.list_all() if each.search_filter is None]
+    folders = [each for each in mailbox.folders.list_all_folders() if each.search_filter is None]
     return {
         form.folder_id(each.number): {
             "name": each.name,
@@ -159,7 +159,7 @@ def folders_in(mailbox: Mailbox, form: ProviderForm) -> Things:
 
 def as_stored(message: Message, form: ProviderForm) -> dict[str, Any]:
     """The row that a message must have."""
-    item = message.mail_item
+    item = message.content_as_mail_item
     return {
         "folders": sorted(
             form.folder_id(placement.folder_number) for placement in message.placements

@@ -51,7 +51,7 @@ class Databases:
     """Those of one server, whose `template` has the current schema."""
 
     def __init__(self, server: Postgres, template: str) -> None:
-        self._url, self._template = server.url, template
+        self._url, self._template = server.superuser_socket_url, template
         self._admin = self._connect("postgres")
         self._names = (f"test_{number}" for number in count(1))
         self._free: list[_Emptied] = []

@@ -9,7 +9,7 @@ from imaplib import IMAP4_SSL, Time2Internaldate
 from typing import Any
 
 from localdev.mail.modified_utf7 import encode_modified_utf7
-from localdev.simulators.imap.folder_state import FolderState, ListedMessage
+from localdev.simulators.imap.folder_state import MessageWithoutContents, SimulatedFolderReader
 from localdev.simulators.imap.names import to_imap_folders
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.store import ImapMailbox
@@ -26,8 +26,14 @@ _CHANGES = (
         "move_message",
         "copy_message",
     ),
-    *("delete_message", "delete_message_permanently", "erase_message", "send_draft"),
-    *("replace_message_by_copy", "create_folder", "rename_folder", "delete_folder", "erase_folder"),
+    *("delete_message_recoverably", "move_message_to_purged_folder", "erase_message", "send_draft"),
+    *(
+        "replace_message_by_copy_with_new_id",
+        "create_folder",
+        "rename_folder",
+        "delete_folder",
+        "erase_folder",
+    ),
     "expire_cursors",
 )
 
@@ -38,7 +44,7 @@ class Placed:
 
     folder: int
     uid: int
-    of: ListedMessage
+    of: MessageWithoutContents
 
 
 class DovecotMailbox(Mailbox):
@@ -48,7 +54,7 @@ class DovecotMailbox(Mailbox):
         super().__init__(neutral.database, neutral.user_id)
         self._server, self._user, self._options = server, user, options
         self._client: IMAP4_SSL = server.other_client(user)
-        self._names: dict[int, str] = {self.folders.find("inbox").number: "INBOX"}
+        self._names: dict[int, str] = {self.folders.find_folder("inbox").number: "INBOX"}
         self._validities: dict[int, int] = {}
         self._depth = 0
         self.placed: dict[int, Placed] = {}
@@ -78,7 +84,7 @@ class DovecotMailbox(Mailbox):
             self._renumber(number)
 
     def _wanted_names(self) -> dict[int, str]:
-        named = to_imap_folders(self.folders.list_all(), self._options)
+        named = to_imap_folders(self.folders.list_all_folders(), self._options)
         return {each.simulated_folder.number: encode_modified_utf7(each.name) for each in named}
 
     def _name(self, number: int, name: str) -> None:
@@ -99,15 +105,17 @@ class DovecotMailbox(Mailbox):
         listed = {
             each.message_number: (folder, each)
             for folder in folders
-            for each in FolderState(self, folder).list_messages()
+            for each in SimulatedFolderReader(self, folder).list_messages()
         }
         for number in self.placed.keys() - listed.keys():
             self._remove(self.placed.pop(number))
         for number, (folder, each) in sorted(listed.items(), key=lambda item: item[1][1].uid):
             self.placed[number] = self._replay_message(self.placed.get(number), folder, each)
 
-    def _replay_message(self, known: Placed | None, folder: int, wanted: ListedMessage) -> Placed:
-        if known is None or known.of.blob_number != wanted.blob_number:
+    def _replay_message(
+        self, known: Placed | None, folder: int, wanted: MessageWithoutContents
+    ) -> Placed:
+        if known is None or known.of.content_blob_id != wanted.content_blob_id:
             if known:
                 self._remove(known)
             return Placed(folder, self._append(folder, wanted), wanted)
@@ -125,11 +133,11 @@ class DovecotMailbox(Mailbox):
         self._unselect()
         return Placed(folder, uid, wanted)
 
-    def _append(self, folder: int, wanted: ListedMessage) -> int:
+    def _append(self, folder: int, wanted: MessageWithoutContents) -> int:
         raw = ImapMailbox(self, self._options).read_message_bytes(wanted)
         assert raw is not None
         received_at = Time2Internaldate(
-            self.find_message(wanted.message_number).mail_item.received_at
+            self.find_message(wanted.message_number).content_as_mail_item.received_at
         )
         flags = f"({' '.join(sorted(wanted.flags))})"
         self._done(self._client.append(f'"{self._names[folder]}"', flags, received_at, raw))
@@ -156,7 +164,7 @@ class DovecotMailbox(Mailbox):
 
     def _renumber(self, folder: int) -> None:
         """Give the folder a new UIDVALIDITY if the cursors of the neutral one have expired."""
-        validity = FolderState(self, folder).uid_validity
+        validity = SimulatedFolderReader(self, folder).uid_validity
         if self._validities.setdefault(folder, validity) != validity:
             self._validities[folder] = validity
             new = str(int(time.time()) + validity % 1_000 * 1_000)
@@ -199,7 +207,7 @@ class DovecotForm(ImapForm):
     def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
         names, validities = self._names(), dict[int, int]()
         for each in messages:
-            placed = self._placed.placed[each.number]
+            placed = self._placed.placed[each.message_number]
             if placed.folder not in validities:
                 validities[placed.folder] = self._placed.uid_validity(placed.folder)
             version = " ".join(sorted(flag.lower() for flag in placed.of.flags))

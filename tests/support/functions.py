@@ -14,9 +14,11 @@ FUNCTION_S = 300
 def load_functions() -> dict[str, ModuleType]:
     """The modules of the workflow's handlers, by their placeholders in its definition."""
     return {
-        f"${{{function.arn_placeholder}}}": import_module(f"handlers.{function.handler_module}")
+        f"${{{function.arn_placeholder_name_in_asl}}}": import_module(
+            f"handlers.{function.handler_module}"
+        )
         for function in FUNCTIONS
-        if function.arn_placeholder in MAILBOX_SYNC_WORKFLOW.asl_text
+        if function.arn_placeholder_name_in_asl in MAILBOX_SYNC_WORKFLOW.asl_text
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from localdev.simulators.folders import Folder, FolderNumberOrRole
 from localdev.simulators.gmail.behaviour import GmailBehaviour
-from localdev.simulators.gmail.ids import make_thread_id
+from localdev.simulators.gmail.ids import make_thread_id_from_seed
 from localdev.simulators.gmail.labels import GmailLabel, GmailLabels
 from localdev.simulators.gmail.mailbox import GmailMailbox
 from localdev.simulators.mailbox import Mailbox
@@ -32,25 +32,27 @@ class GmailForm:
         return GmailMailbox(self._mailbox, GmailBehaviour())
 
     def message_id(self, number: int) -> str:
-        return next((each.id for each in self._gmail.find_listed_messages([number])), "")
+        return next((each.id for each in self._gmail.find_messages_without_contents([number])), "")
 
     def folder_id(self, folder: FolderNumberOrRole) -> str:
-        number = self._mailbox.folders.find(folder).number
+        number = self._mailbox.folders.find_folder(folder).number
         return GmailLabels(self._mailbox).label_id_by_folder_number.get(number, ALL_MAIL_FOLDER_ID)
 
     def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
         """Gmail's messages have no versions."""
-        listed = self._gmail.find_listed_messages([each.number for each in messages])
+        listed = self._gmail.find_messages_without_contents(
+            [each.message_number for each in messages]
+        )
         ids = {each.message_number: each.id for each in listed}
-        return ((ids[each.number], "") for each in messages)
+        return ((ids[each.message_number], "") for each in messages)
 
     def fields(self, message: Message) -> dict[str, Any]:
-        item = message.mail_item
+        item = message.content_as_mail_item
         is_html = item.body_type == "html"
-        (listed,) = self._gmail.find_listed_messages([message.number])
+        (listed,) = self._gmail.find_messages_without_contents([message.message_number])
         return {
             "folders": sorted(to_folder_ids(map(RemoteId, listed.label_ids))),
-            "conversation": make_thread_id(message.thread_key),
+            "conversation": make_thread_id_from_seed(message.thread_id_seed),
             "is draft": "DRAFT" in listed.label_ids,
             "importance": "high" if "IMPORTANT" in listed.label_ids else "normal",
             "categories": [],

@@ -5,7 +5,7 @@ from typing import Any
 
 from localdev.mail.modified_utf7 import decode_modified_utf7
 from localdev.simulators.folders import Folder
-from localdev.simulators.gmail.ids import make_thread_number
+from localdev.simulators.gmail.ids import make_numeric_thread_id_from_seed
 from localdev.simulators.imap.flags import flags_of_message
 from localdev.simulators.imap.gmail import GmailMailboxView
 from localdev.simulators.imap.options import GMAIL_EXTENSIONS, ImapOptions
@@ -28,31 +28,36 @@ class GmailImapForm(ImapForm):
         return GmailMailboxView(self._mailbox, self.options)
 
     def message_id(self, number: int) -> str:
-        return format(self._view.gmail_message_id(number), "x")
+        return format(self._view.find_gmail_message_id(number), "x")
 
     def uid(self, number: int) -> str:
         """The UID of a message in the folder that was read: All Mail, Trash or Junk."""
-        sources = {self._mailbox.folders.find(each).number for each in ("archive", "trash", "junk")}
-        shown = self._view.message_uids_by_folder_number(number)
+        sources = {
+            self._mailbox.folders.find_folder(each).number for each in ("archive", "trash", "junk")
+        }
+        shown = self._view.find_message_uid_in_each_folder(number)
         return str(next((uid for folder, uid in shown.items() if folder in sources), 0))
 
     def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
         for each in messages:
-            item = each.mail_item
+            item = each.content_as_mail_item
             states = {name: getattr(item, name) for name in ("is_read", "is_flagged", "is_draft")}
             flags = sorted(
-                map(str.lower, flags_of_message(states, item.categories, each.provider_attributes))
+                map(
+                    str.lower,
+                    flags_of_message(states, item.categories, each.provider_specific_attributes),
+                )
             )
             important = ["\\important"] if item.importance == "high" else []
-            yield self.message_id(each.number), " ".join([*flags, *important])
+            yield self.message_id(each.message_number), " ".join([*flags, *important])
 
     def fields(self, message: Message) -> dict[str, Any]:
-        folders = self._view.message_uids_by_folder_number(message.number)
+        folders = self._view.find_message_uid_in_each_folder(message.message_number)
         return {
             **super().fields(message),
             "folders": sorted(map(self.folder_id, folders)),
-            "conversation": format(make_thread_number(message.thread_key), "x"),
-            "importance": "high" if message.mail_item.importance == "high" else "normal",
+            "conversation": format(make_numeric_thread_id_from_seed(message.thread_id_seed), "x"),
+            "importance": "high" if message.content_as_mail_item.importance == "high" else "normal",
         }
 
     def folder_fields(self, folder: Folder) -> Mapping[str, Any]:

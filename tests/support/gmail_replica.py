@@ -9,23 +9,23 @@ from localdev.simulators.mailbox import Mailbox
 from mailsync.credentials import FixedAccessTokenSource
 from mailsync.model import (
     AccessToken,
-    Change,
     Cursor,
     FeedId,
     FeedRef,
     FolderId,
     FolderRef,
+    FolderTreeReadingMode,
     IncompleteMessage,
     Message,
-    MessageNotFoundById,
+    MessageChange,
+    MessageNotFoundByIdResult,
     MessageRemovedFromFolder,
     PlacementChange,
     RemoteId,
-    TreeReadingMode,
 )
 from mailsync.providers.gmail.labels import (
     ALL_MAIL_FOLDER_ID,
-    LABEL_IDS_OUTSIDE_ALL_MAIL,
+    LABEL_IDS_EXCLUDED_FROM_ALL_MAIL,
     to_folder_ids,
 )
 from mailsync.providers.gmail.provider import GmailMailbox
@@ -71,14 +71,14 @@ class GmailReplica:
         """Read to the end of a full sync or a round, and then of a round that is empty."""
         has_more = True
         while has_more:
-            page = self.provider.fetch_page(FEED, self.cursor, limit=limit)
+            page = self.provider.fetch_feed_page(FEED, self.cursor, limit=limit)
             self._apply(page.changes)
             self.cursor = page.next_cursor
             has_more = page.has_more or bool(page.changes)
 
     def compared_states(self) -> dict[str, State]:
         """The states that the lists of all folders give, without a request for a message."""
-        folders = self.provider.list_folders((), TreeReadingMode.LISTED_FOLDERS).folders
+        folders = self.provider.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS).folders
         lists = {
             each.remote_id: self.provider.list_folder_messages(
                 FolderRef(FolderId(1), each.remote_id)
@@ -88,7 +88,7 @@ class GmailReplica:
         assert all(each.is_complete for name, each in lists.items() if name != ALL_MAIL_FOLDER_ID)
         flags = {
             entry.remote_id: (bool(entry.is_read), bool(entry.is_flagged), str(entry.importance))
-            for name in (ALL_MAIL_FOLDER_ID, *LABEL_IDS_OUTSIDE_ALL_MAIL)
+            for name in (ALL_MAIL_FOLDER_ID, *LABEL_IDS_EXCLUDED_FROM_ALL_MAIL)
             for entry in lists[name].messages
         }
         places = {
@@ -97,7 +97,7 @@ class GmailReplica:
         }
         return {each: (places[each], *flags[each]) for each in flags}
 
-    def _apply(self, changes: Iterable[Change]) -> None:
+    def _apply(self, changes: Iterable[MessageChange]) -> None:
         unknown: list[RemoteId] = []
         for change in changes:
             if isinstance(change, MessageRemovedFromFolder):
@@ -110,7 +110,7 @@ class GmailReplica:
             else:
                 self.states[change.remote_id] = _changed(known, change)
         for message in self.provider.fetch_messages(unknown):
-            assert isinstance(message, Message | MessageNotFoundById), message
+            assert isinstance(message, Message | MessageNotFoundByIdResult), message
             if isinstance(message, Message):
                 folders = frozenset(message.folder_remote_ids)
                 flags = message.is_read, message.is_flagged, message.importance
@@ -130,5 +130,5 @@ def _changed(state: State, change: PlacementChange) -> State:
         frozenset(to_folder_ids(map(RemoteId, labels))),
         is_read if change.is_read is None else change.is_read,
         is_flagged if change.is_flagged is None else change.is_flagged,
-        change.importance or importance,
+        change.new_message_importance or importance,
     )

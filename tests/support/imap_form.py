@@ -6,7 +6,7 @@ from typing import Any
 from localdev.mail.modified_utf7 import decode_modified_utf7, encode_modified_utf7
 from localdev.simulators.folders import Folder, FolderNumberOrRole
 from localdev.simulators.imap.flags import keyword_of_category
-from localdev.simulators.imap.folder_state import FolderState
+from localdev.simulators.imap.folder_state import SimulatedFolderReader
 from localdev.simulators.imap.names import to_imap_folders
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.mailbox import Mailbox
@@ -35,21 +35,21 @@ class ImapForm:
         return self.message_id(number).rpartition(":")[2]
 
     def folder_id(self, folder: FolderNumberOrRole) -> str:
-        return self._names()[self._mailbox.folders.find(folder).number]
+        return self._names()[self._mailbox.folders.find_folder(folder).number]
 
     def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
         names = self._names()
         found: dict[int, tuple[str, str]] = {}
-        for number in {each.single_folder_number for each in messages}:
-            state = FolderState(self._mailbox, number)
+        for number in {each.only_folder_number for each in messages}:
+            state = SimulatedFolderReader(self._mailbox, number)
             prefix = f"{names[number]}:{state.uid_validity}:" if number in names else ":"
             for each in state.list_messages():
                 version = " ".join(sorted(flag.lower() for flag in each.flags))
                 found[each.message_number] = f"{prefix}{each.uid}", version
-        return (found[each.number] for each in messages)
+        return (found[each.message_number] for each in messages)
 
     def fields(self, message: Message) -> dict[str, Any]:
-        item = message.mail_item
+        item = message.content_as_mail_item
         is_html = item.body_type == "html"
         return {
             "web link": None,
@@ -72,5 +72,5 @@ class ImapForm:
         }
 
     def _names(self) -> Mapping[int, str]:
-        named = to_imap_folders(self._mailbox.folders.list_all(), self.options)
+        named = to_imap_folders(self._mailbox.folders.list_all_folders(), self.options)
         return {each.simulated_folder.number: encode_modified_utf7(each.name) for each in named}

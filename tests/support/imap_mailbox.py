@@ -17,10 +17,10 @@ from mailsync.model import (
     RemoteId,
     UnreadableMessage,
 )
-from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
-from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
 INBOX = FeedRef(FeedId(1), FolderRef(FolderId(1), RemoteId("INBOX")))
@@ -33,11 +33,11 @@ def open_imap_mailbox(
     password: str,
     *,
     budget: RetryBudget | None = None,
-    memory: MemoryShare | None = None,
+    memory: ResponseMemoryShare | None = None,
 ) -> ImapMailbox:
     access = FixedAccessTokenSource(AccessToken(password, datetime.max.replace(tzinfo=UTC)))
     return ImapMailbox(
-        MailboxAddress("localhost", port, user),
+        ImapMailboxLocation("localhost", port, user),
         access,
         AllowedServers(frozenset({f"localhost:{port}"}), is_any_public_server_allowed=False),
         ssl.create_default_context(cafile=certificate),
@@ -50,7 +50,7 @@ def read_first_message(mailbox: ImapMailbox) -> object:
     """Return the text of the inbox's first message and whether it has attachments; the cause if it
     is unreadable, or the name of the error."""
     try:
-        page = mailbox.fetch_page(INBOX, None, limit=100)
+        page = mailbox.fetch_feed_page(INBOX, None, limit=100)
         [found] = mailbox.fetch_messages([page.changes[0].remote_id])
     except MailsyncError as error:
         return type(error).__name__

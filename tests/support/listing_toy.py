@@ -18,11 +18,11 @@ from mailsync.model import (
     FeedRef,
     ListedMessage,
     Message,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     Page,
     RemoteId,
 )
-from mailsync.providers import Limits
+from mailsync.providers import ProviderLimits
 from tests.support.toy_provider import ToyProvider
 
 ALL_MAIL = RemoteId("ALL_MAIL")
@@ -33,40 +33,42 @@ class ListingToy(ToyProvider):
     """do_counts_cost: counts are read of the labels that are wanted. has_all_mail: there is a
     folder of all mail."""
 
-    limits = Limits(
+    provider_limits = ProviderLimits(
         messages_per_fetch=10,
-        max_messages_per_small_folder_batch=100,
-        max_change_reading_interval_s=5.0,
+        max_messages_in_batch_of_small_folders=100,
+        max_interval_between_feed_reads_s=5.0,
     )
     do_counts_cost = has_all_mail = False
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         if self.has_all_mail:
-            self.traits = replace(self.traits, all_mail_folder_id=ALL_MAIL)
+            self.provider_traits = replace(self.provider_traits, all_mail_folder_id=ALL_MAIL)
 
     def list_folders(
-        self, known: Sequence[model.StoredFolder], reading: model.TreeReadingMode
+        self, known: Sequence[model.StoredFolder], reading: model.FolderTreeReadingMode
     ) -> model.FolderListing:
         listing = super().list_folders(known, reading)
         folders = listing.folders
-        if self.do_counts_cost and reading is model.TreeReadingMode.QUICK:
+        if self.do_counts_cost and reading is model.FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS:
             wanted = {each.ref.remote_id for each in known if each.are_remote_counts_outdated}
             folders = tuple(
                 each
-                if each.total is None or each.remote_id in wanted
-                else replace(each, total=None, unread=None, has_fetched_counts=False)
+                if each.message_count is None or each.remote_id in wanted
+                else replace(
+                    each, message_count=None, unread_message_count=None, has_fetched_counts=False
+                )
                 for each in folders
             )
         if self.do_counts_cost:
-            self.request_count += sum(each.total is not None for each in folders)
+            self.sent_request_count += sum(each.message_count is not None for each in folders)
         if self.has_all_mail:
             names = ALL_MAIL, None, "All Mail", model.Role.OTHER, None, None
             folders = (*folders, model.RemoteFolder(*names))
-        gone = listing.gone_folder_ids - {ALL_MAIL}
-        return replace(listing, folders=folders, gone_folder_ids=gone)
+        gone = listing.gone_folder_remote_ids - {ALL_MAIL}
+        return replace(listing, folders=folders, gone_folder_remote_ids=gone)
 
-    def fetch_page(
+    def fetch_feed_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
         self.request()
@@ -76,10 +78,10 @@ class ListingToy(ToyProvider):
             raise CursorExpired("The position has expired.")
         if kind == "list":
             return self._list(since, (place[0], int(place[1])), limit)
-        entries = journal.list_entries_after_number(int(since))
+        entries = journal.list_entries_after_change_number(int(since))
         if not entries:
             return Page((), Cursor(f"after {since}"), has_more=False)
-        self.request_count += 2
+        self.sent_request_count += 2
         changes = tuple(c for each in entries[:limit] if (c := self._change(each)))
         after = Cursor(f"after {entries[:limit][-1].number}")
         return Page(changes, after, has_more=len(entries) > limit)
@@ -87,13 +89,13 @@ class ListingToy(ToyProvider):
     def list_folder_messages(
         self, folder: model.FolderRef, *, has_flags: bool = True
     ) -> model.MessageListing:
-        self.request_count += 4
+        self.sent_request_count += 4
         self.request()
         if folder.remote_id == ALL_MAIL:
             found = [each for each in self.all_messages() if ALL_MAIL in each.folder_remote_ids]
         else:
             found = [
-                self._message(each.number)
+                self._message(each.message_number)
                 for each in self.mailbox.list_messages(self._label(folder))
             ]
         entries = tuple(
@@ -106,20 +108,22 @@ class ListingToy(ToyProvider):
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | MessageNotFoundById]:
-        self.request_count += 20 * len(ids) - 1
+    ) -> Sequence[Message | MessageNotFoundByIdResult]:
+        self.sent_request_count += 20 * len(ids) - 1
         return super().fetch_messages(ids)
 
     def _list(self, since: str, older: tuple[str, int], limit: int) -> Page:
-        self.request_count += 4
+        self.sent_request_count += 4
         mail = self.mailbox.list_messages(*self._labels(), older_than=older, limit=limit + 1)
-        ids = tuple(model.PlacementChange(self.message_id(each.number)) for each in mail[:limit])
+        ids = tuple(
+            model.PlacementChange(self.message_id(each.message_number)) for each in mail[:limit]
+        )
         if len(mail) <= limit:
             return Page(ids, Cursor(f"after {since}"), has_more=False, has_only_message_ids=True)
         after = "list {} {} {}".format(since, *received_at_sort_key(mail[limit - 1]))
         return Page(ids, Cursor(after), has_more=True, has_only_message_ids=True)
 
-    def _change(self, entry: JournalEntry) -> model.Change | None:
+    def _change(self, entry: JournalEntry) -> model.MessageChange | None:
         if entry.message is None:
             return None
         remote_id = self.message_id(entry.message)
@@ -129,7 +133,7 @@ class ListingToy(ToyProvider):
         if entry.kind is ChangeKind.MESSAGE_CHANGED:
             if entry.fields - FLAGS:
                 return model.IncompleteMessage(remote_id)
-            item = found[0].mail_item
+            item = found[0].content_as_mail_item
             flags = item.is_read, item.is_flagged, item.importance
             return model.PlacementChange(remote_id, (), (), *flags)
         has_come = entry.folder and entry.kind is not ChangeKind.MESSAGE_REMOVED_FROM_FOLDER
@@ -139,13 +143,16 @@ class ListingToy(ToyProvider):
         return model.PlacementChange(remote_id, added, removed)
 
     def all_messages(self) -> list[Message]:
-        return [self._message(each.number) for each in self.mailbox.list_messages(*self._labels())]
+        return [
+            self._message(each.message_number)
+            for each in self.mailbox.list_messages(*self._labels())
+        ]
 
     def _message(self, number: int) -> Message:
         message = replace(super()._message(number), remote_version=None, modified_at=None)
         outside = {
             str(each.number)
-            for each in self.mailbox.folders.list_all()
+            for each in self.mailbox.folders.list_all_folders()
             if each.role in ("trash", "junk")
         }
         if not self.has_all_mail or outside.intersection(message.folder_remote_ids):

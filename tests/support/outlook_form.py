@@ -34,21 +34,23 @@ class OutlookForm:
         return self._ids.make_immutable_message_id(number)
 
     def folder_id(self, folder: FolderNumberOrRole) -> str:
-        return self._ids.make_folder_id(self._mailbox.folders.find(folder).number)
+        return self._ids.make_folder_id(self._mailbox.folders.find_folder(folder).number)
 
     def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
-        for each in OutlookMailbox(self._mailbox).to_outlook_messages(messages):
+        for each in OutlookMailbox(self._mailbox).convert_to_outlook_messages(messages):
             yield each.immutable_id, f'W/"{each.change_key}"'
 
     def fields(self, message: Message) -> dict[str, Any]:
         """The columns whose values are Graph's own; all text is HTML."""
-        conversation = make_conversation_uuid_hex(message.thread_key)
-        is_text = message.mail_item.body_type == "text"
+        conversation = make_conversation_uuid_hex(message.thread_id_seed)
+        is_text = message.content_as_mail_item.body_type == "text"
         return {
             "conversation": make_conversation_id(conversation),
             "web link": make_web_link(conversation),
             "preview": message.preview,
-            "html": text_to_html(message.mail_item.body) if is_text else message.mail_item.body,
+            "html": text_to_html(message.content_as_mail_item.body)
+            if is_text
+            else message.content_as_mail_item.body,
             "text": None,
         }
 

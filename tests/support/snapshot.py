@@ -29,7 +29,7 @@ class Snapshot:
         self._tables.run(self._writes)
 
     def restore(self) -> None:
-        self._simulators.service.database.restore_from_copy(self._provider)
+        self._simulators.service.database.restore_from_backup(self._provider)
         self._simulators.service.log.clear()
         self._simulators.graph.stored_responses.clear()
         self.restore_rows()
@@ -49,5 +49,5 @@ def snapshot(tables: Connection, simulators: Simulators) -> Iterator[Snapshot]:
     )
     # No trigger and no foreign key has anything to add to what was there before.
     writes = f"BEGIN; SET LOCAL session_replication_role = replica; {rows} COMMIT"
-    with closing(simulators.service.database.copy_to_memory()) as provider:
+    with closing(simulators.service.database.make_in_memory_backup()) as provider:
         yield Snapshot(tables, simulators, writes, provider)

@@ -15,8 +15,16 @@ from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import received_at_sort_key
 from mailsync import model
 from mailsync.errors import CursorExpired, FolderGone, ProviderRejected
-from mailsync.model import Change, Cursor, FeedRef, Message, MessageNotFoundById, Page, RemoteId
-from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
+from mailsync.model import (
+    Cursor,
+    FeedRef,
+    Message,
+    MessageChange,
+    MessageNotFoundByIdResult,
+    Page,
+    RemoteId,
+)
+from mailsync.providers import AccessTokenSource, ProviderLimits, ProviderTraits
 from mailsync.registry import RegisteredProvider
 from tests.support.toy_form import to_message
 
@@ -24,46 +32,48 @@ TOY = RegisteredProvider(
     model.Provider("toy"), "Toy", "email/toy.sync", implementation_module=__name__
 )
 KINDS = {
-    "labels": ProviderTraits(False, is_message_in_one_folder=False, do_ids_survive_moves=False),
-    "folders": ProviderTraits(is_message_in_one_folder=False),
-    "listing": ProviderTraits(False, is_message_in_one_folder=False, are_lists_of_ids_cheap=True),
+    "labels": ProviderTraits(False, has_one_folder_per_message=False, do_ids_survive_moves=False),
+    "folders": ProviderTraits(has_one_folder_per_message=False),
+    "listing": ProviderTraits(False, has_one_folder_per_message=False, are_lists_of_ids_cheap=True),
 }
 MOVES = "SELECT count(*) FROM change WHERE message = ? AND kind = 'moved' AND number <= ?"
 
 
 class ToyProvider:
-    limits = Limits(
-        messages_per_fetch=10, max_messages_per_small_folder_batch=100, feeds_per_connection=3
+    provider_limits = ProviderLimits(
+        messages_per_fetch=10,
+        max_messages_in_batch_of_small_folders=100,
+        sequential_feeds_per_connection=3,
     )
-    max_requests_in_flight, remaining_pause_s, request_count = 4, 0.0, 0
+    max_requests_in_flight, remaining_pause_s, sent_request_count = 4, 0.0, 0
 
     def __init__(self, mailbox: Mailbox, access: AccessTokenSource, kind: str = "labels") -> None:
-        self.mailbox, self.access, self.traits = mailbox, access, KINDS[kind]
+        self.mailbox, self.access, self.provider_traits = mailbox, access, KINDS[kind]
 
     def close(self) -> None: ...
 
     def request(self) -> None:
-        self.request_count += 1
-        self.access.current_token()
+        self.sent_request_count += 1
+        self.access.get_current_token()
 
     def fetch_newest_inbox_mail(self, *, limit: int) -> None:
         """Return None: its first page has its newest messages."""
 
     def list_folders(
-        self, known: Sequence[model.StoredFolder], reading: model.TreeReadingMode
+        self, known: Sequence[model.StoredFolder], reading: model.FolderTreeReadingMode
     ) -> model.FolderListing:
         self.request()
         found = []
-        for each in self.mailbox.folders.list_all():
+        for each in self.mailbox.folders.list_all_folders():
             total, unread = (None,) * 2 if each.role == "archive" else (each.total, each.unread)
             parent = RemoteId(str(each.parent)) if each.parent else None
             names = RemoteId(str(each.number)), parent, each.name, model.Role(each.role)
             if each.search_filter is None:
                 found.append(model.RemoteFolder(*names, total, unread, each.is_hidden))
         gone = {each.ref.remote_id for each in known} - {each.remote_id for each in found}
-        return model.FolderListing(tuple(found), gone_folder_ids=frozenset(gone))
+        return model.FolderListing(tuple(found), gone_folder_remote_ids=frozenset(gone))
 
-    def fetch_page(
+    def fetch_feed_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
         self.request()
@@ -75,12 +85,14 @@ class ToyProvider:
         if kind == "list":
             older, labels = (place[0], int(place[1])), [label] if label else self._labels()
             mail = self.mailbox.list_messages(*labels, older_than=older, limit=limit + 1)
-            new = tuple(model.Upsert(self._message(each.number)) for each in mail[:limit])
+            new = tuple(model.Upsert(self._message(each.message_number)) for each in mail[:limit])
             if len(mail) <= limit:
                 return Page(new, Cursor(f"after {since}"), has_more=False)
             after = "list {} {} {}".format(since, *received_at_sort_key(mail[limit - 1]))
             return Page(new, Cursor(after), has_more=True)
-        entries = [each for each in journal.list_entries_after_number(int(since)) if each.message]
+        entries = [
+            each for each in journal.list_entries_after_change_number(int(since)) if each.message
+        ]
         ends, until = dict[int, bool](), int(since)
         for each in entries[:limit]:
             until, number = each.number, each.message or 0
@@ -98,7 +110,7 @@ class ToyProvider:
         pages = {}
         for feed, cursor in positions:
             with suppress(CursorExpired, FolderGone, ProviderRejected):
-                pages[feed.id] = self.fetch_page(feed, cursor, limit=limit)
+                pages[feed.id] = self.fetch_feed_page(feed, cursor, limit=limit)
         return pages
 
     def list_folder_messages(
@@ -106,34 +118,35 @@ class ToyProvider:
     ) -> model.MessageListing:
         self.request()
         found = [
-            self._message(each.number) for each in self.mailbox.list_messages(self._label(folder))
+            self._message(each.message_number)
+            for each in self.mailbox.list_messages(self._label(folder))
         ]
         entries = tuple(
             model.ListedMessage(m.remote_id, m.is_read, m.remote_version) for m in found
         )
         return model.MessageListing(entries, len(entries))
 
-    def announce_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
+    def set_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def set_fetch_groups_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         pass
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | MessageNotFoundById]:
+    ) -> Sequence[Message | MessageNotFoundByIdResult]:
         self.request()
         numbers = [int(each.partition(".")[0]) for each in ids]
-        mail = [self._message(each.number) for each in self.mailbox.find_messages(numbers)]
+        mail = [self._message(each.message_number) for each in self.mailbox.find_messages(numbers)]
         found = {each.remote_id: each for each in mail}
-        return [found.get(each, MessageNotFoundById(each)) for each in ids]
+        return [found.get(each, MessageNotFoundByIdResult(each)) for each in ids]
 
     def message_id(self, number: int) -> RemoteId:
         return self._ids_since(number, self.mailbox.journal.newest_change_number)[-1]
 
     def _changes(
         self, number: int, may_end: bool, since: int, label: int | None
-    ) -> Sequence[Change]:
+    ) -> Sequence[MessageChange]:
         found = self.mailbox.find_messages([number])
         now = self._message(number) if found else None
         here = now and (str(label) in now.folder_remote_ids if label else now.folder_remote_ids)
@@ -142,7 +155,7 @@ class ToyProvider:
         return (*removed, model.Upsert(now)) if now and here else removed
 
     def _labels(self) -> list[int]:
-        return [each.number for each in self.mailbox.folders.list_all()]
+        return [each.number for each in self.mailbox.folders.list_all_folders()]
 
     def _label(self, folder: model.FolderRef) -> int:
         if int(folder.remote_id) not in self._labels():
@@ -151,7 +164,7 @@ class ToyProvider:
 
     def _ids_since(self, number: int, change: int) -> list[RemoteId]:
         newest = self.mailbox.journal.newest_change_number
-        ends = () if self.traits.do_ids_survive_moves else (change, newest)
+        ends = () if self.provider_traits.do_ids_survive_moves else (change, newest)
         moves = [self.mailbox.database.fetch_rows(MOVES, number, end)[0][0] for end in ends]
         first, last = moves or (0, 0)
         return [RemoteId(f"{number}.{each}") for each in range(first, last + 1)]
@@ -170,7 +183,7 @@ class ToyKit:
         self, account: model.Account, access: AccessTokenSource, *_: object, **__: object
     ) -> object:
         file, kind = os.environ["TOY"].split("|")
-        mailbox = Mailbox(SimulatorDatabase(Path(file), "", earlier={}), account.remote_id)
+        mailbox = Mailbox(SimulatorDatabase(Path(file), "", earlier={}), account.remote_account_id)
         return self.provider(mailbox, access, kind)
 
 

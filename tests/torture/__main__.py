@@ -191,12 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=random.randrange(10**6), help="of what is random (random)")
     add("--stride", type=int, default=1, metavar="N", help="every N-th moment (1); 0: none")
     add("--every-moment", action="store_true", help="also those that leave the same state")
-    add(
-        "--scenario",
-        action="append",
-        choices=ALL_SCENARIOS,
-        help="only this sync is killed",
-    )
+    add("--scenario", action="append", choices=ALL_SCENARIOS, help="only this sync is killed")
     add("--dies", action="append", choices=DEATHS, help="only this is what dies")
     add("--moment", type=int, metavar="N", help="only this moment, to see a divergence again")
     return parser

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from localdev.simulators.behaviour import Behaviour
+from localdev.simulators.behaviour import MicrosoftBehaviour
 from localdev.simulators.faults import FaultRule, FaultScript
 from tests.support.comparison import divergences
 from tests.torture.gmail_lies import GMAIL_FAULTS
@@ -53,7 +53,7 @@ class FirstSyncs(Stage):
 
     def _synced(self, faults: FaultScript) -> list[str]:
         self.set_back(is_synced=False)
-        self.service.faults, self.service.behaviour = faults, Behaviour(largest_page=PAGE)
+        self.service.faults, self.service.behaviour = faults, MicrosoftBehaviour(largest_page=PAGE)
         ending = self.sync()
         self.service.faults = FaultScript()
         if ending.outcome != "completed":

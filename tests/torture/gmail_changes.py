@@ -78,7 +78,7 @@ def _nest(owner: GmailOwner, label: str, where: int) -> None:
         each.name.startswith(f"{name}/") for each in owner.gmail.labels.label_by_id.values()
     )
     if tops and not has_children:
-        owner.nest_label(label, sorted(tops)[where % len(tops)])
+        owner.set_parent_of_label(label, sorted(tops)[where % len(tops)])
 
 
 def _toggle(owner: GmailOwner, message: str, where: int) -> None:
@@ -115,13 +115,15 @@ _OF_A_MESSAGE: dict[str, Callable[[GmailOwner, str, int], object]] = {
     "gmail no label": _bare,
     "gmail trash": lambda owner, message, _: owner.trash_message(message),
     "gmail untrash": lambda owner, message, _: owner.untrash_message(message),
-    "gmail spam": lambda owner, message, _: owner.mark_as_spam(message),
-    "gmail not spam": lambda owner, message, _: owner.unmark_as_spam(message),
-    "gmail star": lambda owner, message, where: owner.mark_starred(
+    "gmail spam": lambda owner, message, _: owner.mark_message_as_spam(message),
+    "gmail not spam": lambda owner, message, _: owner.unmark_message_as_spam(message),
+    "gmail star": lambda owner, message, where: owner.mark_message_starred(
         message, is_starred=where % 2 == 0
     ),
-    "gmail read": lambda owner, message, where: owner.mark_read(message, is_read=where % 2 == 0),
-    "gmail important": lambda owner, message, where: owner.mark_important(
+    "gmail read": lambda owner, message, where: owner.mark_message_read(
+        message, is_read=where % 2 == 0
+    ),
+    "gmail important": lambda owner, message, where: owner.mark_message_important(
         message, is_important=where % 2 == 0
     ),
     "gmail delete for good": lambda owner, message, _: owner.erase_message(message),

@@ -87,11 +87,11 @@ class ImapLie(Lie):
     """`about` chooses the one folder or message that is concerned."""
 
     def rules(self, mailbox: Mailbox, form: ProviderForm) -> list[FaultRule]:
-        folders = mailbox.folders.list_all()
+        folders = mailbox.folders.list_all_folders()
         names = sorted(form.folder_id(each.number) for each in folders)
         found = mailbox.list_messages(*(each.number for each in folders))
         assert isinstance(form, ImapForm)
-        uids = sorted(form.uid(each.number) for each in found) or ["0"]
+        uids = sorted(form.uid(each.message_number) for each in found) or ["0"]
         return [self._imap_rule(*each, names, uids) for each in IMAP_LIES[self.name]]
 
     def _imap_rule(self, target: str, answer: str, names: list[str], uids: list[str]) -> FaultRule:

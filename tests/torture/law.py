@@ -135,7 +135,9 @@ class Truth:
 
 
 def truth(mailbox: Mailbox, form: ProviderForm) -> Truth:
-    known = {each.number: each for each in mailbox.folders.list_all() if not each.search_filter}
+    known = {
+        each.number: each for each in mailbox.folders.list_all_folders() if not each.search_filter
+    }
     ids = {number: form.folder_id(number) for number in known}
     folders = {ids[each.number]: _counts(each, form) for each in known.values()}
     found = mailbox.list_messages(*known)

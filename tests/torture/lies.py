@@ -140,12 +140,14 @@ class Lie:
         )
 
     def _chosen(self, mailbox: Mailbox, number: int) -> str:
-        folders = mailbox.folders.list_all()
+        folders = mailbox.folders.list_all_folders()
         form = OutlookForm(mailbox)
         ids = [form.folder_id(folder.number) for folder in folders]
         if LIES[self.name][0][0] in _OF_MESSAGES:
             found = mailbox.list_messages(*(folder.number for folder in folders))
-            ids = [form.message_id(number) for number in sorted(m.number for m in found)] or ids
+            ids = [
+                form.message_id(number) for number in sorted(m.message_number for m in found)
+            ] or ids
         return ids[number % len(ids)]
 
 

@@ -15,7 +15,7 @@ from mailsync.model import (
     FolderRef,
     Message,
     MessageListing,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     MessageRemovedFromFolder,
     Page,
     RemoteId,
@@ -46,20 +46,20 @@ class LyingToy(ToyProvider):
 
     def request(self) -> None:
         super().request()
-        if change := self._meanwhile.get(str(self.request_count)):
+        if change := self._meanwhile.get(str(self.sent_request_count)):
             Change(*change).apply(self.mailbox)
-        if "outage" in self._lies and self.request_count % 3 == 2:
+        if "outage" in self._lies and self.sent_request_count % 3 == 2:
             raise ProviderUnavailable("The toy is broken; trying again.")
 
-    def fetch_page(
+    def fetch_feed_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
-        page = super().fetch_page(feed, cursor, limit=min(limit, self._page))
+        page = super().fetch_feed_page(feed, cursor, limit=min(limit, self._page))
         changes = page.changes[1:] if "less" in self._lies else page.changes
         if "removed" in self._lies:
             some = self.mailbox.list_messages("inbox", limit=2)
             changes += tuple(
-                MessageRemovedFromFolder(self.message_id(each.number)) for each in some
+                MessageRemovedFromFolder(self.message_id(each.message_number)) for each in some
             )
         return replace(page, changes=changes)
 
@@ -70,9 +70,9 @@ class LyingToy(ToyProvider):
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | MessageNotFoundById]:
+    ) -> Sequence[Message | MessageNotFoundByIdResult]:
         found = super().fetch_messages(ids)
-        return [MessageNotFoundById(each) for each in ids] if "gone" in self._lies else found
+        return [MessageNotFoundByIdResult(each) for each in ids] if "gone" in self._lies else found
 
 
 class LyingListingToy(LyingToy, ListingToy):

@@ -6,7 +6,7 @@ from dataclasses import astuple
 from itertools import count
 from typing import Any
 
-from localdev.simulators.behaviour import Behaviour
+from localdev.simulators.behaviour import MicrosoftBehaviour
 from localdev.simulators.faults import Fault, FaultScript
 from localdev.simulators.mailbox import Mailbox
 from mailsync.decisions.due import SUSPICIOUS_REMOVAL_ERROR_NAME
@@ -199,6 +199,6 @@ class Play:
                 self._lied_h += hours
 
     def _switch(self, **switches: Any) -> None:
-        self._service.behaviour = Behaviour(
+        self._service.behaviour = MicrosoftBehaviour(
             requests_per_window=sys.maxsize, answers_kept=3, **switches
         )

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from localdev.mail.generate import NEWEST_MESSAGE_TIME
 from localdev.mail.item import MailItem
-from localdev.simulators.folders import OTHER_ROLE, RETAINED, Folder
+from localdev.simulators.folders import ORDINARY_FOLDER_ROLE, RETAINED, Folder
 from localdev.simulators.graph.well_known import CONVERSATION_HISTORY
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
@@ -34,13 +34,15 @@ class Change:
             if self.kind in GMAIL_OWNER_KINDS:
                 change_gmail(mailbox, self.kind, self.what, self.where)
                 return
-            folders = mailbox.folders.list_all()
+            folders = mailbox.folders.list_all_folders()
             where = _chosen(self.where, folders)
             if self.kind in _IN_A_FOLDER:
                 _IN_A_FOLDER[self.kind](mailbox, where, self.what)
             elif self.kind in _OF_A_FOLDER:
                 if own := [
-                    each for each in folders if each.role == OTHER_ROLE and each.name not in FIXED
+                    each
+                    for each in folders
+                    if each.role == ORDINARY_FOLDER_ROLE and each.name not in FIXED
                 ]:
                     _OF_A_FOLDER[self.kind](mailbox, _chosen(self.what, own), where)
             elif messages := _messages(mailbox, folders):
@@ -68,43 +70,43 @@ def _rename(mailbox: Mailbox, folder: Folder, where: Folder) -> None:
 
 
 def _move_folder(mailbox: Mailbox, folder: Folder, where: Folder) -> None:
-    parents = {each.number: each.parent for each in mailbox.folders.list_all()}
+    parents = {each.number: each.parent for each in mailbox.folders.list_all_folders()}
     above: int | None = where.number
     while above is not None and above != folder.number:
         above = parents.get(above)
     if above is None:
-        mailbox.folders.move(folder.number, where.number)
+        mailbox.folders.move_folder(folder.number, where.number)
 
 
 def _there_and_back(mailbox: Mailbox, message: Message, where: Folder) -> None:
-    mailbox.move_message(message.number, where.number)
-    mailbox.move_message(message.number, message.single_folder_number)
+    mailbox.move_message(message.message_number, where.number)
+    mailbox.move_message(message.message_number, message.only_folder_number)
 
 
 def _changed_there(mailbox: Mailbox, message: Message, where: Folder) -> None:
-    mailbox.move_message(message.number, where.number)
-    mailbox.change_message_fields(message.number, subject=f"{where.name}!")
-    mailbox.move_message(message.number, message.single_folder_number)
+    mailbox.move_message(message.message_number, where.number)
+    mailbox.change_message_fields(message.message_number, subject=f"{where.name}!")
+    mailbox.move_message(message.message_number, message.only_folder_number)
 
 
 def _send(mailbox: Mailbox, message: Message, _: Folder) -> None:
-    if message.mail_item.is_draft:
-        mailbox.send_draft(message.number)
+    if message.content_as_mail_item.is_draft:
+        mailbox.send_draft(message.message_number)
 
 
 def _restore(mailbox: Mailbox, _: Message, where: Folder) -> None:
     for message in mailbox.list_messages(RETAINED)[:1]:
-        mailbox.move_message(message.number, where.number)
+        mailbox.move_message(message.message_number, where.number)
 
 
 def _label(mailbox: Mailbox, message: Message, where: Folder) -> None:
     if where.number not in {each.folder_number for each in message.placements}:
-        mailbox.add_message_to_folder(message.number, where.number)
+        mailbox.add_message_to_folder(message.message_number, where.number)
 
 
 def _unlabel(mailbox: Mailbox, message: Message, where: Folder) -> None:
     placement = message.placements[where.number % len(message.placements)]
-    mailbox.remove_message_from_folder(message.number, placement.folder_number)
+    mailbox.remove_message_from_folder(message.message_number, placement.folder_number)
 
 
 def _unlabel_once(mailbox: Mailbox, message: Message, where: Folder) -> None:
@@ -114,11 +116,13 @@ def _unlabel_once(mailbox: Mailbox, message: Message, where: Folder) -> None:
 
 def _unlabel_everywhere(mailbox: Mailbox, message: Message, _: Folder) -> None:
     for placement in message.placements:
-        mailbox.remove_message_from_folder(message.number, placement.folder_number)
+        mailbox.remove_message_from_folder(message.message_number, placement.folder_number)
 
 
 def _update(**changes: Any) -> Callable[[Mailbox, Message, Folder], None]:
-    return lambda mailbox, message, _: mailbox.change_message_fields(message.number, **changes)
+    return lambda mailbox, message, _: mailbox.change_message_fields(
+        message.message_number, **changes
+    )
 
 
 _IN_A_FOLDER: dict[str, Callable[[Mailbox, Folder, int], object]] = {
@@ -138,14 +142,18 @@ _OF_A_MESSAGE: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
     "unread": _update(is_read=False),
     "flag": _update(is_flagged=True),
     "categorize": _update(categories=("Travel",), is_read=True),
-    "move": lambda box, message, where: box.move_message(message.number, where.number),
+    "move": lambda box, message, where: box.move_message(message.message_number, where.number),
     "there and back": _there_and_back,
     "changed there": _changed_there,
-    "copy": lambda box, message, where: box.copy_message(message.number, where.number),
-    "delete": lambda box, message, where: box.delete_message(message.number),
-    "delete for good": lambda box, message, where: box.delete_message_permanently(message.number),
-    "purge": lambda box, message, where: box.erase_message(message.number),
-    "renew id": lambda box, message, where: box.replace_message_by_copy(message.number),
+    "copy": lambda box, message, where: box.copy_message(message.message_number, where.number),
+    "delete": lambda box, message, where: box.delete_message_recoverably(message.message_number),
+    "delete for good": lambda box, message, where: box.move_message_to_purged_folder(
+        message.message_number
+    ),
+    "purge": lambda box, message, where: box.erase_message(message.message_number),
+    "renew id": lambda box, message, where: box.replace_message_by_copy_with_new_id(
+        message.message_number
+    ),
     "send draft": _send,
     "restore": _restore,
 }
@@ -173,7 +181,7 @@ GMAIL_CHANGES = (*KINDS, *_OF_GMAIL, *_OF_GMAIL)
 
 def _messages(mailbox: Mailbox, folders: Sequence[Folder]) -> list[Message]:
     found = mailbox.list_messages(*(folder.number for folder in folders))
-    return sorted(found, key=lambda message: message.number)
+    return sorted(found, key=lambda message: message.message_number)
 
 
 def _chosen(number: int, things: Sequence[T]) -> T:

@@ -6,7 +6,7 @@ from typing import Any, Self
 from pg8000.native import Connection
 
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.service import SimulatorService
+from localdev.simulators.service import SharedSimulatorState
 from tests.support.clock import let_time_pass
 from tests.support.snapshot import Snapshot, snapshot
 from tests.torture.changes import fill
@@ -46,7 +46,7 @@ class Stage:
         self._open.close()
 
     @property
-    def service(self) -> SimulatorService:
+    def service(self) -> SharedSimulatorState:
         return self._world.simulators.service
 
     @property
@@ -68,7 +68,7 @@ class Stage:
         return ending
 
     def limit_gmail_pages(self, largest_page: int) -> None:
-        self._world.simulators.gmail.set_behaviour(largest_page=largest_page)
+        self._world.simulators.gmail.set_behaviour_switches(largest_page=largest_page)
 
     def pass_time(self, hours: float) -> None:
         let_time_pass(self.tables.run, hours)

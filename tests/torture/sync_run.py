@@ -31,7 +31,7 @@ from mailsync.store import connection, quota_store, slice_store
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 from mailsync.sync import batch, feed_pages, folder_tree, slices, store_page
-from mailsync.sync.mailbox import open_vault
+from mailsync.sync.mailbox import open_encryption_vault
 from tests.support.clock import let_time_pass
 from tests.support.execution import Execution, Invoke, StartedExecutions, StateFailed
 from tests.support.functions import lambda_context, load_functions
@@ -45,7 +45,7 @@ MAX_RECOVERED_RUNS = 100
 MAX_ATTEMPTS = 3
 """Of a state: what goes wrong all through a sync does so in each attempt alike."""
 DEADLOCK = "40P01"
-LARGE_FOLDERS = freshness.MAX_FEEDS_OF_SMALL_MAILBOX
+LARGE_FOLDERS = freshness.MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX
 MAX_EVENTS = successor.MAX_HISTORY_EVENTS_PER_EXECUTION
 LARGE_FOLDER = decisions_of_slices.MAX_MESSAGES_OF_UNSLICED_FOLDER
 SLICE_NUMBERS = {
@@ -57,8 +57,8 @@ SLICE_NUMBERS = {
         decisions_of_slices.MAX_MESSAGES_PER_SLICE,
         4,
     ),
-    (decisions_of_slices, "MIN_MESSAGES_WORTH_A_SLICE"): (
-        decisions_of_slices.MIN_MESSAGES_WORTH_A_SLICE,
+    (decisions_of_slices, "MIN_MESSAGES_PER_SLICE"): (
+        decisions_of_slices.MIN_MESSAGES_PER_SLICE,
         1,
     ),
     (slices, "MAX_WAIT_FOR_SLICE_S"): (slices.MAX_WAIT_FOR_SLICE_S, 0.0),
@@ -106,12 +106,12 @@ def _prepare(order: Order) -> None:
     _replace(connection, "connect", _remembered)
     # Pauses pass at once; those that are left to the workflow as well, see `_wait`.
     _replace(retry_budget, "time", SimpleNamespace(sleep=lambda _: None))
-    _replace(quota_store, "MAX_SLEEP_S", 0.0)
+    _replace(quota_store, "MAX_SINGLE_SLEEP_S", 0.0)
     _replace(successor, "MAX_HISTORY_EVENTS_PER_EXECUTION", order.max_events or MAX_EVENTS)
     has_time = _has_no_more_time if order.max_events else has_time_for_page
     _replace(feed_pages, "has_time_for_page", has_time)
     _replace(slices, "has_time_for_page", has_time)
-    _replace(freshness, "MAX_FEEDS_OF_SMALL_MAILBOX", order.turns or LARGE_FOLDERS)
+    _replace(freshness, "MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX", order.turns or LARGE_FOLDERS)
     is_sliced = order.sliced_from is not None
     for (module, name), (usual, sliced) in SLICE_NUMBERS.items():
         _replace(module, name, sliced if is_sliced else usual)
@@ -144,7 +144,7 @@ def _forget_process(*, gently: bool = False) -> None:
                 opened._usock.shutdown(socket.SHUT_RDWR)
             opened.close()
     _connections.clear()
-    for remembered in (load_settings, open_database, open_vault, batch._workers):
+    for remembered in (load_settings, open_database, open_encryption_vault, batch._workers):
         remembered.cache_clear()
 
 
@@ -179,7 +179,7 @@ def _start(order: Order) -> None:
 
 
 def _sync_type(order: Order) -> SyncType:
-    return SyncType.FULL if order.is_full else SyncType.AUTO
+    return SyncType.FULL if order.is_full else SyncType.AUTOMATICALLY_STARTED
 
 
 def _trigger() -> SyncStarter:

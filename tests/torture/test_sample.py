@@ -257,7 +257,7 @@ ONCE_FOUND_AT_GMAIL = {
     # The difference to the counts of the last sync was stored as an error of Gmail's counts.
     "labels without counts": (
         Round(before=(Change("gmail spam", 0),), lies=(GmailLie("label: no counts"),)),
-    ),
+    )
 }
 
 

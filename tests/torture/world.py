@@ -18,11 +18,11 @@ from moto.server import ThreadedMotoServer
 
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, make_aws_client
 from localdev.engine.postgres import Postgres
-from localdev.simulators import CLIENT_ID, CLIENT_SECRET, ImapServerSettings, Simulators
+from localdev.simulators import CLIENT_ID, CLIENT_SECRET, SimulatedImapServerSettings, Simulators
 from localdev.simulators.gmail.labels import CATEGORY_LABEL_IDS, GmailLabels
 from localdev.simulators.imap.options import (
-    EXTENSIONS_WITHOUT_CONDSTORE,
-    EXTENSIONS_WITHOUT_QRESYNC,
+    EXTENSIONS_EXCEPT_CONDSTORE_QRESYNC,
+    EXTENSIONS_EXCEPT_QRESYNC,
     ImapOptions,
 )
 from localdev.simulators.imap.server import ImapServer
@@ -31,7 +31,7 @@ from mailsync.credentials import FixedAccessTokenSource
 from mailsync.credentials.token_set import TokenSet, seal_password
 from mailsync.credentials.vault import Vault
 from mailsync.model import AccessToken, AccountId, Credentials, Provider
-from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.registry import GOOGLE
 from mailsync.settings import Settings
 from mailsync.store.connection import Connection, Database, connect
@@ -53,9 +53,9 @@ GRAPH, GMAIL, GMAIL_API = "graph", "imap gmail", "gmail"
 IMAP_KINDS = {
     "imap qresync": ImapOptions(),
     "imap condstore": ImapOptions(
-        extensions=EXTENSIONS_WITHOUT_QRESYNC, prefix="INBOX.", separator="."
+        extensions=EXTENSIONS_EXCEPT_QRESYNC, prefix="INBOX.", separator="."
     ),
-    "imap plain": ImapOptions(extensions=EXTENSIONS_WITHOUT_CONDSTORE, separator="."),
+    "imap plain": ImapOptions(extensions=EXTENSIONS_EXCEPT_CONDSTORE_QRESYNC, separator="."),
     GMAIL: GMAIL_OPTIONS,
 }
 """What the simulated IMAP server offers, by the kind of provider."""
@@ -82,7 +82,7 @@ class World:
         self._postgres = postgres
         self._servers = ExitStack()
         self._names = (f"torture_{token_hex(3)}_{number}" for number in count(1))
-        self.simulators = Simulators(folder, imap_ports=ImapServerSettings())
+        self.simulators = Simulators(folder, imap_ports=SimulatedImapServerSettings())
 
     def __enter__(self) -> Self:
         with ExitStack() as servers:
@@ -150,7 +150,7 @@ class World:
         return name
 
     def _url(self, database: str) -> str:
-        before, _, socket = self._postgres.url.partition("?")
+        before, _, socket = self._postgres.superuser_socket_url.partition("?")
         return f"{before.rpartition('/')[0]}/{database}?{socket}"
 
     def _serve_keys(self, servers: ExitStack) -> dict[str, str]:
@@ -189,7 +189,7 @@ class World:
     def _identity(self, mailbox: Mailbox, kind: str) -> dict[str, Any]:
         if kind in IMAP_KINDS:
             has_labels = kind == GMAIL
-            address = MailboxAddress("localhost", self._imap.port, mailbox.address, has_labels)
+            address = ImapMailboxLocation("localhost", self._imap.port, mailbox.address, has_labels)
             return {"provider": Provider("imap"), "provider_account_id": address.to_remote_id()}
         if kind == GMAIL_API:
             return {"provider": GOOGLE, "provider_account_id": mailbox.user_id}
@@ -199,7 +199,9 @@ class World:
     def _sealing(
         self, mailbox: Mailbox, kind: str, store: CredentialStore
     ) -> Callable[[AccountId], Credentials]:
-        key = Vault(self._environment["TOKEN_KEY_ARN"], store, self._kms).newest_sealing_key()
+        key = Vault(
+            self._environment["TOKEN_KEY_ARN"], store, self._kms
+        ).find_or_make_newest_sealing_key()
         if kind not in (GRAPH, GMAIL_API):
             return lambda account_id: seal_password(account_id, self._imap.password, key)
         lifetime = timedelta(days=90)
@@ -207,14 +209,16 @@ class World:
             for each in CATEGORY_LABEL_IDS:
                 GmailLabels(mailbox).find_or_create_folder_number(each)
             token = self.simulators.gmail.tokens.issue_token(mailbox.user_id)
-            tokens = TokenSet(AccessToken(token, datetime.now(UTC) + lifetime), grant="unused")
-            return lambda account_id: tokens.seal_for_account(account_id, key)
+            tokens = TokenSet(
+                AccessToken(token, datetime.now(UTC) + lifetime), renewal_grant="unused"
+            )
+            return lambda account_id: tokens.seal_tokens_for_account(account_id, key)
         token = self.simulators.issue_access_token(
             mailbox, lifetime_s=int(lifetime.total_seconds())
         )
         access = AccessToken(token, datetime.now(UTC) + lifetime)
-        tokens = TokenSet(access, grant=self._grant(mailbox))
-        return lambda account_id: tokens.seal_for_account(account_id, key)
+        tokens = TokenSet(access, renewal_grant=self._grant(mailbox))
+        return lambda account_id: tokens.seal_tokens_for_account(account_id, key)
 
     def _grant(self, mailbox: Mailbox) -> str:
         """What a refused token is renewed with."""

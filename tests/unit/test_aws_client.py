@@ -20,7 +20,7 @@ from mailsync.aws.client import (
     AwsClient,
     AwsService,
 )
-from mailsync.aws.environment import find_endpoint_url
+from mailsync.aws.environment import find_aws_endpoint_url
 from mailsync.aws.errors import AwsError, AwsRejected, AwsUnavailable
 from mailsync.aws.signature import (
     AwsCredentials,
@@ -85,14 +85,16 @@ def test_an_endpoint_is_the_one_of_botocore(
     service: AwsService, region: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_REGION", region)
-    name = {"states": "stepfunctions"}.get(service.name, service.name)
+    name = {"states": "stepfunctions"}.get(
+        service.endpoint_and_signing_name, service.endpoint_and_signing_name
+    )
 
     client = Session().create_client(name, region)
 
-    assert client.meta.endpoint_url == find_endpoint_url(service.name)
-    assert client.meta.service_model.signing_name == service.name
-    assert client.meta.service_model.metadata["targetPrefix"] == service.target_prefix
-    assert client.meta.service_model.metadata["jsonVersion"] == service.json_version
+    assert client.meta.endpoint_url == find_aws_endpoint_url(service.endpoint_and_signing_name)
+    assert client.meta.service_model.signing_name == service.endpoint_and_signing_name
+    assert client.meta.service_model.metadata["targetPrefix"] == service.x_amz_target_prefix
+    assert client.meta.service_model.metadata["jsonVersion"] == service.json_protocol_version
 
 
 class Scripted:

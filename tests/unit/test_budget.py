@@ -20,7 +20,7 @@ def test_all_pauses_of_a_request_fit_before_the_time_out() -> None:
         for each in range(budget.MAX_PAUSES_PER_REQUEST)
     ]
 
-    assert sum(pauses) * 1.25 < budget.SHUTDOWN_RESERVE_S
+    assert sum(pauses) * 1.25 < budget.RESERVED_TIME_BEFORE_LAMBDA_TIMEOUT_S
 
 
 def test_the_wait_is_whole_seconds_between_one_and_an_hour() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.decisions.check import CheckResult, classify_check
+from mailsync.decisions.check import CheckResult, classify_work_found_by_check
 from mailsync.decisions.folders import FolderTreeDiff
 from mailsync.decisions.verify import FolderCounts
 from mailsync.model import (
@@ -23,7 +23,7 @@ from tests.support.builders import a_known_folder, a_listing, a_page, a_remote_f
 SAME = FolderTreeDiff((), ())
 WHOLE = a_listing(a_remote_folder("F1", role=Role.INBOX), a_remote_folder("F2"))
 EQUAL = FolderCounts(
-    remote_total=3, stored_total=3, quarantined_total=0, remote_unread=1, stored_unread=1
+    remote_total=3, stored_total=3, quarantined_message_count=0, remote_unread=1, stored_unread=1
 )
 
 
@@ -37,7 +37,7 @@ def folder(
         has_unfinished_round=mid_round,
     )
     role = Role.INBOX if number == 1 else Role.OTHER
-    return a_known_folder(number, f"F{number}", position=position, is_selected=selected, role=role)
+    return a_known_folder(number, f"F{number}", position=position, is_mirrored=selected, role=role)
 
 
 def result(**seen: Any) -> CheckResult:
@@ -52,7 +52,7 @@ def result(**seen: Any) -> CheckResult:
         "moved": (),
         "counts": (EQUAL,),
     }
-    return classify_check(**{**usual, **seen})
+    return classify_work_found_by_check(**{**usual, **seen})
 
 
 def test_nothing_is_new_where_nothing_changed_and_everything_agrees() -> None:
@@ -97,7 +97,9 @@ EXECUTIONS: dict[str, dict[str, object]] = {
     },
     "an old round": {"folders": (folder(1), folder(2, mid_round=True))},
     "a new folder": {"plan": FolderTreeDiff((a_remote_folder("new"),), ())},
-    "an omission": {"listing": replace(WHOLE, unlisted_folder_ids=frozenset({RemoteId("F3")}))},
+    "an omission": {
+        "listing": replace(WHOLE, existing_unlisted_folder_ids=frozenset({RemoteId("F3")}))
+    },
     "an unread folder": {
         "listing": replace(WHOLE, failure_reason_by_folder_id={RemoteId("F2"): "No sub-folders."})
     },

@@ -3,12 +3,12 @@ import pytest
 from mailsync.decisions.due import (
     EXECUTION_DIED_ERROR_NAME,
     FOLDERS_FAILED_ERROR_NAME,
-    MAX_BACKOFF_IF_FOLDERS_FAILED_S,
-    MAX_BACKOFF_IF_UNVERIFIED_S,
+    MAX_SYNC_BACKOFF_IF_FOLDERS_DIFFER_S,
+    MAX_SYNC_BACKOFF_IF_FOLDERS_FAILED_S,
     MAX_SYNC_BACKOFF_S,
     SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S,
     SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S,
-    SYNC_INTERVAL_WITH_NOTIFICATIONS_S,
+    SYNC_INTERVAL_OF_SUBSCRIBED_MAILBOX_S,
     VERIFICATION_FAILED_ERROR_NAME,
     needs_another_check_worker,
     seconds_until_subscription_renewal,
@@ -34,8 +34,8 @@ def after_success(
     ("cause", "longest"),
     [
         ("StoreRejected", MAX_SYNC_BACKOFF_S),
-        (FOLDERS_FAILED_ERROR_NAME, MAX_BACKOFF_IF_FOLDERS_FAILED_S),
-        (VERIFICATION_FAILED_ERROR_NAME, MAX_BACKOFF_IF_UNVERIFIED_S),
+        (FOLDERS_FAILED_ERROR_NAME, MAX_SYNC_BACKOFF_IF_FOLDERS_FAILED_S),
+        (VERIFICATION_FAILED_ERROR_NAME, MAX_SYNC_BACKOFF_IF_FOLDERS_DIFFER_S),
     ],
 )
 def test_a_failing_mailbox_is_asked_ever_more_rarely_but_once_a_day_at_least(
@@ -61,7 +61,7 @@ def test_an_execution_that_died_is_taken_up_at_once_but_not_for_ever() -> None:
 def test_a_mailbox_with_push_is_asked_more_rarely_but_still_asked() -> None:
     waits = [after_success(is_pushed=each) for each in (False, True)]
 
-    assert waits == [SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S, SYNC_INTERVAL_WITH_NOTIFICATIONS_S]
+    assert waits == [SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S, SYNC_INTERVAL_OF_SUBSCRIBED_MAILBOX_S]
 
 
 def test_a_quiet_mailbox_is_asked_ever_more_rarely_but_every_quarter_of_an_hour_at_least() -> None:

@@ -4,14 +4,14 @@ from datetime import timedelta
 import pytest
 
 from mailsync.decisions.folders import (
-    MAX_FOLDERS_PER_FULL_SYNC_BATCH,
-    MAX_MESSAGES_PER_FULL_SYNC_BATCH,
+    MAX_FOLDERS_PER_SMALL_FOLDER_BATCH,
+    MAX_MESSAGES_PER_SMALL_FOLDER_BATCH,
+    batch_small_folders_for_full_sync,
     diff_folders,
-    explain_incomplete_listing,
+    explain_incomplete_folder_listing,
     find_folders_with_changed_counts,
-    sort_feeds_to_read,
+    sort_feeds_by_reading_priority,
     sort_folders_by_last_change,
-    split_small_folders_into_batches,
 )
 from mailsync.model import (
     FeedPosition,
@@ -22,7 +22,7 @@ from mailsync.model import (
     Role,
     SealedSecret,
     StoredFolder,
-    feeds_of_folders,
+    distinct_feeds_of_folders,
 )
 from tests.support.builders import A_MOMENT, a_known_folder, a_listing, a_remote_folder
 
@@ -63,7 +63,7 @@ def test_a_folder_that_is_shown_otherwise_is_a_change(change: dict[str, object])
 
 def test_a_folder_made_again_under_its_old_name_is_a_new_one_and_the_old_one_is_gone() -> None:
     plan = diff_folders(
-        a_listing(a_remote_folder("F2", display_name="Bills"), gone_folder_ids=["F1"]),
+        a_listing(a_remote_folder("F2", display_name="Bills"), gone_folder_remote_ids=["F1"]),
         [a_known_folder(1, "F1", display_name="Bills"), a_known_folder(2, "inbox")],
     )
 
@@ -74,7 +74,7 @@ def test_a_folder_made_again_under_its_old_name_is_a_new_one_and_the_old_one_is_
 def test_a_folder_that_is_merely_missing_from_the_listing_stays() -> None:
     known = [a_known_folder(at, f"F{at}") for at in range(4)]
     listing = a_listing(
-        unlisted_folder_ids=["F0"],
+        existing_unlisted_folder_ids=["F0"],
         failure_reason_by_folder_id={RemoteId("F1"): "403"},
         is_whole_tree=False,
     )
@@ -84,7 +84,7 @@ def test_a_folder_that_is_merely_missing_from_the_listing_stays() -> None:
 
 @pytest.mark.parametrize("role", FIXED)
 def test_a_folder_that_every_mailbox_has_is_never_gone(role: Role) -> None:
-    listing = FolderListing((), gone_folder_ids=frozenset({RemoteId("F1")}))
+    listing = FolderListing((), gone_folder_remote_ids=frozenset({RemoteId("F1")}))
 
     assert diff_folders(listing, [a_known_folder(1, "F1", role=role)]).gone_folder_ids == ()
 
@@ -93,10 +93,12 @@ def test_a_provider_may_let_its_users_delete_the_folder_of_a_role() -> None:
     remote, known = folders_by_role(*FIXED)
     gone = frozenset({RemoteId(Role.TRASH)})
     only_inbox = frozenset({Role.INBOX})
-    listing = FolderListing(tuple(remote[:3]), gone_folder_ids=gone, undeletable_roles=only_inbox)
+    listing = FolderListing(
+        tuple(remote[:3]), gone_folder_remote_ids=gone, permanent_folder_roles=only_inbox
+    )
 
     assert diff_folders(listing, known).gone_folder_ids == (known[3].ref.id,)
-    assert explain_incomplete_listing(listing, known) is None
+    assert explain_incomplete_folder_listing(listing, known) is None
 
 
 @pytest.mark.parametrize("role", [*FIXED, Role.JUNK])
@@ -105,13 +107,16 @@ def test_in_a_mailbox_that_was_created_again_the_folder_of_a_role_gets_its_new_i
 ) -> None:
     remote, _ = folders_by_role(*FIXED, Role.JUNK)
     known = [a_known_folder(1, "old", role=role), a_known_folder(2, "own")]
-    listing = a_listing(*remote, gone_folder_ids=["old", "own"])
+    listing = a_listing(*remote, gone_folder_remote_ids=["old", "own"])
 
     plan = diff_folders(listing, known)
 
-    assert (plan.new_remote_id_by_folder_id, plan.gone_folder_ids) == ({1: RemoteId(role)}, (2,))
+    assert (plan.replacement_remote_id_by_folder_id, plan.gone_folder_ids) == (
+        {1: RemoteId(role)},
+        (2,),
+    )
     assert {each.remote_id for each in plan.new_and_changed_folders} >= {role}
-    assert explain_incomplete_listing(listing, known) is None
+    assert explain_incomplete_folder_listing(listing, known) is None
 
 
 @pytest.mark.parametrize(("gone", "stored"), [([], []), (["old"], ["inbox"])])
@@ -122,16 +127,19 @@ def test_a_folder_keeps_its_id_while_it_exists_or_another_folder_has_the_new_one
     known = [a_known_folder(1, "old", role=Role.INBOX)]
     known += [a_known_folder(2, each, role=Role.INBOX) for each in stored]
 
-    plan = diff_folders(a_listing(*remote, gone_folder_ids=gone), known)
+    plan = diff_folders(a_listing(*remote, gone_folder_remote_ids=gone), known)
 
-    assert (plan.new_remote_id_by_folder_id, plan.gone_folder_ids) == ({}, (1,) if gone else ())
+    assert (plan.replacement_remote_id_by_folder_id, plan.gone_folder_ids) == (
+        {},
+        (1,) if gone else (),
+    )
 
 
 def test_a_listing_is_whole_with_every_folder_but_those_gone_unread_or_not_looked_for() -> None:
     remote, known = folders_by_role(*FIXED, Role.ARCHIVE)
 
-    assert explain_incomplete_listing(FolderListing(tuple(remote)), known) is None
-    assert explain_incomplete_listing(FolderListing(tuple(remote)), []) is None
+    assert explain_incomplete_folder_listing(FolderListing(tuple(remote)), known) is None
+    assert explain_incomplete_folder_listing(FolderListing(tuple(remote)), []) is None
     remote, known = folders_by_role(*FIXED, Role.ARCHIVE, Role.JUNK, Role.OTHER)
     failures = {RemoteId(Role.SENT): "403", RemoteId(Role.ARCHIVE): "500"}
     shown = (remote[0], remote[2], remote[3])
@@ -139,16 +147,19 @@ def test_a_listing_is_whole_with_every_folder_but_those_gone_unread_or_not_looke
         shown, False, frozenset({RemoteId(Role.JUNK)}), failure_reason_by_folder_id=failures
     )
 
-    assert explain_incomplete_listing(listing, known) is None
+    assert explain_incomplete_folder_listing(listing, known) is None
 
 
 def test_a_listing_that_lacks_what_exists_is_at_fault() -> None:
     remote, known = folders_by_role(*FIXED)
     listing = FolderListing(
-        tuple(remote), unlisted_folder_ids=frozenset({RemoteId("F1"), RemoteId("F2")})
+        tuple(remote), existing_unlisted_folder_ids=frozenset({RemoteId("F1"), RemoteId("F2")})
     )
 
-    assert explain_incomplete_listing(listing, known) == "The list of folders lacks 2 that exist."
+    assert (
+        explain_incomplete_folder_listing(listing, known)
+        == "The list of folders lacks 2 that exist."
+    )
 
 
 @pytest.mark.parametrize("role", FIXED)
@@ -157,24 +168,31 @@ def test_a_listing_without_a_folder_that_every_mailbox_has_is_at_fault(role: Rol
     shown = tuple(each for each in remote if each.role is not role)
 
     for gone in (frozenset[RemoteId](), frozenset({RemoteId(role)})):
-        fault = explain_incomplete_listing(FolderListing(shown, gone_folder_ids=gone), known)
+        fault = explain_incomplete_folder_listing(
+            FolderListing(shown, gone_folder_remote_ids=gone), known
+        )
         assert fault is not None
         assert f"lacks {role}," in fault
 
 
 def test_a_listing_without_an_inbox_is_at_fault_also_where_none_is_known() -> None:
-    assert explain_incomplete_listing(FolderListing((a_remote_folder("F1"),)), []) is not None
-    assert explain_incomplete_listing(FolderListing(()), []) is not None
+    assert (
+        explain_incomplete_folder_listing(FolderListing((a_remote_folder("F1"),)), []) is not None
+    )
+    assert explain_incomplete_folder_listing(FolderListing(()), []) is not None
 
 
 def test_a_count_has_moved_when_either_number_is_another_than_last_time() -> None:
     counts = {"same": (5, 2), "total": (6, 2), "unread": (5, -1), "new": (1, 1), "none": (0, 0)}
-    remote = [a_remote_folder(name, total=a, unread=b) for name, (a, b) in counts.items()]
+    remote = [
+        a_remote_folder(name, message_count=a, unread_message_count=b)
+        for name, (a, b) in counts.items()
+    ]
     known = [
         a_known_folder(at, name, remote_total=5, remote_unread=2)
         for at, name in enumerate(("same", "total", "unread", "left out"))
     ]
-    uncounted = a_remote_folder("uncounted", total=None, unread=None)
+    uncounted = a_remote_folder("uncounted", message_count=None, unread_message_count=None)
     listing = a_listing(*remote, uncounted)
     known += [
         a_known_folder(8, "uncounted", remote_total=5),
@@ -198,11 +216,10 @@ def test_the_inbox_starts_first_and_then_the_biggest_folder() -> None:
     inbox = a_known_folder(3, role=Role.INBOX, remote_total=1)
     known = [a_known_folder(1, remote_total=3), a_known_folder(2, remote_total=4000), inbox]
 
-    assert [each.ref.id for each in sort_feeds_to_read(feeds_of_folders(known), known)] == [
-        3,
-        2,
-        1,
-    ]
+    assert [
+        each.ref.id
+        for each in sort_feeds_by_reading_priority(distinct_feeds_of_folders(known), known)
+    ] == [3, 2, 1]
 
 
 def batches(*totals: int) -> list[list[int]]:
@@ -211,8 +228,8 @@ def batches(*totals: int) -> list[list[int]]:
     remote: list[RemoteFolder] = []
     for number, total in enumerate(totals):
         known.append(a_known_folder(number, f"F{number}"))
-        remote.append(a_remote_folder(f"F{number}", total=total))
-    found = split_small_folders_into_batches(known, remote, page_size=100, max_messages=1_000)
+        remote.append(a_remote_folder(f"F{number}", message_count=total))
+    found = batch_small_folders_for_full_sync(known, remote, page_size=100, max_messages=1_000)
     return [[totals[each.ref.id] for each in batch] for batch in found]
 
 
@@ -222,11 +239,11 @@ def test_small_folders_are_walked_together_and_large_ones_are_not() -> None:
 
 def test_batches_hold_few_folders_and_few_messages() -> None:
     assert [len(each) for each in batches(*[0] * 45)] == [
-        MAX_FOLDERS_PER_FULL_SYNC_BATCH,
-        MAX_FOLDERS_PER_FULL_SYNC_BATCH,
+        MAX_FOLDERS_PER_SMALL_FOLDER_BATCH,
+        MAX_FOLDERS_PER_SMALL_FOLDER_BATCH,
         5,
     ]
-    assert all(sum(each) <= MAX_MESSAGES_PER_FULL_SYNC_BATCH for each in batches(*[90] * 10))
+    assert all(sum(each) <= MAX_MESSAGES_PER_SMALL_FOLDER_BATCH for each in batches(*[90] * 10))
 
 
 def test_four_pages_are_requested_together() -> None:
@@ -245,12 +262,12 @@ def test_folders_whose_walk_has_begun_or_ended_or_needs_another_feed_are_left_al
         a_known_folder(1, "begun", position=FeedPosition(sealed, 1, True)),
         a_known_folder(2, "walked", position=FeedPosition(sealed, 1, False)),
         a_known_folder(3, "unknown to the provider"),
-        a_known_folder(4, "failed", position=FeedPosition(None, 2, True, failed_feed_kind_count=1)),
+        a_known_folder(4, "failed", position=FeedPosition(None, 2, True, feed_fallback_index=1)),
     ]
-    remote = [a_remote_folder(each, total=1) for each in ("begun", "walked", "failed")]
+    remote = [a_remote_folder(each, message_count=1) for each in ("begun", "walked", "failed")]
 
     assert (
-        list(split_small_folders_into_batches(known, remote, page_size=100, max_messages=1_000))
+        list(batch_small_folders_for_full_sync(known, remote, page_size=100, max_messages=1_000))
         == []
     )
 
@@ -260,11 +277,11 @@ def test_ten_thousand_folders_are_compared_within_a_second() -> None:
     names = [f"F{number}" for number in range(10_000)]
     remote = tuple(a_remote_folder(each) for each in names)
     known = [a_known_folder(number, each) for number, each in enumerate(names)]
-    listing = FolderListing(remote[1:], gone_folder_ids=frozenset({RemoteId("F0")}))
+    listing = FolderListing(remote[1:], gone_folder_remote_ids=frozenset({RemoteId("F0")}))
     began = time.process_time()
 
     plan = diff_folders(listing, known)
-    explain_incomplete_listing(listing, known)
+    explain_incomplete_folder_listing(listing, known)
     find_folders_with_changed_counts(listing, known)
 
     assert plan.gone_folder_ids == (FolderId(0),)

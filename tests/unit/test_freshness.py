@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsync.decisions.freshness import (
-    MAX_CHANGE_AGE_OF_ACTIVE_FOLDER,
-    MAX_FEEDS_OF_SMALL_MAILBOX,
-    MAX_HIDDEN_FOLDER_SEARCH_INTERVAL,
-    MAX_TIME_BETWEEN_FEED_READINGS,
+    MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX,
+    MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL,
+    MAX_LAST_CHANGE_AGE_OF_ACTIVE_FOLDER,
+    MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED,
     choose_feeds_to_read,
     choose_folder_tree_reading_mode,
 )
-from mailsync.model import RemoteId, StoredFolder, TreeReadingMode
+from mailsync.model import FolderTreeReadingMode, RemoteId, StoredFolder
 from tests.support.builders import A_MOMENT, a_known_folder
 
 NOW = A_MOMENT
@@ -29,7 +29,7 @@ def inactive(
 
 
 MANY = [inactive(each) for each in range(12 * TWELFTH)]
-READ_LONG_AGO = inactive(900, MAX_TIME_BETWEEN_FEED_READINGS)
+READ_LONG_AGO = inactive(900, MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED)
 
 
 def read(folders: list[StoredFolder], *moved: str, since_s: float = 0.0) -> list[int]:
@@ -38,20 +38,20 @@ def read(folders: list[StoredFolder], *moved: str, since_s: float = 0.0) -> list
 
 
 def test_a_small_mailbox_is_read_whole() -> None:
-    few = MANY[:MAX_FEEDS_OF_SMALL_MAILBOX]
+    few = MANY[:MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX]
 
-    assert len(read(few)) == MAX_FEEDS_OF_SMALL_MAILBOX
-    assert read(MANY[: MAX_FEEDS_OF_SMALL_MAILBOX + 1]) == []
+    assert len(read(few)) == MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX
+    assert read(MANY[: MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX + 1]) == []
 
 
 @pytest.mark.parametrize(
     ("folder", "is_read"),
     [
-        (inactive(900, active_at=NOW - MAX_CHANGE_AGE_OF_ACTIVE_FOLDER + SECOND), True),
-        (inactive(900, active_at=NOW - MAX_CHANGE_AGE_OF_ACTIVE_FOLDER), False),
+        (inactive(900, active_at=NOW - MAX_LAST_CHANGE_AGE_OF_ACTIVE_FOLDER + SECOND), True),
+        (inactive(900, active_at=NOW - MAX_LAST_CHANGE_AGE_OF_ACTIVE_FOLDER), False),
         (a_known_folder(900, "F900", feed_read_at=None), True),
         (READ_LONG_AGO, True),
-        (inactive(900, MAX_TIME_BETWEEN_FEED_READINGS - SECOND), False),
+        (inactive(900, MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED - SECOND), False),
     ],
     ids=["active", "inactive", "never read", "overdue", "read within the hour"],
 )
@@ -86,24 +86,28 @@ def test_the_share_is_at_least_one_folder_and_at_most_all() -> None:
 @pytest.mark.parametrize(
     ("whole_ago", "thorough_ago", "reading"),
     [
-        (None, None, TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS),
-        (SECOND, None, TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS),
-        (SECOND, MAX_HIDDEN_FOLDER_SEARCH_INTERVAL, TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS),
-        (None, SECOND, TreeReadingMode.LISTED_FOLDERS),
+        (None, None, FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS),
+        (SECOND, None, FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS),
         (
-            MAX_TIME_BETWEEN_FEED_READINGS,
-            MAX_TIME_BETWEEN_FEED_READINGS,
-            TreeReadingMode.LISTED_FOLDERS,
+            SECOND,
+            MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL,
+            FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS,
+        ),
+        (None, SECOND, FolderTreeReadingMode.LISTED_FOLDERS),
+        (
+            MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED,
+            MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED,
+            FolderTreeReadingMode.LISTED_FOLDERS,
         ),
         (
-            MAX_TIME_BETWEEN_FEED_READINGS - SECOND,
-            MAX_HIDDEN_FOLDER_SEARCH_INTERVAL - SECOND,
-            TreeReadingMode.QUICK,
+            MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED - SECOND,
+            MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL - SECOND,
+            FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS,
         ),
     ],
 )
 def test_the_tree_is_read_whole_each_hour_and_thoroughly_each_day(
-    whole_ago: timedelta | None, thorough_ago: timedelta | None, reading: TreeReadingMode
+    whole_ago: timedelta | None, thorough_ago: timedelta | None, reading: FolderTreeReadingMode
 ) -> None:
     whole_at, thorough_at = (
         NOW - ago if ago is not None else None for ago in (whole_ago, thorough_ago)
@@ -116,7 +120,7 @@ def test_the_tree_is_read_whole_each_hour_and_thoroughly_each_day(
 
 
 CHECKS_S = st.lists(st.integers(30, 1200), min_size=1, max_size=40)
-FOLDERS = st.integers(MAX_FEEDS_OF_SMALL_MAILBOX + 1, 90)
+FOLDERS = st.integers(MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX + 1, 90)
 
 
 @given(FOLDERS, CHECKS_S)
@@ -134,5 +138,8 @@ def test_each_folder_is_read_within_the_hour_and_no_check_reads_more_than_its_sh
             read_at[feed.ref.id] = now
 
         assert len({feed.ref.id for feed in found}) == len(found)
-        assert len(found) <= number * since_s / MAX_TIME_BETWEEN_FEED_READINGS.total_seconds() + 1
-        assert all(now - each < MAX_TIME_BETWEEN_FEED_READINGS for each in read_at.values())
+        assert (
+            len(found)
+            <= number * since_s / MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED.total_seconds() + 1
+        )
+        assert all(now - each < MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED for each in read_at.values())

@@ -3,9 +3,9 @@
 import pytest
 
 from mailsync.model import RemoteId, Role
-from mailsync.providers.imap.address import MailboxAddress, parse_remote_id
+from mailsync.providers.imap.address import ImapMailboxLocation, parse_remote_id
 from mailsync.providers.imap.folders import to_remote_folders
-from mailsync.providers.imap.gmail_cursor import has_unexplained_removals
+from mailsync.providers.imap.gmail_cursor import has_removals_not_explained_by_moves
 from mailsync.providers.imap.gmail_folders import (
     AllMailFolderHidden,
     GmailFolders,
@@ -13,7 +13,7 @@ from mailsync.providers.imap.gmail_folders import (
     find_gmail_folders,
 )
 from mailsync.providers.imap.gmail_messages import (
-    gmail_id_to_number,
+    convert_hex_gmail_id_to_integer,
     listed_message_from_fetch_items,
 )
 from mailsync.providers.imap.listing import ListedFolder, parse_list_line
@@ -96,17 +96,17 @@ def test_the_largest_id_is_that_of_the_api() -> None:
 
     remote_id = listed_message_from_fetch_items(parse_fetch([text])).remote_id
 
-    assert (remote_id, gmail_id_to_number(remote_id)) == ("f" * 16, 2**64 - 1)
+    assert (remote_id, convert_hex_gmail_id_to_integer(remote_id)) == ("f" * 16, 2**64 - 1)
     for other in ("", "0x1", "F", "1f~", "00", "1" + "0" * 16, "INBOX:1:1"):
-        assert gmail_id_to_number(RemoteId(other)) is None
+        assert convert_hex_gmail_id_to_integer(RemoteId(other)) is None
 
 
 def test_the_id_of_a_mailbox_says_how_it_is_read() -> None:
-    plain = MailboxAddress("h", 993, "a?labels@x")
-    one = MailboxAddress("h", 993, "a?labels@x", is_mirrored_with_gmail_labels=True)
+    plain = ImapMailboxLocation("h", 993, "a?labels@x")
+    one = ImapMailboxLocation("h", 993, "a?labels@x", is_mirrored_with_gmail_labels=True)
 
     assert [parse_remote_id(each.to_remote_id()) for each in (plain, one)] == [plain, one]
-    assert plain.to_remote_id_with_labels_toggled() == one.to_remote_id()
+    assert plain.to_remote_id_in_other_label_mode() == one.to_remote_id()
 
 
 @pytest.mark.parametrize(
@@ -124,4 +124,4 @@ def test_the_id_of_a_mailbox_says_how_it_is_read() -> None:
 def test_a_removal_is_explained_by_an_arrival_elsewhere(
     lacking: dict[str, int], arrived: dict[str, int], *, found: bool
 ) -> None:
-    assert has_unexplained_removals(lacking, arrived) is found
+    assert has_removals_not_explained_by_moves(lacking, arrived) is found

@@ -28,7 +28,7 @@ ODD_MAILS = [
 
 def without_details(mail: ParsedMessage | None) -> ParsedMessage | None:
     """The mail without what no row has: attachments themselves, and what is malformed."""
-    return mail and replace(mail, attachments=(), problems=())
+    return mail and replace(mail, attachments=(), parsing_problem_descriptions=())
 
 
 def written(data: st.DataObject) -> EmailMessage:

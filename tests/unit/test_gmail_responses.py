@@ -17,8 +17,8 @@ from mailsync.providers.gmail.errors import (
 from mailsync.providers.gmail.labels import (
     ALL_MAIL_FOLDER_ID,
     LabelCounts,
+    convert_labels_to_folders,
     parse_labels,
-    to_folders,
 )
 from mailsync.providers.gmail.responses import MalformedResponse, parse_response
 
@@ -95,7 +95,7 @@ def test_labels_are_folders_below_the_next_label_that_exists() -> None:
     named = ("A", "A/B/C", "A/B/C/d", "X/y", "/odd/", "A//z")
     items = [INBOX, *(label(f"Label_{at}", name) for at, name in enumerate(named))]
 
-    folders = to_folders(parse_labels(items), {})
+    folders = convert_labels_to_folders(parse_labels(items), {})
 
     assert [(each.parent_remote_id, each.display_name) for each in folders] == [
         (None, "INBOX"),
@@ -116,7 +116,7 @@ def test_flags_and_chats_are_no_folders_and_categories_are_hidden_ones() -> None
         for name in (*system, "CATEGORY_SOCIAL"))]  # fmt: skip
     counts = {RemoteId("INBOX"): LabelCounts(7, 2)}
 
-    folders = to_folders(parse_labels(items), counts)
+    folders = convert_labels_to_folders(parse_labels(items), counts)
 
     roles = {each.remote_id: (each.role, each.is_hidden) for each in folders}
     assert roles == {

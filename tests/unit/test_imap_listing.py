@@ -100,7 +100,7 @@ def test_folders_of_others_are_left_out() -> None:
     found = to_folder_list([b'() "/" ' + each for each in names], [], namespaces)
 
     assert [each.name for each in found.folders] == [b"own"]
-    assert len(found.other_owners_folder_names) == 4
+    assert len(found.folder_names_of_other_owners) == 4
     assert parse_namespaces(b'(("INBOX." ".")) NIL NIL') == Namespaces((b"INBOX.",), ())
 
 

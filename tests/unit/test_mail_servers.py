@@ -10,14 +10,14 @@ import pytest
 
 from mailsync.errors import ProviderUnavailable, SettingMissing
 from mailsync.providers.imap import transport
-from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.providers.imap.known_servers import (
     KNOWN_SERVERS,
     find_known_server,
     find_server_of_address,
 )
 from mailsync.providers.imap.servers import AllowedServers, ImapSettings, are_public_ip_addresses
-from mailsync.providers.imap.transport import ServerUnusable, open_socket
+from mailsync.providers.imap.transport import InsecureOrUnreachableServerError, open_socket
 from mailsync.providers.kit import MailServerUnusable
 from mailsync.settings import HOST_NAME_PATTERN
 
@@ -114,7 +114,7 @@ def test_a_malformed_list_of_servers_is_reported(value: str) -> None:
 
 
 def test_the_well_known_servers_are_complete_and_unambiguous() -> None:
-    titles = {each.provider_title for each in KNOWN_SERVERS}
+    titles = {each.provider_display_name for each in KNOWN_SERVERS}
     assert titles >= {"Gmail", "Outlook", "Yahoo", "iCloud", "Fastmail", "Zoho", "GMX", "WEB.DE"}
     assert titles >= {"AOL", "Mail.ru", "Yandex", "QQ", "163"}
     domains = [domain for each in KNOWN_SERVERS for domain in each.domains]
@@ -130,10 +130,10 @@ def test_the_well_known_servers_are_complete_and_unambiguous() -> None:
 
 def test_the_next_address_is_tried_if_one_accepts_no_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        where = MailboxAddress("imap.example.com", listener.getsockname()[1], "ann")
+        where = ImapMailboxLocation("imap.example.com", listener.getsockname()[1], "ann")
         with open_socket(["127.0.0.2", "127.0.0.1"], where) as connected:
             assert connected.getpeername() == listener.getsockname()
-        with pytest.raises(ServerUnusable, match="accepts no connections"):
+        with pytest.raises(InsecureOrUnreachableServerError, match="accepts no connections"):
             open_socket(["127.0.0.2"], where)
 
 
@@ -147,7 +147,7 @@ def test_a_name_with_many_addresses_costs_no_more_time(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(socket, "create_connection", silent)
     monkeypatch.setattr(transport, "CONNECT_TIMEOUT_S", 0.4)
-    with pytest.raises(ServerUnusable, match="cannot be reached"):
-        open_socket(["8.8.8.8"] * 1000, MailboxAddress("imap.example.com", 993, "ann"))
-    assert len(timeouts) == transport.MAX_TRIED_IP_ADDRESSES
+    with pytest.raises(InsecureOrUnreachableServerError, match="cannot be reached"):
+        open_socket(["8.8.8.8"] * 1000, ImapMailboxLocation("imap.example.com", 993, "ann"))
+    assert len(timeouts) == transport.MAX_IP_ADDRESSES_TRIED_PER_SERVER
     assert sum(timeouts) < 0.5

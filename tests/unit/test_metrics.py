@@ -8,18 +8,18 @@ from infra import catalog
 from mailsync.decisions.due import EXECUTION_DIED_ERROR_NAME, EXECUTION_STOPPED_ERROR_NAME
 from mailsync.metrics import (
     ERROR_DIMENSION_VALUES,
+    ERROR_NAMES_GIVEN_BY_WORKFLOW,
     MAX_METRIC_SERIES_PER_STAGE,
     METRICS,
     PROVIDER_REQUESTS,
-    WORKFLOW_OUTCOME_ERROR_NAMES,
+    add_failed_run_to_metrics,
     add_to_metric,
     add_to_provider_metric,
-    count_failed_run,
     emit_metrics,
-    report_gauges,
+    report_all_gauge_metrics,
     to_error_dimension_value,
 )
-from mailsync.registry import MICROSOFT, syncable_providers
+from mailsync.registry import MICROSOFT, implemented_providers
 from tests.support.emf import counting, emitted
 from tests.support.paths import ROOT
 
@@ -29,13 +29,13 @@ DOLLARS_PER_SERIES = 0.30
 
 def test_all_combinations_of_names_and_dimensions_cost_at_most_twelve_dollars_a_month() -> None:
     assert len({each.name for each in METRICS}) == len(METRICS)
-    of_providers = [each for each in METRICS if each.dimension == "provider"]
+    of_providers = [each for each in METRICS if each.second_dimension_name == "provider"]
     assert (
         len(METRICS)
         - 1
         - len(of_providers)
         + len(ERROR_DIMENSION_VALUES)
-        + len(of_providers) * len(syncable_providers())
+        + len(of_providers) * len(implemented_providers())
     ) == MAX_METRIC_SERIES_PER_STAGE
     assert MAX_METRIC_SERIES_PER_STAGE * DOLLARS_PER_SERIES <= 12
 
@@ -53,12 +53,12 @@ def test_whatever_a_run_fails_of_is_counted_under_a_name_of_the_closed_set() -> 
 def test_the_names_that_no_function_raises_are_those_of_schedule_and_workflow() -> None:
     failed_at = re.findall(r'"Error": "(\w+)"', catalog.MAILBOX_SYNC_WORKFLOW.asl_text)
 
-    assert {EXECUTION_DIED_ERROR_NAME, EXECUTION_STOPPED_ERROR_NAME} < WORKFLOW_OUTCOME_ERROR_NAMES
+    assert {EXECUTION_DIED_ERROR_NAME, EXECUTION_STOPPED_ERROR_NAME} < ERROR_NAMES_GIVEN_BY_WORKFLOW
     assert {
         *failed_at,
         EXECUTION_DIED_ERROR_NAME,
         EXECUTION_STOPPED_ERROR_NAME,
-    } >= WORKFLOW_OUTCOME_ERROR_NAMES
+    } >= ERROR_NAMES_GIVEN_BY_WORKFLOW
 
 
 def test_an_invocation_tells_sums_in_one_line_and_one_more_per_error(
@@ -67,7 +67,7 @@ def test_an_invocation_tells_sums_in_one_line_and_one_more_per_error(
     with counting(monkeypatch):
         for _ in range(250):
             add_to_metric(PROVIDER_REQUESTS)
-        count_failed_run("AccessRevoked")
+        add_failed_run_to_metrics("AccessRevoked")
 
     printed = capsys.readouterr().out
     assert len(printed.splitlines()) == 2
@@ -91,7 +91,11 @@ def test_a_function_that_fails_tells_what_it_had_counted_and_the_next_begins_at_
 
 
 def test_levels_are_told_by_one_function_only_so_that_they_are_not_added_up() -> None:
-    users = [each.name for each in HANDLERS.glob("*.py") if "report_gauges" in each.read_text()]
+    users = [
+        each.name
+        for each in HANDLERS.glob("*.py")
+        if "report_all_gauge_metrics" in each.read_text()
+    ]
 
     assert users == ["measure_backlog.py"]
     assert {each.name for each in METRICS if each.is_gauge} == {
@@ -111,7 +115,7 @@ def test_each_level_and_each_provider_is_told_under_its_name(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with counting(monkeypatch):
-        report_gauges(
+        report_all_gauge_metrics(
             due=1, overdue_s=2, unpublished_s=3, quarantined=4, contradicted=5, to_reconnect=6
         )
         add_to_provider_metric(PROVIDER_REQUESTS, MICROSOFT, 7)

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsync.decisions.plan import plan_writes_of_page
+from mailsync.decisions.plan import plan_database_writes_of_page
 from mailsync.model import (
-    Change,
     IncompleteMessage,
+    MessageChange,
     MessageRemovedFromFolder,
     RemoteId,
     UnreadableMessage,
@@ -16,7 +16,7 @@ from mailsync.model import (
 from tests.support.builders import a_message, a_page
 
 IDS = st.sampled_from(["a", "b", "c"])
-CHANGES: st.SearchStrategy[Change] = st.one_of(
+CHANGES: st.SearchStrategy[MessageChange] = st.one_of(
     st.builds(lambda each, read: Upsert(a_message(each, is_read=read)), IDS, st.booleans()),
     st.builds(lambda each: IncompleteMessage(RemoteId(each)), IDS),
     st.builds(lambda each: MessageRemovedFromFolder(RemoteId(each)), IDS),
@@ -38,9 +38,9 @@ REMOVED = MessageRemovedFromFolder(RemoteId("m1"))
     ids=["twice", "removed and added", "added and removed", "then changed", "changed, then whole"],
 )
 def test_the_last_change_of_a_message_in_a_page_counts(
-    changes: tuple[Change, ...], outcome: str
+    changes: tuple[MessageChange, ...], outcome: str
 ) -> None:
-    plan = plan_writes_of_page(a_page(*changes))
+    plan = plan_database_writes_of_page(a_page(*changes))
 
     expected = {
         "upserts": WHOLE.message,
@@ -52,7 +52,7 @@ def test_the_last_change_of_a_message_in_a_page_counts(
 
 
 def test_an_unreadable_message_does_not_touch_the_others() -> None:
-    plan = plan_writes_of_page(
+    plan = plan_database_writes_of_page(
         a_page(WHOLE, UnreadableMessage(RemoteId("m2"), "corrupt", "no body"))
     )
 
@@ -61,14 +61,14 @@ def test_an_unreadable_message_does_not_touch_the_others() -> None:
 
 
 def test_writes_are_ordered_by_id_so_that_writers_do_not_deadlock() -> None:
-    plan = plan_writes_of_page(a_page(Upsert(a_message("b")), Upsert(a_message("a"))))
+    plan = plan_database_writes_of_page(a_page(Upsert(a_message("b")), Upsert(a_message("a"))))
 
     assert [each.remote_id for each in plan.upserts] == ["a", "b"]
 
 
 @given(st.lists(CHANGES, max_size=12))
-def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[Change]) -> None:
-    plan = plan_writes_of_page(a_page(*changes))
+def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[MessageChange]) -> None:
+    plan = plan_database_writes_of_page(a_page(*changes))
 
     outcomes = [each.remote_id for each in plan.upserts] + list(plan.message_ids_to_remove)
     outcomes += [each.remote_id for each in plan.messages_to_fetch_now]
@@ -77,5 +77,7 @@ def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[Change]) -
 
 
 @given(st.lists(CHANGES, max_size=12))
-def test_a_page_planned_twice_is_the_page_planned_once(changes: list[Change]) -> None:
-    assert plan_writes_of_page(a_page(*changes, *changes)) == plan_writes_of_page(a_page(*changes))
+def test_a_page_planned_twice_is_the_page_planned_once(changes: list[MessageChange]) -> None:
+    assert plan_database_writes_of_page(a_page(*changes, *changes)) == plan_database_writes_of_page(
+        a_page(*changes)
+    )

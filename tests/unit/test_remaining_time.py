@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from mailsync.decisions.remaining_time import (
-    BACKFILL_REQUEST_BURST_PERIOD_S,
     MIN_PAGES_FOR_ESTIMATE,
     MIN_READING_TIME_FOR_ESTIMATE_S,
-    SLOW_REQUEST_BURST_FACTOR,
+    PENDING_MAIL_FETCH_BURST_PERIOD_S,
+    SLOW_BURST_DURATION_TO_PERIOD_RATIO,
     QuotaStatus,
     ReadingProgress,
     estimate_remaining_s,
@@ -105,9 +105,9 @@ def test_in_19_of_20_runs_every_estimate_is_as_exact_as_stated(mailbox: str) -> 
 
 MEASURED = ReadingProgress(
     new_message_count=2_000,
-    page_count=MIN_PAGES_FOR_ESTIMATE,
+    stored_page_count=MIN_PAGES_FOR_ESTIMATE,
     elapsed_reading_s=MIN_READING_TIME_FOR_ESTIMATE_S,
-    summed_folder_reading_s=60.0,
+    sum_of_folder_reading_times_s=60.0,
 )
 
 
@@ -115,7 +115,7 @@ MEASURED = ReadingProgress(
     ("change", "missing", "expected"),
     [
         ({}, 8_000, 240),
-        ({"summed_folder_reading_s": 120.0}, 8_000, 480),
+        ({"sum_of_folder_reading_times_s": 120.0}, 8_000, 480),
         ({}, 0, None),
         ({"page_count": MIN_PAGES_FOR_ESTIMATE - 1}, 8_000, None),
         ({"elapsed_reading_s": MIN_READING_TIME_FOR_ESTIMATE_S - 1}, 8_000, None),
@@ -151,7 +151,7 @@ def _backfill(
             now, stored, used = now + 1 / per_second, stored + 1, used + 20
             yield now, stored, QuotaStatus(per_minute, 0, None, messages - stored, 20 * stored)
         for _ in range(
-            math.ceil(BACKFILL_REQUEST_BURST_PERIOD_S - 1 - (now - began))
+            math.ceil(PENDING_MAIL_FETCH_BURST_PERIOD_S - 1 - (now - began))
             if stored < messages
             else 0
         ):
@@ -181,7 +181,8 @@ def test_with_a_quota_the_estimate_is_right_from_the_tenth_part_on(
         )
         off_s = abs((estimate_s or 0) - (ends_at - then))
         if off_s > max(
-            0.2 * (ends_at - then), BACKFILL_REQUEST_BURST_PERIOD_S * SLOW_REQUEST_BURST_FACTOR
+            0.2 * (ends_at - then),
+            PENDING_MAIL_FETCH_BURST_PERIOD_S * SLOW_BURST_DURATION_TO_PERIOD_RATIO,
         ):
             wrong.append((stored, estimate_s, ends_at - then))
 

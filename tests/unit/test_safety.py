@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from mailsync.decisions.safety import (
     MIN_SUSPICIOUS_REMOVAL_MESSAGES,
-    is_mass_removal,
-    is_removal_suspicious,
+    is_removal_of_most_messages,
+    is_suspicious_removal_from_folder,
 )
 
 NUMBERS = st.integers(0, 300)
@@ -25,16 +25,18 @@ NUMBERS = st.integers(0, 300)
 def test_a_full_sync_that_misses_most_of_a_full_folder_is_doubted(
     stored: int, removing: int, remote_total: int, is_suspicious: bool
 ) -> None:
-    found = is_removal_suspicious(stored=stored, removing=removing, remote_total=remote_total)
+    found = is_suspicious_removal_from_folder(
+        stored=stored, removing=removing, remote_total=remote_total
+    )
 
     assert found == is_suspicious
 
 
 def test_most_is_more_than_half_and_more_than_a_handful() -> None:
-    assert is_mass_removal(stored=1000, removing=501)
-    assert not is_mass_removal(stored=1000, removing=500)
-    assert is_mass_removal(stored=20, removing=20)
-    assert not is_mass_removal(stored=19, removing=19)
+    assert is_removal_of_most_messages(stored=1000, removing=501)
+    assert not is_removal_of_most_messages(stored=1000, removing=500)
+    assert is_removal_of_most_messages(stored=20, removing=20)
+    assert not is_removal_of_most_messages(stored=19, removing=19)
 
 
 @given(NUMBERS, NUMBERS, NUMBERS)
@@ -43,12 +45,14 @@ def test_whoever_removes_more_is_not_less_suspicious(
 ) -> None:
     more = min(stored, removing + 1)
 
-    if is_mass_removal(stored=stored, removing=removing):
+    if is_removal_of_most_messages(stored=stored, removing=removing):
         assert removing >= MIN_SUSPICIOUS_REMOVAL_MESSAGES
         assert removing > stored / 2
-        assert is_mass_removal(stored=stored, removing=max(more, removing))
-    if is_removal_suspicious(stored=stored, removing=removing, remote_total=remote_total):
-        assert is_mass_removal(stored=stored, removing=removing)
-        assert is_removal_suspicious(
+        assert is_removal_of_most_messages(stored=stored, removing=max(more, removing))
+    if is_suspicious_removal_from_folder(
+        stored=stored, removing=removing, remote_total=remote_total
+    ):
+        assert is_removal_of_most_messages(stored=stored, removing=removing)
+        assert is_suspicious_removal_from_folder(
             stored=stored, removing=removing, remote_total=remote_total + 1
         )

@@ -8,7 +8,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from mailsync.api.signing_keys import build_signing_keys
+from mailsync.api.signing_keys import build_verification_keys
 from mailsync.credentials.identity.entra_settings import AUTHORITY_URL_SETTING, EntraSettings
 from mailsync.errors import SettingMissing
 from mailsync.registry import GRAPH_URL_SETTING
@@ -77,7 +77,7 @@ def test_each_of_the_three_secrets_is_read(monkeypatch: pytest.MonkeyPatch) -> N
     }
     settings = load_with(monkeypatch, **{name: json.dumps(each) for name, each in held.items()})
 
-    assert settings.read_section(EntraSettings).client_secret == "shh"
+    assert settings.read_settings_section(EntraSettings).client_secret == "shh"
     assert (settings.database_url, settings.jwt_secret) == (FUNCTIONS, "n" * 40)
 
 
@@ -91,7 +91,7 @@ def url_of(name: str, url: str) -> str:
     settings = Settings({name: url})
     of_servers = {each.name: each for each in (GRAPH_URL_SETTING, AUTHORITY_URL_SETTING)}
     if name in of_servers:
-        return settings.read_server_url(of_servers[name])
+        return settings.read_url_setting(of_servers[name])
     return str(getattr(settings, name.lower()))
 
 
@@ -128,8 +128,7 @@ STUMBLED_OVER = [
 
 
 @pytest.mark.parametrize(
-    ("name", "url"),
-    [*product(WEB_URLS, MALFORMED), *product(WEB_URLS[:-1], STUMBLED_OVER)],
+    ("name", "url"), [*product(WEB_URLS, MALFORMED), *product(WEB_URLS[:-1], STUMBLED_OVER)]
 )
 def test_a_url_that_is_rejected_is_named_by_its_setting_and_not_repeated(
     name: str, url: str
@@ -161,7 +160,7 @@ def test_an_issuers_keys_alone_let_nobody_in(audience: dict[str, str]) -> None:
     with pytest.raises(SettingMissing, match="JWT_AUDIENCE is missing"):
         _ = settings.jwt_audiences
     with pytest.raises(SettingMissing, match="JWT_AUDIENCE is missing"):
-        build_signing_keys(settings)
+        build_verification_keys(settings)
 
 
 def test_every_audience_is_let_in_by_its_own_word_alone() -> None:

@@ -6,9 +6,9 @@ from mailsync.decisions.slices import (
     INITIAL_MESSAGES_PER_SLICE,
     MAX_MESSAGES_OF_UNSLICED_FOLDER,
     MAX_MESSAGES_PER_SLICE,
+    choose_feeds_to_read_in_slices,
     choose_next_slice_message_count,
-    choose_sliced_feeds,
-    should_continue_with_slices,
+    should_use_slices_after_first_slice,
 )
 from mailsync.model import (
     FeedId,
@@ -49,27 +49,29 @@ def test_large_folders_are_sliced_while_workers_are_left(
     feeds = [a_feed(number) for number in range(len(totals))]
     counts = {FeedId(number): total for number, total in enumerate(totals)}
 
-    assert list(choose_sliced_feeds(feeds, counts, (), 4)) == expected
+    assert list(choose_feeds_to_read_in_slices(feeds, counts, (), 4)) == expected
 
 
 @pytest.mark.parametrize(
     "position",
     [
         FeedPosition(SealedSecret(1, b"half read"), 1, True),
-        FeedPosition(None, 2, True, failed_feed_kind_count=1),
-        FeedPosition(None, 1, True, page_size=25),
+        FeedPosition(None, 2, True, feed_fallback_index=1),
+        FeedPosition(None, 1, True, messages_per_page=25),
     ],
 )
 def test_a_feed_that_was_begun_or_failed_goes_on_as_it_is(position: FeedPosition) -> None:
     feed = a_feed(1, position)
 
-    assert choose_sliced_feeds([feed], {FeedId(1): LARGE}, (), 4) == ()
-    assert choose_sliced_feeds([feed], {FeedId(1): LARGE}, {FeedId(1)}, 4) == (FeedId(1),)
+    assert choose_feeds_to_read_in_slices([feed], {FeedId(1): LARGE}, (), 4) == ()
+    assert choose_feeds_to_read_in_slices([feed], {FeedId(1): LARGE}, {FeedId(1)}, 4) == (
+        FeedId(1),
+    )
 
 
 def test_a_first_slice_with_a_fifth_of_its_messages_is_useful() -> None:
-    assert should_continue_with_slices(20, 100)
-    assert not should_continue_with_slices(19, 100)
+    assert should_use_slices_after_first_slice(20, 100)
+    assert not should_use_slices_after_first_slice(19, 100)
 
 
 @pytest.mark.parametrize(

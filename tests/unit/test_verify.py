@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsync.decisions.verify import (
-    MAX_COMPARISON_AGE,
+    MAX_TIME_BETWEEN_FOLDER_COMPARISONS,
     FolderCounts,
     ListingContradictionKind,
     ListingDifference,
     StoredMessageState,
     compare_listing_with_rows,
-    counts_agree,
+    do_counts_match_provider,
     find_folders_due_for_comparison,
     find_listing_contradictions,
 )
@@ -23,7 +23,7 @@ from mailsync.model import (
     FolderId,
     ListedMessage,
     Message,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     RemoteId,
     UnreadableMessage,
 )
@@ -50,14 +50,14 @@ def a_count(remote: int, stored: int, quarantined: int = 0, unread: int = 0) -> 
 def test_counts_agree_when_everything_is_stored_or_named_in_quarantine(
     count: FolderCounts, agree: bool
 ) -> None:
-    assert counts_agree(count) == agree
+    assert do_counts_match_provider(count) == agree
 
 
 def listed(name: str, *, is_read: bool = True, version: str | None = "v") -> ListedMessage:
     return ListedMessage(RemoteId(name), is_read, version, A_MOMENT)
 
 
-ROW = StoredMessageState(is_read=True, remote_version="v", modified_at=A_MOMENT)
+ROW = StoredMessageState(is_read=True, remote_version="v", remote_modified_at=A_MOMENT)
 
 
 def differences(
@@ -67,7 +67,7 @@ def differences(
     rows = {RemoteId(name): row for name, row in stored.items()}
     found = compare_listing_with_rows(entries, rows, frozenset(map(RemoteId, quarantined.split())))
     assert found.is_empty == (
-        replace(found, messages_with_only_version_outdated=()) == ListingDifference()
+        replace(found, messages_lacking_only_stored_version=()) == ListingDifference()
     )
     return {name: value for name in ListingDifference.__slots__ if (value := getattr(found, name))}
 
@@ -81,22 +81,24 @@ def test_ids_are_compared_in_both_directions_and_by_their_state() -> None:
     )
 
     assert found == {
-        "unstored_ids": ("missing",),
+        "unstored_message_ids": ("missing",),
         "changed_ids": ("edited", "misread"),
-        "unlisted_ids": ("surplus",),
+        "unlisted_message_ids": ("surplus",),
     }
 
 
 def test_what_is_hidden_or_elsewhere_is_shown_again_where_it_is_listed() -> None:
-    away = replace(ROW, is_visible_in_compared_folder=False)
+    away = replace(ROW, is_placed_in_compared_folder=False)
 
-    assert differences(listed("m1"), m1=away) == {"ids_to_show_in_folder": ("m1",)}
+    assert differences(listed("m1"), m1=away) == {"message_ids_to_show_in_folder": ("m1",)}
     assert differences(listed("m1", version="newer"), m1=away) == {"changed_ids": ("m1",)}
     assert differences(m1=away) == {}
 
 
 def test_what_is_quarantined_and_no_longer_listed_is_released() -> None:
-    assert differences(listed("m1"), quarantined="m1 m2") == {"unlisted_quarantined_ids": ("m2",)}
+    assert differences(listed("m1"), quarantined="m1 m2") == {
+        "unlisted_quarantined_message_ids": ("m2",)
+    }
 
 
 def test_a_row_of_a_release_without_versions_is_equal_if_it_was_not_modified_since() -> None:
@@ -104,29 +106,31 @@ def test_a_row_of_a_release_without_versions_is_equal_if_it_was_not_modified_sin
     unversioned = ListedMessage(RemoteId("m1"), True, None, A_MOMENT)
 
     assert differences(listed("m1"), m1=before) == {
-        "messages_with_only_version_outdated": (listed("m1"),)
+        "messages_lacking_only_stored_version": (listed("m1"),)
     }
-    assert differences(listed("m1"), m1=replace(before, modified_at=LATER)) == {
+    assert differences(listed("m1"), m1=replace(before, remote_modified_at=LATER)) == {
         "changed_ids": ("m1",)
     }
-    assert differences(listed("m1"), m1=replace(before, modified_at=None)) == {
+    assert differences(listed("m1"), m1=replace(before, remote_modified_at=None)) == {
         "changed_ids": ("m1",)
     }
     assert differences(listed("m1", is_read=False), m1=before) == {"changed_ids": ("m1",)}
     assert differences(unversioned, m1=ROW) == {}
-    assert differences(unversioned, m1=replace(ROW, modified_at=LATER)) == {"changed_ids": ("m1",)}
+    assert differences(unversioned, m1=replace(ROW, remote_modified_at=LATER)) == {
+        "changed_ids": ("m1",)
+    }
 
 
 def test_a_version_wins_over_the_time_of_the_last_modification() -> None:
     """The provider may leave that out, and keeps it when only the read state changes."""
-    assert differences(listed("m1"), m1=replace(ROW, modified_at=LATER)) == {}
+    assert differences(listed("m1"), m1=replace(ROW, remote_modified_at=LATER)) == {}
 
 
 def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
     listed = dict.fromkeys(map(RemoteId, ("phantom", "read", "fine", "odd", "elsewhere")), False)
-    answers: list[Message | MessageNotFoundById | UnreadableMessage] = [
-        MessageNotFoundById(RemoteId("phantom")),
-        MessageNotFoundById(RemoteId("deleted")),
+    answers: list[Message | MessageNotFoundByIdResult | UnreadableMessage] = [
+        MessageNotFoundByIdResult(RemoteId("phantom")),
+        MessageNotFoundByIdResult(RemoteId("deleted")),
         UnreadableMessage(RemoteId("odd"), "corrupt", ""),
         a_message("fine", "F1", is_read=False),
         a_message("read", "F1", is_read=True),
@@ -139,11 +143,11 @@ def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
     found = find_listing_contradictions(listed, answers, RemoteId("F1"))
 
     assert [(each.remote_id, each.kind) for each in found] == [
-        ("phantom", ListingContradictionKind.LISTED_BUT_NOT_IN_FOLDER),
+        ("phantom", ListingContradictionKind.LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER),
         ("read", ListingContradictionKind.LISTED_WITH_OTHER_READ_STATE),
-        ("unlisted", ListingContradictionKind.IN_FOLDER_BUT_NOT_LISTED),
-        ("elsewhere", ListingContradictionKind.LISTED_BUT_NOT_IN_FOLDER),
-        ("unlisted and odd", ListingContradictionKind.IN_FOLDER_BUT_NOT_LISTED),
+        ("unlisted", ListingContradictionKind.FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED),
+        ("elsewhere", ListingContradictionKind.LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER),
+        ("unlisted and odd", ListingContradictionKind.FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED),
     ]
 
 
@@ -157,8 +161,11 @@ def due(now: datetime, **compared: datetime | None) -> list[int]:
 
 
 def test_a_folder_is_compared_within_a_week() -> None:
-    assert due(A_MOMENT + MAX_COMPARISON_AGE, f24=A_MOMENT) == [24]
-    assert due(A_MOMENT + MAX_COMPARISON_AGE - timedelta(seconds=1), f24=A_MOMENT) == []
+    assert due(A_MOMENT + MAX_TIME_BETWEEN_FOLDER_COMPARISONS, f24=A_MOMENT) == [24]
+    assert (
+        due(A_MOMENT + MAX_TIME_BETWEEN_FOLDER_COMPARISONS - timedelta(seconds=1), f24=A_MOMENT)
+        == []
+    )
 
 
 def test_a_folder_whose_count_has_moved_silently_comes_first_then_who_has_waited_longest() -> None:
@@ -171,7 +178,10 @@ def test_a_folder_whose_count_has_moved_silently_comes_first_then_who_has_waited
 @pytest.mark.parametrize("first", [1, 1_000])
 def test_folders_that_were_compared_together_are_due_at_different_hours(first: int) -> None:
     together = {f"f{number}": A_MOMENT for number in range(first, first + 480)}
-    hours = [A_MOMENT + MAX_COMPARISON_AGE - timedelta(hours=ago) for ago in range(24, -1, -1)]
+    hours = [
+        A_MOMENT + MAX_TIME_BETWEEN_FOLDER_COMPARISONS - timedelta(hours=ago)
+        for ago in range(24, -1, -1)
+    ]
 
     counted = [len(due(hour, **together)) for hour in hours]
 
@@ -192,7 +202,7 @@ COUNTS = st.integers(-3, 9)
 def mended(rows: Rows, entries: list[ListedMessage], difference: ListingDifference) -> Rows:
     """The rows after what differs was fetched, shown, or hidden, and versions were saved."""
     known = {each.remote_id: each for each in entries}
-    fetched = difference.unstored_ids + difference.changed_ids
+    fetched = difference.unstored_message_ids + difference.differing_message_ids
     after = {
         **rows,
         **{
@@ -202,11 +212,11 @@ def mended(rows: Rows, entries: list[ListedMessage], difference: ListingDifferen
             for each in fetched
         },
     }
-    for remote_id in difference.ids_to_show_in_folder:
-        after[remote_id] = replace(after[remote_id], is_visible_in_compared_folder=True)
-    for remote_id in difference.unlisted_ids:
-        after[remote_id] = replace(after[remote_id], is_visible_in_compared_folder=False)
-    for entry in difference.messages_with_only_version_outdated:
+    for remote_id in difference.message_ids_to_show_in_folder:
+        after[remote_id] = replace(after[remote_id], is_placed_in_compared_folder=True)
+    for remote_id in difference.unlisted_message_ids:
+        after[remote_id] = replace(after[remote_id], is_placed_in_compared_folder=False)
+    for entry in difference.messages_lacking_only_stored_version:
         after[entry.remote_id] = replace(
             after[entry.remote_id], remote_version=entry.remote_version
         )
@@ -219,10 +229,10 @@ def test_a_folder_that_was_mended_has_no_difference_and_shows_what_is_listed(
 ) -> None:
     difference = compare_listing_with_rows(entries, rows, quarantined)
     after = mended(rows, entries, difference)
-    quarantined -= set(difference.unlisted_quarantined_ids)
+    quarantined -= set(difference.unlisted_quarantined_message_ids)
 
     assert compare_listing_with_rows(entries, after, quarantined).is_empty
-    shown = {remote_id for remote_id, row in after.items() if row.is_visible_in_compared_folder}
+    shown = {remote_id for remote_id, row in after.items() if row.is_placed_in_compared_folder}
     assert shown | quarantined == {each.remote_id for each in entries} | (quarantined & shown)
 
 
@@ -231,12 +241,17 @@ def test_each_message_differs_in_one_way_at_most(
     entries: list[ListedMessage], rows: Rows, quarantined: frozenset[RemoteId]
 ) -> None:
     found = compare_listing_with_rows(entries, rows, quarantined)
-    ways = found.unstored_ids + found.changed_ids + found.ids_to_show_in_folder + found.unlisted_ids
+    ways = (
+        found.unstored_message_ids
+        + found.differing_message_ids
+        + found.message_ids_to_show_in_folder
+        + found.unlisted_message_ids
+    )
 
     assert len(set(ways)) == len(ways)
-    assert not set(found.unstored_ids) & (rows.keys() | quarantined)
+    assert not set(found.unstored_message_ids) & (rows.keys() | quarantined)
     assert {
-        each.remote_id for each in found.messages_with_only_version_outdated
+        each.remote_id for each in found.messages_lacking_only_stored_version
     } <= rows.keys() - set(ways)
 
 
@@ -245,12 +260,16 @@ def test_a_count_agrees_with_what_it_was_found_to_be_wrong_by_and_with_nothing_e
     remote: int, stored: int, remote_unread: int, unread: int, quarantined: int
 ) -> None:
     count = FolderCounts(remote, stored, quarantined, remote_unread, unread)
-    offset, unread_offset = count.remote_minus_stored_counts
+    offset, unread_offset = count.remote_minus_stored_total_and_unread
     known = replace(count, remote_total_overcount=offset, remote_unread_overcount=unread_offset)
 
-    assert counts_agree(known)
-    assert counts_agree(count) == (offset == 0 and (unread_offset == 0 or quarantined > 0))
+    assert do_counts_match_provider(known)
+    assert do_counts_match_provider(count) == (
+        offset == 0 and (unread_offset == 0 or quarantined > 0)
+    )
     for moved in (-1, 1):
-        assert not counts_agree(replace(known, remote_total=remote + moved))
-        assert not counts_agree(replace(known, stored_total=stored + moved))
-        assert counts_agree(replace(known, stored_unread=unread + moved)) == (quarantined > 0)
+        assert not do_counts_match_provider(replace(known, remote_total=remote + moved))
+        assert not do_counts_match_provider(replace(known, stored_total=stored + moved))
+        assert do_counts_match_provider(replace(known, stored_unread=unread + moved)) == (
+            quarantined > 0
+        )

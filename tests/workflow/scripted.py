@@ -31,7 +31,7 @@ USUAL: dict[str, Any] = {
     "mark-complete": {"proven": True},
 }
 OF_A_FEED = ("sync-folder", "reset-folder", "folder-failed")
-NAMES = {f"${{{function.arn_placeholder}}}": function.name for function in FUNCTIONS}
+NAMES = {f"${{{function.arn_placeholder_name_in_asl}}}": function.name for function in FUNCTIONS}
 Outcome = Mapping[str, Any] | str
 """What differs from the usual result, or the name of the error that is raised."""
 Outcomes = Mapping[str, Sequence[Outcome]]

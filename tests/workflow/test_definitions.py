@@ -8,7 +8,7 @@ import pytest
 from botocore.session import get_session
 
 from infra import catalog
-from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SAMPLE_EVENT_FILES_FOLDER
+from localdev.samples import EXPECTED_RESULT_BY_LAMBDA_NAME, SAMPLE_EVENT_FILES_FOLDER
 from mailsync.decisions import successor
 from mailsync.errors import list_raisable_error_names
 
@@ -89,7 +89,7 @@ def test_a_task_has_a_comment_and_retries_and_outlasts_the_function_of_its_name(
     (function,) = (each for each in catalog.FUNCTIONS if each.name == name)
 
     assert {"Comment", "Retry"} <= task.keys()
-    assert task["Parameters"]["FunctionName"] == f"${{{function.arn_placeholder}}}"
+    assert task["Parameters"]["FunctionName"] == f"${{{function.arn_placeholder_name_in_asl}}}"
     assert task["TimeoutSeconds"] > function.timeout_s
 
 
@@ -171,7 +171,7 @@ def test_a_state_reads_only_what_its_function_returns(name: str, task: dict[str,
     selected = task.get("ResultSelector", {}).values()
 
     members = {path.removeprefix("$.Payload.") for path in selected if isinstance(path, str)}
-    assert members <= (EXPECTED_RESULT_BY_FUNCTION.get(name) or {}).keys()
+    assert members <= (EXPECTED_RESULT_BY_LAMBDA_NAME.get(name) or {}).keys()
 
 
 def test_every_pause_that_a_function_returns_is_waited_for() -> None:
@@ -179,7 +179,7 @@ def test_every_pause_that_a_function_returns_is_waited_for() -> None:
     by_name = dict(states(catalog.MAILBOX_SYNC_WORKFLOW))
     pausing = {
         name
-        for name, returned in EXPECTED_RESULT_BY_FUNCTION.items()
+        for name, returned in EXPECTED_RESULT_BY_LAMBDA_NAME.items()
         if "waitSeconds" in (returned or {})
     }
     waits = {name: state for name, state in by_name.items() if state["Type"] == "Wait"}
@@ -237,17 +237,19 @@ def test_the_events_that_a_visit_counts_are_an_upper_bound() -> None:
 
     for machine, name, state in tasks:
         iteration = 0 if machine is outer else 2
-        assert max_events(machine, name) + iteration <= successor.MAX_HISTORY_EVENTS_PER_STATE_VISIT
+        assert (
+            max_events(machine, name) + iteration <= successor.MAX_HISTORY_EVENTS_PER_ENTERED_STATE
+        )
         if name in reached(machine, successors(state)):
             assert payload(state)["retryCount.$"] == "$$.State.RetryCount", "it is counted"
         retries = sum(rule["MaxAttempts"] for rule in state["Retry"])
         choice, task = EVENTS["Choice"], EVENTS["Task"]
         assert (
             task + retries * successor.HISTORY_EVENTS_PER_STATE_RETRY + choice
-            <= successor.MAX_HISTORY_EVENTS_OF_FAILED_STATE
+            <= successor.MAX_HISTORY_EVENTS_IF_ALL_RETRIES_FAIL
         )
     of_first_states = 2 * EVENTS["Task"] + EVENTS["Choice"] + 1
-    assert of_first_states <= 2 * successor.MAX_HISTORY_EVENTS_PER_STATE_VISIT
+    assert of_first_states <= 2 * successor.MAX_HISTORY_EVENTS_PER_ENTERED_STATE
 
 
 def payload(state: dict[str, Any]) -> dict[str, Any]:

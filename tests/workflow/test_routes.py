@@ -33,10 +33,7 @@ SCENARIOS = [
     Scenario(
         "two folders, three pages",
         DONE | FOLDER,
-        {
-            "sync-folders": [items(1, 2)],
-            "sync-folder/2": [MORE | {"feeds": [2]}, {}],
-        },
+        {"sync-folders": [items(1, 2)], "sync-folder/2": [MORE | {"feeds": [2]}, {}]},
         calls={"sync-folder": 3},
     ),
     Scenario(
@@ -76,20 +73,13 @@ SCENARIOS = [
     Scenario(
         "folders appear while others are read",
         DONE | FOLDER,
-        {
-            "sync-folders": [items(1), items(2)],
-            "recalculate-counts": [{"hasNewFolders": True}, {}],
-        },
+        {"sync-folders": [items(1), items(2)], "recalculate-counts": [{"hasNewFolders": True}, {}]},
         calls={"sync-folders": 2, "sync-folder/1": 1, "sync-folder/2": 1},
     ),
     Scenario(
         "the execution hands its run over",
         DONE - {"mark-complete"} | FOLDER | {"hand-over"},
-        {
-            **ONE_FOLDER,
-            "sync-folder": [{"feeds": [1]}],
-            "recalculate-counts": [{"handOver": True}],
-        },
+        {**ONE_FOLDER, "sync-folder": [{"feeds": [1]}], "recalculate-counts": [{"handOver": True}]},
         calls={"sync-folder": 1, "hand-over": 1, "mark-complete": 0, "mark-failed": 0},
     ),
     Scenario(

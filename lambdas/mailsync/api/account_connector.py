@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mailsync.api.problems import Problem
 from mailsync.credentials.vault import SealingKey, Vault
 from mailsync.model import AccountId, Credentials, Provider, RunId, SyncScope, SyncType
-from mailsync.providers.kit import MailboxIdentity, MailboxUnavailable
+from mailsync.providers.kit import MailboxIdentity, MailboxUnreadableError
 from mailsync.runs.trigger import SyncStarter
 from mailsync.store.credential_store import CredentialStore
 
@@ -29,9 +29,9 @@ class ConnectedAccount:
 class AccountConnector:
     """Stores accounts for mailboxes of one provider and starts their first syncs."""
 
-    provider: Provider
+    provider_name: Provider
     credential_store: CredentialStore
-    vault: Vault
+    encryption_vault: Vault
     sync_starter: SyncStarter
 
     def connect(
@@ -48,12 +48,12 @@ class AccountConnector:
         Raises:
             SettingMissing, StoreUnavailable: no mailbox was connected.
         """
-        key = self.vault.newest_sealing_key()
+        key = self.encryption_vault.find_or_make_newest_sealing_key()
         account_id = self.credential_store.connect_account(
             user_id=user_id,
-            provider=self.provider,
+            provider=self.provider_name,
             provider_account_id=mailbox.remote_account_id,
-            other_provider_account_id=mailbox.former_remote_account_id,
+            other_provider_account_id=mailbox.remote_account_id_of_earlier_release,
             email_address=mailbox.email_address,
             seal=lambda account_id: seal(account_id, key),
         )
@@ -61,12 +61,12 @@ class AccountConnector:
         return ConnectedAccount(user_id, account_id, mailbox.email_address, run.id)
 
 
-def make_unreadable_mailbox_problem(error: MailboxUnavailable) -> Problem:
+def make_unreadable_mailbox_problem(error: MailboxUnreadableError) -> Problem:
     """Return the problem (422) for a mailbox that Mailsync cannot read and therefore does not
     connect."""
     return Problem(
-        kind="mailbox-refused",
-        status=422,
+        type_urn_suffix="mailbox-refused",
+        http_status=422,
         title="The mailbox was not connected",
         detail=str(error),
     )

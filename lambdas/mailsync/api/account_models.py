@@ -7,11 +7,11 @@ from pydantic import ConfigDict, FailFast, Field, StrictBool, model_validator
 from pydantic.alias_generators import to_camel
 
 from mailsync.api.documented_values import (
-    AccountIdText,
+    AccountIdFieldType,
     AccountStatus,
     DifferenceCause,
     FolderRole,
-    SyncStatus,
+    LatestSyncStatus,
 )
 from mailsync.api.models import CamelModel, Failure, PositiveId
 from mailsync.api.removal_models import PendingRemoval
@@ -24,11 +24,11 @@ MAX_FOLDERS_PER_PATCH = 1000
 class AccountView(CamelModel):
     """One connected mailbox of the caller."""
 
-    account_id: AccountIdText
+    account_id: AccountIdFieldType
     email_address: str
     provider: str
     status: AccountStatus
-    sync_status: SyncStatus
+    sync_status: LatestSyncStatus
     last_sync_at: datetime | None
     """When the last successful sync or check ended."""
     initial_sync_completed: bool
@@ -161,10 +161,10 @@ class AccountPatch(CamelModel):
 
     @model_validator(mode="after")
     def _reject_duplicate_folders(self) -> "AccountPatch":
-        if len(self.selected_by_folder_id()) < len(self.folders):
+        if len(self.map_folder_ids_to_is_selected()) < len(self.folders):
             raise ValueError("a folder is named twice")
         return self
 
-    def selected_by_folder_id(self) -> dict[FolderId, bool]:
+    def map_folder_ids_to_is_selected(self) -> dict[FolderId, bool]:
         """Return the decisions of this request by folder id. True: mirror the folder."""
         return {FolderId(folder.id): folder.selected for folder in self.folders}

@@ -19,13 +19,13 @@ from mailsync.api.account_models import (
 from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import caller_user_id
 from mailsync.api.caller_account import make_cannot_sync_error, require_caller_account
-from mailsync.api.models import to_failure
+from mailsync.api.models import stored_error_to_failure_or_none
 from mailsync.api.openapi_responses import describe_responses
 from mailsync.api.paging import (
     PageCursorParameter,
     PageSizeParameter,
     decode_page_cursor,
-    split_page_and_next_cursor,
+    make_page_and_next_cursor,
 )
 from mailsync.api.problems import ApiError, Problem, make_unknown_folder_problem
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
@@ -44,14 +44,14 @@ from mailsync.store.account_store import (
     ListingContradictionRow,
 )
 from mailsync.store.connection import open_database
-from mailsync.store.control_store import AccountControlStore, AccountOfCaller
+from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.store.push_store import PushStore
 
 ACCOUNTS_PATH = "/api/email/accounts"
 ACCOUNT_PATH = f"{ACCOUNTS_PATH}/<accountId>"
 _NOTHING_TO_CONFIRM = Problem(
-    kind="no-removal-to-confirm",
-    status=409,
+    type_urn_suffix="no-removal-to-confirm",
+    http_status=409,
     title="No removal waits for a confirmation",
     detail="The provider does not report most of the mailbox as deleted, so there is no removal to"
     " confirm. No mail was changed; read pendingRemoval of the account.",
@@ -71,9 +71,7 @@ def list_accounts(limit: PageSizeParameter = 20, cursor: PageCursorParameter = N
     after = decode_page_cursor(cursor, lambda text: str(UUID(text)))
     user = caller_user_id(router.current_event)
     rows = AccountStore(open_database()).list_accounts_of_user(user, after, limit + 1)
-    page, next_cursor = split_page_and_next_cursor(
-        rows, limit, lambda row: (row.created_at, row.id)
-    )
+    page, next_cursor = make_page_and_next_cursor(rows, limit, lambda row: (row.created_at, row.id))
     return AccountList(accounts=tuple(_view(each) for each in page), next_cursor=next_cursor)
 
 
@@ -100,11 +98,11 @@ def show_account(account_id: AccountIdParameter) -> AccountDetail:
 def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> AccountDetail:
     account = _account_of_caller(account_id)
     count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
-    change = AccountControlStore(open_database()).change_account(
-        account, patch.paused, patch.selected_by_folder_id()
+    change = AccountControlStore(open_database()).change_pause_and_folder_selection(
+        account, patch.paused, patch.map_folder_ids_to_is_selected()
     )
-    if change.conflicting_status:
-        raise make_cannot_sync_error(change.conflicting_status)
+    if change.account_status_forbidding_change:
+        raise make_cannot_sync_error(change.account_status_forbidding_change)
     if change.unknown_folder_ids:
         raise ApiError(make_unknown_folder_problem(change.unknown_folder_ids))
     write_audit_record(
@@ -115,7 +113,7 @@ def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> Accou
         paused=patch.paused,
         folders={
             str(folder_id): selected
-            for folder_id, selected in patch.selected_by_folder_id().items()
+            for folder_id, selected in patch.map_folder_ids_to_is_selected().items()
         },
         run_id=change.stopped_run_id,
     )
@@ -150,8 +148,8 @@ def confirm_removal_of_hidden_mail(account_id: AccountIdParameter) -> RemovalCon
     )
 
 
-def _account_of_caller(account_id: UUID) -> AccountOfCaller:
-    return AccountOfCaller(AccountId(str(account_id)), caller_user_id(router.current_event))
+def _account_of_caller(account_id: UUID) -> AccountOfRequestingUser:
+    return AccountOfRequestingUser(AccountId(str(account_id)), caller_user_id(router.current_event))
 
 
 def _stop_run(run_id: RunId | None) -> None:
@@ -159,7 +157,7 @@ def _stop_run(run_id: RunId | None) -> None:
         open_sync_starter().stop_execution_of_closed_run(run_id)
 
 
-def _detail(account: AccountOfCaller) -> AccountDetail:
+def _detail(account: AccountOfRequestingUser) -> AccountDetail:
     whole = require_caller_account(account.id, account.user_id)
     id_of_remote = {folder.remote_id: folder.id for folder in whole.folders}
     return AccountDetail(
@@ -170,12 +168,12 @@ def _detail(account: AccountOfCaller) -> AccountDetail:
     )
 
 
-def _notifications(account: AccountOfCaller) -> Notifications | None:
+def _notifications(account: AccountOfRequestingUser) -> Notifications | None:
     found = PushStore(open_database()).push_state(account.id, account.user_id)
     if found is None:
         return None
     return Notifications(
-        state=found.health,
+        state=found.notification_health,
         expires_at=found.expires_at,
         last_received_at=found.notified_at,
         last_error=found.last_error_name,
@@ -195,7 +193,9 @@ def _view(account: AccountRow) -> AccountView:
         compared_at=account.oldest_id_comparison_at,
         pending_removal=to_pending_removal_or_none(account.hidden_mail_summary),
         next_sync_at=account.next_sync_at,
-        last_error=to_failure(account.last_error_name, account.last_error_message),
+        last_error=stored_error_to_failure_or_none(
+            account.last_error_name, account.last_error_message
+        ),
         created_at=account.created_at,
     )
 

@@ -9,9 +9,9 @@ step.
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from mailsync.api.html_pages import to_notice_page
+from mailsync.api.html_pages import make_success_notice_response
 from mailsync.api.problems import ApiError, Problem
-from mailsync.api.sign_in_errors import make_application_link
+from mailsync.api.sign_in_errors import make_page_link_to_application
 from mailsync.credentials.identity import AdminConsent
 
 _TITLE = "Your organisation agreed to the app"
@@ -23,13 +23,15 @@ def finish_admin_consent(consent: AdminConsent, event: APIGatewayProxyEventV2) -
     Raises:
         ApiError: the administrator did not consent (400).
     """
-    if not consent.is_given:
+    if not consent.has_admin_consented:
         raise ApiError(
             Problem(
-                kind="admin-consent-refused",
-                status=400,
+                type_urn_suffix="admin-consent-refused",
+                http_status=400,
                 title="Your organisation has not agreed to the app",
-                detail=consent.message,
+                detail=consent.message_for_admin,
             )
         )
-    return to_notice_page(_TITLE, consent.message, event, make_application_link(event.path))
+    return make_success_notice_response(
+        _TITLE, consent.message_for_admin, event, make_page_link_to_application(event.path)
+    )

@@ -30,7 +30,7 @@ _MODULE_BY_PATH_PREFIX = {
 prefix that fits a path applies."""
 
 
-def respond_to_request(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def respond_to_api_gateway_event(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Call the route function for a request of API Gateway, and return the route's response."""
     path = APIGatewayProxyEventV2(event).path
     module = next(each for start, each in _MODULE_BY_PATH_PREFIX.items() if path.startswith(start))

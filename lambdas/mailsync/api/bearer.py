@@ -5,7 +5,7 @@ from typing import Any
 
 import jwt
 
-from mailsync.api.signing_keys import SigningKeys
+from mailsync.api.signing_keys import JwtVerificationKeys
 from mailsync.log import logger
 from mailsync.model import is_storable_user_id
 from mailsync.settings import Settings
@@ -16,7 +16,7 @@ MAX_JWT_CHARS = 8192
 CLOCK_LEEWAY_S = 30
 """Seconds by which the clocks of the token's issuer and of Mailsync may differ when `exp`, `nbf`
 and `iat` are checked."""
-ADMIN_CLAIM = "mailsync_admin"
+ADMIN_CLAIM_NAME = "mailsync_admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,9 @@ class Caller:
     is_admin: bool
 
 
-def verify_bearer_token(authorization: str, settings: Settings, keys: SigningKeys) -> Caller | None:
+def verify_bearer_token(
+    authorization: str, settings: Settings, keys: JwtVerificationKeys
+) -> Caller | None:
     """Verify the bearer token of an Authorization header and return the user whom the token names.
     Return None if the token is not valid.
 
@@ -55,18 +57,18 @@ def verify_bearer_token(authorization: str, settings: Settings, keys: SigningKey
     return Caller(claims["sub"], _is_admin(claims))
 
 
-def _claims(token: str, settings: Settings, keys: SigningKeys) -> dict[str, Any]:
+def _claims(token: str, settings: Settings, keys: JwtVerificationKeys) -> dict[str, Any]:
     """Verify the token and return its claims.
 
     Raises jwt.PyJWTError when the signature or a claim is not valid.
     """
-    key = keys.find_key(jwt.get_unverified_header(token).get("kid"))
+    key = keys.find_key_for_jwt(jwt.get_unverified_header(token).get("kid"))
     if key is None:
         raise jwt.InvalidKeyError("no such key")
     return jwt.decode(
         token,
         key,
-        algorithms=keys.algorithms,
+        algorithms=keys.accepted_jwt_algorithms,
         audience=settings.jwt_audiences or None,
         issuer=settings.jwt_issuer,
         leeway=CLOCK_LEEWAY_S,
@@ -75,10 +77,11 @@ def _claims(token: str, settings: Settings, keys: SigningKeys) -> dict[str, Any]
 
 
 def _is_admin(claims: dict[str, Any]) -> bool:
-    """Return whether `ADMIN_CLAIM` is true at the top level of the claims or in `app_metadata`.
+    """Return whether `ADMIN_CLAIM_NAME` is true at the top level of the claims or in
+    `app_metadata`.
 
     On Supabase only servers can write `app_metadata`; users can write `user_metadata`.
     """
     metadata = claims.get("app_metadata")
     candidates = [claims, metadata if isinstance(metadata, dict) else {}]
-    return any(each.get(ADMIN_CLAIM) is True for each in candidates)
+    return any(each.get(ADMIN_CLAIM_NAME) is True for each in candidates)

@@ -9,14 +9,14 @@ from mailsync.model import is_storable_user_id
 from mailsync.settings import Settings
 
 NOT_SIGNED_IN_PROBLEM = Problem(
-    kind="not-signed-in",
-    status=401,
+    type_urn_suffix="not-signed-in",
+    http_status=401,
     title="Not signed in",
     detail="The request names no user; send the application's JWT as a bearer token.",
 )
 NOT_ADMIN_PROBLEM = Problem(
-    kind="not-an-administrator",
-    status=403,
+    type_urn_suffix="not-an-administrator",
+    http_status=403,
     title="Not an administrator",
     detail="Only an administrator of the application can connect a mailbox without its owner; sign"
     " in as an administrator.",

@@ -19,12 +19,7 @@ from mailsync.api import estimate, removal
 from mailsync.api.account_connector import AccountConnector, ConnectedAccount
 from mailsync.api.admin_consent import finish_admin_consent
 from mailsync.api.audit import write_audit_record
-from mailsync.api.caller import (
-    NOT_ADMIN_PROBLEM,
-    api_base_url,
-    caller_user_id,
-    is_caller_admin,
-)
+from mailsync.api.caller import NOT_ADMIN_PROBLEM, api_base_url, caller_user_id, is_caller_admin
 from mailsync.api.json_text import parse_untrusted_json
 from mailsync.api.organisation_mailboxes import (
     OrganisationMailboxRequest,
@@ -43,16 +38,16 @@ from mailsync.api.provider_paths import (
     confirm_connection_path,
     connect_mailbox_path,
     require_provider,
-    require_sign_in_provider,
+    require_provider_with_sign_in,
     sign_in_callback_path,
     sign_in_path,
 )
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
-from mailsync.api.sign_in import STARTED_SIGN_IN_LIFETIME_S, SignInFlow
+from mailsync.api.sign_in import UNFINISHED_SIGN_IN_LIFETIME_S, SignInFlow
 from mailsync.api.sign_in_cookie import make_sign_in_cookie, read_sign_in_cookie
 from mailsync.api.sign_in_errors import (
-    SIGN_IN_PRIVACY_HEADERS,
-    application_redirect_url,
+    SIGN_IN_RESPONSE_PRIVACY_HEADERS,
+    build_application_redirect_url,
     sign_in_error_response,
 )
 from mailsync.credentials.identity import import_identity_platform, require_oauth_access_of_provider
@@ -68,8 +63,8 @@ from mailsync.store.run_store import RunStore
 _PROVIDER = Provider("<provider>")
 _CONNECTION = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _RETURN_TO = Problem(
-    kind="return-to-not-allowed",
-    status=400,
+    type_urn_suffix="return-to-not-allowed",
+    http_status=400,
     title="The return address is not allowed",
     detail="No sign-in was started; omit returnTo, or send exactly the value of APP_INBOX_URL.",
 )
@@ -84,7 +79,7 @@ def build_app() -> APIGatewayHttpResolver:
     register_problem_handler(app, sign_in_error_response)
     app.include_router(router)
     app.include_router(removal.router)
-    app.include_router(estimate.router)
+    app.include_router(estimate.first_sync_estimate_router)
     return app
 
 
@@ -104,12 +99,14 @@ def begin_sign_in(provider: str) -> Response[str]:
     started = flow.begin_sign_in(user, base + sign_in_callback_path(flow.provider))
     cookies = [
         make_sign_in_cookie(
-            started.cookie_value, secure=_is_secure(base), seconds=STARTED_SIGN_IN_LIFETIME_S
+            started.cookie_value, secure=_is_secure(base), seconds=UNFINISHED_SIGN_IN_LIFETIME_S
         )
     ]
     if "application/json" in event.headers.get("accept", ""):
         body = json.dumps({"authorizationUrl": started.authorization_url})
-        return Response(HTTPStatus.OK, APPLICATION_JSON, body, SIGN_IN_PRIVACY_HEADERS, cookies)
+        return Response(
+            HTTPStatus.OK, APPLICATION_JSON, body, SIGN_IN_RESPONSE_PRIVACY_HEADERS, cookies
+        )
     return _redirect(started.authorization_url, cookies)
 
 
@@ -122,21 +119,21 @@ def finish_sign_in(provider: str) -> Response[str]:
     """
     event, settings = router.current_event, load_settings()
     platform = import_identity_platform(
-        require_oauth_access_of_provider(require_sign_in_provider(provider))
+        require_oauth_access_of_provider(require_provider_with_sign_in(provider))
     )
     consent = platform.parse_admin_consent_redirect(event.query_string_parameters)
     if consent is not None:
         return finish_admin_consent(consent, event)
-    application_redirect_url()  # raises SettingMissing before a mailbox is connected
+    build_application_redirect_url()  # raises SettingMissing before a mailbox is connected
     secure = _is_secure(api_base_url(event, settings))
     cookie = read_sign_in_cookie(event, secure=secure)
     ended = _sign_in_flow(settings, provider).finish_sign_in(event.query_string_parameters, cookie)
     if isinstance(ended, ConnectedAccount):
         _note_connected(event, ended)
-        location = application_redirect_url(accountId=ended.account_id)
+        location = build_application_redirect_url(accountId=ended.account_id)
     else:
         write_audit_record(event, "connection_pending", ended.user_id)
-        location = application_redirect_url(connection=ended.confirmation_token)
+        location = build_application_redirect_url(connection=ended.confirmation_token)
     return _redirect(location, [make_sign_in_cookie("", secure=secure, seconds=0)])
 
 
@@ -156,7 +153,9 @@ def confirm_connection(provider: str) -> Response[str]:
     try:
         connected = _sign_in_flow(settings, provider).confirm_connection(caller, token)
     except ApiError as error:
-        write_audit_record(event, "connection_refused", caller, problem=error.problem.kind)
+        write_audit_record(
+            event, "connection_refused", caller, problem=error.problem.type_urn_suffix
+        )
         raise
     _note_connected(event, connected)
     return _created(event, connected)
@@ -181,7 +180,9 @@ def _connect_with_password(event: APIGatewayProxyEventV2, provider: Provider) ->
     try:
         connected = connect_with_password(wanted, caller, _connector(settings, provider), settings)
     except ApiError as error:
-        write_audit_record(event, "connection_refused", caller, problem=error.problem.kind)
+        write_audit_record(
+            event, "connection_refused", caller, problem=error.problem.type_urn_suffix
+        )
         raise
     _note_connected(event, connected)
     return _created(event, connected)
@@ -224,7 +225,7 @@ def _created(event: APIGatewayProxyEventV2, connected: ConnectedAccount) -> Resp
         "runId": connected.run_id,
         "statusUrl": status_url,
     }
-    headers = {**SIGN_IN_PRIVACY_HEADERS, "Location": status_url}
+    headers = {**SIGN_IN_RESPONSE_PRIVACY_HEADERS, "Location": status_url}
     return Response(HTTPStatus.CREATED, APPLICATION_JSON, json.dumps(body), headers)
 
 
@@ -236,7 +237,7 @@ def _json_body(event: APIGatewayProxyEventV2) -> Any:
 
 
 def _sign_in_flow(settings: Settings, provider: str) -> SignInFlow:
-    return SignInFlow(_connector(settings, require_sign_in_provider(provider)), settings)
+    return SignInFlow(_connector(settings, require_provider_with_sign_in(provider)), settings)
 
 
 def _connector(settings: Settings, provider: Provider) -> AccountConnector:
@@ -253,5 +254,5 @@ def _is_secure(base: str) -> bool:
 
 
 def _redirect(location: str, cookies: list[Any]) -> Response[str]:
-    headers = {**SIGN_IN_PRIVACY_HEADERS, "Location": location}
+    headers = {**SIGN_IN_RESPONSE_PRIVACY_HEADERS, "Location": location}
     return Response(HTTPStatus.FOUND, headers=headers, cookies=cookies)

@@ -18,13 +18,13 @@ def _named(name: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "title": name})
 
 
-AccountIdText = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+AccountIdFieldType = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 AccountStatus = Annotated[str, _named("AccountStatus")]
-MailboxStatus = Annotated[str, _named("MailboxStatus")]
-SyncStatus = Annotated[str, _named("SyncStatus")]
+AccountOrOpenRunStatus = Annotated[str, _named("MailboxStatus")]
+LatestSyncStatus = Annotated[str, _named("SyncStatus")]
 RunStatus = Annotated[str, _named("RunStatus")]
 RunFolderStatus = Annotated[str, _named("RunFolderStatus")]
-TypeOfSync = Annotated[str, _named("SyncType")]
+SyncTypeFieldType = Annotated[str, _named("SyncType")]
 FolderRole = Annotated[str, _named("FolderRole")]
 DifferenceCause = Annotated[ListingContradictionKind, _named("ListingContradictionKind")]
 

@@ -16,18 +16,18 @@ from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.api.removal import ACCOUNT_PATH, parse_account_and_caller_ids
 from mailsync.sync.estimate import estimate_first_sync_of_account
 
-router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
+first_sync_estimate_router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
-@router.get(f"{ACCOUNT_PATH}/estimate")
-def estimate_first_sync(account_id: str) -> Response[str]:
+@first_sync_estimate_router.get(f"{ACCOUNT_PATH}/estimate")
+def show_first_sync_estimate(account_id: str) -> Response[str]:
     """Return how many messages the mailbox has, and what a first sync of them takes.
 
     Raises:
         AccountNotFound: the caller has no such account.
         AccountNotConnected: the account cannot be synced.
     """
-    own = parse_account_and_caller_ids(account_id, router.current_event)
+    own = parse_account_and_caller_ids(account_id, first_sync_estimate_router.current_event)
     account = require_caller_account(own.id, own.user_id).account
     count_against_rate_limit(own.user_id, RateLimitedCall.ACCOUNT_CHANGE)
     if account.status != "active":

@@ -9,7 +9,9 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
 
-def add_etag(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+def add_etag_to_response(
+    app: APIGatewayHttpResolver, next_middleware: NextMiddleware
+) -> Response[Any]:
     """Add an ETag to the response of the next middleware; return 304 without a body if
     If-None-Match of the request contains this ETag."""
     response = next_middleware(app)

@@ -8,7 +8,7 @@ from mailsync.api.caller import caller_user_id
 from mailsync.api.models import Health, SelfTestStarted
 from mailsync.api.openapi_responses import describe_responses
 from mailsync.api.rate_limits import (
-    USER_ID_FOR_ALL_USERS,
+    USER_ID_OF_LIMIT_FOR_ALL_USERS,
     RateLimitedCall,
     count_against_rate_limit,
 )
@@ -35,12 +35,12 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
     operation_id="start_self_test",
     responses=describe_responses({200: SelfTestStarted}),
 )
-def start_self_test() -> SelfTestStarted:
+def start_self_test_execution() -> SelfTestStarted:
     """Start an execution of the self-test workflow; return without waiting for its end."""
     count_against_rate_limit(
         caller_user_id(router.current_event), RateLimitedCall.SELF_TEST_BY_ONE_USER
     )
-    count_against_rate_limit(USER_ID_FOR_ALL_USERS, RateLimitedCall.SELF_TEST_BY_ALL_USERS)
+    count_against_rate_limit(USER_ID_OF_LIMIT_FOR_ALL_USERS, RateLimitedCall.SELF_TEST_BY_ALL_USERS)
     name = str(uuid4())
     arn = StepFunctions().start_execution(load_settings().self_test_state_machine_arn, name, {})
     logger.info("self_test_started", execution=name)

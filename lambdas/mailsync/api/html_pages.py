@@ -43,7 +43,7 @@ def to_problem_page(
     if not accepts_html(event):
         return problem_to_json_response(problem, event)
     return _page(
-        problem.status,
+        problem.http_status,
         problem.title,
         problem.detail,
         make_problem_headers(problem),
@@ -52,7 +52,7 @@ def to_problem_page(
     )
 
 
-def to_notice_page(
+def make_success_notice_response(
     title: str, detail: str, event: APIGatewayProxyEventV2, link: PageLink | None = None
 ) -> Response[str]:
     """Return a notice (200) as an HTML page if the request accepts HTML, else as JSON."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from mailsync.api.documented_values import AccountIdText, RunStatus
+from mailsync.api.documented_values import AccountIdFieldType, RunStatus
 from mailsync.model import FolderId, SyncScope, SyncType
 
 
@@ -81,7 +81,7 @@ class SyncStopped(CamelModel):
     """The response to a request to stop a sync."""
 
     success: Literal[True] = True
-    account_id: AccountIdText
+    account_id: AccountIdFieldType
     run_id: str | None
     """Id of the stopped run. Null: no sync was running."""
     message: str
@@ -96,7 +96,7 @@ class Failure(CamelModel):
     """An explanation for people. Its wording may change."""
 
 
-def to_failure(name: str | None, message: str | None) -> Failure | None:
+def stored_error_to_failure_or_none(name: str | None, message: str | None) -> Failure | None:
     """Return the API's error object for a stored error name and error message. Return None if there
     is no error name."""
     return Failure(name=name, message=message or "") if name else None

@@ -14,16 +14,16 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Tag
 
 from mailsync.api import syncs
 from mailsync.api.openapi_providers import (
-    CONNECTIONS_TAG,
-    PUBLIC_OPERATION_EXTENSION,
-    describe_provider_paths,
+    MAILBOX_CONNECTION_OPERATIONS_TAG,
+    PUBLIC_OPERATION_EXTENSION_FIELD,
+    build_provider_path_items,
 )
 from mailsync.api.openapi_responses import (
     describe_headers,
     describe_problem_response,
     describe_responses,
 )
-from mailsync.api.openapi_schemas import finish_schemas
+from mailsync.api.openapi_schemas import complete_and_prune_schemas
 from mailsync.registry import RegisteredProvider
 
 API_VERSION = "1.0.0"
@@ -37,7 +37,7 @@ _TAGS = {
     "/api/email/sync": Tag(name="Syncs", description="Start and stop syncs, and show progress."),
     "/api/email/accounts": Tag(name="Accounts", description="Connected mailboxes, their folders."),
     "/api/email/runs": Tag(name="Runs", description="The syncs of a mailbox so far."),
-    "/api/auth/": Tag(name=CONNECTIONS_TAG, description="Connect mailboxes."),
+    "/api/auth/": Tag(name=MAILBOX_CONNECTION_OPERATIONS_TAG, description="Connect mailboxes."),
     "/api/webhooks/": Tag(name="Notifications", description="Only a provider calls these."),
     "/api/": Tag(name="Service", description="The self-test, the health and this document."),
 }
@@ -62,12 +62,12 @@ def build_openapi_document(
         tags=[*_TAGS.values()],
     )
     described: dict[str, Any] = json.loads(generated)
-    for path, operations in (_WITHOUT_PYDANTIC | describe_provider_paths(providers)).items():
+    for path, operations in (_WITHOUT_PYDANTIC | build_provider_path_items(providers)).items():
         described["paths"].setdefault(path, {}).update(operations)
     for path, operations in described["paths"].items():
         for operation in operations.values():
             _complete(path, operation)
-    finish_schemas(described)
+    complete_and_prune_schemas(described)
     return described
 
 
@@ -88,7 +88,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     if "304" in described:
         _describe_conditional_requests(operation)
     if path in (OPENAPI_DOCUMENT_PATH, "/api/health") or operation.pop(
-        PUBLIC_OPERATION_EXTENSION, False
+        PUBLIC_OPERATION_EXTENSION_FIELD, False
     ):
         operation["security"] = []
     if path == OPENAPI_DOCUMENT_PATH:

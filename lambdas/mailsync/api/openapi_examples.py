@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE
+from mailsync.registry import DEFAULT_PROVIDER_OF_STORED_VALUES
 
 _ACCOUNT_ID = "0197a2c4-6f0e-7c3a-9d55-3b1f0c8e4a21"
 _RUN_ID = "3f0c9a5e-8f5d-4a53-9c7b-2f6f4d1f7b0a"
@@ -60,7 +60,7 @@ _OF_FIELDS: dict[str, Any] = {
     "needsConfirmation": True,
     "pages": 20,
     "password": "correct horse battery staple",
-    "provider": PROVIDER_OF_EARLIEST_RELEASE,
+    "provider": DEFAULT_PROVIDER_OF_STORED_VALUES,
     "quotaLeft": 1840,
     "quotaPausedUntil": _TIME,
     "rate": 27.6,
@@ -90,7 +90,7 @@ null.
 _OF_TYPES: dict[str, Any] = {"array": [], "boolean": False, "integer": 0, "number": 0.0}
 
 
-def add_examples(schemas: dict[str, Any]) -> None:
+def add_examples_to_schemas(schemas: dict[str, Any]) -> None:
     """Add an example to each object schema that lacks one, in place."""
     for name, schema in schemas.items():
         if schema.get("type") == "object":

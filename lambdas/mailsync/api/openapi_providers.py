@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from mailsync.api.openapi_responses import describe_responses
-from mailsync.api.openapi_schemas import schema_reference
-from mailsync.api.password_problems import PASSWORD_PROBLEMS
+from mailsync.api.openapi_schemas import make_schema_reference
+from mailsync.api.password_problems import DOCUMENTED_PASSWORD_PROBLEMS
 from mailsync.api.problems import PROBLEM_CONTENT_TYPE, problem_to_json
 from mailsync.api.provider_paths import (
     confirm_connection_path,
@@ -15,17 +15,17 @@ from mailsync.api.provider_paths import (
     sign_in_path,
 )
 from mailsync.providers.kit import webhook_path
-from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE, RegisteredProvider
+from mailsync.registry import DEFAULT_PROVIDER_OF_STORED_VALUES, RegisteredProvider
 
-CONNECTIONS_TAG = "Connections"
-PUBLIC_OPERATION_EXTENSION = "x-is-public"
+MAILBOX_CONNECTION_OPERATIONS_TAG = "Connections"
+PUBLIC_OPERATION_EXTENSION_FIELD = "x-is-public"
 """Key that marks an operation that needs no token. `build_openapi_document` removes the key from
 the finished document."""
 _TEXT = {"type": "string"}
 _PAGE = {"schema": _TEXT}
 
 
-def describe_provider_paths(providers: Iterable[RegisteredProvider]) -> dict[str, Any]:
+def build_provider_path_items(providers: Iterable[RegisteredProvider]) -> dict[str, Any]:
     """Return the OpenAPI operations of the routes of these providers, by path and method."""
     paths: dict[str, Any] = {}
     for registration in providers:
@@ -48,7 +48,7 @@ def _operation_id(name: str, registration: RegisteredProvider) -> str:
 
     The ids of the earliest release's provider stay without a suffix.
     """
-    is_first = registration.provider == PROVIDER_OF_EARLIEST_RELEASE
+    is_first = registration.provider == DEFAULT_PROVIDER_OF_STORED_VALUES
     return name if is_first else f"{name}_{registration.provider}"
 
 
@@ -69,7 +69,7 @@ def _callback(registration: RegisteredProvider) -> dict[str, Any]:
     responses = _sign_in_responses("ConsentGiven", 400, 403, 502, public=True)
     responses["200"]["content"]["text/html"] = _PAGE
     return {
-        PUBLIC_OPERATION_EXTENSION: True,
+        PUBLIC_OPERATION_EXTENSION_FIELD: True,
         "operationId": _operation_id("finish_sign_in", registration),
         "summary": "Finish the sign-in; the identity platform redirects to this route",
         "description": "Connects the mailbox, starts its first sync and redirects to the inbox"
@@ -103,7 +103,7 @@ def _confirmation(registration: RegisteredProvider) -> dict[str, Any]:
 def _organisation(registration: RegisteredProvider) -> dict[str, Any]:
     return {
         "operationId": _operation_id("connect_organisation_mailbox", registration),
-        "tags": [CONNECTIONS_TAG],
+        "tags": [MAILBOX_CONNECTION_OPERATIONS_TAG],
         "summary": "Connect a mailbox with the consent of its organisation",
         "description": "Stores the account and starts its first sync. The caller must be an"
         " administrator of the application, and the operator must allow the organisation.",
@@ -115,7 +115,7 @@ def _organisation(registration: RegisteredProvider) -> dict[str, Any]:
 def _password(registration: RegisteredProvider) -> dict[str, Any]:
     return {
         "operationId": _operation_id("connect_mailbox_with_password", registration),
-        "tags": [CONNECTIONS_TAG],
+        "tags": [MAILBOX_CONNECTION_OPERATIONS_TAG],
         "summary": f"Connect a mailbox of {registration.display_name} with user name and password",
         "description": "Signs in at the mail server within 15 seconds, stores the account of the"
         " caller and starts its first sync. The server of a well-known provider is found by the"
@@ -135,8 +135,8 @@ def _password_responses() -> dict[str, Any]:
     content["examples"] = {
         "invalid-field": {"value": invalid},
         **{
-            each.kind: {"value": problem_to_json(each, invalid["requestId"])}
-            for each in PASSWORD_PROBLEMS
+            each.type_urn_suffix: {"value": problem_to_json(each, invalid["requestId"])}
+            for each in DOCUMENTED_PASSWORD_PROBLEMS
         },
     }
     return responses
@@ -144,7 +144,7 @@ def _password_responses() -> dict[str, Any]:
 
 def _webhook(registration: RegisteredProvider) -> dict[str, Any]:
     return {
-        PUBLIC_OPERATION_EXTENSION: True,
+        PUBLIC_OPERATION_EXTENSION_FIELD: True,
         "operationId": _operation_id("notify_of_changes", registration),
         "summary": f"Receive change notifications of {registration.display_name}",
         "description": "The provider calls this route. A notification makes its mailbox due. The"
@@ -168,7 +168,7 @@ def _query_parameter(name: str, description: str) -> dict[str, Any]:
 
 
 def _body(schema: str) -> dict[str, Any]:
-    content = {"application/json": {"schema": schema_reference(schema)}}
+    content = {"application/json": {"schema": make_schema_reference(schema)}}
     return {"required": True, "content": content}
 
 

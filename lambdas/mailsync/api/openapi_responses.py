@@ -8,12 +8,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from mailsync.api.caller import NOT_ADMIN_PROBLEM, NOT_SIGNED_IN_PROBLEM
-from mailsync.api.openapi_schemas import schema_reference
+from mailsync.api.openapi_schemas import make_schema_reference
 from mailsync.api.problems import (
     BODY_TOO_LARGE_PROBLEM,
     MALFORMED_BODY_PROBLEM,
     PROBLEM_CONTENT_TYPE,
-    UNEXPECTED_PROBLEM,
+    UNEXPECTED_EXCEPTION_PROBLEM,
     UNSUPPORTED_CONTENT_TYPE_PROBLEM,
     exception_to_problem,
     make_invalid_field_problem,
@@ -34,11 +34,13 @@ _EXAMPLES = (
     ),
     exception_to_problem(AccountNotFound()),
     exception_to_problem(AccountNotConnected("The account is paused; resume it first.")),
-    UNEXPECTED_PROBLEM,
+    UNEXPECTED_EXCEPTION_PROBLEM,
     exception_to_problem(ProviderRejected()),
     exception_to_problem(StoreUnavailable("The database does not respond.")),
 )
-_EXAMPLE_BODIES = {each.status: problem_to_json(each, _EXAMPLE_REQUEST_ID) for each in _EXAMPLES}
+_EXAMPLE_BODIES = {
+    each.http_status: problem_to_json(each, _EXAMPLE_REQUEST_ID) for each in _EXAMPLES
+}
 _HEADERS: Mapping[str, dict[str, Any]] = {
     "ETag": {"schema": {"type": "string"}, "description": "A value for If-None-Match."},
     "Location": {
@@ -87,7 +89,7 @@ def describe_problem_response(status: int, is_from_function: bool = True) -> dic
         only API Gateway returns it.
     """
     is_from_gateway = status in _GATEWAY_STATUSES
-    schema = schema_reference("ProblemOrGatewayMessage" if is_from_gateway else "Problem")
+    schema = make_schema_reference("ProblemOrGatewayMessage" if is_from_gateway else "Problem")
     phrase, content = HTTPStatus(status).phrase, {}
     if is_from_function:
         content[PROBLEM_CONTENT_TYPE] = {"schema": schema, "example": _EXAMPLE_BODIES[status]}
@@ -102,7 +104,7 @@ def _success_response(status: int, model: type[BaseModel] | str | None) -> dict[
     if status in (201, 302):
         described["headers"] = describe_headers("Location")
     if isinstance(model, str):
-        described["content"] = {"application/json": {"schema": schema_reference(model)}}
+        described["content"] = {"application/json": {"schema": make_schema_reference(model)}}
     elif model is not None:
         described["content"] = {"application/json": {"model": model}}
     return described

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from mailsync.api.documented_values import ENUM_SCHEMA_BY_NAME
-from mailsync.api.openapi_examples import add_examples
+from mailsync.api.openapi_examples import add_examples_to_schemas
 
 _TEXT = {"type": "string"}
 _ID = {**_TEXT, "format": "uuid"}
@@ -14,7 +14,7 @@ _COUNT = {"type": "integer", "minimum": 0}
 _SUCCESS = {"type": "boolean", "const": True}
 
 
-def schema_reference(name: str) -> dict[str, Any]:
+def make_schema_reference(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
@@ -61,7 +61,7 @@ _WITHOUT_MODEL: dict[str, Any] = {
     "GatewayMessage": _object("An error of API Gateway.", message=_TEXT),
     "ProblemOrGatewayMessage": {
         "description": "An error of Mailsync, or of API Gateway in front of it.",
-        "anyOf": [schema_reference("Problem"), schema_reference("GatewayMessage")],
+        "anyOf": [make_schema_reference("Problem"), make_schema_reference("GatewayMessage")],
     },
     "AccountRemoved": _object(
         "What was removed, or will be.",
@@ -75,10 +75,7 @@ _WITHOUT_MODEL: dict[str, Any] = {
         accountId=_ID,
         messages={**_COUNT, "description": "Messages that the provider counts now."},
         durationSeconds={**_COUNT, "description": "Seconds until all messages are stored."},
-        requests={
-            **_COUNT,
-            "description": "Requests to the provider, in the units of its quota.",
-        },
+        requests={**_COUNT, "description": "Requests to the provider, in the units of its quota."},
         usd={
             "type": "number",
             "minimum": 0,
@@ -112,13 +109,13 @@ _WITHOUT_MODEL: dict[str, Any] = {
 }
 
 
-def finish_schemas(document: dict[str, Any]) -> None:
+def complete_and_prune_schemas(document: dict[str, Any]) -> None:
     """Complete the schemas of the document in place. Remove the schemas that no operation uses."""
     document["paths"] = _tidy(document["paths"])
     schemas = _tidy(document["components"]["schemas"] | _WITHOUT_MODEL) | ENUM_SCHEMA_BY_NAME
     used = _used_names(document["paths"], schemas)
     document["components"]["schemas"] = {name: schemas[name] for name in sorted(used)}
-    add_examples(document["components"]["schemas"])
+    add_examples_to_schemas(document["components"]["schemas"])
 
 
 def _tidy(node: Any) -> Any:
@@ -138,7 +135,7 @@ def _tidy(node: Any) -> Any:
         name = tidied.pop("title")
         if name in ENUM_SCHEMA_BY_NAME:
             del tidied["type"]
-            return schema_reference(name) | tidied
+            return make_schema_reference(name) | tidied
     return tidied
 
 

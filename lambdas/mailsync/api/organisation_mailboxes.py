@@ -22,7 +22,7 @@ from mailsync.credentials.identity import (
     require_oauth_access_of_provider,
 )
 from mailsync.model import MAX_USER_ID_CHARS
-from mailsync.providers.kit import MailboxUnavailable, load_provider_kit
+from mailsync.providers.kit import MailboxUnreadableError, load_provider_kit
 from mailsync.settings import Settings
 
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -72,22 +72,22 @@ def connect_organisation_mailbox(
         AccessRevoked: the organisation has not given the application admin consent.
         ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
     """
-    provider, organisation_id = connector.provider, wanted.organisation_id
+    provider, organisation_id = connector.provider_name, wanted.organisation_id
     oauth = require_oauth_access_of_provider(provider)
     platform = import_identity_platform(oauth)
     try:
-        platform.require_allowed_organisation(settings, organisation_id)
+        platform.require_operator_allows_organisation(settings, organisation_id)
     except OrganisationNotAllowed as error:
         raise ApiError(_organisation_problem(error)) from None
     tokens = platform.request_app_only_tokens(settings, oauth, organisation_id)
     access = FixedAccessTokenSource(tokens.access_token)
     try:
-        found = load_provider_kit(provider).find_organisation_mailbox(
+        found = load_provider_kit(provider).find_readable_organisation_mailbox(
             organisation_id, wanted.address, access, settings
         )
-    except MailboxUnavailable as error:
+    except MailboxUnreadableError as error:
         raise ApiError(make_unreadable_mailbox_problem(error)) from None
-    return connector.connect(wanted.user_id, found, tokens.seal_for_account)
+    return connector.connect(wanted.user_id, found, tokens.seal_tokens_for_account)
 
 
 def _field(fields: dict[str, Any], name: str, form: re.Pattern[str], *, lower: bool = False) -> str:
@@ -102,14 +102,14 @@ def _field(fields: dict[str, Any], name: str, form: re.Pattern[str], *, lower: b
 def _organisation_problem(error: OrganisationNotAllowed) -> Problem:
     if error.is_any_allowed:
         return Problem(
-            kind="organisation-not-allowed",
-            status=403,
+            type_urn_suffix="organisation-not-allowed",
+            http_status=403,
             title="The organisation is not allowed",
             detail=str(error),
         )
     return Problem(
-        kind="organisations-not-enabled",
-        status=403,
+        type_urn_suffix="organisations-not-enabled",
+        http_status=403,
         title="Mailboxes of organisations are not connected here",
         detail=str(error),
     )

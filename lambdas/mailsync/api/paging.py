@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from mailsync.api.problems import ApiError, Problem
 
-ListPosition = tuple[datetime, str]
+RowSortKey = tuple[datetime, str]
 ListedItem = TypeVar("ListedItem")
 MAX_PAGE_SIZE = 100
 
@@ -23,20 +23,19 @@ PageSizeParameter = Annotated[
     int, Query(ge=1, le=MAX_PAGE_SIZE, description="Maximum number of entries in the page.")
 ]
 PageCursorParameter = Annotated[
-    str | None,
-    Query(max_length=500, description="The nextCursor of the previous page. Opaque."),
+    str | None, Query(max_length=500, description="The nextCursor of the previous page. Opaque.")
 ]
 
 _INVALID = Problem(
-    kind="invalid-cursor",
-    status=422,
+    type_urn_suffix="invalid-cursor",
+    http_status=422,
     title="The cursor is invalid",
     detail="The cursor does not name a position in this list; send the nextCursor of an earlier"
     " response unchanged, or omit the cursor.",
 )
 
 
-def decode_page_cursor(cursor: str | None, read_id: Callable[[str], str]) -> ListPosition | None:
+def decode_page_cursor(cursor: str | None, read_id: Callable[[str], str]) -> RowSortKey | None:
     """Return the sort key (time and id) that a page cursor encodes. Return None if the request has
     no cursor.
 
@@ -59,8 +58,8 @@ def decode_page_cursor(cursor: str | None, read_id: Callable[[str], str]) -> Lis
         raise ApiError(_INVALID) from None
 
 
-def split_page_and_next_cursor(
-    rows: Sequence[ListedItem], limit: int, position: Callable[[ListedItem], ListPosition]
+def make_page_and_next_cursor(
+    rows: Sequence[ListedItem], limit: int, position: Callable[[ListedItem], RowSortKey]
 ) -> tuple[Sequence[ListedItem], str | None]:
     """Return the first `limit` rows and the cursor of the next page. The cursor is None if these
     rows are the last page.

@@ -5,38 +5,38 @@ from dataclasses import replace
 from mailsync.api.problems import Problem
 
 PASSWORD_REFUSED_PROBLEM = Problem(
-    kind="password-refused",
-    status=422,
+    type_urn_suffix="password-refused",
+    http_status=422,
     title="The mail server refused the user name or the password",
     detail="The mail server refused the user name or the password, so no mailbox was connected;"
     " correct them and send the request again. Some servers want a password for apps instead of"
     " the account's own.",
 )
 APP_PASSWORD_NEEDED_PROBLEM = Problem(
-    kind="app-password-needed",
-    status=422,
+    type_urn_suffix="app-password-needed",
+    http_status=422,
     title="The mail server wants a password for apps",
     detail="The mail server does not accept this password over IMAP, so no mailbox was connected."
     " Switch on IMAP in the settings of the mailbox, create a password for apps there, and connect"
     " the mailbox with it.",
 )
-MAIL_SERVER_UNUSABLE_PROBLEM = Problem(
-    kind="mail-server-unusable",
-    status=422,
+MAIL_SERVER_CONNECTION_PROBLEM = Problem(
+    type_urn_suffix="mail-server-unusable",
+    http_status=422,
     title="The mail server cannot be used",
     detail="The certificate of imap.example.org has expired, so Mailsync does not send it a"
     " password: correct the name of the server, or ask its operator for a valid certificate."
     " No mailbox was connected.",
 )
-PASSWORD_PROBLEMS = (
+DOCUMENTED_PASSWORD_PROBLEMS = (
     PASSWORD_REFUSED_PROBLEM,
     APP_PASSWORD_NEEDED_PROBLEM,
-    MAIL_SERVER_UNUSABLE_PROBLEM,
+    MAIL_SERVER_CONNECTION_PROBLEM,
 )
 """All problems of this module, for the examples of the OpenAPI document."""
 
 
-def replace_advice(problem: Problem, advice: str) -> Problem:
+def replace_advice_in_problem_detail(problem: Problem, advice: str) -> Problem:
     """Return the problem with `advice` in place of the last sentence of its detail, which is valid
     for every mail server. Return the problem unchanged if `advice` is empty.
 

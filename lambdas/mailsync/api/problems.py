@@ -43,23 +43,23 @@ PROBLEM_CONTENT_TYPE = "application/problem+json"
 class Problem:
     """A problem: one kind of error response.
 
-    kind: last part of the URN in the response's `type`.
-    status: HTTP status code.
+    type_urn_suffix: last part of the URN in the response's `type`.
+    http_status: HTTP status code.
     title: summary of the kind, the same in every response.
     detail: what happened and what to do. Empty: the message of the exception is used instead.
     advice: what the caller can do. The response's detail is the message of the exception and the
         advice. Unused if `detail` is not empty.
     retry_after_s: value of the header Retry-After in seconds. None: no header.
-    oauth_error: error code of a rejected sign-in, from the identity platform or from Mailsync.
+    oauth_error_code: error code of a rejected sign-in, from the identity platform or from Mailsync.
     """
 
-    kind: str
-    status: int
+    type_urn_suffix: str
+    http_status: int
     title: str
     detail: str = ""
     advice: str = ""
     retry_after_s: int | None = None
-    oauth_error: str = ""
+    oauth_error_code: str = ""
 
 
 class ApiError(Exception):
@@ -72,8 +72,8 @@ class ApiError(Exception):
 
 
 _PROVIDER_DOWN = Problem(
-    kind="provider-unavailable",
-    status=503,
+    type_urn_suffix="provider-unavailable",
+    http_status=503,
     title="The mail provider does not answer",
     detail="The mail provider is unavailable. Stored mail is not affected; try again in a few"
     " minutes.",
@@ -81,22 +81,22 @@ _PROVIDER_DOWN = Problem(
 )
 _OF_ERRORS: Mapping[type[MailsyncError], Problem] = {
     AccountNotFound: Problem(
-        kind="account-not-found",
-        status=404,
+        type_urn_suffix="account-not-found",
+        http_status=404,
         title="Account not found",
         detail="You have no account with this id; correct the id or connect the mailbox.",
     ),
     AccountNotConnected: Problem(
-        kind="account-not-connected", status=409, title="The account cannot be synced now"
+        type_urn_suffix="account-not-connected",
+        http_status=409,
+        title="The account cannot be synced now",
     ),
     AccessRevoked: Problem(
-        kind="access-revoked",
-        status=409,
-        title="The mail provider refuses access",
+        type_urn_suffix="access-revoked", http_status=409, title="The mail provider refuses access"
     ),
     ProviderRejected: Problem(
-        kind="provider-rejected",
-        status=502,
+        type_urn_suffix="provider-rejected",
+        http_status=502,
         title="The mail provider refuses the request",
         detail="The mail provider rejected a request of Mailsync. Stored mail is not affected; ask"
         " the operator to check the app registration.",
@@ -104,40 +104,42 @@ _OF_ERRORS: Mapping[type[MailsyncError], Problem] = {
     ProviderThrottled: _PROVIDER_DOWN,
     ProviderUnavailable: _PROVIDER_DOWN,
     SchemaOutdated: Problem(
-        kind="schema-outdated", status=503, title="The database needs a migration"
+        type_urn_suffix="schema-outdated", http_status=503, title="The database needs a migration"
     ),
-    SettingMissing: Problem(kind="setting-missing", status=503, title="A setting is missing"),
+    SettingMissing: Problem(
+        type_urn_suffix="setting-missing", http_status=503, title="A setting is missing"
+    ),
     StoreUnavailable: Problem(
-        kind="store-unavailable",
-        status=503,
+        type_urn_suffix="store-unavailable",
+        http_status=503,
         title="The database cannot be used now",
         advice="Send the request again in a few seconds.",
         retry_after_s=5,
     ),
 }
 _AWS_DOWN = Problem(
-    kind="aws-unavailable",
-    status=503,
+    type_urn_suffix="aws-unavailable",
+    http_status=503,
     title="A service of AWS does not answer",
     detail="A service of AWS is unavailable. Stored mail is not affected; send the request again"
     " in a few seconds.",
     retry_after_s=5,
 )
 _UNKNOWN_ROUTE = Problem(
-    kind="route-not-found",
-    status=404,
+    type_urn_suffix="route-not-found",
+    http_status=404,
     title="Route not found",
     detail="The API has no route with this method and path; compare both with the documentation.",
 )
 MALFORMED_BODY_PROBLEM = Problem(
-    kind="malformed-body",
-    status=400,
+    type_urn_suffix="malformed-body",
+    http_status=400,
     title="The body is not JSON",
     detail="The body is not valid JSON; send a JSON object.",
 )
 UNSUPPORTED_CONTENT_TYPE_PROBLEM = Problem(
-    kind="unsupported-content-type",
-    status=415,
+    type_urn_suffix="unsupported-content-type",
+    http_status=415,
     title="The content type is not supported",
     detail="The content type of the body is not supported; send application/json.",
 )
@@ -151,16 +153,16 @@ MAX_REQUEST_BODY_BYTES = 128 * 1024
 """Maximum size of a request body. The largest valid body, a selection of a thousand folders, has
 about 50,000 bytes."""
 BODY_TOO_LARGE_PROBLEM = Problem(
-    kind="body-too-large",
-    status=413,
+    type_urn_suffix="body-too-large",
+    http_status=413,
     title="The body is too large",
     detail=f"The body is too large; send at most {MAX_REQUEST_BODY_BYTES} bytes in one request.",
 )
 _MAX_FAULTS = 10
 _MAX_NAME_CHARS = 100
-UNEXPECTED_PROBLEM = Problem(
-    kind="unexpected",
-    status=500,
+UNEXPECTED_EXCEPTION_PROBLEM = Problem(
+    type_urn_suffix="unexpected",
+    http_status=500,
     title="Something went wrong here",
     detail="The request failed because of a defect in Mailsync. Stored mail is not affected; report"
     " the request id to the operator.",
@@ -170,8 +172,8 @@ UNEXPECTED_PROBLEM = Problem(
 def make_unknown_folder_problem(folder_ids: Iterable[int]) -> Problem:
     """Return the problem for folder ids that do not belong to the account (422)."""
     return Problem(
-        kind="unknown-folder",
-        status=422,
+        type_urn_suffix="unknown-folder",
+        http_status=422,
         title="A folder is not one of this account",
         detail=f"The account has no folders with the ids {sorted(folder_ids)}; send ids that"
         " GET /api/email/accounts/{accountId} lists.",
@@ -181,8 +183,8 @@ def make_unknown_folder_problem(folder_ids: Iterable[int]) -> Problem:
 def make_invalid_field_problem(name: str) -> Problem:
     """Return the problem for one invalid field (422), for routes without pydantic models."""
     return Problem(
-        kind="invalid-field",
-        status=422,
+        type_urn_suffix="invalid-field",
+        http_status=422,
         title="A field is missing or invalid",
         detail=f"Correct and send again: {name}.",
     )
@@ -191,9 +193,9 @@ def make_invalid_field_problem(name: str) -> Problem:
 def problem_to_json(problem: Problem, request_id: str) -> dict[str, Any]:
     """Return the body of a problem's response."""
     return {
-        "type": f"urn:mailsync:problem:{problem.kind}",
+        "type": f"urn:mailsync:problem:{problem.type_urn_suffix}",
         "title": problem.title,
-        "status": problem.status,
+        "status": problem.http_status,
         "detail": problem.detail,
         "requestId": request_id,
     }
@@ -202,7 +204,7 @@ def problem_to_json(problem: Problem, request_id: str) -> dict[str, Any]:
 def problem_to_json_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
     """Return the problem as an `application/problem+json` response."""
     return Response(
-        status_code=problem.status,
+        status_code=problem.http_status,
         content_type=PROBLEM_CONTENT_TYPE,
         body=json.dumps(problem_to_json(problem, event.request_context.request_id)),
         headers=make_problem_headers(problem),
@@ -249,10 +251,10 @@ def register_problem_handler(
 
     def respond(error: Exception) -> Response[str]:
         problem = exception_to_problem(error)
-        if problem is UNEXPECTED_PROBLEM and _is_multipart(app.current_event):
+        if problem is UNEXPECTED_EXCEPTION_PROBLEM and _is_multipart(app.current_event):
             # Powertools raises no error of its own for multipart bodies that it cannot parse.
             problem = UNSUPPORTED_CONTENT_TYPE_PROBLEM
-        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if problem.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log_server_error(error, problem)
         return render(problem, app.current_event)
 
@@ -275,11 +277,11 @@ def exception_to_problem(error: Exception) -> Problem:
             return _of_invalid_fields(error.errors())
         case AwsError():
             return _AWS_DOWN
-    return _OF_RESOLVER.get(type(error), UNEXPECTED_PROBLEM)
+    return _OF_RESOLVER.get(type(error), UNEXPECTED_EXCEPTION_PROBLEM)
 
 
 def _of_product_error(error: MailsyncError) -> Problem:
-    problem = _OF_ERRORS.get(type(error), UNEXPECTED_PROBLEM)
+    problem = _OF_ERRORS.get(type(error), UNEXPECTED_EXCEPTION_PROBLEM)
     if isinstance(error, ProviderThrottled) and error.retry_after_s is not None:
         problem = replace(problem, retry_after_s=math.ceil(error.retry_after_s))
     return (
@@ -293,8 +295,8 @@ def _of_invalid_fields(errors: Sequence[Mapping[str, Any]]) -> Problem:
     named = [f"{str(each['loc'][-1])[:_MAX_NAME_CHARS]} ({each['msg']})" for each in errors]
     faults = "; ".join([*named[:_MAX_FAULTS], *(["and more"] if len(named) > _MAX_FAULTS else [])])
     return Problem(
-        kind="invalid-field",
-        status=422,
+        type_urn_suffix="invalid-field",
+        http_status=422,
         title="A field is missing or invalid",
         detail=f"Correct and send again: {faults}.",
     )
@@ -304,4 +306,6 @@ def _log_server_error(error: Exception, problem: Problem) -> None:
     """Log the exception's name and location, not its text, which may quote a token or a URL."""
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-5:]]
-    logger.error("request_failed", error=type(error).__name__, problem=problem.kind, where=where)
+    logger.error(
+        "request_failed", error=type(error).__name__, problem=problem.type_urn_suffix, where=where
+    )

@@ -11,8 +11,8 @@ from mailsync.settings import load_settings
 _SIGN_IN = re.compile(r"/api/auth/[^/]+")
 _CALLBACK = re.compile(r"/api/auth/[^/]+/callback")
 UNKNOWN_PROVIDER_PROBLEM = Problem(
-    kind="unknown-provider",
-    status=404,
+    type_urn_suffix="unknown-provider",
+    http_status=404,
     title="This provider is not known here",
     detail="The path names no provider that this release can connect, so nothing was changed; the"
     " document at /api/openapi.json lists the routes.",
@@ -43,7 +43,7 @@ def is_callback_path(path: str) -> bool:
     return _CALLBACK.fullmatch(path) is not None
 
 
-def choose_sign_in_path(path: str) -> str | None:
+def choose_sign_in_path_for_request(path: str) -> str | None:
     """Return the path of the sign-in for the provider that `path` names.
 
     If `path` names no provider, return the sign-in path of the first provider of this stage that
@@ -71,7 +71,7 @@ def require_provider(name: str) -> RegisteredProvider:
     return found
 
 
-def require_sign_in_provider(name: str) -> Provider:
+def require_provider_with_sign_in(name: str) -> Provider:
     """Return the provider with this name, if users connect its mailboxes by a sign-in.
 
     name: the name of a provider as the path of a request contains it.
@@ -98,8 +98,8 @@ def require_enabled_provider(provider: Provider) -> None:
     except SettingMissing as error:
         raise ApiError(
             Problem(
-                kind="provider-off",
-                status=404,
+                type_urn_suffix="provider-off",
+                http_status=404,
                 title="This stage does not sync mailboxes of this provider",
                 detail=f"{error} Nothing was changed.",
             )

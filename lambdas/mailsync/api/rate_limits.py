@@ -13,7 +13,7 @@ from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.limit_store import RateLimitStore
 
-USER_ID_FOR_ALL_USERS = ""
+USER_ID_OF_LIMIT_FOR_ALL_USERS = ""
 """The user id under which calls of all users together are counted. No valid token has an empty
 `sub`."""
 
@@ -51,8 +51,8 @@ def make_rate_limit_problem(per_hour: int, wait_s: int) -> Problem:
     wait_s: seconds after which the caller may repeat the call.
     """
     return Problem(
-        kind="too-many-calls",
-        status=429,
+        type_urn_suffix="too-many-calls",
+        http_status=429,
         title="Too many calls of this kind",
         detail=f"At most {per_hour} calls of this kind are allowed in an hour; send the request"
         f" again in {wait_s} seconds. Running syncs are not affected.",

@@ -22,7 +22,7 @@ from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.model import AccountId, RunId
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.store.connection import open_database
-from mailsync.store.control_store import AccountControlStore, AccountOfCaller
+from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.sync.purge import purge_account
 from mailsync.sync.push import end_subscriptions_of_account
 from mailsync.sync.revocation import RevocationOutcome, prepare_revocation
@@ -30,13 +30,13 @@ from mailsync.sync.revocation import RevocationOutcome, prepare_revocation
 ACCOUNT_PATH = "/api/email/accounts/<account_id>"
 KEEP_DATA, PURGE_DATA = "keep", "purge"
 """Values of the query parameter `data`: keep the account's mail, or delete it."""
-PURGE_BUDGET_S = 13.0
+MAX_MAIL_DELETION_S_PER_REQUEST = 13.0
 """Seconds that one request may spend on deleting mail, below API Gateway's time-out of 29 s. The
 scheduled function `purge-accounts` deletes the rest."""
 
 _SENTENCE_OF_ACCESS = {
     RevocationOutcome.REVOKED: "The access to the mailbox was withdrawn.",
-    RevocationOutcome.KEPT_FOR_OTHER_CONNECTIONS: (
+    RevocationOutcome.GRANT_KEPT_FOR_OTHER_ACCOUNT: (
         "The access is kept, because the mailbox is connected elsewhere."
     ),
     RevocationOutcome.ONLY_STORED_TOKENS_DELETED: (
@@ -48,14 +48,14 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
 @router.delete(ACCOUNT_PATH)
-def remove_account(account_id: str) -> Response[str]:
+def disconnect_or_purge_account(account_id: str) -> Response[str]:
     """Disconnect the account and keep its mail, or purge the account: delete it with its mail.
 
-    A purge deletes what it can within `PURGE_BUDGET_S`; the scheduled function `purge-accounts`
-    deletes the rest. If the request fails before its first transaction, nothing has changed, and
-    the caller can repeat the request.
+    A purge deletes what it can within `MAX_MAIL_DELETION_S_PER_REQUEST`; the scheduled function
+    `purge-accounts` deletes the rest. If the request fails before its first transaction, nothing
+    has changed, and the caller can repeat the request.
     """
-    deadline = time.monotonic() + PURGE_BUDGET_S
+    deadline = time.monotonic() + MAX_MAIL_DELETION_S_PER_REQUEST
     account, data = parse_account_and_caller_ids(account_id, router.current_event), _data()
     count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
     store = AccountControlStore(open_database())
@@ -83,7 +83,9 @@ def remove_account(account_id: str) -> Response[str]:
     return _removed(account, "purging", message, access)
 
 
-def parse_account_and_caller_ids(account_id: str, event: APIGatewayProxyEventV2) -> AccountOfCaller:
+def parse_account_and_caller_ids(
+    account_id: str, event: APIGatewayProxyEventV2
+) -> AccountOfRequestingUser:
     """Return the account id of the request's path together with the caller's user id.
 
     This function does not check whether the account exists and belongs to the caller. The store
@@ -96,7 +98,7 @@ def parse_account_and_caller_ids(account_id: str, event: APIGatewayProxyEventV2)
         number = UUID(account_id)
     except ValueError:
         raise ApiError(make_invalid_field_problem("accountId")) from None
-    return AccountOfCaller(AccountId(str(number)), caller_user_id(event))
+    return AccountOfRequestingUser(AccountId(str(number)), caller_user_id(event))
 
 
 def _data() -> str:
@@ -112,7 +114,7 @@ def _stop_run(run_id: RunId | None) -> None:
 
 
 def _removed(
-    account: AccountOfCaller, status: str, message: str, access: RevocationOutcome | None
+    account: AccountOfRequestingUser, status: str, message: str, access: RevocationOutcome | None
 ) -> Response[str]:
     if access is not None:
         message = f"{message} {_SENTENCE_OF_ACCESS[access]}"

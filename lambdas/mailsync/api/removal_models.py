@@ -4,7 +4,7 @@ hides until it deletes it."""
 from datetime import datetime
 from typing import Literal
 
-from mailsync.api.documented_values import AccountIdText
+from mailsync.api.documented_values import AccountIdFieldType
 from mailsync.api.models import CamelModel
 from mailsync.store.removal_store import HiddenMailSummary
 
@@ -45,7 +45,7 @@ class RemovalConfirmed(CamelModel):
     """
 
     success: Literal[True] = True
-    account_id: AccountIdText
+    account_id: AccountIdFieldType
     pending_removal: PendingRemoval
     message: str
 

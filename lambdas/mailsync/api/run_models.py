@@ -3,11 +3,11 @@
 from datetime import datetime
 
 from mailsync.api.documented_values import (
-    AccountIdText,
+    AccountIdFieldType,
     FolderRole,
     RunFolderStatus,
     RunStatus,
-    TypeOfSync,
+    SyncTypeFieldType,
 )
 from mailsync.api.models import CamelModel, Failure
 
@@ -16,9 +16,9 @@ class RunView(CamelModel):
     """A run: the record of one sync of a mailbox."""
 
     run_id: str
-    account_id: AccountIdText
+    account_id: AccountIdFieldType
     status: RunStatus
-    sync_type: TypeOfSync
+    sync_type: SyncTypeFieldType
     folders: tuple[int, ...] | None
     """Ids of the folders to which this full sync was limited. Null: the sync was not limited to
     some folders."""

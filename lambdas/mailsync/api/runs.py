@@ -10,13 +10,13 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from mailsync.api.caller import caller_user_id
 from mailsync.api.caller_account import require_caller_account
-from mailsync.api.models import to_failure
+from mailsync.api.models import stored_error_to_failure_or_none
 from mailsync.api.openapi_responses import describe_responses
 from mailsync.api.paging import (
     PageCursorParameter,
     PageSizeParameter,
     decode_page_cursor,
-    split_page_and_next_cursor,
+    make_page_and_next_cursor,
 )
 from mailsync.api.problems import ApiError, Problem
 from mailsync.api.run_models import RunDetail, RunFolderView, RunList, RunView
@@ -27,8 +27,8 @@ from mailsync.store.history_store import RunFolderRow, RunHistoryStore, RunRow
 # Valid names of executions (AWS Step Functions API Reference, StartExecution).
 _NAME = re.compile(r"""[^\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,80}""")
 _UNKNOWN = Problem(
-    kind="run-not-found",
-    status=404,
+    type_urn_suffix="run-not-found",
+    http_status=404,
     title="Run not found",
     detail="You have no run with this id; list the runs of the account to find it.",
 )
@@ -53,9 +53,7 @@ def list_runs(
     rows = RunHistoryStore(open_database()).runs_of_account(account, user, before, limit + 1)
     if not rows:
         require_caller_account(account, user)
-    page, next_cursor = split_page_and_next_cursor(
-        rows, limit, lambda row: (row.created_at, row.id)
-    )
+    page, next_cursor = make_page_and_next_cursor(rows, limit, lambda row: (row.created_at, row.id))
     return RunList(runs=tuple(_view(each) for each in page), next_cursor=next_cursor)
 
 
@@ -76,7 +74,7 @@ def show_run(run_id: Annotated[str, Path(alias="runId")]) -> RunDetail:
     if found is None:
         raise ApiError(_UNKNOWN)
     return RunDetail(
-        **_view(found.run).model_dump(),
+        **_view(found.run_row).model_dump(),
         steps=tuple(_run_folder(each) for each in found.run_folders),
         next_sync_at=found.next_sync_at,
     )
@@ -100,13 +98,13 @@ def _view(run: RunRow) -> RunView:
         status=run.status,
         sync_type=run.sync_type,
         folders=tuple(run.folder_ids) if run.folder_ids else None,
-        trigger=run.trigger,
+        trigger=run.trigger_name,
         created_at=run.created_at,
         started_at=run.started_at,
         finished_at=run.finished_at,
         requests=run.request_count,
         repair_rounds=run.repair_round_count,
-        error=to_failure(run.error_name, run.error_message),
+        error=stored_error_to_failure_or_none(run.error_name, run.error_message),
     )
 
 
@@ -125,7 +123,7 @@ def _run_folder(step: RunFolderRow) -> RunFolderView:
         removed=step.removed,
         quarantined=step.quarantined,
         resets=step.full_sync_restart_count,
-        error=to_failure(step.error, step.error_message),
+        error=stored_error_to_failure_or_none(step.error, step.error_message),
         started_at=step.started_at,
         finished_at=step.finished_at,
     )

@@ -30,23 +30,23 @@ from mailsync.credentials.vault import SealedColumn, SealingContext
 from mailsync.errors import AccessRevoked
 from mailsync.model import AccessToken, Provider
 from mailsync.providers.kit import MailboxIdentity
-from mailsync.registry import PROVIDER_OF_EARLIEST_RELEASE
+from mailsync.registry import DEFAULT_PROVIDER_OF_STORED_VALUES
 from mailsync.settings import Settings
 from mailsync.store.credential_store import StoredSignIn
 
-STARTED_SIGN_IN_LIFETIME_S = 600
-UNCONFIRMED_MAILBOX_LIFETIME_S = 600
+UNFINISHED_SIGN_IN_LIFETIME_S = 600
+UNCONFIRMED_CONNECTION_LIFETIME_S = 600
 
 _UNKNOWN = Problem(
-    kind="sign-in-unknown",
-    status=403,
+    type_urn_suffix="sign-in-unknown",
+    http_status=403,
     title="This sign-in is not known here",
     detail="The sign-in has expired, was already used or was started in another browser. No mailbox"
     " was connected; start again from the application.",
 )
 _NOTHING_PENDING = Problem(
-    kind="connection-unknown",
-    status=404,
+    type_urn_suffix="connection-unknown",
+    http_status=404,
     title="No mailbox waits for this confirmation",
     detail="The connection has expired, was already confirmed or was started by another user. No"
     " mailbox was connected; connect the mailbox again.",
@@ -93,7 +93,7 @@ class _Mailbox:
                 "provider": self.provider,
                 "homeAccountId": self.home_account_id,
                 "address": self.address,
-                "grant": self.tokens.grant,
+                "grant": self.tokens.renewal_grant,
                 "access": access.token,
                 "accessExpiresAt": access.expires_at.isoformat(),
             }
@@ -103,7 +103,7 @@ class _Mailbox:
     def from_json(cls, text: str) -> "_Mailbox":
         kept = json.loads(text)
         access = AccessToken(kept["access"], datetime.fromisoformat(kept["accessExpiresAt"]))
-        tokens = TokenSet(access, grant=kept["grant"])
+        tokens = TokenSet(access, renewal_grant=kept["grant"])
         return cls(_provider_of(kept), kept["homeAccountId"], kept["address"], tokens)
 
 
@@ -116,17 +116,17 @@ class SignInFlow:
     """
 
     def __init__(self, connector: AccountConnector, settings: Settings) -> None:
-        self.provider = connector.provider
+        self.provider = connector.provider_name
         self._connector = connector
-        self._oauth = require_oauth_access_of_provider(connector.provider)
+        self._oauth = require_oauth_access_of_provider(connector.provider_name)
         self._platform = import_identity_platform(self._oauth)
         self._settings = settings
         self._credentials = connector.credential_store
-        self._vault = connector.vault
+        self._vault = connector.encryption_vault
 
     def begin_sign_in(self, user_id: str, redirect_uri: str) -> StartedSignIn:
         """Start a sign-in of this user, store it, and return what the browser needs to continue.
-        The sign-in expires after `STARTED_SIGN_IN_LIFETIME_S`.
+        The sign-in expires after `UNFINISHED_SIGN_IN_LIFETIME_S`.
 
         redirect_uri: URL to which the identity platform redirects the browser at the end.
         """
@@ -138,9 +138,9 @@ class SignInFlow:
             cookie_hash=_hash(cookie),
             user_id=user_id,
             flow=self._vault.seal_text(
-                SealingContext(SealedColumn.SIGN_IN_FLOW, user_id), json.dumps(flow)
+                SealingContext(SealedColumn.UNFINISHED_SIGN_IN_FLOW, user_id), json.dumps(flow)
             ),
-            seconds=STARTED_SIGN_IN_LIFETIME_S,
+            seconds=UNFINISHED_SIGN_IN_LIFETIME_S,
         )
         return StartedSignIn(flow["auth_uri"], cookie)
 
@@ -183,10 +183,10 @@ class SignInFlow:
         pending = self._credentials.pop_unconfirmed_mailbox(_hash(token))
         if pending is None or pending.user_id != user_id:
             raise ApiError(_NOTHING_PENDING)
-        place = SealingContext(SealedColumn.PENDING_CONNECTION, user_id)
+        place = SealingContext(SealedColumn.UNCONFIRMED_CONNECTION, user_id)
         try:
             mailbox = _Mailbox.from_json(
-                self._vault.open_sealed_text(place, pending.sealed_mailbox)
+                self._vault.decrypt_sealed_text(place, pending.sealed_mailbox)
             )
         except AccessRevoked:  # raised for a value that cannot be decrypted; no account exists yet
             raise ApiError(_NOTHING_PENDING) from None
@@ -200,15 +200,15 @@ class SignInFlow:
             token_hash=_hash(token),
             user_id=user_id,
             connection=self._vault.seal_text(
-                SealingContext(SealedColumn.PENDING_CONNECTION, user_id), mailbox.to_json()
+                SealingContext(SealedColumn.UNCONFIRMED_CONNECTION, user_id), mailbox.to_json()
             ),
-            seconds=UNCONFIRMED_MAILBOX_LIFETIME_S,
+            seconds=UNCONFIRMED_CONNECTION_LIFETIME_S,
         )
         return UnconfirmedConnection(user_id, token)
 
     def _connect(self, user_id: str, mailbox: _Mailbox) -> ConnectedAccount:
         identity = MailboxIdentity(mailbox.home_account_id, mailbox.address)
-        return self._connector.connect(user_id, identity, mailbox.tokens.seal_for_account)
+        return self._connector.connect(user_id, identity, mailbox.tokens.seal_tokens_for_account)
 
     def _take_sign_in(self, state: str, cookie: str) -> StoredSignIn:
         sign_in = self._credentials.pop_sign_in(state_hash=_hash(state), cookie_hash=_hash(cookie))
@@ -217,10 +217,10 @@ class SignInFlow:
         return sign_in
 
     def _open_flow(self, sign_in: StoredSignIn) -> dict[str, Any]:
-        place = SealingContext(SealedColumn.SIGN_IN_FLOW, sign_in.user_id)
+        place = SealingContext(SealedColumn.UNFINISHED_SIGN_IN_FLOW, sign_in.user_id)
         try:
             flow: dict[str, Any] = json.loads(
-                self._vault.open_sealed_text(place, sign_in.sealed_authorization_flow)
+                self._vault.decrypt_sealed_text(place, sign_in.sealed_authorization_flow)
             )
         except AccessRevoked:  # raised for a value that cannot be decrypted
             raise ApiError(_UNKNOWN) from None
@@ -236,16 +236,16 @@ def _provider_of(kept: Mapping[str, Any]) -> Provider:
     Earlier releases had only one provider and stored no name. If the name is missing, return that
     provider.
     """
-    return Provider(kept.get("provider", PROVIDER_OF_EARLIEST_RELEASE))
+    return Provider(kept.get("provider", DEFAULT_PROVIDER_OF_STORED_VALUES))
 
 
 def _rejected_sign_in(code: str, message: str) -> Problem:
     return Problem(
-        kind="sign-in-refused",
-        status=400,
+        type_urn_suffix="sign-in-refused",
+        http_status=400,
         title="The mailbox was not connected",
         detail=message,
-        oauth_error=code,
+        oauth_error_code=code,
     )
 
 

@@ -14,8 +14,8 @@ from mailsync.api.problems import ApiError, Problem
 COOKIE_NAME = "mailsync_sign_in"
 
 _SEVERAL = Problem(
-    kind="sign-in-unknown",
-    status=403,
+    type_urn_suffix="sign-in-unknown",
+    http_status=403,
     title="This sign-in is not known here",
     detail="The browser sent more than one sign-in cookie, so another site may have set one. No"
     " mailbox was connected; delete the cookies of this site and start again from the application.",

@@ -16,14 +16,14 @@ from mailsync.api.audit import write_audit_record
 from mailsync.api.html_pages import PageLink, accepts_html, to_problem_page
 from mailsync.api.problems import Problem
 from mailsync.api.provider_paths import (
-    choose_sign_in_path,
+    choose_sign_in_path_for_request,
     is_callback_path,
     is_sign_in_path,
 )
 from mailsync.errors import SettingMissing
 from mailsync.settings import load_settings
 
-SIGN_IN_PRIVACY_HEADERS: dict[str, str | list[str]] = {
+SIGN_IN_RESPONSE_PRIVACY_HEADERS: dict[str, str | list[str]] = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
@@ -38,7 +38,7 @@ _OAUTH_ERRORS = frozenset(
 _NOT_IN_A_DESCRIPTION = re.compile(r"[^ !#-\[\]-~]")  # RFC 6749, 4.1.2.1
 
 
-def application_redirect_url(**parameters: str) -> str:
+def build_application_redirect_url(**parameters: str) -> str:
     """Return the URL of the application's inbox, APP_INBOX_URL, with these query parameters added.
 
     Raises:
@@ -48,7 +48,7 @@ def application_redirect_url(**parameters: str) -> str:
     return f"{inbox}{'&' if urlsplit(inbox).query else '?'}{urlencode(parameters)}"
 
 
-def make_application_link(path: str) -> PageLink | None:
+def make_page_link_to_application(path: str) -> PageLink | None:
     """Return the link from an HTML page back to the application.
 
     If APP_INBOX_URL is not set, the link leads to the sign-in of the provider that `path` names.
@@ -57,7 +57,7 @@ def make_application_link(path: str) -> PageLink | None:
     try:
         return PageLink(load_settings().app_inbox_url, "Go to the application")
     except SettingMissing:
-        sign_in = choose_sign_in_path(path)
+        sign_in = choose_sign_in_path_for_request(path)
         return PageLink(sign_in, "Connect the mailbox again") if sign_in else None
 
 
@@ -66,20 +66,22 @@ def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> R
     redirect is not possible, the response is the problem as an HTML page. A client that accepts
     only JSON gets the problem as JSON."""
     if is_callback_path(event.path):
-        write_audit_record(event, "sign_in_failed", problem=problem.kind)
+        write_audit_record(event, "sign_in_failed", problem=problem.type_urn_suffix)
     if not _ends_in_application(problem, event):
-        return to_problem_page(problem, event, make_application_link(event.path))
+        return to_problem_page(problem, event, make_page_link_to_application(event.path))
     description = problem.detail
-    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if problem.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         description += f" (request {event.request_context.request_id})"
     try:
-        location = application_redirect_url(
+        location = build_application_redirect_url(
             error=_oauth_error(problem),
             error_description=_NOT_IN_A_DESCRIPTION.sub("'", description),
         )
     except SettingMissing:
-        return to_problem_page(problem, event, make_application_link(event.path))
-    return Response(HTTPStatus.FOUND, headers={**SIGN_IN_PRIVACY_HEADERS, "Location": location})
+        return to_problem_page(problem, event, make_page_link_to_application(event.path))
+    return Response(
+        HTTPStatus.FOUND, headers={**SIGN_IN_RESPONSE_PRIVACY_HEADERS, "Location": location}
+    )
 
 
 def _ends_in_application(problem: Problem, event: APIGatewayProxyEventV2) -> bool:
@@ -88,21 +90,21 @@ def _ends_in_application(problem: Problem, event: APIGatewayProxyEventV2) -> boo
     Return False after a declined admin consent, because the administrator may not be a user of the
     application.
     """
-    if problem.kind == "admin-consent-refused":
+    if problem.type_urn_suffix == "admin-consent-refused":
         return False
     if is_sign_in_path(event.path):
-        return accepts_html(event) and problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return accepts_html(event) and problem.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR
     wants_json = "json" in event.headers.get("accept", "") and not accepts_html(event)
     return is_callback_path(event.path) and not wants_json
 
 
 def _oauth_error(problem: Problem) -> str:
-    if problem.oauth_error in _OAUTH_ERRORS:
-        return problem.oauth_error
-    if problem.oauth_error == "scope_missing":
+    if problem.oauth_error_code in _OAUTH_ERRORS:
+        return problem.oauth_error_code
+    if problem.oauth_error_code == "scope_missing":
         return "invalid_scope"
     if problem.retry_after_s is not None:
         return "temporarily_unavailable"
-    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if problem.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return "server_error"
-    return "access_denied" if problem.kind == "sign-in-refused" else "invalid_request"
+    return "access_denied" if problem.type_urn_suffix == "sign-in-refused" else "invalid_request"

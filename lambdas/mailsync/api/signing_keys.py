@@ -16,15 +16,15 @@ from mailsync.published_keys import PublishedKeySet
 from mailsync.settings import Settings, load_settings
 
 
-class SigningKeys(Protocol):
+class JwtVerificationKeys(Protocol):
     """Interface to the keys that verify the JWTs of one issuer."""
 
     @property
-    def algorithms(self) -> tuple[str, ...]:
+    def accepted_jwt_algorithms(self) -> tuple[str, ...]:
         """Return the signature algorithms that a JWT may name in its header `alg`."""
         ...
 
-    def find_key(self, key_id: str | None) -> jwt.PyJWK | str | None:
+    def find_key_for_jwt(self, key_id: str | None) -> jwt.PyJWK | str | None:
         """Return the key for a JWT with this key id (header `kid`). Return None if no key has this
         id."""
 
@@ -34,24 +34,24 @@ class SharedSecret:
     """A shared secret for HS256. The secret is used for every token, whatever the token's key id
     (`kid`)."""
 
-    secret: str = field(repr=False)
+    hs256_secret: str = field(repr=False)
 
     @property
-    def algorithms(self) -> tuple[str, ...]:
+    def accepted_jwt_algorithms(self) -> tuple[str, ...]:
         return ("HS256",)
 
-    def find_key(self, key_id: str | None) -> str:
-        return self.secret
+    def find_key_for_jwt(self, key_id: str | None) -> str:
+        return self.hs256_secret
 
 
 @cache
-def load_signing_keys() -> SigningKeys:
+def get_cached_verification_keys() -> JwtVerificationKeys:
     """Return the keys that the settings of this process define. After the first call the process
     returns the same keys again."""
-    return build_signing_keys(load_settings())
+    return build_verification_keys(load_settings())
 
 
-def build_signing_keys(settings: Settings) -> SigningKeys:
+def build_verification_keys(settings: Settings) -> JwtVerificationKeys:
     """Return the keys that these settings define.
 
     Raises:

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from mailsync.api.documented_values import (
-    AccountIdText,
+    AccountIdFieldType,
+    AccountOrOpenRunStatus,
     FolderRole,
-    MailboxStatus,
-    SyncStatus,
+    LatestSyncStatus,
 )
 from mailsync.api.models import CamelModel, Failure
 from mailsync.api.removal_models import PendingRemoval
@@ -50,11 +50,11 @@ class FolderView(CamelModel):
 class SyncStatusView(CamelModel):
     """The sync status of one account and of its mirrored folders."""
 
-    account_id: AccountIdText
+    account_id: AccountIdFieldType
     email_address: str
     provider: str
-    status: MailboxStatus
-    sync_status: SyncStatus
+    status: AccountOrOpenRunStatus
+    sync_status: LatestSyncStatus
     last_sync_at: datetime | None
     """When the last successful sync or check ended."""
     initial_sync_completed: bool

@@ -3,7 +3,7 @@ functions."""
 
 from datetime import datetime
 
-from mailsync.api.models import to_failure
+from mailsync.api.models import stored_error_to_failure_or_none
 from mailsync.api.removal_models import to_pending_removal_or_none
 from mailsync.api.status_models import FolderView, SyncStatusView
 from mailsync.decisions.remaining_time import estimate_remaining_s
@@ -35,7 +35,9 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
         quota_left=account.quota_status.units_available_now if account.quota_status else None,
         quota_paused_until=account.quota_status.paused_until if account.quota_status else None,
         eta_seconds=_remaining_s(account, total - progress) if syncing else None,
-        last_error=to_failure(account.last_error_name, account.last_error_message),
+        last_error=stored_error_to_failure_or_none(
+            account.last_error_name, account.last_error_message
+        ),
         next_retry_at=account.next_sync_at if retries else None,
         verified_at=account.verified_at,
         compared_at=account.oldest_comparison_at,
@@ -121,5 +123,5 @@ def _folder(folder: FolderStatus) -> FolderView:
         walking=folder.is_full_sync_running,
         verified_at=folder.verified_at,
         compared_at=folder.compared_at,
-        error=to_failure(folder.error_name, folder.error_message),
+        error=stored_error_to_failure_or_none(folder.error_name, folder.error_message),
     )

@@ -14,7 +14,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import api_base_url, caller_user_id
 from mailsync.api.caller_account import make_account_not_found_error, make_cannot_sync_error
-from mailsync.api.etag import add_etag
+from mailsync.api.etag import add_etag_to_response
 from mailsync.api.models import SyncAccepted, SyncRequest, SyncStopped
 from mailsync.api.openapi_responses import describe_responses
 from mailsync.api.problems import ApiError, Problem, make_unknown_folder_problem
@@ -24,11 +24,11 @@ from mailsync.api.sync_status import to_sync_status_view
 from mailsync.errors import AccountNotConnected, SettingMissing
 from mailsync.log import logger
 from mailsync.model import AccountId, Provider, SyncScope, SyncType
-from mailsync.registry import syncable_providers
+from mailsync.registry import implemented_providers
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
-from mailsync.store.control_store import AccountControlStore, AccountOfCaller
+from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.store.run_store import EnqueuedRun, RunStore
 from mailsync.store.status_store import AccountStatus, StatusStore
 
@@ -45,8 +45,8 @@ _OTHER_SCOPE = (
 )
 _ENDED = "The sync that this Idempotency-Key started or joined has ended."
 _KEY_REUSED = Problem(
-    kind="idempotency-key-reused",
-    status=422,
+    type_urn_suffix="idempotency-key-reused",
+    http_status=422,
     title="The Idempotency-Key was used for another request",
     detail="An earlier request with this Idempotency-Key had another body, so no sync was started;"
     " send a new key.",
@@ -104,7 +104,9 @@ def start_sync(
     responses=describe_responses({200: SyncStopped}, 404, 422),
 )
 def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStopped:
-    account = AccountOfCaller(AccountId(str(account_id)), caller_user_id(router.current_event))
+    account = AccountOfRequestingUser(
+        AccountId(str(account_id)), caller_user_id(router.current_event)
+    )
     count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
     run_id = AccountControlStore(open_database()).cancel_open_run(account)
     if run_id is None:
@@ -118,7 +120,7 @@ def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStop
 
 @router.get(
     SYNC_PATH,
-    middlewares=[add_etag],
+    middlewares=[add_etag_to_response],
     summary="Show the sync status of an account",
     operation_id="get_sync_status",
     responses=describe_responses({200: SyncStatusView, 304: None}, 404, 422),
@@ -184,7 +186,7 @@ def _require_syncable(account: AccountStatus, scope: SyncScope) -> None:
     """
     if account.status != "active":
         raise make_cannot_sync_error(account.status)
-    if account.provider not in {each.provider for each in syncable_providers()}:
+    if account.provider not in {each.provider for each in implemented_providers()}:
         raise AccountNotConnected(
             f"Mailboxes of {account.provider} cannot be synced yet, so no mail is stored; connect a"
             " mailbox of another provider."

@@ -19,10 +19,10 @@ from mailsync.api.problems import ApiError, Problem, register_problem_handler
 from mailsync.api.provider_paths import require_enabled_provider
 from mailsync.errors import ProviderRejected
 from mailsync.log import logger
-from mailsync.model import MailboxNotification, Provider, SubscriptionNotification
+from mailsync.model import NotificationByEmailAddress, Provider, SubscriptionNotification
 from mailsync.providers.kit import (
     MalformedNotification,
-    NotificationPostponed,
+    NotificationResendNeededError,
     PushKit,
     WebhookRequest,
     load_push_kit,
@@ -45,35 +45,35 @@ _PLAIN_TEXT_HEADERS: dict[str, str | list[str]] = {
     "X-Content-Type-Options": "nosniff",
 }
 _MALFORMED = Problem(
-    kind="malformed-notification",
-    status=400,
+    type_urn_suffix="malformed-notification",
+    http_status=400,
     title="This is not a notification",
     detail="The body is not a notification, so it had no effect; send notifications in the format"
     " that the mail provider documents.",
 )
 _NO_PUSH = Problem(
-    kind="unknown-provider",
-    status=404,
+    type_urn_suffix="unknown-provider",
+    http_status=404,
     title="This provider sends no notifications",
     detail="The path names no provider that notifies of changes, so nothing was done; send the"
     " request to the URL of the subscription.",
 )
 _POSTPONED = Problem(
-    kind="notification-postponed",
-    status=503,
+    type_urn_suffix="notification-postponed",
+    http_status=503,
     title="The notification cannot be verified now",
     detail="The notification could not be verified at this moment, so it had no effect; send it"
     " again.",
     retry_after_s=10,
 )
 _TOO_LARGE = Problem(
-    kind="body-too-large",
-    status=413,
+    type_urn_suffix="body-too-large",
+    http_status=413,
     title="The body is too large",
     detail=f"The body is too large; send at most {MAX_NOTIFICATION_BODY_BYTES} bytes.",
 )
 
-ProviderNotification = SubscriptionNotification | MailboxNotification
+ProviderNotification = SubscriptionNotification | NotificationByEmailAddress
 """A received notification of any provider. It names either a subscription or a mailbox."""
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
@@ -98,7 +98,7 @@ def receive_notifications(provider: str) -> Response[str]:
         notifications = push.parse_notifications(request, load_settings())
     except MalformedNotification:
         raise ApiError(_MALFORMED) from None
-    except NotificationPostponed as reason:
+    except NotificationResendNeededError as reason:
         logger.warning("notification_postponed", reason=str(reason))
         raise ApiError(_POSTPONED) from None
     genuine = _save(Provider(provider), notifications)
@@ -112,7 +112,7 @@ def _save(provider: Provider, notifications: Sequence[ProviderNotification]) -> 
     """Make the notified mailboxes due; return the number of genuine notifications."""
     store = PushStore(open_database())
     addresses = [
-        each.email_address for each in notifications if isinstance(each, MailboxNotification)
+        each.email_address for each in notifications if isinstance(each, NotificationByEmailAddress)
     ]
     found = store.save_notifications_by_email_address(provider, addresses) if addresses else 0
     of_subscriptions = [

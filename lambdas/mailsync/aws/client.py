@@ -15,10 +15,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mailsync.aws.environment import (
-    find_ca_bundle_path,
-    find_credentials,
-    find_endpoint_url,
-    find_region,
+    find_aws_ca_bundle_path,
+    find_aws_credentials,
+    find_aws_endpoint_url,
+    find_aws_region,
 )
 from mailsync.aws.errors import AwsError, AwsRejected, AwsUnavailable
 from mailsync.aws.signature import CredentialScope, sign_post_request
@@ -33,14 +33,14 @@ _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 class AwsService:
     """A service of AWS.
 
-    name: the service's name in endpoints and signatures.
-    target_prefix: the text before the name of the operation in the header X-Amz-Target.
-    json_version: version of the AWS JSON protocol that the service speaks.
+    endpoint_and_signing_name: the service's name in endpoints and signatures.
+    x_amz_target_prefix: the text before the name of the operation in the header X-Amz-Target.
+    json_protocol_version: version of the AWS JSON protocol that the service speaks.
     """
 
-    name: str
-    target_prefix: str
-    json_version: str = "1.1"
+    endpoint_and_signing_name: str
+    x_amz_target_prefix: str
+    json_protocol_version: str = "1.1"
 
 
 SECRETS_MANAGER_SERVICE = AwsService("secretsmanager", "secretsmanager")
@@ -88,7 +88,9 @@ class AwsClient:
                 response = self._exchange(operation, body)
             except (OSError, HTTPException) as error:
                 name = type(error).__name__
-                failure = AwsUnavailable(name, f"{self.service.name} does not answer ({name})")
+                failure = AwsUnavailable(
+                    name, f"{self.service.endpoint_and_signing_name} does not answer ({name})"
+                )
                 continue
             if response.status == 200:
                 result: dict[str, Any] = json.loads(response.body)
@@ -117,11 +119,11 @@ class AwsClient:
         service = self.service
         headers = {
             "host": _host_header(connection),
-            "content-type": f"application/x-amz-json-{service.json_version}",
-            "x-amz-target": f"{service.target_prefix}.{operation}",
+            "content-type": f"application/x-amz-json-{service.json_protocol_version}",
+            "x-amz-target": f"{service.x_amz_target_prefix}.{operation}",
         }
-        scope = CredentialScope(find_region(), service.name)
-        signed = sign_post_request(find_credentials(), scope, headers, body, datetime.now(UTC))
+        scope = CredentialScope(find_aws_region(), service.endpoint_and_signing_name)
+        signed = sign_post_request(find_aws_credentials(), scope, headers, body, datetime.now(UTC))
         try:
             connection.request("POST", "/", body, signed)
             found = connection.getresponse()
@@ -134,13 +136,15 @@ class AwsClient:
         return _HttpResponse(found.status, found.headers.get("x-amzn-errortype", ""), text)
 
     def _connect(self) -> HTTPConnection:
-        url = urlsplit(self.endpoint_url or find_endpoint_url(self.service.name))
+        url = urlsplit(
+            self.endpoint_url or find_aws_endpoint_url(self.service.endpoint_and_signing_name)
+        )
         host = url.hostname or ""
         if url.scheme == "http" and host in _LOOPBACK_HOSTS:  # the local stack and tests
             return HTTPConnection(host, url.port, timeout=self.timeout_s)
         if url.scheme != "https":
             raise AwsUnavailable("PlainEndpoint", "AWS_ENDPOINT_URL must be an https:// URL")
-        context = _tls_context(find_ca_bundle_path())
+        context = _tls_context(find_aws_ca_bundle_path())
         return HTTPSConnection(host, url.port, timeout=self.timeout_s, context=context)
 
 

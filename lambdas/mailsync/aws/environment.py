@@ -8,7 +8,7 @@ from mailsync.aws.errors import AwsUnavailable
 from mailsync.aws.signature import AwsCredentials
 
 
-def find_region() -> str:
+def find_aws_region() -> str:
     """Return the AWS region of this process, such as `eu-central-1`.
 
     Raises:
@@ -21,7 +21,7 @@ def find_region() -> str:
     return str(region)
 
 
-def find_credentials() -> AwsCredentials:
+def find_aws_credentials() -> AwsCredentials:
     """Return the credentials that the environment variables contain. The credentials of a Lambda
     function stay valid as long as its process lives. Outside Lambda, botocore finds the credentials
     of a profile.
@@ -40,16 +40,16 @@ def find_credentials() -> AwsCredentials:
     return AwsCredentials(frozen.access_key, frozen.secret_key, frozen.token)
 
 
-def find_endpoint_url(service: str) -> str:
+def find_aws_endpoint_url(service: str) -> str:
     """Return the URL of a service. If AWS_ENDPOINT_URL is set, it is the URL of every service."""
     if url := os.environ.get("AWS_ENDPOINT_URL"):
         return url
-    region = find_region()
+    region = find_aws_region()
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return f"https://{service}.{region}.{suffix}"
 
 
-def find_ca_bundle_path() -> str | None:
+def find_aws_ca_bundle_path() -> str | None:
     """Return the path of the PEM file with the certificate authorities for AWS's endpoints. Return
     None if AWS_CA_BUNDLE is not set; then the authorities of the system apply."""
     return os.environ.get("AWS_CA_BUNDLE") or None

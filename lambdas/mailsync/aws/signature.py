@@ -33,7 +33,7 @@ class CredentialScope:
     region: str
     service: str
 
-    def format_for_day(self, now: datetime) -> str:
+    def format_scope_for_day(self, now: datetime) -> str:
         """Return the credential scope of Signature Version 4 for the day of `now`:
         `<date>/<region>/<service>/aws4_request`."""
         return f"{now:%Y%m%d}/{self.region}/{self.service}/aws4_request"
@@ -60,7 +60,7 @@ def sign_post_request(
     digest = hashlib.sha256(body).hexdigest()
     request = "\n".join(["POST", "/", "", *lines, "", names, digest])
     signature = _signature(credentials, scope, request, now)
-    who = f"Credential={credentials.access_key}/{scope.format_for_day(now)}"
+    who = f"Credential={credentials.access_key}/{scope.format_scope_for_day(now)}"
     return {
         **signed,
         "authorization": f"{_ALGORITHM} {who}, SignedHeaders={names}, Signature={signature}",
@@ -86,7 +86,7 @@ def presign_get_url(
     query = {
         **parameters,
         "X-Amz-Algorithm": _ALGORITHM,
-        "X-Amz-Credential": f"{credentials.access_key}/{scope.format_for_day(now)}",
+        "X-Amz-Credential": f"{credentials.access_key}/{scope.format_scope_for_day(now)}",
         "X-Amz-Date": _timestamp(now),
         "X-Amz-Expires": str(expires_s),
         "X-Amz-SignedHeaders": "host",
@@ -103,10 +103,10 @@ def _signature(
     credentials: AwsCredentials, scope: CredentialScope, request: str, now: datetime
 ) -> str:
     key = f"AWS4{credentials.secret_key}".encode()
-    for part in scope.format_for_day(now).split("/"):
+    for part in scope.format_scope_for_day(now).split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     digest = hashlib.sha256(request.encode()).hexdigest()
-    text = "\n".join([_ALGORITHM, _timestamp(now), scope.format_for_day(now), digest])
+    text = "\n".join([_ALGORITHM, _timestamp(now), scope.format_scope_for_day(now), digest])
     return hmac.digest(key, text.encode(), "sha256").hex()
 
 

@@ -29,18 +29,18 @@ from mailsync.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from mailsync.model import NEVER_EXPIRES, AccessToken, Account, AccountId, Credentials, Provider
+from mailsync.model import NO_EXPIRY, AccessToken, Account, AccountId, Credentials, Provider
 from mailsync.registry import find_provider
 from mailsync.settings import Settings
 
-MIN_REMAINING_TOKEN_LIFETIME = timedelta(minutes=5)
+MIN_REMAINING_LIFETIME_TO_USE_TOKEN = timedelta(minutes=5)
 """The shortest remaining lifetime with which an access token is used. A token that expires sooner
 is renewed first."""
-MIN_TOKEN_AGE_FOR_RENEWAL = timedelta(minutes=5)
+MIN_AGE_TO_RENEW_REJECTED_TOKEN = timedelta(minutes=5)
 """The minimum age of an access token that is renewed after the mail provider rejected it. If the
 provider rejects a younger token, the provider has an outage, and renewing the tokens of 10,000
 mailboxes at each request would overload the identity platform as well."""
-DEFAULT_PAUSE_AFTER_THROTTLING_S = 60.0
+DEFAULT_RENEWAL_PAUSE_IF_THROTTLED_S = 60.0
 """The pause in seconds after the identity platform throttled a renewal without a Retry-After
 header; 60 s are usual (MSAL.NET docs, "Understanding client and server throttling")."""
 _MAX_ATTEMPTS = 3
@@ -54,12 +54,12 @@ class LockedCredentials(Protocol):
 
     def save_credentials(self, credentials: Credentials) -> None: ...
 
-    def postpone_renewal(self, until: datetime) -> None:
+    def postpone_token_renewal_until(self, until: datetime) -> None:
         """Store a pause that the identity platform requested: no worker may request a token of this
         account before `until`."""
         ...
 
-    def mark_grant_ended(self) -> None:
+    def mark_stored_grant_as_ended(self) -> None:
         """Record that the grant has ended, or that the mail server refused the password. The
         account stays closed until a person connects the mailbox again."""
         ...
@@ -124,19 +124,19 @@ class StoredAccessTokenSource:
         self._settings = settings
         self._access: AccessToken | None = None
 
-    def current_token(self) -> AccessToken:
+    def get_current_token(self) -> AccessToken:
         """Return a token that is valid for at least 5 minutes."""
         if self._access is None or not _is_fresh(self._access):
             self._access = self._renewed(refused=None)
         return self._access
 
-    def renew_token(self, refused: AccessToken) -> AccessToken:
+    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
         """Replace the access token `refused` and return the new token. If another worker has just
         renewed the token, return that worker's token.
 
         refused: the token that the provider rejected. If it is younger than
-            `MIN_TOKEN_AGE_FOR_RENEWAL`, this method returns `refused` itself, because a renewal
-            would not help.
+            `MIN_AGE_TO_RENEW_REJECTED_TOKEN`, this method returns `refused` itself, because a
+            renewal would not help.
         """
         self._access = self._renewed(refused)
         return self._access
@@ -150,7 +150,7 @@ class StoredAccessTokenSource:
                 return stored
             _respect_pause(before)
             grant = decrypt_grant(self._account_id, before, self._vault)
-            key = self._vault.newest_sealing_key()
+            key = self._vault.find_or_make_newest_sealing_key()
             with self._store.lock_credentials_for_renewal(self._account_id) as renewal:
                 if renewal.credentials != before:
                     continue
@@ -177,21 +177,21 @@ class StoredAccessTokenSource:
             )
         except ProviderThrottled as throttled:
             wait_s = (
-                DEFAULT_PAUSE_AFTER_THROTTLING_S
+                DEFAULT_RENEWAL_PAUSE_IF_THROTTLED_S
                 if throttled.retry_after_s is None
                 else throttled.retry_after_s
             )
-            renewal.postpone_renewal(datetime.now(UTC) + timedelta(seconds=wait_s))
+            renewal.postpone_token_renewal_until(datetime.now(UTC) + timedelta(seconds=wait_s))
             return ProviderThrottled(str(throttled), retry_after_s=wait_s)
         except AccessRevoked as error:
             if error.is_final:
-                renewal.mark_grant_ended()
+                renewal.mark_stored_grant_as_ended()
             return error
-        renewal.save_credentials(renewed.seal_for_account(self._account_id, key))
+        renewal.save_credentials(renewed.seal_tokens_for_account(self._account_id, key))
         return renewed
 
 
-class StoredPasswordSource:
+class StoredPasswordAsTokenSource:
     """A source of the password of one account; implements `AccessTokenSource`. The source reads the
     sealed password from the store.
 
@@ -217,7 +217,7 @@ class StoredPasswordSource:
         self._known = known
         self._access: AccessToken | None = None
 
-    def current_token(self) -> AccessToken:
+    def get_current_token(self) -> AccessToken:
         """Return the password. If the stored password is encrypted with an older data key, encrypt
         and store it again with the newest data key."""
         if self._access is None:
@@ -226,7 +226,7 @@ class StoredPasswordSource:
             self._seal_under_newest_key(stored, self._access)
         return self._access
 
-    def renew_token(self, refused: AccessToken) -> AccessToken:
+    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
         """Return the newer password that the user has stored in place of the password `refused`.
 
         If the stored password still equals `refused`, record in the store that the mail server
@@ -243,7 +243,7 @@ class StoredPasswordSource:
             with self._store.lock_credentials_for_renewal(self._account_id) as renewal:
                 is_current = renewal.credentials == stored
                 if is_current:
-                    renewal.mark_grant_ended()
+                    renewal.mark_stored_grant_as_ended()
             if is_current:
                 break
         raise AccessRevoked(
@@ -258,8 +258,8 @@ class StoredPasswordSource:
         Each renewal of a token encrypts the grant again. A password is never renewed, so without
         this method its old data key would be needed for ever.
         """
-        key = self._vault.newest_sealing_key()
-        if stored.sealed_password is None or stored.sealed_password.key_id == key.id:
+        key = self._vault.find_or_make_newest_sealing_key()
+        if stored.sealed_password is None or stored.sealed_password.key_id == key.data_key_id:
             return
         with self._store.lock_credentials_for_renewal(self._account_id) as renewal:
             if renewal.credentials == stored:
@@ -273,20 +273,20 @@ class FixedAccessTokenSource:
     def __init__(self, access: AccessToken) -> None:
         self._access = access
 
-    def current_token(self) -> AccessToken:
+    def get_current_token(self) -> AccessToken:
         return self._access
 
-    def renew_token(self, refused: AccessToken) -> AccessToken:
+    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
         return self._access
 
 
-def open_access_token_source(
+def make_access_token_source(
     account: Account,
     store: CredentialStore,
     vault: Vault,
     settings: Settings,
     known: Credentials | None = None,
-) -> StoredAccessTokenSource | StoredPasswordSource:
+) -> StoredAccessTokenSource | StoredPasswordAsTokenSource:
     """Return a source of the account's access token or password. The source reads the stored
     credentials when the caller first requests a token.
 
@@ -299,11 +299,11 @@ def open_access_token_source(
     settings.require_enabled_provider(account.provider)
     registration = find_provider(account.provider)
     if registration and registration.uses_password:
-        return StoredPasswordSource(account.id, store, vault, known)
+        return StoredPasswordAsTokenSource(account.id, store, vault, known)
     return StoredAccessTokenSource(account, store, vault, settings, known)
 
 
-def open_token_source_without_lock(
+def make_token_source_for_disconnection(
     account: Account, store: CredentialStore, vault: Vault, settings: Settings
 ) -> FixedAccessTokenSource:
     """Return a source of the account's access token or password, without locking the account's
@@ -330,7 +330,7 @@ def decrypt_grant(account_id: AccountId, credentials: Credentials, vault: Vault)
     if credentials.sealed_refresh_token is None:
         return None
     context = make_grant_sealing_context(account_id)
-    return vault.open_sealed_text(context, credentials.sealed_refresh_token)
+    return vault.decrypt_sealed_text(context, credentials.sealed_refresh_token)
 
 
 def _password(account_id: AccountId, credentials: Credentials, vault: Vault) -> AccessToken:
@@ -345,16 +345,16 @@ def _password(account_id: AccountId, credentials: Credentials, vault: Vault) -> 
             f"Account {account_id} has no password, so new mail is not synced. Stored mail stays"
             " readable; connect the mailbox again."
         )
-    text = vault.open_sealed_text(
+    text = vault.decrypt_sealed_text(
         make_password_sealing_context(account_id), credentials.sealed_password
     )
-    return AccessToken(text, NEVER_EXPIRES)
+    return AccessToken(text, NO_EXPIRY)
 
 
 def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> AccessToken | None:
     if credentials.sealed_access_token is None or credentials.access_token_expires_at is None:
         return None
-    token = vault.open_sealed_text(
+    token = vault.decrypt_sealed_text(
         make_access_token_sealing_context(account_id), credentials.sealed_access_token
     )
     return AccessToken(token, credentials.access_token_expires_at)
@@ -366,7 +366,7 @@ def _is_usable(stored: AccessToken, credentials: Credentials, refused: AccessTok
     if refused is None or stored.token != refused.token:
         return True
     issued_at = credentials.access_token_issued_at
-    return issued_at is not None and datetime.now(UTC) - issued_at < MIN_TOKEN_AGE_FOR_RENEWAL
+    return issued_at is not None and datetime.now(UTC) - issued_at < MIN_AGE_TO_RENEW_REJECTED_TOKEN
 
 
 def _respect_pause(credentials: Credentials) -> None:
@@ -375,9 +375,9 @@ def _respect_pause(credentials: Credentials) -> None:
     Raises:
         ProviderThrottled: the pause that the identity platform requested has not ended.
     """
-    if credentials.earliest_renewal_at is None:
+    if credentials.token_requests_paused_until is None:
         return
-    left_s = (credentials.earliest_renewal_at - datetime.now(UTC)).total_seconds()
+    left_s = (credentials.token_requests_paused_until - datetime.now(UTC)).total_seconds()
     if left_s > 0:
         raise ProviderThrottled(
             f"The sign-in service requested a pause, which lasts {left_s:.0f} more seconds. Stored"
@@ -397,4 +397,4 @@ def _tokens(
 
 
 def _is_fresh(access: AccessToken) -> bool:
-    return access.expires_at - datetime.now(UTC) > MIN_REMAINING_TOKEN_LIFETIME
+    return access.expires_at - datetime.now(UTC) > MIN_REMAINING_LIFETIME_TO_USE_TOKEN

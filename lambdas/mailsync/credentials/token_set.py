@@ -12,8 +12,8 @@ class TokenSet:
     """An access token, together with the grant or the tenant id that the request for the next
     access token needs.
 
-    grant: the user's grant: a refresh token, and for Entra also the data with which to use it.
-        None: app-only access, which an organisation has granted.
+    renewal_grant: the user's grant: a refresh token, and for Entra also the data with which to use
+        it. None: app-only access, which an organisation has granted.
     organisation_id: tenant id of the organisation that granted app-only access. None: access by a
         user's grant.
     email_address: the account's present email address, if the identity platform named it with the
@@ -21,11 +21,11 @@ class TokenSet:
     """
 
     access_token: AccessToken
-    grant: str | None = field(default=None, repr=False)
+    renewal_grant: str | None = field(default=None, repr=False)
     organisation_id: str | None = None
     email_address: str | None = field(default=None, repr=False)
 
-    def seal_for_account(self, account_id: AccountId, key: SealingKey) -> Credentials:
+    def seal_tokens_for_account(self, account_id: AccountId, key: SealingKey) -> Credentials:
         """Encrypt the tokens with one data key, bound to the account; return the credentials for
         the store.
 
@@ -35,8 +35,8 @@ class TokenSet:
         """
         return Credentials(
             sealed_refresh_token=None
-            if self.grant is None
-            else key.seal_text(make_grant_sealing_context(account_id), self.grant),
+            if self.renewal_grant is None
+            else key.seal_text(make_grant_sealing_context(account_id), self.renewal_grant),
             sealed_access_token=key.seal_text(
                 make_access_token_sealing_context(account_id), self.access_token.token
             ),

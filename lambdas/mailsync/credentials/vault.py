@@ -23,7 +23,7 @@ from mailsync.errors import AccessRevoked, SettingMissing, StoreUnavailable
 from mailsync.model import DataKey, SealedSecret
 
 DATA_KEY_CACHE_LIFETIME_S = 600.0
-MAX_DATA_KEY_AGE = timedelta(days=30)
+MAX_AGE_OF_DATA_KEY_FOR_SEALING = timedelta(days=30)
 KMS_ENCRYPTION_CONTEXT = {"purpose": "mail-token"}
 _NONCE_BYTES = 12
 _KEY_REJECTED_CODES = frozenset(
@@ -45,13 +45,18 @@ class SealedColumn(StrEnum):
     GRANT = "email_credentials.grant_sealed"
     ACCESS_TOKEN = "email_credentials.access_sealed"  # noqa: S105
     PASSWORD = "email_credentials.password_sealed"  # noqa: S105
-    CURSOR = "folder_cursors.cursor_sealed"
-    SIGN_IN_FLOW = "sign_ins.flow_sealed"
-    PENDING_CONNECTION = "pending_connections.connection_sealed"
+    CHANGE_FEED_CURSOR = "folder_cursors.cursor_sealed"
+    UNFINISHED_SIGN_IN_FLOW = "sign_ins.flow_sealed"
+    UNCONFIRMED_CONNECTION = "pending_connections.connection_sealed"
 
 
 _BOUND_TO_OWNER_ALONE = frozenset(
-    {SealedColumn.GRANT, SealedColumn.ACCESS_TOKEN, SealedColumn.CURSOR, SealedColumn.SIGN_IN_FLOW}
+    {
+        SealedColumn.GRANT,
+        SealedColumn.ACCESS_TOKEN,
+        SealedColumn.CHANGE_FEED_CURSOR,
+        SealedColumn.UNFINISHED_SIGN_IN_FLOW,
+    }
 )
 """The columns into which releases before migration 0016 wrote values that are bound to their owner
 alone. If another column contains such a value, the value was moved there, so the vault
@@ -62,31 +67,31 @@ does not decrypt it."""
 class SealingContext:
     """The column and the owner to which a sealed (encrypted) value is bound.
 
-    column: the column that stores the value.
+    sealed_column: the column that stores the value.
     owner_id: the account id, or the user id of a sign-in.
     """
 
-    column: SealedColumn
+    sealed_column: SealedColumn
     owner_id: str
 
     @property
-    def associated_data(self) -> bytes:
+    def aead_associated_data(self) -> bytes:
         """Return the cipher's associated data, which binds a sealed value to its column and owner.
 
         It consists of the column's name, a NUL and the owner. Earlier versions used associated data
         without a NUL, and no stored text contains a NUL, so the two forms never coincide.
         """
-        return f"{self.column}\0{self.owner_id}".encode()
+        return f"{self.sealed_column}\0{self.owner_id}".encode()
 
     @property
-    def associated_data_candidates(self) -> tuple[bytes, ...]:
-        """Return all associated data that `Vault.open_sealed_text` accepts for a stored value.
+    def accepted_aead_associated_data(self) -> tuple[bytes, ...]:
+        """Return all associated data that `Vault.decrypt_sealed_text` accepts for a stored value.
 
         The first is the associated data of this release. A column that existed before migration
         0016 has a second: the owner alone, with which earlier releases sealed their values.
         """
-        earlier = (self.owner_id.encode(),) if self.column in _BOUND_TO_OWNER_ALONE else ()
-        return (self.associated_data, *earlier)
+        earlier = (self.owner_id.encode(),) if self.sealed_column in _BOUND_TO_OWNER_ALONE else ()
+        return (self.aead_associated_data, *earlier)
 
 
 class DataKeyStore(Protocol):
@@ -112,22 +117,23 @@ class DataKeyStore(Protocol):
 class SealingKey:
     """A decrypted data key. It encrypts values without a request to the store or to KMS.
 
-    id: id of the data key in the store.
+    data_key_id: id of the data key in the store.
     created_at: when the data key was made.
-    cached_until: time at which the vault drops the key from its cache, in seconds of the vault's
-        clock.
-    cipher: AES-GCM cipher with the decrypted key.
+    cache_expiry_monotonic_s: time at which the vault drops the key from its cache, in seconds of
+        the vault's clock.
+    aes_gcm_cipher: AES-GCM cipher with the decrypted key.
     """
 
-    id: int
+    data_key_id: int
     created_at: datetime
-    cached_until: float
-    cipher: AESGCM = field(repr=False)
+    cache_expiry_monotonic_s: float
+    aes_gcm_cipher: AESGCM = field(repr=False)
 
     def seal_text(self, context: SealingContext, text: str) -> SealedSecret:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return SealedSecret(
-            self.id, nonce + self.cipher.encrypt(nonce, text.encode(), context.associated_data)
+            self.data_key_id,
+            nonce + self.aes_gcm_cipher.encrypt(nonce, text.encode(), context.aead_associated_data),
         )
 
 
@@ -161,31 +167,31 @@ class Vault:
     def seal_text(self, context: SealingContext, text: str) -> SealedSecret:
         """Encrypt `text` with the newest data key, and bind the result to `context`: the result can
         only be decrypted with the same context. The result does not contain the context."""
-        return self.newest_sealing_key().seal_text(context, text)
+        return self.find_or_make_newest_sealing_key().seal_text(context, text)
 
-    def open_sealed_text(self, context: SealingContext, sealed: SealedSecret) -> str:
+    def decrypt_sealed_text(self, context: SealingContext, sealed: SealedSecret) -> str:
         """Decrypt a value that this release or an earlier release sealed for `context`; return the
         text.
 
         Raises:
             AccessRevoked: the value is damaged or bound to another context.
         """
-        cipher = self._key(sealed.key_id).cipher
+        cipher = self._key(sealed.key_id).aes_gcm_cipher
         nonce, ciphertext = sealed.sealed_bytes[:_NONCE_BYTES], sealed.sealed_bytes[_NONCE_BYTES:]
-        for binding in context.associated_data_candidates:
+        for binding in context.accepted_aead_associated_data:
             try:
                 return cipher.decrypt(nonce, ciphertext, binding).decode()
             except (InvalidTag, ValueError):
                 continue
         raise AccessRevoked(
-            f"A stored secret of {context.owner_id} ({context.column}) cannot be decrypted, so new"
-            " mail is not synced. Stored mail stays readable; connect the mailbox again."
+            f"A stored secret of {context.owner_id} ({context.sealed_column}) cannot be decrypted,"
+            " so mail is not synced. Stored mail stays readable; connect the mailbox again."
         )
 
-    def newest_sealing_key(self) -> SealingKey:
+    def find_or_make_newest_sealing_key(self) -> SealingKey:
         """Return the newest data key, decrypted. Make a new data key if the newest one is older
-        than `MAX_DATA_KEY_AGE`."""
-        known = max(self._cached(), key=lambda each: each.id, default=None)
+        than `MAX_AGE_OF_DATA_KEY_FOR_SEALING`."""
+        known = max(self._cached(), key=lambda each: each.data_key_id, default=None)
         if known and not _is_old(known.created_at):
             return known
         newest = self._keys.find_newest_data_key()
@@ -196,13 +202,15 @@ class Vault:
 
     def _key(self, key_id: int) -> SealingKey:
         for known in self._cached():
-            if known.id == key_id:
+            if known.data_key_id == key_id:
                 return known
         return self._unwrap(self._keys.find_data_key(key_id))
 
     def _cached(self) -> list[SealingKey]:
         now = self._clock()
-        self._known = {key: each for key, each in self._known.items() if each.cached_until > now}
+        self._known = {
+            key: each for key, each in self._known.items() if each.cache_expiry_monotonic_s > now
+        }
         return list(self._known.values())
 
     def _unwrap(self, key: DataKey) -> SealingKey:
@@ -241,4 +249,4 @@ class Vault:
 
 
 def _is_old(created_at: datetime) -> bool:
-    return datetime.now(UTC) - created_at > MAX_DATA_KEY_AGE
+    return datetime.now(UTC) - created_at > MAX_AGE_OF_DATA_KEY_FOR_SEALING

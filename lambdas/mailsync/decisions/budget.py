@@ -1,15 +1,16 @@
 """Compute time budgets: when a Lambda function stops fetching pages, and how long the function may
 pause between requests."""
 
-SHUTDOWN_RESERVE_S = 20.0
-MAX_WAIT_STATE_S = 3600
+RESERVED_TIME_BEFORE_LAMBDA_TIMEOUT_S = 20.0
+MAX_WAIT_STATE_DURATION_S = 3600
 MAX_PAUSE_WITHOUT_WAIT_STATE_S = 10.0
 """The longest pause during which a Lambda function sleeps, in seconds. For a longer pause a Wait
 state of the workflow is cheaper: the transitions of a Wait state cost as much as 11 s of a function
 with 512 MB."""
 MAX_PAUSES_PER_REQUEST = 2
 """The maximum number of pauses before retries of one request. Each pause is twice as long as the
-pause before it. All pauses of a request together are shorter than `SHUTDOWN_RESERVE_S`."""
+pause before it. All pauses of a request together are shorter than
+`RESERVED_TIME_BEFORE_LAMBDA_TIMEOUT_S`."""
 MAX_TOTAL_PAUSE_PER_TASK_STATE_S = 60.0
 """The limit in seconds for the sum of all pauses within one state of the workflow. It is a fifth of
 the time-out of the Lambda functions that call a provider."""
@@ -17,7 +18,7 @@ MAX_TOTAL_PAUSE_PER_CHECK_S = 5.0
 """The limit in seconds for the sum of all pauses of one check of a mailbox. The limit is low,
 because other mailboxes wait for the check to end. If longer pauses are needed, an execution does
 the work instead of the check."""
-MIN_TIME_FOR_MORE_FOLDERS_S = 60.0
+MIN_REMAINING_TIME_FOR_MORE_FOLDERS_S = 60.0
 """The minimum number of seconds that a function must have until its time-out to begin to sync a few
 more folders. It equals `MAX_TOTAL_PAUSE_PER_TASK_STATE_S`, because the requests for the folders may
 pause so long."""
@@ -31,18 +32,18 @@ def has_time_for_page(remaining_s: float, slowest_page_s: float) -> bool:
     remaining_s: seconds until the time-out.
     slowest_page_s: duration of the slowest page so far, in seconds; the next page may take as long.
     """
-    return remaining_s > SHUTDOWN_RESERVE_S + 2 * slowest_page_s
+    return remaining_s > RESERVED_TIME_BEFORE_LAMBDA_TIMEOUT_S + 2 * slowest_page_s
 
 
 def has_time_for_more_folders(remaining_s: float) -> bool:
     """Return whether a function that syncs many folders has time for a few more folders.
 
     Afterwards the function still needs time to return the remaining folders to the workflow.
-    `MIN_TIME_FOR_MORE_FOLDERS_S` includes that time.
+    `MIN_REMAINING_TIME_FOR_MORE_FOLDERS_S` includes that time.
 
     remaining_s: seconds until the function's time-out.
     """
-    return remaining_s > MIN_TIME_FOR_MORE_FOLDERS_S
+    return remaining_s > MIN_REMAINING_TIME_FOR_MORE_FOLDERS_S
 
 
 def compute_retry_pause_s(requested_s: float, *, repeat: int, jitter: float) -> float:
@@ -67,7 +68,7 @@ def compute_wait_state_duration_s(retry_after_s: float) -> int:
 
     retry_after_s: pause that the provider requested, in seconds.
     """
-    return max(1, min(MAX_WAIT_STATE_S, int(-(-retry_after_s // 1))))
+    return max(1, min(MAX_WAIT_STATE_DURATION_S, int(-(-retry_after_s // 1))))
 
 
 def shrink_page_size(size: int) -> int:

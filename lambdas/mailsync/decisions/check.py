@@ -4,8 +4,8 @@ mailbox."""
 from collections.abc import Collection, Iterable, Mapping
 from enum import Enum, auto
 
-from mailsync.decisions.folders import FolderTreeDiff, explain_incomplete_listing
-from mailsync.decisions.verify import FolderCounts, counts_agree
+from mailsync.decisions.folders import FolderTreeDiff, explain_incomplete_folder_listing
+from mailsync.decisions.verify import FolderCounts, do_counts_match_provider
 from mailsync.model import (
     FeedId,
     FolderListing,
@@ -13,10 +13,10 @@ from mailsync.model import (
     RemoteId,
     StoredFeed,
     StoredFolder,
-    feeds_of_folders,
+    distinct_feeds_of_folders,
 )
 
-MAX_FOLDERS_PER_CHECKED_MAILBOX = 1_000
+MAX_MAILBOX_FOLDERS_FOR_CHECK = 1_000
 """The maximum number of folders of a mailbox that a check reads. A mailbox with more folders gets
 an execution. For 20 folders a check sends one call for the folder tree and one call for the
 changes. With 88 ms per response and four calls at once 20 folders take 0.9 s, and 1,000 folders
@@ -44,7 +44,7 @@ class CheckResult(Enum):
     workflow must sync the mailbox."""
 
 
-def classify_check(
+def classify_work_found_by_check(
     *,
     is_fully_verified: bool,
     listing: FolderListing,
@@ -72,11 +72,11 @@ def classify_check(
     """
     folders = tuple(folders)
     known = {folder.ref.remote_id for folder in folders}
-    feeds = feeds_of_folders(folder for folder in folders if folder.is_selected)
+    feeds = distinct_feeds_of_folders(folder for folder in folders if folder.is_mirrored)
     seen = [pages.get(feed.ref.id) for feed in feeds if feed.ref.id not in waiting]
     if any(folder.remote_id not in known for folder in plan.new_and_changed_folders):
         return CheckResult.NEEDS_EXECUTION
-    if listing.failure_reason_by_folder_id or explain_incomplete_listing(listing, folders):
+    if listing.failure_reason_by_folder_id or explain_incomplete_folder_listing(listing, folders):
         return CheckResult.NEEDS_EXECUTION
     if any(_is_unfinished(feed) for feed in feeds):
         return CheckResult.NEEDS_EXECUTION
@@ -88,7 +88,7 @@ def classify_check(
         or moved
         or any(page.changes for page in seen if page)
     )
-    if is_fully_verified and is_same and all(counts_agree(count) for count in counts):
+    if is_fully_verified and is_same and all(do_counts_match_provider(count) for count in counts):
         return CheckResult.NOTHING_NEW
     return CheckResult.CHECK_CAN_STORE_ALL_CHANGES
 

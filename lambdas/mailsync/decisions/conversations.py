@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class ConversationKeys:
+class ThreadKeysOfConversation:
     """The keys of messages that belong to one conversation. A key is a UUID that messages of one
     conversation share (`Message.thread_keys`).
 
@@ -22,10 +22,10 @@ class ConversationKeys:
 
 def group_thread_keys_by_conversation(
     keys_of_messages: Iterable[Sequence[str]], stored: Mapping[str, int]
-) -> tuple[ConversationKeys, ...]:
-    """Group keys into conversations: return one ConversationKeys for each connected component of
-    the keys. Keys of the same message are connected, and keys of the same stored conversation are
-    connected.
+) -> tuple[ThreadKeysOfConversation, ...]:
+    """Group keys into conversations: return one ThreadKeysOfConversation for each connected
+    component of the keys. Keys of the same message are connected, and keys of the same stored
+    conversation are connected.
 
     keys_of_messages: for each message, its keys.
     stored: for each key that is stored already, the id of the key's conversation.
@@ -40,7 +40,7 @@ def group_thread_keys_by_conversation(
     for each in parents:
         components.setdefault(_root(parents, each), []).append(each)
     return tuple(
-        ConversationKeys(
+        ThreadKeysOfConversation(
             tuple(each for each in component if isinstance(each, str)),
             tuple(sorted(each for each in component if isinstance(each, int))),
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-MAX_MAILBOXES_CLAIMED_PER_TICK = 3000
+MAX_DUE_MAILBOXES_CLAIMED_AT_ONCE = 3000
 """The maximum number of mailboxes that one tick claims, the longest overdue first. A tick is one
 invocation of the schedule `start-due-syncs`, once a minute. With 10,000 mailboxes and an interval
 of 5 minutes, 2,000 mailboxes become due in a minute. The limit is 1.5 times this number. After an
@@ -17,19 +17,21 @@ MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S = 15
 Two such checks may follow each other at once. A check of a mailbox with 1,000 folders is 111
 requests. So notifications cause at most half of the 10,000 requests that Microsoft Graph allows in
 ten minutes."""
-MAX_NOTIFIED_CHECK_WORKERS = 4
+MAX_WORKERS_FOR_NOTIFIED_MAILBOXES = 4
 """The maximum number of functions that check notified mailboxes at the same time. An AWS account
 may have only 10 concurrent functions, and the scheduled checks need some of them."""
-NOTIFIED_MAILBOXES_PER_WORKER = 10
+PARALLEL_NOTIFIED_CHECKS_PER_WORKER = 10
 """The number of notified mailboxes that one function checks in parallel."""
-MAX_NOTIFIED_MAILBOXES_COUNTED = MAX_NOTIFIED_CHECK_WORKERS * NOTIFIED_MAILBOXES_PER_WORKER
+MAX_MAILBOXES_COUNTED_TO_ADD_WORKER = (
+    MAX_WORKERS_FOR_NOTIFIED_MAILBOXES * PARALLEL_NOTIFIED_CHECKS_PER_WORKER
+)
 """The maximum number of waiting notified mailboxes that are counted to decide whether another
 function is needed. More mailboxes would not change the decision."""
-MAX_MAILBOX_WAIT_FOR_WORKER_S = 2.0
+MAX_NOTIFIED_MAILBOX_WAIT_FOR_WORKER_S = 2.0
 """The seconds that a notified mailbox waits for the functions that already check notified
 mailboxes. A function with a free thread looks for waiting mailboxes every second. So no thread is
 free if a mailbox has waited longer than this, and another function is invoked."""
-NOTIFIED_MAILBOX_FALLBACK_DELAY_S = 60.0
+SCHEDULED_CLAIM_DELAY_IF_NOTIFIED_S = 60.0
 """The seconds for which a tick of the schedule leaves a notified mailbox to functions that check
 notified mailboxes. After this time the tick claims the mailbox like any due mailbox. Without this
 delay, a tick after a thousand notifications would start 20 more functions, with ten connections to
@@ -39,7 +41,7 @@ CHECK_WORKER_SLOT_LIFETIME_S = 60
 mailboxes; the function renews it while it works. If the function dies or its invocation is lost,
 another function may take the slot after this time."""
 
-RECHECK_DELAY_AFTER_NOTIFICATION_S = 60
+RECHECK_DELAY_AFTER_NOTIFIED_CHECK_S = 60
 """The seconds from a check that a notification started and that found nothing new to a second
 check."""
 SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S = 5 * 60
@@ -47,17 +49,17 @@ SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S = 5 * 60
 SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S = 15 * 60
 """The seconds between two syncs of a mailbox that has not changed for hours. New mail of such a
 mailbox arrives at most this much later."""
-SYNC_INTERVAL_WITH_NOTIFICATIONS_S = 15 * 60
+SYNC_INTERVAL_OF_SUBSCRIBED_MAILBOX_S = 15 * 60
 """The seconds between two syncs of a mailbox whose provider sends notifications. These syncs are
 needed because some notifications are lost."""
 _INACTIVE_SHARE = 12
 """A mailbox that has not changed for an hour waits a twelfth of that time until its next sync."""
 MAX_SYNC_BACKOFF_S = 24 * 60 * 60
-MAX_BACKOFF_IF_FOLDERS_FAILED_S = SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S
+MAX_SYNC_BACKOFF_IF_FOLDERS_FAILED_S = SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S
 """The longest time in seconds until the next sync after failed runs, if only some folders failed.
 So the mail of the other folders arrives as in a mailbox without failures, even if one folder always
 fails."""
-MAX_BACKOFF_IF_UNVERIFIED_S = 60 * 60
+MAX_SYNC_BACKOFF_IF_FOLDERS_DIFFER_S = 60 * 60
 """The longest time in seconds until the next sync after failed runs, if only some folders were not
 verified. It is longer than for failed folders, because each such run lists all messages of the
 folders that differ."""
@@ -80,8 +82,8 @@ SUSPICIOUS_REMOVAL_ERROR_NAME = "SuspiciousRemoval"
 deleted after the provider has confirmed the removal for a day, or when a person confirms it."""
 
 _MAX_BACKOFF_S: Mapping[str, float] = {
-    FOLDERS_FAILED_ERROR_NAME: MAX_BACKOFF_IF_FOLDERS_FAILED_S,
-    VERIFICATION_FAILED_ERROR_NAME: MAX_BACKOFF_IF_UNVERIFIED_S,
+    FOLDERS_FAILED_ERROR_NAME: MAX_SYNC_BACKOFF_IF_FOLDERS_FAILED_S,
+    VERIFICATION_FAILED_ERROR_NAME: MAX_SYNC_BACKOFF_IF_FOLDERS_DIFFER_S,
 }
 ERROR_NAMES_THAT_CLOSE_ACCOUNT = frozenset({"AccessRevoked"})
 """Error names of failures that close the account."""
@@ -95,8 +97,8 @@ def needs_another_check_worker(waits_s: Sequence[float], working: int) -> bool:
 
     Another function is needed if a mailbox waits and no function works, if more mailboxes wait than
     the working functions can check in parallel, or if a mailbox has waited longer than
-    `MAX_MAILBOX_WAIT_FOR_WORKER_S`. Otherwise the working functions suffice. Few functions with
-    many mailboxes cost less than many functions that each wait for the provider.
+    `MAX_NOTIFIED_MAILBOX_WAIT_FOR_WORKER_S`. Otherwise the working functions suffice. Few functions
+    with many mailboxes cost less than many functions that each wait for the provider.
 
     waits_s: for each notified mailbox that can be checked now, the seconds that it has waited.
     working: number of functions that check notified mailboxes now.
@@ -104,8 +106,8 @@ def needs_another_check_worker(waits_s: Sequence[float], working: int) -> bool:
     if not waits_s or working == 0:
         return bool(waits_s)
     return (
-        len(waits_s) > working * NOTIFIED_MAILBOXES_PER_WORKER
-        or max(waits_s) > MAX_MAILBOX_WAIT_FOR_WORKER_S
+        len(waits_s) > working * PARALLEL_NOTIFIED_CHECKS_PER_WORKER
+        or max(waits_s) > MAX_NOTIFIED_MAILBOX_WAIT_FOR_WORKER_S
     )
 
 
@@ -139,7 +141,7 @@ def seconds_until_sync_after_success(
     has_news: whether a notification, or a person's confirmation of a removal, arrived during the
         sync. The sync may have missed the change, so the result is 0.
     is_pushed: whether the provider sends notifications of changes. Notifications can be lost, so
-        scheduled syncs continue, every SYNC_INTERVAL_WITH_NOTIFICATIONS_S seconds.
+        scheduled syncs continue, every SYNC_INTERVAL_OF_SUBSCRIBED_MAILBOX_S seconds.
     unchanged_for_s: seconds since a sync last changed a row. Without notifications, the interval is
         5 minutes during the first hour, and later a twelfth of this time, at most 15 minutes.
     jitter: random number from 0 to below 1. It changes the result by at most a tenth.
@@ -150,7 +152,7 @@ def seconds_until_sync_after_success(
         SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S,
         max(SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S, unchanged_for_s / _INACTIVE_SHARE),
     )
-    return (SYNC_INTERVAL_WITH_NOTIFICATIONS_S if is_pushed else interval) * (0.9 + 0.2 * jitter)
+    return (SYNC_INTERVAL_OF_SUBSCRIBED_MAILBOX_S if is_pushed else interval) * (0.9 + 0.2 * jitter)
 
 
 def seconds_until_subscription_renewal(*, lasts_s: float, jitter: float) -> float:

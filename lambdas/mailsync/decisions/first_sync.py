@@ -15,16 +15,16 @@ class FirstSyncCostRates:
         uses.
     quota_units_per_message: units of the quota that each message adds. The real number is lower
         where one request brings several messages.
-    fixed_usd_per_sync, usd_per_message: list price of the executions and functions on AWS, in US
-        dollars.
+    fixed_aws_cost_usd_per_sync, aws_cost_usd_per_message: list price of the executions and
+        functions on AWS, in US dollars.
     time_to_first_message_s: seconds from the start of the sync until the first message is stored.
     """
 
     messages_per_s: float
     fixed_quota_units_per_sync: float
     quota_units_per_message: float
-    fixed_usd_per_sync: float
-    usd_per_message: float
+    fixed_aws_cost_usd_per_sync: float
+    aws_cost_usd_per_message: float
     time_to_first_message_s: float = 10.0
 
 
@@ -58,5 +58,5 @@ def estimate_first_sync(
     if units_per_minute is not None:
         minutes = requests / (units_per_minute * (1 - QUOTA_SHARE_RESERVED_FOR_NEW_MAIL))
         duration_s = max(duration_s, cost.time_to_first_message_s + 60 * minutes)
-    usd = cost.fixed_usd_per_sync + cost.usd_per_message * messages
+    usd = cost.fixed_aws_cost_usd_per_sync + cost.aws_cost_usd_per_message * messages
     return FirstSyncEstimate(messages, math.ceil(duration_s), requests, round(usd, 4))

@@ -18,9 +18,9 @@ from mailsync.model import (
 )
 from mailsync.storable import to_storable_text
 
-MAX_FOLDERS_PER_FULL_SYNC_BATCH = 20
+MAX_FOLDERS_PER_SMALL_FOLDER_BATCH = 20
 """The maximum number of small folders whose full syncs start together in one batch."""
-MAX_MESSAGES_PER_FULL_SYNC_BATCH = 400
+MAX_MESSAGES_PER_SMALL_FOLDER_BATCH = 400
 """The maximum number of messages in one batch of small folders whose full syncs start together. 400
 messages are about 10 MB, and as many as a provider sends with four pages at a time."""
 
@@ -33,14 +33,14 @@ class FolderTreeDiff:
     gone_folder_ids: stored folders to hide, because the provider answered a request by their id
         with "not found". A folder that is only missing from the listing is neither changed nor
         gone.
-    new_remote_id_by_folder_id: stored folders whose provider id has changed. The key is the
+    replacement_remote_id_by_folder_id: stored folders whose provider id has changed. The key is the
         folder's id in the database, the value is the folder's new id at the provider. These are
         folders that were renamed, and folders whose role (such as Inbox) a new folder has now.
     """
 
     new_and_changed_folders: tuple[RemoteFolder, ...]
     gone_folder_ids: tuple[FolderId, ...]
-    new_remote_id_by_folder_id: Mapping[FolderId, RemoteId] = field(default_factory=dict)
+    replacement_remote_id_by_folder_id: Mapping[FolderId, RemoteId] = field(default_factory=dict)
 
 
 def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> FolderTreeDiff:
@@ -58,13 +58,13 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
        again under its old name is one gone folder and one new folder.
     """
     before = {folder.ref.remote_id: folder for folder in known}
-    kept = listing.undeletable_roles - {folder.role for folder in listing.folders}
+    kept = listing.permanent_folder_roles - {folder.role for folder in listing.folders}
     new_id_by_role = {
         folder.role: folder.remote_id
         for folder in listing.folders
         if folder.role is not Role.OTHER and folder.remote_id not in before
     }
-    gone = [folder for folder in known if folder.ref.remote_id in listing.gone_folder_ids]
+    gone = [folder for folder in known if folder.ref.remote_id in listing.gone_folder_remote_ids]
     by_role = {folder.role: folder.ref.id for folder in gone if folder.role in new_id_by_role}
     new_ids = {folder_id: new_id_by_role[role] for role, folder_id in by_role.items()}
     new_ids |= {
@@ -81,24 +81,26 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
             for folder in gone
             if folder.role not in kept and folder.ref.id not in new_ids
         ),
-        new_remote_id_by_folder_id=new_ids,
+        replacement_remote_id_by_folder_id=new_ids,
     )
 
 
-def explain_incomplete_listing(listing: FolderListing, known: Iterable[StoredFolder]) -> str | None:
+def explain_incomplete_folder_listing(
+    listing: FolderListing, known: Iterable[StoredFolder]
+) -> str | None:
     """Return the reason why the provider's folder listing is incomplete, as a sentence. An
     incomplete listing cannot verify the mirror. Return None if the listing is complete.
 
     If the listing lacks a folder that is known to exist, the listing may also lack folders that the
     mirror does not know yet.
     """
-    if listing.unlisted_folder_ids:
-        return f"The list of folders lacks {len(listing.unlisted_folder_ids)} that exist."
+    if listing.existing_unlisted_folder_ids:
+        return f"The list of folders lacks {len(listing.existing_unlisted_folder_ids)} that exist."
     shown = {folder.role for folder in listing.folders}
     expected = {
         folder.role
         for folder in known
-        if folder.role in listing.undeletable_roles
+        if folder.role in listing.permanent_folder_roles
         and folder.ref.remote_id not in listing.failure_reason_by_folder_id
     }
     if missing := (expected | {Role.INBOX}) - shown:
@@ -119,8 +121,9 @@ def find_folders_with_changed_counts(
         shown.remote_id
         for shown in listing.folders
         if (folder := before.get(shown.remote_id))
-        and shown.total is not None
-        and (shown.total, shown.unread) != (folder.remote_total, folder.remote_unread)
+        and shown.message_count is not None
+        and (shown.message_count, shown.unread_message_count)
+        != (folder.remote_total, folder.remote_unread)
     )
 
 
@@ -145,7 +148,7 @@ def _differs(remote: RemoteFolder, known: StoredFolder | None) -> bool:
     ) != (known.display_name, known.parent_remote_id, known.role, known.is_hidden)
 
 
-def sort_feeds_to_read(
+def sort_feeds_by_reading_priority(
     feeds: Iterable[StoredFeed], folders: Iterable[StoredFolder]
 ) -> tuple[StoredFeed, ...]:
     """Return the feeds in the order in which Mailsync starts to read them. The feed of the Inbox is
@@ -163,7 +166,7 @@ def sort_feeds_to_read(
     return tuple(sorted(feeds, key=lambda feed: (feed.ref.id not in of_inbox, -total[feed.ref.id])))
 
 
-def split_small_folders_into_batches(
+def batch_small_folders_for_full_sync(
     folders: Iterable[StoredFolder],
     remote: Iterable[RemoteFolder],
     *,
@@ -182,7 +185,11 @@ def split_small_folders_into_batches(
     max_messages: the largest number of messages of all batches together. The folders that exceed
         this number are left out; Lambda functions that work in parallel read them.
     """
-    total = {folder.remote_id: folder.total for folder in remote if folder.total is not None}
+    total = {
+        folder.remote_id: folder.message_count
+        for folder in remote
+        if folder.message_count is not None
+    }
     starting = [
         folder
         for folder in folders
@@ -199,8 +206,8 @@ def split_small_folders_into_batches(
         if seen > max_messages:
             break
         if (
-            len(batch) == MAX_FOLDERS_PER_FULL_SYNC_BATCH
-            or batched + messages > MAX_MESSAGES_PER_FULL_SYNC_BATCH
+            len(batch) == MAX_FOLDERS_PER_SMALL_FOLDER_BATCH
+            or batched + messages > MAX_MESSAGES_PER_SMALL_FOLDER_BATCH
         ):
             yield tuple(batch)
             batch, batched = [], 0
@@ -215,5 +222,5 @@ def _is_untouched(position: FeedPosition) -> bool:
     return (
         position.is_full_sync_running
         and position.cursor is None
-        and position.failed_feed_kind_count == 0
+        and position.feed_fallback_index == 0
     )

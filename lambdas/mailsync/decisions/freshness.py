@@ -11,24 +11,24 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from mailsync.model import (
+    FolderTreeReadingMode,
     RemoteId,
     StoredFeed,
     StoredFolder,
-    TreeReadingMode,
-    feeds_of_folders,
+    distinct_feeds_of_folders,
 )
 
-MAX_FEEDS_OF_SMALL_MAILBOX = 20
+MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX = 20
 """The maximum number of change feeds of a small mailbox. Every sync reads all feeds of a small
 mailbox, in one batch request."""
-MAX_CHANGE_AGE_OF_ACTIVE_FOLDER = timedelta(days=1)
+MAX_LAST_CHANGE_AGE_OF_ACTIVE_FOLDER = timedelta(days=1)
 """A folder that changed within this time is active: every sync reads its change feed."""
-MAX_TIME_BETWEEN_FEED_READINGS = timedelta(hours=1)
+MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED = timedelta(hours=1)
 """The longest time between two readings of the same change feed. It is also the longest time
 between two readings of a mailbox's whole folder tree."""
-MAX_HIDDEN_FOLDER_SEARCH_INTERVAL = timedelta(days=1)
+MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL = timedelta(days=1)
 """The longest time between two searches for hidden folders in a mailbox. Such a search looks below
-every folder (`TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS`)."""
+every folder (`FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS`)."""
 
 
 def choose_feeds_to_read(
@@ -40,15 +40,15 @@ def choose_feeds_to_read(
     active folders, of all folders whose counts changed, and of all folders that were never read.
     The other feeds take turns, the least recently read first. The longer the last sync is ago, the
     more of these feeds are read, so that each feed is read at least once per
-    `MAX_TIME_BETWEEN_FEED_READINGS`.
+    `MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED`.
 
     folders: the stored folders of the mailbox, with their change feeds.
     moved: provider ids of folders whose counts at the provider changed since the last reading.
     now: the present time.
     since_s: seconds since the last sync of the mailbox.
     """
-    feeds = feeds_of_folders(folders)
-    if len(feeds) <= MAX_FEEDS_OF_SMALL_MAILBOX:
+    feeds = distinct_feeds_of_folders(folders)
+    if len(feeds) <= MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX:
         return feeds
     likely = {
         folder.feed.ref.id
@@ -62,10 +62,11 @@ def choose_feeds_to_read(
         key=lambda feed: (feed.last_read_at or now, feed.ref.id),
     )
     share = math.ceil(
-        len(others) * min(1.0, since_s / MAX_TIME_BETWEEN_FEED_READINGS.total_seconds())
+        len(others) * min(1.0, since_s / MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED.total_seconds())
     )
     overdue = sum(
-        now - (feed.last_read_at or now) >= MAX_TIME_BETWEEN_FEED_READINGS for feed in others
+        now - (feed.last_read_at or now) >= MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED
+        for feed in others
     )
     chosen = tuple(feed for feed in feeds if feed.ref.id in likely)
     return chosen + tuple(others[: max(share, overdue)])
@@ -73,21 +74,21 @@ def choose_feeds_to_read(
 
 def choose_folder_tree_reading_mode(
     *, now: datetime, whole_at: datetime | None, thorough_at: datetime | None
-) -> TreeReadingMode:
+) -> FolderTreeReadingMode:
     """Return how much of the folder tree a check reads.
 
     whole_at: when a check last read all listed folders. None: never.
     thorough_at: when a check last searched for hidden folders as well. None: never.
     """
-    if thorough_at is None or now - thorough_at >= MAX_HIDDEN_FOLDER_SEARCH_INTERVAL:
-        return TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
-    if whole_at is None or now - whole_at >= MAX_TIME_BETWEEN_FEED_READINGS:
-        return TreeReadingMode.LISTED_FOLDERS
-    return TreeReadingMode.QUICK
+    if thorough_at is None or now - thorough_at >= MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL:
+        return FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
+    if whole_at is None or now - whole_at >= MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED:
+        return FolderTreeReadingMode.LISTED_FOLDERS
+    return FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS
 
 
 def _is_active(folder: StoredFolder, now: datetime) -> bool:
     return (
         folder.last_changed_at is not None
-        and now - folder.last_changed_at < MAX_CHANGE_AGE_OF_ACTIVE_FOLDER
+        and now - folder.last_changed_at < MAX_LAST_CHANGE_AGE_OF_ACTIVE_FOLDER
     )

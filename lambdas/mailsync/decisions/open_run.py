@@ -3,16 +3,16 @@ another sync. An open run is a run that is stored as queued or running."""
 
 from enum import Enum, auto
 
-RUNNING_EXECUTION_STATUS = "RUNNING"
+STEP_FUNCTIONS_RUNNING_STATUS = "RUNNING"
 """The status that Step Functions reports for an execution that has not ended."""
 
 
-STALE_RUN_HEARTBEAT_AGE_S = 60
+MIN_HEARTBEAT_AGE_OF_STALE_RUN_S = 60
 """The age in seconds of a run's last heartbeat from which the run is stale: the execution of a
 stale run may be dead."""
 
 
-class ExistingRunAction(Enum):
+class ActionForExistingRun(Enum):
     """What to do with the run of a mailbox when another sync of the mailbox is requested.
 
     START_EXECUTION: the run has no execution yet; start it.
@@ -34,9 +34,9 @@ class ExistingRunAction(Enum):
     run."""
 
 
-def choose_existing_run_action(
+def choose_action_for_existing_run(
     *, has_ended: bool, has_begun: bool, is_stale: bool, execution_status: str | None
-) -> ExistingRunAction:
+) -> ActionForExistingRun:
     """Return what to do with the run of a mailbox, by the state of the run and of its execution.
 
     | run | execution | action |
@@ -55,16 +55,16 @@ def choose_existing_run_action(
 
     has_ended: whether the run is stored as ended.
     has_begun: whether an execution has begun the run and is recorded in it.
-    is_stale: whether the run's last heartbeat is older than STALE_RUN_HEARTBEAT_AGE_S.
+    is_stale: whether the run's last heartbeat is older than MIN_HEARTBEAT_AGE_OF_STALE_RUN_S.
     execution_status: the status of the run's execution, from Step Functions. None: Step Functions
         has no execution with the name of the run.
     """
     if has_ended:
-        return ExistingRunAction.RETURN_ENDED_RUN
-    if execution_status == RUNNING_EXECUTION_STATUS:
-        return ExistingRunAction.JOIN_RUN
+        return ActionForExistingRun.RETURN_ENDED_RUN
+    if execution_status == STEP_FUNCTIONS_RUNNING_STATUS:
+        return ActionForExistingRun.JOIN_RUN
     if execution_status is None and not has_begun:
-        return ExistingRunAction.START_EXECUTION
+        return ActionForExistingRun.START_EXECUTION
     if execution_status is None and not is_stale:
-        return ExistingRunAction.JOIN_RUN
-    return ExistingRunAction.CLOSE_DEAD_RUN
+        return ActionForExistingRun.JOIN_RUN
+    return ActionForExistingRun.CLOSE_DEAD_RUN

@@ -3,14 +3,14 @@
 from typing import TypeVar
 
 from mailsync.model import (
-    Change,
     IncompleteMessage,
+    MessageChange,
     MessageRemovedFromFolder,
+    MessageStateChange,
     Page,
     PagePlan,
     PlacementChange,
     RemoteId,
-    StateChange,
     UnreadableMessage,
     Upsert,
 )
@@ -19,14 +19,14 @@ AnyChange = TypeVar(
     "AnyChange",
     Upsert,
     IncompleteMessage,
-    StateChange,
+    MessageStateChange,
     PlacementChange,
     MessageRemovedFromFolder,
     UnreadableMessage,
 )
 
 
-def plan_writes_of_page(page: Page) -> PagePlan:
+def plan_database_writes_of_page(page: Page) -> PagePlan:
     """Return the writes for one page of changes, one write per message.
 
     A page may contain several changes of one message: feeds repeat changes, and a message that was
@@ -38,7 +38,7 @@ def plan_writes_of_page(page: Page) -> PagePlan:
     and do not deadlock. The placement changes of a list (`Page.has_only_message_ids`) keep the
     page's order.
     """
-    last: dict[RemoteId, Change] = {}
+    last: dict[RemoteId, MessageChange] = {}
     for change in page.changes:
         last[change.remote_id] = _merged(last.get(change.remote_id), change)
     return PagePlan(
@@ -48,14 +48,14 @@ def plan_writes_of_page(page: Page) -> PagePlan:
             each.remote_id for each in _only(last, MessageRemovedFromFolder)
         ),
         unreadable_messages=_only(last, UnreadableMessage),
-        state_changes=_only(last, StateChange),
+        state_changes=_only(last, MessageStateChange),
         placement_changes=tuple(each for each in last.values() if isinstance(each, PlacementChange))
         if page.has_only_message_ids
         else _only(last, PlacementChange),
     )
 
 
-def _merged(earlier: Change | None, change: Change) -> Change:
+def _merged(earlier: MessageChange | None, change: MessageChange) -> MessageChange:
     """Return one change in place of two successive changes of the same message.
 
     A change of placements is relative to the stored placements. After another kind of change on the
@@ -78,12 +78,12 @@ def _merged(earlier: Change | None, change: Change) -> Change:
         + change.removed_folder_ids,
         is_read=earlier.is_read if change.is_read is None else change.is_read,
         is_flagged=earlier.is_flagged if change.is_flagged is None else change.is_flagged,
-        importance=change.importance or earlier.importance,
+        new_message_importance=change.new_message_importance or earlier.new_message_importance,
         fetch_group_id=change.fetch_group_id or earlier.fetch_group_id,
     )
 
 
-def _only(changes: dict[RemoteId, Change], kind: type[AnyChange]) -> tuple[AnyChange, ...]:
+def _only(changes: dict[RemoteId, MessageChange], kind: type[AnyChange]) -> tuple[AnyChange, ...]:
     """Return the changes of one kind, sorted by message id: writers that lock rows in the same
     order do not deadlock."""
     return tuple(each for _, each in sorted(changes.items()) if isinstance(each, kind))

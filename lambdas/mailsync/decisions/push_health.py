@@ -4,7 +4,7 @@ before each change that a sync found."""
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-MAX_TIME_FROM_NOTIFICATION_TO_SYNC = timedelta(minutes=15)
+MAX_TIME_FROM_NOTIFICATION_TO_SYNC_END = timedelta(minutes=15)
 """The longest usual time between a notification and the end of the sync that finds the announced
 change."""
 
@@ -13,14 +13,14 @@ class PushHealth(StrEnum):
     """Whether the provider's notifications for a mailbox work.
 
     WORKING: there is a push subscription, and a notification announced the last change.
-    SILENT: there is a push subscription, but no notification announced the last change that a sync
-        found.
-    LAPSED: there is no push subscription, or it has expired.
+    NO_NOTIFICATION_OF_LAST_CHANGE: there is a push subscription, but no notification announced the
+        last change that a sync found.
+    NO_VALID_SUBSCRIPTION: there is no push subscription, or it has expired.
     """
 
     WORKING = "working"
-    SILENT = "silent"
-    LAPSED = "lapsed"
+    NO_NOTIFICATION_OF_LAST_CHANGE = "silent"
+    NO_VALID_SUBSCRIPTION = "lapsed"
 
 
 def classify_push_health(
@@ -34,8 +34,8 @@ def classify_push_health(
     """Return whether the provider's notifications for a mailbox work.
 
     The last change counts as announced if the sync that found it ended at most
-    `MAX_TIME_FROM_NOTIFICATION_TO_SYNC` after the last notification, or at most that long after the
-    subscription was first requested.
+    `MAX_TIME_FROM_NOTIFICATION_TO_SYNC_END` after the last notification, or at most that long after
+    the subscription was first requested.
 
     expires_at: expiry of the mailbox's push subscription. None: there is no subscription.
     subscribed_at: when Mailsync first requested a subscription for the mailbox.
@@ -44,7 +44,7 @@ def classify_push_health(
     now: the present time.
     """
     if expires_at is None or expires_at <= now:
-        return PushHealth.LAPSED
+        return PushHealth.NO_VALID_SUBSCRIPTION
     announced_at = max(filter(None, (notified_at, subscribed_at)))
-    is_announced = changed_at <= announced_at + MAX_TIME_FROM_NOTIFICATION_TO_SYNC
-    return PushHealth.WORKING if is_announced else PushHealth.SILENT
+    is_announced = changed_at <= announced_at + MAX_TIME_FROM_NOTIFICATION_TO_SYNC_END
+    return PushHealth.WORKING if is_announced else PushHealth.NO_NOTIFICATION_OF_LAST_CHANGE

@@ -18,15 +18,15 @@ QUOTA_WINDOW_S = 60.0
 """The seconds for which a quota grants its units."""
 QUOTA_SHARE_RESERVED_FOR_NEW_MAIL = 0.1
 """The share of a quota that backfills leave to new mail."""
-BACKFILL_REQUEST_BURSTS_PER_MINUTE = 8
+PENDING_MAIL_FETCH_BURSTS_PER_MINUTE = 8
 """The number of equal bursts in which a backfill uses up the quota of one minute. A backfill is the
 fetching of the pending messages of a mailbox. New mail is read between two bursts, so new mail
 waits for an eighth of a minute and not for a whole minute."""
-BACKFILL_REQUEST_BURST_PERIOD_S = QUOTA_WINDOW_S / BACKFILL_REQUEST_BURSTS_PER_MINUTE
+PENDING_MAIL_FETCH_BURST_PERIOD_S = QUOTA_WINDOW_S / PENDING_MAIL_FETCH_BURSTS_PER_MINUTE
 """The seconds from the start of one burst of a backfill to the start of the next burst. A burst
 consists of the requests and a pause after the requests."""
-SLOW_REQUEST_BURST_FACTOR = 1.25
-"""If a burst of a backfill takes longer than this factor times BACKFILL_REQUEST_BURST_PERIOD_S,
+SLOW_BURST_DURATION_TO_PERIOD_RATIO = 1.25
+"""If a burst of a backfill takes longer than this factor times PENDING_MAIL_FETCH_BURST_PERIOD_S,
 the work limits the speed of the backfill, not the quota."""
 
 
@@ -35,15 +35,15 @@ class QuotaStatus:
     """The quota of a mailbox at its provider, and the messages that the quota is still needed for.
 
     units_per_minute: number of units that the provider grants to the mailbox per minute.
-    units_taken_in_last_minute: number of units that all syncs and checks of the mailbox took in the
-        last 60 seconds.
+    mailbox_units_used_in_last_minute: number of units that all syncs and checks of the mailbox took
+        in the last 60 seconds.
     paused_until: end of a pause in which the provider accepts no requests. None: no pause.
     pending_message_count: number of pending messages; their contents are still to be fetched.
     units_used_by_run: number of units that the open run has used for its pages since its start.
     """
 
     units_per_minute: int
-    units_taken_in_last_minute: int
+    mailbox_units_used_in_last_minute: int
     paused_until: datetime | None
     pending_message_count: int = 0
     units_used_by_run: int = 0
@@ -52,7 +52,7 @@ class QuotaStatus:
     def units_available_now(self) -> int:
         """Return the number of units that the mailbox can still take now: `units_per_minute` minus
         the units that were taken in the last minute."""
-        return max(0, self.units_per_minute - self.units_taken_in_last_minute)
+        return max(0, self.units_per_minute - self.mailbox_units_used_in_last_minute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +61,18 @@ class ReadingProgress:
 
     new_message_count: number of messages that the run stored for the first time.
     reread_message_count: number of messages that the run read although they were stored already.
-    page_count: number of pages that the run has stored.
+    stored_page_count: number of pages that the run has stored.
     elapsed_reading_s: seconds since the run began to read its first folder.
-    summed_folder_reading_s: the sum of the reading times of all folders, in seconds. Two folders
-        that are read at the same time for a minute add two minutes.
+    sum_of_folder_reading_times_s: the sum of the reading times of all folders, in seconds. Two
+        folders that are read at the same time for a minute add two minutes.
     is_paused_by_provider: whether the provider has requested a pause that has not ended.
     """
 
     new_message_count: int = 0
     reread_message_count: int = 0
-    page_count: int = 0
+    stored_page_count: int = 0
     elapsed_reading_s: float = 0.0
-    summed_folder_reading_s: float = 0.0
+    sum_of_folder_reading_times_s: float = 0.0
     is_paused_by_provider: bool = False
 
 
@@ -102,7 +102,7 @@ def estimate_remaining_s(
     if quota and quota.pending_message_count and progress.new_message_count:
         return math.ceil(_seconds_of_quota(progress, quota))
     is_measured = (
-        progress.page_count >= MIN_PAGES_FOR_ESTIMATE
+        progress.stored_page_count >= MIN_PAGES_FOR_ESTIMATE
         and progress.elapsed_reading_s >= MIN_READING_TIME_FOR_ESTIMATE_S
     )
     read = progress.new_message_count + progress.reread_message_count
@@ -117,7 +117,9 @@ def estimate_remaining_s(
         return None
     together_s = missing * progress.elapsed_reading_s / progress.new_message_count
     alone_s = (
-        missing_in_largest_folder * progress.summed_folder_reading_s / progress.new_message_count
+        missing_in_largest_folder
+        * progress.sum_of_folder_reading_times_s
+        / progress.new_message_count
     )
     return math.ceil(max(together_s, alone_s))
 
@@ -139,15 +141,15 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     burst_units = (
         quota.units_per_minute
         * (1 - QUOTA_SHARE_RESERVED_FOR_NEW_MAIL)
-        / BACKFILL_REQUEST_BURSTS_PER_MINUTE
+        / PENDING_MAIL_FETCH_BURSTS_PER_MINUTE
     )
     bursts_used = quota.units_used_by_run / burst_units
     bursts_begun, slowest_burst_s = (
         math.ceil(bursts_used),
-        BACKFILL_REQUEST_BURST_PERIOD_S * SLOW_REQUEST_BURST_FACTOR,
+        PENDING_MAIL_FETCH_BURST_PERIOD_S * SLOW_BURST_DURATION_TO_PERIOD_RATIO,
     )
     is_slow = progress.elapsed_reading_s > max(
-        bursts_used * slowest_burst_s, bursts_begun * BACKFILL_REQUEST_BURST_PERIOD_S
+        bursts_used * slowest_burst_s, bursts_begun * PENDING_MAIL_FETCH_BURST_PERIOD_S
     )
     if not bursts_begun or is_slow:
         return at_speed_so_far_s
@@ -156,6 +158,6 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     burst_s = min(progress.elapsed_reading_s / max(1.0, bursts_used - lag), slowest_burst_s)
     bursts = math.ceil(bursts_used * (1 + quota.pending_message_count / progress.new_message_count))
     until_last_burst_s = (bursts - 1) * max(
-        burst_s, BACKFILL_REQUEST_BURST_PERIOD_S
+        burst_s, PENDING_MAIL_FETCH_BURST_PERIOD_S
     ) - progress.elapsed_reading_s
     return max(until_last_burst_s, min(at_speed_so_far_s, 1.0))

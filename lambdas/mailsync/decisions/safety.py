@@ -10,7 +10,7 @@ from datetime import timedelta
 
 MIN_SUSPICIOUS_REMOVAL_MESSAGES = 20
 """The removal of fewer messages than this is never suspicious."""
-MAX_UNSUSPICIOUS_REMOVAL_SHARE = 0.5
+MAX_UNSUSPICIOUS_REMOVED_MESSAGE_SHARE = 0.5
 """The removal of at most this share of the stored messages is never suspicious."""
 
 MIN_TIME_FROM_REMOVAL_TO_DELETION = timedelta(hours=2)
@@ -27,7 +27,9 @@ after the folder has disappeared at the provider. If the folder comes back withi
 still deselected."""
 
 
-def is_removal_suspicious(*, stored: int, removing: int, remote_total: int | None) -> bool:
+def is_suspicious_removal_from_folder(
+    *, stored: int, removing: int, remote_total: int | None
+) -> bool:
     """Return whether the removal of messages from a folder is suspicious: it would remove most of
     the folder's messages, and fewer messages than the provider counts would remain.
 
@@ -36,15 +38,15 @@ def is_removal_suspicious(*, stored: int, removing: int, remote_total: int | Non
     remote_total: the provider's count of messages in the folder. None: the provider does not count
         the folder; then every removal of most of the folder's messages is suspicious.
     """
-    if not is_mass_removal(stored=stored, removing=removing):
+    if not is_removal_of_most_messages(stored=stored, removing=removing):
         return False
     return remote_total is None or stored - removing < remote_total
 
 
-def is_mass_removal(*, stored: int, removing: int) -> bool:
+def is_removal_of_most_messages(*, stored: int, removing: int) -> bool:
     """Return whether `removing` messages are more than half of the `stored` messages. Return False
     if `removing` is less than `MIN_SUSPICIOUS_REMOVAL_MESSAGES`."""
     return (
         removing >= MIN_SUSPICIOUS_REMOVAL_MESSAGES
-        and removing > stored * MAX_UNSUSPICIOUS_REMOVAL_SHARE
+        and removing > stored * MAX_UNSUSPICIOUS_REMOVED_MESSAGE_SHARE
     )

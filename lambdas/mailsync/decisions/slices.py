@@ -15,20 +15,20 @@ MAX_MESSAGES_PER_SLICE = 200
 """The maximum number of messages of a slice. A large slice is faster than two small slices, because
 each request costs the provider additional time. But Graph gives up on a page that takes too long
 (Microsoft Graph docs, "List messages"), and 200 messages take 5 s at 27 ms each."""
-MIN_MESSAGES_WORTH_A_SLICE = 25
+MIN_MESSAGES_PER_SLICE = 25
 """Slices are not made smaller than this, because each slice costs a request. The last slices of a
 feed, which become smaller, keep this size, and a failed slice of this size or less is not split:
 its messages are fetched by their ids."""
 TARGET_BYTES_PER_SLICE = 6 * 2**20
 """The target for the decompressed size of a slice that has more messages than a worker's first
 slice. 6 MB are 150 messages of 40 KB. A function holds two slices at a time."""
-MIN_STORED_SHARE_OF_FIRST_SLICE = 0.2
+MIN_STORED_MESSAGE_SHARE_OF_FIRST_SLICE = 0.2
 """The minimum share of the messages of a full sync's first slice that the slice must store. If it
 stores fewer, the full sync uses no slices, because most messages would be requested by their ids.
 """
 
 
-def choose_sliced_feeds(
+def choose_feeds_to_read_in_slices(
     left: Sequence[StoredFeed],
     totals: Mapping[FeedId, int],
     begun: Collection[FeedId],
@@ -52,21 +52,21 @@ def choose_sliced_feeds(
         if feed.ref.id in begun
         or (
             feed.position.cursor is None
-            and feed.position.failed_feed_kind_count == 0
-            and feed.position.page_size is None
+            and feed.position.feed_fallback_index == 0
+            and feed.position.messages_per_page is None
             and totals.get(feed.ref.id, 0) > max(share, MAX_MESSAGES_OF_UNSLICED_FOLDER)
         )
     ]
     return tuple(large) if len(large) < max_in_flight else ()
 
 
-def should_continue_with_slices(stored: int, claimed: int) -> bool:
+def should_use_slices_after_first_slice(stored: int, claimed: int) -> bool:
     """Return whether a full sync goes on with slices after its first slice.
 
     stored: number of messages that the first slice brought and that the worker stored.
     claimed: number of messages that the first slice should have brought.
     """
-    return stored >= MIN_STORED_SHARE_OF_FIRST_SLICE * claimed
+    return stored >= MIN_STORED_MESSAGE_SHARE_OF_FIRST_SLICE * claimed
 
 
 def choose_next_slice_message_count(size: int, claimed: int, page: SlicePage | None) -> int:
@@ -90,9 +90,9 @@ def choose_next_slice_message_count(size: int, claimed: int, page: SlicePage | N
 
 def should_split_slice(claimed: int, page: SlicePage | None) -> bool:
     """Return whether the messages of a slice must be fetched again in smaller slices: the slice
-    failed, and it had more than `MIN_MESSAGES_WORTH_A_SLICE` messages.
+    failed, and it had more than `MIN_MESSAGES_PER_SLICE` messages.
 
     claimed: number of messages of the slice.
     page: the provider's response for the slice. None: the slice failed.
     """
-    return page is None and claimed > MIN_MESSAGES_WORTH_A_SLICE
+    return page is None and claimed > MIN_MESSAGES_PER_SLICE

@@ -11,17 +11,17 @@ from mailsync.model import (
     FolderId,
     ListedMessage,
     Message,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     RemoteId,
     UnreadableMessage,
 )
 
-MAX_REPAIRS_OF_FOLDER_PER_RUN = 2
+MAX_REPAIRS_PER_FOLDER_AND_RUN = 2
 """The maximum number of times that one run repairs the same folder."""
-MAX_COMPARISON_AGE = timedelta(days=7)
+MAX_TIME_BETWEEN_FOLDER_COMPARISONS = timedelta(days=7)
 """The longest time between two comparisons of a folder. A comparison compares the id and the
 version of every stored message with the provider's list of the folder."""
-COMPARISON_RETRY_DELAY = timedelta(hours=30)
+FAILED_FOLDER_COMPARISON_RETRY_DELAY = timedelta(hours=30)
 """The time after which a failed comparison of a folder is tried again. It is longer than a day,
 because the comparisons of an account's folders are spread over a day."""
 MAX_COMPARED_MESSAGES_PER_CHECK = 2_000
@@ -32,14 +32,14 @@ MAX_COMPARED_FOLDERS_PER_RUN = 25
 comparison is due. Further due folders wait for the next run."""
 MAX_FOLDERS_PER_REPAIR_ROUND = 100
 """The maximum number of folders that one round of repairs compares. The limit exists because the
-history of an execution is limited (`successor.MAX_MAP_STATE_ITEMS`). More folders take more
+history of an execution is limited (`successor.MAX_ITEMS_PER_MAP_STATE`). More folders take more
 rounds."""
 
 
 def compute_max_repair_rounds(folder_count: int) -> int:
     """Return the maximum number of rounds of repairs of one run in a mailbox with `folder_count`
     folders. A round compares and repairs up to `MAX_FOLDERS_PER_REPAIR_ROUND` folders."""
-    return MAX_REPAIRS_OF_FOLDER_PER_RUN * max(
+    return MAX_REPAIRS_PER_FOLDER_AND_RUN * max(
         1, math.ceil(folder_count / MAX_FOLDERS_PER_REPAIR_ROUND)
     )
 
@@ -51,7 +51,7 @@ class FolderCounts:
     remote_total, remote_unread: the provider's counts of all and of unread messages. None: the
         provider does not count the folder; the folder is verified only by the ids of its messages.
     stored_total, stored_unread: the numbers of all and of unread stored messages.
-    quarantined_total: number of messages that exist at the provider and cannot be stored.
+    quarantined_message_count: number of messages that exist at the provider and cannot be stored.
     remote_total_overcount, remote_unread_overcount: by how much the provider's counts are too
         high, as the last comparison of message ids found. Negative: the counts are too low. 0:
         correct.
@@ -62,7 +62,7 @@ class FolderCounts:
 
     remote_total: int | None
     stored_total: int
-    quarantined_total: int
+    quarantined_message_count: int
     remote_unread: int | None
     stored_unread: int
     remote_total_overcount: int = 0
@@ -70,14 +70,14 @@ class FolderCounts:
     message_ids_compared_at: datetime | None = None
 
     @property
-    def remote_minus_stored_counts(self) -> tuple[int, int]:
+    def remote_minus_stored_total_and_unread(self) -> tuple[int, int]:
         """Return two differences: the provider's count of all messages minus the stored messages
         (stored or in quarantine), and the provider's count of unread messages minus the stored
         unread messages. Both are 0 if the provider does not count the folder."""
         if self.remote_total is None or self.remote_unread is None:
             return 0, 0
         return (
-            self.remote_total - self.stored_total - self.quarantined_total,
+            self.remote_total - self.stored_total - self.quarantined_message_count,
             self.remote_unread - self.stored_unread,
         )
 
@@ -85,16 +85,15 @@ class FolderCounts:
     def min_differing_message_count(self) -> int:
         """Return a lower bound of the number of messages that differ from the provider, derived
         from the difference of the counts. 0: the counts agree."""
-        total, unread = self.remote_minus_stored_counts
-        if self.quarantined_total:
+        total, unread = self.remote_minus_stored_total_and_unread
+        if self.quarantined_message_count:
             return abs(total - self.remote_total_overcount)
         return max(
-            abs(total - self.remote_total_overcount),
-            abs(unread - self.remote_unread_overcount),
+            abs(total - self.remote_total_overcount), abs(unread - self.remote_unread_overcount)
         )
 
 
-def counts_agree(count: FolderCounts) -> bool:
+def do_counts_match_provider(count: FolderCounts) -> bool:
     """Return whether the provider's counts of a folder equal the stored counts.
 
     The counts of unread messages are compared only if no message of the folder is in quarantine.
@@ -121,7 +120,7 @@ def find_folders_due_for_comparison(
         for folder_id, count in counts.items()
         if count.message_ids_compared_at is None
         or now - count.message_ids_compared_at
-        >= MAX_COMPARISON_AGE - timedelta(hours=folder_id % 24)
+        >= MAX_TIME_BETWEEN_FOLDER_COMPARISONS - timedelta(hours=folder_id % 24)
     ]
     return tuple(sorted(due, key=waits_since))
 
@@ -132,19 +131,19 @@ class StoredMessageState:
 
     remote_version: the provider's version of the message. None: an earlier release stored the
         message without a version.
-    modified_at: time of the last modification. None: unknown.
-    is_visible_in_compared_folder: whether the message is visible (not hidden) and placed in the
+    remote_modified_at: time of the last modification. None: unknown.
+    is_placed_in_compared_folder: whether the message is visible (not hidden) and placed in the
         folder whose list is compared.
     """
 
     is_read: bool
     remote_version: str | None
-    modified_at: datetime | None
-    is_visible_in_compared_folder: bool = True
+    remote_modified_at: datetime | None
+    is_placed_in_compared_folder: bool = True
     is_flagged: bool = False
     importance: str = "normal"
 
-    def equals_listed_message(self, listed: ListedMessage) -> bool:
+    def is_equal_to_listed_message(self, listed: ListedMessage) -> bool:
         """Return whether the stored message has the flags and the version that the provider lists.
 
         If the stored message or the list has no version, the time of the last modification is
@@ -155,7 +154,7 @@ class StoredMessageState:
         if any(flag not in (None, mine) for flag, mine in zip(flags, stored, strict=True)):
             return False
         if self.remote_version is None or listed.remote_version is None:
-            return listed.modified_at is None or self.modified_at == listed.modified_at
+            return listed.modified_at is None or self.remote_modified_at == listed.modified_at
         return self.remote_version == listed.remote_version
 
 
@@ -164,31 +163,32 @@ class ListingDifference:
     """The differences between the provider's complete list of a folder and the stored messages, as
     message ids.
 
-    unstored_ids: listed messages that are not stored; fetch them by id.
-    changed_ids: listed messages whose stored state differs from the listed one; fetch them by id.
-    unlisted_ids: visible messages that the list lacks; request each by id.
-    ids_to_show_in_folder: listed messages that are stored in the listed state, but hidden or in
-        another folder; make them visible in this folder.
-    unlisted_quarantined_ids: messages in quarantine that the list lacks.
-    messages_with_only_version_outdated: listed messages that are stored in the listed state
+    unstored_message_ids: listed messages that are not stored; fetch them by id.
+    differing_message_ids: listed messages whose stored state differs from the listed one; fetch
+        them by id.
+    unlisted_message_ids: visible messages that the list lacks; request each by id.
+    message_ids_to_show_in_folder: listed messages that are stored in the listed state, but hidden
+        or in another folder; make them visible in this folder.
+    unlisted_quarantined_message_ids: messages in quarantine that the list lacks.
+    messages_lacking_only_stored_version: listed messages that are stored in the listed state
         without a version; store the version that the list names.
     """
 
-    unstored_ids: tuple[RemoteId, ...] = ()
-    unlisted_ids: tuple[RemoteId, ...] = ()
-    changed_ids: tuple[RemoteId, ...] = ()
-    ids_to_show_in_folder: tuple[RemoteId, ...] = ()
-    unlisted_quarantined_ids: tuple[RemoteId, ...] = ()
-    messages_with_only_version_outdated: tuple[ListedMessage, ...] = ()
+    unstored_message_ids: tuple[RemoteId, ...] = ()
+    unlisted_message_ids: tuple[RemoteId, ...] = ()
+    differing_message_ids: tuple[RemoteId, ...] = ()
+    message_ids_to_show_in_folder: tuple[RemoteId, ...] = ()
+    unlisted_quarantined_message_ids: tuple[RemoteId, ...] = ()
+    messages_lacking_only_stored_version: tuple[ListedMessage, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         return not (
-            self.unstored_ids
-            or self.unlisted_ids
-            or self.changed_ids
-            or self.ids_to_show_in_folder
-            or self.unlisted_quarantined_ids
+            self.unstored_message_ids
+            or self.unlisted_message_ids
+            or self.differing_message_ids
+            or self.message_ids_to_show_in_folder
+            or self.unlisted_quarantined_message_ids
         )
 
 
@@ -211,20 +211,20 @@ def compare_listing_with_rows(
         if row is None:
             if remote_id not in quarantined:
                 missing.append(remote_id)
-        elif not row.equals_listed_message(entry):
+        elif not row.is_equal_to_listed_message(entry):
             changed.append(remote_id)
-        elif not row.is_visible_in_compared_folder:
+        elif not row.is_placed_in_compared_folder:
             returned.append(remote_id)
         elif row.remote_version is None and entry.remote_version is not None:
             unversioned.append(entry)
-    here = {remote_id for remote_id, row in stored.items() if row.is_visible_in_compared_folder}
+    here = {remote_id for remote_id, row in stored.items() if row.is_placed_in_compared_folder}
     return ListingDifference(
-        unstored_ids=tuple(missing),
-        changed_ids=tuple(changed),
-        ids_to_show_in_folder=tuple(returned),
-        unlisted_ids=tuple(sorted(here - entries.keys())),
-        unlisted_quarantined_ids=tuple(sorted(quarantined - entries.keys())),
-        messages_with_only_version_outdated=tuple(unversioned),
+        unstored_message_ids=tuple(missing),
+        differing_message_ids=tuple(changed),
+        message_ids_to_show_in_folder=tuple(returned),
+        unlisted_message_ids=tuple(sorted(here - entries.keys())),
+        unlisted_quarantined_message_ids=tuple(sorted(quarantined - entries.keys())),
+        messages_lacking_only_stored_version=tuple(unversioned),
     )
 
 
@@ -232,15 +232,15 @@ class ListingContradictionKind(StrEnum):
     """How the provider's list of a folder contradicts the provider's response to a request for one
     message by its id. Mailsync stores what the response says.
 
-    LISTED_BUT_NOT_IN_FOLDER: the list contains the message. According to the response the message
-        is gone or in another folder.
-    IN_FOLDER_BUT_NOT_LISTED: the list lacks the message. According to the response the message is
-        in the folder, or exists and cannot be read.
+    LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER: the list contains the message. According to the response
+        the message is gone or in another folder.
+    FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED: the list lacks the message. According to the response the
+        message is in the folder, or exists and cannot be read.
     LISTED_WITH_OTHER_READ_STATE: the list and the response have different read states.
     """
 
-    LISTED_BUT_NOT_IN_FOLDER = "missing"
-    IN_FOLDER_BUT_NOT_LISTED = "surplus"
+    LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER = "missing"
+    FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED = "surplus"
     LISTED_WITH_OTHER_READ_STATE = "misread"
 
 
@@ -255,7 +255,7 @@ class ListingContradiction:
 
 def find_listing_contradictions(
     listed: Mapping[RemoteId, bool | None],
-    answers: Iterable[Message | MessageNotFoundById | UnreadableMessage],
+    answers: Iterable[Message | MessageNotFoundByIdResult | UnreadableMessage],
     folder: RemoteId,
 ) -> Iterator[ListingContradiction]:
     """Yield the messages for which the provider's response to a request by id contradicts the
@@ -273,16 +273,16 @@ def find_listing_contradictions(
 
 def _contradiction(
     listed: Mapping[RemoteId, bool | None],
-    answer: Message | MessageNotFoundById | UnreadableMessage,
+    answer: Message | MessageNotFoundByIdResult | UnreadableMessage,
     folder: RemoteId,
 ) -> ListingContradictionKind | None:
     is_listed = answer.remote_id in listed
     if isinstance(answer, UnreadableMessage):
-        return None if is_listed else ListingContradictionKind.IN_FOLDER_BUT_NOT_LISTED
-    if isinstance(answer, MessageNotFoundById) or folder not in answer.folder_remote_ids:
-        return ListingContradictionKind.LISTED_BUT_NOT_IN_FOLDER if is_listed else None
+        return None if is_listed else ListingContradictionKind.FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED
+    if isinstance(answer, MessageNotFoundByIdResult) or folder not in answer.folder_remote_ids:
+        return ListingContradictionKind.LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER if is_listed else None
     if not is_listed:
-        return ListingContradictionKind.IN_FOLDER_BUT_NOT_LISTED
+        return ListingContradictionKind.FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED
     return (
         None
         if listed[answer.remote_id] in (None, answer.is_read)

@@ -69,7 +69,7 @@ def parse_event(kind: str, detail: Any, settings: Settings) -> RequestedSync | I
     return RequestedSync(AccountId(account_id), SyncType(sync_type), provider)
 
 
-class EventReceiver:
+class SyncOrSelfTestEventReceiver:
     """Starts the sync or the self-test that an event requests.
 
     Raises:

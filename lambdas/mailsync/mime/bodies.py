@@ -12,10 +12,10 @@ from urllib.parse import unquote
 from mailsync.mime.charsets import decode_and_return_guessed_charset, decode_text, is_known_charset
 from mailsync.mime.flowed import join_flowed_lines
 from mailsync.mime.headers import HeaderSection
-from mailsync.mime.parts import Part
+from mailsync.mime.parts import MimePart
 from mailsync.storable import to_storable_text
 
-MAX_TEXT_BYTES = 10_000_000
+MAX_ENCODED_BODY_TEXT_BYTES = 10_000_000
 """The maximum number of encoded bytes of the plain texts of a message together, and of its HTML
 texts together. The rest is cut off."""
 MAX_ATTACHMENTS = 1_000
@@ -53,7 +53,7 @@ class Attachment:
     content_type: str
     content_id: str | None
     is_inline: bool
-    _part: Part = field(repr=False, compare=False)
+    _part: MimePart = field(repr=False, compare=False)
 
     @property
     def decoded_size_bytes(self) -> int:
@@ -82,9 +82,9 @@ class ClassifiedParts:
     problems: phrases that say what is malformed in the texts.
     """
 
-    plain_text_parts: list[Part] = field(default_factory=list)
-    html_parts: list[Part] = field(default_factory=list)
-    attachment_parts: list[Part] = field(default_factory=list)
+    plain_text_parts: list[MimePart] = field(default_factory=list)
+    html_parts: list[MimePart] = field(default_factory=list)
+    attachment_parts: list[MimePart] = field(default_factory=list)
     problems: dict[str, None] = field(default_factory=dict)
 
     def join_plain_texts(self) -> str | None:
@@ -106,20 +106,20 @@ class ClassifiedParts:
         shown = _shown_in(html) if html and self.attachment_parts else set()
         return tuple(_attachment(part, shown) for part in self.attachment_parts[:MAX_ATTACHMENTS])
 
-    def _joined(self, parts: list[Part], separator: str) -> str | None:
+    def _joined(self, parts: list[MimePart], separator: str) -> str | None:
         if not parts:
             return None
-        left, texts = MAX_TEXT_BYTES, []
+        left, texts = MAX_ENCODED_BODY_TEXT_BYTES, []
         for part in parts:
-            if part.content_end - part.content_start > left:
-                self.problems[f"has a text of more than {MAX_TEXT_BYTES:,} bytes, which is cut"] = (
-                    None
-                )
+            if part.content_end_offset - part.content_start_offset > left:
+                self.problems[
+                    f"has a text of more than {MAX_ENCODED_BODY_TEXT_BYTES:,} bytes, which is cut"
+                ] = None
             texts.append(self._decoded(part, part.decode_content(left)))
-            left = max(0, left - (part.content_end - part.content_start))
+            left = max(0, left - (part.content_end_offset - part.content_start_offset))
         return separator.join(texts)
 
-    def _decoded(self, part: Part, content: bytes) -> str:
+    def _decoded(self, part: MimePart, content: bytes) -> str:
         charset = part.charset
         if part.content_type == "text/plain" and b"begin " in content:
             files = islice(_UUENCODED.finditer(content), MAX_ATTACHMENTS)
@@ -148,14 +148,14 @@ class ClassifiedParts:
         return text
 
 
-def classify_parts(root: Part) -> ClassifiedParts:
+def classify_parts(root: MimePart) -> ClassifiedParts:
     """Sort the parts of a message by their use."""
     bodies = ClassifiedParts()
     _choose(root, bodies, is_first=True)
     return bodies
 
 
-def _choose(part: Part, bodies: ClassifiedParts, *, is_first: bool) -> None:
+def _choose(part: MimePart, bodies: ClassifiedParts, *, is_first: bool) -> None:
     if part.is_multipart:
         for number, child in enumerate(part.children):
             _choose(child, bodies, is_first=number == 0)
@@ -167,13 +167,13 @@ def _choose(part: Part, bodies: ClassifiedParts, *, is_first: bool) -> None:
         bodies.attachment_parts.append(part)
 
 
-def _is_body(part: Part, is_first: bool) -> bool:
+def _is_body(part: MimePart, is_first: bool) -> bool:
     if part.content_type not in ("text/plain", "text/html") or part.disposition == "attachment":
         return False
     return is_first or (part.parent_content_type != "multipart/related" and not part.file_name)
 
 
-def _is_unused_alternative(part: Part) -> bool:
+def _is_unused_alternative(part: MimePart) -> bool:
     """Return whether the part is another form of the body, such as AMP or an invitation."""
     return (
         part.parent_content_type == "multipart/alternative"
@@ -191,15 +191,15 @@ def _shown_in(html: str) -> set[str]:
     return {unquote(each[1]) for each in found}
 
 
-def _uuencoded_part(text: Part, found: re.Match[bytes]) -> Part:
+def _uuencoded_part(text: MimePart, found: re.Match[bytes]) -> MimePart:
     """Return the file between `begin` and `end` in a text; mail had such files before MIME."""
     name = decode_text(found[1].strip(), text.charset)
     return replace(
         text,
         header=HeaderSection(()),
-        source_bytes=found[0],
-        content_start=0,
-        content_end=len(found[0]),
+        bytes_containing_content=found[0],
+        content_start_offset=0,
+        content_end_offset=len(found[0]),
         content_type="application/octet-stream",
         content_type_parameters={"name": name},
         disposition="attachment",
@@ -208,7 +208,7 @@ def _uuencoded_part(text: Part, found: re.Match[bytes]) -> Part:
     )
 
 
-def _attachment(part: Part, shown: set[str]) -> Attachment:
+def _attachment(part: MimePart, shown: set[str]) -> Attachment:
     content_id = part.content_id
     return Attachment(
         file_name=to_storable_text(part.file_name),
@@ -221,7 +221,7 @@ def _attachment(part: Part, shown: set[str]) -> Attachment:
     )
 
 
-def _is_wrapper(part: Part) -> bool:
+def _is_wrapper(part: MimePart) -> bool:
     """Return whether the part signs or encrypts the message."""
     return part.content_type in _SIGNATURES or part.parent_content_type == "multipart/encrypted"
 

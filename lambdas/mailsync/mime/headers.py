@@ -9,11 +9,11 @@ from email.utils import parsedate_tz
 from urllib.parse import unquote_to_bytes
 
 from mailsync.mime.charsets import decode_in_guessed_charset, decode_text
-from mailsync.mime.transfer import decode_content
+from mailsync.mime.transfer import decode_transfer_encoding
 from mailsync.storable import to_storable_text
 
 MAX_HEADER_BYTES = 1_000_000
-MAX_FIELDS = 5_000
+MAX_HEADER_FIELDS = 5_000
 _MAX_STRAY_LINES = 20
 _MAX_FIELDS_AFTER_STRAY = 500
 _MAX_PARAMETERS = 200
@@ -82,7 +82,7 @@ def read_header_section(raw: bytes, start: int, end: int) -> tuple[HeaderSection
     fields: list[tuple[str, bytes]] = []
     stray_lines, position = 0, start
     limit = min(end, start + MAX_HEADER_BYTES)
-    while position < limit and len(fields) < MAX_FIELDS:
+    while position < limit and len(fields) < MAX_HEADER_FIELDS:
         if field := _FIELD.match(raw, position, limit):
             fields.append((field[1].lower().decode("latin-1"), field[2]))
             position = field.end()
@@ -153,11 +153,11 @@ def decode_header_text(value: str) -> str:
 
 def _word_bytes(encoding: str, text: str) -> bytes:
     if encoding in "qQ":
-        return decode_content(text.replace("_", " ").encode("utf-8"), "quoted-printable")
-    return decode_content(text.encode("utf-8"), "base64")
+        return decode_transfer_encoding(text.replace("_", " ").encode("utf-8"), "quoted-printable")
+    return decode_transfer_encoding(text.encode("utf-8"), "base64")
 
 
-def parse_parameters(text: str) -> tuple[str, Mapping[str, str]]:
+def parse_value_and_parameters(text: str) -> tuple[str, Mapping[str, str]]:
     """Parse a field's value with parameters, such as that of Content-Type. Return the value without
     parameters, and the parameters by name in lower case.
 

@@ -8,7 +8,7 @@ from mailsync.mime.addresses import parse_addresses
 from mailsync.mime.bodies import Attachment, classify_parts
 from mailsync.mime.charsets import decode_in_guessed_charset
 from mailsync.mime.headers import HeaderSection, parse_date, parse_message_ids, read_header_section
-from mailsync.mime.parts import Part, split_message_into_parts
+from mailsync.mime.parts import MimePart, split_message_into_parts
 from mailsync.mime.preview import make_preview
 from mailsync.model import Address
 
@@ -35,23 +35,26 @@ _PKCS7 = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 class ParsedMessage:
     """The contents of a message. Times are in UTC. All text can be stored in Postgres.
 
-    sender: the first address of From. If From has no address, the first address of Sender.
+    from_or_sender_address: the first address of From. If From has no address, the first address of
+        Sender.
     sent_at: None: the message has no readable date.
     body_text: all plain texts that are not attachments, joined. None: there is no plain text.
     body_html: all HTML texts that are not attachments, joined. None: there is no HTML text.
     has_attachments: whether there are attachments that the body does not show inline, as at
         Microsoft Graph.
     importance: `low`, `normal` or `high`.
-    kind: `message`; for invitations a name of Microsoft Graph, such as `eventMessageRequest`;
-        `signed` or `encrypted` (S/MIME, PGP); `report` (delivery reports, read receipts).
-    problems: phrases that say what is malformed, such as "has a text that is not in UTF-8".
+    message_kind: `message`; for invitations a name of Microsoft Graph, such as
+        `eventMessageRequest`; `signed` or `encrypted` (S/MIME, PGP); `report` (delivery reports,
+        read receipts).
+    parsing_problem_descriptions: phrases that say what is malformed, such as "has a text that is
+        not in UTF-8".
     """
 
     internet_message_id: str | None
     in_reply_to: str | None
-    references: tuple[str, ...]
+    referenced_message_ids: tuple[str, ...]
     subject: str
-    sender: Address | None
+    from_or_sender_address: Address | None
     to: tuple[Address, ...]
     cc: tuple[Address, ...]
     bcc: tuple[Address, ...]
@@ -63,17 +66,17 @@ class ParsedMessage:
     attachments: tuple[Attachment, ...]
     importance: str
     sent_at: datetime | None
-    kind: str
-    problems: tuple[str, ...] = ()
+    message_kind: str
+    parsing_problem_descriptions: tuple[str, ...] = ()
 
 
 def parse_message(raw: bytes) -> ParsedMessage:
     """Parse a raw message. Content that cannot be read is left out and named in `problems`."""
     root, problems = split_message_into_parts(_normalised(raw))
-    return parse_message_parts(root, problems)
+    return parse_message_from_parts(root, problems)
 
 
-def parse_message_parts(root: Part, problems: tuple[str, ...] = ()) -> ParsedMessage:
+def parse_message_from_parts(root: MimePart, problems: tuple[str, ...] = ()) -> ParsedMessage:
     """Return the contents of a message that was already split into its parts.
 
     root: the message as a part with children.
@@ -91,9 +94,11 @@ def parse_message_parts(root: Part, problems: tuple[str, ...] = ()) -> ParsedMes
     return ParsedMessage(
         internet_message_id=_message_id(header),
         in_reply_to=_in_reply_to(header, (*senders, *to, *cc)),
-        references=parse_message_ids(header.read_undecoded_value("references"))[:MAX_REFERENCES],
+        referenced_message_ids=parse_message_ids(header.read_undecoded_value("references"))[
+            :MAX_REFERENCES
+        ],
         subject=header.read_decoded_value("subject")[:MAX_SUBJECT_CHARS],
-        sender=senders[0] if senders else None,
+        from_or_sender_address=senders[0] if senders else None,
         to=to,
         cc=cc,
         bcc=fields.addresses("bcc"),
@@ -105,8 +110,8 @@ def parse_message_parts(root: Part, problems: tuple[str, ...] = ()) -> ParsedMes
         attachments=attachments,
         importance=_importance(header),
         sent_at=sent_at,
-        kind=_kind(root, text or ""),
-        problems=(*problems, *fields.problems(sent_at), *bodies.problems),
+        message_kind=_kind(root, text or ""),
+        parsing_problem_descriptions=(*problems, *fields.problems(sent_at), *bodies.problems),
     )
 
 
@@ -180,7 +185,7 @@ def _importance(header: HeaderSection) -> str:
     return "normal"
 
 
-def _kind(root: Part, text: str) -> str:
+def _kind(root: MimePart, text: str) -> str:
     pgp = _PGP.search(text) if _PGP_BEGIN in text else None
     smime = (
         root.content_type_parameters.get("smime-type", "").lower()
@@ -202,7 +207,7 @@ def _kind(root: Part, text: str) -> str:
     return "signed" if is_signed else "message"
 
 
-def _calendar_kind(part: Part) -> str:
+def _calendar_kind(part: MimePart) -> str:
     method = part.content_type_parameters.get("method", "")
     if not method and (found := _CALENDAR_METHOD.search(part.decode_content(10_000))):
         method = found[1].decode("ascii")

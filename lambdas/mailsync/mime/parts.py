@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from mailsync.mime.headers import (
     HeaderSection,
     parse_message_ids,
-    parse_parameters,
+    parse_value_and_parameters,
     read_header_section,
 )
-from mailsync.mime.transfer import decode_content, iter_decoded_content
+from mailsync.mime.transfer import decode_transfer_encoding, iter_decoded_content
 
-MAX_DEPTH = 20
+MAX_PART_NESTING_DEPTH = 20
 MAX_PARTS = 2_000
 _MAX_CANDIDATES = 100_000  # lines of one multipart that begin as its boundary does
 
@@ -32,11 +32,11 @@ _FIRST_DELIMITER = re.compile(rb"\s*--([^\r\n]{1,200}?)[ \t]*\r*\n(?=[!-9;-~]+[ 
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MimePart:
     """A part of a message, or the message itself.
 
-    source_bytes, content_start, content_end: the content is
-        `source_bytes[content_start:content_end]`, still encoded.
+    bytes_containing_content, content_start_offset, content_end_offset: the content is
+        `bytes_containing_content[content_start_offset:content_end_offset]`, still encoded.
     content_type: content type in lower case, such as `text/html`.
     content_type_parameters: parameters of Content-Type.
     disposition: value of Content-Disposition in lower case, such as `attachment`. Empty: the part
@@ -48,16 +48,16 @@ class Part:
     """
 
     header: HeaderSection
-    source_bytes: bytes
-    content_start: int
-    content_end: int
+    bytes_containing_content: bytes
+    content_start_offset: int
+    content_end_offset: int
     content_type: str
     content_type_parameters: Mapping[str, str]
     disposition: str
     disposition_parameters: Mapping[str, str]
     transfer_encoding: str
     parent_content_type: str
-    children: tuple["Part", ...] = ()
+    children: tuple["MimePart", ...] = ()
 
     @property
     def is_multipart(self) -> bool:
@@ -90,17 +90,24 @@ class Part:
         """Return the decoded content of the part. With a limit, decode only the first `limit`
         encoded bytes."""
         end = (
-            self.content_end if limit is None else min(self.content_end, self.content_start + limit)
+            self.content_end_offset
+            if limit is None
+            else min(self.content_end_offset, self.content_start_offset + limit)
         )
-        return decode_content(self.source_bytes[self.content_start : end], self.transfer_encoding)
+        return decode_transfer_encoding(
+            self.bytes_containing_content[self.content_start_offset : end], self.transfer_encoding
+        )
 
     def iter_decoded_content(self) -> Iterator[bytes]:
         """Yield the decoded content of the part, in chunks."""
         return iter_decoded_content(
-            self.source_bytes, self.content_start, self.content_end, self.transfer_encoding
+            self.bytes_containing_content,
+            self.content_start_offset,
+            self.content_end_offset,
+            self.transfer_encoding,
         )
 
-    def walk_parts(self) -> Iterator["Part"]:
+    def walk_parts(self) -> Iterator["MimePart"]:
         """Yield the part itself and all parts inside it, at every depth."""
         yield self
         for child in self.children:
@@ -119,7 +126,7 @@ class _Budget:
         self.problems.setdefault(problem)
 
 
-def split_message_into_parts(raw: bytes) -> tuple[Part, tuple[str, ...]]:
+def split_message_into_parts(raw: bytes) -> tuple[MimePart, tuple[str, ...]]:
     """Split a message into its parts. Return the message as a part with children, and phrases that
     say what is malformed in its structure."""
     budget = _Budget()
@@ -129,7 +136,7 @@ def split_message_into_parts(raw: bytes) -> tuple[Part, tuple[str, ...]]:
 
 def _part(
     raw: bytes, start: int, end: int, budget: _Budget, *, parent_type: str, depth: int
-) -> Part:
+) -> MimePart:
     header, body = read_header_section(raw, start, end)
     if header.is_truncated:
         budget.report("has a header that is too long, so the rest of it is ignored")
@@ -143,7 +150,7 @@ def _part(
 
 def build_part(
     header: HeaderSection, raw: bytes, start: int, end: int, *, parent_type: str
-) -> Part:
+) -> MimePart:
     """Return a part without children. Its type, encoding and disposition are those that the header
     names.
 
@@ -153,15 +160,15 @@ def build_part(
     """
     default = "message/rfc822" if parent_type == "multipart/digest" else "text/plain"
     content_type, parameters = _type(header, default)
-    disposition, disposition_parameters = parse_parameters(
+    disposition, disposition_parameters = parse_value_and_parameters(
         header.read_undecoded_value("content-disposition")
     )
     found = _TOKEN.search(header.read_undecoded_value("content-transfer-encoding"))
-    return Part(
+    return MimePart(
         header=header,
-        source_bytes=raw,
-        content_start=start,
-        content_end=end,
+        bytes_containing_content=raw,
+        content_start_offset=start,
+        content_end_offset=end,
         content_type=content_type,
         content_type_parameters=parameters,
         disposition=disposition.lower(),
@@ -173,7 +180,7 @@ def build_part(
 
 def _type(header: HeaderSection, default: str) -> tuple[str, Mapping[str, str]]:
     text = header.read_undecoded_value("content-type")
-    value, parameters = parse_parameters(text)
+    value, parameters = parse_value_and_parameters(text)
     for name, quoted, plain in _PARAMETER_WITHOUT_SEMICOLON.findall(text):
         if name.lower() not in parameters:
             parameters = {**parameters, name.lower(): quoted or plain}
@@ -185,11 +192,17 @@ def _type(header: HeaderSection, default: str) -> tuple[str, Mapping[str, str]]:
     )
 
 
-def _children(part: Part, budget: _Budget, depth: int) -> tuple[Part, ...]:
+def _children(part: MimePart, budget: _Budget, depth: int) -> tuple[MimePart, ...]:
     """Return the parts of a multipart; () if it has none, or is nested too deeply."""
-    raw, start, end = part.source_bytes, part.content_start, part.content_end
-    if depth >= MAX_DEPTH:
-        budget.report(f"has parts nested more than {MAX_DEPTH} deep, so the deepest are one text")
+    raw, start, end = (
+        part.bytes_containing_content,
+        part.content_start_offset,
+        part.content_end_offset,
+    )
+    if depth >= MAX_PART_NESTING_DEPTH:
+        budget.report(
+            f"has parts nested more than {MAX_PART_NESTING_DEPTH} deep, so the deepest are one text"
+        )
         return ()
     boundary = part.content_type_parameters.get("boundary", "").rstrip().encode("utf-8", "replace")
     ranges = list(_ranges(raw, start, end, boundary, budget)) if boundary else []

@@ -21,7 +21,7 @@ def make_thread_keys(message: ParsedMessage) -> tuple[str, ...]:
     100 ids, the first 2 and the last 98 are used.
     """
     own = (message.internet_message_id or "",)
-    others = list(filter(_is_id, message.references)) or [message.in_reply_to or ""]
+    others = list(filter(_is_id, message.referenced_message_ids)) or [message.in_reply_to or ""]
     ids = list(filter(_is_id, dict.fromkeys((*own, *others))))
     if len(ids) > MAX_THREAD_KEYS_PER_MESSAGE:
         ids = [*ids[:2], *ids[2 - MAX_THREAD_KEYS_PER_MESSAGE :]]

@@ -18,7 +18,7 @@ _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\r\n]*\r*\n", re.MULTILINE)
 _UUENCODINGS = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
 
 
-def decode_content(content: bytes, encoding: str) -> bytes:
+def decode_transfer_encoding(content: bytes, encoding: str) -> bytes:
     """Return the decoded content. Content with an unknown encoding is returned unchanged."""
     return b"".join(iter_decoded_content(content, 0, len(content), encoding))
 

@@ -10,7 +10,7 @@ from mailsync.model.ids import AccountId, RemoteId
 
 Provider = NewType("Provider", str)
 """The name of a mail provider as stored in the database; `mailsync.registry` lists all names."""
-NEVER_EXPIRES = datetime.max.replace(tzinfo=UTC)
+NO_EXPIRY = datetime.max.replace(tzinfo=UTC)
 """The value of `AccessToken.expires_at` for a password, which does not expire."""
 
 
@@ -32,13 +32,13 @@ class Account:
 
     status: status of the account as stored, such as `active` or `paused`.
     initial_sync_completed: whether the first sync of the mailbox has ended successfully.
-    remote_id: the provider's id of the mailbox or of the mailbox's user.
+    remote_account_id: the provider's id of the mailbox or of the mailbox's user.
     organisation_id: tenant id of the organisation that grants access. None: a person grants access.
     max_requests_in_flight: number of concurrent requests that the provider last accepted. None: the
         number that the provider documents applies.
     remaining_provider_pause_s: remaining seconds of a pause that the provider requested. 0: there
         is no pause.
-    has_placements_of_all_messages: whether every stored message has its placements. False: earlier
+    is_placement_backfill_completed: whether every stored message has its placements. False: earlier
         releases stored messages without placements, and a sync must still add the placements.
     """
 
@@ -46,19 +46,19 @@ class Account:
     provider: Provider
     status: str
     initial_sync_completed: bool = False
-    remote_id: str = ""
+    remote_account_id: str = ""
     organisation_id: str | None = None
     max_requests_in_flight: int | None = None
     remaining_provider_pause_s: float = 0.0
-    has_placements_of_all_messages: bool = True
+    is_placement_backfill_completed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
     """An access token with its expiry. It is only kept in memory; its `repr` hides the token.
 
-    For a mailbox that is opened with a password, `token` contains the password, and `expires_at` is
-    `NEVER_EXPIRES`.
+    For a mailbox that is opened with a password, `token` contains the password, and
+    `expires_at` is `NO_EXPIRY`.
     """
 
     token: str = field(repr=False)
@@ -66,8 +66,9 @@ class AccessToken:
 
     @property
     def holds_mailbox_password(self) -> bool:
-        """Return whether `token` contains the password of the mailbox and not an access token."""
-        return self.expires_at == NEVER_EXPIRES
+        """Return whether `token` contains the password of the mailbox and not an access
+        token."""
+        return self.expires_at == NO_EXPIRY
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,8 @@ class Credentials:
     organisation_id: tenant id of the organisation that grants access. None: access by a grant or by
         a password.
     access_token_issued_at: when the last access token was issued. None: unknown.
-    earliest_renewal_at: end of a pause that the identity platform requested. Before this time no
-        token may be requested. None: no pause.
+    token_requests_paused_until: end of a pause that the identity platform requested. Before this
+        time no token may be requested. None: no pause.
     sealed_password: password of the mailbox, encrypted. None: access by a grant or an organisation.
     """
 
@@ -93,7 +94,7 @@ class Credentials:
     access_token_expires_at: datetime | None
     organisation_id: str | None = None
     access_token_issued_at: datetime | None = None
-    earliest_renewal_at: datetime | None = None
+    token_requests_paused_until: datetime | None = None
     sealed_password: SealedSecret | None = None
 
 
@@ -145,7 +146,7 @@ class SubscriptionNotification:
 
 
 @dataclass(frozen=True, slots=True)
-class MailboxNotification:
+class NotificationByEmailAddress:
     """A notification of changed mail that names a mailbox and no subscription.
 
     The provider's package has already verified that the provider sent this notification.

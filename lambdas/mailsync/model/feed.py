@@ -43,9 +43,10 @@ class FeedPosition:
         mailbox. None: the full sync has stored no page yet.
     full_sync_generation: number of the feed's current or last full sync, from 1.
     is_full_sync_running: whether pages of that full sync are still missing.
-    page_size: the number of messages per page that last worked. None: the default of the provider.
+    messages_per_page: the number of messages per page that last worked. None: the default of the
+        provider.
     has_unfinished_round: whether pages of the current round (one pass over the feed) are missing.
-    failed_feed_kind_count: number of kinds of feeds that have failed. A provider can have several
+    feed_fallback_index: number of kinds of feeds that have failed. A provider can have several
         kinds of feeds for a folder or mailbox, in an order of preference. The count is also the
         index of the kind that is used now.
     """
@@ -53,9 +54,9 @@ class FeedPosition:
     cursor: SealedSecret | None
     full_sync_generation: int
     is_full_sync_running: bool
-    page_size: int | None = None
+    messages_per_page: int | None = None
     has_unfinished_round: bool = False
-    failed_feed_kind_count: int = 0
+    feed_fallback_index: int = 0
 
     @property
     def is_next_page_first_of_round(self) -> bool:
@@ -74,7 +75,7 @@ class StoredFeed:
         messages that the provider reported as gone do not count; they are requested later.
     pending_fetch_due_in_s: seconds until the first pending message is to be fetched. 0: now, or the
         feed has no pending messages.
-    has_slices: whether workers fetch some of the pending messages in slices (`Slice`).
+    has_slices_to_fetch: whether workers fetch some of the pending messages in slices (`Slice`).
     """
 
     ref: FeedRef
@@ -82,4 +83,4 @@ class StoredFeed:
     last_read_at: datetime | None = None
     has_pending_messages: bool = False
     pending_fetch_due_in_s: float = 0.0
-    has_slices: bool = False
+    has_slices_to_fetch: bool = False

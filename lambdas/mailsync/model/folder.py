@@ -24,9 +24,9 @@ class Role(StrEnum):
     OTHER = "other"
 
 
-UNDELETABLE_ROLES = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
+PERMANENT_ROLES = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
 """The roles of the folders that every mailbox has and that its owner cannot delete. A provider with
-other rules names its roles in `FolderListing.undeletable_roles`."""
+other rules names its roles in `FolderListing.permanent_folder_roles`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +34,30 @@ class RemoteFolder:
     """A folder as the provider lists it.
 
     parent_remote_id: the provider's id of the parent folder. None: a top-level folder.
-    total, unread: the provider's counts of all and of unread messages. None: the provider does not
-        count this folder, or the counts were not fetched.
+    message_count, unread_message_count: the provider's counts of all and of unread messages. None:
+        the provider does not count this folder, or the counts were not fetched.
     is_hidden: whether the provider marks the folder as hidden.
-    has_fetched_counts: whether this reading fetched the folder's counts. False: `total` and
-        `unread` are None, and the database keeps the folder's stored counts.
+    has_fetched_counts: whether this reading fetched the folder's counts. False: `message_count` and
+        `unread_message_count` are None, and the database keeps the folder's stored counts.
     """
 
     remote_id: RemoteId
     parent_remote_id: RemoteId | None
     display_name: str
     role: Role
-    total: int | None
-    unread: int | None
+    message_count: int | None
+    unread_message_count: int | None
     is_hidden: bool = False
     has_fetched_counts: bool = True
 
 
-class TreeReadingMode(StrEnum):
+class FolderTreeReadingMode(StrEnum):
     """How much of the provider's folder tree a sync reads.
 
-    QUICK: only folders in which changes are likely. Folders that were listed within the last hour
-        may be left out. If the provider needs one request per folder for the counts, only the
-        counts of folders with `StoredFolder.are_remote_counts_outdated` are fetched.
+    LIKELY_CHANGED_FOLDERS: only folders in which changes are likely. Folders that were listed
+        within the last hour may be left out. If the provider needs one request per folder for the
+        counts, only the counts of folders with `StoredFolder.are_remote_counts_outdated` are
+        fetched.
     LISTED_FOLDERS: every folder that the provider lists. If the provider reports more child folders
         of a folder than it lists, the folder's hidden child folders are read as well.
     LISTED_AND_HIDDEN_FOLDERS: every folder that the provider lists, and the hidden child folders of
@@ -64,7 +65,7 @@ class TreeReadingMode(StrEnum):
         below some folders only.
     """
 
-    QUICK = "quick"
+    LIKELY_CHANGED_FOLDERS = "quick"
     LISTED_FOLDERS = "whole"
     LISTED_AND_HIDDEN_FOLDERS = "thorough"
 
@@ -75,31 +76,31 @@ class FolderListing:
 
     folders: the listed folders; they exist now.
     is_whole_tree: whether the whole tree was read. False: some folders were left out on purpose.
-    gone_folder_ids: provider ids of stored folders that no longer exist, according to requests by
-        their ids.
-    unlisted_folder_ids: provider ids of stored folders that exist according to requests by their
-        ids, although the provider's list lacks them.
+    gone_folder_remote_ids: provider ids of stored folders that no longer exist, according to
+        requests by their ids.
+    existing_unlisted_folder_ids: provider ids of stored folders that exist according to
+        requests by their ids, although the provider's list lacks them.
     failure_reason_by_folder_id: the folders that could not be read completely. The key is the
         provider's folder id, the value is a sentence with the reason.
     new_folder_id_by_old_id: the stored folders that were recognised as renamed, at a provider where
         a folder's id changes with its name. The key is the old id, the value is the new id.
-    new_message_id_prefix_by_old_prefix: one entry for each folder of `new_folder_id_by_old_id` that
-        has mail. The ids of a folder's messages begin with a prefix that names the folder. The key
-        is the prefix before the renaming, the value is the prefix now.
-    undeletable_roles: the roles of the folders that every mailbox of this provider has and that its
-        owner cannot delete.
+    message_id_prefix_by_pre_rename_prefix: one entry for each folder of `new_folder_id_by_old_id`
+        that has mail. The ids of a folder's messages begin with a prefix that names the folder. The
+        key is the prefix before the renaming, the value is the prefix now.
+    permanent_folder_roles: the roles of the folders that every mailbox of this provider has and
+        that its owner cannot delete.
 
     A stored folder that appears in none of these fields was not part of this reading.
     """
 
     folders: tuple[RemoteFolder, ...]
     is_whole_tree: bool = True
-    gone_folder_ids: frozenset[RemoteId] = frozenset()
-    unlisted_folder_ids: frozenset[RemoteId] = frozenset()
+    gone_folder_remote_ids: frozenset[RemoteId] = frozenset()
+    existing_unlisted_folder_ids: frozenset[RemoteId] = frozenset()
     failure_reason_by_folder_id: Mapping[RemoteId, str] = field(default_factory=dict)
     new_folder_id_by_old_id: Mapping[RemoteId, RemoteId] = field(default_factory=dict)
-    new_message_id_prefix_by_old_prefix: Mapping[str, str] = field(default_factory=dict)
-    undeletable_roles: frozenset[Role] = UNDELETABLE_ROLES
+    message_id_prefix_by_pre_rename_prefix: Mapping[str, str] = field(default_factory=dict)
+    permanent_folder_roles: frozenset[Role] = PERMANENT_ROLES
 
     @property
     def has_fetched_all_counts(self) -> bool:
@@ -128,15 +129,16 @@ class StoredFolder:
 
     parent_remote_id: the provider's id of the parent folder. None: a top-level folder.
     is_hidden: whether the provider marks the folder as hidden.
-    is_selected: whether the folder's mail is mirrored.
-    feed: the change feed that reports the folder's changes. The feed belongs to this folder or to
-        the whole mailbox.
-    remote_total, remote_unread: the provider's counts of all and of unread messages when the folder
-        tree was last read. None: the provider does not count this folder.
-    last_changed_at: when a sync last found a change in the folder. None: no sync has found a
-        change.
+    is_mirrored: whether the folder's mail is mirrored.
+    feed: the change feed that reports the folder's changes. The feed belongs to this folder
+        or to the whole mailbox.
+    remote_total, remote_unread: the provider's counts of all and of unread
+        messages when the folder tree was last read. None: the provider does not count this folder.
+    last_changed_at: when a sync last found a change in the folder. None: no sync has
+        found a change.
     are_remote_counts_outdated: whether changes of the folder were stored since the provider's
-        counts were last fetched, so that they must be fetched again. See `TreeReadingMode.QUICK`.
+        counts were last fetched, so that they must be fetched again. See
+        `FolderTreeReadingMode.QUICK`.
     """
 
     ref: FolderRef
@@ -144,7 +146,7 @@ class StoredFolder:
     display_name: str
     role: Role
     is_hidden: bool
-    is_selected: bool
+    is_mirrored: bool
     feed: StoredFeed
     remote_total: int | None = None
     remote_unread: int | None = None
@@ -152,6 +154,6 @@ class StoredFolder:
     are_remote_counts_outdated: bool = False
 
 
-def feeds_of_folders(folders: Iterable[StoredFolder]) -> tuple[StoredFeed, ...]:
+def distinct_feeds_of_folders(folders: Iterable[StoredFolder]) -> tuple[StoredFeed, ...]:
     """Return the change feeds of the folders without duplicates: folders can share a feed."""
     return tuple({folder.feed.ref.id: folder.feed for folder in folders}.values())

@@ -23,10 +23,10 @@ class Message:
     that are not mail (such as a contact in Deleted Items) lack most fields.
 
     remote_id: the provider's id of the message, or the id under which Mailsync stores the message;
-        see `key`.
+        see `present_remote_id`.
     folder_remote_ids: the provider's ids of all folders that contain the message.
     preview: the beginning of the text.
-    kind: the provider's type of the item, such as `message` or `eventMessageRequest`.
+    provider_item_type: the provider's type of the item, such as `message` or `eventMessageRequest`.
     """
 
     remote_id: RemoteId
@@ -52,11 +52,11 @@ class Message:
     sent_at: datetime | None = None
     modified_at: datetime | None = None
     web_link: str | None = None
-    kind: str = "message"
+    provider_item_type: str = "message"
     remote_version: str | None = None
     """Text that the provider changes whenever it changes the message, such as an ETag. None: the
     provider gave no version."""
-    fingerprint: str | None = None
+    move_invariant_fingerprint: str | None = None
     """UUID computed from the message, which stays the same when the message moves. Copies of the
     message have the same fingerprint. Only used for providers whose message ids change when a
     message moves (`ProviderTraits`). None: the provider's ids do not change, or the message has too
@@ -65,7 +65,7 @@ class Message:
     """UUIDs that connect the messages of a conversation: two messages that share one of them belong
     to the same conversation. Only used if the provider does not name conversations. None:
     `conversation_id` is the provider's id of the conversation."""
-    key: RemoteId | None = None
+    present_remote_id: RemoteId | None = None
     """The provider's present id of the message, if the provider's ids change when a message moves;
     then `remote_id` is the id under which Mailsync stores the message. None: `remote_id` is the
     provider's present id."""
@@ -105,39 +105,39 @@ class IncompleteMessage:
     """A new or changed message whose contents are missing on the page of the change feed, or are
     incomplete. The message must be fetched by its id.
 
-    reported_state: the message's state as the page reports it. If the stored row has this state,
-        the message need not be fetched. None: the page does not report the whole state.
+    state_on_page: the message's state as the page reports it. If the stored row has
+        this state, the message need not be fetched. None: the page does not report the whole state.
     received_at: when the message arrived. None: the page does not report the time.
     """
 
     remote_id: RemoteId
-    reported_state: "ListedMessage | None" = None
+    state_on_page: "ListedMessage | None" = None
     received_at: datetime | None = None
 
     @property
     def can_be_fetched_in_slice(self) -> bool:
         """Return whether a worker can fetch the message with a slice (`Slice`): the page reports
         when the message arrived, and its version."""
-        state = self.reported_state
+        state = self.state_on_page
         return (
             self.received_at is not None and state is not None and state.remote_version is not None
         )
 
 
 @dataclass(frozen=True, slots=True)
-class StateChange:
+class MessageStateChange:
     """A message that is new in the feed's folder, or whose state has changed, with its complete
     present state. Used for providers at which the contents of a message never change: only a
     message that is not stored yet must be fetched by its id.
 
-    fingerprint: see `Message.fingerprint`.
+    move_invariant_fingerprint: see `Message.move_invariant_fingerprint`.
     folder_remote_ids: the provider's ids of all folders of the message. Empty: the message is in
         the feed's folder.
     """
 
     remote_id: RemoteId
     state: MessageState
-    fingerprint: str | None = None
+    move_invariant_fingerprint: str | None = None
     folder_remote_ids: tuple[RemoteId, ...] = ()
 
 
@@ -147,14 +147,14 @@ class PlacementChange:
     the message. A page that only lists messages (`Page.has_only_message_ids`) names no changes.
 
     Used for providers at which the contents of a message never change: only a message that
-    is not stored yet must be fetched by its id. In contrast to a PlacementChange, a StateChange
-    contains the complete present state.
+    is not stored yet must be fetched by its id. In contrast to a PlacementChange, a
+    MessageStateChange contains the complete present state.
 
     added_folder_ids: the provider's ids of the folders into which the message was put.
     removed_folder_ids: the provider's ids of the folders from which the message was taken.
-    is_read, is_flagged, importance: the new value. None: unchanged.
-    fetch_group_id: id of a group of messages. Fetching the contents of a whole group together costs
-        less. At most `MAX_REMOTE_ID_BYTES` bytes. None: no group is known.
+    is_read, is_flagged, new_message_importance: the new value. None: unchanged.
+    fetch_group_id: id of a group of messages. Fetching the contents of a whole group together
+        costs less. At most `MAX_REMOTE_ID_BYTES` bytes. None: no group is known.
     """
 
     remote_id: RemoteId
@@ -162,7 +162,7 @@ class PlacementChange:
     removed_folder_ids: tuple[RemoteId, ...] = ()
     is_read: bool | None = None
     is_flagged: bool | None = None
-    importance: str | None = None
+    new_message_importance: str | None = None
     fetch_group_id: str | None = None
 
 
@@ -171,7 +171,7 @@ class MessageRemovedFromFolder:
     """A message that a change feed reports as removed from the feed's folder. The message may still
     exist in another folder.
 
-    A MessageNotFoundById, in contrast, does not exist in any folder.
+    A MessageNotFoundByIdResult, in contrast, does not exist in any folder.
     """
 
     remote_id: RemoteId
@@ -194,7 +194,7 @@ class UnreadableMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageNotFoundById:
+class MessageNotFoundByIdResult:
     """A message that was requested by its id and that the provider did not find. The message does
     not exist any more, or exists only outside the folders that the provider lists.
 
@@ -208,10 +208,10 @@ class MessageNotFoundById:
     is_certainly_gone: bool = True
 
 
-Change = (
+MessageChange = (
     Upsert
     | IncompleteMessage
-    | StateChange
+    | MessageStateChange
     | PlacementChange
     | MessageRemovedFromFolder
     | UnreadableMessage
@@ -229,29 +229,29 @@ class Page:
         False: this is the last page of the round.
     next_round_is_full_sync: whether the next round must be a full sync, because `next_cursor`
         cannot be used for another round.
-    current_message_id_prefix: the prefix of all present message ids of the folder. A stored message
-        of the folder with another prefix has got a new id. Empty: ids have no such prefix.
-    all_existing_message_ids: the ids of all messages that exist in the feed's folder, or in the
-        mailbox if the feed covers the mailbox. The provider needs this list if it knows that
+    prefix_of_valid_remote_ids: the prefix of all present message ids of the folder. A stored
+        message of the folder with another prefix has got a new id. Empty: ids have no such prefix.
+    remote_ids_of_all_messages_of_feed: the ids of all messages that exist in the feed's folder, or
+        in the mailbox if the feed covers the mailbox. The provider needs this list if it knows that
         messages were removed, but not which messages. None: `changes` names every removed message.
-    invalidated_message_id_prefix: the prefix of message ids that have become invalid, because the
-        provider has numbered the folder's messages anew. Stored messages lose ids with this prefix.
-        Empty: no ids have become invalid.
-    possible_state_changes: present states of messages, if the provider does not report which
+    prefix_of_invalidated_remote_ids: the prefix of message ids that have become invalid, because
+        the provider has numbered the folder's messages anew. Stored messages lose ids with this
+        prefix. Empty: no ids have become invalid.
+    message_states_to_compare: present states of messages, if the provider does not report which
         messages have changed. A message whose stored state differs has changed.
     has_only_message_ids: whether this page of a full sync only lists messages, the newest first.
         Listed messages that are not stored become pending and are fetched later. Listed messages
         that are stored count as seen by the full sync, with all their placements.
     """
 
-    changes: tuple[Change, ...]
+    changes: tuple[MessageChange, ...]
     next_cursor: Cursor
     has_more: bool
     next_round_is_full_sync: bool = False
-    current_message_id_prefix: str = ""
-    all_existing_message_ids: frozenset[RemoteId] | None = None
-    invalidated_message_id_prefix: str = ""
-    possible_state_changes: tuple[StateChange, ...] = ()
+    prefix_of_valid_remote_ids: str = ""
+    remote_ids_of_all_messages_of_feed: frozenset[RemoteId] | None = None
+    prefix_of_invalidated_remote_ids: str = ""
+    message_states_to_compare: tuple[MessageStateChange, ...] = ()
     has_only_message_ids: bool = False
 
 
@@ -278,17 +278,17 @@ class MessageListing:
     """The provider's list of all messages of one folder, read without the change feed.
 
     messages: id and state of each message.
-    remote_total: the number of messages that the list should have, according to the provider. None:
-        the provider gave no number, so the list does not count as complete.
+    remote_message_count: the number of messages that the list should have, according to the
+        provider. None: the provider gave no number, so the list does not count as complete.
     """
 
     messages: tuple[ListedMessage, ...]
-    remote_total: int | None = None
+    remote_message_count: int | None = None
 
     @property
     def is_complete(self) -> bool:
         """Return whether the list has as many messages as the provider counted."""
-        return self.remote_total == len(self.messages)
+        return self.remote_message_count == len(self.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,23 +303,23 @@ class PagePlan:
     state_changes, placement_changes: changes to apply to stored messages.
     pending_message_ids: ids of messages to store as pending; their contents are fetched later. The
         reason is that the page only lists ids, or that the contents would need too much memory.
-    listed_stored_message_ids: ids of stored messages that the page of a full sync lists.
-    fetch_group_id_by_message_id: `PlacementChange.fetch_group_id` of the pending messages that have
-        one.
+    message_ids_to_stamp_with_generation: ids of stored messages that the page of a full sync lists.
+    fetch_group_id_by_message_id: `PlacementChange.fetch_group_id` of the pending
+        messages that have one.
     messages_to_fetch_in_slices: changes of the pending messages that workers fetch in slices
         (`Slice`).
     possibly_gone_message_ids: ids of messages that the provider did not find, if this does not
-        prove that they are gone (`MessageNotFoundById.is_certainly_gone` is False).
+        prove that they are gone (`MessageNotFoundByIdResult.is_certainly_gone` is False).
     """
 
     upserts: tuple[Message, ...] = ()
     messages_to_fetch_now: tuple[IncompleteMessage, ...] = ()
     message_ids_to_remove: tuple[RemoteId, ...] = ()
     unreadable_messages: tuple[UnreadableMessage, ...] = ()
-    state_changes: tuple[StateChange, ...] = ()
+    state_changes: tuple[MessageStateChange, ...] = ()
     placement_changes: tuple[PlacementChange, ...] = ()
     pending_message_ids: tuple[RemoteId, ...] = ()
-    listed_stored_message_ids: tuple[RemoteId, ...] = ()
+    message_ids_to_stamp_with_generation: tuple[RemoteId, ...] = ()
     fetch_group_id_by_message_id: Mapping[RemoteId, str] = field(default_factory=dict)
     messages_to_fetch_in_slices: tuple[IncompleteMessage, ...] = ()
     possibly_gone_message_ids: tuple[RemoteId, ...] = ()

@@ -13,7 +13,7 @@ class SyncType(StrEnum):
 
     INITIAL = "initial"
     MANUAL = "manual"
-    AUTO = "auto"
+    AUTOMATICALLY_STARTED = "auto"
     FULL = "full"
 
 

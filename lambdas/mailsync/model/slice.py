@@ -14,20 +14,20 @@ class Slice:
     """The messages of one folder that arrived within a span of time. One worker fetches them with
     one list request for that span.
 
-    received_at_by_remote_id: the messages of the slice, at least one. The key is the provider's
-        message id, the value is the time when the message arrived. The folder's change feed has
-        named these messages without their contents.
+    received_at_by_pending_message_id: the messages of the slice, at least one. The key is the
+        provider's message id, the value is the time when the message arrived. The folder's change
+        feed has named these messages without their contents.
     """
 
-    received_at_by_remote_id: Mapping[RemoteId, datetime]
+    received_at_by_pending_message_id: Mapping[RemoteId, datetime]
 
     @property
     def earliest_received_at(self) -> datetime:
-        return min(self.received_at_by_remote_id.values())
+        return min(self.received_at_by_pending_message_id.values())
 
     @property
     def latest_received_at(self) -> datetime:
-        return max(self.received_at_by_remote_id.values())
+        return max(self.received_at_by_pending_message_id.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,11 @@ class SlicePage:
     folder that arrived within the slice's span of time.
 
     messages: the messages with their contents.
-    is_complete: whether the page has all messages of the span. False: older messages are missing.
+    has_all_messages_of_slice: whether the page has all messages of the span. False: older messages
+        are missing.
     size_bytes: decompressed size of the provider's responses for this page.
     """
 
     messages: tuple[Message, ...]
-    is_complete: bool
+    has_all_messages_of_slice: bool
     size_bytes: int = 0

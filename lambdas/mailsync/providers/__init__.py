@@ -12,9 +12,10 @@ from mailsync.model import (
     FeedRef,
     FolderListing,
     FolderRef,
+    FolderTreeReadingMode,
     Message,
     MessageListing,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     NewestInboxMessages,
     Page,
     RemoteId,
@@ -22,7 +23,6 @@ from mailsync.model import (
     SlicePage,
     StoredFolder,
     Subscription,
-    TreeReadingMode,
     UnreadableMessage,
 )
 
@@ -30,9 +30,9 @@ from mailsync.model import (
 class AccessTokenSource(Protocol):
     """Interface of a source that returns the access token of one account."""
 
-    def current_token(self) -> AccessToken: ...
+    def get_current_token(self) -> AccessToken: ...
 
-    def renew_token(self, refused: AccessToken) -> AccessToken:
+    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
         """Return an access token to use instead of `refused`, which the provider rejected.
 
         The result is `refused` itself if that token was issued so recently that a renewal would not
@@ -41,7 +41,7 @@ class AccessTokenSource(Protocol):
         ...
 
 
-class FeedFailed(Exception):
+class FeedUnreadableError(Exception):
     """The provider cannot deliver a page of the change feed, even a page of a single message.
 
     The caller reads the folder again from its beginning through the provider's next fallback feed.
@@ -57,32 +57,32 @@ class ResponseTooLarge(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProviderLimits:
     """The numbers of a provider that determine how a sync divides its work.
 
     messages_per_fetch: number of messages that one call of `fetch_messages` fetches most
         efficiently.
-    max_messages_per_small_folder_batch: number of messages that the provider delivers in about half
-        a minute. The first full syncs of small folders, with together at most this many messages,
-        run in one function; all other folders are left to parallel functions.
-    feeds_per_connection: number of change feeds that one Lambda function reads one after the other
-        over one connection. 1: a new connection costs nothing.
-    has_single_request_per_fetch: one call of `fetch_messages` is one request for all its messages.
-        False: the provider counts a request per message, and processes several of them at the same
-            time.
-    max_change_reading_interval_s: longest time in seconds between two readings of a feed's changes
-        while messages of the feed are pending. None: the changes are read only after all pending
-        messages were fetched.
+    max_messages_in_batch_of_small_folders: number of messages that the provider delivers in about
+        half a minute. The first full syncs of small folders, with together at most this many
+        messages, run in one function; all other folders are left to parallel functions.
+    sequential_feeds_per_connection: number of change feeds that one Lambda function reads one after
+        the other over one connection. 1: a new connection costs nothing.
+    has_single_request_per_fetch_call: one call of `fetch_messages` is one request for all its
+        messages. False: the provider counts a request per message, and processes several of them at
+        the same time.
+    max_interval_between_feed_reads_s: longest time in seconds between two readings of a feed's
+        changes while messages of the feed are pending. None: the changes are read only after all
+        pending messages were fetched.
     messages_per_page: number of messages to request per page, if larger pages than the default are
         more efficient. The provider's client limits the bytes of such a page. 0: the default page
         size.
     """
 
     messages_per_fetch: int
-    max_messages_per_small_folder_batch: int
-    feeds_per_connection: int = 1
-    has_single_request_per_fetch: bool = False
-    max_change_reading_interval_s: float | None = None
+    max_messages_in_batch_of_small_folders: int
+    sequential_feeds_per_connection: int = 1
+    has_single_request_per_fetch_call: bool = False
+    max_interval_between_feed_reads_s: float | None = None
     messages_per_page: int = 0
 
 
@@ -92,7 +92,7 @@ class ProviderTraits:
 
     has_feed_per_folder: each folder has a change feed of its own. False: one feed reports the
         changes of the whole mailbox.
-    is_message_in_one_folder: each message is in exactly one folder. False: a message can be in
+    has_one_folder_per_message: each message is in exactly one folder. False: a message can be in
         several folders (labels).
     do_ids_survive_moves: a message that is moved keeps its id. False: a moved message gets a new
         id, so a missing id does not prove that the message is gone.
@@ -105,18 +105,18 @@ class ProviderTraits:
     """
 
     has_feed_per_folder: bool = True
-    is_message_in_one_folder: bool = True
+    has_one_folder_per_message: bool = True
     do_ids_survive_moves: bool = True
     all_mail_folder_id: RemoteId | None = None
     are_lists_of_ids_cheap: bool = False
 
 
 @runtime_checkable
-class CompleteMessageLister(Protocol):
+class MessagesWithContentsLister(Protocol):
     """Interface of a provider that can list the complete messages of a folder. Many messages of a
     folder then cost one request per page instead of one per message."""
 
-    def list_complete_messages(
+    def list_messages_with_contents(
         self, folder: FolderRef
     ) -> Iterator[Sequence[Message | UnreadableMessage]]:
         """Yield the complete messages of a folder, page by page, in their state after the call. The
@@ -136,7 +136,7 @@ class SliceReader(Protocol):
     the same time, each worker a span of time (a slice). The folder's change feed then only names
     the messages. Every method may raise the errors of `MailProvider`."""
 
-    def fetch_first_page_of_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
+    def fetch_first_page_of_message_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
         """Start a full sync of a folder whose pages name messages without their contents, newest
         first; `fetch_slice` fetches the contents. `fetch_page` fetches the pages after the first
         one.
@@ -178,16 +178,16 @@ class MailProvider(Protocol):
     """
 
     @property
-    def request_count(self) -> int:
+    def sent_request_count(self) -> int:
         """Return the number of requests that this object has sent, in units of the provider's
         quota."""
         ...
 
     @property
-    def limits(self) -> Limits: ...
+    def provider_limits(self) -> ProviderLimits: ...
 
     @property
-    def traits(self) -> ProviderTraits: ...
+    def provider_traits(self) -> ProviderTraits: ...
 
     @property
     def max_requests_in_flight(self) -> int:
@@ -216,7 +216,7 @@ class MailProvider(Protocol):
         ...
 
     def list_folders(
-        self, known: Sequence[StoredFolder], reading: TreeReadingMode
+        self, known: Sequence[StoredFolder], reading: FolderTreeReadingMode
     ) -> FolderListing:
         """List the mail folders of all levels, including hidden folders and without search folders.
 
@@ -226,7 +226,7 @@ class MailProvider(Protocol):
         """
         ...
 
-    def fetch_page(
+    def fetch_feed_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
         """Fetch the next page of a change feed.
@@ -244,8 +244,8 @@ class MailProvider(Protocol):
 
         Raises:
             CursorExpired: the provider rejects the cursor; repeat the call without a cursor.
-            FeedFailed: a page of a single message fails; repeat the call without a cursor and with
-                `fallback` + 1.
+            FeedUnreadableError: a page of a single message fails; repeat the call without a cursor
+                and with `fallback` + 1.
             FolderGone: the folder does not exist, according to a request by its id.
         """
         ...
@@ -265,7 +265,7 @@ class MailProvider(Protocol):
             caller stores the pages of this call.
 
         Returns pages by feed id. A feed whose page fails is missing in the result; a call of
-        `fetch_page` for this feed raises the error.
+        `fetch_feed_page` for this feed raises the error.
         """
         ...
 
@@ -280,7 +280,7 @@ class MailProvider(Protocol):
         """
         ...
 
-    def announce_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
+    def set_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Note the feed whose full sync begins after the present feed was read, so that the
         provider may read it ahead. A provider that does not read ahead does nothing.
 
@@ -288,7 +288,7 @@ class MailProvider(Protocol):
         """
         ...
 
-    def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def set_fetch_groups_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         """Note which messages belong together, before `fetch_messages` is called for them. The
         provider may fetch the messages of a group together, such as the messages of a Gmail thread.
         A provider without groups does nothing.
@@ -299,7 +299,7 @@ class MailProvider(Protocol):
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | MessageNotFoundById | UnreadableMessage]:
+    ) -> Sequence[Message | MessageNotFoundByIdResult | UnreadableMessage]:
         """Fetch messages by id; return one result per id, in the order of the ids.
 
         If the provider requests a pause during the call, or the memory limit is reached, the call

@@ -12,7 +12,7 @@ waits."""
 _Result = TypeVar("_Result")
 
 
-class BackgroundRead(Generic[_Result]):
+class BackgroundTask(Generic[_Result]):
     """A function that runs in a thread of its own.
 
     The caller must wait for the end of the function before the Lambda function returns. AWS freezes

@@ -15,21 +15,21 @@ from mailsync.decisions.first_sync import FirstSyncCostRates
 from mailsync.errors import ProviderRejected
 from mailsync.model import (
     Account,
-    MailboxNotification,
+    FolderTreeReadingMode,
+    NotificationByEmailAddress,
     Provider,
     Role,
     SubscriptionNotification,
-    TreeReadingMode,
 )
 from mailsync.providers import AccessTokenSource, MailProvider, PushProvider
-from mailsync.providers.quota import QuotaSource
-from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.quota import QuotaUnitSource
+from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import find_provider
 from mailsync.settings import Settings
 
 
-class MailboxUnavailable(Exception):
+class MailboxUnreadableError(Exception):
     """Error: the mailbox cannot be read, for a reason that its owner or organisation can correct.
 
     The text is for the person who connects the mailbox. The workflow never receives this error.
@@ -40,7 +40,7 @@ class MalformedNotification(Exception):
     """Error: a request to the webhook does not have the form that the provider documents."""
 
 
-class NotificationPostponed(Exception):
+class NotificationResendNeededError(Exception):
     """Error: a request to the webhook cannot be verified at this moment, so the provider must send
     it again. The text names the reason and contains nothing of the request."""
 
@@ -71,14 +71,14 @@ class MailboxIdentity:
     remote_account_id: the provider's id of the mailbox; it does not depend on how the mailbox was
         connected.
     email_address: the mailbox's primary email address.
-    former_remote_account_id: another id under which the mailbox may be stored already, by a release
-        that read such mailboxes in another way. An account that is stored under this id keeps it.
-        None: there is no such id.
+    remote_account_id_of_earlier_release: another id under which the mailbox may be stored already,
+        by a release that read such mailboxes in another way. An account that is stored under this
+        id keeps it. None: there is no such id.
     """
 
     remote_account_id: str
     email_address: str
-    former_remote_account_id: str | None = None
+    remote_account_id_of_earlier_release: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +136,15 @@ class PushKit(Protocol):
 
     def parse_notifications(
         self, request: WebhookRequest, settings: Settings
-    ) -> Sequence[SubscriptionNotification | MailboxNotification]:
+    ) -> Sequence[SubscriptionNotification | NotificationByEmailAddress]:
         """Return the notifications in one webhook request, each once.
 
-        A forged MailboxNotification is left out. A Notification contains its secret, which the
-        caller must verify.
+        A forged NotificationByEmailAddress is left out. A Notification contains its secret, which
+        the caller must verify.
 
         Raises:
             MalformedNotification: the body is malformed.
-            NotificationPostponed: the request cannot be verified at this moment.
+            NotificationResendNeededError: the request cannot be verified at this moment.
         """
         ...
 
@@ -156,14 +156,14 @@ class ProviderKit(Protocol):
     interface.
 
     push_kit: functions for push subscriptions. None: the provider sends no notifications.
-    first_sync_cost_rates: figures for the estimate of a first sync: requests, seconds and US
+    first_sync_estimate_rates: figures for the estimate of a first sync: requests, seconds and US
         dollars per message and per sync.
     """
 
     push_kit: PushKit | None
     """The provider's functions for push subscriptions. None: the provider sends no notifications.
     """
-    first_sync_cost_rates: FirstSyncCostRates
+    first_sync_estimate_rates: FirstSyncCostRates
 
     def open_mailbox(
         self,
@@ -171,9 +171,9 @@ class ProviderKit(Protocol):
         access: AccessTokenSource,
         settings: Settings,
         budget: RetryBudget | None = None,
-        memory: MemoryShare | None = None,
+        memory: ResponseMemoryShare | None = None,
         *,
-        quota: QuotaSource | None = None,
+        quota: QuotaUnitSource | None = None,
     ) -> MailProvider:
         """Return a client for the account's mailbox.
 
@@ -192,14 +192,14 @@ class ProviderKit(Protocol):
         """
         ...
 
-    def find_organisation_mailbox(
+    def find_readable_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
     ) -> MailboxIdentity:
         """Find the organisation's mailbox with this address, test that the application may read the
         mailbox, and return its identity.
 
         Raises:
-            MailboxUnavailable: there is no such mailbox, or the application may not read it.
+            MailboxUnreadableError: there is no such mailbox, or the application may not read it.
             errors of `MailProvider`
         """
         ...
@@ -231,7 +231,7 @@ class PasswordKit(Protocol):
             AppPasswordNeeded: the server accepts only a password for apps, or its owner must switch
                 on the access first.
             MailServerUnusable: the server cannot be used as it was named.
-            MailboxUnavailable: the sign-in succeeded, but the mailbox cannot be read.
+            MailboxUnreadableError: the sign-in succeeded, but the mailbox cannot be read.
             errors of `MailProvider`
         """
         ...
@@ -278,11 +278,11 @@ def count_messages_in_folders(mailbox: MailProvider) -> int:
     If a message can be in several folders, only the folder of all mail, the trash and the junk
     folder are counted.
     """
-    folders = mailbox.list_folders((), TreeReadingMode.LISTED_FOLDERS).folders
-    all_mail = mailbox.traits.all_mail_folder_id
+    folders = mailbox.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS).folders
+    all_mail = mailbox.provider_traits.all_mail_folder_id
     beside = (Role.TRASH, Role.JUNK)
     return sum(
-        folder.total or 0
+        folder.message_count or 0
         for folder in folders
         if all_mail is None or folder.remote_id == all_mail or folder.role in beside
     )

@@ -4,7 +4,7 @@ request."""
 from typing import Protocol
 
 
-class QuotaSource(Protocol):
+class QuotaUnitSource(Protocol):
     """Interface of the remaining quota of one mailbox and of the application's project at the
     provider. All functions that read the mailbox share the quota."""
 

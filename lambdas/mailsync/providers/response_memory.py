@@ -18,12 +18,12 @@ class ResponseMemoryBudget:
         self.wait_s = wait_s
         self.large = Lock()
 
-    def create_share_for_mailbox(self) -> "MemoryShare":
+    def create_share_for_mailbox(self) -> "ResponseMemoryShare":
         """Return a new memory share, against which the responses of one mailbox are counted."""
-        return MemoryShare(self)
+        return ResponseMemoryShare(self)
 
 
-class MemoryShare:
+class ResponseMemoryShare:
     """A count of the bytes that the responses of one mailbox hold in memory. Not thread-safe.
 
     A mailbox may always use `ResponseMemoryBudget.own_bytes`. It may use `large_bytes` if no other

@@ -18,7 +18,7 @@ def fetch_http_status(server: UrlSetting, settings: Settings) -> int:
     """
     try:
         response = httpx.get(
-            settings.read_server_url(server),
+            settings.read_url_setting(server),
             verify=settings.provider_tls_context(),
             timeout=_TIMEOUT_S,
             follow_redirects=False,

@@ -22,7 +22,7 @@ s: long enough that the cost of an invocation does not matter, short enough that
 dies delays few mailboxes."""
 
 
-class SyncAccountsFunction:
+class SyncAccountsLambdaClient:
     """A client that invokes the Lambda function `sync-accounts`."""
 
     def __init__(self, arn: str) -> None:
@@ -49,7 +49,7 @@ class CheckBatchInvoker:
 
     def __init__(self, queue: DueMailboxQueueStore, function_arn: str) -> None:
         self._queue = queue
-        self._function = SyncAccountsFunction(function_arn)
+        self._function = SyncAccountsLambdaClient(function_arn)
 
     def invoke_async(self, account_ids: Sequence[AccountId]) -> int:
         """Invoke `sync-accounts` asynchronously for these accounts, in batches; return the number
@@ -73,8 +73,8 @@ class CheckBatchInvoker:
 
 
 @cache
-def _check_function(arn: str) -> SyncAccountsFunction:
-    return SyncAccountsFunction(arn)
+def _check_function(arn: str) -> SyncAccountsLambdaClient:
+    return SyncAccountsLambdaClient(arn)
 
 
 def start_check_of_notified_mailboxes(queue: NotifiedMailboxQueueStore) -> bool:

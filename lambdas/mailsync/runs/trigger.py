@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from mailsync.aws.errors import AwsError
 from mailsync.decisions.due import EXECUTION_DIED_ERROR_NAME, EXECUTION_STOPPED_ERROR_NAME
-from mailsync.decisions.open_run import ExistingRunAction, choose_existing_run_action
+from mailsync.decisions.open_run import ActionForExistingRun, choose_action_for_existing_run
 from mailsync.errors import SettingMissing, StoreUnavailable
 from mailsync.log import logger
 from mailsync.model import AccountId, RunId, SyncScope, SyncType
@@ -52,12 +52,14 @@ class SyncStarter:
             new_id = RunId(str(uuid4()))
             run = self._runs.enqueue_run(account_id, new_id, scope, trigger, idempotency_key)
             action = self._action(run, is_new=run.id == new_id)
-            if action is ExistingRunAction.CLOSE_DEAD_RUN:
+            if action is ActionForExistingRun.CLOSE_DEAD_RUN:
                 if idempotency_key and run.sync_scope_of_idempotency_key is None:
-                    self._runs.unlink_idempotency_key(account_id, run.id, idempotency_key)
-                self.close_run(account_id, run.id, run.execution_name)
+                    self._runs.delete_idempotency_key_of_joined_run(
+                        account_id, run.id, idempotency_key
+                    )
+                self.fail_run_of_dead_execution(account_id, run.id, run.execution_name)
                 continue
-            if action is ExistingRunAction.START_EXECUTION:
+            if action is ActionForExistingRun.START_EXECUTION:
                 self._start(
                     run.id, account_id, run.sync_scope.sync_type, trigger, name=run.execution_name
                 )
@@ -65,27 +67,29 @@ class SyncStarter:
             return replace(run, execution_arn=run.execution_arn or arn)
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
 
-    def start_execution_for_run_of_check(
+    def continue_run_of_check_in_execution(
         self, account_id: AccountId, run_id: RunId, trigger: str
     ) -> None:
         """Start an execution that continues the run of a check. The check could not finish the
         run."""
-        self._start(run_id, account_id, SyncType.AUTO, trigger)
+        self._start(run_id, account_id, SyncType.AUTOMATICALLY_STARTED, trigger)
 
     def recover_stale_run(self, run: StaleRun) -> None:
         """Start the current execution of a stale run if it was never started; close the run if
         this execution died."""
-        action = choose_existing_run_action(
+        action = choose_action_for_existing_run(
             has_ended=False,
             has_begun=run.execution_arn is not None,
             is_stale=True,
             execution_status=self._status(run.execution_name),
         )
-        if action is ExistingRunAction.START_EXECUTION:
+        if action is ActionForExistingRun.START_EXECUTION:
             name = run.execution_name
-            self._start(run.id, run.account_id, SyncType.AUTO, "schedule", name=name)
-        elif action is ExistingRunAction.CLOSE_DEAD_RUN:
-            self.close_run(run.account_id, run.id, run.execution_name)
+            self._start(
+                run.id, run.account_id, SyncType.AUTOMATICALLY_STARTED, "schedule", name=name
+            )
+        elif action is ActionForExistingRun.CLOSE_DEAD_RUN:
+            self.fail_run_of_dead_execution(run.account_id, run.id, run.execution_name)
 
     def recover_stale_runs(self, runs: Iterable[StaleRun]) -> None:
         """Recover each stale run with `recover_stale_run`. If some runs fail, still recover the
@@ -120,14 +124,14 @@ class SyncStarter:
             StoreUnavailable: Step Functions did not respond.
         """
         try:
-            self._start(run_id, account_id, SyncType.AUTO, "hand-over", name=name)
+            self._start(run_id, account_id, SyncType.AUTOMATICALLY_STARTED, "hand-over", name=name)
         except AwsError as error:
             raise StoreUnavailable(
                 f"Step Functions did not start {name} ({type(error).__name__}). The stored mail"
                 " stays; the start is retried."
             ) from None
 
-    def close_run(
+    def fail_run_of_dead_execution(
         self,
         account_id: AccountId,
         run_id: RunId,
@@ -147,11 +151,11 @@ class SyncStarter:
             execution_name=execution_name,
         )
 
-    def _action(self, run: EnqueuedRun, *, is_new: bool) -> ExistingRunAction:
-        return choose_existing_run_action(
+    def _action(self, run: EnqueuedRun, *, is_new: bool) -> ActionForExistingRun:
+        return choose_action_for_existing_run(
             has_ended=run.has_ended,
             has_begun=run.execution_arn is not None,
-            is_stale=run.is_stale,
+            is_stale=run.has_stale_heartbeat,
             execution_status=(
                 None if is_new or run.has_ended else self._status(run.execution_name)
             ),

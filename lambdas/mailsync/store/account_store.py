@@ -127,7 +127,7 @@ class AccountStore:
                 "is_connected_by_others",
                 account_id=account.id,
                 provider=account.provider,
-                provider_account_id=account.remote_id,
+                provider_account_id=account.remote_account_id,
             )
         return bool(is_connected)
 
@@ -200,11 +200,11 @@ def row_to_account(row: Sequence[Any]) -> Account:
         provider=Provider(provider),
         status=status,
         initial_sync_completed=is_complete,
-        remote_id=remote_id,
+        remote_account_id=remote_id,
         organisation_id=organisation_id,
         max_requests_in_flight=max_in_flight,
         remaining_provider_pause_s=throttled_for_s,
-        has_placements_of_all_messages=are_placements_backfilled,
+        is_placement_backfill_completed=are_placements_backfilled,
     )
 
 

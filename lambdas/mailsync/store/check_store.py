@@ -15,18 +15,19 @@ from random import random
 from typing import Any
 
 from mailsync.decisions.due import (
-    RECHECK_DELAY_AFTER_NOTIFICATION_S,
+    RECHECK_DELAY_AFTER_NOTIFIED_CHECK_S,
     seconds_until_sync_after_failure,
     seconds_until_sync_after_success,
 )
 from mailsync.decisions.verify import FolderCounts
 from mailsync.errors import LeaseLost
-from mailsync.metrics import count_failed_run
+from mailsync.metrics import add_failed_run_to_metrics
 from mailsync.model import (
     Account,
     AccountId,
     Credentials,
     FolderId,
+    FolderTreeReadingMode,
     MessageListing,
     RunId,
     RunRef,
@@ -34,13 +35,12 @@ from mailsync.model import (
     StoredFeed,
     StoredFolder,
     SyncType,
-    TreeReadingMode,
 )
 from mailsync.store.account_store import row_to_account
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.credential_store import row_to_credentials
 from mailsync.store.folder_store import (
-    GONE_FOLDER_TIME_LIMITS_S,
+    GONE_FOLDER_SQL_TIME_PARAMETERS_S,
     count_messages_of_listing,
     row_to_stored_folder,
 )
@@ -51,7 +51,7 @@ from mailsync.store.run_outcome import fail_run
 CHECK_LEASE_LIFETIME_S = 60
 """The lifetime in seconds of the lease that a check holds. It is longer than a check lasts, and
 ends before Lambda retries an invocation that died."""
-RUN_TRIGGER_OF_CHECKS = "schedule"
+RUN_TRIGGER_NAME_OF_CHECKS = "schedule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,10 @@ class Check:
     is_mailbox_fully_verified: whether the last sync verified every folder, and no hidden or
         quarantined message is due for a request by its id.
     has_push_notifications: whether the provider sends notifications for the mailbox.
-    time_since_last_change_s: seconds since a sync last changed a row.
+    time_since_last_stored_change_s: seconds since a sync last changed a row.
     time_since_last_sync_s: seconds since the last sync.
     folder_tree_read_at: when every listed folder was last read (mode LISTED). None: never.
-    hidden_folders_read_at: when hidden folders were last looked for (mode
+    hidden_remote_folders_read_at: when hidden folders were last looked for (mode
         LISTED_AND_HIDDEN_FOLDERS). None: never.
     successive_failure_count: number of failed syncs since the last successful one.
     message_counts_by_folder_id: for each folder, the stored counts, and the provider's counts when
@@ -73,15 +73,15 @@ class Check:
 
     run_ref: RunRef
     account: Account
-    began_at: datetime
+    check_began_at: datetime
     is_mailbox_fully_verified: bool
     has_push_notifications: bool
-    time_since_last_change_s: float
+    time_since_last_stored_change_s: float
     time_since_last_sync_s: float
     folder_tree_read_at: datetime | None
-    hidden_folders_read_at: datetime | None
+    hidden_remote_folders_read_at: datetime | None
     successive_failure_count: int
-    folders: tuple[StoredFolder, ...]
+    stored_folders: tuple[StoredFolder, ...]
     message_counts_by_folder_id: Mapping[FolderId, FolderCounts]
     credentials: Credentials | None
 
@@ -93,21 +93,21 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class IdleCheckResult:
+class UnchangedMailboxCheckResult:
     """The result of a check that found nothing new in the mailbox.
 
     new_cursors: for each change feed that was read, the new cursor. None: the provider returned the
         old cursor again.
-    matching_listing_by_folder_id: for each folder whose message ids were compared, the provider's
+    message_listing_by_folder_id: for each folder whose message ids were compared, the provider's
         complete listing, which equals the stored messages.
-    is_every_folder_listed: whether the provider listed every folder with its counts.
+    is_list_of_folders_complete: whether the provider listed every folder with its counts.
     folder_tree_reading_mode: how much of the folder tree was read.
     """
 
     new_cursors: Mapping[StoredFeed, SealedSecret | None] = field(default_factory=dict)
-    matching_listing_by_folder_id: Mapping[FolderId, MessageListing] = field(default_factory=dict)
-    is_every_folder_listed: bool = True
-    folder_tree_reading_mode: TreeReadingMode = TreeReadingMode.QUICK
+    message_listing_by_folder_id: Mapping[FolderId, MessageListing] = field(default_factory=dict)
+    is_list_of_folders_complete: bool = True
+    folder_tree_reading_mode: FolderTreeReadingMode = FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS
 
 
 class CheckStore:
@@ -132,7 +132,7 @@ class CheckStore:
                 account_id=account_id,
                 checker=LEASE_OWNER_OF_CHECKS,
                 seconds=CHECK_LEASE_LIFETIME_S,
-                **GONE_FOLDER_TIME_LIMITS_S,
+                **GONE_FOLDER_SQL_TIME_PARAMETERS_S,
             )
             if not found:
                 return None
@@ -144,42 +144,43 @@ class CheckStore:
         return Check(
             run_ref=RunRef(account_id, run_id, int(epoch)),
             account=row_to_account([account_id, *account]),
-            began_at=began_at,
+            check_began_at=began_at,
             is_mailbox_fully_verified=is_fully_verified,
             has_push_notifications=is_pushed,
-            time_since_last_change_s=unchanged_for_s,
+            time_since_last_stored_change_s=unchanged_for_s,
             time_since_last_sync_s=since_s,
             folder_tree_read_at=whole,
-            hidden_folders_read_at=thorough,
+            hidden_remote_folders_read_at=thorough,
             successive_failure_count=failures,
-            folders=tuple(row_to_stored_folder(row[:-6]) for row in folders),
+            stored_folders=tuple(row_to_stored_folder(row[:-6]) for row in folders),
             message_counts_by_folder_id={FolderId(row[0]): _count(row) for row in folders},
             credentials=row_to_credentials(credentials) if has_credentials else None,
         )
 
-    def save_idle_check(self, check: Check, end: IdleCheckResult) -> None:
+    def save_idle_check(self, check: Check, end: UnchangedMailboxCheckResult) -> None:
         """End a check that found nothing new. Record the mailbox as verified if the provider listed
         every folder with its counts and no message is pending."""
         wait_s = seconds_until_sync_after_success(
             has_news=False,
             is_pushed=check.has_push_notifications,
-            unchanged_for_s=check.time_since_last_change_s,
+            unchanged_for_s=check.time_since_last_stored_change_s,
             jitter=random(),  # noqa: S311
         )
         with self._database.transaction() as tx:
             ended = tx.run(
                 "end_check",
                 **_fence(check),
-                began_at=check.began_at,
+                began_at=check.check_began_at,
                 next_in_s=wait_s,
-                recheck_s=float(RECHECK_DELAY_AFTER_NOTIFICATION_S),
+                recheck_s=float(RECHECK_DELAY_AFTER_NOTIFIED_CHECK_S),
                 cursors=_cursor_rows(end.new_cursors),
-                compared=_compared_rows(end.matching_listing_by_folder_id),
-                is_whole=end.is_every_folder_listed,
-                is_tree_read=end.is_every_folder_listed
-                and end.folder_tree_reading_mode is not TreeReadingMode.QUICK,
+                compared=_compared_rows(end.message_listing_by_folder_id),
+                is_whole=end.is_list_of_folders_complete,
+                is_tree_read=end.is_list_of_folders_complete
+                and end.folder_tree_reading_mode
+                is not FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS,
                 is_thorough=end.folder_tree_reading_mode
-                is TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS,
+                is FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS,
             )
             _demand(ended, check)
 
@@ -209,9 +210,9 @@ class CheckStore:
                 "enqueue_run",
                 account_id=check.run_ref.account_id,
                 run_id=check.run_ref.run_id,
-                sync_type=SyncType.AUTO,
+                sync_type=SyncType.AUTOMATICALLY_STARTED,
                 folder_ids=None,
-                trigger=RUN_TRIGGER_OF_CHECKS,
+                trigger=RUN_TRIGGER_NAME_OF_CHECKS,
                 idempotency_key=None,
             )
             tx.run("show_open_run", account_id=check.run_ref.account_id)
@@ -232,9 +233,9 @@ class CheckStore:
                 error=error,
                 message=message,
             )
-        count_failed_run(error, closes_account=bool(closes))
+        add_failed_run_to_metrics(error, closes_account=bool(closes))
 
-    def reopen_account(self, check: Check) -> None:
+    def activate_closed_account(self, check: Check) -> None:
         """Set a closed account to active, because an access token is available again. The check
         keeps its lease."""
         with self._database.transaction() as tx:
@@ -275,9 +276,9 @@ def _open_run(tx: Transaction, check: Check) -> bool:
             "open_check_run",
             run_id=check.run_ref.run_id,
             account_id=check.run_ref.account_id,
-            sync_type=SyncType.AUTO,
-            trigger=RUN_TRIGGER_OF_CHECKS,
-            began_at=check.began_at,
+            sync_type=SyncType.AUTOMATICALLY_STARTED,
+            trigger=RUN_TRIGGER_NAME_OF_CHECKS,
+            began_at=check.check_began_at,
         )
     )
 
@@ -289,7 +290,7 @@ def _count(row: list[Any]) -> FolderCounts:
     return FolderCounts(
         remote_total=remote,
         stored_total=stored,
-        quarantined_total=quarantined,
+        quarantined_message_count=quarantined,
         remote_unread=remote_unread,
         stored_unread=unread,
         remote_total_overcount=offset,

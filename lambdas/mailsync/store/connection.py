@@ -22,11 +22,11 @@ from scramp import ScramException
 
 from mailsync.errors import MailsyncError, SettingMissing, StoreRejected, StoreUnavailable
 from mailsync.settings import Settings, load_settings
-from mailsync.store.database_url import DatabaseTarget, parse_database_url
+from mailsync.store.database_url import ConnectionParameters, parse_database_url
 from mailsync.store.iam_token import iam_token
 from mailsync.store.large_parameters import LargeParameterConnection
 from mailsync.store.parameters import JsonBytes, replace_named_parameters
-from mailsync.store.session import BEGIN_TRANSACTION_SQL, END_STALE_READ_ONLY_SESSION_SQL
+from mailsync.store.session import BEGIN_TRANSACTION_SQL, END_SESSION_BEGUN_READ_ONLY_SQL
 from mailsync.store.sqlstate import error_from_postgres_fields, read_only_database_error
 from mailsync.store.statements import load_sql_statements
 
@@ -50,7 +50,7 @@ _OF_ANOTHER_HOST = frozenset({62, 64})
 class Connection(LargeParameterConnection):
     """A pg8000 connection that uses UTF-8 and can require channel binding."""
 
-    def __init__(self, target: DatabaseTarget, **how: Any) -> None:
+    def __init__(self, target: ConnectionParameters, **how: Any) -> None:
         self._must_bind, self._is_bound = target.requires_channel_binding, False
         self._connect_timeout_s = target.connect_timeout_s
         wanted = {"client_encoding": "UTF8", "options": target.server_command_line_options}
@@ -130,8 +130,8 @@ def connect(settings: Settings, *, as_owner: bool = False) -> Connection:
         SettingMissing: the database rejects the login, the server's certificate is not valid, the
             URL is malformed, or no IAM token can be signed.
     """
-    target = read_database_target(settings, as_owner=as_owner)
-    tls = _tls(target, settings.database_ca_bundle)
+    target = read_connection_parameters(settings, as_owner=as_owner)
+    tls = _tls(target, settings.database_ca_bundle_path)
     password = _password(target, settings.database_auth)
     sock: socket.socket | None = None
     try:
@@ -143,7 +143,7 @@ def connect(settings: Settings, *, as_owner: bool = False) -> Connection:
         raise _not_connected(error) from None
 
 
-def read_database_target(settings: Settings, *, as_owner: bool) -> DatabaseTarget:
+def read_connection_parameters(settings: Settings, *, as_owner: bool) -> ConnectionParameters:
     """Return the database's host, login and options for `connect`, parsed from the settings.
 
     Raises:
@@ -159,7 +159,7 @@ def to_mailsync_error(error: pg8000.native.DatabaseError, statement: str) -> Mai
     return error_from_postgres_fields(fields, statement)
 
 
-def _password(target: DatabaseTarget, auth: str) -> str:
+def _password(target: ConnectionParameters, auth: str) -> str:
     if auth == "iam":
         return iam_token(target.host, target.port, target.user)
     # Empty: the server rejects it where one is needed; None would break inside the driver.
@@ -193,7 +193,7 @@ def _not_connected(error: Exception) -> MailsyncError:
     return StoreUnavailable(f"The database does not respond ({type(error).__name__}).")
 
 
-def _dial(target: DatabaseTarget) -> socket.socket:
+def _dial(target: ConnectionParameters) -> socket.socket:
     """Connect the socket. The time limit holds for the login as well: a full pooler accepts the
     socket and never responds."""
     if target.socket_dir:
@@ -212,7 +212,7 @@ def _dial(target: DatabaseTarget) -> socket.socket:
     return sock
 
 
-def _tls(target: DatabaseTarget, ca_bundle: str | None) -> ssl.SSLContext | bool:
+def _tls(target: ConnectionParameters, ca_bundle: str | None) -> ssl.SSLContext | bool:
     """Return pg8000's TLS setting; pg8000 by default verifies nothing and accepts plaintext."""
     if not target.is_encrypted:
         return False
@@ -265,7 +265,7 @@ class Transaction:
         self.run(statement, **parameters)
         return int(self._connection.row_count)
 
-    def require_writable(self) -> None:
+    def require_writable_database(self) -> None:
         """Raise StoreUnavailable if the database is read-only at present."""
         if self.is_read_only:
             raise read_only_database_error()
@@ -301,15 +301,15 @@ class Database:
     """The database connection of this process. It opens at the first use, and opens again after it
     has failed.
 
-    statement_count: number of statements that ran so far.
+    sent_statement_count: number of statements that ran so far.
     known: SQL statements by name. None: the statements of the folder `queries/`.
     """
 
-    statement_count: int
+    sent_statement_count: int
     """The number of statements sent so far, BEGIN and COMMIT included; each is one round trip."""
 
     def __init__(self, settings: Settings, known: Mapping[str, str] | None = None) -> None:
-        self.statement_count = 0
+        self.sent_statement_count = 0
         self._settings = settings
         self._known = known or load_sql_statements()
         self._connection: Connection | None = None
@@ -334,7 +334,7 @@ class Database:
         try:
             yield tx
             connection.run("COMMIT")
-            self.statement_count += tx.statements + 2
+            self.sent_statement_count += tx.statements + 2
         except pg8000.native.DatabaseError as error:
             self.close()
             raise to_mailsync_error(error, "commit") from None
@@ -390,7 +390,7 @@ class Database:
         """End our session, and at the server one that stays read-only."""
         if is_read_only and self._connection is connection:
             with suppress(pg8000.native.DatabaseError, *BROKEN_CONNECTION_ERRORS):
-                connection.run(END_STALE_READ_ONLY_SESSION_SQL)
+                connection.run(END_SESSION_BEGUN_READ_ONLY_SQL)
         self.close()
 
 

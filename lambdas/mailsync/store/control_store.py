@@ -29,13 +29,13 @@ from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import add_outbox_event, save_run_outcome
 
 RUNS_PER_DELETE_BATCH = 500
-CONVERSATION_KEYS_PER_DELETE_BATCH = 10_000
+CONVERSATION_KEY_ROWS_PER_DELETE_BATCH = 10_000
 
 _CHANGED = "The account was paused or its choice of folders changed; what is stored stays."
 
 
 @dataclass(frozen=True, slots=True)
-class AccountOfCaller:
+class AccountOfRequestingUser:
     """The id of an account, with the id of the user who sent the request. The store checks that the
     account belongs to this user."""
 
@@ -48,14 +48,14 @@ class AccountChangeResult:
     """The result of `AccountControlStore.change_account`.
 
     stopped_run_id: run that the change stopped. None: the change stopped no run.
-    conflicting_status: the account's status, if it forbids the change, so that nothing was changed.
-        None: there is no conflict.
+    account_status_forbidding_change: the account's status, if it forbids the change, so that
+        nothing was changed. None: there is no conflict.
     unknown_folder_ids: requested folders that the account does not have. If there are any, nothing
         was changed.
     """
 
     stopped_run_id: RunId | None = None
-    conflicting_status: str | None = None
+    account_status_forbidding_change: str | None = None
     unknown_folder_ids: frozenset[FolderId] = frozenset()
 
 
@@ -76,13 +76,13 @@ class AccountControlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def cancel_open_run(self, own: AccountOfCaller) -> RunId | None:
+    def cancel_open_run(self, own: AccountOfRequestingUser) -> RunId | None:
         """Close the account's open run as `cancelled` and return its id. None: no run is open."""
         with self._held(own) as held:
             return _stop(held, "A person stopped the sync; what is stored stays.")
 
-    def change_account(
-        self, own: AccountOfCaller, paused: bool | None, choices: Mapping[FolderId, bool]
+    def change_pause_and_folder_selection(
+        self, own: AccountOfRequestingUser, paused: bool | None, choices: Mapping[FolderId, bool]
     ) -> AccountChangeResult:
         """Pause or resume the account, and select which folders are mirrored. Either all requested
         changes are applied or none.
@@ -95,7 +95,7 @@ class AccountControlStore:
         """
         with self._held(own) as held:
             if paused is not None and held.status not in ("active", "paused"):
-                return AccountChangeResult(conflicting_status=held.status)
+                return AccountChangeResult(account_status_forbidding_change=held.status)
             if unknown := _unknown_folders(held, choices):
                 return AccountChangeResult(unknown_folder_ids=unknown)
             chosen = bool(choices) and _select(held, choices)
@@ -108,7 +108,7 @@ class AccountControlStore:
                 held.tx.run("make_due", account_id=held.account_id)
         return AccountChangeResult(stopped_run_id=stopped)
 
-    def confirm_hidden_mail_removal(self, own: AccountOfCaller) -> HiddenMailSummary | None:
+    def confirm_hidden_mail_removal(self, own: AccountOfRequestingUser) -> HiddenMailSummary | None:
         """Record that the user confirms the removal of the hidden messages that the provider
         reports as gone. Make the next sync due immediately, or at the end of the running sync.
 
@@ -133,12 +133,12 @@ class AccountControlStore:
                 schedule_deletion_confirmations(held.tx, held.account_id, removal)
         return removal if removal.is_mass_removal else None
 
-    def disconnect_account(self, own: AccountOfCaller) -> RunId | None:
+    def disconnect_account(self, own: AccountOfRequestingUser) -> RunId | None:
         """Delete the account's credentials and keep its mail. Return the id of the run that this
         stopped; None if no run was open.
 
-        If a worker is renewing the credentials, `delete_unneeded_access_tokens` deletes them later.
-        Notifications of the provider for this account no longer have an effect.
+        If a worker is renewing the credentials, `delete_tokens_of_unconnected_accounts` deletes
+        them later. Notifications of the provider for this account no longer have an effect.
         """
         with self._held(own) as held:
             stopped = _stop(held, "The account was disconnected; what is stored stays.")
@@ -146,7 +146,7 @@ class AccountControlStore:
             held.tx.run("set_account_status", account_id=held.account_id, status="disconnected")
         return stopped
 
-    def begin_purge(self, own: AccountOfCaller) -> RunId | None:
+    def begin_purge(self, own: AccountOfRequestingUser) -> RunId | None:
         """Mark the account for deletion and hide it from its user. Return the id of the run that
         this stopped; None if no run was open."""
         with self._held(own) as held:
@@ -161,7 +161,7 @@ class AccountControlStore:
         with self._database.transaction() as tx:
             return tuple(AccountId(each) for (each,) in tx.run("purging_accounts"))
 
-    def purge_batch_of_account(self, account_id: AccountId) -> bool:
+    def delete_batch_of_account_data(self, account_id: AccountId) -> bool:
         """Delete one batch of the account's data; return whether more data may remain.
 
         Messages are deleted first. Later calls delete the keys that connect messages to
@@ -172,19 +172,19 @@ class AccountControlStore:
             return bool(
                 tx.run_returning_row_count("purge_emails", **own, limit=MESSAGES_PER_DELETE_BATCH)
                 or tx.run_returning_row_count(
-                    "purge_conversations", **own, limit=CONVERSATION_KEYS_PER_DELETE_BATCH
+                    "purge_conversations", **own, limit=CONVERSATION_KEY_ROWS_PER_DELETE_BATCH
                 )
                 or tx.run_returning_row_count("purge_runs", **own, limit=RUNS_PER_DELETE_BATCH)
             )
 
-    def delete_emptied_account(self, account_id: AccountId) -> bool:
+    def delete_row_of_purged_account(self, account_id: AccountId) -> bool:
         """Delete the row of an account whose mail and runs were deleted before. Return False,
         without deleting the row, while a worker renews the account's access token."""
         with self._database.transaction() as tx:
             tx.run("lock_account", account_id=account_id)
             return bool(tx.run("purge_account", account_id=account_id))
 
-    def delete_unneeded_access_tokens(self) -> int:
+    def delete_tokens_of_unconnected_accounts(self) -> int:
         """Delete access tokens that belong to no connected account any more; return the number of
         deleted tokens.
 
@@ -196,7 +196,7 @@ class AccountControlStore:
             return left + tx.run_returning_row_count("forget_pending_connections")
 
     @contextmanager
-    def _held(self, own: AccountOfCaller) -> Iterator[_Held]:
+    def _held(self, own: AccountOfRequestingUser) -> Iterator[_Held]:
         with self._database.transaction() as tx:
             found = tx.run("lock_caller_account", account_id=own.id, user_id=own.user_id)
             if not found:

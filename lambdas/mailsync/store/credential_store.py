@@ -35,7 +35,7 @@ class UnconfirmedMailbox:
     sealed_mailbox: SealedSecret
 
 
-class CredentialRenewal:
+class CredentialsLockedForRenewal:
     """The credentials of one account, locked for a renewal so that no other worker renews them."""
 
     def __init__(self, tx: Transaction, account_id: AccountId, credentials: Credentials) -> None:
@@ -46,12 +46,12 @@ class CredentialRenewal:
     def save_credentials(self, credentials: Credentials) -> None:
         _save(self._tx, self._account_id, credentials)
 
-    def postpone_renewal(self, until: datetime) -> None:
+    def postpone_token_renewal_until(self, until: datetime) -> None:
         """Store a pause that the identity platform requested: no worker may request a token of this
         account before `until`."""
         self._tx.run("postpone_renewal", account_id=self._account_id, renew_after=until)
 
-    def mark_grant_ended(self) -> None:
+    def mark_stored_grant_as_ended(self) -> None:
         """Record that the grant has ended or the password is refused; the account stays closed
         until it is connected again."""
         self._tx.run("grant_ended", account_id=self._account_id)
@@ -82,7 +82,9 @@ class CredentialStore:
             tx.run("save_address", account_id=account_id, email_address=address)
 
     @contextmanager
-    def lock_credentials_for_renewal(self, account_id: AccountId) -> Iterator[CredentialRenewal]:
+    def lock_credentials_for_renewal(
+        self, account_id: AccountId
+    ) -> Iterator[CredentialsLockedForRenewal]:
         """Lock the account's credentials, and yield them for a renewal. Changes are saved when the
         `with` block ends without an error.
 
@@ -91,7 +93,7 @@ class CredentialStore:
         """
         with self._database.transaction() as tx:
             found = tx.run("lock_credentials", account_id=account_id)
-            yield CredentialRenewal(tx, account_id, _credentials(found, account_id))
+            yield CredentialsLockedForRenewal(tx, account_id, _credentials(found, account_id))
 
     def connect_account(
         self,
@@ -217,7 +219,7 @@ def row_to_credentials(row: list[Any]) -> Credentials:
         access_token_expires_at=expires_at,
         organisation_id=organisation_id,
         access_token_issued_at=issued_at,
-        earliest_renewal_at=renew_after,
+        token_requests_paused_until=renew_after,
         sealed_password=SealedSecret(password_key_id, password) if password is not None else None,
     )
 

@@ -16,7 +16,7 @@ from mailsync.errors import SettingMissing
 from mailsync.settings import HOST_NAME_PATTERN, LOOPBACK_HOSTS
 
 CONNECT_TIMEOUT_S = 10
-EXAMPLE_DATABASE_URL = "postgresql://user:password@host:5432/name"
+EXAMPLE_DATABASE_URL_IN_ERRORS = "postgresql://user:password@host:5432/name"
 
 _SCHEME = re.compile(r"postgres(?:ql)?://")
 _LOGIN = re.compile(r"([^@/:]*)(?::([^@/]*))?@")
@@ -65,7 +65,7 @@ _OF_OTHERS = re.compile(
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class DatabaseTarget:
+class ConnectionParameters:
     """The server, database and login that a database URL names; if `socket_dir` is set, it replaces
     host and port.
 
@@ -96,7 +96,7 @@ class _Rejected(Exception):
     """The sentence that follows the setting's name; it never quotes the URL."""
 
 
-def parse_database_url(url: str, setting: str) -> DatabaseTarget:
+def parse_database_url(url: str, setting: str) -> ConnectionParameters:
     """Parse a database URL; return the server, database and login that it names.
 
     url: the value of the setting `setting`.
@@ -115,7 +115,7 @@ def _options(url: str) -> dict[str, str]:
     """Return libpq's connection options by name, decoded, without empty ones."""
     scheme = _SCHEME.match(url)
     if scheme is None:
-        raise _Rejected(f"must look like {EXAMPLE_DATABASE_URL}")
+        raise _Rejected(f"must look like {EXAMPLE_DATABASE_URL_IN_ERRORS}")
     if any(character.isspace() or not character.isprintable() for character in url):
         raise _Rejected("holds a space or a control character; write it percent-encoded, as %20")
     found, rest = {}, url[scheme.end() :]
@@ -186,11 +186,12 @@ def _decoded(text: str) -> str:
         raise _Rejected("has percent-encoded characters that are not UTF-8") from None
 
 
-def _target(options: Mapping[str, str]) -> DatabaseTarget:
+def _target(options: Mapping[str, str]) -> ConnectionParameters:
     for name, what in (("user", "user"), ("host", "host"), ("dbname", "database")):
         if name not in options:
             raise _Rejected(
-                f"names no {what}; write {EXAMPLE_DATABASE_URL}, or ?host=/folder for a socket"
+                f"names no {what}; write {EXAMPLE_DATABASE_URL_IN_ERRORS}, or ?host=/folder for a"
+                " socket"
             )
     host, socket_dir = options["host"], None
     if host.startswith("/"):
@@ -199,7 +200,7 @@ def _target(options: Mapping[str, str]) -> DatabaseTarget:
         raise _Rejected("names several hosts; write one, which follows the primary")
     elif not _HOST_NAME.fullmatch(host) and not _is_ipv6(host):
         raise _Rejected(f"has a host that is neither a name nor an address; {_ESCAPES}")
-    return DatabaseTarget(
+    return ConnectionParameters(
         user=options["user"],
         password=options.get("password"),
         host=host,

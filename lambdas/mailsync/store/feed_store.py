@@ -55,8 +55,9 @@ class FeedStore:
 
         A message is pending if a page has named it and its contents are still to be fetched. A
         group is a set of messages that the provider fetches more cheaply together, such as a thread
-        (`PlacementChange.fetch_group_id`). None: the message is in no group. Messages that must
-        not be requested yet after a failed request, or that a worker has claimed, are left out.
+        (`PlacementChange.fetch_group_id`). None: the message is in no group. Messages that
+        must not be requested yet after a failed request, or that a worker has claimed, are left
+        out.
         """
         with self._database.transaction() as tx:
             found = tx.run("pending_ids", feed_id=feed_id, limit=limit)
@@ -91,7 +92,7 @@ class FeedStore:
             counted = tx.run("count_reset", run_id=run.run_id, feed_id=feed_id)
         return int(counted[0][0]) if counted else 0
 
-    def switch_back_to_preferred_feeds(self, run: RunRef) -> None:
+    def switch_fallback_feeds_to_preferred_kind(self, run: RunRef) -> None:
         """Return to the provider's preferred feed where it failed at least a day ago and an
         alternative feed is read instead; start a full sync with the preferred feed. A feed is left
         out if its folder has a message in quarantine to whose request the provider did not respond.
@@ -121,7 +122,7 @@ def columns_to_feed_position(columns: Sequence[Any]) -> FeedPosition:
         cursor=SealedSecret(key_id, cursor) if cursor is not None else None,
         full_sync_generation=generation,
         is_full_sync_running=full_sync_running,
-        page_size=page_size,
+        messages_per_page=page_size,
         has_unfinished_round=mid_round,
-        failed_feed_kind_count=fallback,
+        feed_fallback_index=fallback,
     )

@@ -13,8 +13,8 @@ from mailsync.decisions.safety import (
     MIN_TIME_FROM_REMOVAL_TO_DELETION,
 )
 from mailsync.decisions.verify import (
-    COMPARISON_RETRY_DELAY,
-    MAX_COMPARISON_AGE,
+    FAILED_FOLDER_COMPARISON_RETRY_DELAY,
+    MAX_TIME_BETWEEN_FOLDER_COMPARISONS,
     FolderCounts,
     ListingContradiction,
 )
@@ -38,7 +38,7 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.feed_store import columns_to_feed_position
 from mailsync.store.fence import FencedTransaction
 
-GONE_FOLDER_TIME_LIMITS_S = {
+GONE_FOLDER_SQL_TIME_PARAMETERS_S = {
     "confirmed_s": MIN_TIME_FROM_REMOVAL_TO_DELETION.total_seconds(),
     "choice_s": GONE_FOLDER_DESELECTION_RETENTION.total_seconds(),
 }
@@ -80,14 +80,16 @@ class FolderStore:
             found = tx.run("known_folders", account_id=account_id)
         return tuple(row_to_stored_folder(row) for row in found)
 
-    def existing_and_gone_folders(
+    def read_existing_and_gone_folders(
         self, account_id: AccountId
     ) -> tuple[tuple[StoredFolder, ...], tuple[StoredFolder, ...]]:
         """Return two results: the stored folders that exist at the provider, and the stored folders
         that no longer exist there. Folders of the second kind are hidden and not deleted yet."""
         with self._database.transaction() as tx:
             known = tx.run("known_folders", account_id=account_id)
-            gone = tx.run("hidden_folders", account_id=account_id, **GONE_FOLDER_TIME_LIMITS_S)
+            gone = tx.run(
+                "hidden_folders", account_id=account_id, **GONE_FOLDER_SQL_TIME_PARAMETERS_S
+            )
         return tuple(map(row_to_stored_folder, known)), tuple(map(row_to_stored_folder, gone))
 
     def find_folder(self, account_id: AccountId, folder_id: FolderId) -> StoredFolder:
@@ -169,7 +171,7 @@ class FolderStore:
                 "drop_gone_folders",
                 account_id=run.account_id,
                 remote_ids=rows.to_jsonb(sorted(gone)),
-                **GONE_FOLDER_TIME_LIMITS_S,
+                **GONE_FOLDER_SQL_TIME_PARAMETERS_S,
             )
 
     def recount_stored_messages(
@@ -254,7 +256,7 @@ class FolderStore:
                     ),
                 )
 
-    def are_flags_compared_in_other_folder(
+    def are_flags_compared_in_all_mail_folder(
         self, run: RunRef, folder_id: FolderId, elsewhere: RemoteId
     ) -> bool:
         """Return whether the comparison of another folder covers the flags of this folder's
@@ -282,16 +284,18 @@ class FolderStore:
 
     def postpone_message_id_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Postpone the next comparison of message ids in these folders by
-        `COMPARISON_RETRY_DELAY`. The caller does this before a comparison, in case the comparison
-        fails."""
+        `FAILED_FOLDER_COMPARISON_RETRY_DELAY`. The caller does this before a comparison, in case
+        the comparison fails."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "compare_later",
                 ids=rows.to_jsonb(list(folders)),
-                ago_s=(MAX_COMPARISON_AGE - COMPARISON_RETRY_DELAY).total_seconds(),
+                ago_s=(
+                    MAX_TIME_BETWEEN_FOLDER_COMPARISONS - FAILED_FOLDER_COMPARISON_RETRY_DELAY
+                ).total_seconds(),
             )
 
-    def save_remote_count_excesses(
+    def save_remote_overcounts_of_folders(
         self, run: RunRef, offsets: Mapping[FolderId, tuple[int, int]]
     ) -> None:
         """Store for each folder by how much the provider's own message counts are wrong.
@@ -330,7 +334,7 @@ def row_to_stored_folder(row: Sequence[Any]) -> StoredFolder:
         display_name=name,
         role=Role(role),
         is_hidden=hidden,
-        is_selected=selected,
+        is_mirrored=selected,
         feed=StoredFeed(
             FeedRef(FeedId(feed_id), None if is_mailbox_feed else ref),
             columns_to_feed_position(position),
@@ -371,7 +375,7 @@ def _counted(*row: Any) -> FolderWithCounts:
         stored_and_remote_counts=FolderCounts(
             remote_total=remote,
             stored_total=stored,
-            quarantined_total=quarantined,
+            quarantined_message_count=quarantined,
             remote_unread=remote_unread,
             stored_unread=unread,
             remote_total_overcount=offset,

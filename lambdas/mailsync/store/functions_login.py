@@ -13,7 +13,7 @@ _ITERATIONS = 4096
 """Postgres' own default; the password is random, so more iterations add nothing."""
 
 
-def functions_login_sql(login: DatabaseLogin) -> str:
+def build_lambda_login_creation_sql(login: DatabaseLogin) -> str:
     """Return SQL that creates this login, sets its password, and makes the login a member of the
     role mailsync_writer.
 

@@ -21,7 +21,7 @@ class RunRow:
     account_id: str
     status: str
     sync_type: str
-    trigger: str
+    trigger_name: str
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -40,7 +40,7 @@ class RunWithFolders:
         does not sync this mailbox.
     """
 
-    run: RunRow
+    run_row: RunRow
     run_folders: tuple["RunFolderRow", ...]
     next_sync_at: datetime | None
 
@@ -85,11 +85,7 @@ class RunHistoryStore:
         self._database = database
 
     def runs_of_account(
-        self,
-        account_id: AccountId,
-        user_id: str,
-        before: tuple[datetime, str] | None,
-        limit: int,
+        self, account_id: AccountId, user_id: str, before: tuple[datetime, str] | None, limit: int
     ) -> tuple[RunRow, ...]:
         """Return one page of the runs of an account, the newest run first.
 

@@ -6,7 +6,7 @@ Source: Amazon RDS User Guide, "Connecting to your DB instance using IAM authent
 
 from datetime import UTC, datetime
 
-from mailsync.aws.environment import find_credentials, find_region
+from mailsync.aws.environment import find_aws_credentials, find_aws_region
 from mailsync.aws.errors import AwsUnavailable
 from mailsync.aws.signature import CredentialScope, presign_get_url
 from mailsync.errors import SettingMissing
@@ -22,8 +22,8 @@ def iam_token(host: str, port: int, user: str) -> str:
         SettingMissing: AWS credentials or a region are missing.
     """
     try:
-        scope = CredentialScope(find_region(), "rds-db")
-        credentials = find_credentials()
+        scope = CredentialScope(find_aws_region(), "rds-db")
+        credentials = find_aws_credentials()
     except AwsUnavailable as error:
         raise SettingMissing(
             f"No IAM token for the database can be signed ({error.code}); DATABASE_AUTH is 'iam',"

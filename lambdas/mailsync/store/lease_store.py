@@ -6,7 +6,7 @@ See Kleppmann, "How to do distributed locking" (2016), on leases and fencing tok
 
 from mailsync.decisions import successor
 from mailsync.errors import LeaseLost
-from mailsync.metrics import count_failed_run
+from mailsync.metrics import add_failed_run_to_metrics
 from mailsync.model import AccountId, RunId, RunRef, SyncType
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.run_outcome import add_outbox_event, save_run_outcome
@@ -74,10 +74,10 @@ class LeaseStore:
                 execution_name=execution_name,
                 sync_type=sync_type,
                 trigger=trigger,
-                events=2 * successor.MAX_HISTORY_EVENTS_PER_STATE_VISIT,
+                events=2 * successor.MAX_HISTORY_EVENTS_PER_ENTERED_STATE,
             )
         for error in stale_errors:
-            count_failed_run(error)
+            add_failed_run_to_metrics(error)
         return int(lease[0][0])
 
     def renew_lease(self, run: RunRef, *, requests: int = 0, events: int = 0) -> bool:

@@ -55,7 +55,7 @@ class MailStore:
                 email_ids = rows.to_jsonb([email_id for (email_id,) in locked])
                 tx.run("drop_unselected", email_ids=email_ids)
                 dropped = tx.run("dropped_folder_ids", account_id=run.account_id)
-                page_rows.end_placements_of_locked_messages(
+                page_rows.end_placements_of_row_locked_messages(
                     tx, locked, [each for (each,) in dropped]
                 )
         return len(locked)
@@ -130,8 +130,8 @@ class MailStore:
         """Write pending messages of a feed after their contents were fetched by id. The written
         messages are no longer pending.
 
-        plan: the writes of these messages. `PagePlan.possibly_gone_message_ids` has the messages
-            that the provider reports as gone without certainty.
+        plan: the writes of these messages. `PagePlan.possibly_gone_message_ids` has the
+            messages that the provider reports as gone without certainty.
         fetched: the ids of the other fetched messages.
         request_count: number of requests to the provider that fetched the messages.
         has_more: whether pending messages of the feed remain.
@@ -149,7 +149,9 @@ class MailStore:
                     tx, run, feed.folder, plan.unreadable_messages
                 )
                 tx.run("drop_pending", feed_id=feed.id, ids=rows.to_jsonb(list(fetched)))
-                counts += pending_messages.record_pending_messages_gone(tx, run, feed, plan)
+                counts += pending_messages.record_pending_messages_not_found_by_id(
+                    tx, run, feed, plan
+                )
                 page_writes.add_pending_messages_to_run_counts(
                     tx, run, feed, counts, requests=request_count, has_more=has_more
                 )
@@ -248,15 +250,16 @@ class MailStore:
             entry.remote_id
             for entry in entries
             if (row := stored.get(entry.remote_id))
-            and row.is_visible_in_compared_folder
-            and row.equals_listed_message(entry)
+            and row.is_placed_in_compared_folder
+            and row.is_equal_to_listed_message(entry)
         )
 
     def _apply_pages(
         self, run: RunRef, writes: Sequence[PageWrite], savepoints: bool
     ) -> tuple[WrittenRowCounts | None, ...]:
         is_exclusive = any(
-            any_message_needs_conversation_id(write.page_plan.upserts) for write in writes
+            any_message_needs_conversation_id(write.planned_message_writes.upserts)
+            for write in writes
         )
         with FencedTransaction(self._database, run, is_exclusive=is_exclusive) as tx:
             return page_writes.write_pages(tx, run, writes, savepoints=savepoints)

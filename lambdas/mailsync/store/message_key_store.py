@@ -14,7 +14,7 @@ from mailsync.store.parameters import JsonBytes
 
 
 @dataclass(frozen=True, slots=True)
-class MessageWithNewKey:
+class MessageWithNewProviderKey:
     """A message that arrived under a key that no stored message has.
 
     folder_id: the folder in which the message arrived. None: the change feed that reported the
@@ -28,14 +28,16 @@ class MessageWithNewKey:
     valid_key_prefix: str
 
 
-class MessageKeyStore:
+class ProviderMessageKeyStore:
     """Reads and writes message keys. The id of a message is the key that it had when it was first
     seen."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def ids_of_keys(self, run: RunRef, keys: Collection[RemoteId]) -> dict[RemoteId, RemoteId]:
+    def find_stored_message_ids_of_keys(
+        self, run: RunRef, keys: Collection[RemoteId]
+    ) -> dict[RemoteId, RemoteId]:
         """Return, for each key (the provider's present id of a message), the id under which
         Mailsync has stored the message. Keys of messages that are not stored are left out."""
         if not keys:
@@ -44,7 +46,7 @@ class MessageKeyStore:
             found = tx.run("ids_of_keys", account_id=run.account_id, keys=_json(keys))
         return {RemoteId(key): RemoteId(message_id) for key, message_id in found}
 
-    def keys_of_ids(
+    def find_keys_of_stored_message_ids(
         self, run: RunRef, ids: Collection[RemoteId]
     ) -> dict[RemoteId, tuple[RemoteId, str | None]]:
         """Return for each message id the message's key and its Message-ID header (None if no header
@@ -93,19 +95,19 @@ class MessageKeyStore:
             )
         return {RemoteId(key): fingerprint and str(fingerprint) for key, fingerprint in found}
 
-    def choose_ids_for_new_keys(
+    def choose_message_ids_for_new_keys(
         self, run: RunRef, keys: Collection[RemoteId]
     ) -> dict[RemoteId, RemoteId]:
         """Choose a message id for each new key (a key that no stored message has). Return the ids
         by key.
 
         The id is the key itself, unless a stored message already has this id because it had the key
-        earlier. The id is then the key, `REUSED_KEY_ID_SEPARATOR` and digits.
+        earlier. The id is then the key, `KEY_AND_DIGITS_SEPARATOR_IN_MESSAGE_ID` and digits.
         """
         ids = {key: key for key in keys}
         while owners := self._owners_of_ids(run, ids.values()):
             ids |= {
-                key: RemoteId(f"{key}{REUSED_KEY_ID_SEPARATOR}{owners[taken]}")
+                key: RemoteId(f"{key}{KEY_AND_DIGITS_SEPARATOR_IN_MESSAGE_ID}{owners[taken]}")
                 for key, taken in ids.items()
                 if taken in owners
             }
@@ -122,7 +124,7 @@ class MessageKeyStore:
     def assign_new_keys_to_stored_messages(
         self,
         run: RunRef,
-        arrivals: Iterable[MessageWithNewKey],
+        arrivals: Iterable[MessageWithNewProviderKey],
         valid_keys: Collection[RemoteId],
         *,
         is_only_folder: bool,
@@ -167,7 +169,7 @@ class MessageKeyStore:
         return {RemoteId(key): RemoteId(message_id) for key, message_id, *_ in found}
 
 
-REUSED_KEY_ID_SEPARATOR = "~"
+KEY_AND_DIGITS_SEPARATOR_IN_MESSAGE_ID = "~"
 """The character between a key and the digits that make a different id of the key. No key ends with
 this character and digits."""
 

@@ -25,11 +25,11 @@ from mailsync.store.connection import (
     Connection,
     Database,
     connect,
-    read_database_target,
+    read_connection_parameters,
     to_mailsync_error,
 )
-from mailsync.store.database_url import DatabaseTarget
-from mailsync.store.functions_login import functions_login_sql
+from mailsync.store.database_url import ConnectionParameters
+from mailsync.store.functions_login import build_lambda_login_creation_sql
 from mailsync.store.session import BEGIN_MIGRATION_TRANSACTION_SQL
 
 MIGRATIONS_FOLDER = Path(__file__).with_name("migrations")
@@ -95,7 +95,7 @@ def apply_migrations(
             _apply(migrator, each)
         login = settings.database_login_of_functions
         if login:
-            migrator.run(functions_login_sql(login), "The login of the functions")
+            migrator.run(build_lambda_login_creation_sql(login), "The login of the functions")
     return tuple(each.version for each in missing)
 
 
@@ -142,7 +142,7 @@ def require_writable_migrated_database(database: Database) -> None:
     newest = read_migrations()[-1].version
     with database.transaction() as tx:
         found = tx.run("schema_version")[0][0]
-        tx.require_writable()
+        tx.require_writable_database()
     if found is None or found < newest:
         raise SchemaOutdated(
             f"The database is at migration {found or 'none'}, this code needs {newest};"
@@ -157,7 +157,7 @@ class _Migrator:
     contains no mail. The names in the URL are removed from it.
     """
 
-    def __init__(self, connection: Connection, target: DatabaseTarget) -> None:
+    def __init__(self, connection: Connection, target: ConnectionParameters) -> None:
         self._connection = connection
         self._target = target
 
@@ -190,7 +190,7 @@ class _Migrator:
 def _connected(settings: Settings) -> Iterator[_Migrator]:
     connection = connect(settings, as_owner=True)
     try:
-        yield _Migrator(connection, read_database_target(settings, as_owner=True))
+        yield _Migrator(connection, read_connection_parameters(settings, as_owner=True))
     except BROKEN_CONNECTION_ERRORS as error:
         raise StoreUnavailable(
             f"The connection to the database was lost ({type(error).__name__})."

@@ -12,11 +12,11 @@ from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.conversations import any_message_needs_conversation_id
 from mailsync.store.fence import FencedTransaction
-from mailsync.store.page_writes import add_messages_outside_feed_to_counts
+from mailsync.store.page_writes import add_non_page_messages_to_run_counts
 
 
 @dataclass(frozen=True, slots=True)
-class StoredNewestMail:
+class NewestInboxMailStoringResult:
     """The result of storing the newest messages of an Inbox.
 
     stored_message_count: number of messages that were stored.
@@ -34,7 +34,9 @@ class NewestMailStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save_newest_mail(self, run: RunRef, newest: NewestInboxMessages) -> StoredNewestMail:
+    def save_newest_mail(
+        self, run: RunRef, newest: NewestInboxMessages
+    ) -> NewestInboxMailStoringResult:
         """Store the folder Inbox, and its newest messages that are not stored yet. Messages that
         are stored already do not change.
 
@@ -58,7 +60,7 @@ class NewestMailStore:
             [[after_s]] = tx.run("seconds_since_start", run_id=run.run_id)
         if stored:
             add_to_metric(MESSAGES_STORED, stored)
-        return StoredNewestMail(stored, after_s)
+        return NewestInboxMailStoringResult(stored, after_s)
 
 
 def _save_messages(tx: Transaction, run: RunRef, newest: NewestInboxMessages) -> int:
@@ -91,5 +93,5 @@ def _save_messages(tx: Transaction, run: RunRef, newest: NewestInboxMessages) ->
         folder_id=folder.id,
         ids=rows.to_jsonb([each.remote_id for each in new]),
     )
-    add_messages_outside_feed_to_counts(tx, run, FeedRef(FeedId(feed_id), folder), counts)
+    add_non_page_messages_to_run_counts(tx, run, FeedRef(FeedId(feed_id), folder), counts)
     return counts.inserted

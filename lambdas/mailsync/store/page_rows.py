@@ -14,10 +14,10 @@ from mailsync.model import (
     FolderId,
     FolderRef,
     Message,
+    MessageStateChange,
     PagePlan,
     RemoteId,
     RunRef,
-    StateChange,
     UnreadableMessage,
     WrittenRowCounts,
 )
@@ -31,11 +31,13 @@ MAX_BODY_CHARS = 16 * 2**20
 default, attachments included, so real text is shorter. Measured: a function that stores a body of
 12 million characters (36 MB) uses 151 MB in all."""
 
-WriteResult = TypeVar("WriteResult")
-MessageOrStateChange = TypeVar("MessageOrStateChange", Message, StateChange)
+WriteFunctionResult = TypeVar("WriteFunctionResult")
+MessageOrItsStateChange = TypeVar("MessageOrItsStateChange", Message, MessageStateChange)
 
 
-def retry_write_with_savepoints(write: Callable[[bool], WriteResult]) -> WriteResult:
+def retry_write_with_savepoints(
+    write: Callable[[bool], WriteFunctionResult],
+) -> WriteFunctionResult:
     """Call `write(False)`. If Postgres rejects a value, call `write(True)`, which sets a savepoint
     for each message. Return the result of the call that succeeded.
 
@@ -134,10 +136,12 @@ def end_placements(
     first.
     """
     locked = tx.run("lock_messages", account_id=run.account_id, ids=rows.to_jsonb(ids))
-    return end_placements_of_locked_messages(tx, locked, None if folder_id is None else [folder_id])
+    return end_placements_of_row_locked_messages(
+        tx, locked, None if folder_id is None else [folder_id]
+    )
 
 
-def end_placements_of_locked_messages(
+def end_placements_of_row_locked_messages(
     tx: Transaction,
     locked: Sequence[Sequence[int]],
     folder_ids: Sequence[FolderId] | None,
@@ -163,10 +167,7 @@ def end_placements_of_locked_messages(
 
 
 def quarantine_messages(
-    tx: Transaction,
-    run: RunRef,
-    folder: FolderRef | None,
-    unreadable: Sequence[UnreadableMessage],
+    tx: Transaction, run: RunRef, folder: FolderRef | None, unreadable: Sequence[UnreadableMessage]
 ) -> WrittenRowCounts:
     """Record messages that could not be read in the quarantine; return how many were recorded.
 
@@ -187,11 +188,7 @@ def mark_messages_seen_by_full_sync(
     """Set the generation of the feed's full sync on the placements of unchanged messages, so that
     the end of the full sync does not hide them."""
     if unchanged:
-        tx.run(
-            "stamp_generation",
-            account_id=run.account_id,
-            ids=rows.to_jsonb(sorted(unchanged)),
-        )
+        tx.run("stamp_generation", account_id=run.account_id, ids=rows.to_jsonb(sorted(unchanged)))
     return WrittenRowCounts(unchanged=len(unchanged))
 
 
@@ -206,11 +203,11 @@ def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> Non
 def _key_row(message: Message) -> JsonRow:
     """Return the values of `save_keys` for a message by name; none if it needs no row there."""
     is_conversation_ours = needs_conversation_id(message)
-    if not (message.key or is_conversation_ours):
+    if not (message.present_remote_id or is_conversation_ours):
         return {}
     return {
-        "remote_key": message.key or message.remote_id,
-        "fingerprint": message.fingerprint,
+        "remote_key": message.present_remote_id or message.remote_id,
+        "fingerprint": message.move_invariant_fingerprint,
         "own_conversation_id": message.conversation_id if is_conversation_ours else None,
     }
 
@@ -219,8 +216,11 @@ _TOO_LARGE = f"The body has more than {MAX_BODY_CHARS:,} characters."
 
 
 def split_off_unmirrored_messages(
-    tx: Transaction, run: RunRef, folder: FolderRef | None, messages: Sequence[MessageOrStateChange]
-) -> tuple[Sequence[MessageOrStateChange], frozenset[RemoteId]]:
+    tx: Transaction,
+    run: RunRef,
+    folder: FolderRef | None,
+    messages: Sequence[MessageOrItsStateChange],
+) -> tuple[Sequence[MessageOrItsStateChange], frozenset[RemoteId]]:
     """Return two results: the messages that are in a mirrored folder, each with only its mirrored
     folders, and the ids of the messages that are in no mirrored folder.
 
@@ -274,7 +274,9 @@ def _differing(
     if same:
         tx.run("stamp_generation", account_id=run.account_id, ids=rows.to_jsonb(sorted(same)))
     return [
-        rows.drop_bodies_of_row(row) if known.get(row["message_id"], (False, False))[1] else row
+        rows.copy_message_row_without_bodies(row)
+        if known.get(row["message_id"], (False, False))[1]
+        else row
         for row in sent
         if row["message_id"] not in same
     ]

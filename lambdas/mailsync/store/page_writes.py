@@ -27,25 +27,25 @@ class PageWrite:
     """A page of changes that `MailStore.write_page` or `write_pages` writes.
 
     feed: the feed, at the position where the page was requested.
-    page_plan: the writes of the page's messages.
+    planned_message_writes: the writes of the page's messages.
     next_cursor: encrypted position after the page.
     request_count: number of requests to the provider that the page cost.
-    page_request_age_s: seconds since the page was requested, at most. 0: not known.
+    time_since_page_request_s: seconds since the page was requested, at most. 0: not known.
     unchanged_message_ids: ids of messages whose stored version and flags equal those that the page
         reports. The messages are stored in the feed's folder.
-    is_message_in_one_folder: whether a message of this provider is in one folder only.
+    is_each_message_in_one_folder: whether a message of this provider is in one folder only.
     all_mail_folder_id: the provider's id of the folder that contains every message outside trash
         and junk. None: there is no such folder.
     """
 
     feed: StoredFeed
     page: Page
-    page_plan: PagePlan
+    planned_message_writes: PagePlan
     next_cursor: SealedSecret
     request_count: int
-    page_request_age_s: float = 0.0
+    time_since_page_request_s: float = 0.0
     unchanged_message_ids: Sequence[RemoteId] = ()
-    is_message_in_one_folder: bool = True
+    is_each_message_in_one_folder: bool = True
     all_mail_folder_id: RemoteId | None = None
 
     @property
@@ -57,14 +57,14 @@ class PageWrite:
     @property
     def ids_of_messages_not_removed(self) -> tuple[RemoteId, ...]:
         """Return the ids of the messages that the page names and does not report as removed."""
-        plan = self.page_plan
+        plan = self.planned_message_writes
         return (
             *(each.remote_id for each in plan.upserts),
             *(each.remote_id for each in plan.state_changes),
             *(each.remote_id for each in plan.placement_changes),
             *(each.remote_id for each in plan.unreadable_messages),
             *self.unchanged_message_ids,
-            *plan.listed_stored_message_ids,
+            *plan.message_ids_to_stamp_with_generation,
             *plan.pending_message_ids,
             *plan.possibly_gone_message_ids,
         )
@@ -118,7 +118,7 @@ def add_pending_messages_to_run_counts(
     _count_pages(tx, run, [_counts(feed, counts, requests, has_more=has_more)])
 
 
-def add_messages_outside_feed_to_counts(
+def add_non_page_messages_to_run_counts(
     tx: Transaction, run: RunRef, feed: FeedRef, counts: WrittenRowCounts
 ) -> None:
     """Add written messages to the counts of the run and of the feed's folder. The messages were
@@ -137,7 +137,7 @@ def _advance(tx: Transaction, writes: Sequence[PageWrite]) -> frozenset[FeedId]:
             "next_cursor": _base64(write.next_cursor),
             "has_more": write.page.has_more,
             "is_start_of_round": write.feed.position.is_next_page_first_of_round,
-            "page_request_age_s": write.page_request_age_s,
+            "page_request_age_s": write.time_since_page_request_s,
         }
         for write in writes
     ]
@@ -152,10 +152,10 @@ def _base64(cursor: SealedSecret | None) -> str | None:
 def _apply_page(
     tx: Transaction, run: RunRef, write: PageWrite, *, savepoints: bool
 ) -> WrittenRowCounts:
-    ref, position, plan = write.feed.ref, write.feed.position, write.page_plan
+    ref, position, plan = write.feed.ref, write.feed.position, write.planned_message_writes
     changed_ids = _ids_in_changed_folders(write)
     left = placement_changes.folders_of_messages(tx, run, changed_ids)
-    if prefix := write.page.invalidated_message_id_prefix:
+    if prefix := write.page.prefix_of_invalidated_remote_ids:
         tx.run("declare_keys_void", account_id=run.account_id, prefix=prefix)
     counts = page_rows.save_messages(
         tx,
@@ -166,14 +166,10 @@ def _apply_page(
         is_first_full_sync=position.full_sync_generation == 1 and position.is_full_sync_running,
     )
     counts += page_rows.mark_messages_seen_by_full_sync(
-        tx, run, (*write.unchanged_message_ids, *plan.listed_stored_message_ids)
+        tx, run, (*write.unchanged_message_ids, *plan.message_ids_to_stamp_with_generation)
     )
-    counts += state_rows.save_message_states(
-        tx,
-        run,
-        ref.folder,
-        plan.state_changes,
-        is_only_folder=write.is_message_in_one_folder,
+    counts += state_rows.save_message_flags_and_placements(
+        tx, run, ref.folder, plan.state_changes, is_only_folder=write.is_each_message_in_one_folder
     )
     counts += placement_changes.save_placement_changes(
         tx, run, plan.placement_changes, write.all_mail_folder_id
@@ -182,10 +178,10 @@ def _apply_page(
     counts += page_rows.quarantine_messages(tx, run, ref.folder, plan.unreadable_messages)
     if not ref.folder:
         pending_messages.drop_fetched_from_pending(tx, ref, plan)
-        pending_messages.mark_pending_removed_by_page(tx, write.feed, write.page, plan)
+        pending_messages.mark_pending_messages_removed_by_page(tx, write.feed, write.page, plan)
     is_news = not position.is_full_sync_running
     counts += pending_messages.save_pending_messages(tx, run, ref, plan, is_news=is_news)
-    counts += pending_messages.record_pending_messages_gone(tx, run, ref, plan)
+    counts += pending_messages.record_pending_messages_not_found_by_id(tx, run, ref, plan)
     if write.ends_full_sync:
         counts += hide_messages_unseen_by_full_sync(
             tx, run, write.feed, is_listing=write.page.has_only_message_ids
@@ -199,7 +195,7 @@ def _ids_in_changed_folders(write: PageWrite) -> tuple[RemoteId, ...]:
     every folder is counted, and for the feed of a folder."""
     if write.feed.ref.folder or write.feed.position.is_full_sync_running:
         return ()
-    return placement_changes.message_ids_of_page_plan(write.page_plan)
+    return placement_changes.list_ids_of_messages_changed_by_page(write.planned_message_writes)
 
 
 def _count_row(write: PageWrite, counts: WrittenRowCounts) -> JsonRow:

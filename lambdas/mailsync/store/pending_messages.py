@@ -49,12 +49,12 @@ def save_pending_messages(
 
 
 def _time_and_version(change: IncompleteMessage | None) -> tuple[datetime | None, str | None]:
-    if change is None or change.reported_state is None:
+    if change is None or change.state_on_page is None:
         return None, None
-    return change.received_at, change.reported_state.remote_version
+    return change.received_at, change.state_on_page.remote_version
 
 
-def mark_pending_removed_by_page(
+def mark_pending_messages_removed_by_page(
     tx: Transaction, feed: StoredFeed, page: Page, plan: PagePlan
 ) -> None:
     """Mark the pending messages that a page reports as removed. If the page is the first of a list
@@ -70,7 +70,7 @@ def mark_pending_removed_by_page(
         tx.run("note_removed_pending", feed_id=feed.ref.id, ids=ids)
 
 
-def record_pending_messages_gone(
+def record_pending_messages_not_found_by_id(
     tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan
 ) -> WrittenRowCounts:
     """Record that the provider, requested by id, reports pending messages as gone

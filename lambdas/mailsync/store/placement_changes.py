@@ -25,13 +25,13 @@ class ClassifiedChanges:
 
     stored_and_shown_message_ids: messages that are stored and not hidden.
     pending_message_ids: messages whose contents are still to be fetched.
-    ids_added_to_mirrored_folders: messages that a change adds to a mirrored folder. All changed
-        messages, if the folder of all mail is mirrored.
+    message_ids_added_to_mirrored_folders: messages that a change adds to a mirrored folder. All
+        changed messages, if the folder of all mail is mirrored.
     """
 
     stored_and_shown_message_ids: set[RemoteId] = field(default_factory=set)
     pending_message_ids: set[RemoteId] = field(default_factory=set)
-    ids_added_to_mirrored_folders: set[RemoteId] = field(default_factory=set)
+    message_ids_added_to_mirrored_folders: set[RemoteId] = field(default_factory=set)
 
 
 def classify_placement_changes(
@@ -57,7 +57,7 @@ def classify_placement_changes(
         for is_one, ids in (
             (is_shown, result.stored_and_shown_message_ids),
             (is_pending, result.pending_message_ids),
-            (is_mirrored, result.ids_added_to_mirrored_folders),
+            (is_mirrored, result.message_ids_added_to_mirrored_folders),
         ):
             if is_one:
                 ids.add(RemoteId(message_id))
@@ -113,7 +113,7 @@ def schedule_reading_of_remote_counts(
         )
 
 
-def message_ids_of_page_plan(plan: PagePlan) -> tuple[RemoteId, ...]:
+def list_ids_of_messages_changed_by_page(plan: PagePlan) -> tuple[RemoteId, ...]:
     """Return the ids of the messages that a page of changes writes."""
     return (
         *(each.remote_id for each in plan.upserts),
@@ -131,7 +131,7 @@ def _changes_json(changes: Iterable[PlacementChange]) -> JsonBytes:
                 "removed": list(each.removed_folder_ids),
                 "is_read": each.is_read,
                 "is_flagged": each.is_flagged,
-                "importance": each.importance,
+                "importance": each.new_message_importance,
             }
             for each in changes
         ]

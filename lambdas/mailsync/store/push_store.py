@@ -31,7 +31,7 @@ from mailsync.store.rows import to_jsonb
 SUBSCRIPTION_CLAIM_LIFETIME_S = 600
 """The lifetime in seconds of a worker's claim on a subscription. If the worker dies, the claim ends
 after this time."""
-MIN_TIME_UNTIL_RENEWAL_S = 300.0
+MIN_SUBSCRIPTION_RENEWAL_INTERVAL_S = 300.0
 """The minimum seconds until a subscription is renewed, also if the provider names an expiry in the
 past."""
 
@@ -57,14 +57,14 @@ class SubscriptionClaim:
 class PushState:
     """The state of the notifications of a mailbox.
 
-    health: whether the notifications work.
+    notification_health: whether the notifications work.
     expires_at: expiry of the subscription. None: there is no subscription.
     notified_at: when the last genuine notification arrived. None: no notification arrived yet.
     last_error_name: error name of the last attempt to create or renew the subscription. None: the
         attempt succeeded.
     """
 
-    health: PushHealth
+    notification_health: PushHealth
     expires_at: datetime | None
     notified_at: datetime | None
     last_error_name: str | None
@@ -97,10 +97,7 @@ class PushStore:
         """
         with self._database.transaction() as tx:
             found = tx.run(
-                "claim_subscription",
-                provider=provider,
-                callback_url=callback_url,
-                next_in_s=wait_s,
+                "claim_subscription", provider=provider, callback_url=callback_url, next_in_s=wait_s
             )
         return _claim(found)
 
@@ -312,7 +309,7 @@ def _renewal_in_s(expires_at: datetime) -> float:
     lasts_s = (expires_at - datetime.now(UTC)).total_seconds()
     jitter = random()  # noqa: S311
     wait_s = seconds_until_subscription_renewal(lasts_s=lasts_s, jitter=jitter)
-    return max(MIN_TIME_UNTIL_RENEWAL_S, wait_s)
+    return max(MIN_SUBSCRIPTION_RENEWAL_INTERVAL_S, wait_s)
 
 
 def _hash(secret: str) -> bytes:

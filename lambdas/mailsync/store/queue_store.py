@@ -6,11 +6,11 @@ from uuid import uuid4
 
 from mailsync.decisions.due import (
     CHECK_WORKER_SLOT_LIFETIME_S,
-    MAX_NOTIFIED_CHECK_WORKERS,
-    MAX_NOTIFIED_MAILBOXES_COUNTED,
+    MAX_MAILBOXES_COUNTED_TO_ADD_WORKER,
+    MAX_WORKERS_FOR_NOTIFIED_MAILBOXES,
     MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S,
     NOTIFIED_MAILBOX_CLAIM_LIFETIME_S,
-    NOTIFIED_MAILBOX_FALLBACK_DELAY_S,
+    SCHEDULED_CLAIM_DELAY_IF_NOTIFIED_S,
     needs_another_check_worker,
 )
 from mailsync.model import AccountId
@@ -34,14 +34,14 @@ class DueMailboxQueueStore:
         mailbox. If the worker dies, the mailbox becomes due again after that time.
 
         While a function is checking notified mailboxes, this method leaves out mailboxes that were
-        notified less than `NOTIFIED_MAILBOX_FALLBACK_DELAY_S` seconds ago.
+        notified less than `SCHEDULED_CLAIM_DELAY_IF_NOTIFIED_S` seconds ago.
         """
         with self._database.transaction() as tx:
             found = tx.run(
                 "claim_due_accounts",
                 limit=limit,
                 next_in_s=wait_s,
-                notified_wait_s=NOTIFIED_MAILBOX_FALLBACK_DELAY_S,
+                notified_wait_s=SCHEDULED_CLAIM_DELAY_IF_NOTIFIED_S,
             )
         return tuple(AccountId(each) for (each,) in found)
 
@@ -57,9 +57,9 @@ class NotifiedMailboxQueueStore:
     """Claims mailboxes that are due after a notification. Raises StoreUnavailable and
     StoreRejected.
 
-    At most `MAX_NOTIFIED_CHECK_WORKERS` Lambda functions check such mailboxes at the same time.
-    Each of these functions holds a slot (a permit to check them) under a unique name. Every method
-    is one transaction.
+    At most `MAX_WORKERS_FOR_NOTIFIED_MAILBOXES` Lambda functions check such mailboxes at the same
+    time. Each of these functions holds a slot (a permit to check them) under a unique name. Every
+    method is one transaction.
     """
 
     def __init__(self, database: Database) -> None:
@@ -78,7 +78,7 @@ class NotifiedMailboxQueueStore:
             waits = [
                 waited_s
                 for _, waited_s in tx.run(
-                    "find_notified_accounts", limit=MAX_NOTIFIED_MAILBOXES_COUNTED
+                    "find_notified_accounts", limit=MAX_MAILBOXES_COUNTED_TO_ADD_WORKER
                 )
             ]
             [[working]] = tx.run("count_check_slots")
@@ -87,7 +87,7 @@ class NotifiedMailboxQueueStore:
             taken = tx.run(
                 "take_check_slot",
                 holder=holder,
-                slots=MAX_NOTIFIED_CHECK_WORKERS,
+                slots=MAX_WORKERS_FOR_NOTIFIED_MAILBOXES,
                 held_s=float(CHECK_WORKER_SLOT_LIFETIME_S),
             )
         return holder if taken else None

@@ -20,7 +20,7 @@ from threading import Lock
 from typing import Any
 
 from mailsync.decisions.remaining_time import (
-    BACKFILL_REQUEST_BURSTS_PER_MINUTE,
+    PENDING_MAIL_FETCH_BURSTS_PER_MINUTE,
     QUOTA_SHARE_RESERVED_FOR_NEW_MAIL,
     QuotaStatus,
 )
@@ -32,24 +32,24 @@ from mailsync.settings import Settings, SettingsSection
 from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
 
-PROJECT_QUOTA_ROW_COUNT = 8
+PROJECT_QUOTA_SHARD_COUNT = 8
 """The number of database rows among which the quota of a project is divided. With several rows,
 functions seldom wait for each other's lock."""
-MAX_PROJECT_QUOTA_ROWS_TRIED = 3
+MAX_PROJECT_QUOTA_SHARDS_TRIED = 3
 UNITS_TAKEN_PER_TRANSACTION = 200
 """The number of units that one transaction takes as a block, unless one request needs more."""
-WINDOW_S = 60.0
-TAKEN_UNITS_LIFETIME_WINDOW_SHARE = 1 / 60
+QUOTA_WINDOW_S = 60.0
+TAKEN_UNITS_LIFETIME_IN_QUOTA_WINDOWS = 1 / 60
 """The lifetime of a block of units, as a share of the window. A function uses the units of a block
 within one to two times this time, and gives the others back."""
-MAX_SLEEP_S = 1.0
+MAX_SINGLE_SLEEP_S = 1.0
 """The longest time in seconds that a function sleeps for units. A Wait state of the workflow costs
 less than a longer sleep."""
 MIN_SLEEP_S = 0.05
 MAX_TOTAL_SLEEP_S = 5.0
 """The limit in seconds for all sleeps of one function together, while it has the mailbox open."""
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
-MIN_WAIT_STATE_OVERHEAD_S = 1.0
+WORKFLOW_WAIT_STATE_OVERHEAD_S = 1.0
 """The minimum seconds that a workflow needs to leave a state, and to enter the state again after a
 Wait."""
 DEFAULT_THROTTLE_PAUSE_S = 60.0
@@ -67,7 +67,7 @@ class QuotaLimits:
 
     mailbox_units_per_minute: int
     project_units_per_minute: int
-    window_s: float = WINDOW_S
+    window_s: float = QUOTA_WINDOW_S
 
 
 class QuotaLimitSettings(SettingsSection):
@@ -119,7 +119,7 @@ class _Block:
 
 class MailboxQuota:
     """The provider's quota of one mailbox, as this Lambda function uses it. Implements
-    `QuotaSource`.
+    `QuotaUnitSource`.
 
     The function takes units in blocks. At the end of a `with` block, unused units are given back.
     Several threads may use an object.
@@ -164,15 +164,15 @@ class MailboxQuota:
             quota, to requests for new mail.
 
         Raises:
-            ProviderThrottled: the pause would be longer than MAX_SLEEP_S, or all pauses together
-                longer than MAX_TOTAL_SLEEP_S. No unit was taken.
+            ProviderThrottled: the pause would be longer than MAX_SINGLE_SLEEP_S, or all pauses
+                together longer than MAX_TOTAL_SLEEP_S. No unit was taken.
         """
         is_backfill = is_backfill or self._is_backfilling
         with self._lock:
             if is_backfill:
                 self._require_part_of_backfill()
             while (wait_s := self._take(units, is_backfill)) > 0:
-                if wait_s > MAX_SLEEP_S or self._slept_s + wait_s > MAX_TOTAL_SLEEP_S:
+                if wait_s > MAX_SINGLE_SLEEP_S or self._slept_s + wait_s > MAX_TOTAL_SLEEP_S:
                     raise ProviderThrottled(
                         "The provider's quota is used up for the moment. The mail stays, and the"
                         " sync goes on when there is quota again.",
@@ -191,7 +191,7 @@ class MailboxQuota:
             tx.run(
                 "pause_quota",
                 **self._bucket(is_project=is_project),
-                slots=PROJECT_QUOTA_ROW_COUNT if is_project else 1,
+                slots=PROJECT_QUOTA_SHARD_COUNT if is_project else 1,
                 pause_s=float(pause_s),
             )
             self._block = None
@@ -200,10 +200,10 @@ class MailboxQuota:
         """Raise ProviderThrottled if this function has used its part of the quota for a backfill.
         The pause is the time in which the quota allows as many units."""
         limit = _limit(self._limits.mailbox_units_per_minute, is_backfill=True)
-        if self._backfill_units < max(1, limit // BACKFILL_REQUEST_BURSTS_PER_MINUTE):
+        if self._backfill_units < max(1, limit // PENDING_MAIL_FETCH_BURSTS_PER_MINUTE):
             return
         allowed_s = self._backfill_units / limit * self._limits.window_s
-        passed_s = time.monotonic() - self._opened_at + MIN_WAIT_STATE_OVERHEAD_S
+        passed_s = time.monotonic() - self._opened_at + WORKFLOW_WAIT_STATE_OVERHEAD_S
         raise ProviderThrottled(
             "The backfill leaves the provider's quota to new mail for some seconds. The mail stays,"
             " and the sync goes on then.",
@@ -236,7 +236,9 @@ class MailboxQuota:
             return mailbox.wait_s
         wanted = _Wanted(units, mailbox.units, is_backfill)
         waits = []
-        for slot in sorted(sample(range(PROJECT_QUOTA_ROW_COUNT), MAX_PROJECT_QUOTA_ROWS_TRIED)):
+        for slot in sorted(
+            sample(range(PROJECT_QUOTA_SHARD_COUNT), MAX_PROJECT_QUOTA_SHARDS_TRIED)
+        ):
             project = self._take_of(tx, slot, wanted, is_project=True)
             if project.units:
                 _return_units(tx, (mailbox,), mailbox.units - project.units)
@@ -264,9 +266,9 @@ class MailboxQuota:
             units=wanted.units,
             block=wanted.block,
             awaited=max(
-                wanted.units, limit // BACKFILL_REQUEST_BURSTS_PER_MINUTE if is_patient else 0
+                wanted.units, limit // PENDING_MAIL_FETCH_BURSTS_PER_MINUTE if is_patient else 0
             ),
-            hold_s=self._limits.window_s * TAKEN_UNITS_LIFETIME_WINDOW_SHARE,
+            hold_s=self._limits.window_s * TAKEN_UNITS_LIFETIME_IN_QUOTA_WINDOWS,
             window_s=self._limits.window_s,
         )
         return _Grant(bucket_id, *grant)
@@ -278,7 +280,7 @@ class MailboxQuota:
                 _return_units(tx, block.sources, block.units)
 
     def _bucket(self, *, is_project: bool) -> dict[str, Any]:
-        slots = PROJECT_QUOTA_ROW_COUNT if is_project else 1
+        slots = PROJECT_QUOTA_SHARD_COUNT if is_project else 1
         limit = (
             self._limits.project_units_per_minute
             if is_project
@@ -298,18 +300,20 @@ def open_mailbox_quota(
     provider = find_provider(account.provider)
     if provider is None or provider.quota_settings is None:
         return None
-    limits = settings.read_section(QuotaLimitSettings).limits_of_provider(provider.quota_settings)
+    limits = settings.read_settings_section(QuotaLimitSettings).limits_of_provider(
+        provider.quota_settings
+    )
     return MailboxQuota(database, account, limits)
 
 
-def find_mailbox_units_per_minute(provider: Provider, settings: Settings) -> int | None:
+def find_mailbox_quota_units_per_minute(provider: Provider, settings: Settings) -> int | None:
     """Return the quota of one mailbox, in the provider's units per minute. None: the provider has
     no quota."""
     found = find_provider(provider)
     if found is None or found.quota_settings is None:
         return None
     return (
-        settings.read_section(QuotaLimitSettings)
+        settings.read_settings_section(QuotaLimitSettings)
         .limits_of_provider(found.quota_settings)
         .mailbox_units_per_minute
     )

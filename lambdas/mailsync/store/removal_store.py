@@ -12,7 +12,7 @@ from mailsync.decisions.safety import (
     MIN_SUSPICIOUS_REMOVAL_MESSAGES,
     MIN_TIME_FROM_MASS_REMOVAL_TO_DELETION,
     MIN_TIME_FROM_REMOVAL_TO_DELETION,
-    is_mass_removal,
+    is_removal_of_most_messages,
 )
 from mailsync.model import AccountId, FolderId, RemoteId, RunRef
 from mailsync.store import rows
@@ -20,7 +20,7 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_rows import end_placements
 
-MESSAGES_PER_SCHEDULING_BATCH = 20_000
+DELETION_CONFIRMATIONS_PER_STATEMENT = 20_000
 """The maximum number of messages whose next request by id one statement schedules: about a second
 of work."""
 
@@ -35,8 +35,8 @@ class HiddenMailSummary:
         reported as in no mirrored folder.
     first_reported_gone_at: when the provider first reported one of these messages as gone. None:
         the provider has reported no message as gone.
-    gone_count_unconfirmed_by_user: number of messages that were reported as gone after the user
-        last confirmed a removal.
+    gone_message_count_unconfirmed_by_user: number of messages that were reported as gone after the
+        user last confirmed a removal.
     removal_confirmed_by_user_at: when the user confirmed the removal of these messages. None: the
         user has not confirmed it.
     stored_message_count: number of all messages including hidden ones. 0: not counted, because too
@@ -47,7 +47,7 @@ class HiddenMailSummary:
 
     hidden_message_count: int
     reported_gone_message_count: int
-    gone_count_unconfirmed_by_user: int
+    gone_message_count_unconfirmed_by_user: int
     stored_message_count: int
     first_reported_gone_at: datetime | None
     removal_confirmed_by_user_at: datetime | None
@@ -56,7 +56,7 @@ class HiddenMailSummary:
     @property
     def is_mass_removal(self) -> bool:
         """Return whether the messages reported gone are most of the mailbox."""
-        return is_mass_removal(
+        return is_removal_of_most_messages(
             stored=self.stored_message_count, removing=self.reported_gone_message_count
         )
 
@@ -64,8 +64,8 @@ class HiddenMailSummary:
     def is_unconfirmed_mass_removal(self) -> bool:
         """Return whether the messages reported gone are most of the mailbox, and no person has
         confirmed their removal."""
-        return is_mass_removal(
-            stored=self.stored_message_count, removing=self.gone_count_unconfirmed_by_user
+        return is_removal_of_most_messages(
+            stored=self.stored_message_count, removing=self.gone_message_count_unconfirmed_by_user
         )
 
     @property
@@ -174,7 +174,7 @@ class RemovalStore:
             found = tx.run("removed_ids", account_id=run.account_id, after=after, limit=limit)
         return tuple(RemoteId(message_id) for (message_id,) in found)
 
-    def mark_messages_gone(
+    def mark_gone_or_delete_messages(
         self,
         run: RunRef,
         ids: Collection[RemoteId],
@@ -226,7 +226,7 @@ def schedule_deletion_confirmations(
     """Set the time of the second request by id for each message of the account that the provider
     has reported as gone: `HiddenMailSummary.deletion_confirmation_delay_s` after the first
     report."""
-    limit = MESSAGES_PER_SCHEDULING_BATCH
+    limit = DELETION_CONFIRMATIONS_PER_STATEMENT
     scheduled = limit
     while scheduled == limit:
         scheduled = tx.run_returning_row_count(

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from mailsync.decisions.verify import ListingContradiction
-from mailsync.model import Address, Message, RemoteFolder, StateChange
+from mailsync.model import Address, Message, MessageStateChange, RemoteFolder
 from mailsync.storable import to_storable_text
 from mailsync.store.parameters import JsonBytes
 
@@ -47,7 +47,7 @@ def message_to_row(message: Message) -> JsonRow:
         "sent_at": message.sent_at,
         "modified_at": message.modified_at,
         "web_link": message.web_link,
-        "kind": message.kind,
+        "kind": message.provider_item_type,
     }
     row = {name: _storable(value) for name, value in row.items()}
     html, text = _body_json(message.body_html), _body_json(message.body_text)
@@ -63,7 +63,7 @@ def message_to_row(message: Message) -> JsonRow:
     }
 
 
-def drop_bodies_of_row(row: JsonRow) -> JsonRow:
+def copy_message_row_without_bodies(row: JsonRow) -> JsonRow:
     """Return the row without its bodies, for an update that keeps the stored bodies."""
     return {**row, "body_hash": None, "html": None, "text": None}
 
@@ -106,7 +106,7 @@ def message_and_folder_ids_json(rows: Iterable[JsonRow]) -> JsonBytes:
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
 
 
-def folder_ids_of_state_changes_json(changes: Iterable[StateChange]) -> JsonBytes:
+def folder_ids_of_state_changes_json(changes: Iterable[MessageStateChange]) -> JsonBytes:
     """Return the message ids and folder ids of the changes as JSON."""
     return to_jsonb(
         [
@@ -116,7 +116,7 @@ def folder_ids_of_state_changes_json(changes: Iterable[StateChange]) -> JsonByte
     )
 
 
-def state_changes_json(changes: Iterable[StateChange]) -> JsonBytes:
+def state_changes_json(changes: Iterable[MessageStateChange]) -> JsonBytes:
     """Return the message ids and states of the changes as JSON."""
     return to_jsonb(
         [
@@ -158,8 +158,8 @@ def folders_json(folders: Iterable[RemoteFolder]) -> JsonBytes:
                 "display_name": _storable(each.display_name),
                 "role": each.role,
                 "hidden": each.is_hidden,
-                "total": each.total,
-                "unread": each.unread,
+                "total": each.message_count,
+                "unread": each.unread_message_count,
             }
             for each in folders
         ]

@@ -80,7 +80,7 @@ def complete_or_fail_run(tx: Transaction, run: RunRef, *, requests: int = 0) -> 
     return proven
 
 
-def has_stored_all_named_messages(tx: Transaction, run: RunRef) -> bool:
+def has_run_stored_all_pending_messages(tx: Transaction, run: RunRef) -> bool:
     """Return whether a completed run has stored every message that the provider named. Return False
     if a named message of the account is still pending (its contents were not fetched yet)."""
     [[are_pending]] = tx.run("messages_are_pending", account_id=run.account_id)

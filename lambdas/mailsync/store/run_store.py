@@ -4,24 +4,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mailsync.decisions.due import VERIFICATION_FAILED_ERROR_NAME
-from mailsync.decisions.open_run import STALE_RUN_HEARTBEAT_AGE_S
+from mailsync.decisions.open_run import MIN_HEARTBEAT_AGE_OF_STALE_RUN_S
 from mailsync.errors import LeaseLost, StoreRejected
-from mailsync.metrics import RUNS_COMPLETED, add_to_metric, count_failed_run
-from mailsync.model import (
-    AccountId,
-    FolderId,
-    RunId,
-    RunRef,
-    SyncScope,
-    SyncType,
-)
+from mailsync.metrics import RUNS_COMPLETED, add_failed_run_to_metrics, add_to_metric
+from mailsync.model import AccountId, FolderId, RunId, RunRef, SyncScope, SyncType
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import (
     complete_or_fail_run,
     fail_run,
-    has_stored_all_named_messages,
+    has_run_stored_all_pending_messages,
 )
 
 
@@ -35,7 +28,8 @@ class EnqueuedRun:
     sync_scope: what the run syncs.
     sync_scope_of_idempotency_key: the sync that the first request with this Idempotency-Key asked
         for. None if the present request has no key, or a new key.
-    is_stale: whether the run's last heartbeat is older than STALE_RUN_HEARTBEAT_AGE_S.
+    has_stale_heartbeat: whether the run's last heartbeat is older than
+        MIN_HEARTBEAT_AGE_OF_STALE_RUN_S.
     """
 
     id: RunId
@@ -44,7 +38,7 @@ class EnqueuedRun:
     status: str
     sync_scope: SyncScope
     sync_scope_of_idempotency_key: SyncScope | None = None
-    is_stale: bool = False
+    has_stale_heartbeat: bool = False
 
     @property
     def has_ended(self) -> bool:
@@ -148,7 +142,9 @@ class RunStore:
         with self._database.transaction() as tx:
             return _run_of_key(tx, account_id, idempotency_key)
 
-    def unlink_idempotency_key(self, account_id: AccountId, run_id: RunId, key: str) -> None:
+    def delete_idempotency_key_of_joined_run(
+        self, account_id: AccountId, run_id: RunId, key: str
+    ) -> None:
         """Delete the record that an earlier request with this Idempotency-Key joined this run.
 
         Call this if the execution of the run has died. When the client repeats the request with the
@@ -157,7 +153,7 @@ class RunStore:
         with self._database.transaction() as tx:
             tx.run("forget_joined_key", account_id=account_id, run_id=run_id, key=key)
 
-    def scope_and_repair_round_count(self, run: RunRef) -> tuple[SyncScope, int]:
+    def read_sync_scope_and_repair_round_count(self, run: RunRef) -> tuple[SyncScope, int]:
         """Return the scope of the run (what the run syncs), and the number of rounds in which the
         run has compared and repaired folders so far."""
         with self._database.transaction() as tx:
@@ -177,11 +173,11 @@ class RunStore:
         with self._database.transaction() as tx:
             if not tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch):
                 if tx.run("completed_run", run_id=run.run_id):
-                    return has_stored_all_named_messages(tx, run)
+                    return has_run_stored_all_pending_messages(tx, run)
                 raise LeaseLost(f"Run {run.run_id}: another execution owns the mailbox now.")
             proven = complete_or_fail_run(tx, run, requests=requests)
         if proven is None:
-            count_failed_run(VERIFICATION_FAILED_ERROR_NAME)
+            add_failed_run_to_metrics(VERIFICATION_FAILED_ERROR_NAME)
         else:
             add_to_metric(RUNS_COMPLETED)
         return proven
@@ -214,7 +210,7 @@ class RunStore:
                 execution_name=execution_name or run_id,
             )
         if closes is not None:
-            count_failed_run(error, closes_account=closes)
+            add_failed_run_to_metrics(error, closes_account=closes)
 
     def find_open_run_of_execution(self, execution_name: str) -> tuple[RunId, AccountId] | None:
         """Return the open run whose current execution has this name, and the run's account. None:
@@ -231,9 +227,10 @@ class RunStore:
         return str(found[0][0]) if found else run_id
 
     def find_stale_runs(self, limit: int) -> tuple[StaleRun, ...]:
-        """Return up to `limit` open runs without a heartbeat for STALE_RUN_HEARTBEAT_AGE_S."""
+        """Return up to `limit` open runs without a heartbeat for
+        MIN_HEARTBEAT_AGE_OF_STALE_RUN_S."""
         with self._database.transaction() as tx:
-            found = tx.run("stale_runs", seconds=STALE_RUN_HEARTBEAT_AGE_S, limit=limit)
+            found = tx.run("stale_runs", seconds=MIN_HEARTBEAT_AGE_OF_STALE_RUN_S, limit=limit)
         return tuple(
             StaleRun(RunId(run), AccountId(account), arn, name) for run, account, arn, name in found
         )
@@ -251,9 +248,12 @@ def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun
 
 def _open_run(row: list[Any]) -> EnqueuedRun:
     run_id, execution_arn, execution_name, status, heartbeat_age_s, sync_type, folder_ids = row
-    scope, is_stale = _wish(sync_type, folder_ids), heartbeat_age_s > STALE_RUN_HEARTBEAT_AGE_S
+    scope, is_stale = (
+        _wish(sync_type, folder_ids),
+        heartbeat_age_s > MIN_HEARTBEAT_AGE_OF_STALE_RUN_S,
+    )
     return EnqueuedRun(
-        RunId(run_id), execution_arn, execution_name, status, scope, is_stale=is_stale
+        RunId(run_id), execution_arn, execution_name, status, scope, has_stale_heartbeat=is_stale
     )
 
 

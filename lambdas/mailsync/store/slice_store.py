@@ -64,7 +64,7 @@ class RemainingSlices:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredSlice:
+class SliceStoringResult:
     """The result of storing a slice.
 
     written_row_counts: numbers of inserted, updated and other rows.
@@ -109,7 +109,7 @@ class SliceStore:
             tx.run(
                 "release_slice",
                 feed_id=feed_id,
-                ids=rows.to_jsonb(list(part.received_at_by_remote_id)),
+                ids=rows.to_jsonb(list(part.received_at_by_pending_message_id)),
             )
 
     def release_claims_of_worker(
@@ -139,7 +139,7 @@ class SliceStore:
         page: SlicePage | None,
         *,
         next_for: SliceClaimant | None,
-    ) -> StoredSlice:
+    ) -> SliceStoringResult:
         """Store the messages of a slice, and claim another slice.
 
         part: the slice, which the worker has claimed.
@@ -148,7 +148,7 @@ class SliceStore:
         next_for: the worker for which to claim another slice. None: claim no slice.
         """
 
-        def write(savepoints: bool) -> StoredSlice:
+        def write(savepoints: bool) -> SliceStoringResult:
             messages = page.messages if page else ()
             with FencedTransaction(
                 self._database, run, is_exclusive=any_message_needs_conversation_id(messages)
@@ -161,7 +161,7 @@ class SliceStore:
                 if released:
                     tx.run("release_slice", feed_id=feed.ref.id, ids=rows.to_jsonb(released))
                 following = None if next_for is None else _claim(tx, feed.ref.id, next_for)
-                return StoredSlice(counts, len(named), following)
+                return SliceStoringResult(counts, len(named), following)
 
         stored = page_rows.retry_write_with_savepoints(write)
         if written := stored.written_row_counts.inserted + stored.written_row_counts.updated:
@@ -181,7 +181,7 @@ def _claim(tx: Transaction, feed_id: FeedId, claimant: SliceClaimant) -> Slice |
         feed_id=feed_id,
         worker=claimant.worker_index,
         limit=claimant.max_messages_per_slice,
-        min_messages=decisions.MIN_MESSAGES_WORTH_A_SLICE,
+        min_messages=decisions.MIN_MESSAGES_PER_SLICE,
         worker_count=claimant.worker_count,
         claim_s=CLAIM_LIFETIME_S,
     )
@@ -227,7 +227,7 @@ def _save(
     )
     ids = rows.to_jsonb([each.remote_id for each in named])
     tx.run("drop_pending", feed_id=feed.ref.id, ids=ids)
-    page_writes.add_messages_outside_feed_to_counts(tx, run, feed.ref, counts)
+    page_writes.add_non_page_messages_to_run_counts(tx, run, feed.ref, counts)
     return counts
 
 
@@ -240,12 +240,16 @@ def _split_rest(
     Another worker may have stored some of both meanwhile. A page without any message of the slice
     leads nowhere, so that all are fetched by id.
     """
-    left = {each: at for each, at in part.received_at_by_remote_id.items() if each not in stored}
-    if page is None or page.is_complete:
+    left = {
+        each: at
+        for each, at in part.received_at_by_pending_message_id.items()
+        if each not in stored
+    }
+    if page is None or page.has_all_messages_of_slice:
         return list(left), []
     times = [each.received_at for each in page.messages if each.received_at]
     if not times or not any(
-        each.remote_id in part.received_at_by_remote_id for each in page.messages
+        each.remote_id in part.received_at_by_pending_message_id for each in page.messages
     ):
         return list(left), []
     reached = min(times)

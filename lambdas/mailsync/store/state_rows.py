@@ -3,17 +3,17 @@ functions work in the caller's transaction."""
 
 from collections.abc import Sequence
 
-from mailsync.model import FolderRef, RunRef, StateChange, WrittenRowCounts
+from mailsync.model import FolderRef, MessageStateChange, RunRef, WrittenRowCounts
 from mailsync.store import rows
 from mailsync.store.connection import Transaction
 from mailsync.store.page_rows import end_placements, split_off_unmirrored_messages
 
 
-def save_message_states(
+def save_message_flags_and_placements(
     tx: Transaction,
     run: RunRef,
     folder: FolderRef | None,
-    changes: Sequence[StateChange],
+    changes: Sequence[MessageStateChange],
     *,
     is_only_folder: bool,
 ) -> WrittenRowCounts:
@@ -42,7 +42,7 @@ def save_message_states(
 
 
 def _save_states_and_folders(
-    tx: Transaction, run: RunRef, changes: Sequence[StateChange]
+    tx: Transaction, run: RunRef, changes: Sequence[MessageStateChange]
 ) -> WrittenRowCounts:
     changes, left = split_off_unmirrored_messages(tx, run, None, changes)
     removed = end_placements(tx, run, sorted(left), folder_id=None) if left else 0

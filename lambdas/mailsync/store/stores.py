@@ -11,7 +11,7 @@ from mailsync.store.fence import DatabaseInOpenTransaction, FencedTransaction
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
-from mailsync.store.message_key_store import MessageKeyStore
+from mailsync.store.message_key_store import ProviderMessageKeyStore
 from mailsync.store.newest_store import NewestMailStore
 from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
@@ -41,8 +41,8 @@ class MailboxStores:
         return SliceStore(self.database)
 
     @property
-    def message_key_store(self) -> MessageKeyStore:
-        return MessageKeyStore(self.database)
+    def provider_message_key_store(self) -> ProviderMessageKeyStore:
+        return ProviderMessageKeyStore(self.database)
 
     @property
     def folder_store(self) -> FolderStore:

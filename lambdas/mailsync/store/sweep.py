@@ -7,13 +7,13 @@ function that dies in between reads the last page again, and continues.
 
 from collections.abc import Callable, Sequence
 
-from mailsync.decisions.safety import is_removal_suspicious
+from mailsync.decisions.safety import is_suspicious_removal_from_folder
 from mailsync.log import logger
 from mailsync.model import FolderId, RemoteId, RunRef, StoredFeed, WrittenRowCounts
 from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import FencedTransaction
-from mailsync.store.page_rows import end_placements_of_locked_messages
+from mailsync.store.page_rows import end_placements_of_row_locked_messages
 
 MAX_MESSAGES_PER_SWEEP = 5_000
 """The maximum number of messages that one transaction hides: about half a second of work."""
@@ -26,12 +26,8 @@ class SweepStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def hide_excess_unseen_messages(
-        self,
-        run: RunRef,
-        feed: StoredFeed,
-        seen: Sequence[RemoteId],
-        has_time: Callable[[], bool],
+    def hide_most_messages_unseen_by_full_sync(
+        self, run: RunRef, feed: StoredFeed, seen: Sequence[RemoteId], has_time: Callable[[], bool]
     ) -> bool:
         """Hide the messages that a full sync did not see, until `MAX_MESSAGES_PER_SWEEP` or fewer
         are left. The transaction that stores the last page of the full sync hides the rest. Return
@@ -76,7 +72,9 @@ def hide_messages_unseen_by_full_sync(
         sizes = _sizes(tx, run, feed, ())
         doubtful = [folder_id for folder_id, _, is_doubtful in sizes if is_doubtful]
         credible = [folder_id for folder_id, size, is_doubtful in sizes if size and not is_doubtful]
-        removed = end_placements_of_locked_messages(tx, unseen, credible, unseen_before=generation)
+        removed = end_placements_of_row_locked_messages(
+            tx, unseen, credible, unseen_before=generation
+        )
     tx.run(
         "full_sync_ended",
         feed_id=feed.ref.id,
@@ -101,7 +99,7 @@ def _hide_part(
         folder_ids=rows.to_jsonb(list(folder_ids)),
         limit=MAX_MESSAGES_PER_SWEEP,
     )
-    hidden = end_placements_of_locked_messages(
+    hidden = end_placements_of_row_locked_messages(
         tx, unseen, folder_ids, unseen_before=feed.position.full_sync_generation
     )
     logger.info("unseen_hidden", feed_id=feed.ref.id, messages=hidden)
@@ -117,7 +115,7 @@ def _sizes(
     for folder_id, stored, removing, remote_total in tx.run(
         "sweep_sizes", **_of_feed(run, feed), seen=rows.to_jsonb(list(seen))
     ):
-        is_doubtful = is_removal_suspicious(
+        is_doubtful = is_suspicious_removal_from_folder(
             stored=stored, removing=removing, remote_total=remote_total
         )
         if is_doubtful:

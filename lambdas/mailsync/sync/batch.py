@@ -10,7 +10,7 @@ from functools import cache
 from queue import SimpleQueue
 from threading import Lock
 
-from mailsync.credentials import open_access_token_source
+from mailsync.credentials import make_access_token_source
 from mailsync.credentials.kms import KmsDataKeyClient
 from mailsync.credentials.vault import Vault
 from mailsync.decisions.budget import MAX_TOTAL_PAUSE_PER_CHECK_S
@@ -21,14 +21,14 @@ from mailsync.providers.response_memory import ResponseMemoryBudget
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import Settings, load_settings
-from mailsync.store.check_store import RUN_TRIGGER_OF_CHECKS, Check
+from mailsync.store.check_store import RUN_TRIGGER_NAME_OF_CHECKS, Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.store.quota_store import open_mailbox_quota
 from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_account
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.message_ids import ensure_stable_message_ids
+from mailsync.sync.message_ids import wrap_provider_for_stable_message_ids
 
 MAX_CHECKS_IN_PARALLEL = 10
 """The number of threads, each with a database connection, in one Lambda function that checks
@@ -139,7 +139,9 @@ def _workers() -> "SimpleQueue[CheckWorker]":
 
     def start(account_id: AccountId, run_id: RunId) -> None:
         with starting:
-            trigger.start_execution_for_run_of_check(account_id, run_id, RUN_TRIGGER_OF_CHECKS)
+            trigger.continue_run_of_check_in_execution(
+                account_id, run_id, RUN_TRIGGER_NAME_OF_CHECKS
+            )
 
     memory = ResponseMemoryBudget(
         own_bytes=WORKER_RESPONSE_BYTES, large_bytes=SHARED_RESPONSE_BYTES, wait_s=SHARED_WAIT_S
@@ -163,16 +165,16 @@ def _opener(
         logger.thread_safe_append_keys(
             account_id=account.id, run_id=run.run_id, provider=account.provider
         )
-        access = open_access_token_source(account, credentials, vault, settings, check.credentials)
+        access = make_access_token_source(account, credentials, vault, settings, check.credentials)
         budget = RetryBudget(total_s=MAX_TOTAL_PAUSE_PER_CHECK_S)
         kit = load_provider_kit(account.provider)
         quota = open_mailbox_quota(database, account, settings)
         provider = kit.open_mailbox(
             account, access, settings, budget, memory.create_share_for_mailbox(), quota=quota
         )
-        provider = ensure_stable_message_ids(provider, run, database)
+        provider = wrap_provider_for_stable_message_ids(provider, run, database)
         in_flight = provider.max_requests_in_flight
         with quota or nullcontext(), closing(provider):
-            yield Mailbox(run, access, provider, database, vault, in_flight, quota=quota)
+            yield Mailbox(run, access, provider, database, vault, in_flight, quota_source=quota)
 
     return opened

@@ -11,7 +11,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import uuid4
 
-from mailsync.decisions.check import MAX_FOLDERS_PER_CHECKED_MAILBOX, CheckResult, classify_check
+from mailsync.decisions.check import (
+    MAX_MAILBOX_FOLDERS_FOR_CHECK,
+    CheckResult,
+    classify_work_found_by_check,
+)
 from mailsync.decisions.folders import diff_folders
 from mailsync.decisions.freshness import choose_folder_tree_reading_mode
 from mailsync.decisions.verify import (
@@ -32,14 +36,14 @@ from mailsync.log import logger
 from mailsync.model import (
     AccountId,
     FolderId,
+    FolderTreeReadingMode,
     MessageListing,
     RunId,
     SealedSecret,
     StoredFeed,
-    TreeReadingMode,
-    feeds_of_folders,
+    distinct_feeds_of_folders,
 )
-from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
+from mailsync.store.check_store import Check, CheckStore, UnchangedMailboxCheckResult
 from mailsync.store.connection import Database
 from mailsync.store.placement_store import PlacementBackfillStore
 from mailsync.sync.folder_tree import MailboxSnapshot, read_mailbox_snapshot, sync_folders
@@ -49,7 +53,7 @@ from mailsync.sync.mailbox import (
     save_provider_throttling_on_exit,
 )
 from mailsync.sync.repair import compare_folder
-from mailsync.sync.verification import recalculate_counts
+from mailsync.sync.verification import recount_messages_and_verify_folders
 
 TRANSIENT_ERRORS = (ProviderThrottled, ProviderUnavailable, StoreUnavailable)
 """The errors that may disappear by themselves, and that the workflow therefore retries."""
@@ -70,10 +74,10 @@ class CheckOutcome(StrEnum):
     FAILED = "failed"
     LEASE_UNAVAILABLE = "busy"
     """Another worker holds the lease of the mailbox, or has requested it."""
-    FAILURE_NOT_STORED = "lost"
+    FAILED_WITHOUT_DATABASE_RECORD = "lost"
     """The check failed, and its failure could not be stored either. The claim on the mailbox ends
     after its lifetime."""
-    ACCOUNT_STILL_CLOSED = "closed"
+    ACCESS_STILL_REFUSED = "closed"
     """The account is closed, and there is still no access token for it."""
     TOO_LITTLE_TIME = "putBack"
     """The mailbox was not checked, and is due again."""
@@ -121,15 +125,18 @@ def check_account(
     After a transient error (of the provider or the database), or if a folder disappears during the
     check, an execution continues the sync. Any other error closes the run of the sync as failed.
     """
-    began, before = time.monotonic(), worker.database.statement_count
+    began, before = time.monotonic(), worker.database.sent_statement_count
     work = _Work(worker, account_id, remaining_s)
     try:
         outcome = work.run()
     except Exception as failure:
         logger.exception("check_lost", account_id=account_id, cause=type(failure).__name__)
-        outcome = CheckOutcome.FAILURE_NOT_STORED
+        outcome = CheckOutcome.FAILED_WITHOUT_DATABASE_RECORD
     checked = CheckReport(
-        outcome, work.requests, worker.database.statement_count - before, time.monotonic() - began
+        outcome,
+        work.requests,
+        worker.database.sent_statement_count - before,
+        time.monotonic() - began,
     )
     if outcome is not CheckOutcome.NOTHING_NEW:
         logger.info(
@@ -156,7 +163,7 @@ class _Work:
 
     @property
     def requests(self) -> int:
-        return self._mailbox.provider.request_count if self._mailbox else 0
+        return self._mailbox.provider.sent_request_count if self._mailbox else 0
 
     def run(self) -> CheckOutcome:
         check = self._worker.store_of_checks.begin_check(self._account_id, RunId(str(uuid4())))
@@ -164,7 +171,7 @@ class _Work:
             return CheckOutcome.LEASE_UNAVAILABLE
         try:
             if check.is_account_closed and not self._reopened(check):
-                return CheckOutcome.ACCOUNT_STILL_CLOSED
+                return CheckOutcome.ACCESS_STILL_REFUSED
             return self._guarded(check)
         except LeaseLost:
             return CheckOutcome.LEASE_UNAVAILABLE
@@ -176,14 +183,14 @@ class _Work:
         """
         try:
             with self._worker.open_mailbox(check) as mailbox:
-                mailbox.access_token_source.current_token()
+                mailbox.access_token_source.get_current_token()
         except MailsyncError as failure:
             message = str(failure) if isinstance(failure, AccessRevoked) else None
             self._worker.store_of_checks.end_check_of_closed_account(check, message)
             cause = type(failure).__name__
             logger.info("account_stays_closed", account_id=self._account_id, cause=cause)
             return False
-        self._worker.store_of_checks.reopen_account(check)
+        self._worker.store_of_checks.activate_closed_account(check)
         logger.info("account_reopened", account_id=self._account_id)
         return True
 
@@ -216,9 +223,9 @@ class _Work:
         """
         if not check.account.initial_sync_completed:
             return "first sync"
-        if len(check.folders) > MAX_FOLDERS_PER_CHECKED_MAILBOX:
+        if len(check.stored_folders) > MAX_MAILBOX_FOLDERS_FOR_CHECK:
             return "many folders"
-        if check.account.has_placements_of_all_messages:
+        if check.account.is_placement_backfill_completed:
             return None
         is_left = PlacementBackfillStore(self._worker.database).create_placements_of_next_batch(
             self._account_id
@@ -227,19 +234,19 @@ class _Work:
 
     def _check(self, check: Check, mailbox: Mailbox) -> CheckOutcome:
         reading = choose_folder_tree_reading_mode(
-            now=check.began_at,
+            now=check.check_began_at,
             whole_at=check.folder_tree_read_at,
-            thorough_at=check.hidden_folders_read_at,
+            thorough_at=check.hidden_remote_folders_read_at,
         )
         seen = read_mailbox_snapshot(
-            mailbox, check.folders, reading, since_s=check.time_since_last_sync_s
+            mailbox, check.stored_folders, reading, since_s=check.time_since_last_sync_s
         )
         counts = dict(_counts(check, seen))
-        result = classify_check(
+        result = classify_work_found_by_check(
             is_fully_verified=check.is_mailbox_fully_verified,
-            listing=seen.folder_listing,
-            plan=diff_folders(seen.folder_listing, check.folders),
-            folders=check.folders,
+            listing=seen.listing_of_folders,
+            plan=diff_folders(seen.listing_of_folders, check.stored_folders),
+            folders=check.stored_folders,
             pages=seen.page_by_feed_id,
             waiting=seen.postponed_feed_ids,
             moved=seen.folder_ids_with_changed_counts,
@@ -264,11 +271,11 @@ class _Work:
         compared = _compare(check, mailbox, counts)
         if compared is None:
             return self._hand_over(check, "ids to compare")
-        end = IdleCheckResult(
+        end = UnchangedMailboxCheckResult(
             new_cursors=_cursors(mailbox, check, seen),
-            matching_listing_by_folder_id=compared,
-            is_every_folder_listed=seen.folder_listing.is_whole_tree
-            and seen.folder_listing.has_fetched_all_counts,
+            message_listing_by_folder_id=compared,
+            is_list_of_folders_complete=seen.listing_of_folders.is_whole_tree
+            and seen.listing_of_folders.has_fetched_all_counts,
             folder_tree_reading_mode=seen.tree_reading_mode,
         )
         self._worker.store_of_checks.save_idle_check(check, end)
@@ -280,16 +287,22 @@ class _Work:
             return self._hand_over(check, "more than a page")
         # Where each count costs a request, those of unchanged folders are read hourly.
         is_quick = check.is_mailbox_fully_verified and (
-            not seen.folder_listing.has_fetched_all_counts
+            not seen.listing_of_folders.has_fetched_all_counts
             or (
-                seen.tree_reading_mode is TreeReadingMode.QUICK
-                and seen.folder_listing.is_whole_tree
+                seen.tree_reading_mode is FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS
+                and seen.listing_of_folders.is_whole_tree
             )
         )
-        reading = TreeReadingMode.QUICK if is_quick else TreeReadingMode.LISTED_FOLDERS
-        if not recalculate_counts(mailbox, self._remaining_s, reading, synced).is_done:
+        reading = (
+            FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS
+            if is_quick
+            else FolderTreeReadingMode.LISTED_FOLDERS
+        )
+        if not recount_messages_and_verify_folders(
+            mailbox, self._remaining_s, reading, synced
+        ).is_done:
             return self._hand_over(check, "counts differ")
-        mailbox.feed_readings.log_feed_counts()
+        mailbox.feed_reading_log.log_feed_counts()
         proven = mailbox.run_store.complete_run(check.run_ref, requests=self.requests)
         if proven is None:
             return CheckOutcome.FAILED
@@ -316,14 +329,19 @@ class _Work:
 
 def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, FolderCounts]]:
     """Yield the counts of the listed mirrored folders, with the provider's current ones."""
-    remote = {folder.remote_id: folder for folder in seen.folder_listing.folders}
-    for folder in check.folders:
+    remote = {folder.remote_id: folder for folder in seen.listing_of_folders.folders}
+    for folder in check.stored_folders:
         shown = remote.get(folder.ref.remote_id)
-        if not folder.is_selected or not shown:
+        if not folder.is_mirrored or not shown:
             continue
         ours = check.message_counts_by_folder_id[folder.ref.id]
-        if shown.total is not None and shown.unread is not None:
-            yield folder.ref.id, replace(ours, remote_total=shown.total, remote_unread=shown.unread)
+        if shown.message_count is not None and shown.unread_message_count is not None:
+            yield (
+                folder.ref.id,
+                replace(
+                    ours, remote_total=shown.message_count, remote_unread=shown.unread_message_count
+                ),
+            )
         elif ours.remote_total is None:
             yield folder.ref.id, ours
 
@@ -335,10 +353,10 @@ def _compare(
 
     Returns None where a folder differs, or a due folder is too large for a check.
     """
-    folders = {folder.ref.id: folder for folder in check.folders}
+    folders = {folder.ref.id: folder for folder in check.stored_folders}
     compared: dict[FolderId, MessageListing] = {}
     room = MAX_COMPARED_MESSAGES_PER_CHECK
-    for folder_id in find_folders_due_for_comparison(counts, now=check.began_at):
+    for folder_id in find_folders_due_for_comparison(counts, now=check.check_began_at):
         count = counts[folder_id]
         room -= max(count.remote_total or 0, count.stored_total)
         if room < 0:
@@ -358,6 +376,6 @@ def _cursors(
         feed: mailbox.encrypt_cursor(feed.ref, page.next_cursor)
         if page.next_cursor != mailbox.decrypt_cursor(feed)
         else None
-        for feed in feeds_of_folders(check.folders)
+        for feed in distinct_feeds_of_folders(check.stored_folders)
         if (page := seen.page_by_feed_id.get(feed.ref.id))
     }

@@ -25,27 +25,21 @@ from mailsync.errors import (
     ProviderUnavailable,
 )
 from mailsync.log import logger
-from mailsync.model import (
-    FeedId,
-    FeedPosition,
-    FeedRef,
-    Page,
-    StoredFeed,
-    WrittenRowCounts,
+from mailsync.model import FeedId, FeedPosition, FeedRef, Page, StoredFeed, WrittenRowCounts
+from mailsync.providers import (
+    FeedUnreadableError,
+    MailProvider,
+    MessagesWithContentsLister,
+    SliceReader,
 )
-from mailsync.providers import CompleteMessageLister, FeedFailed, MailProvider, SliceReader
-from mailsync.sync.listed_contents import can_read_pending_messages_from_list
+from mailsync.sync.listed_contents import can_list_folder_for_pending_messages
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.slices import (
     fetch_and_store_remaining_slices,
     store_first_slice,
-    store_slices_as_helper,
+    store_slices_as_additional_worker,
 )
-from mailsync.sync.store_page import (
-    max_page_size,
-    store_page,
-    store_pending_messages,
-)
+from mailsync.sync.store_page import compute_max_page_size, store_page, store_pending_messages
 
 TRANSIENT_FAILURE_PAUSE_S = 5.0
 """The pause in seconds after a transient failure for which the provider requested no pause. It
@@ -77,7 +71,9 @@ def sync_map_item(
         None: the worker reads the feeds of the item without slices.
     """
     if worker:
-        return FeedProgress(store_slices_as_helper(mailbox, feed_ids, worker, remaining_s))
+        return FeedProgress(
+            store_slices_as_additional_worker(mailbox, feed_ids, worker, remaining_s)
+        )
     return sync_feeds(mailbox, feed_ids, remaining_s, is_sliced=worker is not None)
 
 
@@ -120,7 +116,7 @@ def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
         with suppress(FolderGone):  # raised where it is read
             feed = mailbox.feed_store.find_feed(mailbox.run_ref.account_id, each)
             starting = feed.ref if feed.position.cursor is None else None
-    mailbox.provider.announce_feed_to_read_ahead(starting)
+    mailbox.provider.set_feed_to_read_ahead(starting)
 
 
 def sync_feed(
@@ -128,9 +124,9 @@ def sync_feed(
 ) -> FeedProgress:
     """Store pages of a feed until the feed is up to date or the time budget is spent; return the
     feed if it has more changes. After a round (a pass over the feed) that an earlier sync left
-    unfinished, read one more round. Every `Limits.max_change_reading_interval_s` seconds read new
-    changes before pending messages. Return a pause instead of a transient failure that follows a
-    stored page.
+    unfinished, read one more round. Every `Limits.max_interval_between_feed_reads_s` seconds read
+    new changes before pending messages. Return a pause instead of a transient failure that follows
+    a stored page.
 
     Raises:
         CursorExpired: the cursor is invalid, or the pages of the round do not end.
@@ -157,7 +153,7 @@ def sync_feed(
             page = _fetch(mailbox, feed, is_sliced=is_sliced)
             counts = _store_page(mailbox, feed, page, started, remaining_s)
             is_sliced = is_sliced and _are_slices_useful(mailbox, feed, counts)
-        except FeedFailed:
+        except FeedUnreadableError:
             _fall_back(mailbox, feed)
             continue
         except (ProviderThrottled, ProviderUnavailable) as failure:
@@ -190,7 +186,7 @@ def _store_before_page(
     A full sync in slices first requests the ids of all messages, so that other workers have slices
     to fetch.
     """
-    if feed.has_slices:
+    if feed.has_slices_to_fetch:
         if not feed.position.is_next_page_first_of_round:
             return None
         fetch_and_store_remaining_slices(mailbox, feed, remaining_s)
@@ -247,10 +243,10 @@ class _NewsClock:
     def __init__(self, provider: MailProvider) -> None:
         self.has_stored_pending = False
         self._interval_s = (
-            provider.limits.max_change_reading_interval_s
+            provider.provider_limits.max_interval_between_feed_reads_s
         )  # None: after all pending messages
         # What many pages of a round name can then be listed at once.
-        self._is_round_read_first = isinstance(provider, CompleteMessageLister)
+        self._is_round_read_first = isinstance(provider, MessagesWithContentsLister)
         self._began_at: float | None = None
         self._read_from: float | None = None
 
@@ -264,7 +260,7 @@ class _NewsClock:
         if self._interval_s is None:
             return (
                 self._is_round_read_first
-                and can_read_pending_messages_from_list(position)
+                and can_list_folder_for_pending_messages(position)
                 and not position.is_next_page_first_of_round
             )
         if self._read_from is None or not position.is_next_page_first_of_round:
@@ -352,25 +348,27 @@ def _fetch_names(mailbox: Mailbox, feed: StoredFeed) -> Page | None:
     """Fetch the first page of a full sync that only names messages. None: no such full sync
     begins."""
     provider, position = mailbox.provider, feed.position
-    if position.cursor is not None or position.failed_feed_kind_count or position.page_size:
+    if position.cursor is not None or position.feed_fallback_index or position.messages_per_page:
         return None
     if not isinstance(provider, SliceReader):
         return None
-    return provider.fetch_first_page_of_ids(feed.ref, limit=max_page_size(mailbox.provider.limits))
+    return provider.fetch_first_page_of_message_ids(
+        feed.ref, limit=compute_max_page_size(mailbox.provider.provider_limits)
+    )
 
 
 def _fetch(mailbox: Mailbox, feed: StoredFeed, *, is_sliced: bool) -> Page:
     """Fetch a page in the size that last worked: halved after a failure, then growing back."""
     if is_sliced and (names := _fetch_names(mailbox, feed)):
         return names
-    position, largest = feed.position, max_page_size(mailbox.provider.limits)
-    size = min(position.page_size or largest, largest)
+    position, largest = feed.position, compute_max_page_size(mailbox.provider.provider_limits)
+    size = min(position.messages_per_page or largest, largest)
     try:
-        page = mailbox.provider.fetch_page(
+        page = mailbox.provider.fetch_feed_page(
             feed.ref,
             mailbox.decrypt_cursor(feed),
             limit=size,
-            fallback=position.failed_feed_kind_count,
+            fallback=position.feed_fallback_index,
         )
     except ProviderUnavailable:
         if size > 1:
@@ -385,6 +383,6 @@ def _fetch(mailbox: Mailbox, feed: StoredFeed, *, is_sliced: bool) -> Page:
 
 def _fall_back(mailbox: Mailbox, feed: StoredFeed) -> None:
     """Restart with the provider's next feed, since this one cannot get past a message."""
-    fallback = feed.position.failed_feed_kind_count + 1
+    fallback = feed.position.feed_fallback_index + 1
     logger.warning("feed_failed", **feed.ref.log_fields, fallback=fallback)
     mailbox.feed_store.restart_full_sync(mailbox.run_ref, feed.ref.id, fallback=fallback)

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from mailsync.decisions.budget import has_time_for_more_folders
 from mailsync.decisions.folders import (
+    batch_small_folders_for_full_sync,
     find_folders_with_changed_counts,
-    sort_feeds_to_read,
+    sort_feeds_by_reading_priority,
     sort_folders_by_last_change,
-    split_small_folders_into_batches,
 )
 from mailsync.decisions.freshness import choose_feeds_to_read
 from mailsync.errors import CursorExpired
@@ -22,19 +22,19 @@ from mailsync.model import (
     FeedRef,
     FolderId,
     FolderListing,
+    FolderTreeReadingMode,
     Page,
     RemoteId,
     StoredFeed,
     StoredFolder,
     SyncType,
-    TreeReadingMode,
-    feeds_of_folders,
+    distinct_feeds_of_folders,
 )
 from mailsync.sync.feed_pages import is_feed_up_to_date_after_page
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.newest import store_newest_mail
 from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, store_pages
-from mailsync.sync.stored_tree import drop_unmirrored_mail, save_folder_tree
+from mailsync.sync.stored_tree import remove_unmirrored_mail, save_folder_tree
 
 MAX_FEEDS_READ_PER_SNAPSHOT = 1_500
 """The maximum number of change feeds whose next pages one function reads together. With four
@@ -47,7 +47,7 @@ class MailboxSnapshot:
     """The state of a mailbox that a sync has read from the provider and has not stored yet.
 
     previously_stored_folders: the folders that were stored before this reading.
-    folder_listing: the folder tree at the provider.
+    listing_of_folders: the folder tree at the provider.
     tree_reading_mode: how much of the folder tree was read.
     pages_requested_at: value of the monotonic clock before the folders and pages were requested.
     page_by_feed_id: the next page of each change feed that was read.
@@ -57,8 +57,8 @@ class MailboxSnapshot:
     """
 
     previously_stored_folders: Sequence[StoredFolder]
-    folder_listing: FolderListing
-    tree_reading_mode: TreeReadingMode
+    listing_of_folders: FolderListing
+    tree_reading_mode: FolderTreeReadingMode
     pages_requested_at: float
     page_by_feed_id: Mapping[FeedId, Page]
     folder_ids_with_changed_counts: frozenset[RemoteId]
@@ -66,7 +66,11 @@ class MailboxSnapshot:
 
 
 def read_mailbox_snapshot(
-    mailbox: Mailbox, known: Sequence[StoredFolder], reading: TreeReadingMode, *, since_s: float
+    mailbox: Mailbox,
+    known: Sequence[StoredFolder],
+    reading: FolderTreeReadingMode,
+    *,
+    since_s: float,
 ) -> MailboxSnapshot:
     """Read the folder tree at the provider, and the next page of each change feed whose full sync
     has ended.
@@ -82,10 +86,12 @@ def read_mailbox_snapshot(
     listing = mailbox.provider.list_folders(sort_folders_by_last_change(known), reading)
     moved = find_folders_with_changed_counts(listing, known)
     synced = [
-        each for each in known if each.is_selected and not each.feed.position.is_full_sync_running
+        each for each in known if each.is_mirrored and not each.feed.position.is_full_sync_running
     ]
     chosen = choose_feeds_to_read(synced, moved, now=datetime.now(UTC), since_s=since_s)
-    waiting = {each.ref.id for each in feeds_of_folders(synced)} - {each.ref.id for each in chosen}
+    waiting = {each.ref.id for each in distinct_feeds_of_folders(synced)} - {
+        each.ref.id for each in chosen
+    }
     pages = _fetch_next_pages(mailbox, chosen[:MAX_FEEDS_READ_PER_SNAPSHOT])
     return MailboxSnapshot(known, listing, reading, requested_at, pages, moved, frozenset(waiting))
 
@@ -98,7 +104,8 @@ class FolderSyncResult:
         of the Inbox is first, then come the feeds with the most messages.
     existing_folders: the stored folders that exist at the provider.
     gone_folders: the stored folders that no longer exist there and are hidden.
-    is_unmirrored_mail_removed: whether all mail of gone and of deselected folders was removed.
+    is_unmirrored_mail_removed: whether all mail of gone and of deselected folders was
+        removed.
     """
 
     remaining_feeds: tuple[StoredFeed, ...]
@@ -122,7 +129,7 @@ def sync_folders(
     """
     run, restart, failed_before = mailbox.run_ref, None, frozenset[FeedId]()
     if seen is None:
-        asked, rounds = mailbox.run_store.scope_and_repair_round_count(run)
+        asked, rounds = mailbox.run_store.read_sync_scope_and_repair_round_count(run)
         known = mailbox.folder_store.folders(run.account_id)
         if is_begun := not known and store_newest_mail(mailbox) is not None:
             known = mailbox.folder_store.folders(run.account_id)
@@ -130,33 +137,30 @@ def sync_folders(
         failed_before = mailbox.run_folder_store.feed_ids_failed_in_past_executions(run)
         if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
             restart = asked.folder_ids
-    listing = seen.folder_listing
+    listing = seen.listing_of_folders
     stored, gone, is_mail_removed = _store_tree(
         mailbox, seen, restart, lambda: has_time_for_more_folders(remaining_s())
     )
-    folders = [each for each in stored if each.is_selected]
+    folders = [each for each in stored if each.is_mirrored]
     synced = [each for each in folders if not each.feed.position.is_full_sync_running]
-    done = _apply(
-        mailbox,
-        feeds_of_folders(synced),
-        seen.page_by_feed_id,
-        seen.pages_requested_at,
-        remaining_s,
-    )
+    synced_feeds = distinct_feeds_of_folders(synced)
+    done = _apply(mailbox, synced_feeds, seen.page_by_feed_id, seen.pages_requested_at, remaining_s)
     if moved := _moved_silently(synced, seen):
         mailbox.folder_store.make_message_id_comparison_due(run, moved)
-    starts = split_small_folders_into_batches(
+    starts = batch_small_folders_for_full_sync(
         folders,
         listing.folders,
         page_size=DEFAULT_PAGE_SIZE,
-        max_messages=mailbox.provider.limits.max_messages_per_small_folder_batch,
+        max_messages=mailbox.provider.provider_limits.max_messages_in_batch_of_small_folders,
     )
     done |= _start_full_syncs(mailbox, list(starts), remaining_s)
-    waiting = (
-        seen.postponed_feed_ids & {each.ref.id for each in feeds_of_folders(synced)} | failed_before
+    waiting = seen.postponed_feed_ids & {each.ref.id for each in synced_feeds} | failed_before
+    left = [
+        each for each in distinct_feeds_of_folders(folders) if each.ref.id not in done | waiting
+    ]
+    return FolderSyncResult(
+        sort_feeds_by_reading_priority(left, folders), stored, gone, is_mail_removed
     )
-    left = [each for each in feeds_of_folders(folders) if each.ref.id not in done | waiting]
-    return FolderSyncResult(sort_feeds_to_read(left, folders), stored, gone, is_mail_removed)
 
 
 def _store_tree(
@@ -176,24 +180,20 @@ def _store_tree(
             mailbox,
             stores,
             seen.previously_stored_folders,
-            seen.folder_listing,
+            seen.listing_of_folders,
             seen.tree_reading_mode,
         )
         if restart is not None:
             stores.feed_store.restart_full_syncs(run, restart)
-        if any(
-            each.feed.position.failed_feed_kind_count for each in seen.previously_stored_folders
-        ):
-            stores.feed_store.switch_back_to_preferred_feeds(run)
-        is_removed = drop_unmirrored_mail(mailbox, stores, lambda: False)
-        known, gone = stores.folder_store.existing_and_gone_folders(run.account_id)
-    return known, gone, is_removed or drop_unmirrored_mail(mailbox, mailbox, has_time)
+        if any(each.feed.position.feed_fallback_index for each in seen.previously_stored_folders):
+            stores.feed_store.switch_fallback_feeds_to_preferred_kind(run)
+        is_removed = remove_unmirrored_mail(mailbox, stores, lambda: False)
+        known, gone = stores.folder_store.read_existing_and_gone_folders(run.account_id)
+    return known, gone, is_removed or remove_unmirrored_mail(mailbox, mailbox, has_time)
 
 
 def _start_full_syncs(
-    mailbox: Mailbox,
-    batches: Sequence[Sequence[StoredFeed]],
-    remaining_s: Callable[[], float],
+    mailbox: Mailbox, batches: Sequence[Sequence[StoredFeed]], remaining_s: Callable[[], float]
 ) -> frozenset[FeedId]:
     """Read and store the first pages of feeds, batch by batch, as long as there is time; return the
     feeds that are up to date then. The provider may read a batch while the one before is stored."""
@@ -227,9 +227,11 @@ def _snapshot(
         not is_begun and (sync_type is SyncType.INITIAL or not known)
     )
     reading = (
-        TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS if thorough else TreeReadingMode.LISTED_FOLDERS
+        FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
+        if thorough
+        else FolderTreeReadingMode.LISTED_FOLDERS
     )
-    since_s = 0.0 if sync_type is SyncType.AUTO else float("inf")
+    since_s = 0.0 if sync_type is SyncType.AUTOMATICALLY_STARTED else float("inf")
     return read_mailbox_snapshot(mailbox, known, reading, since_s=since_s)
 
 
@@ -241,7 +243,7 @@ def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> C
         if folder.ref.remote_id in seen.folder_ids_with_changed_counts
         and (page := seen.page_by_feed_id.get(folder.feed.ref.id))
         and not page.changes
-        and page.all_existing_message_ids is None
+        and page.remote_ids_of_all_messages_of_feed is None
         and not page.has_more
     ]
 

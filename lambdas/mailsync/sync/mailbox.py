@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from mailsync.credentials import open_access_token_source
+from mailsync.credentials import make_access_token_source
 from mailsync.credentials.vault import SealedColumn, SealingContext, Vault
 from mailsync.decisions.budget import MAX_PAUSE_WITHOUT_WAIT_STATE_S
 from mailsync.decisions.successor import (
     MAX_SUCCESSIVE_PROVIDER_PAUSES,
-    compute_max_state_visit_events,
+    compute_max_history_events_of_state,
 )
 from mailsync.errors import AccessRevoked, CursorExpired, ProviderThrottled
 from mailsync.log import logger
@@ -39,12 +39,12 @@ from mailsync.store.lease_store import LeaseStore
 from mailsync.store.placement_store import PlacementBackfillStore
 from mailsync.store.quota_store import MailboxQuota, open_mailbox_quota
 from mailsync.store.stores import MailboxStores
-from mailsync.sync.message_ids import ensure_stable_message_ids
-from mailsync.sync.waiting import HandOverDue
+from mailsync.sync.message_ids import wrap_provider_for_stable_message_ids
+from mailsync.sync.waiting import HandOverToSuccessorDue
 
 
 @dataclass(slots=True)
-class FeedReadings:
+class FeedReadingLog:
     """The ids of the change feeds of which a page was stored since the mailbox was opened.
 
     ids_of_feeds_read_from_start: feeds that were read from their beginning (a full sync).
@@ -79,23 +79,23 @@ class Mailbox(MailboxStores):
 
     max_requests_in_flight: number of concurrent requests that the provider accepted when the
         mailbox was opened.
-    quota: the provider's quota of the mailbox. None: the provider has no quota.
+    quota_source: the provider's quota of the mailbox. None: the provider has no quota.
     """
 
     run_ref: RunRef
     access_token_source: AccessTokenSource
     provider: MailProvider
     database: Database
-    vault: Vault
+    encryption_vault: Vault
     max_requests_in_flight: int
-    feed_readings: FeedReadings = field(default_factory=FeedReadings)
-    quota: MailboxQuota | None = None
+    feed_reading_log: FeedReadingLog = field(default_factory=FeedReadingLog)
+    quota_source: MailboxQuota | None = None
 
     @contextmanager
     def treat_requests_as_backfill(self) -> Iterator[None]:
         """Treat all requests in the `with` block as requests for old mail. They leave a part of the
         provider's quota, the reserve, to requests for new mail."""
-        with self.quota.treat_requests_as_backfill() if self.quota else nullcontext():
+        with self.quota_source.treat_requests_as_backfill() if self.quota_source else nullcontext():
             yield
 
     def decrypt_cursor(self, feed: StoredFeed) -> Cursor | None:
@@ -109,14 +109,16 @@ class Mailbox(MailboxStores):
         if sealed is None:
             return None
         try:
-            return Cursor(self.vault.open_sealed_text(self._sealing_context(feed.ref), sealed))
+            return Cursor(
+                self.encryption_vault.decrypt_sealed_text(self._sealing_context(feed.ref), sealed)
+            )
         except AccessRevoked:
             raise CursorExpired(
                 f"The stored cursor of feed {feed.ref.id} does not open; reading it again."
             ) from None
 
     def encrypt_cursor(self, feed: FeedRef, cursor: Cursor) -> SealedSecret:
-        return self.vault.seal_text(self._sealing_context(feed), cursor)
+        return self.encryption_vault.seal_text(self._sealing_context(feed), cursor)
 
     def save_provider_throttling(self, failure: ProviderThrottled | None = None) -> None:
         """Store the limits that the provider has reported since the mailbox was opened, so that
@@ -138,7 +140,7 @@ class Mailbox(MailboxStores):
 
     def _sealing_context(self, feed: FeedRef) -> SealingContext:
         owner = str(feed.folder.id) if feed.folder else "mailbox"
-        return SealingContext(SealedColumn.CURSOR, f"{self.run_ref.account_id}/{owner}")
+        return SealingContext(SealedColumn.CHANGE_FEED_CURSOR, f"{self.run_ref.account_id}/{owner}")
 
 
 def require_no_provider_pause(account: Account) -> None:
@@ -161,7 +163,7 @@ def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
         `hand-over`, sends no `retryCount`.
 
     Raises:
-        HandOverDue: the execution must hand over its run; the mailbox was not opened.
+        HandOverToSuccessorDue: the execution must hand over its run; the mailbox was not opened.
         AccountNotFound, AccountNotConnected: the account must not be synced any more.
         LeaseLost: another execution holds the lease.
         AccessRevoked: no access token is available until a person acts.
@@ -173,10 +175,10 @@ def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
     account = AccountStore(database).find_active_account(run.account_id)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
     leases = LeaseStore(database)
-    is_spent = leases.renew_lease(run, events=compute_max_state_visit_events(retry_count))
+    is_spent = leases.renew_lease(run, events=compute_max_history_events_of_state(retry_count))
     if is_spent and retry_count is not None:
-        raise HandOverDue
-    if not account.has_placements_of_all_messages:
+        raise HandOverToSuccessorDue
+    if not account.is_placement_backfill_completed:
         _fill_placements(database, account.id)
     if at_once := state.get("atOnce"):
         account = replace(account, max_requests_in_flight=at_once)
@@ -184,25 +186,25 @@ def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
         require_no_provider_pause(account)
         mailbox = _connect(database, account, run)
         with (
-            mailbox.quota or nullcontext(),
+            mailbox.quota_source or nullcontext(),
             closing(mailbox.provider),
             save_provider_throttling_on_exit(mailbox),
         ):
             yield mailbox
-    leases.renew_lease(run, requests=mailbox.provider.request_count)
+    leases.renew_lease(run, requests=mailbox.provider.sent_request_count)
 
 
 def _connect(database: Database, account: Account, run: RunRef) -> Mailbox:
     settings = load_settings()
     credentials = CredentialStore(database)
-    vault = open_vault()
-    access = open_access_token_source(account, credentials, vault, settings)
+    vault = open_encryption_vault()
+    access = make_access_token_source(account, credentials, vault, settings)
     quota = open_mailbox_quota(database, account, settings)
     kit = load_provider_kit(account.provider)
     provider = kit.open_mailbox(account, access, settings, quota=quota)
-    provider = ensure_stable_message_ids(provider, run, database)
+    provider = wrap_provider_for_stable_message_ids(provider, run, database)
     in_flight = provider.max_requests_in_flight
-    return Mailbox(run, access, provider, database, vault, in_flight, quota=quota)
+    return Mailbox(run, access, provider, database, vault, in_flight, quota_source=quota)
 
 
 @contextmanager
@@ -242,7 +244,7 @@ def save_provider_throttling_on_exit(mailbox: Mailbox) -> Iterator[None]:
 
 
 @cache
-def open_vault() -> Vault:
+def open_encryption_vault() -> Vault:
     """Return the vault of this process, which encrypts and decrypts secrets and caches data
     keys."""
     return Vault(load_settings().token_key_arn, CredentialStore(open_database()))

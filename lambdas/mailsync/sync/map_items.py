@@ -5,13 +5,13 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from mailsync.decisions.successor import MAX_MAP_STATE_ITEMS
+from mailsync.decisions.successor import MAX_ITEMS_PER_MAP_STATE
 from mailsync.model import FeedId, FeedRef, FolderId, StoredFeed
 from mailsync.store.feed_store import FeedStore
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.slices import WORKER_INDEX_OF_FEED_READER, choose_feeds_to_slice
 
-MAX_FEEDS_FOR_FOLDER_IDS_IN_ITEMS = 2_000
+MAX_FEEDS_WITH_FOLDER_IDS_IN_MAP_ITEMS = 2_000
 """The maximum number of change feeds for which the items of the workflow also contain the ids of
 the folders. The workflow's state may have 256 KiB, which the ids of some 25,000 feeds fill."""
 
@@ -28,7 +28,7 @@ def split_sync_into_map_items(
     """
     sliced = choose_feeds_to_slice(mailbox, left) if can_slice else ()
     at_once = mailbox.provider.max_requests_in_flight
-    per_item = mailbox.provider.limits.feeds_per_connection
+    per_item = mailbox.provider.provider_limits.sequential_feeds_per_connection
     work = split_feeds_into_map_items([each.ref for each in left], per_item, sliced, at_once)
     return {**work, "atOnce": at_once}
 
@@ -40,11 +40,11 @@ def split_feeds_into_map_items(
     max_in_flight: int = 1,
 ) -> dict[str, Any]:
     """Divide change feeds into the items of the workflow's Map state, at most
-    `MAX_MAP_STATE_ITEMS`. The feeds of one item are read one after the other; items are processed
-    in parallel.
+    `MAX_ITEMS_PER_MAP_STATE`. The feeds of one item are read one after the other; items are
+    processed in parallel.
 
     Each item also has the ids of the feeds' folders, for people who look at an execution. These ids
-    are left out if there are more than `MAX_FEEDS_FOR_FOLDER_IDS_IN_ITEMS` feeds. The workflow
+    are left out if there are more than `MAX_FEEDS_WITH_FOLDER_IDS_IN_MAP_ITEMS` feeds. The workflow
     definition of the previous version reads `folderIds`.
 
     If feeds are read in slices, further items are added for workers that only fetch slices. The
@@ -54,15 +54,15 @@ def split_feeds_into_map_items(
 
     feeds: the feeds, in the order in which their reading starts.
     per_item: number of feeds per item that suits the provider best.
-    sliced_ids: ids of the feeds that are read in slices; see `choose_sliced_feeds`.
+    sliced_ids: ids of the feeds that are read in slices; see `choose_feeds_to_read_in_slices`.
     max_in_flight: number of items that are processed in parallel.
     """
     parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
-    if len(parts) > MAX_MAP_STATE_ITEMS:
+    if len(parts) > MAX_ITEMS_PER_MAP_STATE:
         # The large ones stay alone, so that small ones do not wait for them.
-        half = MAX_MAP_STATE_ITEMS // 2
+        half = MAX_ITEMS_PER_MAP_STATE // 2
         parts = parts[:half] + [feeds[half * per_item + start :: half] for start in range(half)]
-    named = feeds if len(feeds) <= MAX_FEEDS_FOR_FOLDER_IDS_IN_ITEMS else ()
+    named = feeds if len(feeds) <= MAX_FEEDS_WITH_FOLDER_IDS_IN_MAP_ITEMS else ()
     items = [_map_item(part, None, has_names=bool(named)) for part in parts]
     if sliced_ids:
         items = _with_slices(

@@ -17,32 +17,32 @@ from dataclasses import replace
 
 from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.model import (
-    Change,
     Cursor,
     FeedId,
     FeedRef,
     FolderListing,
     FolderRef,
+    FolderTreeReadingMode,
     Message,
+    MessageChange,
     MessageListing,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     MessageRemovedFromFolder,
+    MessageStateChange,
     Page,
     RemoteId,
     RunRef,
-    StateChange,
     StoredFolder,
-    TreeReadingMode,
     UnreadableMessage,
     Upsert,
 )
-from mailsync.providers import Limits, MailProvider, ProviderTraits
+from mailsync.providers import MailProvider, ProviderLimits, ProviderTraits
 from mailsync.storable import to_storable_text
 from mailsync.store.connection import Database
 from mailsync.store.message_key_store import (
-    REUSED_KEY_ID_SEPARATOR,
-    MessageKeyStore,
-    MessageWithNewKey,
+    KEY_AND_DIGITS_SEPARATOR_IN_MESSAGE_ID,
+    MessageWithNewProviderKey,
+    ProviderMessageKeyStore,
 )
 from mailsync.store.removal_store import RemovalStore
 from mailsync.sync.renamed_folders import find_renamed_folders
@@ -50,7 +50,7 @@ from mailsync.sync.renamed_folders import find_renamed_folders
 MAX_MESSAGES_SEARCHED_FOR_MOVES = 100
 """The number of newest messages of a folder among which a comparison looks for moved messages. It
 costs one more request, of 25 KB. An older message that moved is fetched again."""
-_FetchResult = Message | MessageNotFoundById | UnreadableMessage
+_FetchResult = Message | MessageNotFoundByIdResult | UnreadableMessage
 
 
 class ProviderWithStableIds:
@@ -63,7 +63,11 @@ class ProviderWithStableIds:
     """
 
     def __init__(
-        self, provider: MailProvider, run: RunRef, keys: MessageKeyStore, removals: RemovalStore
+        self,
+        provider: MailProvider,
+        run: RunRef,
+        keys: ProviderMessageKeyStore,
+        removals: RemovalStore,
     ) -> None:
         self._provider = provider
         self._run = run
@@ -71,16 +75,16 @@ class ProviderWithStableIds:
         self._removals = removals
 
     @property
-    def request_count(self) -> int:
-        return self._provider.request_count
+    def sent_request_count(self) -> int:
+        return self._provider.sent_request_count
 
     @property
-    def limits(self) -> Limits:
-        return self._provider.limits
+    def provider_limits(self) -> ProviderLimits:
+        return self._provider.provider_limits
 
     @property
-    def traits(self) -> ProviderTraits:
-        return self._provider.traits
+    def provider_traits(self) -> ProviderTraits:
+        return self._provider.provider_traits
 
     @property
     def max_requests_in_flight(self) -> int:
@@ -95,23 +99,25 @@ class ProviderWithStableIds:
         shows which messages moved, so only the messages of pages get ids that stay."""
 
     def list_folders(
-        self, known: Sequence[StoredFolder], reading: TreeReadingMode
+        self, known: Sequence[StoredFolder], reading: FolderTreeReadingMode
     ) -> FolderListing:
         listing = self._provider.list_folders(known, reading)
         stored = {each.ref.remote_id for each in known}
-        gone = [each for each in known if each.ref.remote_id in listing.gone_folder_ids]
+        gone = [each for each in known if each.ref.remote_id in listing.gone_folder_remote_ids]
         new = [each for each in listing.folders if each.remote_id not in stored]
         if not gone or not new:
             return listing
         renamed, prefixes = find_renamed_folders(self._provider, self._keys, self._run, gone, new)
         return replace(
-            listing, new_folder_id_by_old_id=renamed, new_message_id_prefix_by_old_prefix=prefixes
+            listing,
+            new_folder_id_by_old_id=renamed,
+            message_id_prefix_by_pre_rename_prefix=prefixes,
         )
 
-    def fetch_page(
+    def fetch_feed_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
-        page = self._provider.fetch_page(feed, cursor, limit=limit, fallback=fallback)
+        page = self._provider.fetch_feed_page(feed, cursor, limit=limit, fallback=fallback)
         return self._translated([(feed, page)])[feed.id]
 
     def fetch_next_page_of_each_feed(
@@ -130,23 +136,23 @@ class ProviderWithStableIds:
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         listing = self._provider.list_folder_messages(folder, has_flags=has_flags)
         keys = [each.remote_id for each in listing.messages]
-        ids = self._keys.ids_of_keys(self._run, keys)
+        ids = self._keys.find_stored_message_ids_of_keys(self._run, keys)
         if len(ids) < len(keys):
             ids |= self._matched_newest(folder, keys, ids)
-        ids |= self._keys.choose_ids_for_new_keys(self._run, set(keys) - ids.keys())
+        ids |= self._keys.choose_message_ids_for_new_keys(self._run, set(keys) - ids.keys())
         entries = (replace(each, remote_id=ids[each.remote_id]) for each in listing.messages)
         return replace(listing, messages=tuple(entries))
 
-    def announce_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
-        self._provider.announce_feed_to_read_ahead(feed)
+    def set_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
+        self._provider.set_feed_to_read_ahead(feed)
 
-    def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def set_fetch_groups_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: a provider whose ids change names no groups."""
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[_FetchResult]:
-        known = self._keys.keys_of_ids(self._run, ids)
+        known = self._keys.find_keys_of_stored_message_ids(self._run, ids)
         stored = [known.get(each) or (_first_key(each), None) for each in ids]
         found = self._provider.fetch_messages([key for key, _ in stored], one_by_one=one_by_one)
         return [
@@ -164,7 +170,7 @@ class ProviderWithStableIds:
             (feed, self._with_changed_states(feed, self._with_removals(feed, page)))
             for feed, page in pages
         ]
-        ids = self._keys.ids_of_keys(
+        ids = self._keys.find_stored_message_ids_of_keys(
             self._run, [each.remote_id for _, page in pages for each in page.changes]
         )
         for feed, page in pages:
@@ -179,8 +185,8 @@ class ProviderWithStableIds:
                 [ids.get(each, each) for each in removed],
             )
         arrivals = [
-            MessageWithNewKey(
-                key, it, feed.folder.id if feed.folder else None, page.current_message_id_prefix
+            MessageWithNewProviderKey(
+                key, it, feed.folder.id if feed.folder else None, page.prefix_of_valid_remote_ids
             )
             for feed, page in pages
             for key, it in _arrivals(page.changes)
@@ -191,10 +197,10 @@ class ProviderWithStableIds:
                 self._run,
                 arrivals,
                 _valid_keys(page for _, page in pages),
-                is_only_folder=self.traits.is_message_in_one_folder,
+                is_only_folder=self.provider_traits.has_one_folder_per_message,
             )
         unknown = {each.remote_id for _, page in pages for each in page.changes} - ids.keys()
-        ids |= self._keys.choose_ids_for_new_keys(self._run, unknown)
+        ids |= self._keys.choose_message_ids_for_new_keys(self._run, unknown)
         return {
             feed.id: replace(page, changes=tuple(_with_id(each, ids) for each in page.changes))
             for feed, page in pages
@@ -202,28 +208,31 @@ class ProviderWithStableIds:
 
     def _with_removals(self, feed: FeedRef, page: Page) -> Page:
         """Return the page with the removals that only its complete list of ids shows."""
-        if page.all_existing_message_ids is None or feed.folder is None:
+        if page.remote_ids_of_all_messages_of_feed is None or feed.folder is None:
             return page
         stored = self._keys.keys_in_folder(self._run, feed.folder.id)
         removed = tuple(
-            MessageRemovedFromFolder(key) for key in sorted(stored - page.all_existing_message_ids)
+            MessageRemovedFromFolder(key)
+            for key in sorted(stored - page.remote_ids_of_all_messages_of_feed)
         )
         return replace(page, changes=(*removed, *page.changes))
 
     def _with_changed_states(self, feed: FeedRef, page: Page) -> Page:
         """Return the page with its compared states turned into changes. States whose version is
         already stored are left out."""
-        if not page.possible_state_changes or feed.folder is None:
+        if not page.message_states_to_compare or feed.folder is None:
             return page
         versions = {
-            each.remote_id: each.state.remote_version for each in page.possible_state_changes
+            each.remote_id: each.state.remote_version for each in page.message_states_to_compare
         }
         changed_keys = self._keys.keys_of_new_or_changed_messages(
             self._run, feed.folder.id, versions
         )
         changed_keys -= {each.remote_id for each in page.changes}
-        changed = (each for each in page.possible_state_changes if each.remote_id in changed_keys)
-        return replace(page, changes=(*page.changes, *changed), possible_state_changes=())
+        changed = (
+            each for each in page.message_states_to_compare if each.remote_id in changed_keys
+        )
+        return replace(page, changes=(*page.changes, *changed), message_states_to_compare=())
 
     def _matched_newest(
         self, folder: FolderRef, listed: Sequence[RemoteId], known: Mapping[RemoteId, RemoteId]
@@ -232,13 +241,15 @@ class ProviderWithStableIds:
         of the folder: a page may report that a message left, and a later one where it arrived."""
         newest = FeedRef(FeedId(0), folder)
         with suppress(ProviderRejected, ProviderUnavailable):  # then they are fetched
-            page = self._provider.fetch_page(newest, None, limit=MAX_MESSAGES_SEARCHED_FOR_MOVES)
+            page = self._provider.fetch_feed_page(
+                newest, None, limit=MAX_MESSAGES_SEARCHED_FOR_MOVES
+            )
             arrivals = [
-                MessageWithNewKey(key, it, folder.id, page.current_message_id_prefix)
+                MessageWithNewProviderKey(key, it, folder.id, page.prefix_of_valid_remote_ids)
                 for key, it in _arrivals(page.changes)
                 if key not in known
             ]
-            is_only_folder = self.traits.is_message_in_one_folder
+            is_only_folder = self.provider_traits.has_one_folder_per_message
             if arrivals:
                 return self._keys.assign_new_keys_to_stored_messages(
                     self._run, arrivals, listed, is_only_folder=is_only_folder
@@ -246,14 +257,16 @@ class ProviderWithStableIds:
         return {}
 
 
-def ensure_stable_message_ids(
+def wrap_provider_for_stable_message_ids(
     provider: MailProvider, run: RunRef, database: Database
 ) -> MailProvider:
     """Return the provider itself if a message keeps its id when it moves. Otherwise return the
     provider wrapped in `ProviderWithStableIds`."""
-    if provider.traits.do_ids_survive_moves:
+    if provider.provider_traits.do_ids_survive_moves:
         return provider
-    return ProviderWithStableIds(provider, run, MessageKeyStore(database), RemovalStore(database))
+    return ProviderWithStableIds(
+        provider, run, ProviderMessageKeyStore(database), RemovalStore(database)
+    )
 
 
 def _of_id(
@@ -268,22 +281,22 @@ def _of_id(
         return replace(found, remote_id=remote_id)
     present = found.internet_message_id
     if internet_message_id and present and to_storable_text(present) != internet_message_id:
-        return MessageNotFoundById(remote_id)
-    return replace(found, remote_id=remote_id, key=key)
+        return MessageNotFoundByIdResult(remote_id)
+    return replace(found, remote_id=remote_id, present_remote_id=key)
 
 
 def _first_key(remote_id: RemoteId) -> RemoteId:
     """Return the key with which a message was first seen that has this id."""
-    key, _, number = remote_id.rpartition(REUSED_KEY_ID_SEPARATOR)
+    key, _, number = remote_id.rpartition(KEY_AND_DIGITS_SEPARATOR_IN_MESSAGE_ID)
     return RemoteId(key) if number.isdigit() and key else remote_id
 
 
-def _arrivals(changes: Iterable[Change]) -> Iterable[tuple[RemoteId, str]]:
+def _arrivals(changes: Iterable[MessageChange]) -> Iterable[tuple[RemoteId, str]]:
     """Yield the keys and fingerprints of the changes that can be arrivals."""
     for each in changes:
         of = each.message if isinstance(each, Upsert) else each
-        if isinstance(of, Message | StateChange) and of.fingerprint:
-            yield of.remote_id, of.fingerprint
+        if isinstance(of, Message | MessageStateChange) and of.move_invariant_fingerprint:
+            yield of.remote_id, of.move_invariant_fingerprint
 
 
 def _valid_keys(pages: Iterable[Page]) -> frozenset[RemoteId]:
@@ -294,8 +307,8 @@ def _valid_keys(pages: Iterable[Page]) -> frozenset[RemoteId]:
     )
 
 
-def _with_id(change: Change, ids: Mapping[RemoteId, RemoteId]) -> Change:
+def _with_id(change: MessageChange, ids: Mapping[RemoteId, RemoteId]) -> MessageChange:
     if isinstance(change, Upsert):
         key = change.remote_id
-        return Upsert(replace(change.message, remote_id=ids[key], key=key))
+        return Upsert(replace(change.message, remote_id=ids[key], present_remote_id=key))
     return replace(change, remote_id=ids[change.remote_id])

@@ -18,7 +18,7 @@ from mailsync.sync.batch import (
 )
 from mailsync.sync.check import CheckReport
 
-MAX_TIME_BETWEEN_MAILBOX_CLAIMS_S = 1.0
+MAX_TIME_BETWEEN_CLAIMS_FROM_QUEUE_S = 1.0
 """The maximum seconds until a function with a free thread claims again while a check is running."""
 
 
@@ -55,7 +55,7 @@ def _drain(
             }
             if not running:
                 return all_checked
-            done, running = wait(running, MAX_TIME_BETWEEN_MAILBOX_CLAIMS_S, FIRST_COMPLETED)
+            done, running = wait(running, MAX_TIME_BETWEEN_CLAIMS_FROM_QUEUE_S, FIRST_COMPLETED)
             all_checked += [each.result() for each in done]
         queue.release_worker_slot(holder)  # another function begins while the last checks end
         return all_checked + [each.result() for each in running]

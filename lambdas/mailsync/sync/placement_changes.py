@@ -18,7 +18,7 @@ def split_off_messages_to_fetch(
     is in. A message is not fetched if no mirrored folder is known to contain the message. A pending
     message is not fetched here if it entered no folder, because it is fetched later anyway.
     """
-    all_mail = mailbox.provider.traits.all_mail_folder_id
+    all_mail = mailbox.provider.provider_traits.all_mail_folder_id
     found = mailbox.mail_store.classify_placement_changes(
         mailbox.run_ref, feed, plan.placement_changes, all_mail
     )
@@ -31,7 +31,7 @@ def split_off_messages_to_fetch(
         each.remote_id
         for each in plan.placement_changes
         if each.remote_id
-        in found.ids_added_to_mirrored_folders - found.stored_and_shown_message_ids
+        in found.message_ids_added_to_mirrored_folders - found.stored_and_shown_message_ids
         and (each.added_folder_ids or each.remote_id not in found.pending_message_ids)
     ]
     return replace(plan, placement_changes=kept), wanted
@@ -48,7 +48,7 @@ def plan_page_of_message_ids(
     of the full sync, this function lists each mirrored folder, and the messages of these lists
     that are not stored become pending.
     """
-    all_mail = mailbox.provider.traits.all_mail_folder_id
+    all_mail = mailbox.provider.provider_traits.all_mail_folder_id
     found = mailbox.mail_store.classify_placement_changes(
         mailbox.run_ref, feed, plan.placement_changes, all_mail
     )
@@ -67,7 +67,7 @@ def plan_page_of_message_ids(
     return replace(
         plan,
         placement_changes=(),
-        listed_stored_message_ids=seen,
+        message_ids_to_stamp_with_generation=seen,
         pending_message_ids=tuple(pending),
         fetch_group_id_by_message_id=groups,
     )
@@ -75,7 +75,7 @@ def plan_page_of_message_ids(
 
 def _is_mirrored(mailbox: Mailbox, remote_id: RemoteId) -> bool:
     return any(
-        each.is_selected and each.ref.remote_id == remote_id
+        each.is_mirrored and each.ref.remote_id == remote_id
         for each in mailbox.folder_store.folders(mailbox.run_ref.account_id)
     )
 
@@ -84,7 +84,7 @@ def _ids_in_mirrored_folders(mailbox: Mailbox, feed: FeedRef) -> Sequence[Remote
     """Return the messages of the mirrored folders that are not shown, each once."""
     ids: dict[RemoteId, None] = {}
     for folder in mailbox.folder_store.folders(mailbox.run_ref.account_id):
-        if folder.is_selected:
+        if folder.is_mirrored:
             listing = mailbox.provider.list_folder_messages(folder.ref, has_flags=False)
             ids |= dict.fromkeys(each.remote_id for each in listing.messages)
     shown = mailbox.mail_store.classify_placement_changes(

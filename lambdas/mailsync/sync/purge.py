@@ -13,10 +13,10 @@ def purge_account(store: AccountControlStore, account_id: AccountId, budget_s: f
     """Delete the data of an account in batches for about `budget_s` seconds; return whether no data
     remains."""
     deadline = time.monotonic() + budget_s
-    while store.purge_batch_of_account(account_id):
+    while store.delete_batch_of_account_data(account_id):
         if time.monotonic() > deadline:
             return False
-    if not store.delete_emptied_account(account_id):
+    if not store.delete_row_of_purged_account(account_id):
         return False
     logger.info("account_purged", account_id=account_id)
     return True
@@ -30,7 +30,7 @@ def purge_accounts_in_background(store: AccountControlStore, budget_s: float) ->
     at the end.
     """
     deadline = time.monotonic() + budget_s
-    store.delete_unneeded_access_tokens()
+    store.delete_tokens_of_unconnected_accounts()
     gone = 0
     failure: MailsyncError | None = None
     for account_id in store.list_accounts_to_purge():

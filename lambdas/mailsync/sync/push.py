@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from secrets import token_urlsafe
 from threading import Thread
 
-from mailsync.credentials import open_access_token_source, open_token_source_without_lock
+from mailsync.credentials import make_access_token_source, make_token_source_for_disconnection
 from mailsync.credentials.vault import Vault
 from mailsync.errors import MailsyncError, ProviderRejected
 from mailsync.log import logger
@@ -22,10 +22,10 @@ from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, open_database
-from mailsync.store.control_store import AccountOfCaller
+from mailsync.store.control_store import AccountOfRequestingUser
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.push_store import SUBSCRIPTION_CLAIM_LIFETIME_S, PushStore, SubscriptionClaim
-from mailsync.sync.mailbox import open_vault
+from mailsync.sync.mailbox import open_encryption_vault
 from mailsync.sync.push_leftovers import LeftoverSubscriptionCleaner
 
 MAX_RENEWALS_PER_INVOCATION = 100
@@ -86,7 +86,7 @@ def _push_kits() -> Iterator[tuple[Provider, PushKit]]:
             yield registration.provider, push_kit
 
 
-def end_subscriptions_of_account(own: AccountOfCaller) -> None:
+def end_subscriptions_of_account(own: AccountOfRequestingUser) -> None:
     """End the push subscription of an account at the provider, within `END_SUBSCRIPTION_TIMEOUT_S`.
 
     Call this before the account's credentials are deleted. Leftover subscriptions of the mailbox,
@@ -120,7 +120,7 @@ def _end(
         account = AccountStore(database).find_account(account_id)
         credentials = CredentialStore(database)
         vault = Vault(settings.token_key_arn, credentials)
-        access = open_token_source_without_lock(account, credentials, vault, settings)
+        access = make_token_source_for_disconnection(account, credentials, vault, settings)
         kit, no_retries = load_push_kit(account.provider), RetryBudget(total_s=0)
         if not _may_end(PushStore(database), account_id, kit):
             logger.info("push_left_to_others", account_id=account_id)
@@ -252,7 +252,7 @@ class _Renewal:
 def _push_of(account_id: AccountId) -> Iterator[PushProvider]:
     settings, credentials = load_settings(), CredentialStore(open_database())
     account = AccountStore(open_database()).find_account(account_id)
-    access = open_access_token_source(account, credentials, open_vault(), settings)
+    access = make_access_token_source(account, credentials, open_encryption_vault(), settings)
     with closing(
         load_push_kit(account.provider).open_push_provider(account, access, settings)
     ) as push:

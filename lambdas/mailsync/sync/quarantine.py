@@ -27,7 +27,7 @@ def retry_quarantined_messages(
     here = {
         each.ref.remote_id
         for each in mailbox.folder_store.folders(run.account_id)
-        if each.is_selected
+        if each.is_mirrored
     }
     tried = 0
     for remote_id in due:

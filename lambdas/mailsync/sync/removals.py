@@ -8,14 +8,14 @@ for a moment, so a message is hidden first, and deleted only after a second resp
 
 from collections.abc import Callable, Iterator, Sequence
 
-from mailsync.decisions.budget import SHUTDOWN_RESERVE_S
+from mailsync.decisions.budget import RESERVED_TIME_BEFORE_LAMBDA_TIMEOUT_S
 from mailsync.log import logger
-from mailsync.model import Message, MessageNotFoundById, RemoteId, UnreadableMessage
+from mailsync.model import Message, MessageNotFoundByIdResult, RemoteId, UnreadableMessage
 from mailsync.providers import ResponseTooLarge
 from mailsync.store.removal_store import HiddenMailSummary
 from mailsync.sync.mailbox import Mailbox
 
-MessageFetchResult = Message | MessageNotFoundById | UnreadableMessage
+MessageFetchResult = Message | MessageNotFoundByIdResult | UnreadableMessage
 _READ_AT_ONCE = 200
 _SLOWEST_BATCH_S = 10.0
 
@@ -23,7 +23,7 @@ _SLOWEST_BATCH_S = 10.0
 def has_time_for_message_batch(remaining_s: float) -> bool:
     """Return whether a Lambda function with this many seconds until its time-out has time to fetch
     another batch of messages."""
-    return remaining_s > SHUTDOWN_RESERVE_S + _SLOWEST_BATCH_S
+    return remaining_s > RESERVED_TIME_BEFORE_LAMBDA_TIMEOUT_S + _SLOWEST_BATCH_S
 
 
 def confirm_or_undo_removals(
@@ -48,11 +48,11 @@ def confirm_or_undo_removals(
                 return deleted
             for found in fetch_messages_in_chunks(mailbox, batch):
                 _, gone = store_messages_in_mirrored_folders(mailbox, found)
-                deleted += mailbox.removal_store.mark_messages_gone(
+                deleted += mailbox.removal_store.mark_gone_or_delete_messages(
                     mailbox.run_ref,
                     gone,
                     removal.deletion_confirmation_delay_s,
-                    do_ids_survive_moves=mailbox.provider.traits.do_ids_survive_moves,
+                    do_ids_survive_moves=mailbox.provider.provider_traits.do_ids_survive_moves,
                 )
     if deleted:
         logger.info("removed_deleted", messages=deleted)
@@ -93,7 +93,7 @@ def store_messages_in_mirrored_folders(
     here = {
         each.ref.remote_id
         for each in mailbox.folder_store.folders(run.account_id)
-        if each.is_selected
+        if each.is_mirrored
     }
     alive = [
         each
@@ -114,5 +114,5 @@ def split_ids_into_fetch_batches(
 ) -> Iterator[Sequence[RemoteId]]:
     """Split message ids into batches of the size that the provider serves most efficiently in one
     call."""
-    size = mailbox.provider.limits.messages_per_fetch
+    size = mailbox.provider.provider_limits.messages_per_fetch
     return (ids[start : start + size] for start in range(0, len(ids), size))

@@ -16,23 +16,23 @@ from mailsync.model import (
     FeedRef,
     FolderId,
     FolderRef,
+    MessageStateChange,
     RemoteFolder,
     RemoteId,
     RunRef,
-    StateChange,
     StoredFolder,
 )
 from mailsync.providers import MailProvider
-from mailsync.store.message_key_store import MessageKeyStore
+from mailsync.store.message_key_store import ProviderMessageKeyStore
 
 MESSAGES_PER_FOLDER_SAMPLE = 10
-MAX_NEW_FOLDERS_TO_COMPARE = 50
+MAX_NEW_FOLDERS_COMPARED_PER_SYNC = 50
 """The maximum number of new folders that one sync compares with the stored folders."""
 
 
 def find_renamed_folders(
     provider: MailProvider,
-    keys: MessageKeyStore,
+    keys: ProviderMessageKeyStore,
     run: RunRef,
     gone: Sequence[StoredFolder],
     new: Sequence[RemoteFolder],
@@ -48,7 +48,9 @@ def find_renamed_folders(
     """
     renamed: dict[RemoteId, RemoteId] = {}
     prefixes: dict[str, str] = {}
-    for folder in sorted(new, key=lambda each: len(each.remote_id))[:MAX_NEW_FOLDERS_TO_COMPARE]:
+    for folder in sorted(new, key=lambda each: len(each.remote_id))[
+        :MAX_NEW_FOLDERS_COMPARED_PER_SYNC
+    ]:
         left = [each for each in gone if each.ref.remote_id not in renamed]
         sample = _read_sample(provider, folder.remote_id)
         same = (each for each in left if _is_same(keys, run, each, folder.remote_id, sample))
@@ -68,14 +70,18 @@ def _read_sample(provider: MailProvider, folder: RemoteId) -> Mapping[RemoteId, 
     """Return keys and fingerprints of the newest messages of a folder."""
     feed = FeedRef(FeedId(0), FolderRef(FolderId(0), folder))
     with suppress(FolderGone, ProviderRejected):
-        page = provider.fetch_page(feed, None, limit=MESSAGES_PER_FOLDER_SAMPLE)
-        states = (each for each in page.changes if isinstance(each, StateChange))
-        return {each.remote_id: each.fingerprint for each in states if each.fingerprint}
+        page = provider.fetch_feed_page(feed, None, limit=MESSAGES_PER_FOLDER_SAMPLE)
+        states = (each for each in page.changes if isinstance(each, MessageStateChange))
+        return {
+            each.remote_id: each.move_invariant_fingerprint
+            for each in states
+            if each.move_invariant_fingerprint
+        }
     return {}
 
 
 def _is_same(
-    keys: MessageKeyStore,
+    keys: ProviderMessageKeyStore,
     run: RunRef,
     before: StoredFolder,
     name: RemoteId,

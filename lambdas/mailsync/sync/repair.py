@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
-from mailsync.decisions.safety import is_mass_removal
+from mailsync.decisions.safety import is_removal_of_most_messages
 from mailsync.decisions.verify import (
     ListingContradiction,
     ListingDifference,
@@ -59,44 +59,44 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     folder = mailbox.folder_store.find_folder(run.account_id, folder_id)
     has_flags = not _is_read_with_all_mail(mailbox, folder)
     listing, difference = compare_folder(mailbox, folder, has_flags=has_flags)
-    if mailbox.provider.traits.are_lists_of_ids_cheap:
+    if mailbox.provider.provider_traits.are_lists_of_ids_cheap:
         difference = _adopt_listing(mailbox, folder, listing, difference)
-    if difference.ids_to_show_in_folder:
+    if difference.message_ids_to_show_in_folder:
         mailbox.removal_store.show_messages_again(
             run,
             folder_id,
-            difference.ids_to_show_in_folder,
-            is_only_folder=mailbox.provider.traits.is_message_in_one_folder,
+            difference.message_ids_to_show_in_folder,
+            is_only_folder=mailbox.provider.provider_traits.has_one_folder_per_message,
         )
-    if gone := difference.unlisted_quarantined_ids:
+    if gone := difference.unlisted_quarantined_message_ids:
         mailbox.quarantine_store.remove_messages(run, gone, folder_id)
-    wanted = difference.unstored_ids + difference.changed_ids
+    wanted = difference.unstored_message_ids + difference.differing_message_ids
     listed = {entry.remote_id: entry.is_read for entry in listing.messages}
     left: list[ListingContradiction] = []
     asked = 0
-    for found in _mended(mailbox, folder, wanted, difference.unlisted_ids, remaining_s):
+    for found in _mended(mailbox, folder, wanted, difference.unlisted_message_ids, remaining_s):
         asked += len(found)
         left += find_listing_contradictions(listed, found, folder.ref.remote_id)
     logger.info(
         "folder_compared",
         folder_id=folder_id,
-        missing=len(difference.unstored_ids),
-        surplus=len(difference.unlisted_ids),
-        changed=len(difference.changed_ids),
-        returned=len(difference.ids_to_show_in_folder),
+        missing=len(difference.unstored_message_ids),
+        surplus=len(difference.unlisted_message_ids),
+        changed=len(difference.differing_message_ids),
+        returned=len(difference.message_ids_to_show_in_folder),
         left=len(left),
     )
-    if asked == len(wanted) + len(difference.unlisted_ids):
+    if asked == len(wanted) + len(difference.unlisted_message_ids):
         mailbox.folder_store.save_id_comparison(run, folder_id, listing, left, has_flags=has_flags)
 
 
 def _is_read_with_all_mail(mailbox: Mailbox, folder: StoredFolder) -> bool:
     """Return whether this run's comparison of the folder of all mail includes the flags of this
     folder's messages. It does not for trash and junk, which are not in all mail."""
-    all_mail = mailbox.provider.traits.all_mail_folder_id
+    all_mail = mailbox.provider.provider_traits.all_mail_folder_id
     if all_mail in (None, folder.ref.remote_id) or folder.role in (Role.TRASH, Role.JUNK):
         return False
-    return mailbox.folder_store.are_flags_compared_in_other_folder(
+    return mailbox.folder_store.are_flags_compared_in_all_mail_folder(
         mailbox.run_ref, folder.ref.id, all_mail
     )
 
@@ -112,7 +112,7 @@ def _adopt_listing(
     leave the folder of all mail without a request if they are in trash or junk. A message that is
     then in no folder is hidden, and requested by its id before it is deleted.
     """
-    all_mail = mailbox.provider.traits.all_mail_folder_id
+    all_mail = mailbox.provider.provider_traits.all_mail_folder_id
     is_all_mail = folder.ref.remote_id == all_mail
     entries = {entry.remote_id: entry for entry in listing.messages}
     mailbox.mail_store.save_placement_changes(
@@ -123,16 +123,16 @@ def _adopt_listing(
                 added_folder_ids=(folder.ref.remote_id,),
                 is_read=entries[each].is_read,
                 is_flagged=entries[each].is_flagged,
-                importance=entries[each].importance,
+                new_message_importance=entries[each].importance,
             )
-            for each in difference.changed_ids + difference.ids_to_show_in_folder
+            for each in difference.differing_message_ids + difference.message_ids_to_show_in_folder
         ],
         None if is_all_mail else all_mail,
     )
-    leaving = frozenset(difference.unlisted_ids)
+    leaving = frozenset(difference.unlisted_message_ids)
     if is_all_mail:
         leaving = mailbox.removal_store.ids_in_trash_or_junk(
-            mailbox.run_ref, difference.unlisted_ids
+            mailbox.run_ref, difference.unlisted_message_ids
         )
     elif not _is_as_long_as_counted(listing, folder):
         leaving = frozenset()
@@ -142,8 +142,13 @@ def _adopt_listing(
     if all_mail and folder.role in (Role.TRASH, Role.JUNK):
         # Deleted there, or moved out of it: then in the folder of all mail, too.
         leaving -= _shown_ids(mailbox, folder, leaving)
-    unlisted = tuple(each for each in difference.unlisted_ids if each not in leaving)
-    return replace(difference, changed_ids=(), ids_to_show_in_folder=(), unlisted_ids=unlisted)
+    unlisted = tuple(each for each in difference.unlisted_message_ids if each not in leaving)
+    return replace(
+        difference,
+        differing_message_ids=(),
+        message_ids_to_show_in_folder=(),
+        unlisted_message_ids=unlisted,
+    )
 
 
 def _shown_ids(
@@ -162,7 +167,7 @@ def _is_as_long_as_counted(listing: MessageListing, folder: StoredFolder) -> boo
     states a count, and else before it. A list with fewer messages than before may be short together
     with its count."""
     before = folder.remote_total
-    total = before if listing.remote_total is None else listing.remote_total
+    total = before if listing.remote_message_count is None else listing.remote_message_count
     return before is not None and before <= len(listing.messages) == total
 
 
@@ -183,10 +188,10 @@ def compare_folder(
     """
     run, mail = mailbox.run_ref, mailbox.mail_store
     listing = mailbox.provider.list_folder_messages(folder.ref, has_flags=has_flags)
-    if listing.remote_total is not None and not listing.is_complete:
+    if listing.remote_message_count is not None and not listing.is_complete:
         raise ProviderUnavailable(
-            f"The provider lists {len(listing.messages)} of {listing.remote_total} messages of"
-            f" folder {folder.ref.id}; trying again."
+            f"The provider lists {len(listing.messages)} of {listing.remote_message_count} messages"
+            f" of folder {folder.ref.id}; trying again."
         )
     ids = [entry.remote_id for entry in listing.messages]
     difference = compare_listing_with_rows(
@@ -194,8 +199,8 @@ def compare_folder(
         mail.stored_message_states(run, folder.ref.id, ids),
         mailbox.quarantine_store.quarantined_ids_of_folder(run, folder.ref.id),
     )
-    if difference.messages_with_only_version_outdated:
-        mail.save_listed_message_versions(run, difference.messages_with_only_version_outdated)
+    if difference.messages_lacking_only_stored_version:
+        mail.save_listed_message_versions(run, difference.messages_lacking_only_stored_version)
     _require_credible(mailbox, folder, listing, difference)
     return listing, difference
 
@@ -208,11 +213,13 @@ def _require_credible(
     Raises:
         ProviderUnavailable: one of them, requested by its id, is in the folder.
     """
-    surplus = difference.unlisted_ids
-    if not is_mass_removal(stored=len(listing.messages) + len(surplus), removing=len(surplus)):
+    surplus = difference.unlisted_message_ids
+    if not is_removal_of_most_messages(
+        stored=len(listing.messages) + len(surplus), removing=len(surplus)
+    ):
         return
     sample = next(split_ids_into_fetch_batches(mailbox, surplus))
-    if mailbox.provider.traits.are_lists_of_ids_cheap:
+    if mailbox.provider.provider_traits.are_lists_of_ids_cheap:
         sample = surplus[:: math.ceil(len(surplus) / MAX_MESSAGES_FETCHED_TO_CHECK_LISTING)]
     for part in fetch_messages_in_chunks(mailbox, sample, one_by_one=True):
         for found in part:

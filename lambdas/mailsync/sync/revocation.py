@@ -19,7 +19,7 @@ from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import open_database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.sync.mailbox import open_vault
+from mailsync.sync.mailbox import open_encryption_vault
 
 REVOCATION_TIMEOUT_S = 5.0
 """The longest time in seconds that a user's request to disconnect a mailbox waits for the identity
@@ -30,13 +30,13 @@ class RevocationOutcome(StrEnum):
     """What happened to the application's access to a mailbox when the mailbox was disconnected.
 
     REVOKED: the identity platform has confirmed that the tokens no longer work.
-    KEPT_FOR_OTHER_CONNECTIONS: the tokens still work, because another account uses the mailbox.
+    GRANT_KEPT_FOR_OTHER_ACCOUNT: the tokens still work, because another account uses the mailbox.
     ONLY_STORED_TOKENS_DELETED: Mailsync has deleted its copies of the tokens. The identity platform
         has not confirmed that the tokens no longer work.
     """
 
     REVOKED = "revoked"
-    KEPT_FOR_OTHER_CONNECTIONS = "kept for other connections"
+    GRANT_KEPT_FOR_OTHER_ACCOUNT = "kept for other connections"
     ONLY_STORED_TOKENS_DELETED = "forgotten"
 
 
@@ -60,7 +60,7 @@ class Revocation:
         """
         account = self.account
         if AccountStore(open_database()).is_mailbox_in_another_account(account):
-            return RevocationOutcome.KEPT_FOR_OTHER_CONNECTIONS
+            return RevocationOutcome.GRANT_KEPT_FOR_OTHER_ACCOUNT
         ended: list[bool] = []
         revoking = Thread(
             name=f"revoke-{account.id}", target=self._revoke, args=(ended,), daemon=True
@@ -78,7 +78,7 @@ class Revocation:
     def _revoke(self, ended: list[bool]) -> None:
         account, settings = self.account, load_settings()
         try:
-            grant = decrypt_grant(account.id, self.credentials, open_vault())
+            grant = decrypt_grant(account.id, self.credentials, open_encryption_vault())
             oauth = require_oauth_access_of_provider(account.provider)
             platform = import_identity_platform(oauth)
             if grant is not None:

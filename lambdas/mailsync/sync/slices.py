@@ -9,10 +9,10 @@ from dataclasses import replace
 from mailsync.decisions import slices as decisions
 from mailsync.decisions.budget import has_time_for_page
 from mailsync.decisions.slices import (
+    choose_feeds_to_read_in_slices,
     choose_next_slice_message_count,
-    choose_sliced_feeds,
-    should_continue_with_slices,
     should_split_slice,
+    should_use_slices_after_first_slice,
 )
 from mailsync.errors import FolderGone
 from mailsync.log import logger
@@ -68,7 +68,7 @@ class SliceWorker:
         part, *others = self._claimed
         assert isinstance(mailbox.provider, SliceReader), "only such a provider has slices"
         page = mailbox.provider.fetch_slice(feed.ref, part, following=others[0] if others else None)
-        claimed = len(part.received_at_by_remote_id)
+        claimed = len(part.received_at_by_pending_message_id)
         size = choose_next_slice_message_count(self._claimant.max_messages_per_slice, claimed, page)
         self._claimant = replace(self._claimant, max_messages_per_slice=size)
         if should_split_slice(claimed, page):
@@ -82,7 +82,7 @@ class SliceWorker:
         self._claimed = (
             [*others, stored.next_claimed_slice] if stored.next_claimed_slice else others
         )
-        mailbox.feed_readings.add_feed(feed)
+        mailbox.feed_reading_log.add_feed(feed)
         logger.info(
             "slice_stored",
             **feed.ref.log_fields,
@@ -93,11 +93,8 @@ class SliceWorker:
         return stored.stored_message_count, claimed
 
 
-def store_slices_as_helper(
-    mailbox: Mailbox,
-    feed_ids: Sequence[FeedId],
-    number: int,
-    remaining_s: Callable[[], float],
+def store_slices_as_additional_worker(
+    mailbox: Mailbox, feed_ids: Sequence[FeedId], number: int, remaining_s: Callable[[], float]
 ) -> tuple[FeedId, ...]:
     """Store slices of feeds until no more slices can come, or the time budget is spent. Return
     `feed_ids` if the time budget is spent, else no feed.
@@ -167,7 +164,8 @@ class _Pauses:
 
 
 def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple[FeedId, ...]:
-    """Return the ids of the feeds that `choose_sliced_feeds` chooses for reading in slices.
+    """Return the ids of the feeds that `choose_feeds_to_read_in_slices` chooses for reading in
+    slices.
 
     Also release the claims of all earlier workers. They have ended, because no worker of this lease
     has started yet.
@@ -182,7 +180,7 @@ def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple
     for folder in mailbox.folder_store.folders(account_id):
         totals[folder.feed.ref.id] += folder.remote_total or 0
     in_flight = mailbox.provider.max_requests_in_flight
-    return choose_sliced_feeds(left, totals, begun, in_flight)
+    return choose_feeds_to_read_in_slices(left, totals, begun, in_flight)
 
 
 def store_first_slice(mailbox: Mailbox, feed: StoredFeed) -> bool:
@@ -191,7 +189,7 @@ def store_first_slice(mailbox: Mailbox, feed: StoredFeed) -> bool:
     found = SliceWorker(
         mailbox, feed, WORKER_INDEX_OF_FEED_READER, is_single=True
     ).store_next_slice()
-    return found is None or should_continue_with_slices(*found)
+    return found is None or should_use_slices_after_first_slice(*found)
 
 
 def _worker(mailbox: Mailbox, feed_id: FeedId, number: int) -> SliceWorker | None:

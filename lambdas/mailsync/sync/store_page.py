@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from mailsync.decisions.plan import plan_writes_of_page
+from mailsync.decisions.plan import plan_database_writes_of_page
 from mailsync.errors import MailsyncError, ProviderRejected, ProviderThrottled, StoreRejected
 from mailsync.log import logger
 from mailsync.model import (
@@ -13,7 +13,7 @@ from mailsync.model import (
     FeedRef,
     IncompleteMessage,
     Message,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     Page,
     PagePlan,
     RemoteId,
@@ -21,12 +21,12 @@ from mailsync.model import (
     UnreadableMessage,
     WrittenRowCounts,
 )
-from mailsync.providers import Limits, ResponseTooLarge, SliceReader
+from mailsync.providers import ProviderLimits, ResponseTooLarge, SliceReader
 from mailsync.store.page_rows import MAX_BODY_CHARS, count_body_chars
 from mailsync.store.page_writes import PageWrite
 from mailsync.sync.listed_contents import (
+    list_folder_to_store_pending_messages,
     should_leave_messages_pending,
-    store_pending_messages_from_list,
 )
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.placement_changes import plan_page_of_message_ids, split_off_messages_to_fetch
@@ -41,7 +41,7 @@ equals the maximum length of one body. Measured: 100 bodies of 3 million charact
 while they are stored."""
 
 
-def max_page_size(limits: Limits) -> int:
+def compute_max_page_size(limits: ProviderLimits) -> int:
     """Return the number of messages per page to request if no page has failed."""
     return max(DEFAULT_PAGE_SIZE, limits.messages_per_page)
 
@@ -69,7 +69,7 @@ def store_page(
     has_time: returns whether there is time to hide more messages that a full sync did not see.
     """
     write = _prepare(
-        mailbox, feed, page, plan_writes_of_page(page), requested_at, one_by_one=one_by_one
+        mailbox, feed, page, plan_database_writes_of_page(page), requested_at, one_by_one=one_by_one
     )
     if not _is_swept(mailbox, write, has_time):
         return None
@@ -101,7 +101,7 @@ def store_pages(
     for feed, page in pages:
         if not has_time():
             break
-        plan = plan_writes_of_page(page)
+        plan = plan_database_writes_of_page(page)
         if group and (chars > MAX_FETCHED_BODY_CHARS_PER_PAGE or _needs_stored_state(page, plan)):
             stored |= _write_group(mailbox, group)
             group, chars = [], 0
@@ -116,7 +116,7 @@ def store_pages(
         if not _is_swept(mailbox, write, has_time):
             break
         group.append(write)
-        chars += sum(map(count_body_chars, write.page_plan.upserts))
+        chars += sum(map(count_body_chars, write.planned_message_writes.upserts))
     return stored | _write_group(mailbox, group)
 
 
@@ -125,7 +125,7 @@ def _is_swept(mailbox: Mailbox, write: PageWrite, has_time: Callable[[], bool]) 
     for what one transaction can hide. Return False if there was no time for that."""
     if not write.ends_full_sync or write.feed.position.full_sync_generation == 1:
         return True
-    return mailbox.sweep_store.hide_excess_unseen_messages(
+    return mailbox.sweep_store.hide_most_messages_unseen_by_full_sync(
         mailbox.run_ref, write.feed, write.ids_of_messages_not_removed, has_time
     )
 
@@ -134,10 +134,10 @@ def _needs_stored_state(page: Page, plan: PagePlan) -> bool:
     """Return whether the writes of a page depend on rows that the pages before it may change."""
     return bool(
         page.has_only_message_ids
-        or page.all_existing_message_ids is not None
+        or page.remote_ids_of_all_messages_of_feed is not None
         or plan.state_changes
         or plan.placement_changes
-        or any(change.reported_state for change in plan.messages_to_fetch_now)
+        or any(change.state_on_page for change in plan.messages_to_fetch_now)
     )
 
 
@@ -194,17 +194,17 @@ def _prepare(
         plan,
         mailbox.encrypt_cursor(feed.ref, page.next_cursor),
         request_count=1,
-        page_request_age_s=time.monotonic() - requested_at,
+        time_since_page_request_s=time.monotonic() - requested_at,
         unchanged_message_ids=unchanged,
-        is_message_in_one_folder=mailbox.provider.traits.is_message_in_one_folder,
-        all_mail_folder_id=mailbox.provider.traits.all_mail_folder_id,
+        is_each_message_in_one_folder=mailbox.provider.provider_traits.has_one_folder_per_message,
+        all_mail_folder_id=mailbox.provider.provider_traits.all_mail_folder_id,
     )
 
 
 def _note_stored(mailbox: Mailbox, write: PageWrite, counts: WrittenRowCounts | None) -> None:
     if counts is None:
         return
-    mailbox.feed_readings.add_feed(write.feed)
+    mailbox.feed_reading_log.add_feed(write.feed)
     if write.page.changes:
         logger.info(
             "page_synced",
@@ -258,7 +258,7 @@ def _sliced(
     if (
         not isinstance(mailbox.provider, SliceReader)
         or not feed.position.is_full_sync_running
-        or feed.position.failed_feed_kind_count  # by a message that no page may contain
+        or feed.position.feed_fallback_index  # by a message that no page may contain
     ):
         return ()
     sliced = tuple(each for each in named if each.can_be_fetched_in_slice)
@@ -271,7 +271,7 @@ def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteI
     A state in the feed of a mailbox does not say in which folders the message is.
     """
     entries = [
-        change.reported_state for change in plan.messages_to_fetch_now if change.reported_state
+        change.state_on_page for change in plan.messages_to_fetch_now if change.state_on_page
     ]
     if not entries or feed.folder is None:
         return ()
@@ -280,11 +280,11 @@ def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteI
 
 def _with_listed_removals(mailbox: Mailbox, feed: FeedRef, page: Page, plan: PagePlan) -> PagePlan:
     """Return the plan with the removals that only the complete list of a mailbox's ids shows."""
-    if page.all_existing_message_ids is None or feed.folder is not None:
+    if page.remote_ids_of_all_messages_of_feed is None or feed.folder is not None:
         return plan
     named = {each.remote_id for each in plan.state_changes}
     stored = mailbox.mail_store.ids_of_messages_in_any_folder(mailbox.run_ref)
-    gone = stored - page.all_existing_message_ids - named
+    gone = stored - page.remote_ids_of_all_messages_of_feed - named
     return replace(plan, message_ids_to_remove=tuple(sorted({*plan.message_ids_to_remove, *gone})))
 
 
@@ -299,7 +299,7 @@ def _split_state_changes(
     others = [each for each in plan.state_changes if each.remote_id not in stored]
     if others and feed.folder is None:
         folders = mailbox.folder_store.folders(mailbox.run_ref.account_id)
-        mirrored = {each.ref.remote_id for each in folders if each.is_selected}
+        mirrored = {each.ref.remote_id for each in folders if each.is_mirrored}
         others = [each for each in others if mirrored.intersection(each.folder_remote_ids)]
     return replace(plan, state_changes=kept), [each.remote_id for each in others]
 
@@ -318,12 +318,12 @@ def store_pending_messages(
         ProviderThrottled: the provider requested a pause before the first message.
     """
     feed = stored.ref
-    if store_pending_messages_from_list(mailbox, stored, has_time):
+    if list_folder_to_store_pending_messages(mailbox, stored, has_time):
         return None
     groups = mailbox.feed_store.next_pending_message_ids(feed.id, DEFAULT_PAGE_SIZE)
     wanted = tuple(groups)
-    mailbox.provider.announce_fetch_groups({each: it for each, it in groups.items() if it})
-    requests_before = mailbox.provider.request_count
+    mailbox.provider.set_fetch_groups_of_messages({each: it for each, it in groups.items() if it})
+    requests_before = mailbox.provider.sent_request_count
     with mailbox.treat_requests_as_backfill():
         plan, pause = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
     missing = frozenset(plan.possibly_gone_message_ids)
@@ -334,7 +334,7 @@ def store_pending_messages(
         feed,
         plan,
         fetched,
-        request_count=mailbox.provider.request_count - requests_before,
+        request_count=mailbox.provider.sent_request_count - requests_before,
         has_more=bool(plan.pending_message_ids) or len(wanted) == DEFAULT_PAGE_SIZE,
     )
     logger.info(
@@ -355,20 +355,20 @@ def _completed(
 
     If the provider requests a pause after some messages, return the pause; the others stay pending.
     """
-    fetched: list[Message | MessageNotFoundById | UnreadableMessage] = []
+    fetched: list[Message | MessageNotFoundByIdResult | UnreadableMessage] = []
     pause: ProviderThrottled | None = None
-    limits, chars = mailbox.provider.limits, 0
-    is_alone = one_by_one and not limits.has_single_request_per_fetch
+    limits, chars = mailbox.provider.provider_limits, 0
+    is_alone = one_by_one and not limits.has_single_request_per_fetch_call
     at_once = 1 if is_alone else limits.messages_per_fetch
     while (
-        len(fetched) < min(len(wanted), max_page_size(limits))
+        len(fetched) < min(len(wanted), compute_max_page_size(limits))
         and chars <= MAX_FETCHED_BODY_CHARS_PER_PAGE
     ):
         batch = wanted[len(fetched) : len(fetched) + at_once]
         try:
             found = mailbox.provider.fetch_messages(batch, one_by_one=one_by_one)
         except ResponseTooLarge:
-            if is_alone or at_once == 1 or not limits.has_single_request_per_fetch:
+            if is_alone or at_once == 1 or not limits.has_single_request_per_fetch_call:
                 break
             at_once //= 2
             continue
@@ -382,7 +382,7 @@ def _completed(
             chars += count_body_chars(each) if isinstance(each, Message) else 0
             if chars > MAX_FETCHED_BODY_CHARS_PER_PAGE:
                 break
-    gone = [each for each in fetched if isinstance(each, MessageNotFoundById)]
+    gone = [each for each in fetched if isinstance(each, MessageNotFoundByIdResult)]
     certainly_gone = tuple(each.remote_id for each in gone if each.is_certainly_gone)
     completed = replace(
         plan,

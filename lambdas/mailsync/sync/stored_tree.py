@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from mailsync.decisions.folders import diff_folders, find_folders_with_changed_counts
 from mailsync.log import logger
-from mailsync.model import FolderListing, StoredFolder, TreeReadingMode
+from mailsync.model import FolderListing, FolderTreeReadingMode, StoredFolder
 from mailsync.store.stores import MailboxStores
 from mailsync.sync.mailbox import Mailbox
 
@@ -15,7 +15,7 @@ def save_folder_tree(
     stores: MailboxStores,
     known: Sequence[StoredFolder],
     listing: FolderListing,
-    reading: TreeReadingMode,
+    reading: FolderTreeReadingMode,
 ) -> bool:
     """Update the stored folder tree, and the stored copy of the provider's counts. Return whether a
     folder or a count changed.
@@ -26,7 +26,7 @@ def save_folder_tree(
     known: the stored folders.
     reading: how much of the folder tree was read.
     """
-    run, folders, traits = mailbox.run_ref, stores.folder_store, mailbox.provider.traits
+    run, folders, traits = mailbox.run_ref, stores.folder_store, mailbox.provider.provider_traits
     plan = diff_folders(listing, known)
     has_changed = bool(plan.new_and_changed_folders or plan.gone_folder_ids)
     if has_changed:
@@ -34,8 +34,8 @@ def save_folder_tree(
             run,
             plan.new_and_changed_folders,
             plan.gone_folder_ids,
-            new_ids=plan.new_remote_id_by_folder_id,
-            new_key_prefixes=listing.new_message_id_prefix_by_old_prefix,
+            new_ids=plan.replacement_remote_id_by_folder_id,
+            new_key_prefixes=listing.message_id_prefix_by_pre_rename_prefix,
             has_feed_per_folder=traits.has_feed_per_folder,
             do_ids_survive_moves=traits.do_ids_survive_moves,
         )
@@ -43,19 +43,19 @@ def save_folder_tree(
             "folders_mirrored",
             changed=len(plan.new_and_changed_folders),
             gone=len(plan.gone_folder_ids),
-            created_again=len(plan.new_remote_id_by_folder_id),
+            created_again=len(plan.replacement_remote_id_by_folder_id),
         )
     if has_changed or find_folders_with_changed_counts(listing, known):
         folders.save_remote_counts(run, listing.folders)
         has_changed = True
-    if listing.is_whole_tree and reading is not TreeReadingMode.QUICK:
+    if listing.is_whole_tree and reading is not FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS:
         folders.save_folder_tree_reading_time(
-            run, is_thorough=reading is TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
+            run, is_thorough=reading is FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
         )
     return has_changed
 
 
-def drop_unmirrored_mail(
+def remove_unmirrored_mail(
     mailbox: Mailbox, stores: MailboxStores, has_time: Callable[[], bool]
 ) -> bool:
     """Delete the stored mail of folders that the user has deselected, and hide the mail of folders

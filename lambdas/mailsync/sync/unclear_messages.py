@@ -10,24 +10,26 @@ from mailsync.sync.quarantine import MAX_RETRIED_MESSAGES_PER_RUN
 
 
 @dataclass(frozen=True, slots=True)
-class UnclearMessages:
+class MessagesToRequestById:
     """Messages whose state at the provider is not clear, so that they are due for a request by id.
 
     quarantined_ids_due_for_retry: ids of messages in quarantine that are due.
-    hidden_mail_summary: how much of the mailbox is hidden.
-    has_hidden_mail_to_request: whether a hidden message is due.
+    hidden_mail_counts: how much of the mailbox is hidden.
+    has_hidden_messages_to_request_by_id: whether a hidden message is due.
     """
 
     quarantined_ids_due_for_retry: tuple[RemoteId, ...]
-    hidden_mail_summary: HiddenMailSummary
-    has_hidden_mail_to_request: bool
+    hidden_mail_counts: HiddenMailSummary
+    has_hidden_messages_to_request_by_id: bool
 
     @property
-    def has_messages_to_request(self) -> bool:
-        return bool(self.quarantined_ids_due_for_retry) or self.has_hidden_mail_to_request
+    def has_messages_to_request_by_id(self) -> bool:
+        return bool(self.quarantined_ids_due_for_retry) or self.has_hidden_messages_to_request_by_id
 
 
-def find_unclear_messages(mailbox: Mailbox, stores: MailboxStores) -> UnclearMessages:
+def find_messages_to_request_by_id(
+    mailbox: Mailbox, stores: MailboxStores
+) -> MessagesToRequestById:
     """Return the messages of the mailbox that are due for a request by id.
 
     If most of the mailbox is reported as gone, also schedule the second request by id of each of
@@ -41,4 +43,4 @@ def find_unclear_messages(mailbox: Mailbox, stores: MailboxStores) -> UnclearMes
         stores.removal_store.hidden_message_ids_due_for_request(run, "", 1)
     )
     due = stores.quarantine_store.message_ids_due_for_retry(run, MAX_RETRIED_MESSAGES_PER_RUN)
-    return UnclearMessages(due, removal, is_due)
+    return MessagesToRequestById(due, removal, is_due)

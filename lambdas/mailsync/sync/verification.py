@@ -7,27 +7,30 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mailsync.decisions.budget import has_time_for_more_folders
-from mailsync.decisions.folders import explain_incomplete_listing, sort_folders_by_last_change
+from mailsync.decisions.folders import (
+    explain_incomplete_folder_listing,
+    sort_folders_by_last_change,
+)
 from mailsync.decisions.verify import (
     MAX_COMPARED_FOLDERS_PER_RUN,
     MAX_FOLDERS_PER_REPAIR_ROUND,
-    MAX_REPAIRS_OF_FOLDER_PER_RUN,
+    MAX_REPAIRS_PER_FOLDER_AND_RUN,
     compute_max_repair_rounds,
-    counts_agree,
+    do_counts_match_provider,
     find_folders_due_for_comparison,
 )
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
 from mailsync.metrics import FOLDERS_LEFT_UNVERIFIED, FOLDERS_REPAIRED, add_to_metric
-from mailsync.model import FolderId, FolderListing, StoredFolder, TreeReadingMode
+from mailsync.model import FolderId, FolderListing, FolderTreeReadingMode, StoredFolder
 from mailsync.store.folder_store import FolderWithCounts
 from mailsync.store.stores import MailboxStores
 from mailsync.sync.folder_tree import FolderSyncResult
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.quarantine import retry_quarantined_messages
 from mailsync.sync.removals import confirm_or_undo_removals
-from mailsync.sync.stored_tree import drop_unmirrored_mail, save_folder_tree
-from mailsync.sync.unclear_messages import find_unclear_messages
+from mailsync.sync.stored_tree import remove_unmirrored_mail, save_folder_tree
+from mailsync.sync.unclear_messages import find_messages_to_request_by_id
 
 FOLDER_NOT_READ_ERROR_NAME = "FolderNotRead"
 """Error name of a folder that was not synced because the provider did not list it completely."""
@@ -75,10 +78,10 @@ class RemainingVerification:
         )
 
 
-def recalculate_counts(
+def recount_messages_and_verify_folders(
     mailbox: Mailbox,
     remaining_s: Callable[[], float],
-    reading: TreeReadingMode = TreeReadingMode.LISTED_FOLDERS,
+    reading: FolderTreeReadingMode = FolderTreeReadingMode.LISTED_FOLDERS,
     synced: FolderSyncResult | None = None,
 ) -> RemainingVerification:
     """Count the stored messages of every folder, and compare the counts with the provider's current
@@ -93,36 +96,36 @@ def recalculate_counts(
     """
     run = mailbox.run_ref
     # The pages of a mailbox's feed have noted since then which counts to read.
-    is_tree_current = synced is not None and mailbox.provider.traits.has_feed_per_folder
+    is_tree_current = synced is not None and mailbox.provider.provider_traits.has_feed_per_folder
     before, gone = (
         (synced.existing_folders, synced.gone_folders)
         if synced and is_tree_current
-        else mailbox.folder_store.existing_and_gone_folders(run.account_id)
+        else mailbox.folder_store.read_existing_and_gone_folders(run.account_id)
     )
     listing = mailbox.provider.list_folders((*sort_folders_by_last_change(before), *gone), reading)
     with mailbox.begin_transaction(run) as stores:
         has_changed = save_folder_tree(mailbox, stores, before, listing, reading)
         known = stores.folder_store.folders(run.account_id) if has_changed else before
-        fault = explain_incomplete_listing(listing, known)
+        fault = explain_incomplete_folder_listing(listing, known)
         if not fault:
             _fail_unread(mailbox, stores, known, listing)
             tree = _Tree(before, known, listing)
             # What `synced` stands for includes this, unless a folder is gone since.
             is_removed = bool(synced and synced.is_unmirrored_mail_removed and not has_changed)
-            is_removed = is_removed or drop_unmirrored_mail(mailbox, stores, lambda: False)
-            unclear = find_unclear_messages(mailbox, stores)
-            if is_removed and not unclear.has_messages_to_request:
+            is_removed = is_removed or remove_unmirrored_mail(mailbox, stores, lambda: False)
+            unclear = find_messages_to_request_by_id(mailbox, stores)
+            if is_removed and not unclear.has_messages_to_request_by_id:
                 return _verify(mailbox, stores, tree, reading)
     if fault:
         raise ProviderUnavailable(f"{fault} No mail is deleted for that; trying again.")
     if not is_removed:
-        if not drop_unmirrored_mail(
+        if not remove_unmirrored_mail(
             mailbox, mailbox, lambda: has_time_for_more_folders(remaining_s())
         ):
             return RemainingVerification(has_new_folders=True)
-        unclear = find_unclear_messages(mailbox, mailbox)
+        unclear = find_messages_to_request_by_id(mailbox, mailbox)
     retry_quarantined_messages(mailbox, unclear.quarantined_ids_due_for_retry, remaining_s)
-    confirm_or_undo_removals(mailbox, unclear.hidden_mail_summary, remaining_s)
+    confirm_or_undo_removals(mailbox, unclear.hidden_mail_counts, remaining_s)
     with mailbox.begin_transaction(run) as stores:
         return _verify(mailbox, stores, tree, reading)
 
@@ -149,29 +152,26 @@ class _Tree:
 
 
 def _verify(
-    mailbox: Mailbox, stores: MailboxStores, tree: _Tree, reading: TreeReadingMode
+    mailbox: Mailbox, stores: MailboxStores, tree: _Tree, reading: FolderTreeReadingMode
 ) -> RemainingVerification:
     """Count the stored messages, and compare the counts with the provider's. A check that reads the
     tree as quickly as it can also counts only the folders that have changed."""
     run = mailbox.run_ref
-    if tree.listing.gone_folder_ids:
-        stores.folder_store.delete_folders_reported_gone_twice(run, tree.listing.gone_folder_ids)
+    if tree.listing.gone_folder_remote_ids:
+        stores.folder_store.delete_folders_reported_gone_twice(
+            run, tree.listing.gone_folder_remote_ids
+        )
     unread = _folders_with_unread_counts(tree.known, tree.listing)
     counted = stores.folder_store.recount_stored_messages(
         run,
-        is_message_in_one_folder=mailbox.provider.traits.is_message_in_one_folder,
+        is_message_in_one_folder=mailbox.provider.provider_traits.has_one_folder_per_message,
         has_unread_counts=bool(unread),
-        counts_every_folder=reading is not TreeReadingMode.QUICK,
+        counts_every_folder=reading is not FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS,
     )
     rounds, failed = stores.run_folder_store.read_repair_rounds_and_failed_folders(run)
     open_folders = {each: counted[each] for each in counted.keys() - failed - unread}
     return _classify(
-        mailbox,
-        stores,
-        open_folders,
-        tree.steady_folder_ids,
-        failed=len(failed),
-        rounds=rounds,
+        mailbox, stores, open_folders, tree.steady_folder_ids, failed=len(failed), rounds=rounds
     )
 
 
@@ -188,7 +188,7 @@ def _fail_unread(
     """Mark the folders as failed that the provider did not list completely. The sync continues
     with the remaining folders."""
     for folder in known:
-        if folder.is_selected and (
+        if folder.is_mirrored and (
             sentence := listing.failure_reason_by_folder_id.get(folder.ref.remote_id)
         ):
             stores.run_folder_store.fail_folder(
@@ -263,7 +263,7 @@ def _all_mail_last(
 ) -> tuple[FolderId, ...]:
     """Return the folders with the folder of all mail at the end. The comparisons before it show
     which messages are in trash or junk, so the messages that it lacks are not requested."""
-    all_mail = mailbox.provider.traits.all_mail_folder_id
+    all_mail = mailbox.provider.provider_traits.all_mail_folder_id
     if all_mail is None:
         return folder_ids
     known = stores.folder_store.folders(mailbox.run_ref.account_id)
@@ -277,7 +277,7 @@ def _is_equal(folder: FolderWithCounts) -> bool:
     return (
         folder.is_full_sync_complete
         and folder.stored_and_remote_counts.message_ids_compared_at is not None
-        and counts_agree(folder.stored_and_remote_counts)
+        and do_counts_match_provider(folder.stored_and_remote_counts)
     )
 
 
@@ -300,15 +300,15 @@ def _with_offsets(
     off = {
         each: counted[each]
         for each in equal & counted.keys() & steady
-        if not counts_agree(counted[each].stored_and_remote_counts)
+        if not do_counts_match_provider(counted[each].stored_and_remote_counts)
     }
     offsets = {
-        each: folder.stored_and_remote_counts.remote_minus_stored_counts
+        each: folder.stored_and_remote_counts.remote_minus_stored_total_and_unread
         for each, folder in off.items()
         if _is_miscounted(folder)
     }
     if offsets:
-        stores.folder_store.save_remote_count_excesses(mailbox.run_ref, offsets)
+        stores.folder_store.save_remote_overcounts_of_folders(mailbox.run_ref, offsets)
     explained = {
         each
         for each, folder in off.items()
@@ -332,7 +332,8 @@ def _is_miscounted(folder: FolderWithCounts) -> bool:
     count = folder.stored_and_remote_counts
     return (
         folder.counts_of_last_message_listing is None
-        or folder.counts_of_last_message_listing[0] == count.stored_total + count.quarantined_total
+        or folder.counts_of_last_message_listing[0]
+        == count.stored_total + count.quarantined_message_count
     )
 
 
@@ -348,7 +349,7 @@ def _sentence(mismatched: Iterable[FolderWithCounts]) -> str:
         folder.stored_and_remote_counts.min_differing_message_count for folder in mismatched
     ]
     return (
-        f"After {MAX_REPAIRS_OF_FOLDER_PER_RUN} repairs the mirror still differs from the provider"
+        f"After {MAX_REPAIRS_PER_FOLDER_AND_RUN} repairs the mirror still differs from the provider"
         f" (folders: {len(differences)}, messages: {sum(differences) or 'unknown'}). The stored"
         " mail stays readable, and the next sync compares it again."
     )

@@ -11,7 +11,7 @@ from mailsync.errors import ProviderThrottled
 from mailsync.log import logger
 
 
-class HandOverDue(Exception):
+class HandOverToSuccessorDue(Exception):
     """The execution must hand its run over to a successor execution, so the state does no more
     work."""
 
@@ -48,7 +48,7 @@ def run_state_or_request_wait(
     """
     try:
         return {"waitSeconds": 0, **step()}
-    except HandOverDue:
+    except HandOverToSuccessorDue:
         return {**nothing, **(at_hand_over or {}), "waitSeconds": 0}
     except ProviderThrottled as failure:
         if failure.retry_after_s is None or not can_wait:

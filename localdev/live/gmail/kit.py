@@ -6,17 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from localdev.live.gmail.sign_in import GmailUpstream, let_user_sign_in, sign_in_at_simulator
+from localdev.live.gmail.sign_in import (
+    GmailUpstream,
+    let_user_sign_in,
+    make_signed_in_simulated_upstream,
+)
 from localdev.live.gmail.words import (
     MAILBOX_PATH_PREFIX,
-    RECORDABLE_VOCABULARY,
+    RECORDABLE_NAMES_AND_WORDS,
     build_recorded_exchange,
 )
 from localdev.live.kit import SimulatedProvider
 from localdev.live.record import RecordedExchange, Recorder
 from localdev.live.relay import (
+    HttpProviderUpstream,
     HttpRelay,
-    HttpUpstream,
     ReceivedResponse,
     RelayedRequest,
     store_account_with_access_token,
@@ -41,11 +45,12 @@ _CHANGED = 20
 _REFUSED = "0000000000000001", "0000000000000002"
 
 
-class GmailLiveKit:
-    """Compares the Gmail API with its simulator; implements `LiveKit` and `HttpRelayKit`."""
+class GmailLiveComparisonKit:
+    """Compares the Gmail API with its simulator; implements `LiveComparisonKit` and
+    `HttpRelayProviderInterface`."""
 
     provider = GOOGLE
-    recordable_vocabulary = RECORDABLE_VOCABULARY
+    recordable_names_and_words = RECORDABLE_NAMES_AND_WORDS
     error_probe_paths: tuple[str, ...] = (
         *(f"{MAILBOX_PATH_PREFIX}messages/{each}?format=raw" for each in _REFUSED),
         f"{MAILBOX_PATH_PREFIX}messages/0000000000000003?format=raw",
@@ -66,7 +71,7 @@ class GmailLiveKit:
     def is_read_only_request(self, request: RelayedRequest) -> bool:
         return request.method == "GET" and request.path_and_query.startswith(MAILBOX_PATH_PREFIX)
 
-    def build_recorded_exchanges(
+    def build_recorded_exchanges_of_response(
         self, request: RelayedRequest, received: ReceivedResponse
     ) -> list[RecordedExchange]:
         return [build_recorded_exchange(request, received)]
@@ -93,7 +98,7 @@ class GmailLiveKit:
                 FaultRule(fault=Fault(status=429), path=f"/messages/{_REFUSED[1]}"),
             )
             yield SimulatedProvider(
-                sign_in_at_simulator(simulators, _ADDRESS, recorder),
+                make_signed_in_simulated_upstream(simulators, _ADDRESS, recorder),
                 lambda: _change_mailbox(mailbox),
                 lambda _: _stack_options(simulators),
             )
@@ -101,29 +106,31 @@ class GmailLiveKit:
 
 class GmailRelay(HttpRelay):
     """The relay to the Gmail API, with the settings by which the functions reach it. Implements
-    `LiveRelay`.
+    `ProviderRelayInterface`.
 
     The functions get no real OAuth client, because the relay holds the user's tokens.
     """
 
-    def __init__(self, kit: GmailLiveKit) -> None:
+    def __init__(self, kit: GmailLiveComparisonKit) -> None:
         super().__init__(kit)
         self.lambda_environment_variables = {
-            GMAIL_URL_SETTING.name: self.url,
+            GMAIL_URL_SETTING.name: self.relay_base_url,
             "GOOGLE_CLIENT_ID": "held-by-the-relay",
             "GOOGLE_CLIENT_SECRET": "held-by-the-relay",
         }
 
-    def add_upstream(self, upstream: HttpUpstream, recorder: Recorder) -> str:
+    def add_upstream_and_make_token(
+        self, upstream: HttpProviderUpstream, recorder: Recorder
+    ) -> str:
         if isinstance(upstream, GmailUpstream):
             self.lambda_environment_variables = {
                 **self.lambda_environment_variables,
                 **upstream.lambda_environment_variables,
             }
-        return super().add_upstream(upstream, recorder)
+        return super().add_upstream_and_make_token(upstream, recorder)
 
 
-KIT = GmailLiveKit()
+KIT = GmailLiveComparisonKit()
 
 
 def _generate_baseline() -> Iterator[MailItem]:
@@ -139,12 +146,12 @@ def _change_mailbox(mailbox: Mailbox) -> None:
     own."""
     unread = [each for each in mailbox.list_messages("inbox") if not each.is_read]
     for message in unread[:_CHANGED]:
-        mailbox.mark_read(message.number, is_read=True)
+        mailbox.mark_message_read(message.message_number, is_read=True)
     read = [each for each in mailbox.list_messages("inbox") if each.is_read]
     for message in read[:_CHANGED]:
-        mailbox.mark_starred(message.number)
+        mailbox.mark_message_starred(message.message_number)
     for message in read[_CHANGED : _CHANGED + 2]:
-        mailbox.delete_message_permanently(message.number)
+        mailbox.move_message_to_purged_folder(message.message_number)
     for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
         mailbox.deliver_message(item)
 

@@ -16,9 +16,9 @@ import httpx
 
 from localdev.guard import RequestGuard
 from localdev.http_server import Request, Response, Server
-from localdev.live.kit import LiveFailed
+from localdev.live.kit import LiveComparisonFailed
 from localdev.live.record import RecordedExchange, Recorder
-from localdev.live.relay import HttpUpstream
+from localdev.live.relay import HttpProviderUpstream
 from localdev.simulators import Simulators
 from mailsync.credentials.identity import google_errors
 from mailsync.credentials.identity.google import begin_sign_in
@@ -49,7 +49,7 @@ _PAGE = "docs/live.md says how to register an OAuth client for this."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GmailUpstream(HttpUpstream):
+class GmailUpstream(HttpProviderUpstream):
     """The Gmail API with a user's tokens.
 
     lambda_environment_variables: settings of the functions for this provider.
@@ -63,17 +63,17 @@ def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> Gmai
     that has the user's tokens.
 
     Raises:
-        LiveFailed: a setting is missing, or the sign-in failed.
+        LiveComparisonFailed: a setting is missing, or the sign-in failed.
     """
     settings = Settings(environment)
     try:
-        _ = settings.read_section(GoogleSettings).client_secret
+        _ = settings.read_settings_section(GoogleSettings).client_secret
         limits = _quota_settings(settings, environment)
         sign_in = _BrowserSignIn(settings, recorder)
-        gmail_url = settings.read_server_url(GMAIL_URL_SETTING)
+        gmail_url = settings.read_url_setting(GMAIL_URL_SETTING)
         sign_in.run(lambda url: print(f"Open this address in a browser:\n{url}", flush=True))
     except SettingMissing as missing:
-        raise LiveFailed(f"{missing} {_PAGE}") from None
+        raise LiveComparisonFailed(f"{missing} {_PAGE}") from None
     return GmailUpstream(
         base_url=gmail_url,
         tls_context=settings.provider_tls_context(),
@@ -82,7 +82,9 @@ def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> Gmai
     )
 
 
-def sign_in_at_simulator(simulators: Simulators, address: str, recorder: Recorder) -> GmailUpstream:
+def make_signed_in_simulated_upstream(
+    simulators: Simulators, address: str, recorder: Recorder
+) -> GmailUpstream:
     """Sign in to a simulated mailbox with the same code as a user; return the simulated Gmail API
     with the mailbox's tokens.
 
@@ -119,7 +121,7 @@ def _quota_settings(settings: Settings, environment: Mapping[str, str]) -> dict[
     registered = find_provider(GOOGLE)
     assert registered
     assert registered.quota_settings
-    settings.read_section(QuotaLimitSettings).limits_of_provider(registered.quota_settings)
+    settings.read_settings_section(QuotaLimitSettings).limits_of_provider(registered.quota_settings)
     names = (
         registered.quota_settings.mailbox_units_per_minute_setting.name,
         registered.quota_settings.project_units_per_minute_setting.name,
@@ -132,7 +134,7 @@ class _BrowserSignIn:
 
     def __init__(self, settings: Settings, recorder: Recorder) -> None:
         self._settings, self._recorder = settings, recorder
-        self._google = settings.read_section(GoogleSettings)
+        self._google = settings.read_settings_section(GoogleSettings)
         self._trust = settings.provider_tls_context()
         self._lock = Lock()
         self._grant, self._token, self._ends_at = "", "", 0.0
@@ -143,7 +145,7 @@ class _BrowserSignIn:
         open_page: called with the URL of Google's page.
 
         Raises:
-            LiveFailed: the user did not sign in, or Google rejected it.
+            LiveComparisonFailed: the user did not sign in, or Google rejected it.
         """
         landing = _Landing()
         try:
@@ -154,17 +156,19 @@ class _BrowserSignIn:
         finally:
             landing.close()
         if "code" not in query:
-            raise LiveFailed(f"{google_errors.to_redirect_error(query)} {_PAGE}")
+            raise LiveComparisonFailed(
+                f"{google_errors.make_error_from_redirect_query(query)} {_PAGE}"
+            )
         form = {name: flow[name] for name in ("redirect_uri", "code_verifier")}
         try:
             response = self._request_tokens("authorization_code", {**form, "code": query["code"]})
         except httpx.HTTPError as error:
-            raise LiveFailed(
+            raise LiveComparisonFailed(
                 f"Google's sign-in service sent no response ({type(error).__name__}). Check the"
                 " network."
             ) from None
         if response.status != 200:
-            raise LiveFailed(f"{google_errors.to_code_exchange_error(response)} {_PAGE}")
+            raise LiveComparisonFailed(f"{google_errors.to_code_exchange_error(response)} {_PAGE}")
         _require_only_reading(str(response.json_body.get("scope", READ_MAIL_SCOPE)))
 
     def get_access_token(self, renewed: bool) -> str:
@@ -179,10 +183,7 @@ class _BrowserSignIn:
 
     def _request_tokens(self, grant_type: str, form: Mapping[str, str]) -> JsonResponse:
         """Request tokens, record the response and keep its tokens. Raises httpx.HTTPError."""
-        client = {
-            "client_id": self._google.client_id,
-            "client_secret": self._google.client_secret,
-        }
+        client = {"client_id": self._google.client_id, "client_secret": self._google.client_secret}
         began = monotonic()
         with httpx.Client(verify=self._trust, timeout=_TIMEOUT_S, trust_env=False) as http:
             response = http.post(
@@ -222,11 +223,12 @@ class _Landing:
         return f"http://127.0.0.1:{self._server.port}/"
 
     def wait(self) -> dict[str, str]:
-        """Return the query of the user's sign-in. Raises LiveFailed if there is none in time."""
+        """Return the query of the user's sign-in. Raises LiveComparisonFailed if there is none in
+        time."""
         try:
             return self._queries.get(timeout=SIGN_IN_TIMEOUT_S)
         except Empty:
-            raise LiveFailed(
+            raise LiveComparisonFailed(
                 f"Nobody signed in for {SIGN_IN_TIMEOUT_S // 60} minutes, so nothing was read."
                 " Start again, and open the address in a browser on this machine."
             ) from None
@@ -255,15 +257,15 @@ def _parse(response: httpx.Response) -> Any:
 
 
 def _require_only_reading(scope: str) -> None:
-    """Raise LiveFailed unless the token allows to read mail, and nothing more."""
+    """Raise LiveComparisonFailed unless the token allows to read mail, and nothing more."""
     granted = frozenset(scope.split())
     if READ_MAIL_SCOPE not in granted:
-        raise LiveFailed(
+        raise LiveComparisonFailed(
             "On Google's page the box for reading mail was not ticked. Start again, and tick it."
         )
     if others := sorted(granted - _ABOUT_THE_USER - {READ_MAIL_SCOPE}):
         names = ", ".join(each.rpartition("/")[2] or each for each in others)
-        raise LiveFailed(
+        raise LiveComparisonFailed(
             f"The token would allow more than reading mail ({names}), so nothing was read. Use an"
             f" OAuth client of its own. {_PAGE}"
         )

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from localdev.live.record import (
-    RecordableVocabulary,
+    RecordableNamesAndWords,
     RecordedExchange,
     parse_allowed_words_by_field,
 )
@@ -30,7 +30,7 @@ _OPTIONS = frozenset(("includeSpamTrash", "labelIds", "maxResults", "startHistor
 _FORMATS = frozenset(("full", "metadata", "minimal", "raw"))
 _LISTS = ("history", "messages", "threads")
 _TOKEN = "nextPageToken"
-RECORDABLE_VOCABULARY = RecordableVocabulary(
+RECORDABLE_NAMES_AND_WORDS = RecordableNamesAndWords(
     field_name_pattern=re.compile(r"[A-Za-z][A-Za-z_]{0,39}|@type"),
     fields_with_user_defined_keys=frozenset(("metadata",)),
     allowed_words_by_field=dict(
@@ -64,7 +64,7 @@ RECORDABLE_VOCABULARY = RecordableVocabulary(
             "vary: accept-encoding origin referer x-origin",
         )
     ),
-    fields_with_compared_size=frozenset(
+    names_of_fields_with_recorded_size=frozenset(
         (
             *("attachmentId", "id", "nextPageToken", "threadId"),
             *("expires_in", "refresh_token_expires_in", "retry-after"),
@@ -97,7 +97,7 @@ def build_recorded_exchange(
         response_document=_without_mail(document),
         duration_s=received.duration_s,
         requested_page_size=_asked_items(request.path_and_query),
-        full_page_item_count=len(items) if isinstance(items, list) else None,
+        item_count_if_another_page_follows=len(items) if isinstance(items, list) else None,
     )
 
 

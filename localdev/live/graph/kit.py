@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from localdev.live.graph.sign_in import let_user_sign_in, sign_in_at_simulator
+from localdev.live.graph.sign_in import let_user_sign_in, make_signed_in_simulated_upstream
 from localdev.live.kit import SimulatedProvider
 from localdev.live.record import (
-    RecordableVocabulary,
+    RecordableNamesAndWords,
     RecordedExchange,
     Recorder,
     parse_allowed_words_by_field,
 )
 from localdev.live.relay import (
+    HttpProviderUpstream,
     HttpRelay,
-    HttpUpstream,
     ReceivedResponse,
     RelayedRequest,
     store_account_with_access_token,
@@ -68,7 +68,7 @@ _ERROR_CODES = (
     "error: authorization_declined authorization_pending bad_verification_code expired_token"
     " invalid_client invalid_grant invalid_request slow_down temporarily_unavailable",
 )
-_RECORDABLE_VOCABULARY = RecordableVocabulary(
+_RECORDABLE_VOCABULARY = RecordableNamesAndWords(
     field_name_pattern=re.compile(
         r"(?:[A-Za-z][A-Za-z_-]{0,39})?(?:@(?:odata|microsoft\.graph)\.[A-Za-z]{1,30})?|@[a-z]{1,30}"
     ),
@@ -91,7 +91,7 @@ _RECORDABLE_VOCABULARY = RecordableVocabulary(
             "preference-applied: idtype=immutableid odata.maxpagesize",
         )
     ),
-    fields_with_compared_size=frozenset(
+    names_of_fields_with_recorded_size=frozenset(
         (
             *("id", "conversationId", "parentFolderId", "@odata.etag"),
             *(
@@ -107,11 +107,12 @@ _RECORDABLE_VOCABULARY = RecordableVocabulary(
 )
 
 
-class GraphLiveKit:
-    """Compares Microsoft Graph with its simulator; implements `LiveKit` and `HttpRelayKit`."""
+class GraphLiveComparisonKit:
+    """Compares Microsoft Graph with its simulator; implements `LiveComparisonKit` and
+    `HttpRelayProviderInterface`."""
 
     provider = MICROSOFT
-    recordable_vocabulary = _RECORDABLE_VOCABULARY
+    recordable_names_and_words = _RECORDABLE_VOCABULARY
     error_probe_paths: tuple[str, ...] = (
         "/me?$select=id",
         f"/me/mailFolders/AAMkAD{'A' * 114}=",
@@ -134,7 +135,7 @@ class GraphLiveKit:
             return bool(items) and all(item.get("method") == "GET" for item in items)
         return request.method == "GET"
 
-    def build_recorded_exchanges(
+    def build_recorded_exchanges_of_response(
         self, request: RelayedRequest, received: ReceivedResponse
     ) -> list[RecordedExchange]:
         status, headers, document = received.status, received.headers, received.json_body
@@ -182,7 +183,7 @@ class GraphLiveKit:
                     is_replaced = True
         return is_replaced
 
-    def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> HttpUpstream:
+    def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> HttpProviderUpstream:
         return let_user_sign_in(environment, recorder)
 
     @contextmanager
@@ -197,7 +198,7 @@ class GraphLiveKit:
                 replace(each, folder=("Archive",))
                 for each in generate_mail(_ARCHIVED, owner=_ADDRESS, seed=3)
             )
-            simulators.service.set_behaviour(public_clients_allowed=True)
+            simulators.service.set_behaviour_switches(public_clients_allowed=True)
             simulators.service.latency = LATENCY_BY_NAME[latency]
             # So that the shape of a throttled response is known; mailboxes are throttled sometimes.
             throttled = Fault(status=429, code="ApplicationThrottled", retry_after=1)
@@ -206,13 +207,13 @@ class GraphLiveKit:
                 FaultRule(fault=throttled, path="/messages/delta", in_batch=True),
             )
             yield SimulatedProvider(
-                sign_in_at_simulator(simulators, mailbox.user_id, recorder),
+                make_signed_in_simulated_upstream(simulators, mailbox.user_id, recorder),
                 lambda: _change_mailbox(mailbox),
                 lambda relay_url: _stack_options(simulators, relay_url),
             )
 
 
-KIT = GraphLiveKit()
+KIT = GraphLiveComparisonKit()
 
 
 def _change_mailbox(mailbox: Mailbox) -> None:
@@ -221,7 +222,7 @@ def _change_mailbox(mailbox: Mailbox) -> None:
     for folder, is_read in (("inbox", True), ("drafts", False)):
         messages = [each for each in mailbox.list_messages(folder) if each.is_read is not is_read]
         for message in messages[:_CHANGED]:
-            mailbox.mark_read(message.number, is_read=is_read)
+            mailbox.mark_message_read(message.message_number, is_read=is_read)
     for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
         mailbox.deliver_message(item)
 
@@ -279,7 +280,7 @@ def _exchange(
         headers=headers,
         response_document=document,
         requested_page_size=asked_items,
-        full_page_item_count=len(items) if isinstance(items, list) else None,
+        item_count_if_another_page_follows=len(items) if isinstance(items, list) else None,
     )
 
 

@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl
 import msal
 import requests
 
-from localdev.live.kit import LiveFailed
+from localdev.live.kit import LiveComparisonFailed
 from localdev.live.record import RecordedExchange, Recorder
-from localdev.live.relay import HttpUpstream
+from localdev.live.relay import HttpProviderUpstream
 from localdev.simulators import Simulators
 from localdev.simulators.entra.server import CLIENT_ID
 from mailsync.credentials.identity import entra_errors
@@ -32,39 +32,41 @@ _GRANTS = {"refresh_token": "refresh token", "device_code": "device code"}
 _PAGE = "docs/live.md says how to register an application for this."
 
 
-def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> HttpUpstream:
+def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> HttpProviderUpstream:
     """Print a code for the user to enter at Microsoft; return a connection to Graph that
     has the user's tokens.
 
     Raises:
-        LiveFailed: a setting is missing, or the sign-in failed.
+        LiveComparisonFailed: a setting is missing, or the sign-in failed.
     """
     settings = Settings(environment)
-    entra = settings.read_section(EntraSettings)
+    entra = settings.read_settings_section(EntraSettings)
     try:
         graph_url, trust = (
-            settings.read_server_url(GRAPH_URL_SETTING),
+            settings.read_url_setting(GRAPH_URL_SETTING),
             settings.provider_tls_context(),
         )
         sign_in = _DeviceSignIn(
-            entra.client_id, entra.authority, settings.provider_ca_bundle, recorder
+            entra.client_id, entra.authority_url, settings.provider_ca_bundle_path, recorder
         )
     except SettingMissing as missing:
-        raise LiveFailed(f"{missing} {_PAGE}") from None
+        raise LiveComparisonFailed(f"{missing} {_PAGE}") from None
     sign_in.run()
-    return HttpUpstream(
+    return HttpProviderUpstream(
         base_url=graph_url, tls_context=trust, get_access_token=sign_in.get_access_token
     )
 
 
-def sign_in_at_simulator(simulators: Simulators, user_id: str, recorder: Recorder) -> HttpUpstream:
+def make_signed_in_simulated_upstream(
+    simulators: Simulators, user_id: str, recorder: Recorder
+) -> HttpProviderUpstream:
     """Sign in to a simulated mailbox with the same code as a user; return the simulated Graph with
     the mailbox's tokens."""
     bundle = str(simulators.ca_bundle)
     sign_in = _DeviceSignIn(CLIENT_ID, simulators.entra_authority_url, bundle, recorder)
     sign_in.run(lambda code: simulators.entra.device_codes.approve_sign_in(code, user_id))
     trust = Settings({}).provider_tls_context()  # the simulated Graph speaks plain HTTP
-    return HttpUpstream(
+    return HttpProviderUpstream(
         base_url=simulators.graph_url, tls_context=trust, get_access_token=sign_in.get_access_token
     )
 
@@ -107,7 +109,7 @@ class _DeviceSignIn:
                 print(flow.get("message"), flush=True)
             response = self._app.acquire_token_by_device_flow(flow)
         except (requests.RequestException, msal.exceptions.MsalError, ValueError) as error:
-            raise LiveFailed(
+            raise LiveComparisonFailed(
                 f"Microsoft's sign-in service did not respond as documented"
                 f" ({type(error).__name__}). Check the network and MICROSOFT_AUTHORITY."
             ) from None
@@ -171,23 +173,23 @@ class _RecordingHttp:
         return response
 
 
-def _refused(response: Mapping[str, Any]) -> LiveFailed:
+def _refused(response: Mapping[str, Any]) -> LiveComparisonFailed:
     if _PUBLIC_CLIENT_NEEDED in (response.get("error_codes") or ()):
-        return LiveFailed(
+        return LiveComparisonFailed(
             "The app registration does not allow a sign-in without a secret"
             f" (AADSTS{_PUBLIC_CLIENT_NEEDED}): set Authentication, Allow public client flows, to"
             f" Yes. {_PAGE}"
         )
-    return LiveFailed(f"{entra_errors.to_sign_in_error(response)} {_PAGE}")
+    return LiveComparisonFailed(f"{entra_errors.to_sign_in_error(response)} {_PAGE}")
 
 
 def _require_only_reading(scope: str) -> None:
-    """Raise LiveFailed if the token allows more than reading. Microsoft adds what the user has
-    granted to the app registration before."""
+    """Raise LiveComparisonFailed if the token allows more than reading. Microsoft adds what the
+    user has granted to the app registration before."""
     granted = {each.rpartition("/")[2] for each in scope.split()}
     others = sorted(each for each in granted if not _READ_ONLY.fullmatch(each))
     if others:
-        raise LiveFailed(
+        raise LiveComparisonFailed(
             f"The app registration already has {', '.join(others)} of this user, so the"
             f" token would allow more than reading. Use a registration of its own. {_PAGE}"
         )

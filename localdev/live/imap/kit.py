@@ -15,17 +15,17 @@ from localdev.live.imap.relay import (
     is_relay_token_of_gmail_server,
     port_of_relay_token,
 )
-from localdev.live.imap.words import RECORDABLE_VOCABULARY
-from localdev.live.kit import LiveFailed, SimulatedProvider
+from localdev.live.imap.words import RECORDABLE_NAMES_AND_WORDS
+from localdev.live.kit import LiveComparisonFailed, SimulatedProvider
 from localdev.live.record import Recorder
 from localdev.mail.generate import generate_mail
-from localdev.simulators import ImapServerSettings, Simulators
+from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.mailbox import Mailbox
 from mailsync.credentials.token_set import seal_password
 from mailsync.credentials.vault import SealingKey
 from mailsync.model import AccountId, Provider
-from mailsync.providers.imap.address import TLS_PORT, MailboxAddress
+from mailsync.providers.imap.address import TLS_PORT, ImapMailboxLocation
 from mailsync.providers.imap.known_servers import find_server_of_address
 from mailsync.settings import Settings
 from mailsync.store.credential_store import CredentialStore
@@ -35,11 +35,11 @@ _MESSAGES, _CHANGED = 600, 20  # several pages, and part of one
 _PAGE = "docs/live.md says how to run this."
 
 
-class ImapLiveKit:
-    """Compares a mail server with the built-in one; implements `LiveKit`."""
+class ImapLiveComparisonKit:
+    """Compares a mail server with the built-in one; implements `LiveComparisonKit`."""
 
     provider = Provider("imap")
-    recordable_vocabulary = RECORDABLE_VOCABULARY
+    recordable_names_and_words = RECORDABLE_NAMES_AND_WORDS
 
     def open_relay(self, folder: Path) -> ImapRelay:
         return ImapRelay(folder)
@@ -48,7 +48,7 @@ class ImapLiveKit:
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
         has_labels = is_relay_token_of_gmail_server(token)
-        address = MailboxAddress(
+        address = ImapMailboxLocation(
             "localhost", port_of_relay_token(token), RELAY_USER_NAME, has_labels
         )
         return store.connect_account(
@@ -64,15 +64,16 @@ class ImapLiveKit:
         server with the user's login.
 
         Raises:
-            LiveFailed: a setting is missing, or the server cannot be reached or refuses the login.
+            LiveComparisonFailed: a setting is missing, or the server cannot be reached or refuses
+                the login.
         """
         address = environment.get("IMAP_ADDRESS", "")
         if "@" not in address:
-            raise LiveFailed(f"Set IMAP_ADDRESS to the address of your mailbox. {_PAGE}")
+            raise LiveComparisonFailed(f"Set IMAP_ADDRESS to the address of your mailbox. {_PAGE}")
         known = find_server_of_address(address)
         host, _, port = environment.get("IMAP_SERVER", known.host if known else "").partition(":")
         if not host or not (port or "1").isdecimal():
-            raise LiveFailed(
+            raise LiveComparisonFailed(
                 f"Set IMAP_SERVER to the mail server, such as imap.example.org:993. {_PAGE}"
             )
         upstream = ImapUpstream(
@@ -86,18 +87,20 @@ class ImapLiveKit:
             with UpstreamConnection(upstream, recorder) as server:
                 is_signed_in = b"\nl OK" in b"\n" + server.log_in()
         except OSError as failure:
-            raise LiveFailed(
+            raise LiveComparisonFailed(
                 f"{host}:{upstream.port} does not answer ({failure}). {_PAGE}"
             ) from None
         if not is_signed_in:
-            raise LiveFailed(f"{host} refused the login of {upstream.user_name}. {_PAGE}")
+            raise LiveComparisonFailed(f"{host} refused the login of {upstream.user_name}. {_PAGE}")
         return upstream
 
     @contextmanager
     def run_simulated_provider(
         self, folder: Path, recorder: Recorder, *, latency: str
     ) -> Iterator[SimulatedProvider]:
-        with Simulators(folder, imap_ports=ImapServerSettings(password=_PASSWORD)) as simulators:
+        with Simulators(
+            folder, imap_ports=SimulatedImapServerSettings(password=_PASSWORD)
+        ) as simulators:
             assert simulators.imap
             mailbox = simulators.add_mailbox(_ADDRESS)
             mailbox.import_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
@@ -117,7 +120,7 @@ class ImapLiveKit:
             )
 
 
-KIT = ImapLiveKit()
+KIT = ImapLiveComparisonKit()
 
 
 def _changes(mailbox: Mailbox) -> Callable[[], None]:
@@ -126,7 +129,7 @@ def _changes(mailbox: Mailbox) -> Callable[[], None]:
     def change() -> None:
         unread = [each for each in mailbox.list_messages("inbox") if not each.is_read]
         for message in unread[:_CHANGED]:
-            mailbox.mark_read(message.number, is_read=True)
+            mailbox.mark_message_read(message.message_number, is_read=True)
         for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
             mailbox.deliver_message(item)
 

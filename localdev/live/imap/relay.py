@@ -19,11 +19,11 @@ from secrets import token_urlsafe
 from typing import IO, Self
 
 from localdev.live.imap.words import build_response_document, redact_command
-from localdev.live.kit import LiveFailed
+from localdev.live.kit import LiveComparisonFailed
 from localdev.live.record import RecordedExchange, Recorder
 from localdev.simulators.entra.certificates import open_server_tls_context
 from mailsync.providers.imap.address import STARTTLS_PORT
-from mailsync.providers.imap.responses import ImaplibResponse
+from mailsync.providers.imap.responses import ImaplibUntaggedResponse
 
 UPSTREAM_TIMEOUT_S = 60
 RELAY_USER_NAME = "mailbox"
@@ -65,7 +65,7 @@ class ImapUpstream:
 
 class ImapRelay:
     """The relay between the product and mail servers: one listening port for each mail server.
-    Implements `LiveRelay`; a context manager."""
+    Implements `ProviderRelayInterface`; a context manager."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ class ImapRelay:
             listener.close()
 
     @property
-    def url(self) -> str:
+    def relay_base_url(self) -> str:
         return ""
 
     @property
@@ -91,7 +91,7 @@ class ImapRelay:
         servers = ",".join(f"localhost:{port_of_relay_token(each)}" for each in self._listeners)
         return {"IMAP_SERVERS": servers, "CA_BUNDLE": str(self.ca_file)}
 
-    def add_upstream(self, upstream: ImapUpstream, recorder: Recorder) -> str:
+    def add_upstream_and_make_token(self, upstream: ImapUpstream, recorder: Recorder) -> str:
         """Let the relay reach a further mail server. Return the relay's password for this server.
 
         The password contains the relay's port for this server, and whether the server has Gmail's
@@ -104,7 +104,7 @@ class ImapRelay:
         threading.Thread(target=self._accept, args=(token,), daemon=True).start()
         return token
 
-    def send_error_probes(self, token: str) -> None:
+    def send_error_provoking_requests(self, token: str) -> None:
         """Send commands that the mail server rejects, and record the responses.
 
         token: the relay's password for the server.
@@ -128,7 +128,7 @@ class ImapRelay:
     def _serve(
         self, connection: socket.socket, token: str, upstream: ImapUpstream, recorder: Recorder
     ) -> None:
-        with suppress(OSError, LiveFailed), connection:
+        with suppress(OSError, LiveComparisonFailed), connection:
             client = self._context.wrap_socket(connection, server_side=True)
             with client, UpstreamConnection(upstream, recorder) as server:
                 _relay(client, server, token)
@@ -191,7 +191,7 @@ class UpstreamConnection:
         tag, _, command = line.strip().partition(b" ")
         self._server.sendall(line)
         began = time.monotonic()
-        untagged: list[ImaplibResponse] = []
+        untagged: list[ImaplibUntaggedResponse] = []
         received: list[bytes] = []
 
         def take(content: bytes) -> None:
@@ -211,7 +211,7 @@ class UpstreamConnection:
         self._record(redact_command(command.decode("latin-1")), untagged, first, began)
         return b"".join(received)
 
-    def _read_response(self, take: Callable[[bytes], object]) -> ImaplibResponse:
+    def _read_response(self, take: Callable[[bytes], object]) -> ImaplibUntaggedResponse:
         """Read a response of the server; return its records. A record of a literal has the size of
         the literal as text in place of the contents.
 
@@ -242,7 +242,7 @@ class UpstreamConnection:
         return line
 
     def _record(
-        self, kind: str, untagged: list[ImaplibResponse], tagged: bytes, began: float
+        self, kind: str, untagged: list[ImaplibUntaggedResponse], tagged: bytes, began: float
     ) -> None:
         status, _, text = tagged.partition(b" ")[2].decode("latin-1").partition(" ")
         self._recorder.add_exchange(
@@ -284,7 +284,7 @@ def _relay(client: ssl.SSLSocket, server: UpstreamConnection, token: str) -> Non
 def _has_labels(upstream: ImapUpstream, recorder: Recorder) -> bool:
     """Return whether the server has Gmail's IMAP extensions. Return False also if the server does
     not respond now."""
-    with suppress(OSError, LiveFailed), UpstreamConnection(upstream, recorder) as server:
+    with suppress(OSError, LiveComparisonFailed), UpstreamConnection(upstream, recorder) as server:
         server.log_in()
         return b" X-GM-EXT-1" in server.send_command(b"c CAPABILITY\r\n")
     return False
@@ -320,7 +320,7 @@ def _only_reads(command: bytes) -> bool:
     return verb.decode("latin-1") in _READING and not marks_as_read and is_whole
 
 
-def _without_star(records: ImaplibResponse) -> ImaplibResponse:
+def _without_star(records: ImaplibUntaggedResponse) -> ImaplibUntaggedResponse:
     first, *others = records
     if isinstance(first, tuple):
         return [(first[0][2:], first[1]), *others]

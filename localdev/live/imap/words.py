@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from localdev.live.record import RecordableVocabulary, parse_allowed_words_by_field
-from mailsync.providers.imap.responses import ImaplibResponse, parse_fetch
+from localdev.live.record import RecordableNamesAndWords, parse_allowed_words_by_field
+from mailsync.providers.imap.responses import ImaplibUntaggedResponse, parse_fetch
 
 _CAPABILITIES = (
     "IMAP4 IMAP4REV1 IMAP4REV2 ACL ANNOTATE-EXPERIMENT-1 APPENDLIMIT AUTH=CRAM-MD5 AUTH=GSSAPI"
@@ -49,7 +49,7 @@ _COMMANDS = (
     " BODY.PEEK[]<n> BODY.PEEK[HEADER.FIELDS MESSAGE-ID ] ALL MIN MAX SIZE {folder}"
 )
 _COMMAND_WORDS = _FIELD_NAMES | frozenset(_COMMANDS.split())
-RECORDABLE_VOCABULARY = RecordableVocabulary(
+RECORDABLE_NAMES_AND_WORDS = RecordableNamesAndWords(
     field_name_pattern=re.compile("|".join(re.escape(each) for each in _FIELD_NAMES)),
     fields_with_user_defined_keys=frozenset(),
     allowed_words_by_field=dict(
@@ -64,7 +64,7 @@ RECORDABLE_VOCABULARY = RecordableVocabulary(
             "ORDER: ascending other",
         )
     ),
-    fields_with_compared_size=frozenset(),  # all numbers depend on the mailbox
+    names_of_fields_with_recorded_size=frozenset(),  # all numbers depend on the mailbox
 )
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"')
 _LIST = re.compile(r'\(([^)]*)\) (?:"(\\?.)"|(NIL)) (.)', re.IGNORECASE | re.DOTALL)
@@ -96,7 +96,9 @@ def _listed_word(match: re.Match[str]) -> str:
     return "{word}"
 
 
-def build_response_document(untagged: Sequence[ImaplibResponse], tagged: str) -> dict[str, Any]:
+def build_response_document(
+    untagged: Sequence[ImaplibUntaggedResponse], tagged: str
+) -> dict[str, Any]:
     """Describe the responses to a command. Return an object whose keys are fixed words.
 
     untagged: the parsed untagged responses, each without the leading `* `. In place of a literal's
@@ -116,7 +118,7 @@ def build_response_document(untagged: Sequence[ImaplibResponse], tagged: str) ->
 
 
 def _add_response(
-    found: dict[str, Any], uids: list[int], records: ImaplibResponse, text: str
+    found: dict[str, Any], uids: list[int], records: ImaplibUntaggedResponse, text: str
 ) -> None:
     first, _, rest = text.partition(" ")
     if first.isdigit():
@@ -164,7 +166,7 @@ def _listed(text: str) -> dict[str, Any]:
     return {"FLAG": _flags(flags.split()), "NAME-FORM": form, named: True}
 
 
-def _fetched(records: ImaplibResponse) -> dict[str, Any]:
+def _fetched(records: ImaplibUntaggedResponse) -> dict[str, Any]:
     try:
         items = parse_fetch(records)
     except ValueError:

@@ -31,7 +31,7 @@ class TokenEndpointError(Exception):
         self.status = status
 
 
-class AppCredentials:
+class AppAuthenticator:
     def __init__(self, database: SimulatorDatabase, client_id: str, client_secret: str) -> None:
         self.client_id = client_id
         self._database = database

@@ -12,13 +12,19 @@ REFRESH_TOKEN_LIFETIME_S = 90 * 24 * 3600
 AADSTS_GRANT_REVOKED = 50173
 AADSTS_REFRESH_TOKEN_INACTIVE = 700082
 _REFUSALS = {
-    GrantRejectionReason.CODE_UNKNOWN: (54005, "OAuth2 Authorization code was already redeemed."),
-    GrantRejectionReason.CODE_EXPIRED: (70008, "The provided authorization code has expired."),
-    GrantRejectionReason.REDIRECT_URI_DIFFERS: (
+    GrantRejectionReason.AUTHORIZATION_CODE_UNKNOWN: (
+        54005,
+        "OAuth2 Authorization code was already redeemed.",
+    ),
+    GrantRejectionReason.AUTHORIZATION_CODE_EXPIRED: (
+        70008,
+        "The provided authorization code has expired.",
+    ),
+    GrantRejectionReason.REDIRECT_URI_MISMATCH: (
         500112,
         "The reply address does not match the requested.",
     ),
-    GrantRejectionReason.CODE_VERIFIER_DIFFERS: (
+    GrantRejectionReason.CODE_VERIFIER_MISMATCH: (
         501481,
         "The Code_Verifier does not match the code_challenge.",
     ),
@@ -33,7 +39,7 @@ _REFUSALS = {
 }
 
 
-class GrantRefused(Exception):
+class GrantRefusedError(Exception):
     """An authorization code or a refresh token is rejected with the OAuth error `invalid_grant`.
 
     number: the AADSTS number of the error.
@@ -45,18 +51,18 @@ class GrantRefused(Exception):
 
 
 class ConsentStore(consents.ConsentStore):
-    """Stores the consents at Microsoft's identity platform. Its errors are GrantRefused, with an
-    AADSTS number."""
+    """Stores the consents at Microsoft's identity platform. Its errors are GrantRefusedError, with
+    an AADSTS number."""
 
     authorization_code_prefix = "0.A"
     refresh_token_prefix = "1.A"
     refresh_token_lifetime_s = REFRESH_TOKEN_LIFETIME_S
 
-    def error_for_rejected_grant(self, fault: GrantRejectionReason) -> GrantRefused:
-        return GrantRefused(*_REFUSALS[fault])
+    def build_rejected_grant_exception(self, fault: GrantRejectionReason) -> GrantRefusedError:
+        return GrantRefusedError(*_REFUSALS[fault])
 
-    def error_for_ended_consent(self, refusal: Any) -> GrantRefused:
-        return GrantRefused(refusal, "The provided grant has expired due to it being revoked.")
+    def build_ended_consent_exception(self, refusal: Any) -> GrantRefusedError:
+        return GrantRefusedError(refusal, "The provided grant has expired due to it being revoked.")
 
     def revoke_consents_of_user(self, user_id: str, number: int = AADSTS_GRANT_REVOKED) -> int:
         """Reject all tokens of the user's consents from now on; return the number of consents.

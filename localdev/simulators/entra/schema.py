@@ -2,7 +2,7 @@
 
 from localdev.simulators.identity.consents import consent_tables_sql
 
-ENTRA_SCHEMA = f"""
+CREATE_ENTRA_TABLES_SQL = f"""
 {consent_tables_sql("")}
 CREATE TABLE IF NOT EXISTS device_code (
     value TEXT PRIMARY KEY, user_code TEXT NOT NULL, scope TEXT NOT NULL,

@@ -15,15 +15,15 @@ from uuid import uuid4
 import orjson
 
 from localdev.http_server import Request, Response
-from localdev.simulators.entra.app_login import AppCredentials, TokenEndpointError
-from localdev.simulators.entra.consents import ConsentStore, GrantRefused
+from localdev.simulators.entra.app_login import AppAuthenticator, TokenEndpointError
+from localdev.simulators.entra.consents import ConsentStore, GrantRefusedError
 from localdev.simulators.entra.device_codes import DEVICE_CODE_GRANT_TYPE, DeviceCodeStore
 from localdev.simulators.entra.tokens import GRAPH_AUDIENCE, OUTLOOK_AUDIENCE, TokenSigner
 from localdev.simulators.faults import Fault
 from localdev.simulators.identity.answers import (
+    build_injected_fault_response,
     error_page_response,
     html_page_response,
-    injected_response,
     json_response,
     redirect_response,
 )
@@ -31,7 +31,7 @@ from localdev.simulators.identity.sign_in_page import render_sign_in_page
 from localdev.simulators.service import (
     ORGANISATION_TENANT_ID,
     PERSONAL_TENANT_ID,
-    SimulatorService,
+    SharedSimulatorState,
     UserNotFound,
     tenant_id_for_address,
 )
@@ -42,7 +42,7 @@ _OPENID_SCOPES = frozenset({"openid", "profile", "offline_access", "email"})
 _OF_SEVERAL = frozenset({"common", "organizations", "consumers"})
 
 
-def is_browser_path(path: str) -> bool:
+def is_path_opened_in_browser(path: str) -> bool:
     """Return whether a person opens `path` in a browser; programs call all other endpoints."""
     return path.endswith(("/oauth2/v2.0/authorize", "/v2.0/adminconsent", "/oauth2/deviceauth"))
 
@@ -54,11 +54,16 @@ class EntraServer:
     """
 
     def __init__(
-        self, service: SimulatorService, signer: TokenSigner, *, client_id: str, client_secret: str
+        self,
+        service: SharedSimulatorState,
+        signer: TokenSigner,
+        *,
+        client_id: str,
+        client_secret: str,
     ) -> None:
         self.base_url = ""
-        self.graph_origin = ""
-        self.app_login = AppCredentials(service.database, client_id, client_secret)
+        self.graph_http_origin = ""
+        self.app_login = AppAuthenticator(service.database, client_id, client_secret)
         self.consents = ConsentStore(service.database)
         self.device_codes = DeviceCodeStore(service.database, self.consents)
         self._service = service
@@ -169,7 +174,7 @@ class EntraServer:
         fault = self._authorize_fault(query | {"response_type": "code"})
         if fault:
             return fault
-        self._service.set_behaviour(tenant_consented=True)
+        self._service.set_behaviour_switches(tenant_consented=True)
         granted = {
             "admin_consent": "True",
             "tenant": ORGANISATION_TENANT_ID,
@@ -222,7 +227,7 @@ class EntraServer:
             return json_response(200, self._granted(tenant, form))
         except TokenEndpointError as error:
             return json_response(error.status, _error(error.error, error.number, str(error)))
-        except GrantRefused as refusal:
+        except GrantRefusedError as refusal:
             return json_response(400, _error("invalid_grant", refusal.number, str(refusal)))
 
     def _granted(self, tenant: str, form: dict[str, str]) -> dict[str, Any]:
@@ -276,7 +281,7 @@ class EntraServer:
         if tenant in _OF_SEVERAL or not behaviour.tenant_consented:
             sentence = f"Application was not found in the directory '{tenant}'."
             raise TokenEndpointError("unauthorized_client", 700016, sentence)
-        if scope not in (f"{GRAPH_AUDIENCE}/.default", f"{self.graph_origin}/.default"):
+        if scope not in (f"{GRAPH_AUDIENCE}/.default", f"{self.graph_http_origin}/.default"):
             raise TokenEndpointError("invalid_scope", 1002012, "The scope must end in '/.default'.")
         return self._access_token({"roles": list(behaviour.app_roles), "oid": str(uuid4())})
 
@@ -294,7 +299,7 @@ def _injected(fault: Fault) -> Response:
     """Return the token endpoint's response for a fault: an OAuth error, or the fault's `body`."""
     number = re.match(r"AADSTS(\d+)", fault.message)
     document = _error(fault.code, int(number[1]) if number else 0, fault.message)
-    return injected_response(fault, document)
+    return build_injected_fault_response(fault, document)
 
 
 def _error(error: str, number: int, description: str) -> dict[str, Any]:

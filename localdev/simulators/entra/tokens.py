@@ -22,7 +22,7 @@ SIGNING_KEY_ID = "mailsync-simulator"
 _KEPT_TOKENS = 64
 
 
-class AccessTokenRefused(Exception):
+class AccessTokenRefusedError(Exception):
     """An access token is not valid. The message is the sentence that Graph returns."""
 
 
@@ -31,16 +31,16 @@ class BearerClaims:
     """The verified claims of an access token.
 
     user_id: id of the signed-in user. None: the application acts without a user.
-    scopes_or_roles: the token's scopes, or the app's roles.
+    scope_and_role_names: the token's scopes, or the app's roles.
     """
 
     user_id: str | None
     app_id: str
-    scopes_or_roles: frozenset[str]
+    scope_and_role_names: frozenset[str]
 
     def has_any_scope_or_role(self, *wanted: str) -> bool:
         """Return whether the token has at least one of the scopes or roles `wanted`."""
-        return not self.scopes_or_roles.isdisjoint(wanted)
+        return not self.scope_and_role_names.isdisjoint(wanted)
 
 
 class TokenSigner:
@@ -61,16 +61,16 @@ class TokenSigner:
         return self._key.sign({**claims, **always}, lifetime_s=lifetime_s)
 
     def verify_token(self, token: str, *, audience: str = GRAPH_AUDIENCE) -> BearerClaims:
-        """Verify an access token and return its claims. Raises AccessTokenRefused."""
+        """Verify an access token and return its claims. Raises AccessTokenRefusedError."""
         try:
             claims = self._verified_claims(token, audience)
             if claims["exp"] <= time.time():
                 raise jwt.ExpiredSignatureError
         except jwt.PyJWTError as refusal:
-            raise AccessTokenRefused(_sentence(token, refusal)) from refusal
+            raise AccessTokenRefusedError(_sentence(token, refusal)) from refusal
         grants = frozenset([*claims.get("scp", "").split(), *claims.get("roles", [])])
         user_id = claims["oid"] if "scp" in claims else None
-        return BearerClaims(user_id=user_id, app_id=claims["appid"], scopes_or_roles=grants)
+        return BearerClaims(user_id=user_id, app_id=claims["appid"], scope_and_role_names=grants)
 
     def _verify(self, token: str, audience: str) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(

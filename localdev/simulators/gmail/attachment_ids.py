@@ -8,7 +8,7 @@ from itertools import count
 from localdev.simulators.gmail.payload import AttachmentIdMaker
 
 
-class ValidAttachmentIds:
+class AttachmentIdRegistry:
     """The attachment ids that are valid now. Thread-safe."""
 
     def __init__(self) -> None:

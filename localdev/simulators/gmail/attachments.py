@@ -4,22 +4,22 @@ from base64 import urlsafe_b64encode
 
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import invalid_argument_error
-from localdev.simulators.gmail.payload import decode_content, parse_message, walk_parts
-from localdev.simulators.gmail.reading import require_read_scope
+from localdev.simulators.gmail.payload import decode_content, parse_mime_message, walk_parts
+from localdev.simulators.gmail.reading import require_body_reading_scope
 
 
 def find_attachment(raw: bytes, part_id: str) -> bytes | None:
     """Return the content of a part of a raw message. Return None if the message has no such
     part."""
-    parts = dict(walk_parts(parse_message(raw)))
+    parts = dict(walk_parts(parse_mime_message(raw)))
     return decode_content(parts[part_id]) if part_id in parts else None
 
 
 def get_attachment(call: GmailCall) -> GmailResult:
-    require_read_scope(call)
-    message_id, attachment_id = call.path_ids
+    require_body_reading_scope(call)
+    message_id, attachment_id = call.resource_ids_in_path
     message = call.gmail_mailbox.find_message(message_id)
-    part_id = call.valid_attachment_ids.find_part_id(message_id, attachment_id)
+    part_id = call.attachment_id_registry.find_part_id(message_id, attachment_id)
     content = None if part_id is None else find_attachment(message.raw_bytes, part_id)
     if content is None:
         raise invalid_argument_error("Invalid attachment token")

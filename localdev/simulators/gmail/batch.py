@@ -35,7 +35,7 @@ class BatchPart:
     """
 
     content_id: str
-    request: Request
+    http_request: Request
 
 
 def is_batch_request(request: Request) -> bool:
@@ -50,7 +50,7 @@ def serve_batch(request: Request, serve: HttpRequestHandler, behaviour: GmailBeh
         headers = {"Content-Type": "application/json; charset=UTF-8"}
         return Response(error.code, orjson.dumps(error.to_json()), headers)
     with ThreadPoolExecutor(len(parts)) as pool:
-        responses = list(pool.map(serve, [each.request for each in parts]))
+        responses = list(pool.map(serve, [each.http_request for each in parts]))
     answered = [(part.content_id, each) for part, each in zip(parts, responses, strict=True)]
     del answered[: behaviour.batch_parts_left_out]
     return join_batch_responses(answered[::-1] if behaviour.is_batch_reversed else answered)

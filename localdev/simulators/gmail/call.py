@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from localdev.simulators.gmail.attachment_ids import ValidAttachmentIds
+from localdev.simulators.gmail.attachment_ids import AttachmentIdRegistry
 from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.errors import invalid_argument_error
 from localdev.simulators.gmail.mailbox import GmailMailbox
@@ -16,22 +16,22 @@ from localdev.simulators.gmail.mailbox import GmailMailbox
 class GmailCall:
     """A request that has passed the token check, the faults and the quota.
 
-    valid_attachment_ids: the valid ids of attachments.
-    path_ids: the ids in the request's path, such as a message id.
+    attachment_id_registry: the valid ids of attachments.
+    resource_ids_in_path: the ids in the request's path, such as a message id.
     query_parameters: values of each query parameter by name, in the order of the query.
-    body: the parsed JSON body. None: the request has no body.
+    json_body: the parsed JSON body. None: the request has no body.
     scopes: the scopes that the access token permits.
     """
 
     gmail_mailbox: GmailMailbox
-    valid_attachment_ids: ValidAttachmentIds
-    path_ids: tuple[str, ...]
+    attachment_id_registry: AttachmentIdRegistry
+    resource_ids_in_path: tuple[str, ...]
     query_parameters: dict[str, list[str]]
-    body: Any = None
+    json_body: Any = None
     scopes: Collection[str] = field(default_factory=frozenset)
 
     @property
-    def behaviour(self) -> GmailBehaviour:
+    def behaviour_switches(self) -> GmailBehaviour:
         return self.gmail_mailbox.behaviour
 
     def read_text_parameter(self, name: str) -> str | None:
@@ -69,7 +69,7 @@ class GmailCall:
             raise invalid_argument_error(
                 f"Invalid value at 'max_results' (TYPE_UINT32), \"{value}\""
             )
-        return max(1, min(int(value) or 100, self.behaviour.largest_page))
+        return max(1, min(int(value) or 100, self.behaviour_switches.largest_page))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,25 +59,25 @@ def build_gmail_mailbox_actions(
         "gmail-archive": of_message(GmailOwner.archive_message),
         "gmail-trash": of_message(GmailOwner.trash_message),
         "gmail-untrash": of_message(GmailOwner.untrash_message),
-        "gmail-spam": of_message(GmailOwner.mark_as_spam),
-        "gmail-unspam": of_message(GmailOwner.unmark_as_spam),
-        "gmail-star": of_message(GmailOwner.mark_starred),
-        "gmail-mark-read": of_message(GmailOwner.mark_read),
-        "gmail-mark-important": of_message(GmailOwner.mark_important),
+        "gmail-spam": of_message(GmailOwner.mark_message_as_spam),
+        "gmail-unspam": of_message(GmailOwner.unmark_message_as_spam),
+        "gmail-star": of_message(GmailOwner.mark_message_starred),
+        "gmail-mark-read": of_message(GmailOwner.mark_message_read),
+        "gmail-mark-important": of_message(GmailOwner.mark_message_important),
         "gmail-delete-for-good": of_message(GmailOwner.erase_message),
         "gmail-empty-trash": of_owner(lambda owner: {"deleted": owner.empty_trash()}),
         "gmail-edit-draft": of_message(GmailOwner.edit_draft),
         "gmail-send-draft": of_message(GmailOwner.send_draft),
         "gmail-create-label": of_owner(GmailOwner.create_label),
         "gmail-rename-label": of_owner(GmailOwner.rename_label),
-        "gmail-nest-label": of_owner(GmailOwner.nest_label),
+        "gmail-nest-label": of_owner(GmailOwner.set_parent_of_label),
         "gmail-delete-label": of_owner(GmailOwner.delete_label),
         "gmail-add-unknown-label": of_message(_add_unknown_label),
-        "gmail-hold-history": server.freeze_history_list,
+        "gmail-hold-history": server.withhold_new_history_records,
         "gmail-token": partial(_register_token, server),
-        "gmail-expire-watch": server.pusher.expire_watch,
+        "gmail-expire-watch": server.pusher.expire_watch_of_mailbox,
         "gmail-push": lambda mailbox, **fields: {
-            "status": server.pusher.post_push(mailbox, **fields)
+            "status": server.pusher.post_push_notification(mailbox, **fields)
         },
     }
 
@@ -93,7 +93,7 @@ def _deliver(
 
 
 def _add_unknown_label(owner: GmailOwner, message_id: str, *, label: str) -> None:
-    owner.add_unlisted_label_to_message(message_id, label)
+    owner.give_message_label_unknown_to_api(message_id, label)
 
 
 def _register_token(
@@ -121,7 +121,7 @@ def find_label_folder_number(server: GmailServer, mailbox: Mailbox, text: str) -
 
 
 def _set_behaviour(server: GmailServer, fields: JsonObject) -> JsonObject:
-    server.set_behaviour(**fields)
+    server.set_behaviour_switches(**fields)
     return asdict(server.behaviour)
 
 

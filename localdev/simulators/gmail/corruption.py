@@ -14,7 +14,7 @@ from localdev.simulators.faults import UNKNOWN_ERROR_CODE, Fault
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError
 from localdev.simulators.gmail.ids import make_other_token_of_page
-from localdev.simulators.gmail.quota import build_retry_after_text
+from localdev.simulators.gmail.quota import build_retry_after_sentence
 
 _LISTS = ("history", "messages", "labels", "threads")
 _COUNTS = ("messagesTotal", "messagesUnread", "threadsTotal", "threadsUnread", "sizeEstimate")
@@ -33,7 +33,7 @@ _REASON_BY_STATUS = {
 JsonObject = dict[str, Any]
 
 
-def error_of_fault(fault: Fault) -> GmailError:
+def build_gmail_error_from_fault(fault: Fault) -> GmailError:
     """Return the error of a fault that has a status.
 
     A fault without `code` or `message` gets the code or message that Google uses for the status.
@@ -45,12 +45,12 @@ def error_of_fault(fault: Fault) -> GmailError:
         reason = fault.code
     message = fault.message or message
     if fault.retry_after is not None:
-        message = f"{message}  {build_retry_after_text(fault.retry_after)}"
+        message = f"{message}  {build_retry_after_sentence(fault.retry_after)}"
     status = "FAILED_PRECONDITION" if reason == "failedPrecondition" else None
     return GmailError(fault.status, reason, message, status=status, headers=fault.headers)
 
 
-def corrupt_result(result: GmailResult, fault: Fault, call: GmailCall) -> GmailResult:
+def corrupt_gmail_result(result: GmailResult, fault: Fault, call: GmailCall) -> GmailResult:
     """Return the result, changed by the forgery that `fault.page` names. Return it unchanged if
     `fault.page` is None."""
     if fault.page is None or not isinstance(result.json_body, dict):

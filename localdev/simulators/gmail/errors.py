@@ -67,7 +67,7 @@ def invalid_argument_error(message: str) -> GmailError:
     return GmailError(400, "invalidArgument", message)
 
 
-def build_error_info(reason: str, **metadata: str) -> dict[str, Any]:
+def build_error_info_detail(reason: str, **metadata: str) -> dict[str, Any]:
     """Return an entry of `error.details` of Google's type ErrorInfo."""
     return {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",

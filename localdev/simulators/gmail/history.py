@@ -14,15 +14,15 @@ import orjson
 from localdev.simulators.folders import PURGED, RETAINED
 from localdev.simulators.gmail.ids import (
     change_number_of_history_id,
-    make_history_id,
-    make_message_id,
-    make_thread_id,
+    format_message_id,
+    make_history_id_of_change,
+    make_thread_id_from_seed,
 )
 from localdev.simulators.gmail.labels import LABEL_IDS_OUTSIDE_ALL_MAIL
-from localdev.simulators.gmail.mailbox import GmailMailbox, label_ids_of_flags
+from localdev.simulators.gmail.mailbox import GmailMailbox, message_flags_to_label_ids
 from localdev.simulators.journal import ChangeKind, JournalEntry
 
-LIST_NAME_BY_HISTORY_TYPE = {
+RECORD_FIELD_BY_HISTORY_TYPE = {
     "messageAdded": "messagesAdded",
     "messageDeleted": "messagesDeleted",
     "labelAdded": "labelsAdded",
@@ -82,7 +82,7 @@ class History:
     def __init__(self, gmail: GmailMailbox) -> None:
         self._gmail = gmail
         self._database = gmail.simulated_mailbox.database
-        find = gmail.simulated_mailbox.folders.find
+        find = gmail.simulated_mailbox.folders.find_folder
         self._outside = {find(RETAINED).number, find(PURGED).number}
 
     def is_history_id_expired(self, start: int) -> bool:
@@ -93,7 +93,7 @@ class History:
         """
         number = change_number_of_history_id(start)
         if (
-            number < self._gmail.history_start_change_number
+            number < self._gmail.last_change_number_before_history
             or start > self._gmail.newest_history_id
         ):
             return True
@@ -110,7 +110,7 @@ class History:
         }
         entries = [
             each
-            for each in self._gmail.simulated_mailbox.journal.list_entries_after_number(
+            for each in self._gmail.simulated_mailbox.journal.list_entries_after_change_number(
                 change_number_of_history_id(start) - 1
             )
             if each.message is not None
@@ -139,7 +139,7 @@ class History:
         for row in self._database.fetch_rows(
             f"SELECT * FROM gmail_flags WHERE {among} ORDER BY change DESC", chosen
         ):
-            labels = label_ids_of_flags(
+            labels = message_flags_to_label_ids(
                 is_read=row["is_read"],
                 is_flagged=row["is_flagged"],
                 is_important=row["is_important"],
@@ -168,13 +168,13 @@ class History:
 
     def _state(self, past: _Past, number: int) -> _State:
         version = past.version_at(number)
-        thread = make_thread_id(version[1]) if version else ""
+        thread = make_thread_id_from_seed(version[1]) if version else ""
         if version is None or not past.exists or past.placements & self._outside:
             return _State(None, thread, frozenset())
-        labels = self._gmail.labels.label_ids_even_of_deleted_folders(
+        labels = self._gmail.labels.find_label_ids_even_of_deleted_folders(
             past.placements
         ) | past.flags_at(number)
-        return _State(make_message_id(version[0]), thread, frozenset(labels))
+        return _State(format_message_id(version[0]), thread, frozenset(labels))
 
     def _records(self, entry: JournalEntry, before: _State, after: _State) -> Iterator[JsonObject]:
         for place, (name, state, labels) in enumerate(self._events(before, after)):
@@ -185,7 +185,7 @@ class History:
                 item["labelIds"] = sorted(labels)
             bare = {"id": message["id"], "threadId": message["threadId"]}
             yield {
-                "id": str(make_history_id(entry.number, place)),
+                "id": str(make_history_id_of_change(entry.number, place)),
                 "messages": [bare],
                 name: [item],
             }
@@ -213,7 +213,7 @@ class History:
         return set() if self._gmail.behaviour.is_inbox_removal_reported else {"INBOX"}
 
 
-def filter_records(
+def filter_records_by_type_and_label(
     records: Iterable[JsonObject], lists: Collection[str], label_id: str | None
 ) -> list[JsonObject]:
     """Filter history records by the parameters `historyTypes` and `labelId`. Return records that

@@ -15,15 +15,15 @@ from secrets import token_hex
 from localdev.simulators.wire_time import format_utc_seconds
 
 FIRST_MESSAGE_ID = 0x1900000000000000
-HISTORY_IDS_PER_CHANGE = 4
+RESERVED_HISTORY_IDS_PER_CHANGE = 4
 _FIRST_HISTORY_ID = 1_000
 _YEAR_ONE_S = 62_135_596_800
 _MESSAGE_ID = re.compile(r"[0-9a-f]{16}")
 _TOKEN = re.compile(r"([0-9]{20})(?:~[0-9a-f]{8})?")
-_KEY_BY_THREAD_ID: dict[str, str] = {}
+_SEED_BY_THREAD_ID: dict[str, str] = {}
 
 
-def make_message_id(id_number: int) -> str:
+def format_message_id(id_number: int) -> str:
     return f"{FIRST_MESSAGE_ID + id_number:016x}"
 
 
@@ -37,41 +37,43 @@ def is_well_formed_id(text: str) -> bool:
     return _MESSAGE_ID.fullmatch(text) is not None
 
 
-def make_thread_number(thread_key: str) -> int:
-    """Return the number of the thread whose messages share this key."""
-    digest = sha256(thread_key.encode("utf-8", "replace")).digest()
+def make_numeric_thread_id_from_seed(thread_id_seed: str) -> int:
+    """Return the number of the thread whose messages share this seed."""
+    digest = sha256(thread_id_seed.encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:8]) >> 2
 
 
 @lru_cache(maxsize=100_000)
-def make_thread_id(thread_key: str) -> str:
-    """Return the id of the thread whose messages share this key."""
-    found = f"{make_thread_number(thread_key):016x}"
-    _KEY_BY_THREAD_ID[found] = thread_key
+def make_thread_id_from_seed(thread_id_seed: str) -> str:
+    """Return the id of the thread whose messages share this seed."""
+    found = f"{make_numeric_thread_id_from_seed(thread_id_seed):016x}"
+    _SEED_BY_THREAD_ID[found] = thread_id_seed
     return found
 
 
-def find_cached_thread_key(text: str) -> str | None:
-    """Return the key of the thread with this id, from the memory of this process. Return None if
+def find_cached_thread_id_seed(text: str) -> str | None:
+    """Return the seed of the thread with this id, from the memory of this process. Return None if
     this process has not made the thread's id yet.
 
     text: the thread's id.
     """
-    return _KEY_BY_THREAD_ID.get(text)
+    return _SEED_BY_THREAD_ID.get(text)
 
 
-def make_history_id(change_number: int, place: int = HISTORY_IDS_PER_CHANGE - 1) -> int:
+def make_history_id_of_change(
+    change_number: int, place: int = RESERVED_HISTORY_IDS_PER_CHANGE - 1
+) -> int:
     """Return the id of a history record.
 
     change_number: number of the change that the record reports.
     place: position of the record among the records of the same change, from 0 on.
     """
-    return _FIRST_HISTORY_ID + HISTORY_IDS_PER_CHANGE * change_number + place
+    return _FIRST_HISTORY_ID + RESERVED_HISTORY_IDS_PER_CHANGE * change_number + place
 
 
 def change_number_of_history_id(history: int) -> int:
     """Return the number of the change that a historyId belongs to."""
-    return (history - _FIRST_HISTORY_ID) // HISTORY_IDS_PER_CHANGE
+    return (history - _FIRST_HISTORY_ID) // RESERVED_HISTORY_IDS_PER_CHANGE
 
 
 def make_message_page_token(received_at: str, number: int) -> str:

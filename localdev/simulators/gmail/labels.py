@@ -9,7 +9,7 @@ IMPORTANT are no folders, but fields of a message.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from localdev.simulators.folders import OTHER_ROLE, Folder, FolderNotFound
+from localdev.simulators.folders import ORDINARY_FOLDER_ROLE, Folder, FolderNotFound
 from localdev.simulators.mailbox import Mailbox
 
 LABEL_ID_BY_ROLE = {
@@ -20,7 +20,7 @@ LABEL_ID_BY_ROLE = {
     "junk": "SPAM",
 }
 UNREAD, STARRED, IMPORTANT, CHAT = "UNREAD", "STARRED", "IMPORTANT", "CHAT"
-FLAG_LABEL_IDS = (UNREAD, STARRED, IMPORTANT)
+IDS_OF_LABELS_STORED_AS_FLAGS = (UNREAD, STARRED, IMPORTANT)
 CATEGORY_LABEL_IDS = tuple(
     f"CATEGORY_{name}" for name in ("PERSONAL", "SOCIAL", "PROMOTIONS", "UPDATES", "FORUMS")
 )
@@ -89,11 +89,11 @@ class GmailLabels:
         missing."""
         return self._known.id_by_folder
 
-    def label_ids_of_folders(self, folders: Iterable[int]) -> set[str]:
+    def find_label_ids_of_folders(self, folders: Iterable[int]) -> set[str]:
         known = self.label_id_by_folder_number
         return {known[each] for each in folders if each in known}
 
-    def label_ids_even_of_deleted_folders(self, folders: Iterable[int]) -> set[str]:
+    def find_label_ids_even_of_deleted_folders(self, folders: Iterable[int]) -> set[str]:
         """Return the ids of the labels of folders that exist or were deleted. The label of a
         deleted folder had the id `Label_N`.
 
@@ -101,7 +101,7 @@ class GmailLabels:
         """
         numbers = {*folders}
         gone = numbers - self._known.folders
-        return self.label_ids_of_folders(numbers) | {f"Label_{number}" for number in gone}
+        return self.find_label_ids_of_folders(numbers) | {f"Label_{number}" for number in gone}
 
     def find_or_create_folder_number(self, label_id: str) -> int:
         """Return the number of a label's folder. Create the folder if the label is a system label
@@ -112,13 +112,13 @@ class GmailLabels:
                 such as UNREAD.
         """
         label = self.label_by_id.get(label_id)
-        if label is None or label_id in FLAG_LABEL_IDS:
+        if label is None or label_id in IDS_OF_LABELS_STORED_AS_FLAGS:
             raise FolderNotFound(label_id)
         if label.folder_number is not None:
             return label.folder_number
-        return self.create_label_with_id(label_id)
+        return self.create_label_with_fixed_id(label_id)
 
-    def create_label_with_id(self, label_id: str, *, is_listed: bool = True) -> int:
+    def create_label_with_fixed_id(self, label_id: str, *, is_listed: bool = True) -> int:
         """Create a label with this id instead of `Label_N`; return the number of the label's
         folder.
 
@@ -136,10 +136,10 @@ class GmailLabels:
     @property
     def _known(self) -> _Known:
         key = ("gmail labels", self._mailbox.user_id)
-        return self._mailbox.database.read_through_cache(key, self._read)
+        return self._mailbox.database.get_or_compute_cached_result(key, self._read)
 
     def _read(self) -> _Known:
-        folders = {each.number: each for each in self._mailbox.folders.list_all()}
+        folders = {each.number: each for each in self._mailbox.folders.list_all_folders()}
         fixed = self._fixed_labels()
         searches = {number for number, each in folders.items() if each.search_filter is not None}
         shown = set(folders) - searches - self._folders_of_outlook()
@@ -183,7 +183,7 @@ class GmailLabels:
 def _label(
     folder: Folder, folders: Mapping[int, Folder], fixed: Mapping[int, tuple[str, bool]]
 ) -> GmailLabel | None:
-    if folder.role != OTHER_ROLE:
+    if folder.role != ORDINARY_FOLDER_ROLE:
         label_id = LABEL_ID_BY_ROLE.get(folder.role)
         if label_id is None:
             return None
@@ -211,7 +211,7 @@ def _path_name(folder: Folder, folders: Mapping[int, Folder]) -> str:
     """Return the name of a folder's label: the folder's name after the names of its parent folders,
     joined by slashes. Folders with a role, such as the inbox, are left out."""
     names, above = [folder.name], folder.parent
-    while above is not None and above in folders and folders[above].role == OTHER_ROLE:
+    while above is not None and above in folders and folders[above].role == ORDINARY_FOLDER_ROLE:
         names.append(folders[above].name)
         above = folders[above].parent
     return "/".join(reversed(names))

@@ -12,18 +12,18 @@ from localdev.simulators.folders import PURGED, RETAINED
 from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.errors import GmailError, invalid_argument_error, not_found_error
 from localdev.simulators.gmail.ids import (
-    find_cached_thread_key,
+    find_cached_thread_id_seed,
+    format_message_id,
     is_well_formed_id,
-    make_history_id,
-    make_message_id,
+    make_history_id_of_change,
     make_message_page_token,
-    make_thread_id,
+    make_thread_id_from_seed,
     parse_message_id,
     parse_message_page_token,
 )
 from localdev.simulators.gmail.labels import (
     CHAT,
-    FLAG_LABEL_IDS,
+    IDS_OF_LABELS_STORED_AS_FLAGS,
     IMPORTANT,
     LABEL_IDS_OUTSIDE_ALL_MAIL,
     STARRED,
@@ -59,7 +59,7 @@ _FLAG_SQL = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListedMessage:
+class MessageWithoutContents:
     """A message of a Gmail mailbox without its contents.
 
     message_number: number of the message in the simulated mailbox.
@@ -95,7 +95,7 @@ class GmailMailbox:
     @property
     def newest_history_id(self) -> int:
         """Return the present historyId of the mailbox."""
-        return make_history_id(self.newest_change_number)
+        return make_history_id_of_change(self.newest_change_number)
 
     @property
     def newest_change_number(self) -> int:
@@ -112,7 +112,7 @@ class GmailMailbox:
         return int(row["number"]) if row else 0
 
     @property
-    def history_start_change_number(self) -> int:
+    def last_change_number_before_history(self) -> int:
         """Return the number of the change after which the history of the mailbox begins."""
         row = self._database.fetch_row(
             "SELECT since FROM gmail_mailbox WHERE mailbox_id = ?", self.simulated_mailbox.user_id
@@ -132,7 +132,7 @@ class GmailMailbox:
             " AND id_number = (SELECT max(id_number) FROM gmail_message WHERE message = v.message)",
             *(parse_message_id(text), self.simulated_mailbox.user_id),
         )
-        if row is None or not self.find_listed_messages([row["message"]]):
+        if row is None or not self.find_messages_without_contents([row["message"]]):
             raise not_found_error()
         return int(row["message"])
 
@@ -147,17 +147,23 @@ class GmailMailbox:
     def find_messages(self, numbers: Sequence[int]) -> list[GmailMessage]:
         """Return the messages with these numbers, in the order of `numbers`. Leave out messages
         that do not exist or that their owner deleted permanently."""
-        found = {each.number: each for each in self.simulated_mailbox.find_messages(numbers)}
-        listed = {each.message_number: each for each in self.find_listed_messages(numbers)}
+        found = {
+            each.message_number: each for each in self.simulated_mailbox.find_messages(numbers)
+        }
+        listed = {
+            each.message_number: each for each in self.find_messages_without_contents(numbers)
+        }
         return [self._message(listed[each], found[each]) for each in numbers if each in listed]
 
-    def find_listed_messages(self, numbers: Sequence[int]) -> list[ListedMessage]:
+    def find_messages_without_contents(
+        self, numbers: Sequence[int]
+    ) -> list[MessageWithoutContents]:
         """Return the messages with these numbers, without contents. Leave out messages that do not
         exist or that their owner deleted permanently."""
         rows = self._rows(f"AND m.number {_IN_JSON}", orjson.dumps(list(numbers)).decode())
         return [self._listed(row) for row in rows]
 
-    def list_all_messages(self) -> list[ListedMessage]:
+    def list_all_messages(self) -> list[MessageWithoutContents]:
         """Return all messages, Spam and Trash included, newest first."""
         return [self._listed(row) for row in self._rows("ORDER BY m.received_at DESC")]
 
@@ -168,7 +174,7 @@ class GmailMailbox:
         includes_spam_trash: bool,
         token: str | None,
         limit: int,
-    ) -> tuple[list[ListedMessage], str | None]:
+    ) -> tuple[list[MessageWithoutContents], str | None]:
         """Return a page of the messages with all of these labels, newest first, and the token of
         the next page. Raises GmailError 400 for an unknown label or page token."""
         where, values = self._selection(label_ids, includes_spam_trash=includes_spam_trash)
@@ -209,13 +215,13 @@ class GmailMailbox:
         includes_spam_trash: bool,
         token: str | None,
         limit: int,
-    ) -> tuple[list[ListedMessage], str | None]:
+    ) -> tuple[list[MessageWithoutContents], str | None]:
         """Return a page of threads, each as its newest message, and the token of the next page.
 
         The page lists a thread if at least one of its messages has all of the labels. Parameters
         and errors are those of `list_message_page`.
         """
-        newest: dict[str, ListedMessage] = {}
+        newest: dict[str, MessageWithoutContents] = {}
         after: str | None = None
         while True:
             listed, after = self.list_message_page(
@@ -247,18 +253,20 @@ class GmailMailbox:
         """
         if not is_well_formed_id(text):
             raise invalid_argument_error("Invalid id value")
-        key = find_cached_thread_key(text) or self._find_thread_key(text)
-        rows = self._rows("AND v.thread = ? ORDER BY m.received_at, m.number", key)
+        seed = find_cached_thread_id_seed(text) or self._find_thread_id_seed(text)
+        rows = self._rows("AND v.thread = ? ORDER BY m.received_at, m.number", seed)
         if not rows:
             raise not_found_error()
         return self.find_messages([row["number"] for row in rows])
 
-    def _find_thread_key(self, text: str) -> str | None:
+    def _find_thread_id_seed(self, text: str) -> str | None:
         rows = self._database.fetch_rows(
             "SELECT DISTINCT thread FROM gmail_message WHERE mailbox_id = ?",
             self.simulated_mailbox.user_id,
         )
-        return next((row["thread"] for row in rows if make_thread_id(row["thread"]) == text), None)
+        return next(
+            (row["thread"] for row in rows if make_thread_id_from_seed(row["thread"]) == text), None
+        )
 
     def _selection(
         self, label_ids: Collection[str], *, includes_spam_trash: bool
@@ -268,7 +276,7 @@ class GmailMailbox:
             label = self.labels.label_by_id.get(each)
             if label is None or not label.is_returned_by_api:
                 raise GmailError(400, "invalidArgument", f"Invalid label: {each}")
-            if each in FLAG_LABEL_IDS:
+            if each in IDS_OF_LABELS_STORED_AS_FLAGS:
                 conditions.append(_FLAG_SQL[each])
             else:
                 conditions.append(_IS_PLACED)
@@ -296,27 +304,27 @@ class GmailMailbox:
         return self._numbers_of_roles(RETAINED, PURGED)
 
     def _numbers_of_roles(self, *roles: str) -> str:
-        numbers = [self.simulated_mailbox.folders.find(role).number for role in roles]
+        numbers = [self.simulated_mailbox.folders.find_folder(role).number for role in roles]
         return orjson.dumps(numbers).decode()
 
-    def _listed(self, row: Row) -> ListedMessage:
-        labels = self.labels.label_ids_of_folders(orjson.loads(row["folders"]))
-        labels |= label_ids_of_flags(
+    def _listed(self, row: Row) -> MessageWithoutContents:
+        labels = self.labels.find_label_ids_of_folders(orjson.loads(row["folders"]))
+        labels |= message_flags_to_label_ids(
             is_read=row["is_read"],
             is_flagged=row["is_flagged"],
             is_important=row["importance"] == "high",
         )
-        return ListedMessage(
+        return MessageWithoutContents(
             message_number=row["number"],
-            id=make_message_id(row["id_number"]),
-            thread_id=make_thread_id(row["thread"]),
+            id=format_message_id(row["id_number"]),
+            thread_id=make_thread_id_from_seed(row["thread"]),
             label_ids=tuple(sorted(labels)),
             received_at=row["received_at"],
         )
 
-    def _message(self, listed: ListedMessage, message: Message) -> GmailMessage:
-        original = self.simulated_mailbox.read_original_message_bytes(message.blob_number)
-        raw = compose_message(message.mail_item) if original is None else original
+    def _message(self, listed: MessageWithoutContents, message: Message) -> GmailMessage:
+        original = self.simulated_mailbox.read_original_message_bytes(message.content_blob_id)
+        raw = compose_message(message.content_as_mail_item) if original is None else original
         row = self._database.fetch_row(
             "SELECT max(number) AS number FROM change WHERE message = ?", listed.message_number
         )
@@ -324,12 +332,14 @@ class GmailMailbox:
             id=listed.id,
             thread_id=listed.thread_id,
             label_ids=listed.label_ids,
-            history_id=str(make_history_id(row["number"] if row else 0)),
-            internal_date_ms=round(message.mail_item.received_at.timestamp() * 1000),
+            history_id=str(make_history_id_of_change(row["number"] if row else 0)),
+            internal_date_ms=round(message.content_as_mail_item.received_at.timestamp() * 1000),
             size_estimate=len(raw),
             snippet=message.preview,
             raw_bytes=raw,
-            chat_text=message.mail_item.body if CHAT in listed.label_ids else None,
+            chat_message_text=message.content_as_mail_item.body
+            if CHAT in listed.label_ids
+            else None,
         )
 
     def _register(self) -> None:
@@ -352,6 +362,6 @@ class GmailMailbox:
             )
 
 
-def label_ids_of_flags(*, is_read: bool, is_flagged: bool, is_important: bool) -> set[str]:
+def message_flags_to_label_ids(*, is_read: bool, is_flagged: bool, is_important: bool) -> set[str]:
     flags = {UNREAD: not is_read, STARRED: is_flagged, IMPORTANT: is_important}
     return {label for label, is_set in flags.items() if is_set}

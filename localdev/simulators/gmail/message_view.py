@@ -14,7 +14,8 @@ class GmailMessage:
     size_estimate: size in bytes.
     snippet: the first characters of the body as one line.
     raw_bytes: bytes of the message (RFC 5322). For a chat message they are empty or truncated.
-    chat_text: text of a chat message, which only `format=full` shows. None: the message is a mail.
+    chat_message_text: text of a chat message, which only `format=full` shows. None: the message is
+        a mail.
     """
 
     id: str
@@ -25,4 +26,4 @@ class GmailMessage:
     size_estimate: int
     snippet: str
     raw_bytes: bytes
-    chat_text: str | None = None
+    chat_message_text: str | None = None

@@ -34,7 +34,7 @@ class GmailOwner:
 
     def message_id_of_number(self, number: int) -> str:
         """Return the id of a message by its number in the simulated mailbox."""
-        (listed,) = self.gmail.find_listed_messages([number])
+        (listed,) = self.gmail.find_messages_without_contents([number])
         return listed.id
 
     def deliver_message(self, item: MailItem, label_ids: Collection[str] = ("INBOX",)) -> str:
@@ -91,19 +91,19 @@ class GmailOwner:
         """Take a message out of the trash. The message does not return to the inbox."""
         self.change_labels(message_id, remove=["TRASH"])
 
-    def mark_as_spam(self, message_id: str) -> None:
+    def mark_message_as_spam(self, message_id: str) -> None:
         self.change_labels(message_id, add=["SPAM"])
 
-    def unmark_as_spam(self, message_id: str) -> None:
+    def unmark_message_as_spam(self, message_id: str) -> None:
         self.change_labels(message_id, add=["INBOX"], remove=["SPAM"])
 
-    def mark_starred(self, message_id: str, *, is_starred: bool = True) -> None:
+    def mark_message_starred(self, message_id: str, *, is_starred: bool = True) -> None:
         self._flag(message_id, STARRED, is_set=is_starred)
 
-    def mark_read(self, message_id: str, *, is_read: bool = True) -> None:
+    def mark_message_read(self, message_id: str, *, is_read: bool = True) -> None:
         self._flag(message_id, UNREAD, is_set=not is_read)
 
-    def mark_important(self, message_id: str, *, is_important: bool = True) -> None:
+    def mark_message_important(self, message_id: str, *, is_important: bool = True) -> None:
         self._flag(message_id, IMPORTANT, is_set=is_important)
 
     def erase_message(self, message_id: str) -> None:
@@ -114,7 +114,7 @@ class GmailOwner:
         trashed = self._mailbox.list_messages("trash")
         with self._database.transaction():
             for each in trashed:
-                self._mailbox.erase_message(each.number)
+                self._mailbox.erase_message(each.message_number)
         return len(trashed)
 
     def edit_draft(self, message_id: str, **fields: Any) -> str:
@@ -172,14 +172,14 @@ class GmailOwner:
         above, _, last = name.rpartition("/")
         parent = self._label_of_name(above)
         with self._database.transaction():
-            self._mailbox.folders.move(folder, parent)
+            self._mailbox.folders.move_folder(folder, parent)
             self._mailbox.rename_folder(folder, last if parent else name)
 
-    def nest_label(self, label: str, parent: str | None = None) -> None:
+    def set_parent_of_label(self, label: str, parent: str | None = None) -> None:
         """Nest a label below the label `parent`. None as `parent`: move the label to the top
         level."""
         above = self._folder(parent) if parent else None
-        self._mailbox.folders.move(self._folder(label), above)
+        self._mailbox.folders.move_folder(self._folder(label), above)
 
     def delete_label(self, label: str) -> None:
         """Delete a label. Its messages stay. Labels nested below it move to the top level and keep
@@ -191,23 +191,23 @@ class GmailOwner:
             if each.folder_number is not None
         }
         with self._database.transaction(), self._history_of_label_deletion():
-            for child in self._mailbox.folders.list_children(folder):
-                self._mailbox.folders.move(child.number, None)
+            for child in self._mailbox.folders.list_child_folders(folder):
+                self._mailbox.folders.move_folder(child.number, None)
                 self._mailbox.rename_folder(child.number, names[child.number])
             for message in self._mailbox.list_messages(folder):
-                self._modify(message.number, set(), {label})
-            self._mailbox.folders.remove(folder)
+                self._modify(message.message_number, set(), {label})
+            self._mailbox.folders.remove_folder(folder)
 
-    def add_unlisted_label_to_message(self, message_id: str, label_id: str) -> None:
+    def give_message_label_unknown_to_api(self, message_id: str, label_id: str) -> None:
         """Give a message a label that neither `labels.list` nor `labels.get` knows."""
         known = self.gmail.labels.label_by_id.get(label_id)
         folder = known.folder_number if known else None
         if folder is None:
-            folder = self.gmail.labels.create_label_with_id(label_id, is_listed=False)
+            folder = self.gmail.labels.create_label_with_fixed_id(label_id, is_listed=False)
         self._mailbox.add_message_to_folder(self.gmail.find_message_number(message_id), folder)
 
     @contextmanager
-    def hide_changes_from_history(self) -> Iterator[None]:
+    def pause_history_recording(self) -> Iterator[None]:
         """Leave the changes that are made in the `with` block out of Gmail's history. No other
         thread may change the mailbox meanwhile."""
         newest = self._mailbox.journal.newest_change_number
@@ -223,12 +223,12 @@ class GmailOwner:
         if self.gmail.behaviour.is_label_deletion_in_history:
             yield
             return
-        with self.hide_changes_from_history():
+        with self.pause_history_recording():
             yield
 
     @property
     def _archive(self) -> int:
-        return self._mailbox.folders.find("archive").number
+        return self._mailbox.folders.find_folder("archive").number
 
     def _flag(self, message_id: str, label: str, *, is_set: bool) -> None:
         change = {"add" if is_set else "remove": [label]}

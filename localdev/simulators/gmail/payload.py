@@ -24,7 +24,7 @@ _UNREADABLE = (LookupError, ValueError, TypeError, AttributeError)
 """The exceptions that the standard library raises for malformed parameters."""
 
 
-def parse_message(raw: bytes) -> Message:
+def parse_mime_message(raw: bytes) -> Message:
     """Parse a message. A message that is nested too deeply for the parser becomes one text part
     without a header."""
     try:
@@ -44,7 +44,7 @@ def payload_to_json(mail: Message, new_id: AttachmentIdMaker, *, max_inline_byte
     return _part_to_json(mail, "", new_id, max_inline_bytes)
 
 
-def headers_to_json(mail: Message, wanted: Collection[str] = ()) -> list[JsonObject]:
+def header_fields_to_json(mail: Message, wanted: Collection[str] = ()) -> list[JsonObject]:
     """Return the header fields as JSON. A field that occurs several times is listed several times.
 
     wanted: names of the fields to return. Empty: all fields.
@@ -94,7 +94,7 @@ def _part_to_json(
         "partId": part_id,
         "mimeType": replace_invalid_characters(mail.get_content_type()),
         "filename": name,
-        "headers": headers_to_json(mail),
+        "headers": header_fields_to_json(mail),
         "body": {"size": 0},
     }
     if children := _children(mail, part_id):

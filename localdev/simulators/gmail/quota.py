@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localdev.simulators.gmail.behaviour import GmailBehaviour
-from localdev.simulators.gmail.errors import GmailError, build_error_info
+from localdev.simulators.gmail.errors import GmailError, build_error_info_detail
 
 _PROJECT_NUMBER = "123456789012"
 
@@ -80,7 +80,7 @@ class Quota:
                 "mostInFlight": dict(counts.max_requests_in_flight_by_user),
             }
 
-    def used_units_of_user(self, user_id: str) -> int:
+    def count_charged_units_since_reset(self, user_id: str) -> int:
         with self._lock:
             return self._counts.units_by_user[user_id]
 
@@ -167,18 +167,18 @@ def _quota_exceeded(limit: str, began: float, units: int, behaviour: GmailBehavi
         behaviour.refusal_status,
         "rateLimitExceeded",
         message,
-        details=(build_error_info("RATE_LIMIT_EXCEEDED", **metadata),),
+        details=(build_error_info_detail("RATE_LIMIT_EXCEEDED", **metadata),),
     )
 
 
 def _too_many_at_once(behaviour: GmailBehaviour) -> GmailError:
     message = "Too many concurrent requests for user."
     if behaviour.retry_after_s is not None:
-        message += f"  {build_retry_after_text(behaviour.retry_after_s)}"
+        message += f"  {build_retry_after_sentence(behaviour.retry_after_s)}"
     return GmailError(429, "rateLimitExceeded", message)
 
 
-def build_retry_after_text(seconds: float) -> str:
+def build_retry_after_sentence(seconds: float) -> str:
     """Return the text "Retry after TIME" of Google's errors, with the time after these seconds."""
     until = datetime.now(UTC) + timedelta(seconds=seconds)
     return f"Retry after {until.isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"

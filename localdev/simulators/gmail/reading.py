@@ -7,23 +7,27 @@ import re
 
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError, invalid_argument_error, not_found_error
-from localdev.simulators.gmail.history import LIST_NAME_BY_HISTORY_TYPE, History, filter_records
+from localdev.simulators.gmail.history import (
+    RECORD_FIELD_BY_HISTORY_TYPE,
+    History,
+    filter_records_by_type_and_label,
+)
 from localdev.simulators.gmail.ids import (
-    make_history_id,
+    make_history_id_of_change,
     make_history_page_token,
     parse_history_page_token,
 )
 from localdev.simulators.gmail.labels import LABEL_IDS_OUTSIDE_ALL_MAIL, GmailLabel
-from localdev.simulators.gmail.tokens import READING_SCOPES
+from localdev.simulators.gmail.tokens import BODY_READING_SCOPES
 
-MAX_RESULT_SIZE_ESTIMATE = 201
+RESULT_SIZE_ESTIMATE_IF_MORE_PAGES = 201
 _UINT64 = re.compile(r"[0-9]{1,20}")
 
 
 def get_profile(call: GmailCall) -> GmailResult:
     gmail = call.gmail_mailbox
     counts = gmail.count_messages_and_threads(
-        (), includes_spam_trash=call.behaviour.does_profile_count_trash
+        (), includes_spam_trash=call.behaviour_switches.does_profile_count_trash
     )
     return GmailResult(
         json_body={
@@ -45,20 +49,20 @@ def list_labels(call: GmailCall) -> GmailResult:
 
 
 def get_label(call: GmailCall) -> GmailResult:
-    label = call.gmail_mailbox.labels.label_by_id.get(call.path_ids[0])
+    label = call.gmail_mailbox.labels.label_by_id.get(call.resource_ids_in_path[0])
     if label is None or not label.is_returned_by_api:
         raise not_found_error()
     return GmailResult(json_body={**label.to_json(), **_counts(call, label)})
 
 
 def _counts(call: GmailCall, label: GmailLabel) -> dict[str, int]:
-    with_trash = call.behaviour.is_trash_counted or label.id in LABEL_IDS_OUTSIDE_ALL_MAIL
+    with_trash = call.behaviour_switches.is_trash_counted or label.id in LABEL_IDS_OUTSIDE_ALL_MAIL
     return call.gmail_mailbox.count_messages_and_threads([label.id], includes_spam_trash=with_trash)
 
 
 def list_messages(call: GmailCall) -> GmailResult:
     if call.read_text_parameter("q"):
-        require_read_scope(call)
+        require_body_reading_scope(call)
         raise invalid_argument_error("The simulator does not search mail.")
     listed, token = call.gmail_mailbox.list_message_page(
         call.read_repeated_parameter("labelIds"),
@@ -66,10 +70,10 @@ def list_messages(call: GmailCall) -> GmailResult:
         token=call.read_text_parameter("pageToken"),
         limit=call.read_page_size(),
     )
-    if call.behaviour.are_pages_disordered:
+    if call.behaviour_switches.are_pages_disordered:
         listed.reverse()
     document: dict[str, object] = {
-        "resultSizeEstimate": MAX_RESULT_SIZE_ESTIMATE if token else len(listed)
+        "resultSizeEstimate": RESULT_SIZE_ESTIMATE_IF_MORE_PAGES if token else len(listed)
     }
     if listed:
         document["messages"] = [{"id": each.id, "threadId": each.thread_id} for each in listed]
@@ -83,10 +87,10 @@ def list_history(call: GmailCall) -> GmailResult:
     newest = (
         gmail.newest_history_id
         if held is None
-        else min(gmail.newest_history_id, make_history_id(held))
+        else min(gmail.newest_history_id, make_history_id_of_change(held))
     )
     types = call.read_repeated_parameter("historyTypes")
-    if unknown := {*types} - {*LIST_NAME_BY_HISTORY_TYPE}:
+    if unknown := {*types} - {*RECORD_FIELD_BY_HISTORY_TYPE}:
         raise invalid_argument_error(
             f"Invalid value at 'history_types' (TYPE_ENUM), \"{min(unknown)}\""
         )
@@ -96,12 +100,12 @@ def list_history(call: GmailCall) -> GmailResult:
         raise not_found_error()
     records = history.list_records_after_id(_history_position(call, start), until=held)
     page = records[: call.read_page_size()]
-    lists = [LIST_NAME_BY_HISTORY_TYPE[each] for each in types or LIST_NAME_BY_HISTORY_TYPE]
+    lists = [RECORD_FIELD_BY_HISTORY_TYPE[each] for each in types or RECORD_FIELD_BY_HISTORY_TYPE]
     following = make_history_page_token(int(page[-1]["id"])) if len(records) > len(page) else None
-    if call.behaviour.are_pages_disordered:
+    if call.behaviour_switches.are_pages_disordered:
         page.reverse()
     document: dict[str, object] = {"historyId": str(newest)}
-    if shown := filter_records(page, lists, call.read_text_parameter("labelId")):
+    if shown := filter_records_by_type_and_label(page, lists, call.read_text_parameter("labelId")):
         document["history"] = shown
     if following:
         document["nextPageToken"] = following
@@ -126,8 +130,8 @@ def _history_position(call: GmailCall, start: int) -> int:
     return position
 
 
-def require_read_scope(call: GmailCall) -> None:
+def require_body_reading_scope(call: GmailCall) -> None:
     """Raise GmailError 403 if the token permits only metadata."""
-    if not READING_SCOPES & {*call.scopes}:
+    if not BODY_READING_SCOPES & {*call.scopes}:
         message = "Metadata scope does not allow this parameter or format."
         raise GmailError(403, "forbidden", message)

@@ -17,11 +17,11 @@ gmail_watch: the watches on mailboxes, for push notifications.
 from dataclasses import fields
 
 from localdev.mail.item import MailItem
-from localdev.simulators.message import MAIL_ITEM_FIELDS_STORED_PER_MESSAGE
+from localdev.simulators.message import MAIL_ITEM_FIELDS_NOT_SHARED_BY_COPIES
 
 _CONTENT_FIELDS = sorted(
     {each.name for each in fields(MailItem)}
-    - {*MAIL_ITEM_FIELDS_STORED_PER_MESSAGE, "folder", "original"}
+    - {*MAIL_ITEM_FIELDS_NOT_SHARED_BY_COPIES, "folder", "original"}
 )
 
 
@@ -44,7 +44,7 @@ SELECT max(c.number), m.number, m.mailbox_id, m.thread
 """
 """Statement that inserts the Gmail ids of all messages of a mailbox into `gmail_message`."""
 
-GMAIL_SCHEMA = f"""
+CREATE_GMAIL_TABLES_SQL = f"""
 CREATE INDEX IF NOT EXISTS message_by_age ON message (mailbox_id, received_at, number);
 CREATE TABLE IF NOT EXISTS gmail_mailbox (mailbox_id TEXT PRIMARY KEY, since INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS gmail_message (

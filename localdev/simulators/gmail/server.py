@@ -14,28 +14,32 @@ from urllib.parse import parse_qs, unquote, unquote_plus
 import orjson
 
 from localdev.http_server import Request, Response
-from localdev.simulators.broken_body import corrupt_response_body
+from localdev.simulators.broken_body import apply_fault_to_response_body
 from localdev.simulators.faults import Fault
-from localdev.simulators.gmail.attachment_ids import ValidAttachmentIds
+from localdev.simulators.gmail.attachment_ids import AttachmentIdRegistry
 from localdev.simulators.gmail.batch import is_batch_request, serve_batch
 from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.call import GmailCall, GmailResult
-from localdev.simulators.gmail.corruption import corrupt_result, error_of_fault
-from localdev.simulators.gmail.errors import GmailError, build_error_info, invalid_argument_error
+from localdev.simulators.gmail.corruption import build_gmail_error_from_fault, corrupt_gmail_result
+from localdev.simulators.gmail.errors import (
+    GmailError,
+    build_error_info_detail,
+    invalid_argument_error,
+)
 from localdev.simulators.gmail.mailbox import GmailMailbox
 from localdev.simulators.gmail.quota import Quota
 from localdev.simulators.gmail.routes import find_route, split_user_from_path
 from localdev.simulators.gmail.tokens import (
+    BODY_READING_SCOPES,
     METADATA_SCOPE,
-    READING_SCOPES,
-    AccessTokenChecker,
-    RegisteredTokens,
-    TokenPermissions,
+    AccessTokenPermissions,
+    AccessTokenRegistry,
+    AccessTokenVerifier,
 )
-from localdev.simulators.gmail.watches import Pusher
+from localdev.simulators.gmail.watches import PushNotificationSender
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.request_log import RequestRecord
-from localdev.simulators.service import SimulatorService, UserNotFound
+from localdev.simulators.service import SharedSimulatorState, UserNotFound
 
 _HEADERS = {"Content-Type": "application/json; charset=UTF-8", "Cache-Control": "private"}
 
@@ -57,17 +61,17 @@ class GmailServer:
         tokens but the registered ones.
     """
 
-    def __init__(self, service: SimulatorService) -> None:
+    def __init__(self, service: SharedSimulatorState) -> None:
         self.behaviour = GmailBehaviour()
         self.quota = Quota()
-        self.tokens = RegisteredTokens()
-        self.check_token: AccessTokenChecker | None = None
-        self.valid_attachment_ids = ValidAttachmentIds()
+        self.tokens = AccessTokenRegistry()
+        self.check_token: AccessTokenVerifier | None = None
+        self.attachment_id_registry = AttachmentIdRegistry()
         self.service = service
-        self.pusher = Pusher(self)
+        self.pusher = PushNotificationSender(self)
         self._held: dict[str, tuple[int, float]] = {}
 
-    def set_behaviour(self, **values: Any) -> None:
+    def set_behaviour_switches(self, **values: Any) -> None:
         """Set switches of `GmailBehaviour` by name. Raises TypeError for an unknown switch."""
         self.behaviour = replace(self.behaviour, **values)
 
@@ -77,7 +81,7 @@ class GmailServer:
         held_change = held if time.monotonic() < until else None
         return GmailMailbox(mailbox, self.behaviour, held_change=held_change)
 
-    def freeze_history_list(self, mailbox: Mailbox, seconds: float) -> None:
+    def withhold_new_history_records(self, mailbox: Mailbox, seconds: float) -> None:
         """Let `history.list` report no new changes of the mailbox for some seconds. The profile and
         push notifications name the historyId of new changes all the same."""
         newest = self.open_gmail_mailbox(mailbox).newest_change_number
@@ -99,7 +103,7 @@ class GmailServer:
             headers = {**_HEADERS, **error.headers}
             response = Response(error.code, orjson.dumps(error.to_json()), headers)
         if fault:
-            response = corrupt_response_body(response, fault)
+            response = apply_fault_to_response_body(response, fault)
         self._record(request, response, visit, began=began, in_batch=in_batch)
         return response
 
@@ -121,13 +125,13 @@ class GmailServer:
             if fault:
                 time.sleep(fault.delay_s)
                 if fault.status is not None:
-                    raise error_of_fault(fault)
+                    raise build_gmail_error_from_fault(fault)
             call = GmailCall(
                 gmail_mailbox=self.open_gmail_mailbox(mailbox),
-                valid_attachment_ids=self.valid_attachment_ids,
-                path_ids=names,
+                attachment_id_registry=self.attachment_id_registry,
+                resource_ids_in_path=names,
                 query_parameters=parse_qs(request.query, keep_blank_values=True),
-                body=_json_body(request),
+                json_body=_json_body(request),
                 scopes=bearer.scopes,
             )
             with self.service.database.transaction():  # One state of the mailbox is read.
@@ -138,18 +142,18 @@ class GmailServer:
                     full=result.messages_with_body_count, lean=result.messages_without_body_count
                 )
             )
-        return corrupt_result(result, fault, call) if fault else result
+        return corrupt_gmail_result(result, fault, call) if fault else result
 
-    def _bearer(self, request: Request) -> TokenPermissions:
+    def _bearer(self, request: Request) -> AccessTokenPermissions:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        bearer = self.tokens.find_permissions(token) if scheme.lower() == "bearer" else None
+        bearer = self.tokens.find_token_permissions(token) if scheme.lower() == "bearer" else None
         if bearer is None and self.check_token and scheme.lower() == "bearer":
             bearer = self.check_token(token)
         if bearer is None:
             raise _not_authenticated()
         return bearer
 
-    def _mailbox(self, bearer: TokenPermissions, user: str) -> Mailbox:
+    def _mailbox(self, bearer: AccessTokenPermissions, user: str) -> Mailbox:
         try:
             mailbox = self.service.find_mailbox(bearer.user_id)
         except UserNotFound:
@@ -181,10 +185,10 @@ class GmailServer:
         )
 
 
-def _check_scopes(bearer: TokenPermissions) -> None:
-    if not bearer.scopes & (READING_SCOPES | {METADATA_SCOPE}):
+def _check_scopes(bearer: AccessTokenPermissions) -> None:
+    if not bearer.scopes & (BODY_READING_SCOPES | {METADATA_SCOPE}):
         message = "Request had insufficient authentication scopes."
-        details = build_error_info(
+        details = build_error_info_detail(
             "ACCESS_TOKEN_SCOPE_INSUFFICIENT", service="gmail.googleapis.com"
         )
         raise GmailError(403, "insufficientPermissions", message, details=(details,))
@@ -203,7 +207,7 @@ def _api_is_disabled() -> GmailError:
         "Gmail API has not been used in project 123456789012 before or it is disabled. Enable it,"
         " then retry."
     )
-    details = build_error_info("SERVICE_DISABLED", service="gmail.googleapis.com")
+    details = build_error_info_detail("SERVICE_DISABLED", service="gmail.googleapis.com")
     return GmailError(403, "accessNotConfigured", message, details=(details,))
 
 

@@ -8,18 +8,18 @@ from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Any
 
-from localdev.simulators.gmail.attachment_ids import ValidAttachmentIds
+from localdev.simulators.gmail.attachment_ids import AttachmentIdRegistry
 from localdev.simulators.gmail.message_view import GmailMessage
 from localdev.simulators.gmail.payload import (
-    headers_to_json,
-    parse_message,
+    header_fields_to_json,
+    parse_mime_message,
     payload_to_json,
     replace_invalid_characters,
 )
 
 MESSAGE_FORMATS = ("full", "metadata", "minimal", "raw")
 THREAD_FORMATS = ("full", "metadata", "minimal")
-FORMATS_WITH_BODY = frozenset({"full", "raw"})
+MESSAGE_FORMATS_WITH_BODY = frozenset({"full", "raw"})
 
 
 def message_to_json(
@@ -27,7 +27,7 @@ def message_to_json(
     form: str,
     metadata_headers: Sequence[str] = (),
     *,
-    attachment_ids: ValidAttachmentIds,
+    attachment_ids: AttachmentIdRegistry,
     max_inline_bytes: int,
 ) -> dict[str, Any]:
     """Return the JSON of a message.
@@ -52,12 +52,12 @@ def message_to_json(
     elif form == "full":
         new_id, mail = (
             attachment_ids.renew_ids_of_message(message.id),
-            parse_message(_shown(message)),
+            parse_mime_message(_shown(message)),
         )
         document["payload"] = payload_to_json(mail, new_id, max_inline_bytes=max_inline_bytes)
     elif form == "metadata":
-        mail = parse_message(message.raw_bytes)
-        headers = headers_to_json(mail, metadata_headers)
+        mail = parse_mime_message(message.raw_bytes)
+        headers = header_fields_to_json(mail, metadata_headers)
         document["payload"] = {
             "mimeType": replace_invalid_characters(mail.get_content_type()),
             "headers": headers,
@@ -68,6 +68,6 @@ def message_to_json(
 def _shown(message: GmailMessage) -> bytes:
     """Return the bytes of the message for the format `full`. For a chat message they are its text
     without a header."""
-    if message.chat_text is None:
+    if message.chat_message_text is None:
         return message.raw_bytes
-    return f"\r\n{message.chat_text}".encode()
+    return f"\r\n{message.chat_message_text}".encode()

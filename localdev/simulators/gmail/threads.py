@@ -11,28 +11,39 @@ from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import invalid_argument_error
 from localdev.simulators.gmail.message_view import GmailMessage
 from localdev.simulators.gmail.payload import replace_invalid_characters
-from localdev.simulators.gmail.reading import MAX_RESULT_SIZE_ESTIMATE, require_read_scope
-from localdev.simulators.gmail.shapes import FORMATS_WITH_BODY, THREAD_FORMATS, message_to_json
+from localdev.simulators.gmail.reading import (
+    RESULT_SIZE_ESTIMATE_IF_MORE_PAGES,
+    require_body_reading_scope,
+)
+from localdev.simulators.gmail.shapes import (
+    MESSAGE_FORMATS_WITH_BODY,
+    THREAD_FORMATS,
+    message_to_json,
+)
 
 
 def get_thread(call: GmailCall) -> GmailResult:
     form = call.read_enum_parameter("format", THREAD_FORMATS)
-    has_body = form in FORMATS_WITH_BODY
+    has_body = form in MESSAGE_FORMATS_WITH_BODY
     if has_body:
-        require_read_scope(call)
+        require_body_reading_scope(call)
     with call.gmail_mailbox.simulated_mailbox.database.transaction():
-        messages = call.gmail_mailbox.list_thread_messages(call.path_ids[0])
+        messages = call.gmail_mailbox.list_thread_messages(call.resource_ids_in_path[0])
     shown = [
         message_to_json(
             message,
             form,
             call.read_repeated_parameter("metadataHeaders"),
-            attachment_ids=call.valid_attachment_ids,
-            max_inline_bytes=call.behaviour.max_inline_text_bytes,
+            attachment_ids=call.attachment_id_registry,
+            max_inline_bytes=call.behaviour_switches.max_inline_text_bytes,
         )
         for message in messages
     ]
-    document = {"id": call.path_ids[0], "historyId": _history_id(messages), "messages": shown}
+    document = {
+        "id": call.resource_ids_in_path[0],
+        "historyId": _history_id(messages),
+        "messages": shown,
+    }
     return GmailResult(
         json_body=document,
         messages_with_body_count=len(shown) * has_body,
@@ -42,7 +53,7 @@ def get_thread(call: GmailCall) -> GmailResult:
 
 def list_threads(call: GmailCall) -> GmailResult:
     if call.read_text_parameter("q"):
-        require_read_scope(call)
+        require_body_reading_scope(call)
         raise invalid_argument_error("The simulator does not search mail.")
     with call.gmail_mailbox.simulated_mailbox.database.transaction():
         page, token = call.gmail_mailbox.list_threads(
@@ -53,7 +64,7 @@ def list_threads(call: GmailCall) -> GmailResult:
         )
         shown = [_thread_to_json(call, each.thread_id) for each in page]
     document: dict[str, Any] = {
-        "resultSizeEstimate": MAX_RESULT_SIZE_ESTIMATE if token else len(page)
+        "resultSizeEstimate": RESULT_SIZE_ESTIMATE_IF_MORE_PAGES if token else len(page)
     }
     if shown:
         document["threads"] = shown

@@ -24,7 +24,7 @@ import orjson
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError, invalid_argument_error
 from localdev.simulators.gmail.history import History
-from localdev.simulators.gmail.ids import change_number_of_history_id, make_history_id
+from localdev.simulators.gmail.ids import change_number_of_history_id, make_history_id_of_change
 from localdev.simulators.gmail.mailbox import GmailMailbox
 from localdev.simulators.mailbox import Mailbox
 
@@ -37,14 +37,14 @@ _TOPIC = re.compile(r"projects/[^/]+/topics/[^/]+")
 _TURN_S = 0.05
 _TIMEOUT_S = 10
 JsonObject = dict[str, Any]
-PushSigner = Callable[[str], str]
+PushTokenSigner = Callable[[str], str]
 """A function that takes the URL of a push and returns the token with which Pub/Sub authenticates
 the push."""
 
 
 def start_watch(call: GmailCall) -> GmailResult:
     """Start or renew the watch on a mailbox. Raises GmailError 400 if another topic is watched."""
-    fields = call.body if isinstance(call.body, dict) else {}
+    fields = call.json_body if isinstance(call.json_body, dict) else {}
     topic = str(fields.get("topicName") or "")
     if not _TOPIC.fullmatch(topic):
         raise invalid_argument_error("Invalid topicName does not match projects/*/topics/*")
@@ -95,7 +95,7 @@ class _Push:
     attempts: int = 0
 
 
-class Pusher:
+class PushNotificationSender:
     """Posts push notifications about changed mailboxes to `GmailBehaviour.push_url`, on a thread
     that runs from `start` to `stop`. A push that is not accepted is posted again.
 
@@ -105,7 +105,7 @@ class Pusher:
     """
 
     def __init__(self, server: "GmailServer") -> None:
-        self.sign_push_token: PushSigner | None = None
+        self.sign_push_token: PushTokenSigner | None = None
         self.deliveries: deque[JsonObject] = deque(maxlen=1_000)
         self._server = server
         self._last_at: dict[str, float] = {}
@@ -129,12 +129,12 @@ class Pusher:
         """Return all watches that have not expired."""
         return [dict(row) for row in self._rows()]
 
-    def expire_watch(self, mailbox: Mailbox) -> None:
+    def expire_watch_of_mailbox(self, mailbox: Mailbox) -> None:
         mailbox.database.execute_write(
             "UPDATE gmail_watch SET expires_at = 0 WHERE mailbox_id = ?", mailbox.user_id
         )
 
-    def post_push(
+    def post_push_notification(
         self,
         mailbox: Mailbox,
         *,
@@ -154,8 +154,8 @@ class Pusher:
 
     @contextmanager
     def pause_automatic_pushes(self) -> Iterator[None]:
-        """Stop the thread from posting pushes while the `with` block runs. `post_push` and
-        `deliver_pending_pushes` still post. For tests."""
+        """Stop the thread from posting pushes while the `with` block runs. `post_push_notification`
+        and `deliver_pending_pushes` still post. For tests."""
         self._is_paused = True
         with self._turn:
             pass
@@ -200,7 +200,9 @@ class Pusher:
             )
             if _is_announced(gmail, row) and not behaviour.pushes_lost:
                 self._last_at[user_id] = now
-                self._pending.append(_Push(_message(row["address"], make_history_id(newest)), now))
+                self._pending.append(
+                    _Push(_message(row["address"], make_history_id_of_change(newest)), now)
+                )
         self._deliver()
 
     def _deliver(self) -> None:
@@ -242,8 +244,8 @@ def _is_announced(gmail: GmailMailbox, row: Row) -> bool:
     labels = set(orjson.loads(row["label_ids"]))
     if not labels or row["announced"] < 0:
         return True
-    history, start = History(gmail), make_history_id(row["announced"])
-    if change_number_of_history_id(start) < gmail.history_start_change_number:
+    history, start = History(gmail), make_history_id_of_change(row["announced"])
+    if change_number_of_history_id(start) < gmail.last_change_number_before_history:
         return True
     found: set[str] = set()
     for record in history.list_records_after_id(start):

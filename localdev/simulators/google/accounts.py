@@ -8,7 +8,7 @@ Source: Google Identity documentation, "OpenID Connect": `sub` identifies an acc
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from localdev.simulators.service import SimulatorService
+from localdev.simulators.service import SharedSimulatorState
 
 _PERSONAL_DOMAINS = ("gmail.com", "googlemail.com")
 
@@ -17,13 +17,13 @@ _PERSONAL_DOMAINS = ("gmail.com", "googlemail.com")
 class GoogleAccount:
     """An account whose mailbox the simulators have.
 
-    subject: Google's id of the account, the claim `sub`.
+    oidc_subject: Google's id of the account, the claim `sub`.
     organisation_domain: domain of the account's Workspace organisation, the claim `hd`. None: the
         account is personal.
     """
 
-    user_id: str
-    subject: str
+    simulator_user_id: str
+    oidc_subject: str
     address: str
     display_name: str
     organisation_domain: str | None
@@ -32,7 +32,7 @@ class GoogleAccount:
 class AccountDirectory:
     """The Google accounts, one for each simulated mailbox."""
 
-    def __init__(self, service: SimulatorService) -> None:
+    def __init__(self, service: SharedSimulatorState) -> None:
         self._service = service
 
     def find_account(self, user: str) -> GoogleAccount:
@@ -48,8 +48,8 @@ class AccountDirectory:
         row = database.fetch_row("SELECT * FROM google_account WHERE user_id = ?", mailbox.user_id)
         assert row is not None
         return GoogleAccount(
-            user_id=mailbox.user_id,
-            subject=row["subject"],
+            simulator_user_id=mailbox.user_id,
+            oidc_subject=row["subject"],
             address=mailbox.address,
             display_name=mailbox.display_name,
             organisation_domain=row["organisation"],
@@ -58,14 +58,16 @@ class AccountDirectory:
     def change_address(self, user: str, address: str) -> None:
         """Give the account another address. The account's subject stays. Raises UserNotFound."""
         self._service.database.execute_write(
-            "UPDATE mailbox SET address = ? WHERE id = ?", address, self.find_account(user).user_id
+            "UPDATE mailbox SET address = ? WHERE id = ?",
+            address,
+            self.find_account(user).simulator_user_id,
         )
 
     def give_address_to_another_account(self, user: str) -> None:
         """Let the address belong to another account from now on. Raises UserNotFound."""
         self._service.database.execute_write(
             "UPDATE google_account SET subject = ? WHERE user_id = ?",
-            *(_subject(uuid4()), self.find_account(user).user_id),
+            *(_subject(uuid4()), self.find_account(user).simulator_user_id),
         )
 
 

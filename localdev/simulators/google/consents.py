@@ -13,14 +13,14 @@ from typing import Any
 from localdev.simulators.identity import consents
 from localdev.simulators.identity.consents import GrantRejectionReason
 
-UNUSED_REFRESH_TOKEN_LIFETIME_S = 180 * 24 * 3600
+PRODUCTION_REFRESH_TOKEN_LIFETIME_S = 180 * 24 * 3600
 TESTING_REFRESH_TOKEN_LIFETIME_S = 7 * 24 * 3600
 _ENDED = "Token has been expired or revoked."
 _REFUSALS = {
-    GrantRejectionReason.CODE_UNKNOWN: "Malformed auth code.",
-    GrantRejectionReason.CODE_EXPIRED: "Bad Request",
-    GrantRejectionReason.REDIRECT_URI_DIFFERS: "Bad Request",
-    GrantRejectionReason.CODE_VERIFIER_DIFFERS: "Invalid code verifier.",
+    GrantRejectionReason.AUTHORIZATION_CODE_UNKNOWN: "Malformed auth code.",
+    GrantRejectionReason.AUTHORIZATION_CODE_EXPIRED: "Bad Request",
+    GrantRejectionReason.REDIRECT_URI_MISMATCH: "Bad Request",
+    GrantRejectionReason.CODE_VERIFIER_MISMATCH: "Invalid code verifier.",
     GrantRejectionReason.REFRESH_TOKEN_UNKNOWN: "Bad Request",
     GrantRejectionReason.REFRESH_TOKEN_EXPIRED: _ENDED,
 }
@@ -37,7 +37,7 @@ class GrantEndReason(StrEnum):
     REAUTHENTICATION_FAILED = "invalid_rapt"
 
 
-class GrantRefused(Exception):
+class GrantRefusedError(Exception):
     """An authorization code or a refresh token is rejected with `invalid_grant`.
 
     subtype: value of `error_subtype` in Google's response. None: the response has no subtype.
@@ -48,12 +48,12 @@ class GrantRefused(Exception):
         self.subtype = subtype
 
 
-class AccessTokenRefused(Exception):
+class AccessTokenRefusedError(Exception):
     """An access token is unknown, expired or revoked. Google's APIs then send status 401."""
 
 
 @dataclass(frozen=True, slots=True)
-class GoogleTokenPermissions:
+class GoogleAccessTokenPermissions:
     """What an access token permits: the user's id in the simulators, and the granted scopes."""
 
     user_id: str
@@ -67,28 +67,28 @@ class ConsentStore(consents.ConsentStore):
     table_name_prefix = "google_"
     authorization_code_prefix = "4/0A"
     refresh_token_prefix = "1//0"
-    refresh_token_lifetime_s = UNUSED_REFRESH_TOKEN_LIFETIME_S
+    refresh_token_lifetime_s = PRODUCTION_REFRESH_TOKEN_LIFETIME_S
 
-    def error_for_rejected_grant(self, fault: GrantRejectionReason) -> GrantRefused:
-        return GrantRefused(_REFUSALS[fault])
+    def build_rejected_grant_exception(self, fault: GrantRejectionReason) -> GrantRefusedError:
+        return GrantRefusedError(_REFUSALS[fault])
 
-    def error_for_ended_consent(self, refusal: Any) -> GrantRefused:
+    def build_ended_consent_exception(self, refusal: Any) -> GrantRefusedError:
         end = GrantEndReason(refusal)
         if end is GrantEndReason.ACCOUNT_DELETED:
-            return GrantRefused("Account has been deleted")
+            return GrantRefusedError("Account has been deleted")
         if end in (
             GrantEndReason.REAUTHENTICATION_REQUIRED,
             GrantEndReason.REAUTHENTICATION_FAILED,
         ):
-            return GrantRefused(f"reauth related error ({end})", str(end))
-        return GrantRefused(_ENDED)
+            return GrantRefusedError(f"reauth related error ({end})", str(end))
+        return GrantRefusedError(_ENDED)
 
-    def record_offline_consent(self, consent_id: str) -> None:
+    def record_offline_access_grant(self, consent_id: str) -> None:
         """Record that the user has granted offline access in this consent. The application then
         gets a refresh token when it redeems the consent's authorization code."""
         self._write("INSERT INTO {}offline_consent VALUES (?)", consent_id)
 
-    def has_offline_consent(self, consent_id: str) -> bool:
+    def is_offline_access_granted(self, consent_id: str) -> bool:
         found = self._row("SELECT 1 FROM {}offline_consent WHERE consent_id = ?", consent_id)
         return found is not None
 
@@ -105,7 +105,7 @@ class ConsentStore(consents.ConsentStore):
         assert row is not None
         return str(row["consent_id"])
 
-    def issue_refresh_token_within_limit(
+    def issue_refresh_token_and_expire_oldest(
         self, consent_id: str, *, lifetime_s: float, kept: int
     ) -> str:
         """Issue a refresh token, and expire all but the newest `kept` refresh tokens of the
@@ -132,24 +132,27 @@ class ConsentStore(consents.ConsentStore):
         )
         return token
 
-    def verify_access_token(self, token: str) -> GoogleTokenPermissions:
-        """Return the user and the scopes of an access token. Raises AccessTokenRefused if the token
-        is not valid."""
+    def verify_access_token(self, token: str) -> GoogleAccessTokenPermissions:
+        """Return the user and the scopes of an access token. Raises AccessTokenRefusedError if the
+        token is not valid."""
         row = self._row("SELECT * FROM {}access_token WHERE value = ?", token)
         if row is None or row["expires_at"] < time.time():
-            raise AccessTokenRefused("Invalid Credentials")
+            raise AccessTokenRefusedError("Invalid Credentials")
         try:
             user_id, scope = self.user_and_scope_of_consent(row["consent_id"])
-        except GrantRefused:
-            raise AccessTokenRefused("Invalid Credentials") from None
-        return GoogleTokenPermissions(user_id, frozenset(scope.split()))
+        except GrantRefusedError:
+            raise AccessTokenRefusedError("Invalid Credentials") from None
+        return GoogleAccessTokenPermissions(user_id, frozenset(scope.split()))
 
-    def end_grants(self, user_id: str, end: GrantEndReason = GrantEndReason.REVOKED) -> int:
+    def end_all_consents_of_user(
+        self, user_id: str, end: GrantEndReason = GrantEndReason.REVOKED
+    ) -> int:
         """Reject all tokens of the user from now on; return the number of consents."""
         return self._refuse_consents(user_id, str(end))
 
-    def restore_grants(self, user_id: str) -> int:
-        """Accept the user's tokens again after `end_grants`; return the number of consents.
+    def restore_ended_consents_of_user(self, user_id: str) -> int:
+        """Accept the user's tokens again after `end_all_consents_of_user`; return the number of
+        consents.
 
         This simulates that the user has authenticated again, as an organisation may demand.
         """
@@ -173,6 +176,6 @@ class ConsentStore(consents.ConsentStore):
             return False
         try:
             user_id, _ = self.user_and_scope_of_consent(row["consent_id"])
-        except GrantRefused:
+        except GrantRefusedError:
             return False
-        return self.end_grants(user_id) > 0
+        return self.end_all_consents_of_user(user_id) > 0

@@ -12,7 +12,9 @@ def build_google_mailbox_actions(google: GoogleIdentityServer) -> dict[str, Call
     """Return the actions on the Google account of one mailbox by name."""
 
     def end_grants(mailbox: Mailbox, end: str = GrantEndReason.REVOKED) -> dict[str, Any]:
-        return {"ended": google.consents.end_grants(mailbox.user_id, GrantEndReason(end))}
+        return {
+            "ended": google.consents.end_all_consents_of_user(mailbox.user_id, GrantEndReason(end))
+        }
 
     def rename(mailbox: Mailbox, *, address: str) -> Any:
         return google.accounts.change_address(mailbox.user_id, address)

@@ -7,7 +7,7 @@ from typing import Any
 
 from localdev.simulators.identity.signing import SigningKey
 
-ISSUER = "https://accounts.google.com"
+GOOGLE_TOKEN_ISSUER = "https://accounts.google.com"
 PUSH_SERVICE_ACCOUNT = "mailsync-push@simulated-project.iam.gserviceaccount.com"
 _LIFETIME_S = 3600
 
@@ -24,7 +24,7 @@ class PushTokenSigner:
         claims: claims that replace or complete those of Pub/Sub, such as `email_verified=False`.
         """
         ordinary = {
-            "iss": ISSUER,
+            "iss": GOOGLE_TOKEN_ISSUER,
             "aud": audience,
             "azp": "100000000000000000001",
             "sub": "100000000000000000001",

@@ -2,7 +2,7 @@
 
 from localdev.simulators.identity.consents import consent_tables_sql
 
-GOOGLE_SCHEMA = f"""
+CREATE_GOOGLE_TABLES_SQL = f"""
 {consent_tables_sql("google_")}
 CREATE TABLE IF NOT EXISTS google_account (
     user_id TEXT PRIMARY KEY, subject TEXT NOT NULL UNIQUE, organisation TEXT);

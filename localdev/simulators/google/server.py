@@ -16,24 +16,24 @@ from localdev.http_server import Request, Response
 from localdev.simulators.google.accounts import AccountDirectory, GoogleAccount
 from localdev.simulators.google.behaviour import GoogleBehaviour
 from localdev.simulators.google.consents import (
+    PRODUCTION_REFRESH_TOKEN_LIFETIME_S,
     TESTING_REFRESH_TOKEN_LIFETIME_S,
-    UNUSED_REFRESH_TOKEN_LIFETIME_S,
-    AccessTokenRefused,
+    AccessTokenRefusedError,
     ConsentStore,
-    GoogleTokenPermissions,
-    GrantRefused,
+    GoogleAccessTokenPermissions,
+    GrantRefusedError,
 )
-from localdev.simulators.google.push_tokens import ISSUER, PushTokenSigner
+from localdev.simulators.google.push_tokens import GOOGLE_TOKEN_ISSUER, PushTokenSigner
 from localdev.simulators.identity.answers import (
+    build_injected_fault_response,
     error_page_response,
     html_page_response,
-    injected_response,
     json_response,
     redirect_response,
 )
 from localdev.simulators.identity.sign_in_page import render_sign_in_page
 from localdev.simulators.identity.signing import SigningKey, make_random_claim_value
-from localdev.simulators.service import SimulatorService, UserNotFound
+from localdev.simulators.service import SharedSimulatorState, UserNotFound
 
 GOOGLE_CLIENT_ID = "123456789012-simulated.apps.googleusercontent.com"
 GOOGLE_CLIENT_SECRET = "GOCSPX-local-only-secret"
@@ -54,7 +54,7 @@ class _TokenEndpointError(Exception):
         self.status = status
 
 
-def is_browser_path(path: str) -> bool:
+def is_path_opened_in_browser(path: str) -> bool:
     """Return whether a person opens `path` in a browser; programs call all other endpoints."""
     return path == AUTHORIZE_PATH
 
@@ -65,7 +65,9 @@ class GoogleIdentityServer:
     base_url: URL of this platform. The caller sets it when the port is known.
     """
 
-    def __init__(self, service: SimulatorService, *, client_id: str, client_secret: str) -> None:
+    def __init__(
+        self, service: SharedSimulatorState, *, client_id: str, client_secret: str
+    ) -> None:
         self.base_url = ""
         self.behaviour = GoogleBehaviour()
         self.client_id = client_id
@@ -88,26 +90,26 @@ class GoogleIdentityServer:
         handler = self._handlers.get((request.method, request.path))
         if handler is None:
             return Response(404, b"", {"Content-Type": "text/plain"})
-        if not is_browser_path(request.path):
+        if not is_path_opened_in_browser(request.path):
             fault = self._service.token_faults.take_fault_for_request(request.method, request.path)
             if fault:
                 document = {"error": fault.code, "error_description": fault.message}
-                return injected_response(fault, document)
+                return build_injected_fault_response(fault, document)
         return handler(request)
 
-    def set_behaviour(self, **values: Any) -> None:
+    def set_behaviour_switches(self, **values: Any) -> None:
         """Set switches of `GoogleBehaviour` by name. Raises TypeError for an unknown switch."""
         self.behaviour = replace(self.behaviour, **values)
 
-    def verify_access_token(self, token: str) -> GoogleTokenPermissions:
-        """Return the user and the scopes of an access token. Raises AccessTokenRefused if the token
-        is not valid."""
+    def verify_access_token(self, token: str) -> GoogleAccessTokenPermissions:
+        """Return the user and the scopes of an access token. Raises AccessTokenRefusedError if the
+        token is not valid."""
         return self.consents.verify_access_token(token)
 
     def issue_access_token(self, user: str, *scopes: str, lifetime_s: float = 3599) -> str:
         """Return an access token of the user without a sign-in, for tests. Raises UserNotFound."""
         consent_id = self.consents.create_consent(
-            self.accounts.find_account(user).user_id, " ".join(scopes)
+            self.accounts.find_account(user).simulator_user_id, " ".join(scopes)
         )
         return self.consents.issue_access_token(consent_id, lifetime_s)
 
@@ -179,11 +181,11 @@ class GoogleIdentityServer:
             for each in asked
             if ticked is None or each in _OPENID_SCOPES or each in ticked
         }
-        earlier = self.consents.granted_scopes(account.user_id)
+        earlier = self.consents.granted_scopes(account.simulator_user_id)
         if query.get("include_granted_scopes") == "true":
             granted |= earlier
         code = self.consents.issue_authorization_code(
-            user_id=account.user_id,
+            user_id=account.simulator_user_id,
             scope=" ".join(sorted(granted)),
             redirect_uri=query["redirect_uri"],
             challenge=query.get("code_challenge"),
@@ -191,11 +193,11 @@ class GoogleIdentityServer:
         )
         has_consented_again = not earlier or "consent" in query.get("prompt", "").split()
         if query.get("access_type") == "offline" and has_consented_again:
-            self.consents.record_offline_consent(
+            self.consents.record_offline_access_grant(
                 self.consents.consent_id_of_authorization_code(code)
             )
         answer = {"code": code, "scope": " ".join(sorted(granted)), "authuser": "0"}
-        return redirect_response(query, {**answer, "prompt": "consent", "iss": ISSUER})
+        return redirect_response(query, {**answer, "prompt": "consent", "iss": GOOGLE_TOKEN_ISSUER})
 
     def _token(self, request: Request) -> Response:
         form = dict(parse_qsl(request.body.decode()))
@@ -206,7 +208,7 @@ class GoogleIdentityServer:
             return json_response(
                 error.status, {"error": error.error, "error_description": str(error)}
             )
-        except GrantRefused as refusal:
+        except GrantRefusedError as refusal:
             document = {"error": "invalid_grant", "error_description": str(refusal)}
             if refusal.subtype:
                 document["error_subtype"] = refusal.subtype
@@ -236,7 +238,7 @@ class GoogleIdentityServer:
             verifier=form.get("code_verifier"),
         )
         tokens = self._tokens(consent_id, nonce)
-        if self.consents.has_offline_consent(consent_id):
+        if self.consents.is_offline_access_granted(consent_id):
             tokens |= self._refresh_token(consent_id)
         return tokens
 
@@ -260,9 +262,9 @@ class GoogleIdentityServer:
     def _refresh_token(self, consent_id: str) -> dict[str, Any]:
         is_testing = self.behaviour.is_testing
         lifetime_s = (
-            TESTING_REFRESH_TOKEN_LIFETIME_S if is_testing else UNUSED_REFRESH_TOKEN_LIFETIME_S
+            TESTING_REFRESH_TOKEN_LIFETIME_S if is_testing else PRODUCTION_REFRESH_TOKEN_LIFETIME_S
         )
-        token = self.consents.issue_refresh_token_within_limit(
+        token = self.consents.issue_refresh_token_and_expire_oldest(
             consent_id, lifetime_s=lifetime_s, kept=self.behaviour.refresh_tokens_kept
         )
         ends = {"refresh_token_expires_in": lifetime_s - 1} if is_testing else {}
@@ -270,7 +272,7 @@ class GoogleIdentityServer:
 
     def _id_token(self, account: GoogleAccount, scope: str, nonce: str | None) -> str:
         claims = {
-            "iss": ISSUER,
+            "iss": GOOGLE_TOKEN_ISSUER,
             "aud": self.client_id,
             "azp": self.client_id,
             "at_hash": make_random_claim_value(),
@@ -291,7 +293,7 @@ class GoogleIdentityServer:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         try:
             bearer = self.verify_access_token(token)
-        except AccessTokenRefused as refusal:
+        except AccessTokenRefusedError as refusal:
             document = {"error": "invalid_request", "error_description": str(refusal)}
             return json_response(401, document)
         account = self.accounts.find_account(bearer.user_id)
@@ -299,7 +301,7 @@ class GoogleIdentityServer:
 
 
 def _claims_of_user(account: GoogleAccount, scopes: Any) -> dict[str, Any]:
-    claims: dict[str, Any] = {"sub": account.subject}
+    claims: dict[str, Any] = {"sub": account.oidc_subject}
     if account.organisation_domain:
         claims["hd"] = account.organisation_domain
     if _FULL_SCOPE_NAMES["email"] in scopes:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from localdev.simulators.behaviour import Behaviour
-from localdev.simulators.graph.links import DeltaLinks
+from localdev.simulators.behaviour import MicrosoftBehaviour
+from localdev.simulators.graph.links import DeltaLinkIssuer
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.query import ODataQuery, PreferHeader
 from localdev.simulators.graph.shapes import MessageJsonOptions
@@ -20,27 +20,27 @@ class GraphCall:
     """A request to the simulated Graph, as the handler of its route gets it.
 
     user_id: id of the signed-in user. None: the application acts without a user.
-    mailbox_url_path: the mailbox as the request's URL names it, `me` or `users('…')`.
-    path_ids: the ids in the request's path, such as folder id and message id.
-    body: the parsed JSON body. None: the request has no body.
+    requested_mailbox_url_path: the mailbox as the request's URL names it, `me` or `users('…')`.
+    resource_ids_in_path: the ids in the request's path, such as folder id and message id.
+    json_body: the parsed JSON body. None: the request has no body.
     base_url: URL of the simulated Graph with the API version.
     """
 
     mailbox: OutlookMailbox
     user_id: str | None
-    mailbox_url_path: str
-    path_ids: tuple[str, ...]
-    query: ODataQuery
+    requested_mailbox_url_path: str
+    resource_ids_in_path: tuple[str, ...]
+    odata_query: ODataQuery
     prefer_header: PreferHeader
-    headers: Mapping[str, str]
-    body: Any
+    request_headers: Mapping[str, str]
+    json_body: Any
     base_url: str
-    delta_links: DeltaLinks
-    behaviour: Behaviour
+    delta_link_issuer: DeltaLinkIssuer
+    behaviour_switches: MicrosoftBehaviour
 
     @property
     def message_json_options(self) -> MessageJsonOptions:
-        return self.message_json_options_for_query(self.query)
+        return self.message_json_options_for_query(self.odata_query)
 
     def message_json_options_for_query(self, query: ODataQuery) -> MessageJsonOptions:
         return MessageJsonOptions(
@@ -52,7 +52,7 @@ class GraphCall:
         """Return the absolute URL of `path` below the request's mailbox, with ids in function form
         (`mailFolders('ID')`), as Graph writes its links."""
         query = urlencode({f"${name}": value for name, value in options.items()}, safe="$,'")
-        return f"{self.base_url}/{self.mailbox_url_path}/{path}?{query}"
+        return f"{self.base_url}/{self.requested_mailbox_url_path}/{path}?{query}"
 
     def build_odata_context(self, contents: str) -> str:
         """Return the value of `@odata.context` for a response with these contents.
@@ -68,10 +68,10 @@ class GraphCall:
         collection: path of the collection below the mailbox, such as `mailFolders`.
         is_entity: whether the response contains one entity of the collection.
         """
-        owner = self.mailbox_url_path
+        owner = self.requested_mailbox_url_path
         if owner == "me":
             owner = f"users('{self.mailbox.user_id}')"
-        names = [name.strip() for name in (self.query.get_option("select") or "").split(",")]
+        names = [name.strip() for name in (self.odata_query.get_option("select") or "").split(",")]
         selected = f"({','.join(names)})" if any(names) else ""
         entity = "/$entity" if is_entity else ""
         return self.build_odata_context(

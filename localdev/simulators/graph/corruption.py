@@ -19,7 +19,7 @@ def graph_error_from_fault(fault: Fault) -> GraphError:
     return GraphError(fault.status or 500, fault.code, fault.message, headers)
 
 
-def corrupt_result(result: GraphResult, fault: Fault, own_url: str) -> GraphResult:
+def corrupt_graph_result(result: GraphResult, fault: Fault, own_url: str) -> GraphResult:
     """Apply a fault that forges a page of a collection, or a single object; return the forged
     result.
 

@@ -12,22 +12,22 @@ from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.links import DeltaCursor
 from localdev.simulators.graph.query import DEFAULT_PAGE_SIZE, ODataQuery
 
-DeltaRoundPosition = tuple[str | int, ...]
+LastReportedItemSortKey = tuple[str | int, ...]
 # A page: its objects, where it ended, and whether there is more.
-DeltaItemsPage = tuple[list[dict[str, Any]], DeltaRoundPosition | None, bool]
+DeltaItemsPage = tuple[list[dict[str, Any]], LastReportedItemSortKey | None, bool]
 
 
 class DeltaFeed(Protocol):
     """Interface of what a delta query reads: one folder's messages, or one mailbox's folders."""
 
-    owner_id: str
+    folder_or_user_id: str
     delta_path: str
 
     def list_existing_items(
-        self, position: DeltaRoundPosition | None, size: int
+        self, position: LastReportedItemSortKey | None, size: int
     ) -> DeltaItemsPage: ...
     def list_changes(
-        self, since: int, until: int, position: DeltaRoundPosition | None, size: int
+        self, since: int, until: int, position: LastReportedItemSortKey | None, size: int
     ) -> DeltaItemsPage: ...
 
 
@@ -40,15 +40,21 @@ def parse_delta_cursor(call: GraphCall, owner_id: str, folder: int | None) -> De
     Raises GraphError 410 for a link that has expired.
     """
     journal = call.mailbox.simulated_mailbox.journal
-    token = call.query.get_option("deltatoken") or call.query.get_option("skiptoken")
+    token = call.odata_query.get_option("deltatoken") or call.odata_query.get_option("skiptoken")
     # The documented "from now on" does not exist for Outlook: everything is enumerated.
     if token is None or token == "latest":
-        options = {k: v for k, v in call.query.options.items() if not k.endswith("token")}
-        return call.delta_links.begin_link_chain(owner_id, options, journal.newest_change_number)
-    return call.delta_links.open_delta_token(
+        options = {
+            k: v
+            for k, v in call.odata_query.option_value_by_name.items()
+            if not k.endswith("token")
+        }
+        return call.delta_link_issuer.create_first_delta_cursor(
+            owner_id, options, journal.newest_change_number
+        )
+    return call.delta_link_issuer.open_delta_token(
         token,
         owner_id,
-        call.behaviour,
+        call.behaviour_switches,
         has_expired=lambda issued: journal.has_position_expired(issued, folder),
     )
 
@@ -58,14 +64,16 @@ def serve_delta_page(call: GraphCall, feed: DeltaFeed, cursor: DeltaCursor) -> G
     `deltaLink` of the next round."""
     newest = call.mailbox.simulated_mailbox.journal.newest_change_number
     until = cursor.until
-    size = min(call.prefer_header.page_size or DEFAULT_PAGE_SIZE, call.behaviour.largest_page)
+    size = min(
+        call.prefer_header.page_size or DEFAULT_PAGE_SIZE, call.behaviour_switches.largest_page
+    )
     if cursor.walking:
         value, position, more = feed.list_existing_items(cursor.position, size)
     else:
         until = newest if until is None else until
         since = cursor.since
         if cursor.position is None:
-            since = max(0, since - call.behaviour.replayed_changes)
+            since = max(0, since - call.behaviour_switches.replayed_changes)
         value, position, more = feed.list_changes(since, until, cursor.position, size)
     following = replace(cursor, until=until, position=position, issued=newest)
     if not more:
@@ -73,12 +81,12 @@ def serve_delta_page(call: GraphCall, feed: DeltaFeed, cursor: DeltaCursor) -> G
         following = replace(following, walking=False, since=since, until=None, position=None)
     name, kind = ("skiptoken", "nextLink") if more else ("deltatoken", "deltaLink")
     link = call.build_absolute_url(
-        feed.delta_path, {name: call.delta_links.seal_delta_cursor(following)}
+        feed.delta_path, {name: call.delta_link_issuer.seal_delta_cursor(following)}
     )
     return GraphResult(json_body={f"@odata.{kind}": link, "value": value})
 
 
-def query_that_started_link_chain(cursor: DeltaCursor) -> ODataQuery:
+def get_query_of_first_delta_request(cursor: DeltaCursor) -> ODataQuery:
     """Return the query options of the request that started the chain of delta links.
 
     Options of later requests are ignored.

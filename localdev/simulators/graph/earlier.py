@@ -8,10 +8,10 @@ from typing import Any
 from localdev.http_server import Request
 from localdev.simulators.graph.query import ODataQuery
 
-MAX_KEPT_REQUEST_KINDS = 1_000
+MAX_REQUESTS_WITH_STORED_RESPONSES = 1_000
 _TOKENS = ("deltatoken", "skiptoken")
 
-RequestKind = tuple[str, ...]
+RequestWithoutPageTokens = tuple[str, ...]
 
 
 class ReplayableResponses:
@@ -23,7 +23,7 @@ class ReplayableResponses:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._kept: dict[RequestKind, deque[Any]] = {}
+        self._kept: dict[RequestWithoutPageTokens, deque[Any]] = {}
 
     def store_response(
         self, request: Request, mailbox_id: str, document: Any, *, most: int
@@ -34,7 +34,7 @@ class ReplayableResponses:
         with self._lock:
             kept = self._kept.pop(kind, ())
             self._kept[kind] = deque([*kept, document], maxlen=most)
-            if len(self._kept) > MAX_KEPT_REQUEST_KINDS:
+            if len(self._kept) > MAX_REQUESTS_WITH_STORED_RESPONSES:
                 self._kept.pop(next(iter(self._kept)))
 
     def clear(self) -> None:
@@ -49,8 +49,8 @@ class ReplayableResponses:
         return kept[0] if kept else None
 
 
-def _kind(request: Request, mailbox_id: str) -> RequestKind:
+def _kind(request: Request, mailbox_id: str) -> RequestWithoutPageTokens:
     """Return the kind of a request. All pages of a delta feed or list have the same kind."""
-    options = ODataQuery.parse(request.query).options.items()
+    options = ODataQuery.parse(request.query).option_value_by_name.items()
     named = (f"{name}={value}" for name, value in sorted(options) if name not in _TOKENS)
     return mailbox_id, request.method, request.path, *named

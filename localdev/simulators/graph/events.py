@@ -9,7 +9,7 @@ from localdev.simulators.graph.owner import GRAPH_PROPERTY_BY_MAIL_FIELD
 from localdev.simulators.journal import ChangeKind, JournalEntry
 
 
-class EventKind(StrEnum):
+class FolderMessageEventKind(StrEnum):
     """The kind of change of a message, from the point of view of one folder."""
 
     CREATED = "created"
@@ -23,23 +23,23 @@ class FolderMessageEvent:
     """A change of one message in one folder.
 
     event_number: grows with every event of a mailbox.
-    placement_number: number of the message's placement in the folder, which Graph's default ids
-        contain.
+    placement_change_number: number of the message's placement in the folder, which Graph's default
+        ids contain.
     changed_properties: changed properties by Graph's names.
     """
 
     event_number: int
-    kind: EventKind
+    kind: FolderMessageEventKind
     message_number: int
     folder_number: int
-    placement_number: int
+    placement_change_number: int
     changed_properties: frozenset[str] = frozenset()
 
 
 _COMING = {
-    ChangeKind.MESSAGE_ADDED: EventKind.CREATED,
-    ChangeKind.MESSAGE_MOVED: EventKind.MOVED_IN,
-    ChangeKind.MESSAGE_CHANGED: EventKind.UPDATED,
+    ChangeKind.MESSAGE_ADDED: FolderMessageEventKind.CREATED,
+    ChangeKind.MESSAGE_MOVED: FolderMessageEventKind.MOVED_IN,
+    ChangeKind.MESSAGE_CHANGED: FolderMessageEventKind.UPDATED,
 }
 
 
@@ -51,7 +51,9 @@ def events_of_journal_entry(entry: JournalEntry) -> Iterator[FolderMessageEvent]
         return
     if entry.source is not None and entry.source_placement is not None:
         left = entry.source, entry.source_placement
-        yield FolderMessageEvent(2 * entry.number, EventKind.LEFT_FOLDER, message, *left)
+        yield FolderMessageEvent(
+            2 * entry.number, FolderMessageEventKind.LEFT_FOLDER, message, *left
+        )
     if entry.folder is not None and entry.placement is not None:
         fields = frozenset(GRAPH_PROPERTY_BY_MAIL_FIELD.get(field, field) for field in entry.fields)
         kind, here = _COMING[entry.kind], (entry.folder, entry.placement)

@@ -6,9 +6,9 @@ Source: Microsoft Graph docs, mailfolder-delta.
 from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.delta import (
     DeltaItemsPage,
-    DeltaRoundPosition,
+    LastReportedItemSortKey,
+    get_query_of_first_delta_request,
     parse_delta_cursor,
-    query_that_started_link_chain,
     serve_delta_page,
 )
 from localdev.simulators.graph.outlook import OutlookFolder
@@ -17,20 +17,22 @@ from localdev.simulators.graph.shapes import delta_folder_json, removed_item_jso
 from localdev.simulators.graph.well_known import ROOT_FOLDER_NAME
 from localdev.simulators.journal import ChangeKind, JournalEntry
 
-_OF_FOLDERS = (ChangeKind.FOLDER_CHANGED, ChangeKind.FOLDER_REMOVED)
+_OF_FOLDERS = (ChangeKind.FOLDER_CREATED_OR_CHANGED, ChangeKind.FOLDER_REMOVED)
 
 
-class FolderFeed:
+class FolderHierarchyFeed:
     delta_path = "mailFolders/delta"
 
     def __init__(self, call: GraphCall, query: ODataQuery) -> None:
-        self.owner_id = call.mailbox.user_id
+        self.folder_or_user_id = call.mailbox.user_id
         self._mailbox = call.mailbox
-        self._behaviour = call.behaviour
+        self._behaviour = call.behaviour_switches
         self._select = query.selected_properties("mailFolder")
         self._hidden = query.is_option_true("includehiddenfolders")
 
-    def list_existing_items(self, position: DeltaRoundPosition | None, size: int) -> DeltaItemsPage:
+    def list_existing_items(
+        self, position: LastReportedItemSortKey | None, size: int
+    ) -> DeltaItemsPage:
         after = int(position[0]) if position else 0
         folders = [folder for folder in self._visible() if folder.folder_number > after]
         page = folders[:size]
@@ -39,10 +41,10 @@ class FolderFeed:
         return objects, end, len(folders) > size
 
     def list_changes(
-        self, since: int, until: int, position: DeltaRoundPosition | None, size: int
+        self, since: int, until: int, position: LastReportedItemSortKey | None, size: int
     ) -> DeltaItemsPage:
         last: dict[int, JournalEntry] = {}
-        for entry in self._mailbox.simulated_mailbox.journal.list_entries_after_number(
+        for entry in self._mailbox.simulated_mailbox.journal.list_entries_after_change_number(
             since, until
         ):
             if entry.kind in _OF_FOLDERS and entry.folder is not None:
@@ -64,10 +66,10 @@ class FolderFeed:
         return value, end, len(touched) > size
 
     def _visible(self) -> list[OutlookFolder]:
-        root = self._mailbox.folders.find(ROOT_FOLDER_NAME).id
+        root = self._mailbox.folders.find_folder(ROOT_FOLDER_NAME).id
         return [
             folder
-            for folder in self._mailbox.folders.list_all()
+            for folder in self._mailbox.folders.list_all_folders()
             if (self._hidden or not folder.is_hidden)
             and (self._behaviour.flat_folder_delta or folder.parent_id == root)
         ]
@@ -77,7 +79,7 @@ def serve_folder_delta(call: GraphCall) -> GraphResult:
     """Serve `GET mailFolders/delta`: a page of the delta of the mailbox's folders."""
     with call.mailbox.simulated_mailbox.database.transaction():
         cursor = parse_delta_cursor(call, call.mailbox.user_id, None)
-        feed = FolderFeed(call, query_that_started_link_chain(cursor))
+        feed = FolderHierarchyFeed(call, get_query_of_first_delta_request(cursor))
         result = serve_delta_page(call, feed, cursor)
     context = {"@odata.context": call.build_odata_context("Collection(mailFolder)")}
     return GraphResult(json_body=context | result.json_body)

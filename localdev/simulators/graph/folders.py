@@ -15,31 +15,36 @@ def list_folders(call: GraphCall) -> GraphResult:
 
 
 def list_child_folders(call: GraphCall) -> GraphResult:
-    parent = call.mailbox.folders.find(call.path_ids[0])
+    parent = call.mailbox.folders.find_folder(call.resource_ids_in_path[0])
     return _page_of_children(call, parent.id, f"mailFolders('{parent.id}')/childFolders")
 
 
 def get_folder(call: GraphCall) -> GraphResult:
-    folder = call.mailbox.folders.find(call.path_ids[0])
+    folder = call.mailbox.folders.find_folder(call.resource_ids_in_path[0])
     context = {"@odata.context": call.build_mailbox_odata_context("mailFolders", is_entity=True)}
     return GraphResult(
-        json_body=context | folder_json(folder, call.query.selected_properties("mailFolder"))
+        json_body=context | folder_json(folder, call.odata_query.selected_properties("mailFolder"))
     )
 
 
 def _page_of_children(call: GraphCall, parent: str, path: str) -> GraphResult:
-    top = call.query.get_integer_option(
+    top = call.odata_query.get_integer_option(
         "top", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_LIST_PAGE_SIZE
     )
-    skip = call.query.get_integer_option("skip", default=0)
-    select = call.query.selected_properties("mailFolder")
-    wanted = [each for each in call.mailbox.folders.list_children(parent) if _is_asked(call, each)]
+    skip = call.odata_query.get_integer_option("skip", default=0)
+    select = call.odata_query.selected_properties("mailFolder")
+    wanted = [
+        each for each in call.mailbox.folders.list_child_folders(parent) if _is_asked(call, each)
+    ]
     page = wanted[skip : skip + top]
     document: dict[str, Any] = {"@odata.context": call.build_mailbox_odata_context(path)}
-    if call.query.is_option_true("count"):
+    if call.odata_query.is_option_true("count"):
         document |= {"@odata.count": len(wanted)}
     if len(wanted) > skip + top:
-        options: dict[str, str | int] = {**call.query.options, "skip": skip + top}
+        options: dict[str, str | int] = {
+            **call.odata_query.option_value_by_name,
+            "skip": skip + top,
+        }
         hidden = options.pop("includehiddenfolders", None)
         document |= {"@odata.nextLink": call.build_absolute_url(path, options)}
         if hidden:
@@ -48,4 +53,4 @@ def _page_of_children(call: GraphCall, parent: str, path: str) -> GraphResult:
 
 
 def _is_asked(call: GraphCall, folder: OutlookFolder) -> bool:
-    return not folder.is_hidden or call.query.is_option_true("includehiddenfolders")
+    return not folder.is_hidden or call.odata_query.is_option_true("includehiddenfolders")

@@ -60,7 +60,7 @@ class OutlookIds:
     def make_immutable_message_id(self, number: int) -> str:
         return self._id(_IMMUTABLE, number)
 
-    def make_default_message_id(self, number: int, placement: int) -> str:
+    def make_mutable_message_id(self, number: int, placement: int) -> str:
         return self._id(_DEFAULT, number, placement)
 
     def make_folder_id(self, number: int) -> str:

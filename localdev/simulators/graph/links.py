@@ -18,7 +18,7 @@ from secrets import token_bytes, token_hex
 
 import orjson
 
-from localdev.simulators.behaviour import Behaviour
+from localdev.simulators.behaviour import MicrosoftBehaviour
 from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.graph.errors import GraphError, bad_request_error
 
@@ -51,12 +51,12 @@ class DeltaCursor:
     options: dict[str, str]
 
 
-class DeltaLinks:
+class DeltaLinkIssuer:
     def __init__(self, database: SimulatorDatabase) -> None:
         self._database = database
         self._key = database.read_or_create_secret("delta links", lambda: token_bytes(32))
 
-    def begin_link_chain(
+    def create_first_delta_cursor(
         self, owner_id: str, options: dict[str, str], journal_end: int
     ) -> DeltaCursor:
         """Start a chain of delta links; return the chain's first cursor.
@@ -82,7 +82,7 @@ class DeltaLinks:
         self,
         token: str,
         owner_id: str,
-        behaviour: Behaviour,
+        behaviour: MicrosoftBehaviour,
         *,
         has_expired: Callable[[int], bool],
     ) -> DeltaCursor:

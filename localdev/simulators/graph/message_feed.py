@@ -9,17 +9,21 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Any
 
-from localdev.simulators.behaviour import Behaviour
+from localdev.simulators.behaviour import MicrosoftBehaviour
 from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.delta import (
     DeltaItemsPage,
-    DeltaRoundPosition,
+    LastReportedItemSortKey,
+    get_query_of_first_delta_request,
     parse_delta_cursor,
-    query_that_started_link_chain,
     serve_delta_page,
 )
 from localdev.simulators.graph.errors import bad_request_error
-from localdev.simulators.graph.events import EventKind, FolderMessageEvent, events_of_journal_entry
+from localdev.simulators.graph.events import (
+    FolderMessageEvent,
+    FolderMessageEventKind,
+    events_of_journal_entry,
+)
 from localdev.simulators.graph.outlook import OutlookFolder, OutlookMessage
 from localdev.simulators.graph.query import ODataQuery
 from localdev.simulators.graph.shapes import (
@@ -30,7 +34,7 @@ from localdev.simulators.graph.shapes import (
 )
 from localdev.simulators.message import received_at_sort_key
 
-_ARRIVALS = frozenset({EventKind.CREATED, EventKind.MOVED_IN})
+_ARRIVALS = frozenset({FolderMessageEventKind.CREATED, FolderMessageEventKind.MOVED_IN})
 _Key = tuple[int, int]
 
 
@@ -46,16 +50,18 @@ class DeltaReportKind(Enum):
 
 class MessageFeed:
     def __init__(self, call: GraphCall, folder: OutlookFolder, query: ODataQuery) -> None:
-        self.owner_id = folder.id
+        self.folder_or_user_id = folder.id
         self.folder = folder.folder_number
         self.delta_path = f"mailFolders('{folder.id}')/messages/delta"
         self._outlook = call.mailbox
         self._mailbox = call.mailbox.simulated_mailbox
-        self._behaviour = call.behaviour
+        self._behaviour = call.behaviour_switches
         self._view = call.message_json_options_for_query(query)
         query.require_newest_first_order()
 
-    def list_existing_items(self, position: DeltaRoundPosition | None, size: int) -> DeltaItemsPage:
+    def list_existing_items(
+        self, position: LastReportedItemSortKey | None, size: int
+    ) -> DeltaItemsPage:
         """Return a page of the folder's messages, newest first, for the first listing of a chain.
 
         position: sort key of the last message of the previous page. None: return the first page.
@@ -66,12 +72,13 @@ class MessageFeed:
         page = found[:size]
         end = received_at_sort_key(page[-1]) if page else position
         objects = [
-            delta_message_json(each, self._view) for each in self._outlook.to_outlook_messages(page)
+            delta_message_json(each, self._view)
+            for each in self._outlook.convert_to_outlook_messages(page)
         ]
         return objects, end, len(found) > size
 
     def list_changes(
-        self, since: int, until: int, position: DeltaRoundPosition | None, size: int
+        self, since: int, until: int, position: LastReportedItemSortKey | None, size: int
     ) -> DeltaItemsPage:
         """Return a page of the messages that changed, ordered by the last change of each message.
 
@@ -80,7 +87,7 @@ class MessageFeed:
         size: maximum number of messages.
         """
         events: dict[_Key, list[FolderMessageEvent]] = defaultdict(list)
-        for entry in self._mailbox.journal.list_entries_after_number(
+        for entry in self._mailbox.journal.list_entries_after_change_number(
             since, until, folder=self.folder
         ):
             for event in events_of_journal_entry(entry):
@@ -102,10 +109,13 @@ class MessageFeed:
     def _key(self, event: FolderMessageEvent) -> _Key:
         """Return the key that identifies a message for the client. With default ids, a message that
         moved is another message for the client."""
-        return event.message_number, 0 if self._view.has_immutable_ids else event.placement_number
+        return (
+            event.message_number,
+            0 if self._view.has_immutable_ids else event.placement_change_number,
+        )
 
     def _messages(self, numbers: Sequence[int]) -> dict[int, OutlookMessage]:
-        found = self._outlook.to_outlook_messages(self._mailbox.find_messages(numbers))
+        found = self._outlook.convert_to_outlook_messages(self._mailbox.find_messages(numbers))
         return {message.message_number: message for message in found}
 
     def _objects(
@@ -116,13 +126,13 @@ class MessageFeed:
         reported_id = (
             ids.make_immutable_message_id(last.message_number)
             if self._view.has_immutable_ids
-            else ids.make_default_message_id(last.message_number, last.placement_number)
+            else ids.make_mutable_message_id(last.message_number, last.placement_change_number)
         )
         reported = choose_delta_report_kind(happened, self._view, self._behaviour, self._is_oldest)
         # Changed again since the round's end was fixed: the next round reports it.
         if (
             message is None
-            or message.folder_id != self.owner_id
+            or message.folder_id != self.folder_or_user_id
             or self._view.id_of_message(message) != reported_id
         ):
             reported = (
@@ -146,7 +156,7 @@ class MessageFeed:
         row = self._mailbox.database.fetch_row(
             "SELECT (SELECT received_at FROM message WHERE number = ?) < min(received_at) AS oldest"
             " FROM placement WHERE folder = ? AND number < ?",
-            *(arrival.message_number, arrival.folder_number, arrival.placement_number),
+            *(arrival.message_number, arrival.folder_number, arrival.placement_change_number),
         )
         return bool(row and row["oldest"])
 
@@ -154,7 +164,7 @@ class MessageFeed:
 def choose_delta_report_kind(
     changes: Sequence[FolderMessageEvent],
     view: MessageJsonOptions,
-    behaviour: Behaviour,
+    behaviour: MicrosoftBehaviour,
     is_oldest: Callable[[FolderMessageEvent], bool],
 ) -> DeltaReportKind:
     """Return how Outlook reports a message in one delta round.
@@ -164,23 +174,29 @@ def choose_delta_report_kind(
         message was received before all messages that were there. Outlook reports a message twice if
         it is moved into a folder and is the oldest there.
     """
-    structural = [change.kind for change in changes if change.kind is not EventKind.UPDATED]
-    if structural and structural[-1] is EventKind.LEFT_FOLDER:
+    structural = [
+        change.kind for change in changes if change.kind is not FolderMessageEventKind.UPDATED
+    ]
+    if structural and structural[-1] is FolderMessageEventKind.LEFT_FOLDER:
         return DeltaReportKind.REMOVED
     if not structural:
         return _reported_update(changes, view, behaviour)
     since_arrival = changes[_last_arrival(changes) + 1 :]
     update = _reported_update(since_arrival, view, behaviour)
-    if EventKind.LEFT_FOLDER in structural and view.has_immutable_ids and behaviour.readd_is_lost:
+    if (
+        FolderMessageEventKind.LEFT_FOLDER in structural
+        and view.has_immutable_ids
+        and behaviour.readd_is_lost
+    ):
         # Moved away and back between two polls: the return is not reported until it changes again.
         return DeltaReportKind.REMOVED if update is DeltaReportKind.NOTHING else update
     if (
-        structural[-1] is EventKind.CREATED
+        structural[-1] is FolderMessageEventKind.CREATED
         or update is DeltaReportKind.WHOLE_MESSAGE
         or behaviour.move_in_reported
     ):
         arrival = changes[_last_arrival(changes)]
-        twice = arrival.kind is EventKind.MOVED_IN and is_oldest(arrival)
+        twice = arrival.kind is FolderMessageEventKind.MOVED_IN and is_oldest(arrival)
         return DeltaReportKind.WHOLE_MESSAGE_TWICE if twice else DeltaReportKind.WHOLE_MESSAGE
     return update
 
@@ -190,7 +206,7 @@ def _last_arrival(changes: Sequence[FolderMessageEvent]) -> int:
 
 
 def _reported_update(
-    changes: Iterable[FolderMessageEvent], view: MessageJsonOptions, behaviour: Behaviour
+    changes: Iterable[FolderMessageEvent], view: MessageJsonOptions, behaviour: MicrosoftBehaviour
 ) -> DeltaReportKind:
     """Return how Outlook reports changed properties. Properties that the client did not select do
     not count."""
@@ -206,19 +222,19 @@ def _reported_update(
 
 def serve_message_delta(call: GraphCall) -> GraphResult:
     """Serve `GET mailFolders/{id}/messages/delta`: a page of the delta of the folder's messages."""
-    folder = call.mailbox.folders.find(call.path_ids[0])
+    folder = call.mailbox.folders.find_folder(call.resource_ids_in_path[0])
     if folder.search_folder_filter is not None:
         raise bad_request_error("Change tracking is not supported for search folders.")
     with call.mailbox.simulated_mailbox.database.transaction():
         cursor = parse_delta_cursor(call, folder.id, folder.folder_number)
-        feed = MessageFeed(call, folder, query_that_started_link_chain(cursor))
+        feed = MessageFeed(call, folder, get_query_of_first_delta_request(cursor))
         result = serve_delta_page(call, feed, cursor)
     context = {"@odata.context": call.build_odata_context("Collection(message)")}
     whole = sum("@odata.etag" in each for each in result.json_body["value"])
     full = (
         whole
         if call.message_json_options_for_query(
-            query_that_started_link_chain(cursor)
+            get_query_of_first_delta_request(cursor)
         ).includes_property("body")
         else 0
     )

@@ -13,23 +13,25 @@ def list_messages(call: GraphCall) -> GraphResult:
     """Return a page of messages, after the first `$skip`, of the path's folder or the whole
     mailbox."""
     folders, path = _scope(call)
-    top = call.query.get_integer_option(
+    top = call.odata_query.get_integer_option(
         "top", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_LIST_PAGE_SIZE
     )
-    skip = call.query.get_integer_option("skip", default=0)
-    since, before = call.query.received_time_span() or ("", "99999")
+    skip = call.odata_query.get_integer_option("skip", default=0)
+    since, before = call.odata_query.parse_received_time_filter() or ("", "99999")
     neutral = call.mailbox.simulated_mailbox
     found = neutral.list_messages(
         *folders, older_than=(before, 0), since=since, skip=skip, limit=top + 1
     )
     view = call.message_json_options
-    value = [message_json(each, view) for each in call.mailbox.to_outlook_messages(found[:top])]
+    value = [
+        message_json(each, view) for each in call.mailbox.convert_to_outlook_messages(found[:top])
+    ]
     document: dict[str, Any] = {"@odata.context": call.build_mailbox_odata_context(path)}
-    if call.query.is_option_true("count"):
+    if call.odata_query.is_option_true("count"):
         document["@odata.count"] = neutral.count_messages(*folders)
     if len(found) > top:
         document["@odata.nextLink"] = call.build_absolute_url(
-            path, {**call.query.options, "skip": skip + top}
+            path, {**call.odata_query.option_value_by_name, "skip": skip + top}
         )
     full = len(value) if view.includes_property("body") else 0
     return GraphResult(
@@ -41,9 +43,9 @@ def list_messages(call: GraphCall) -> GraphResult:
 
 def get_message(call: GraphCall) -> GraphResult:
     """Return one message by its id, even if it was deleted permanently and is only retained."""
-    message = call.mailbox.find_message(call.path_ids[-1])
-    if call.mailbox.is_message_purged(message) and not call.behaviour.purged_stay_readable:
-        raise MessageNotFound(call.path_ids[-1])
+    message = call.mailbox.find_message(call.resource_ids_in_path[-1])
+    if call.mailbox.is_message_purged(message) and not call.behaviour_switches.purged_stay_readable:
+        raise MessageNotFound(call.resource_ids_in_path[-1])
     view = call.message_json_options
     context = {"@odata.context": call.build_mailbox_odata_context("messages", is_entity=True)}
     full = int(view.includes_property("body"))
@@ -58,14 +60,14 @@ def move_message(call: GraphCall) -> GraphResult:
 
     A message that is moved keeps its immutable id. Source: Microsoft Graph docs, message-move.
     """
-    destination = call.body.get("destinationId") if isinstance(call.body, dict) else None
+    destination = call.json_body.get("destinationId") if isinstance(call.json_body, dict) else None
     if not isinstance(destination, str) or not destination:
         raise bad_request_error("The request is malformed: destinationId.", "ErrorInvalidRequest")
-    number = call.mailbox.find_message_number(call.path_ids[-1])
+    number = call.mailbox.find_message_number(call.resource_ids_in_path[-1])
     call.mailbox.simulated_mailbox.move_message(
-        number, call.mailbox.folders.find(destination).folder_number
+        number, call.mailbox.folders.find_folder(destination).folder_number
     )
-    [message] = call.mailbox.to_outlook_messages(
+    [message] = call.mailbox.convert_to_outlook_messages(
         [call.mailbox.simulated_mailbox.find_message(number)]
     )
     context = {"@odata.context": call.build_mailbox_odata_context("messages", is_entity=True)}
@@ -76,9 +78,9 @@ def move_message(call: GraphCall) -> GraphResult:
 
 def _scope(call: GraphCall) -> tuple[list[int], str]:
     """Return the numbers of the folders whose messages are listed, and the path of the list."""
-    if call.path_ids:
-        folder = call.mailbox.folders.find(call.path_ids[0])
+    if call.resource_ids_in_path:
+        folder = call.mailbox.folders.find_folder(call.resource_ids_in_path[0])
         return [
             folder.folder_number
         ] if folder.folder_number else [], f"mailFolders('{folder.id}')/messages"
-    return [folder.folder_number for folder in call.mailbox.folders.list_all()], "messages"
+    return [folder.folder_number for folder in call.mailbox.folders.list_all_folders()], "messages"

@@ -16,10 +16,14 @@ from uuid import uuid4
 import httpx
 import orjson
 
-from localdev.simulators.graph.events import EventKind, FolderMessageEvent, events_of_journal_entry
+from localdev.simulators.graph.events import (
+    FolderMessageEvent,
+    FolderMessageEventKind,
+    events_of_journal_entry,
+)
 from localdev.simulators.graph.ids import OutlookIds
-from localdev.simulators.journal import Journal
-from localdev.simulators.service import ORGANISATION_TENANT_ID, SimulatorService
+from localdev.simulators.journal import MailboxChangeJournal
+from localdev.simulators.service import ORGANISATION_TENANT_ID, SharedSimulatorState
 from localdev.simulators.wire_time import format_utc_seconds
 
 SUBSCRIBER_TIMEOUT_S = 3
@@ -28,10 +32,10 @@ MAX_NOTIFICATIONS_PER_POST = 50
 LIFECYCLE_EVENTS = ("reauthorizationRequired", "subscriptionRemoved", "missed")
 _PAUSE_S = 0.05
 _CHANGE_TYPES = {
-    EventKind.CREATED: "created",
-    EventKind.MOVED_IN: "created",
-    EventKind.UPDATED: "updated",
-    EventKind.LEFT_FOLDER: "deleted",
+    FolderMessageEventKind.CREATED: "created",
+    FolderMessageEventKind.MOVED_IN: "created",
+    FolderMessageEventKind.UPDATED: "updated",
+    FolderMessageEventKind.LEFT_FOLDER: "deleted",
 }
 JsonObject = dict[str, Any]
 
@@ -44,7 +48,7 @@ class Notifier:
         and the response's status.
     """
 
-    def __init__(self, service: SimulatorService) -> None:
+    def __init__(self, service: SharedSimulatorState) -> None:
         self.deliveries: deque[JsonObject] = deque(maxlen=1_000)
         self._service = service
         self._database = service.database
@@ -129,9 +133,9 @@ class Notifier:
                 return
             (subscription,) = found
             mailbox_id = subscription["mailbox_id"]
-            entries = Journal(self._database, mailbox_id).list_entries_after_number(
-                subscription["seen"]
-            )
+            entries = MailboxChangeJournal(
+                self._database, mailbox_id
+            ).list_entries_after_change_number(subscription["seen"])
             if not entries:
                 return
             ids = OutlookIds(self._database, mailbox_id)
@@ -211,7 +215,7 @@ def _change_of(subscription: Row, event: FolderMessageEvent, ids: OutlookIds) ->
     message_id = (
         ids.make_immutable_message_id(event.message_number)
         if subscription["immutable_ids"]
-        else ids.make_default_message_id(event.message_number, event.placement_number)
+        else ids.make_mutable_message_id(event.message_number, event.placement_change_number)
     )
     path = f"Users/{subscription['mailbox_id']}/Messages/{message_id}"
     return {

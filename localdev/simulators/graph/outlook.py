@@ -86,7 +86,7 @@ class OutlookMailbox:
 
     def find_message(self, message_id: str) -> OutlookMessage:
         """Return the message with this id. Raises MessageNotFound."""
-        return self.to_outlook_messages(
+        return self.convert_to_outlook_messages(
             [self.simulated_mailbox.find_message(self.find_message_number(message_id))]
         )[0]
 
@@ -101,41 +101,41 @@ class OutlookMailbox:
             message = self.simulated_mailbox.find_message(number)
         except MessageNotFound:
             raise MessageNotFound(message_id) from None
-        if placement not in (None, message.single_placement.change_number):
+        if placement not in (None, message.only_placement.change_number):
             raise MessageNotFound(message_id)
         return number
 
     def list_messages(self, folder: str) -> list[OutlookMessage]:
         """Return all messages of a folder, newest first."""
-        return self.to_outlook_messages(
-            self.simulated_mailbox.list_messages(self.folders.find(folder).folder_number)
+        return self.convert_to_outlook_messages(
+            self.simulated_mailbox.list_messages(self.folders.find_folder(folder).folder_number)
         )
 
     def is_message_purged(self, message: OutlookMessage) -> bool:
         return message.folder_id == self.ids.make_folder_id(
-            self.simulated_mailbox.folders.find(PURGED).number
+            self.simulated_mailbox.folders.find_folder(PURGED).number
         )
 
-    def to_outlook_messages(self, messages: Sequence[Message]) -> list[OutlookMessage]:
-        versions = self._versions([message.number for message in messages])
-        return [self._message(message, versions[message.number]) for message in messages]
+    def convert_to_outlook_messages(self, messages: Sequence[Message]) -> list[OutlookMessage]:
+        versions = self._versions([message.message_number for message in messages])
+        return [self._message(message, versions[message.message_number]) for message in messages]
 
     def _message(self, message: Message, version: int) -> OutlookMessage:
         if len(message.placements) != 1:
-            raise ValueError(f"Graph needs message {message.number} in exactly one folder")
+            raise ValueError(f"Graph needs message {message.message_number} in exactly one folder")
         return OutlookMessage(
-            message_number=message.number,
-            folder_id=self.ids.make_folder_id(message.single_folder_number),
-            immutable_id=self.ids.make_immutable_message_id(message.number),
-            default_id=self.ids.make_default_message_id(
-                message.number, message.single_placement.change_number
+            message_number=message.message_number,
+            folder_id=self.ids.make_folder_id(message.only_folder_number),
+            immutable_id=self.ids.make_immutable_message_id(message.message_number),
+            default_id=self.ids.make_mutable_message_id(
+                message.message_number, message.only_placement.change_number
             ),
-            change_key=self.ids.make_change_key(message.number, version),
+            change_key=self.ids.make_change_key(message.message_number, version),
             received_at=received_at_sort_key(message)[0],
             is_read=message.is_read,
             properties=graph_message_properties(message),
-            body_type=message.mail_item.body_type,
-            body=message.mail_item.body,
+            body_type=message.content_as_mail_item.body_type,
+            body=message.content_as_mail_item.body,
         )
 
     def _versions(self, numbers: Sequence[int]) -> dict[int, int]:
@@ -157,13 +157,13 @@ class OutlookFolders:
         self._mailbox = mailbox
         self._ids = ids
 
-    def find(self, reference: str) -> OutlookFolder:
+    def find_folder(self, reference: str) -> OutlookFolder:
         """Return the folder with this id or well-known name. The case of a name does not matter.
         Raises FolderNotFound."""
         number = self.find_folder_number(reference)
         if number == 0:
             return self._root()
-        return self._translate([self._mailbox.folders.find(number)])[0]
+        return self._translate([self._mailbox.folders.find_folder(number)])[0]
 
     def find_folder_number(self, reference: str) -> int:
         """Return the number of the folder with this id or well-known name in the simulated mailbox;
@@ -173,21 +173,21 @@ class OutlookFolders:
             return 0
         try:
             if name in ROLE_BY_WELL_KNOWN_NAME:
-                return self._mailbox.folders.find(ROLE_BY_WELL_KNOWN_NAME[name]).number
+                return self._mailbox.folders.find_folder(ROLE_BY_WELL_KNOWN_NAME[name]).number
             number = self._ids.parse_folder_id(reference)
             if number is None:
                 number = self._own_number(name)
-            return self._mailbox.folders.find(number).number if number else 0
+            return self._mailbox.folders.find_folder(number).number if number else 0
         except FolderNotFound:
             raise FolderNotFound(reference) from None
 
-    def list_all(self) -> list[OutlookFolder]:
+    def list_all_folders(self) -> list[OutlookFolder]:
         """Return all folders below the root, at every level, in the order of their creation."""
-        return self._translate(self._mailbox.folders.list_all())
+        return self._translate(self._mailbox.folders.list_all_folders())
 
-    def list_children(self, parent: str) -> list[OutlookFolder]:
+    def list_child_folders(self, parent: str) -> list[OutlookFolder]:
         return self._translate(
-            self._mailbox.folders.list_children(self.find_folder_number(parent) or None)
+            self._mailbox.folders.list_child_folders(self.find_folder_number(parent) or None)
         )
 
     def _own_number(self, name: str) -> int:
@@ -210,7 +210,11 @@ class OutlookFolders:
             is_hidden=False,
             search_folder_filter=None,
             visible_child_count=len(
-                [each for each in self._mailbox.folders.list_children(None) if not each.is_hidden]
+                [
+                    each
+                    for each in self._mailbox.folders.list_child_folders(None)
+                    if not each.is_hidden
+                ]
             ),
         )
 

@@ -25,7 +25,7 @@ class OutlookOwner:
         return self._outlook.find_message_number(message_id)
 
     def find_folder_number(self, reference: str) -> int:
-        return self._outlook.folders.find(reference).folder_number
+        return self._outlook.folders.find_folder(reference).folder_number
 
     def graph_id_of_message(self, number: int) -> str:
         return self._outlook.ids.make_immutable_message_id(number)
@@ -39,7 +39,7 @@ class OutlookOwner:
         number = self.find_message_number(message_id)
         fields: dict[str, Any] = {}
         attributes: dict[str, Any] = {}
-        known = self._mailbox.find_message(number).provider_attributes
+        known = self._mailbox.find_message(number).provider_specific_attributes
         for name, value in changes.items():
             if name not in _FIELDS or name in known:
                 attributes[name] = value

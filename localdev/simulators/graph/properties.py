@@ -14,10 +14,10 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
     """Return the properties of Graph's message, without ids, folder, read state and body.
 
     If a draft has no sender, `from` and `sender` are left out and not null. A value in
-    `Message.provider_attributes` replaces the property of the same name.
+    `Message.provider_specific_attributes` replaces the property of the same name.
     """
-    item = message.mail_item
-    conversation = make_conversation_uuid_hex(message.thread_key)
+    item = message.content_as_mail_item
+    conversation = make_conversation_uuid_hex(message.thread_id_seed)
     sender = {"from": _recipient(item.sender), "sender": _recipient(item.sender)}
     received_at = format_utc_seconds(item.received_at)
     return {
@@ -44,7 +44,7 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
         "bccRecipients": _recipients(item.bcc),
         "replyTo": _recipients(item.reply_to),
         "flag": {"flagStatus": "flagged" if item.is_flagged else "notFlagged"},
-        **message.provider_attributes,
+        **message.provider_specific_attributes,
     }
 
 
@@ -52,7 +52,7 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
 def make_conversation_uuid_hex(thread: str) -> str:
     """Return the part that identifies a thread in its conversation id and in web links.
 
-    thread: the thread's key, `Message.thread_key`.
+    thread: what the messages of a thread share, `Message.thread_id_seed`.
     """
     return uuid5(NAMESPACE_URL, thread).hex
 

@@ -37,10 +37,11 @@ MAX_LIST_PAGE_SIZE = 1000
 class ODataQuery:
     """The query options of a request.
 
-    options: values by lower-case name without `$`. Graph accepts names with and without the `$`.
+    option_value_by_name: values by lower-case name without `$`. Graph accepts names with and
+        without the `$`.
     """
 
-    options: dict[str, str]
+    option_value_by_name: dict[str, str]
 
     @classmethod
     def parse(cls, text: str) -> "ODataQuery":
@@ -48,15 +49,15 @@ class ODataQuery:
         return cls({name.lstrip("$").lower(): value for name, value in pairs})
 
     def get_option(self, name: str) -> str | None:
-        return self.options.get(name)
+        return self.option_value_by_name.get(name)
 
     def is_option_true(self, name: str) -> bool:
-        return self.options.get(name, "").lower() == "true"
+        return self.option_value_by_name.get(name, "").lower() == "true"
 
     def get_integer_option(
         self, name: str, *, default: int, least: int = 0, most: int | None = None
     ) -> int:
-        text = self.options.get(name)
+        text = self.option_value_by_name.get(name)
         if text is None:
             return default
         if not text.isdecimal() or not least <= int(text) <= (most or int(text)):
@@ -66,7 +67,7 @@ class ODataQuery:
     def selected_properties(self, kind: Literal["message", "mailFolder"]) -> frozenset[str] | None:
         """Return the names of the properties that `$select` names, and `id`. Return None if the
         request has no `$select`. Raises GraphError 400 for a property that `kind` does not have."""
-        text = self.options.get("select")
+        text = self.option_value_by_name.get("select")
         if text is None:
             return None
         names = [name.strip() for name in text.split(",") if name.strip()]
@@ -84,7 +85,7 @@ class ODataQuery:
         self._require("orderby", "receivedDateTime desc")
         self._require("filter", None)
 
-    def received_time_span(self) -> tuple[str, str] | None:
+    def parse_received_time_filter(self) -> tuple[str, str] | None:
         """Return the two times of a filter `receivedDateTime ge TIME and receivedDateTime lt TIME`,
         in UTC with whole seconds. Return None if the request has no filter.
 
@@ -92,7 +93,7 @@ class ODataQuery:
             GraphError: 400 for any other filter, and for any order but
                 `receivedDateTime desc`.
         """
-        text = self.options.get("filter")
+        text = self.option_value_by_name.get("filter")
         if text is None:
             self.require_newest_first_order()
             return None
@@ -102,7 +103,7 @@ class ODataQuery:
         return found[1], found[2]
 
     def _require(self, name: str, supported: str | None) -> None:
-        text = self.options.get(name, supported)
+        text = self.option_value_by_name.get(name, supported)
         if text != supported:
             raise self._unsupported(name, text)
 

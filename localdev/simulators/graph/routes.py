@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from localdev.simulators.behaviour import Behaviour
+from localdev.simulators.behaviour import MicrosoftBehaviour
 from localdev.simulators.graph import folders, messages, subscriptions
 from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.errors import GraphError, bad_request_error
@@ -80,7 +80,7 @@ def split_mailbox_path(path: str) -> tuple[str | None, list[str]]:
 
 
 def find_route(
-    method: str, parts: list[str], behaviour: Behaviour
+    method: str, parts: list[str], behaviour: MicrosoftBehaviour
 ) -> tuple[RouteHandler, tuple[str, ...]]:
     """Return the handler of a request and the ids in the path.
 

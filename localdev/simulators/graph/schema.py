@@ -1,6 +1,6 @@
 """Define the SQLite tables that only the simulated Graph uses; ids in them are Graph's."""
 
-GRAPH_SCHEMA = """
+CREATE_GRAPH_TABLES_SQL = """
 CREATE TABLE IF NOT EXISTS outlook_mailbox (
     mailbox_id TEXT PRIMARY KEY, creations INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS outlook_folder (

@@ -14,16 +14,13 @@ from uuid import uuid4
 import orjson
 
 from localdev.http_server import Request, Response
-from localdev.simulators.broken_body import corrupt_response_body
-from localdev.simulators.entra.tokens import AccessTokenRefused, BearerClaims, TokenSigner
+from localdev.simulators.broken_body import apply_fault_to_response_body
+from localdev.simulators.entra.tokens import AccessTokenRefusedError, BearerClaims, TokenSigner
 from localdev.simulators.faults import Fault
 from localdev.simulators.folders import FolderNotFound
 from localdev.simulators.graph.batch import serve_batch
 from localdev.simulators.graph.call import GraphCall, GraphResult
-from localdev.simulators.graph.corruption import (
-    corrupt_result,
-    graph_error_from_fault,
-)
+from localdev.simulators.graph.corruption import corrupt_graph_result, graph_error_from_fault
 from localdev.simulators.graph.earlier import ReplayableResponses
 from localdev.simulators.graph.errors import (
     GraphError,
@@ -31,19 +28,19 @@ from localdev.simulators.graph.errors import (
     error_envelope,
     not_found_error,
 )
-from localdev.simulators.graph.links import DeltaLinks
+from localdev.simulators.graph.links import DeltaLinkIssuer
 from localdev.simulators.graph.outlook import OutlookMailbox
 from localdev.simulators.graph.query import ODataQuery, PreferHeader
 from localdev.simulators.graph.routes import find_route, split_mailbox_path
 from localdev.simulators.graph.subscriptions import (
     SUBSCRIPTIONS_PATH,
-    find_requested_mailbox_id,
+    find_mailbox_of_subscription_request,
     list_application_subscriptions,
 )
 from localdev.simulators.graph.throttle import MailboxThrottle
 from localdev.simulators.mailbox import Mailbox, MessageNotFound
 from localdev.simulators.request_log import RequestRecord
-from localdev.simulators.service import SimulatorService, UserNotFound
+from localdev.simulators.service import SharedSimulatorState, UserNotFound
 
 VERSION_PATH_PREFIX = "/v1.0"
 _READING = ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic")
@@ -54,7 +51,7 @@ _WRITING_OTHERS = ("Mail.ReadWrite.Shared",)
 
 
 @dataclass(slots=True)
-class LoggedRequestFacts:
+class LoggedMailboxAndConcurrency:
     """Facts about a request that the request log records besides the request itself.
 
     mailbox: the mailbox of the request. None: the request reached no mailbox.
@@ -72,12 +69,12 @@ class GraphServer:
     base_url: URL of the API with the version. The caller sets it when the port is known.
     """
 
-    def __init__(self, service: SimulatorService, signer: TokenSigner) -> None:
+    def __init__(self, service: SharedSimulatorState, signer: TokenSigner) -> None:
         self.base_url = ""
         self.throttle = MailboxThrottle()
         self._service = service
         self._signer = signer
-        self._links = DeltaLinks(service.database)
+        self._links = DeltaLinkIssuer(service.database)
         self.stored_responses = ReplayableResponses()
 
     def __call__(self, request: Request) -> Response:
@@ -98,7 +95,7 @@ class GraphServer:
         return Response(200, orjson.dumps(document), _headers(ids))
 
     def _serve(self, request: Request, *, in_batch: bool) -> Response:
-        began, visit, ids = time.monotonic(), LoggedRequestFacts(), _ids(request)
+        began, visit, ids = time.monotonic(), LoggedMailboxAndConcurrency(), _ids(request)
         faults = self._service.faults
         fault = faults.take_fault_for_request(request.method, _target(request), in_batch=in_batch)
         try:
@@ -107,19 +104,21 @@ class GraphServer:
         except GraphError as error:
             response = _refusal(error, ids)
         if fault:
-            response = corrupt_response_body(response, fault)
+            response = apply_fault_to_response_body(response, fault)
         self._record(request, response, visit, began=began, in_batch=in_batch)
         return response
 
     def _result(
-        self, request: Request, visit: LoggedRequestFacts, fault: Fault | None
+        self, request: Request, visit: LoggedMailboxAndConcurrency, fault: Fault | None
     ) -> GraphResult:
         bearer = self._bearer(request)
         owner, rest = split_mailbox_path(request.path.removeprefix(VERSION_PATH_PREFIX))
         if bearer.user_id is None and _is_of_subscriptions(rest):
             if request.method == "GET" and len(rest) == 1:
                 return self._list_of_application(request, bearer, fault)
-            owner = find_requested_mailbox_id(self._service.database, rest, _json_body(request))
+            owner = find_mailbox_of_subscription_request(
+                self._service.database, rest, _json_body(request)
+            )
         mailbox = visit.mailbox = self._mailbox(bearer, owner, of_mailbox=bool(rest))
         visit.concurrent_request_count = self.throttle.in_flight_request_count(mailbox.user_id)
         with ExitStack() as held:
@@ -145,7 +144,7 @@ class GraphServer:
             # The simulator's own work is a part of the latency, not an addition to it.
             time.sleep(max(0.0, latency_s - (time.monotonic() - began)))
         result = self._repeated(request, mailbox, result, fault)
-        return corrupt_result(result, fault, self._own_url(request)) if fault else result
+        return corrupt_graph_result(result, fault, self._own_url(request)) if fault else result
 
     def _repeated(
         self, request: Request, mailbox: Mailbox, result: GraphResult, fault: Fault | None
@@ -176,7 +175,7 @@ class GraphServer:
             service.database, ODataQuery.parse(request.query), service.behaviour, self.base_url
         )
         time.sleep(service.latency.compute_response_latency_s())
-        return corrupt_result(result, fault, self._own_url(request)) if fault else result
+        return corrupt_graph_result(result, fault, self._own_url(request)) if fault else result
 
     def _call(
         self,
@@ -189,22 +188,22 @@ class GraphServer:
         return GraphCall(
             mailbox=OutlookMailbox(mailbox),
             user_id=bearer.user_id,
-            mailbox_url_path=f"users('{owner}')" if owner else "me",
-            path_ids=names,
-            query=ODataQuery.parse(request.query),
+            requested_mailbox_url_path=f"users('{owner}')" if owner else "me",
+            resource_ids_in_path=names,
+            odata_query=ODataQuery.parse(request.query),
             prefer_header=PreferHeader.parse(request.headers.get_all("Prefer", [])),
-            headers=dict(request.headers.items()),
-            body=_json_body(request),
+            request_headers=dict(request.headers.items()),
+            json_body=_json_body(request),
             base_url=self.base_url,
-            delta_links=self._links,
-            behaviour=self._service.behaviour,
+            delta_link_issuer=self._links,
+            behaviour_switches=self._service.behaviour,
         )
 
     def _bearer(self, request: Request) -> BearerClaims:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         try:
             return self._signer.verify_token(token if scheme.lower() == "bearer" else "")
-        except AccessTokenRefused as refusal:
+        except AccessTokenRefusedError as refusal:
             raise GraphError(401, "InvalidAuthenticationToken", str(refusal)) from refusal
 
     def _mailbox(self, bearer: BearerClaims, owner: str | None, *, of_mailbox: bool) -> Mailbox:
@@ -241,7 +240,7 @@ class GraphServer:
         self,
         request: Request,
         response: Response,
-        visit: LoggedRequestFacts,
+        visit: LoggedMailboxAndConcurrency,
         *,
         began: float,
         in_batch: bool,
@@ -316,7 +315,9 @@ def _skipped(handler: Any, call: GraphCall, result: GraphResult) -> GraphResult:
     """Return the last page of the delta round, for the fault that hides all changes of a round."""
     link = _next_of_delta(result)
     while link:
-        result = _translated(handler, replace(call, query=ODataQuery.parse(urlsplit(link).query)))
+        result = _translated(
+            handler, replace(call, odata_query=ODataQuery.parse(urlsplit(link).query))
+        )
         link = _next_of_delta(result)
     return result
 

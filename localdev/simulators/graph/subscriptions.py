@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import httpx
 
-from localdev.simulators.behaviour import Behaviour
+from localdev.simulators.behaviour import MicrosoftBehaviour
 from localdev.simulators.database import SimulatorDatabase
 from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.errors import GraphError, bad_request_error
@@ -44,7 +44,9 @@ _APP = "the application"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def find_requested_mailbox_id(database: SimulatorDatabase, names: Sequence[str], body: Any) -> str:
+def find_mailbox_of_subscription_request(
+    database: SimulatorDatabase, names: Sequence[str], body: Any
+) -> str:
     """Return the id or address of the mailbox that a request for subscriptions concerns. The
     request comes from the application without a user.
 
@@ -65,7 +67,7 @@ def find_requested_mailbox_id(database: SimulatorDatabase, names: Sequence[str],
 
 
 def create_subscription(call: GraphCall) -> GraphResult:
-    wanted = _object(call.body)
+    wanted = _object(call.json_body)
     change_types = _change_types(wanted)
     folder_id = _folder_id(call, str(wanted.get("resource") or ""))
     state = wanted.get("clientState")
@@ -91,8 +93,8 @@ def create_subscription(call: GraphCall) -> GraphResult:
 def list_subscriptions(call: GraphCall) -> GraphResult:
     return _page(
         call.mailbox.simulated_mailbox.database,
-        call.query,
-        call.behaviour,
+        call.odata_query,
+        call.behaviour_switches,
         call.base_url,
         where="mailbox_id = ? AND coalesce(creator_id, mailbox_id) = mailbox_id",
         values=(call.mailbox.user_id,),
@@ -100,7 +102,7 @@ def list_subscriptions(call: GraphCall) -> GraphResult:
 
 
 def list_application_subscriptions(
-    database: SimulatorDatabase, query: ODataQuery, behaviour: Behaviour, base_url: str
+    database: SimulatorDatabase, query: ODataQuery, behaviour: MicrosoftBehaviour, base_url: str
 ) -> GraphResult:
     """Return one page of the subscriptions of all mailboxes, for the application without a user.
 
@@ -112,7 +114,7 @@ def list_application_subscriptions(
 def _page(
     database: SimulatorDatabase,
     query: ODataQuery,
-    behaviour: Behaviour,
+    behaviour: MicrosoftBehaviour,
     base_url: str,
     *,
     where: str,
@@ -124,7 +126,7 @@ def _page(
     Raises:
         GraphError: 400 if the request has query options, which the service does not support here.
     """
-    if query.options.keys() - {"skiptoken"}:
+    if query.option_value_by_name.keys() - {"skiptoken"}:
         raise bad_request_error("The query specified in the URI is not valid.")
     size = behaviour.subscriptions_per_page
     rows = database.fetch_rows(
@@ -146,22 +148,22 @@ def _listed(row: Row) -> dict[str, Any]:
 
 
 def get_subscription(call: GraphCall) -> GraphResult:
-    return GraphResult(json_body=_entity(call, _stored(call, call.path_ids[0])))
+    return GraphResult(json_body=_entity(call, _stored(call, call.resource_ids_in_path[0])))
 
 
 def renew_subscription(call: GraphCall) -> GraphResult:
     """Renew the subscription. This also authorizes the subscription again after the lifecycle event
     `reauthorizationRequired`."""
-    subscription = _stored(call, call.path_ids[0])
+    subscription = _stored(call, call.resource_ids_in_path[0])
     call.mailbox.simulated_mailbox.database.execute_write(
         "UPDATE subscription SET expires_at = ?, authorized = 1 WHERE id = ?",
-        *(_expires_at(_object(call.body)), subscription["id"]),
+        *(_expires_at(_object(call.json_body)), subscription["id"]),
     )
     return get_subscription(call)
 
 
 def delete_subscription(call: GraphCall) -> GraphResult:
-    subscription = _stored(call, call.path_ids[0])
+    subscription = _stored(call, call.resource_ids_in_path[0])
     call.mailbox.simulated_mailbox.database.execute_write(
         "DELETE FROM subscription WHERE id = ?", subscription["id"]
     )
@@ -235,7 +237,7 @@ def _folder_id(call: GraphCall, resource: str) -> str | None:
     if match["user"] not in (None, call.mailbox.user_id, call.mailbox.address):
         raise GraphError(403, "ExtensionError", "Operation: Create; Access is denied.")
     folder = match["quoted"] or match["plain"]
-    return call.mailbox.folders.find(folder).id if folder else None
+    return call.mailbox.folders.find_folder(folder).id if folder else None
 
 
 def _resource(resource: str) -> re.Match[str]:

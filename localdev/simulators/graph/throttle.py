@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from localdev.simulators.behaviour import Behaviour
+from localdev.simulators.behaviour import MicrosoftBehaviour
 from localdev.simulators.graph.errors import throttled_error
 
 RATE_WINDOW_S = 600
@@ -29,7 +29,9 @@ class MailboxThrottle:
             return self._in_flight[mailbox_id]
 
     @contextmanager
-    def track_request_in_flight(self, mailbox_id: str, behaviour: Behaviour) -> Iterator[None]:
+    def track_request_in_flight(
+        self, mailbox_id: str, behaviour: MicrosoftBehaviour
+    ) -> Iterator[None]:
         """Count a request to the mailbox as in flight while the `with` block runs.
 
         Raises:
@@ -46,7 +48,7 @@ class MailboxThrottle:
             with self._lock:
                 self._in_flight[mailbox_id] -= 1
 
-    def _count(self, mailbox_id: str, behaviour: Behaviour) -> None:
+    def _count(self, mailbox_id: str, behaviour: MicrosoftBehaviour) -> None:
         now, recent = time.monotonic(), self._recent[mailbox_id]
         while recent and recent[0] <= now - RATE_WINDOW_S:
             recent.popleft()

@@ -33,7 +33,7 @@ def redirect_response(query: dict[str, str], parameters: dict[str, str]) -> Resp
     return Response(302, b"", {"Location": target + separator + urlencode(parameters)})
 
 
-def injected_response(fault: Fault, document: Any) -> Response:
+def build_injected_fault_response(fault: Fault, document: Any) -> Response:
     """Return the token endpoint's response for a fault: its `body`, or `document` as JSON.
 
     `cut` closes the connection without a response.

@@ -21,10 +21,10 @@ AUTHORIZATION_CODE_LIFETIME_S = 600
 class GrantRejectionReason(Enum):
     """Why an authorization code or a refresh token is rejected."""
 
-    CODE_UNKNOWN = auto()
-    CODE_EXPIRED = auto()
-    REDIRECT_URI_DIFFERS = auto()
-    CODE_VERIFIER_DIFFERS = auto()
+    AUTHORIZATION_CODE_UNKNOWN = auto()
+    AUTHORIZATION_CODE_EXPIRED = auto()
+    REDIRECT_URI_MISMATCH = auto()
+    CODE_VERIFIER_MISMATCH = auto()
     REFRESH_TOKEN_UNKNOWN = auto()
     REFRESH_TOKEN_EXPIRED = auto()
 
@@ -65,11 +65,11 @@ class ConsentStore(ABC):
         self._database = database
 
     @abstractmethod
-    def error_for_rejected_grant(self, fault: GrantRejectionReason) -> Exception:
+    def build_rejected_grant_exception(self, fault: GrantRejectionReason) -> Exception:
         """Return the platform's error for a rejected code or token."""
 
     @abstractmethod
-    def error_for_ended_consent(self, refusal: Any) -> Exception:
+    def build_ended_consent_exception(self, refusal: Any) -> Exception:
         """Return the platform's error for a token or code whose consent was ended.
 
         refusal: the reason that the platform stored when it ended the consent, such as an
@@ -118,14 +118,18 @@ class ConsentStore(ABC):
             row = self._row("SELECT * FROM {}code WHERE value = ?", code)
             self._write("DELETE FROM {}code WHERE value = ?", code)
         if row is None:
-            raise self.error_for_rejected_grant(GrantRejectionReason.CODE_UNKNOWN)
+            raise self.build_rejected_grant_exception(
+                GrantRejectionReason.AUTHORIZATION_CODE_UNKNOWN
+            )
         if row["expires_at"] < time.time():
-            raise self.error_for_rejected_grant(GrantRejectionReason.CODE_EXPIRED)
+            raise self.build_rejected_grant_exception(
+                GrantRejectionReason.AUTHORIZATION_CODE_EXPIRED
+            )
         if row["redirect_uri"] != redirect_uri:
-            raise self.error_for_rejected_grant(GrantRejectionReason.REDIRECT_URI_DIFFERS)
+            raise self.build_rejected_grant_exception(GrantRejectionReason.REDIRECT_URI_MISMATCH)
         # A verifier without a challenge: the request for the code was tampered with.
         if row["challenge"] != (_challenge(verifier) if verifier else None):
-            raise self.error_for_rejected_grant(GrantRejectionReason.CODE_VERIFIER_DIFFERS)
+            raise self.build_rejected_grant_exception(GrantRejectionReason.CODE_VERIFIER_MISMATCH)
         return row["consent_id"], row["nonce"]
 
     def issue_refresh_token(self, consent_id: str) -> str:
@@ -146,16 +150,16 @@ class ConsentStore(ABC):
         """
         row = self._row("SELECT * FROM {}refresh_token WHERE value = ?", refresh_token)
         if row is None:
-            raise self.error_for_rejected_grant(GrantRejectionReason.REFRESH_TOKEN_UNKNOWN)
+            raise self.build_rejected_grant_exception(GrantRejectionReason.REFRESH_TOKEN_UNKNOWN)
         if row["expires_at"] < time.time():
-            raise self.error_for_rejected_grant(GrantRejectionReason.REFRESH_TOKEN_EXPIRED)
+            raise self.build_rejected_grant_exception(GrantRejectionReason.REFRESH_TOKEN_EXPIRED)
         return str(row["consent_id"])
 
     def user_and_scope_of_consent(self, consent_id: str) -> tuple[str, str]:
         row = self._row("SELECT * FROM {}consent WHERE id = ?", consent_id)
         assert row is not None
         if row["refusal"]:
-            raise self.error_for_ended_consent(row["refusal"])
+            raise self.build_ended_consent_exception(row["refusal"])
         return row["user_id"], row["scope"]
 
     def expire_refresh_tokens(self, user_id: str) -> int:
@@ -169,7 +173,7 @@ class ConsentStore(ABC):
         """End all consents of the user, so that their tokens are rejected; return the number of
         consents.
 
-        refusal: reason, for `error_for_ended_consent`. 0: make the consents valid again.
+        refusal: reason, for `build_ended_consent_exception`. 0: make the consents valid again.
         """
         return self._write("UPDATE {}consent SET refusal = ? WHERE user_id = ?", refusal, user_id)
 

@@ -21,7 +21,7 @@ class Atom(bytes):
     """An argument of a command that was sent neither in quotes nor as a literal."""
 
 
-Argument = Atom | bytes | list["Argument"]
+ParsedArgument = Atom | bytes | list["ParsedArgument"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Command:
 
     tag: str
     verb: str
-    arguments: list[Argument]
+    arguments: list[ParsedArgument]
     arguments_text: str
 
 
@@ -91,9 +91,9 @@ class _Tokens:
         self._at = 0
         self._literals = iter(literals)
 
-    def read_all(self) -> list[Argument]:
+    def read_all(self) -> list[ParsedArgument]:
         """Read the arguments, which blanks separate; lists are nested lists."""
-        levels: list[list[Argument]] = [[]]
+        levels: list[list[ParsedArgument]] = [[]]
         while self._at < len(self._text):
             sign = self._text[self._at : self._at + 1]
             if sign == b"(":
@@ -127,7 +127,7 @@ class _Tokens:
         raise BadCommand("Error in IMAP command: invalid characters in an argument.")
 
 
-def parse_text_argument(token: Argument) -> str:
+def parse_text_argument(token: ParsedArgument) -> str:
     """Return an argument as text. Raises BadCommand if the argument is a list or not UTF-8."""
     if isinstance(token, list):
         raise BadCommand("A list is not expected here.")
@@ -137,19 +137,19 @@ def parse_text_argument(token: Argument) -> str:
         raise BadCommand("An argument is not UTF-8.") from None
 
 
-def parse_keyword_argument(token: Argument) -> str:
+def parse_keyword_argument(token: ParsedArgument) -> str:
     """Return an argument as text in capitals. Raises BadCommand if the argument is a list or not
     UTF-8."""
     return parse_text_argument(token).upper()
 
 
-def parse_list_argument(token: Argument) -> list[Argument]:
+def parse_list_argument(token: ParsedArgument) -> list[ParsedArgument]:
     if not isinstance(token, list):
         raise BadCommand("A list is expected here.")
     return token
 
 
-def parse_number_argument(token: Argument) -> int:
+def parse_number_argument(token: ParsedArgument) -> int:
     text = parse_text_argument(token)
     if not re.fullmatch(r"[0-9]{1,19}", text, re.ASCII):
         raise BadCommand("A number is expected here.")

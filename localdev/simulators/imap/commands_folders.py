@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 from localdev.mail.modified_utf7 import decode_modified_utf7
 from localdev.simulators.imap.command import (
-    Argument,
     Atom,
     BadCommand,
     Command,
+    ParsedArgument,
     parse_keyword_argument,
     parse_list_argument,
     parse_text_argument,
@@ -16,8 +16,8 @@ from localdev.simulators.imap.command import (
 from localdev.simulators.imap.flags import canonical_flag
 from localdev.simulators.imap.names import ImapFolder, matches_list_pattern
 from localdev.simulators.imap.response import (
-    FixedTextResponse,
     FolderStatusResponse,
+    PrerenderedResponse,
     UntaggedResponse,
     quote,
 )
@@ -29,7 +29,7 @@ _MORE_STATUS_ITEMS = {"HIGHESTMODSEQ": "CONDSTORE", "MAILBOXID": "OBJECTID"}
 _DATE_TIME = "%d-%b-%Y %H:%M:%S %z"
 
 
-def parse_folder_name(session: Session, token: Argument) -> str:
+def parse_folder_name(session: Session, token: ParsedArgument) -> str:
     """Return the folder's name that an argument contains. The argument is in UTF-8 if the client
     has enabled UTF8=ACCEPT, else in modified UTF-7."""
     name = parse_text_argument(token)
@@ -48,7 +48,7 @@ def _list(session: Session, command: Command) -> Iterator[UntaggedResponse | str
         returned = {"CHILDREN", "SPECIAL-USE"}
     if patterns == b"" and not isinstance(patterns, list):
         separator = quote(mailbox.options.separator)
-        yield FixedTextResponse("LIST", b'LIST (\\Noselect) %b ""' % separator)
+        yield PrerenderedResponse("LIST", b'LIST (\\Noselect) %b ""' % separator)
         return
     wanted = patterns if isinstance(patterns, list) else [patterns]
     folders = _matching(session, mailbox, reference, wanted)
@@ -56,12 +56,15 @@ def _list(session: Session, command: Command) -> Iterator[UntaggedResponse | str
         folders = [each for each in folders if each.special_use]
     for each in folders:
         yield _listed(session, mailbox, each, "LIST", returned)
-        if items and "\\Noselect" not in each.basic_attributes:
+        if items and "\\Noselect" not in each.always_listed_attributes:
             yield _status_response(session, mailbox, each, items)
 
 
 def _matching(
-    session: Session, mailbox: ImapMailbox, reference: Argument, patterns: Iterable[Argument]
+    session: Session,
+    mailbox: ImapMailbox,
+    reference: ParsedArgument,
+    patterns: Iterable[ParsedArgument],
 ) -> list[ImapFolder]:
     base, separator = parse_folder_name(session, reference), mailbox.options.separator
     wanted = [base + parse_folder_name(session, each) for each in patterns]
@@ -72,7 +75,7 @@ def _matching(
     ]
 
 
-def _list_options(session: Session, arguments: list[Argument], extension: str) -> list[str]:
+def _list_options(session: Session, arguments: list[ParsedArgument], extension: str) -> list[str]:
     """Take the options in front of the reference out of the arguments."""
     if not (arguments and isinstance(arguments[0], list)):
         return []
@@ -84,7 +87,7 @@ def _list_options(session: Session, arguments: list[Argument], extension: str) -
     ]
 
 
-def _return_options(session: Session, rest: list[Argument]) -> tuple[set[str], list[str]]:
+def _return_options(session: Session, rest: list[ParsedArgument]) -> tuple[set[str], list[str]]:
     """Return the return options of LIST, and the items of the option STATUS. The list of items is
     empty without this option."""
     if not rest:
@@ -121,7 +124,7 @@ def _listed(
     folder: ImapFolder,
     kind: str,
     returned: Collection[str] = (),
-) -> FixedTextResponse:
+) -> PrerenderedResponse:
     attributes = " ".join(folder.list_response_attributes(returned)).encode()
     separator = quote(mailbox.options.separator)
     line = b"%b (%b) %b %b" % (
@@ -130,7 +133,7 @@ def _listed(
         separator,
         session.quote_folder_name(folder.name),
     )
-    return FixedTextResponse(kind, line, folder_name_or_uid=folder.name)
+    return PrerenderedResponse(kind, line, name_or_uid_matched_by_faults=folder.name)
 
 
 def _lsub(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
@@ -152,7 +155,7 @@ def _status(session: Session, command: Command) -> Iterator[UntaggedResponse | s
     yield from session.report_folder_changes(may_expunge=True)
 
 
-def _status_items(session: Session, tokens: list[Argument]) -> list[str]:
+def _status_items(session: Session, tokens: list[ParsedArgument]) -> list[str]:
     items = [parse_keyword_argument(each) for each in tokens]
     for item in items:
         if item in _MORE_STATUS_ITEMS:
@@ -170,7 +173,7 @@ def _status_response(
     session: Session, mailbox: ImapMailbox, folder: ImapFolder, items: list[str]
 ) -> FolderStatusResponse:
     with mailbox.transaction():
-        state = mailbox.folder_state(folder)
+        state = mailbox.make_folder_reader(folder)
         values: dict[str, int | str] = {}
         for item in items:
             match item:
@@ -207,7 +210,10 @@ def _delete(session: Session, command: Command) -> Iterator[UntaggedResponse | s
     name = _names(session, command, 1)[0]
     mailbox = session.require_logged_in_mailbox()
     mailbox.delete_folder(name)
-    if session.selected and not mailbox.folder_state(session.selected.folder).is_folder_present:
+    if (
+        session.selected
+        and not mailbox.make_folder_reader(session.selected.folder).is_folder_present
+    ):
         session.selected = None
     yield from session.report_folder_changes(may_expunge=True)
 
@@ -247,7 +253,8 @@ def _append(session: Session, command: Command) -> Iterator[UntaggedResponse | s
     uid = mailbox.append_message(folder, message, flags - {"\\Recent"}, received_at)
     yield from session.report_folder_changes(may_expunge=True)
     if session.options.has_extension("UIDPLUS"):
-        yield f"[APPENDUID {mailbox.folder_state(folder).uid_validity} {uid}] Append completed."
+        uid_validity = mailbox.make_folder_reader(folder).uid_validity
+        yield f"[APPENDUID {uid_validity} {uid}] Append completed."
 
 
 def _date_time(text: str) -> datetime:
@@ -257,7 +264,7 @@ def _date_time(text: str) -> datetime:
         raise BadCommand("Invalid date-time.") from None
 
 
-FOLDER_COMMANDS: dict[str, CommandHandler] = {
+FOLDER_COMMAND_HANDLERS: dict[str, CommandHandler] = {
     "LIST": _list,
     "LSUB": _lsub,
     "STATUS": _status,

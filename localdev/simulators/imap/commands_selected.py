@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from localdev.simulators.imap.command import (
-    Argument,
     BadCommand,
     Command,
+    ParsedArgument,
     parse_keyword_argument,
     parse_list_argument,
     parse_number_argument,
@@ -14,19 +14,19 @@ from localdev.simulators.imap.command import (
 )
 from localdev.simulators.imap.commands_folders import folder_object_id, parse_folder_name
 from localdev.simulators.imap.flags import SYSTEM_FLAGS, canonical_flag, format_flags
-from localdev.simulators.imap.folder_state import FolderState, ListedMessage
-from localdev.simulators.imap.number_set import NumberSet, format_number_set, parse_number_set
+from localdev.simulators.imap.folder_state import MessageWithoutContents, SimulatedFolderReader
+from localdev.simulators.imap.number_set import SequenceSet, format_sequence_set, parse_sequence_set
 from localdev.simulators.imap.response import (
-    CommandRejected,
+    CommandRejectedError,
     FetchResponse,
-    FixedTextResponse,
-    NumberResponse,
+    PrerenderedResponse,
+    SingleNumberResponse,
     UntaggedResponse,
     vanished_response,
 )
 from localdev.simulators.imap.selection import (
     filter_messages_by_flag,
-    find_messages_in_number_set,
+    find_messages_in_sequence_set,
     is_uid_command,
 )
 from localdev.simulators.imap.session import CommandHandler, SelectedFolder, Session
@@ -40,7 +40,7 @@ class _Known:
 
     uid_validity: int
     mod_seq: int
-    uids: NumberSet | None
+    uids: SequenceSet | None
 
 
 def _select(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
@@ -49,12 +49,12 @@ def _select(session: Session, command: Command) -> Iterator[UntaggedResponse | s
         raise BadCommand(f"{command.verb} needs a mailbox.")
     if session.selected is not None:
         session.selected = None
-        yield FixedTextResponse("CLOSED", b"OK [CLOSED] Previous mailbox closed.")
+        yield PrerenderedResponse("CLOSED", b"OK [CLOSED] Previous mailbox closed.")
     known = _select_parameters(session, command.arguments[1:])
     is_read_only = command.verb == "EXAMINE"
     with mailbox.transaction():
         folder = mailbox.find_folder(parse_folder_name(session, command.arguments[0]))
-        state = mailbox.folder_state(folder)
+        state = mailbox.make_folder_reader(folder)
         selected = SelectedFolder(
             folder, is_read_only, state.list_messages(), state.highest_mod_seq
         )
@@ -69,33 +69,33 @@ def _select(session: Session, command: Command) -> Iterator[UntaggedResponse | s
 
 
 def _opening(
-    session: Session, selected: SelectedFolder, state: FolderState
+    session: Session, selected: SelectedFolder, state: SimulatedFolderReader
 ) -> Iterator[UntaggedResponse]:
     keywords = {flag for each in selected.messages for flag in each.flags} - {*SYSTEM_FLAGS}
     flags = format_flags(frozenset({*SYSTEM_FLAGS, *keywords}))
-    yield FixedTextResponse("FLAGS", b"FLAGS %b" % flags)
+    yield PrerenderedResponse("FLAGS", b"FLAGS %b" % flags)
     permanent = b"()" if selected.is_read_only else flags[:-1] + b" \\*)"
-    yield FixedTextResponse(
+    yield PrerenderedResponse(
         "PERMANENTFLAGS", b"OK [PERMANENTFLAGS %b] Flags permitted." % permanent
     )
-    yield NumberResponse("EXISTS", len(selected.messages), b"%d EXISTS")
-    yield NumberResponse("RECENT", 0, b"%d RECENT")
+    yield SingleNumberResponse("EXISTS", len(selected.messages), b"%d EXISTS")
+    yield SingleNumberResponse("RECENT", 0, b"%d RECENT")
     unseen = [n for n, each in enumerate(selected.messages, 1) if "\\Seen" not in each.flags]
     if unseen:
-        yield NumberResponse("UNSEEN-NUMBER", unseen[0], b"OK [UNSEEN %d] First unseen.")
-    yield NumberResponse("UIDVALIDITY", state.uid_validity, b"OK [UIDVALIDITY %d] UIDs valid")
-    yield NumberResponse("UIDNEXT", state.uid_next, b"OK [UIDNEXT %d] Predicted next UID")
+        yield SingleNumberResponse("UNSEEN-NUMBER", unseen[0], b"OK [UNSEEN %d] First unseen.")
+    yield SingleNumberResponse("UIDVALIDITY", state.uid_validity, b"OK [UIDVALIDITY %d] UIDs valid")
+    yield SingleNumberResponse("UIDNEXT", state.uid_next, b"OK [UIDNEXT %d] Predicted next UID")
     if session.options.has_extension("CONDSTORE"):
-        yield NumberResponse(
+        yield SingleNumberResponse(
             "HIGHESTMODSEQ", selected.highest_mod_seq, b"OK [HIGHESTMODSEQ %d] Highest"
         )
     if session.options.has_extension("OBJECTID"):
-        yield FixedTextResponse(
+        yield PrerenderedResponse(
             "MAILBOXID", b"OK [MAILBOXID (%b)] Ok" % folder_object_id(selected.folder).encode()
         )
 
 
-def _select_parameters(session: Session, rest: list[Argument]) -> _Known | None:
+def _select_parameters(session: Session, rest: list[ParsedArgument]) -> _Known | None:
     """Enable the extensions that the parameters name; return the values of QRESYNC."""
     known = None
     for number, token in enumerate(parameters := parse_list_argument(rest[0]) if rest else []):
@@ -116,15 +116,15 @@ def _select_parameters(session: Session, rest: list[Argument]) -> _Known | None:
     return known
 
 
-def _known(values: list[Argument]) -> _Known:
+def _known(values: list[ParsedArgument]) -> _Known:
     if len(values) < 2:
         raise BadCommand("QRESYNC needs UIDVALIDITY and a mod-sequence.")
     has_uids = len(values) > 2 and not isinstance(values[2], list)
-    uids = parse_number_set(parse_text_argument(values[2])) if has_uids else None
+    uids = parse_sequence_set(parse_text_argument(values[2])) if has_uids else None
     return _Known(parse_number_argument(values[0]), parse_number_argument(values[1]), uids)
 
 
-def _vanished_since(known: _Known, state: FolderState) -> list[int]:
+def _vanished_since(known: _Known, state: SimulatedFolderReader) -> list[int]:
     uids = list(state.uids_vanished_since_mod_seq(known.mod_seq))
     return known.uids.filter_numbers(uids) if known.uids else uids
 
@@ -153,7 +153,7 @@ def _expunge(session: Session, command: Command) -> Iterator[UntaggedResponse | 
     deleted = [] if selected.is_read_only else _deleted(mailbox, selected)
     if is_uid_command(command):
         session.require_extension("UIDPLUS")
-        wanted = parse_number_set(parse_text_argument(_argument(command, 0))).filter_numbers(
+        wanted = parse_sequence_set(parse_text_argument(_argument(command, 0))).filter_numbers(
             selected.uids
         )
         deleted = [each for each in deleted if each.uid in set(wanted)]
@@ -161,10 +161,10 @@ def _expunge(session: Session, command: Command) -> Iterator[UntaggedResponse | 
     yield from session.report_folder_changes(may_expunge=True)
 
 
-def _deleted(mailbox: ImapMailbox, selected: SelectedFolder) -> list[ListedMessage]:
+def _deleted(mailbox: ImapMailbox, selected: SelectedFolder) -> list[MessageWithoutContents]:
     """Return the messages that are known to the session and have the flag \\Deleted now."""
     known = set(selected.uids)
-    present = mailbox.folder_state(selected.folder).list_messages()
+    present = mailbox.make_folder_reader(selected.folder).list_messages()
     return filter_messages_by_flag([each for each in present if each.uid in known], "\\Deleted")
 
 
@@ -182,12 +182,12 @@ def _store(session: Session, command: Command) -> Iterator[UntaggedResponse | st
     flags = frozenset(canonical_flag(parse_text_argument(each)) for each in words)
     if "\\Recent" in flags:
         raise BadCommand("Invalid system flag \\Recent.")
-    chosen = find_messages_in_number_set(selected, numbers, by_uid=is_uid_command(command))
+    chosen = find_messages_in_sequence_set(selected, numbers, by_uid=is_uid_command(command))
     if selected.is_read_only:
         # Dovecot does the same.
         yield "Store ignored with read-only mailbox."
         return
-    fresh = {each.uid: each for each in mailbox.folder_state(selected.folder).list_messages()}
+    fresh = {each.uid: each for each in mailbox.make_folder_reader(selected.folder).list_messages()}
     modified: list[int] = []
     with mailbox.transaction():
         for number, each in chosen:
@@ -198,7 +198,7 @@ def _store(session: Session, command: Command) -> Iterator[UntaggedResponse | st
     silent = {each.uid for _, each in chosen} if is_silent else set()
     yield from _stored(session, silent, by_uid=is_uid_command(command))
     if modified:
-        yield f"[MODIFIED {format_number_set(modified)}] Conditional store failed."
+        yield f"[MODIFIED {format_sequence_set(modified)}] Conditional store failed."
 
 
 def _stored(session: Session, silent: set[int], *, by_uid: bool) -> Iterator[UntaggedResponse]:
@@ -229,7 +229,7 @@ def _result(operation: str, present: frozenset[str], given: frozenset[str]) -> f
     return flags
 
 
-def _unchanged_since(session: Session, modifiers: list[Argument]) -> int:
+def _unchanged_since(session: Session, modifiers: list[ParsedArgument]) -> int:
     session.require_extension("CONDSTORE")
     if len(modifiers) != 2 or parse_keyword_argument(modifiers[0]) != "UNCHANGEDSINCE":
         raise BadCommand("Unknown modifier of STORE.")
@@ -244,7 +244,7 @@ def _copy(session: Session, command: Command) -> Iterator[UntaggedResponse | str
         session.require_extension("MOVE")
         _writable(session)
     name = parse_folder_name(session, _argument(command, 1))
-    chosen = find_messages_in_number_set(
+    chosen = find_messages_in_sequence_set(
         selected, _argument(command, 0), by_uid=is_uid_command(command)
     )
     messages = [each for _, each in chosen]
@@ -258,10 +258,10 @@ def _copy(session: Session, command: Command) -> Iterator[UntaggedResponse | str
         pairs = mailbox.copy_messages(messages, target)
     code = ""
     if session.options.has_extension("UIDPLUS"):
-        sources, copies = (format_number_set(uids) for uids in zip(*pairs, strict=True))
-        code = f"[COPYUID {mailbox.folder_state(target).uid_validity} {sources} {copies}] "
+        sources, copies = (format_sequence_set(uids) for uids in zip(*pairs, strict=True))
+        code = f"[COPYUID {mailbox.make_folder_reader(target).uid_validity} {sources} {copies}] "
     if is_move and code:
-        yield FixedTextResponse("COPYUID", f"OK {code}Moved UIDs.".encode())
+        yield PrerenderedResponse("COPYUID", f"OK {code}Moved UIDs.".encode())
         code = ""
     yield from session.report_folder_changes(may_expunge=is_move or is_uid_command(command))
     yield f"{code}{command.verb.capitalize()} completed."
@@ -270,17 +270,17 @@ def _copy(session: Session, command: Command) -> Iterator[UntaggedResponse | str
 def _writable(session: Session) -> SelectedFolder:
     selected = session.require_open_folder()
     if selected.is_read_only:
-        raise CommandRejected("Mailbox is read-only.")
+        raise CommandRejectedError("Mailbox is read-only.")
     return selected
 
 
-def _argument(command: Command, number: int) -> Argument:
+def _argument(command: Command, number: int) -> ParsedArgument:
     if len(command.arguments) <= number:
         raise BadCommand(f"{command.verb} needs more arguments.")
     return command.arguments[number]
 
 
-SELECTED_COMMANDS: dict[str, CommandHandler] = {
+SELECTED_COMMAND_HANDLERS: dict[str, CommandHandler] = {
     "SELECT": _select,
     "EXAMINE": _select,
     "CLOSE": _close,

@@ -13,8 +13,8 @@ from localdev.simulators.imap.command import (
 )
 from localdev.simulators.imap.options import MAX_LITERAL_BYTES, ImapOptions
 from localdev.simulators.imap.response import (
-    CommandRejected,
-    FixedTextResponse,
+    CommandRejectedError,
+    PrerenderedResponse,
     UntaggedResponse,
     quote,
 )
@@ -32,7 +32,7 @@ _USER = re.compile(rb"(?:user=|n,a=)([^\x01]+?),?\x01")
 _TOKEN_REFUSED = b'{"status":"401","schemes":"bearer","scope":"https://outlook.office.com/"}'
 
 
-def offered_capabilities(session: Session) -> str:
+def format_offered_capabilities(session: Session) -> str:
     """Return the capabilities that the server offers at this point of the connection, as text.
 
     Before TLS the server offers STARTTLS and no authentication. After the login it no longer offers
@@ -52,7 +52,9 @@ _BEFORE_LOGIN = ("LITERAL+", "SASL-IR", "ID", "ENABLE")
 
 
 def _capability(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
-    yield FixedTextResponse("CAPABILITY", f"CAPABILITY {offered_capabilities(session)}".encode())
+    yield PrerenderedResponse(
+        "CAPABILITY", f"CAPABILITY {format_offered_capabilities(session)}".encode()
+    )
 
 
 def _noop(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
@@ -65,19 +67,19 @@ def _check(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
 
 
 def _logout(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
-    yield FixedTextResponse("BYE", b"BYE Logging out")
+    yield PrerenderedResponse("BYE", b"BYE Logging out")
 
 
 def _id(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
     session.require_extension("ID")
-    yield FixedTextResponse("ID", b'ID ("name" "Mailsync simulator")')
+    yield PrerenderedResponse("ID", b'ID ("name" "Mailsync simulator")')
 
 
 def _namespace(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
     session.require_extension("NAMESPACE")
     options: ImapOptions = session.require_logged_in_mailbox().options
     line = b"NAMESPACE ((%b %b)) NIL NIL" % (quote(options.prefix), quote(options.separator))
-    yield FixedTextResponse("NAMESPACE", line)
+    yield PrerenderedResponse("NAMESPACE", line)
 
 
 def _enable(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
@@ -90,7 +92,7 @@ def _enable(session: Session, command: Command) -> Iterator[UntaggedResponse | s
         if name in _ENABLED_WITH and session.options.has_extension(name):
             session.enabled_extensions |= _ENABLED_WITH[name]
             names.append(name)
-    yield FixedTextResponse("ENABLED", " ".join(["ENABLED", *names]).encode())
+    yield PrerenderedResponse("ENABLED", " ".join(["ENABLED", *names]).encode())
 
 
 def _starttls(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
@@ -98,10 +100,10 @@ def _starttls(session: Session, command: Command) -> Iterator[UntaggedResponse |
         raise BadCommand("TLS is active already.")
     session.wire.write_line(f"{command.tag} OK Begin TLS negotiation now.".encode())
     session.backend.switch_connection_to_tls(session.wire)
-    yield TLS_STARTED_SENTINEL
+    yield STARTTLS_OK_ALREADY_SENT_SENTINEL
 
 
-TLS_STARTED_SENTINEL = "\0"
+STARTTLS_OK_ALREADY_SENT_SENTINEL = "\0"
 """What the handler of STARTTLS yields in place of the text of the tagged OK response. That response
 was already sent, before the handshake."""
 
@@ -120,7 +122,7 @@ def _authenticate(session: Session, command: Command) -> Iterator[UntaggedRespon
         raise BadCommand("AUTHENTICATE needs a mechanism.")
     mechanism = parse_keyword_argument(command.arguments[0])
     if not session.options.has_extension(f"AUTH={mechanism}"):
-        raise CommandRejected("Unsupported authentication mechanism.")
+        raise CommandRejectedError("Unsupported authentication mechanism.")
     if len(command.arguments) == 2:
         session.require_extension("SASL-IR")
         response = parse_text_argument(command.arguments[1]).encode()
@@ -130,7 +132,7 @@ def _authenticate(session: Session, command: Command) -> Iterator[UntaggedRespon
     if mechanism == "PLAIN":
         words = content.split(b"\0")
         if len(words) != 3:
-            raise CommandRejected("Authentication failed.", "AUTHENTICATIONFAILED")
+            raise CommandRejectedError("Authentication failed.", "AUTHENTICATIONFAILED")
         user_name, password = (word.decode("utf-8", "replace") for word in words[1:])
         yield _logged_in(session, user_name, password=password)
     else:
@@ -141,10 +143,10 @@ def _logged_in_by_token(session: Session, content: bytes) -> str:
     user, token = _USER.search(content), _TOKEN.search(content)
     try:
         if not (user and token):
-            raise CommandRejected("Authentication failed.", "AUTHENTICATIONFAILED")
+            raise CommandRejectedError("Authentication failed.", "AUTHENTICATIONFAILED")
         user_name = user[1].decode("utf-8", "replace")
         return _logged_in(session, user_name, token=token[1].decode("ascii", "replace"))
-    except CommandRejected:
+    except CommandRejectedError:
         # The client acknowledges the error with an empty line, and then gets NO.
         _challenge(session, _TOKEN_REFUSED)
         raise
@@ -161,14 +163,16 @@ def _logged_in(
     session.options = backend.options_for_mailbox(mailbox)
     session.mailbox = ImapMailbox(mailbox, session.options)
     session.wire.max_literal_bytes = MAX_LITERAL_BYTES
-    return f"[CAPABILITY {offered_capabilities(session)}] Logged in"
+    return f"[CAPABILITY {format_offered_capabilities(session)}] Logged in"
 
 
 def _require_login_is_possible(session: Session) -> None:
     if session.mailbox is not None:
         raise BadCommand("You are logged in already.")
     if not session.wire.is_encrypted:
-        raise CommandRejected("Plaintext authentication disallowed without TLS.", "PRIVACYREQUIRED")
+        raise CommandRejectedError(
+            "Plaintext authentication disallowed without TLS.", "PRIVACYREQUIRED"
+        )
 
 
 def _challenge(session: Session, content: bytes) -> bytes:
@@ -186,7 +190,7 @@ def _decoded(response: bytes) -> bytes:
         raise BadCommand("Invalid base64 data in an authentication response.") from None
 
 
-SESSION_COMMANDS: dict[str, CommandHandler] = {
+SESSION_COMMAND_HANDLERS: dict[str, CommandHandler] = {
     "CAPABILITY": _capability,
     "NOOP": _noop,
     "CHECK": _check,

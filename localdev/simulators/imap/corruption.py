@@ -6,10 +6,10 @@ from dataclasses import replace
 from localdev.simulators.faults import Fault
 from localdev.simulators.imap.response import (
     FetchResponse,
-    FixedTextResponse,
     FolderStatusResponse,
     NumberListResponse,
-    NumberResponse,
+    PrerenderedResponse,
+    SingleNumberResponse,
     UntaggedResponse,
     vanished_response,
 )
@@ -45,12 +45,12 @@ def _less(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[Untag
         if isinstance(each, NumberListResponse) and each.response_name == "SEARCH":
             yield replace(each, numbers=_fewer(each.numbers, fault))
         elif each.response_name not in _ITEMS or isinstance(
-            each, NumberListResponse | NumberResponse
+            each, NumberListResponse | SingleNumberResponse
         ):
             yield each
         else:
             number += 1
-            if each.folder_name_or_uid not in fault.about if fault.about else number % 2:
+            if each.name_or_uid_matched_by_faults not in fault.about if fault.about else number % 2:
                 yield each
 
 
@@ -70,7 +70,12 @@ def _partial(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[Un
     """Leave only the UID in FETCH responses, and no item in STATUS responses."""
     for each in responses:
         if isinstance(each, FetchResponse) and _is_about(each, fault):
-            yield replace(each, items=tuple(item for item in each.items if item[0] == "UID"))
+            yield replace(
+                each,
+                data_item_name_value_pairs=tuple(
+                    item for item in each.data_item_name_value_pairs if item[0] == "UID"
+                ),
+            )
         elif isinstance(each, FolderStatusResponse) and _is_about(each, fault):
             yield replace(each, value_by_item={})
         else:
@@ -106,8 +111,11 @@ def _changed_numbers(names: tuple[str, ...], sign: int) -> _Forgery:
 
     def forge(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[UntaggedResponse]:
         for each in responses:
-            if isinstance(each, NumberResponse) and each.response_name in names:
-                yield replace(each, number=int(changed(each.response_name, each.number, fault)))
+            if isinstance(each, SingleNumberResponse) and each.response_name in names:
+                yield replace(
+                    each,
+                    reported_number=int(changed(each.response_name, each.reported_number, fault)),
+                )
             elif isinstance(each, FolderStatusResponse) and _is_about(each, fault):
                 values = {
                     name: changed(name, value, fault) for name, value in each.value_by_item.items()
@@ -123,14 +131,14 @@ def _uncounted(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[
     for each in responses:
         if isinstance(each, FolderStatusResponse) and _is_about(each, fault):
             yield replace(each, value_by_item={})
-        elif not isinstance(each, NumberResponse) or each.response_name not in _OPTIONAL:
+        elif not isinstance(each, SingleNumberResponse) or each.response_name not in _OPTIONAL:
             yield each
 
 
 def _is_about(
-    response: FixedTextResponse | FolderStatusResponse | FetchResponse, fault: Fault
+    response: PrerenderedResponse | FolderStatusResponse | FetchResponse, fault: Fault
 ) -> bool:
-    return not fault.about or response.folder_name_or_uid in fault.about
+    return not fault.about or response.name_or_uid_matched_by_faults in fault.about
 
 
 _FORGERIES: dict[str, _Forgery] = {

@@ -7,25 +7,25 @@ from datetime import datetime
 from hashlib import sha256
 
 from localdev.simulators.imap.command import (
-    Argument,
     BadCommand,
     Command,
+    ParsedArgument,
     parse_keyword_argument,
     parse_list_argument,
     parse_number_argument,
     parse_text_argument,
 )
 from localdev.simulators.imap.flags import format_flags
-from localdev.simulators.imap.folder_state import GmailMessageAttributes, ListedMessage
+from localdev.simulators.imap.folder_state import GmailMessageAttributes, MessageWithoutContents
 from localdev.simulators.imap.gmail import format_labels
-from localdev.simulators.imap.message_bytes import extract_section
+from localdev.simulators.imap.message_bytes import extract_message_section
 from localdev.simulators.imap.mime_parts import (
     extract_numbered_section,
     format_body_structure,
     format_envelope,
     parse_parts,
 )
-from localdev.simulators.imap.number_set import parse_number_set
+from localdev.simulators.imap.number_set import parse_sequence_set
 from localdev.simulators.imap.options import GMAIL_CAPABILITY
 from localdev.simulators.imap.response import (
     FetchResponse,
@@ -33,7 +33,7 @@ from localdev.simulators.imap.response import (
     format_literal,
     vanished_response,
 )
-from localdev.simulators.imap.selection import find_messages_in_number_set, is_uid_command
+from localdev.simulators.imap.selection import find_messages_in_sequence_set, is_uid_command
 from localdev.simulators.imap.session import CommandHandler, SelectedFolder, Session
 from localdev.simulators.imap.store import ImapMailbox
 
@@ -90,7 +90,7 @@ def _fetch(session: Session, command: Command) -> Iterator[UntaggedResponse | st
         items = [_Item("UID"), *(each for each in items if each.label != "UID")]
     if modifiers.changed_since is not None and all(each.label != "MODSEQ" for each in items):
         items.append(_Item("MODSEQ"))
-    chosen = find_messages_in_number_set(selected, command.arguments[0], by_uid=by_uid)
+    chosen = find_messages_in_sequence_set(selected, command.arguments[0], by_uid=by_uid)
     changed = [pair for pair in chosen if pair[1].mod_seq > (modifiers.changed_since or 0)]
     if modifiers.reports_vanished:
         yield from _vanished(mailbox, selected, command.arguments[0], modifiers)
@@ -108,7 +108,7 @@ def _fetch(session: Session, command: Command) -> Iterator[UntaggedResponse | st
         yield "[EXPUNGEISSUED] Some messages were already expunged."
 
 
-def _modifiers(session: Session, rest: Sequence[Argument], *, by_uid: bool) -> _Modifiers:
+def _modifiers(session: Session, rest: Sequence[ParsedArgument], *, by_uid: bool) -> _Modifiers:
     words = parse_list_argument(rest[0]) if rest else []
     if not words:
         return _Modifiers()
@@ -125,18 +125,18 @@ def _modifiers(session: Session, rest: Sequence[Argument], *, by_uid: bool) -> _
 
 
 def _vanished(
-    mailbox: ImapMailbox, selected: SelectedFolder, uids: Argument, modifiers: _Modifiers
+    mailbox: ImapMailbox, selected: SelectedFolder, uids: ParsedArgument, modifiers: _Modifiers
 ) -> Iterator[UntaggedResponse]:
     since = modifiers.changed_since or 0
-    left = set(mailbox.folder_state(selected.folder).uids_vanished_since_mod_seq(since)) - set(
-        selected.uids
-    )
-    wanted = parse_number_set(parse_text_argument(uids)).filter_numbers(sorted(left))
+    left = set(
+        mailbox.make_folder_reader(selected.folder).uids_vanished_since_mod_seq(since)
+    ) - set(selected.uids)
+    wanted = parse_sequence_set(parse_text_argument(uids)).filter_numbers(sorted(left))
     if wanted:
         yield vanished_response(wanted, earlier=True)
 
 
-def _items(session: Session, token: Argument) -> list[_Item]:
+def _items(session: Session, token: ParsedArgument) -> list[_Item]:
     if isinstance(token, list):
         names = [parse_text_argument(each) for each in token]
     else:
@@ -171,7 +171,7 @@ def _item(session: Session, name: str) -> _Item:
 
 
 def _values(
-    mailbox: ImapMailbox, message: ListedMessage, items: Sequence[_Item], *, exists: bool
+    mailbox: ImapMailbox, message: MessageWithoutContents, items: Sequence[_Item], *, exists: bool
 ) -> tuple[tuple[str, bytes], ...]:
     """Return the values of the items. A message that another client removed has NIL for each of its
     parts, as on Dovecot."""
@@ -180,7 +180,7 @@ def _values(
         raw = mailbox.read_message_bytes(message)
     size = 0
     if any(each.label == "RFC822.SIZE" for each in items):
-        size = len(raw) if raw is not None else mailbox.message_size_bytes(message) or 0
+        size = len(raw) if raw is not None else mailbox.read_message_size_bytes(message) or 0
     return tuple(
         (
             item.label,
@@ -198,21 +198,21 @@ def _section_value(raw: bytes | None, item: _Item) -> bytes:
     if item.label in _OF_PARTS:
         return _OF_PARTS[item.label](raw)
     name = item.section or ""
-    read = extract_numbered_section if name[:1].isdigit() else extract_section
+    read = extract_numbered_section if name[:1].isdigit() else extract_message_section
     content = read(raw, name, item.fields)
     if item.part:
         content = content[item.part[0] : item.part[0] + item.part[1]]
     return format_literal(content)
 
 
-def _plain_value(message: ListedMessage, label: str, size: int) -> bytes:
+def _plain_value(message: MessageWithoutContents, label: str, size: int) -> bytes:
     if label == "RFC822.SIZE":
         return b"%d" % size
     return _PLAIN_VALUES[label](message)
 
 
-def _thread_id(message: ListedMessage) -> bytes:
-    digest = sha256(message.thread_key.encode("utf-8", "replace")).hexdigest()[:32]
+def _thread_id(message: MessageWithoutContents) -> bytes:
+    digest = sha256(message.thread_id_seed.encode("utf-8", "replace")).hexdigest()[:32]
     return f"(T{digest})".encode()
 
 
@@ -223,21 +223,21 @@ def _internal_date(received_at: str) -> bytes:
     return f'"{day} {moment:%H:%M:%S} +0000"'.encode()
 
 
-def _of_gmail(message: ListedMessage) -> GmailMessageAttributes:
+def _of_gmail(message: MessageWithoutContents) -> GmailMessageAttributes:
     assert message.gmail_attributes, "the extension is offered"
     return message.gmail_attributes
 
 
-_PLAIN_VALUES: dict[str, Callable[[ListedMessage], bytes]] = {
+_PLAIN_VALUES: dict[str, Callable[[MessageWithoutContents], bytes]] = {
     "UID": lambda message: b"%d" % message.uid,
     "FLAGS": lambda message: format_flags(message.flags),
     "INTERNALDATE": lambda message: _internal_date(message.received_at),
     "MODSEQ": lambda message: b"(%d)" % message.mod_seq,
-    "EMAILID": lambda message: b"(M%d)" % message.blob_number,
+    "EMAILID": lambda message: b"(M%d)" % message.content_blob_id,
     "THREADID": _thread_id,
     "X-GM-MSGID": lambda message: b"%d" % _of_gmail(message).gmail_message_id,
     "X-GM-THRID": lambda message: b"%d" % _of_gmail(message).gmail_thread_id,
     "X-GM-LABELS": lambda message: format_labels(_of_gmail(message).labels),
 }
 
-FETCH_COMMANDS: dict[str, CommandHandler] = {"FETCH": _fetch, "UID FETCH": _fetch}
+FETCH_COMMAND_HANDLERS: dict[str, CommandHandler] = {"FETCH": _fetch, "UID FETCH": _fetch}

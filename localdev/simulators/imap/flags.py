@@ -8,8 +8,8 @@ from typing import Any
 from localdev.mail.modified_utf7 import encode_modified_utf7
 
 FLAGS_ATTRIBUTE_NAME = "imapFlags"
-"""Key in `Message.provider_attributes`. Its value is the list of a message's system flags for which
-`MailItem` has no field: \\Answered and \\Deleted."""
+"""Key in `Message.provider_specific_attributes`. Its value is the list of a message's system flags
+for which `MailItem` has no field: \\Answered and \\Deleted."""
 _FIELD_BY_FLAG = {"\\Seen": "is_read", "\\Flagged": "is_flagged", "\\Draft": "is_draft"}
 _IN_ATTRIBUTE = ("\\Answered", "\\Deleted")
 SYSTEM_FLAGS = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
@@ -23,7 +23,7 @@ def flags_of_message(
 
     fields: values of the message's fields, by the names of the fields of `MailItem`.
     categories: the message's categories; each becomes a keyword.
-    attributes: the message's `Message.provider_attributes`.
+    attributes: the message's `Message.provider_specific_attributes`.
     """
     flags = {flag for flag, field in _FIELD_BY_FLAG.items() if fields[field]}
     more = attributes.get(FLAGS_ATTRIBUTE_NAME)
@@ -44,11 +44,11 @@ def keyword_of_category(category: str) -> str:
     return word or "_"
 
 
-def flags_to_stored_values(
+def flags_to_mail_fields_and_attributes(
     wanted: frozenset[str], categories: Iterable[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Convert IMAP flags to stored values. Return two mappings: values of fields of `MailItem`, and
-    values for `Message.provider_attributes`.
+    values for `Message.provider_specific_attributes`.
 
     wanted: all flags that the message shall have.
     categories: the message's present categories. A category whose keyword is among `wanted` keeps

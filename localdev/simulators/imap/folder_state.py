@@ -75,29 +75,29 @@ class GmailMessageAttributes:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedMessage:
+class MessageWithoutContents:
     """A message of a folder, without its contents.
 
     message_number: number of the message in the simulated mailbox; this is no IMAP sequence number.
-    blob_number: number of the message's content in the simulated mailbox.
+    content_blob_id: number of the message's content in the simulated mailbox.
     mod_seq: mod-sequence of the message (RFC 7162).
-    original_size_bytes: size in bytes of the message as it was received. None: the original was not
-        kept.
+    kept_original_size_bytes: size in bytes of the message as it was received. None: the original
+        was not kept.
     gmail_attributes: values of Gmail's IMAP extensions. None: the server is not Gmail's.
     """
 
     uid: int
     message_number: int
-    blob_number: int
-    thread_key: str
+    content_blob_id: int
+    thread_id_seed: str
     received_at: str
     mod_seq: int
     flags: frozenset[str]
-    original_size_bytes: int | None
+    kept_original_size_bytes: int | None
     gmail_attributes: GmailMessageAttributes | None = None
 
 
-class FolderState:
+class SimulatedFolderReader:
     """Reads one folder of a simulated mailbox in IMAP's terms.
 
     folder_number: number of the folder in the simulated mailbox.
@@ -108,10 +108,10 @@ class FolderState:
         self._database = mailbox.database
         self.folder_number = folder
 
-    def list_messages(self) -> list[ListedMessage]:
+    def list_messages(self) -> list[MessageWithoutContents]:
         """Return all messages of the folder in ascending order of their UIDs."""
         return [
-            ListedMessage(
+            MessageWithoutContents(
                 row["uid"],
                 row["number"],
                 row["blob"],

@@ -17,11 +17,11 @@ from typing import Any
 from localdev.mail.item import MailItem
 from localdev.mail.modified_utf7 import encode_modified_utf7
 from localdev.simulators.folders import PURGED, RETAINED, Folder
-from localdev.simulators.gmail.ids import FIRST_MESSAGE_ID, make_thread_number
+from localdev.simulators.gmail.ids import FIRST_MESSAGE_ID, make_numeric_thread_id_from_seed
 from localdev.simulators.imap.folder_state import (
-    FolderState,
     GmailMessageAttributes,
-    ListedMessage,
+    MessageWithoutContents,
+    SimulatedFolderReader,
     flags_of_row,
 )
 from localdev.simulators.imap.names import ImapFolder, to_imap_folders
@@ -86,22 +86,24 @@ class GmailMailboxView:
                 total=sum(folder == each.number for folder, _ in shown),
                 unread=sum(folder == each.number and not is_read for folder, is_read in shown),
             )
-            for each in self.mailbox.folders.list_all()
+            for each in self.mailbox.folders.list_all_folders()
         ]
         return [
             *to_imap_folders(counted, self._options),
-            ImapFolder("[Gmail]", _ABOVE, has_children=True, basic_attributes=("\\Noselect",)),
+            ImapFolder(
+                "[Gmail]", _ABOVE, has_children=True, always_listed_attributes=("\\Noselect",)
+            ),
             ImapFolder("[Gmail]/Starred", _STARRED, has_children=False, special_use="\\Flagged"),
         ]
 
-    def folder_state(self, folder: int) -> "GmailFolderState":
-        return GmailFolderState(self, folder)
+    def make_folder_reader(self, folder: int) -> "SimulatedGmailFolderReader":
+        return SimulatedGmailFolderReader(self, folder)
 
-    def gmail_message_id(self, number: int) -> int:
+    def find_gmail_message_id(self, number: int) -> int:
         self._read_on()
         return FIRST_MESSAGE_ID + self._seen[number].contents
 
-    def message_uids_by_folder_number(self, number: int) -> Mapping[int, int]:
+    def find_message_uid_in_each_folder(self, number: int) -> Mapping[int, int]:
         """Return the UID of the message `number` in each folder that shows the message, by folder
         number."""
         self._read_on()
@@ -112,7 +114,7 @@ class GmailMailboxView:
         self._read_on()
         return self._newest_uids.get(folder, 0), self._newest_changes.get(folder, 1)
 
-    def is_message_in_folder(self, listed: ListedMessage, folder: int) -> bool:
+    def is_message_in_folder(self, listed: MessageWithoutContents, folder: int) -> bool:
         """Return whether the folder shows the message with the UID that it had when it was listed.
 
         Return False if the message was deleted, left the folder, or has another UID now.
@@ -121,10 +123,11 @@ class GmailMailboxView:
         exists = self.mailbox.database.fetch_row(statement, listed.message_number) is not None
         return (
             exists
-            and self.message_uids_by_folder_number(listed.message_number).get(folder) == listed.uid
+            and self.find_message_uid_in_each_folder(listed.message_number).get(folder)
+            == listed.uid
         )
 
-    def list_messages(self, folder: int) -> list[ListedMessage]:
+    def list_messages(self, folder: int) -> list[MessageWithoutContents]:
         self._read_on()
         labels = self._label_by_folder()
         found = [
@@ -138,17 +141,17 @@ class GmailMailboxView:
         rows = self.mailbox.database.fetch_rows(_MESSAGES, self.mailbox.user_id)
         return {row["number"]: row for row in rows}
 
-    def _listed(self, row: Any, folder: int, labels: Mapping[int, str]) -> ListedMessage:
+    def _listed(self, row: Any, folder: int, labels: Mapping[int, str]) -> MessageWithoutContents:
         seen = self._seen[row["number"]]
         named = {labels[each] for each in seen.placements if each != folder and each in labels}
         named |= {"\\Starred"} if row["is_flagged"] else set()
         named |= {"\\Important"} if row["importance"] == "high" else set()
         values = GmailMessageAttributes(
             FIRST_MESSAGE_ID + seen.contents,
-            make_thread_number(row["thread"]),
+            make_numeric_thread_id_from_seed(row["thread"]),
             tuple(sorted(named)),
         )
-        return ListedMessage(
+        return MessageWithoutContents(
             seen.uids[folder],
             row["number"],
             row["blob"],
@@ -163,7 +166,7 @@ class GmailMailboxView:
     def _label_by_folder(self) -> dict[int, str]:
         """Return the label of each folder as X-GM-LABELS names it, by folder number. All Mail,
         Trash and Spam are no labels and are left out."""
-        folders = self.mailbox.folders.list_all()
+        folders = self.mailbox.folders.list_all_folders()
         named = {
             each.simulated_folder.number: each.name
             for each in to_imap_folders(folders, self._options)
@@ -176,9 +179,9 @@ class GmailMailboxView:
         }
 
     def _read_on(self) -> None:
-        find = self.mailbox.folders.find
+        find = self.mailbox.folders.find_folder
         roles = {role: find(role).number for role in ("archive", "trash", "junk", RETAINED, PURGED)}
-        for entry in self.mailbox.journal.list_entries_after_number(self._until):
+        for entry in self.mailbox.journal.list_entries_after_change_number(self._until):
             self._until = entry.number
             if entry.message is not None:
                 self._apply(entry, roles)
@@ -205,7 +208,7 @@ class GmailMailboxView:
         seen.uids = {folder: before.get(folder, entry.number) for folder in shown}
 
 
-class GmailFolderState(FolderState):
+class SimulatedGmailFolderReader(SimulatedFolderReader):
     """A folder of a Gmail mailbox. Gmail does not offer QRESYNC, so the server never reports
     removed messages by UID (VANISHED)."""
 
@@ -213,7 +216,7 @@ class GmailFolderState(FolderState):
         super().__init__(view.mailbox, folder)
         self._view = view
 
-    def list_messages(self) -> list[ListedMessage]:
+    def list_messages(self) -> list[MessageWithoutContents]:
         return self._view.list_messages(self.folder_number)
 
     @property

@@ -7,7 +7,7 @@ _HEADER_END = re.compile(rb"\A\r\n|\r\n\r\n")
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:.*\r\n(?:[ \t].*\r\n)*")
 
 
-def extract_section(raw: bytes, name: str, fields: Iterable[str] = ()) -> bytes:
+def extract_message_section(raw: bytes, name: str, fields: Iterable[str] = ()) -> bytes:
     """Return the bytes of a section of a message (RFC 3501, 6.4.5).
 
     name: HEADER, TEXT, HEADER.FIELDS or HEADER.FIELDS.NOT. Empty: the whole message.
@@ -33,7 +33,7 @@ def extract_section(raw: bytes, name: str, fields: Iterable[str] = ()) -> bytes:
 def header_value(raw: bytes, field: str) -> str | None:
     """Return the value of a header field on one line. Return None if the message lacks the
     field."""
-    found = extract_section(raw, "HEADER.FIELDS", [field])
+    found = extract_message_section(raw, "HEADER.FIELDS", [field])
     if found == b"\r\n":
         return None
     value = found.partition(b":")[2].decode("utf-8", "replace")

@@ -10,7 +10,7 @@ from email.policy import compat32
 from email.utils import getaddresses
 from typing import Any
 
-from localdev.simulators.imap.message_bytes import extract_section, header_value
+from localdev.simulators.imap.message_bytes import extract_message_section, header_value
 from localdev.simulators.imap.response import quote
 
 MAX_DEPTH, MAX_PARTS = 20, 1000
@@ -21,18 +21,18 @@ _NIL = b"NIL"
 class Part:
     """A MIME part of a message, or the whole message.
 
-    raw_bytes: bytes of the part: header and body.
+    header_and_body_bytes: bytes of the part: header and body.
     children: the parts of a multipart; for a `message/rfc822` part, the enclosed message alone.
         Empty for all other parts.
     """
 
-    raw_bytes: bytes
+    header_and_body_bytes: bytes
     headers: Message
     children: tuple["Part", ...]
 
     @property
     def body(self) -> bytes:
-        return extract_section(self.raw_bytes, "TEXT")
+        return extract_message_section(self.header_and_body_bytes, "TEXT")
 
     @property
     def is_multipart(self) -> bool:
@@ -48,9 +48,9 @@ def parse_parts(raw: bytes, *, depth: int = 0) -> Part:
 
     depth: number of parts that enclose this part. Parts at MAX_DEPTH are not split.
     """
-    headers = BytesHeaderParser(policy=compat32).parsebytes(extract_section(raw, "HEADER"))
+    headers = BytesHeaderParser(policy=compat32).parsebytes(extract_message_section(raw, "HEADER"))
     children: tuple[Part, ...] = ()
-    body = extract_section(raw, "TEXT")
+    body = extract_message_section(raw, "TEXT")
     if depth < MAX_DEPTH and headers.get_content_maintype() == "multipart":
         pieces = _split(body, _attempt(headers.get_boundary) or "")
         children = tuple(parse_parts(piece, depth=depth + 1) for piece in pieces)
@@ -74,9 +74,9 @@ def extract_numbered_section(raw: bytes, name: str, fields: Iterable[str] = ()) 
     if match[2] is None:
         return part.body
     if match[2] == "MIME":
-        return extract_section(part.raw_bytes, "HEADER")
+        return extract_message_section(part.header_and_body_bytes, "HEADER")
     return (
-        extract_section(part.children[0].raw_bytes, match[2], fields)
+        extract_message_section(part.children[0].header_and_body_bytes, match[2], fields)
         if part.has_enclosed_message
         else b""
     )
@@ -113,7 +113,7 @@ def format_body_structure(part: Part) -> bytes:
     ]
     if part.has_enclosed_message:
         values += [
-            format_envelope(part.children[0].raw_bytes),
+            format_envelope(part.children[0].header_and_body_bytes),
             format_body_structure(part.children[0]),
         ]
     if part.has_enclosed_message or main == "text":

@@ -34,7 +34,7 @@ class ImapFolder:
 
     special_use: the folder's special-use attribute (RFC 6154), such as `\\Sent`; LIST returns it if
         the client asks for SPECIAL-USE. None: the folder has no special use.
-    basic_attributes: other attributes of the folder, which LIST always returns, such as
+    always_listed_attributes: other attributes of the folder, which LIST always returns, such as
         `\\Noselect`.
     """
 
@@ -42,7 +42,7 @@ class ImapFolder:
     simulated_folder: Folder
     has_children: bool
     special_use: str | None = None
-    basic_attributes: tuple[str, ...] = ()
+    always_listed_attributes: tuple[str, ...] = ()
 
     def list_response_attributes(self, returned: Collection[str]) -> tuple[str, ...]:
         """Return the folder's attributes in a LIST response.
@@ -53,7 +53,7 @@ class ImapFolder:
         children = "\\HasChildren" if self.has_children else "\\HasNoChildren"
         wanted = {"CHILDREN": children, "SPECIAL-USE": self.special_use}
         found = (text for option, text in wanted.items() if text and option in returned)
-        return (*self.basic_attributes, *found)
+        return (*self.always_listed_attributes, *found)
 
 
 def to_imap_folders(folders: Iterable[Folder], options: ImapOptions) -> list[ImapFolder]:

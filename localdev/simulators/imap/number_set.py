@@ -13,7 +13,7 @@ _STAR = 0
 
 
 @dataclass(frozen=True, slots=True)
-class NumberSet:
+class SequenceSet:
     """A set of UIDs or sequence numbers, as ranges in the order of the command. The number 0 stands
     for `*`, the highest number in the folder."""
 
@@ -38,7 +38,7 @@ class NumberSet:
         return sorted(found)
 
 
-def parse_number_set(text: str) -> NumberSet:
+def parse_sequence_set(text: str) -> SequenceSet:
     """Parse a set such as `1:4,7,9:*`. Raises BadCommand if it is malformed."""
     ranges = []
     for part in text.split(","):
@@ -49,10 +49,10 @@ def parse_number_set(text: str) -> NumberSet:
         if any(end > MAX_NUMBER for end in ends) or "0" in match.groups():
             raise BadCommand(f"Invalid number in a set of messages: {text[:100]}")
         ranges.append((ends[0], ends[-1]))
-    return NumberSet(tuple(ranges))
+    return SequenceSet(tuple(ranges))
 
 
-def format_number_set(numbers: Iterable[int]) -> str:
+def format_sequence_set(numbers: Iterable[int]) -> str:
     """Return the numbers as a set in IMAP's form, with ranges in ascending order. Return "" if
     there are no numbers."""
     parts: list[list[int]] = []

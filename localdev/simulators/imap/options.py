@@ -7,9 +7,9 @@ ALL_EXTENSIONS = (
     *("SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "CONDSTORE", "QRESYNC", "OBJECTID"),
     *("UTF8=ACCEPT", "AUTH=PLAIN", "AUTH=XOAUTH2", "AUTH=OAUTHBEARER"),
 )
-EXTENSIONS_WITHOUT_QRESYNC = tuple(each for each in ALL_EXTENSIONS if each != "QRESYNC")
-EXTENSIONS_WITHOUT_CONDSTORE = tuple(
-    each for each in EXTENSIONS_WITHOUT_QRESYNC if each != "CONDSTORE"
+EXTENSIONS_EXCEPT_QRESYNC = tuple(each for each in ALL_EXTENSIONS if each != "QRESYNC")
+EXTENSIONS_EXCEPT_CONDSTORE_QRESYNC = tuple(
+    each for each in EXTENSIONS_EXCEPT_QRESYNC if each != "CONDSTORE"
 )
 GMAIL_CAPABILITY = "X-GM-EXT-1"
 """Capability name of Gmail's IMAP extensions. A server that offers it shows the mailbox as Gmail

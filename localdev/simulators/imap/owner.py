@@ -20,14 +20,14 @@ def find_folder_number(mailbox: ImapMailbox, name: str) -> int | None:
     return folder.simulated_folder.number if folder else None
 
 
-def find_message_number(mailbox: ImapMailbox, place: str) -> int | None:
+def find_message_number_by_imap_id(mailbox: ImapMailbox, place: str) -> int | None:
     """Return the number of the message with this id in the simulated mailbox. Return None if no
     message has this id now."""
     match = _MESSAGE.fullmatch(place)
     folder = _find(mailbox, match[1]) if match else None
     if not (match and folder):
         return None
-    state = mailbox.folder_state(folder)
+    state = mailbox.make_folder_reader(folder)
     if state.uid_validity != int(match[2]):
         return None
     uid = int(match[3])

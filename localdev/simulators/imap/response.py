@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from localdev.mail.modified_utf7 import encode_modified_utf7
-from localdev.simulators.imap.number_set import format_number_set
+from localdev.simulators.imap.number_set import format_sequence_set
 
 
-class CommandRejected(Exception):
+class CommandRejectedError(Exception):
     """Raised when the server rejects a command with the response NO.
 
     code: the response code in brackets, such as `CANNOT`. Empty: the response has no code.
@@ -24,24 +24,24 @@ class SessionEndedWithBye(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class FixedTextResponse:
+class PrerenderedResponse:
     """An untagged response of fixed text. Injected faults can omit or repeat the response, but
     do not change the text.
 
     response_name: the name of the response, such as `LIST`.
-    folder_name_or_uid: name of the folder that the response describes. Empty: no folder.
+    name_or_uid_matched_by_faults: name of the folder that the response describes. Empty: no folder.
     """
 
     response_name: str
     text: bytes
-    folder_name_or_uid: str = ""
+    name_or_uid_matched_by_faults: str = ""
 
     def render(self) -> bytes:
         return self.text
 
 
 @dataclass(frozen=True, slots=True)
-class NumberResponse:
+class SingleNumberResponse:
     """An untagged response with one number, such as `3 EXISTS` or `OK [UIDNEXT 4] ...`.
 
     response_name: the name of the number, such as `EXISTS` or `UIDNEXT`.
@@ -49,24 +49,24 @@ class NumberResponse:
     """
 
     response_name: str
-    number: int
+    reported_number: int
     text_template: bytes
 
     def render(self) -> bytes:
-        return self.text_template % self.number
+        return self.text_template % self.reported_number
 
 
 @dataclass(frozen=True, slots=True)
 class FolderStatusResponse:
     """A STATUS response, which describes one folder.
 
-    folder_name_or_uid: name of the folder in plain text; injected faults find the response by it,
-        as they find other responses by a UID.
+    name_or_uid_matched_by_faults: name of the folder in plain text; injected faults find the
+        response by it, as they find other responses by a UID.
     quoted_folder_name: name of the folder, encoded and quoted as the response sends it.
     value_by_item: the value of each status item: a number, or an id as text for MAILBOXID.
     """
 
-    folder_name_or_uid: str
+    name_or_uid_matched_by_faults: str
     quoted_folder_name: bytes
     value_by_item: Mapping[str, int | str]
     response_name: str = "STATUS"
@@ -81,29 +81,39 @@ class FetchResponse:
     """A FETCH response about one message.
 
     sequence_number: IMAP sequence number of the message.
-    items: names and rendered values of the data items, in the order of the response.
+    data_item_name_value_pairs: names and rendered values of the data items, in the order of the
+        response.
     is_flag_change: whether the server reports changed flags. False: the client fetched the message.
     """
 
     sequence_number: int
     uid: int
-    items: tuple[tuple[str, bytes], ...]
+    data_item_name_value_pairs: tuple[tuple[str, bytes], ...]
     is_flag_change: bool = False
     response_name: str = "FETCH"
 
     @property
-    def folder_name_or_uid(self) -> str:
+    def name_or_uid_matched_by_faults(self) -> str:
         return str(self.uid)
 
     def copy_without_item(self, name: str) -> "FetchResponse":
-        return replace(self, items=tuple(item for item in self.items if item[0] != name))
+        return replace(
+            self,
+            data_item_name_value_pairs=tuple(
+                item for item in self.data_item_name_value_pairs if item[0] != name
+            ),
+        )
 
     @property
     def has_body(self) -> bool:
-        return any(name.startswith(("BODY[]", "RFC822")) for name, _ in self.items)
+        return any(
+            name.startswith(("BODY[]", "RFC822")) for name, _ in self.data_item_name_value_pairs
+        )
 
     def render(self) -> bytes:
-        items = b" ".join(name.encode() + b" " + value for name, value in self.items)
+        items = b" ".join(
+            name.encode() + b" " + value for name, value in self.data_item_name_value_pairs
+        )
         return b"%d FETCH (%b)" % (self.sequence_number, items)
 
 
@@ -111,19 +121,23 @@ class FetchResponse:
 class NumberListResponse:
     """An untagged response with a list of UIDs or sequence numbers: SEARCH, ESEARCH or VANISHED.
 
-    render_numbers: function that returns the text of the response for a list of numbers.
+    numbers_formatter: function that returns the text of the response for a list of numbers.
     """
 
     response_name: str
     numbers: Sequence[int]
-    render_numbers: Callable[[Sequence[int]], bytes] = field(repr=False)
+    numbers_formatter: Callable[[Sequence[int]], bytes] = field(repr=False)
 
     def render(self) -> bytes:
-        return self.render_numbers(self.numbers)
+        return self.numbers_formatter(self.numbers)
 
 
 UntaggedResponse = (
-    FixedTextResponse | NumberResponse | FolderStatusResponse | FetchResponse | NumberListResponse
+    PrerenderedResponse
+    | SingleNumberResponse
+    | FolderStatusResponse
+    | FetchResponse
+    | NumberListResponse
 )
 
 
@@ -135,7 +149,7 @@ def vanished_response(uids: Sequence[int], *, earlier: bool) -> NumberListRespon
     """
     head = b"VANISHED (EARLIER) " if earlier else b"VANISHED "
     return NumberListResponse(
-        "VANISHED", uids, lambda found: head + format_number_set(found).encode()
+        "VANISHED", uids, lambda found: head + format_sequence_set(found).encode()
     )
 
 

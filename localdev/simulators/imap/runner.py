@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 
 from localdev.simulators.faults import UNKNOWN_ERROR_CODE, Fault
 from localdev.simulators.imap.command import BadCommand, Command
-from localdev.simulators.imap.commands_session import TLS_STARTED_SENTINEL
+from localdev.simulators.imap.commands_session import STARTTLS_OK_ALREADY_SENT_SENTINEL
 from localdev.simulators.imap.corruption import corrupt_responses
 from localdev.simulators.imap.response import (
-    CommandRejected,
+    CommandRejectedError,
     FetchResponse,
     SessionEndedWithBye,
     UntaggedResponse,
@@ -57,7 +57,7 @@ def _serve_next(session: Session, handlers: Mapping[str, CommandHandler]) -> boo
     reply = _reply_of_fault(fault) if fault else None
     if reply is None:
         reply = _run(session, command, handlers, fault)
-    if reply == TLS_STARTED_SENTINEL:
+    if reply == STARTTLS_OK_ALREADY_SENT_SENTINEL:
         return False
     session.backend.record_command(session.number, command, folder, reply.split(" ")[0])
     is_bye = reply.startswith("BYE")
@@ -87,13 +87,13 @@ def _run(
             session.backend.compute_response_latency_s(bodies, others)
         )
         return (
-            TLS_STARTED_SENTINEL
-            if completion[-1] == TLS_STARTED_SENTINEL
+            STARTTLS_OK_ALREADY_SENT_SENTINEL
+            if completion[-1] == STARTTLS_OK_ALREADY_SENT_SENTINEL
             else f"OK {completion[-1]}"
         )
     except BadCommand as bad:
         return f"BAD {bad.args[0]}"
-    except CommandRejected as rejected:
+    except CommandRejectedError as rejected:
         return f"NO {f'[{rejected.code}] ' if rejected.code else ''}{rejected}"
     except SessionEndedWithBye as bye:
         return f"BYE {bye}"
@@ -115,7 +115,7 @@ def _write(session: Session, response: UntaggedResponse, fault: Fault | None) ->
     if fault and fault.cut == "mid body" and len(line) > 1:
         literal = line.find(b"}\r\n")
         if literal >= 0 or not isinstance(response, FetchResponse):
-            session.wire.send_partial_line(
+            session.wire.send_line_cut_by_fault(
                 line[: max(literal, 0) + (len(line) - max(literal, 0)) // 2]
             )
             raise ConnectionClosed

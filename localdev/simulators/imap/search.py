@@ -7,21 +7,25 @@ from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 
 from localdev.simulators.imap.command import (
-    Argument,
     Atom,
     BadCommand,
     Command,
+    ParsedArgument,
     parse_keyword_argument,
     parse_list_argument,
     parse_number_argument,
     parse_text_argument,
 )
 from localdev.simulators.imap.flags import canonical_flag
-from localdev.simulators.imap.folder_state import ListedMessage
+from localdev.simulators.imap.folder_state import MessageWithoutContents
 from localdev.simulators.imap.message_bytes import header_value
-from localdev.simulators.imap.number_set import NumberSet, format_number_set, parse_number_set
+from localdev.simulators.imap.number_set import SequenceSet, format_sequence_set, parse_sequence_set
 from localdev.simulators.imap.options import GMAIL_CAPABILITY
-from localdev.simulators.imap.response import CommandRejected, NumberListResponse, UntaggedResponse
+from localdev.simulators.imap.response import (
+    CommandRejectedError,
+    NumberListResponse,
+    UntaggedResponse,
+)
 from localdev.simulators.imap.selection import is_uid_command
 from localdev.simulators.imap.session import CommandHandler, Session
 from localdev.simulators.imap.store import ImapMailbox
@@ -32,7 +36,7 @@ MAX_SEARCH_KEYS = 1000
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     number: int
-    message: ListedMessage
+    message: MessageWithoutContents
     mailbox: ImapMailbox
 
     @property
@@ -55,7 +59,7 @@ _RETURNS = ("ALL", "MIN", "MAX", "COUNT")
 class _Keys:
     """Parses the keys of a SEARCH command into a function that tests a message."""
 
-    def __init__(self, session: Session, tokens: Sequence[Argument]) -> None:
+    def __init__(self, session: Session, tokens: Sequence[ParsedArgument]) -> None:
         self._session = session
         self._tokens = list(reversed(tokens))
         self.uses_mod_seq = False
@@ -81,7 +85,7 @@ class _Keys:
             return test
         name = parse_keyword_argument(token)
         if re.fullmatch(r"[\d*][\d:,*]*", name):
-            return self._in_set(parse_number_set(name), by_uid=False)
+            return self._in_set(parse_sequence_set(name), by_uid=False)
         match name:
             case "NOT":
                 negated = self._key(depth + 1)
@@ -91,11 +95,11 @@ class _Keys:
                 return lambda each: one(each) or other(each)
             case "UID":
                 return self._in_set(
-                    parse_number_set(parse_text_argument(self._next())), by_uid=True
+                    parse_sequence_set(parse_text_argument(self._next())), by_uid=True
                 )
         return self._flag_key(name) or self._number_key(name) or self._text_key(name)
 
-    def _in_set(self, wanted: NumberSet, *, by_uid: bool) -> _Test:
+    def _in_set(self, wanted: SequenceSet, *, by_uid: bool) -> _Test:
         selected = self._session.require_open_folder()
         if by_uid:
             uids = set(wanted.filter_numbers(selected.uids))
@@ -134,7 +138,7 @@ class _Keys:
             bound = parse_number_argument(self._next())
             sign = 1 if name == "LARGER" else -1
             return lambda each: (
-                sign * (each.mailbox.message_size_bytes(each.message) or 0) > sign * bound
+                sign * (each.mailbox.read_message_size_bytes(each.message) or 0) > sign * bound
             )
         if name in ("BEFORE", "ON", "SINCE"):
             return _by_date(name, _date(self._next()), _received)
@@ -153,16 +157,16 @@ class _Keys:
         if name in ("EMAILID", "THREADID"):
             self._session.require_extension("OBJECTID")
             wanted = parse_text_argument(self._next())
-            return lambda each: name == "EMAILID" and f"M{each.message.blob_number}" == wanted
+            return lambda each: name == "EMAILID" and f"M{each.message.content_blob_id}" == wanted
         raise BadCommand(f"Unknown search key {name[:50]}")
 
-    def _next(self) -> Argument:
+    def _next(self) -> ParsedArgument:
         if not self._tokens:
             raise BadCommand("A search key lacks its argument.")
         return self._tokens.pop()
 
 
-def _gmail_number(message: ListedMessage, name: str) -> int | None:
+def _gmail_number(message: MessageWithoutContents, name: str) -> int | None:
     if message.gmail_attributes is None:
         return None
     return (
@@ -186,7 +190,7 @@ def _search(session: Session, command: Command) -> Iterator[UntaggedResponse | s
         del arguments[:2]
     if len(arguments) >= 2 and arguments[0] == b"CHARSET":
         if parse_keyword_argument(arguments[1]) not in ("UTF-8", "US-ASCII"):
-            raise CommandRejected("Unknown charset", "BADCHARSET (UTF-8 US-ASCII)")
+            raise CommandRejectedError("Unknown charset", "BADCHARSET (UTF-8 US-ASCII)")
         del arguments[:2]
     keys = _Keys(session, arguments)
     test = keys.read_all()
@@ -215,7 +219,7 @@ def _result(
         values = {"COUNT": str(len(numbers))}
         if numbers:
             ends = {"MIN": str(min(numbers)), "MAX": str(max(numbers))}
-            values |= {**ends, "ALL": format_number_set(numbers)}
+            values |= {**ends, "ALL": format_sequence_set(numbers)}
         words += [
             f"{name} {values[name]}"
             for name in _RETURNS
@@ -249,7 +253,7 @@ def _sent(each: _Candidate) -> date | None:
         return None
 
 
-def _date(token: Argument) -> date:
+def _date(token: ParsedArgument) -> date:
     try:
         return datetime.strptime(parse_text_argument(token), "%d-%b-%Y").date()
     except ValueError:
@@ -261,4 +265,4 @@ def _header_has(raw: bytes, field: str, wanted: str) -> bool:
     return value is not None and wanted in value.lower()
 
 
-SEARCH_COMMANDS: dict[str, CommandHandler] = {"SEARCH": _search, "UID SEARCH": _search}
+SEARCH_COMMAND_HANDLERS: dict[str, CommandHandler] = {"SEARCH": _search, "UID SEARCH": _search}

@@ -2,9 +2,14 @@
 
 from collections.abc import Iterator
 
-from localdev.simulators.imap.command import Argument, BadCommand, Command, parse_text_argument
-from localdev.simulators.imap.folder_state import ListedMessage
-from localdev.simulators.imap.number_set import parse_number_set
+from localdev.simulators.imap.command import (
+    BadCommand,
+    Command,
+    ParsedArgument,
+    parse_text_argument,
+)
+from localdev.simulators.imap.folder_state import MessageWithoutContents
+from localdev.simulators.imap.number_set import parse_sequence_set
 from localdev.simulators.imap.session import SelectedFolder
 
 
@@ -12,9 +17,9 @@ def is_uid_command(command: Command) -> bool:
     return command.verb.startswith("UID ")
 
 
-def find_messages_in_number_set(
-    selected: SelectedFolder, numbers: Argument, *, by_uid: bool
-) -> list[tuple[int, ListedMessage]]:
+def find_messages_in_sequence_set(
+    selected: SelectedFolder, numbers: ParsedArgument, *, by_uid: bool
+) -> list[tuple[int, MessageWithoutContents]]:
     """Return the messages that a command names, each after its sequence number.
 
     numbers: the command's argument, a set such as `1:5,9`.
@@ -23,7 +28,7 @@ def find_messages_in_number_set(
     Raises:
         BadCommand: the set is malformed or has a sequence number that is too high.
     """
-    wanted = parse_number_set(parse_text_argument(numbers))
+    wanted = parse_sequence_set(parse_text_argument(numbers))
     if not by_uid:
         if wanted.highest_number > len(selected.messages):
             raise BadCommand("Invalid messageset: the mailbox has fewer messages.")
@@ -37,6 +42,6 @@ def find_messages_in_number_set(
 
 
 def filter_messages_by_flag(
-    messages: Iterator[ListedMessage] | list[ListedMessage], flag: str
-) -> list[ListedMessage]:
+    messages: Iterator[MessageWithoutContents] | list[MessageWithoutContents], flag: str
+) -> list[MessageWithoutContents]:
     return [each for each in messages if flag in each.flags]

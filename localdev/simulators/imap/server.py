@@ -12,24 +12,31 @@ from socket import IPPROTO_TCP, TCP_NODELAY, socket
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
-from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE, AccessTokenRefused, TokenSigner
+from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE, AccessTokenRefusedError, TokenSigner
 from localdev.simulators.faults import Fault
 from localdev.simulators.imap.command import Command
-from localdev.simulators.imap.commands_folders import FOLDER_COMMANDS
-from localdev.simulators.imap.commands_selected import SELECTED_COMMANDS
-from localdev.simulators.imap.commands_session import SESSION_COMMANDS, offered_capabilities
-from localdev.simulators.imap.fetch import FETCH_COMMANDS
+from localdev.simulators.imap.commands_folders import FOLDER_COMMAND_HANDLERS
+from localdev.simulators.imap.commands_selected import SELECTED_COMMAND_HANDLERS
+from localdev.simulators.imap.commands_session import (
+    SESSION_COMMAND_HANDLERS,
+    format_offered_capabilities,
+)
+from localdev.simulators.imap.fetch import FETCH_COMMAND_HANDLERS
 from localdev.simulators.imap.options import ImapOptions
-from localdev.simulators.imap.response import CommandRejected
+from localdev.simulators.imap.response import CommandRejectedError
 from localdev.simulators.imap.runner import run_session
-from localdev.simulators.imap.search import SEARCH_COMMANDS
+from localdev.simulators.imap.search import SEARCH_COMMAND_HANDLERS
 from localdev.simulators.imap.session import CommandHandler, Session
-from localdev.simulators.imap.wire import Wire
+from localdev.simulators.imap.wire import ClientConnection
 from localdev.simulators.mailbox import Mailbox
-from localdev.simulators.service import SimulatorService, UserNotFound
+from localdev.simulators.service import SharedSimulatorState, UserNotFound
 
 COMMAND_HANDLERS: dict[str, CommandHandler] = (
-    SESSION_COMMANDS | FOLDER_COMMANDS | SELECTED_COMMANDS | FETCH_COMMANDS | SEARCH_COMMANDS
+    SESSION_COMMAND_HANDLERS
+    | FOLDER_COMMAND_HANDLERS
+    | SELECTED_COMMAND_HANDLERS
+    | FETCH_COMMAND_HANDLERS
+    | SEARCH_COMMAND_HANDLERS
 )
 READING_SCOPES = (f"{OUTLOOK_AUDIENCE}/IMAP.AccessAsUser.All",)
 MAX_RESPONSE_DELAY_S = 86_400.0
@@ -57,7 +64,8 @@ class CommandRecord:
 
 
 class ImapServer:
-    """The simulated IMAP server, running from `start` to `stop`. The class implements `Backend`.
+    """The simulated IMAP server, running from `start` to `stop`. The class implements
+    `ImapServerInterface`.
 
     password: the password of every mailbox.
     current_options: options of new connections.
@@ -72,7 +80,7 @@ class ImapServer:
 
     def __init__(
         self,
-        service: SimulatorService,
+        service: SharedSimulatorState,
         signer: TokenSigner,
         *,
         tls: ssl.SSLContext,
@@ -111,9 +119,9 @@ class ImapServer:
         self._tls_listener.stop()
         self._plain_listener.stop()
 
-    def serve_connection(self, wire: Wire) -> None:
+    def serve_connection(self, wire: ClientConnection) -> None:
         session = Session(next(self._numbers), wire, self)
-        greeting = f"[CAPABILITY {offered_capabilities(session)}] Simulator ready."
+        greeting = f"[CAPABILITY {format_offered_capabilities(session)}] Simulator ready."
         run_session(session, COMMAND_HANDLERS, greeting)
 
     def options_for_mailbox(self, mailbox: Mailbox | None) -> ImapOptions:
@@ -123,7 +131,7 @@ class ImapServer:
         return self.options_by_user_id.get(mailbox.user_id, default) if mailbox else default
 
     def find_mailbox(self, user_name: str, password: str) -> Mailbox:
-        """Return the mailbox of a user. Raises CommandRejected if the user name or password is
+        """Return the mailbox of a user. Raises CommandRejectedError if the user name or password is
         wrong."""
         is_right = hmac.compare_digest(password.encode(), self.password.encode())
         try:
@@ -131,22 +139,22 @@ class ImapServer:
         except UserNotFound:
             is_right = False
         if not is_right:
-            raise CommandRejected("Authentication failed.", "AUTHENTICATIONFAILED")
+            raise CommandRejectedError("Authentication failed.", "AUTHENTICATIONFAILED")
         return mailbox
 
     def find_mailbox_of_token(self, user_name: str, token: str) -> Mailbox:
-        """Return the mailbox of a user. Raises CommandRejected if the access token is not the
+        """Return the mailbox of a user. Raises CommandRejectedError if the access token is not the
         user's."""
         try:
             claims = self._signer.verify_token(token, audience=OUTLOOK_AUDIENCE)
             mailbox = self.service.find_mailbox(user_name)
-        except (AccessTokenRefused, UserNotFound):
-            raise CommandRejected("AUTHENTICATE failed.", "AUTHENTICATIONFAILED") from None
+        except (AccessTokenRefusedError, UserNotFound):
+            raise CommandRejectedError("AUTHENTICATE failed.", "AUTHENTICATIONFAILED") from None
         if claims.user_id != mailbox.user_id or not claims.has_any_scope_or_role(*READING_SCOPES):
-            raise CommandRejected("AUTHENTICATE failed.", "AUTHENTICATIONFAILED")
+            raise CommandRejectedError("AUTHENTICATE failed.", "AUTHENTICATIONFAILED")
         return mailbox
 
-    def switch_connection_to_tls(self, wire: Wire) -> None:
+    def switch_connection_to_tls(self, wire: ClientConnection) -> None:
         wire.switch_to_tls(self._tls)
 
     def take_fault_for_command(self, verb: str, target: str) -> Fault | None:
@@ -190,7 +198,7 @@ class _Listener(ThreadingTCPServer):
     def __init__(self, server: ImapServer, port: int, tls: ssl.SSLContext | None) -> None:
         self.server = server
         self.tls = tls
-        self._open: set[Wire] = set()
+        self._open: set[ClientConnection] = set()
         self._lock = threading.Lock()
         super().__init__(("127.0.0.1", port), _Connection)
         self._thread = threading.Thread(
@@ -206,13 +214,13 @@ class _Listener(ThreadingTCPServer):
         with self._lock:
             remaining = list(self._open)
         for wire in remaining:
-            wire.shut_down_connection()
+            wire.shut_down_socket()
         self.server_close()
 
     def serve(self, connection: socket) -> None:
         if self.tls:
             connection = self.tls.wrap_socket(connection, server_side=True)
-        wire = Wire(connection)
+        wire = ClientConnection(connection)
         with self._lock:
             self._open.add(wire)
         try:

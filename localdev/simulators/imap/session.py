@@ -7,30 +7,30 @@ from typing import Protocol
 from localdev.simulators.faults import Fault
 from localdev.simulators.imap.command import BadCommand, Command
 from localdev.simulators.imap.flags import format_flags
-from localdev.simulators.imap.folder_state import ListedMessage
+from localdev.simulators.imap.folder_state import MessageWithoutContents
 from localdev.simulators.imap.names import ImapFolder
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.response import (
     FetchResponse,
-    NumberResponse,
     SessionEndedWithBye,
+    SingleNumberResponse,
     UntaggedResponse,
     quote_folder_name,
     vanished_response,
 )
 from localdev.simulators.imap.store import ImapMailbox
-from localdev.simulators.imap.wire import Wire
+from localdev.simulators.imap.wire import ClientConnection
 from localdev.simulators.mailbox import Mailbox
 
 CommandHandler = Callable[["Session", Command], Iterator[UntaggedResponse | str]]
 """A function that runs a command. It yields the untagged responses, and then the text of the tagged
 OK response.
 
-Raises BadCommand, CommandRejected and Bye.
+Raises BadCommand, CommandRejectedError and Bye.
 """
 
 
-class Backend(Protocol):
+class ImapServerInterface(Protocol):
     """The interface through which a session finds mailboxes on the server."""
 
     def options_for_mailbox(self, mailbox: Mailbox | None) -> ImapOptions:
@@ -39,14 +39,15 @@ class Backend(Protocol):
         ...
 
     def find_mailbox(self, user_name: str, password: str) -> Mailbox:
-        """Return the mailbox of a user who logs in with a password. Raises CommandRejected."""
+        """Return the mailbox of a user who logs in with a password. Raises CommandRejectedError."""
         ...
 
     def find_mailbox_of_token(self, user_name: str, token: str) -> Mailbox:
-        """Return the mailbox of a user who logs in with an OAuth token. Raises CommandRejected."""
+        """Return the mailbox of a user who logs in with an OAuth token. Raises
+        CommandRejectedError."""
         ...
 
-    def switch_connection_to_tls(self, wire: Wire) -> None: ...
+    def switch_connection_to_tls(self, wire: ClientConnection) -> None: ...
     def take_fault_for_command(self, verb: str, target: str) -> Fault | None: ...
     def record_command(self, session: int, command: Command, folder: str, status: str) -> None: ...
     def sleep_unless_stopped(self, seconds: float) -> None: ...
@@ -64,7 +65,7 @@ class SelectedFolder:
 
     folder: ImapFolder
     is_read_only: bool
-    messages: list[ListedMessage]
+    messages: list[MessageWithoutContents]
     highest_mod_seq: int
 
     @property
@@ -80,7 +81,7 @@ class Session:
     enabled_extensions: the extensions that the client has switched on with ENABLE.
     """
 
-    def __init__(self, number: int, wire: Wire, backend: Backend) -> None:
+    def __init__(self, number: int, wire: ClientConnection, backend: ImapServerInterface) -> None:
         self.number = number
         self.wire = wire
         self.backend = backend
@@ -134,7 +135,7 @@ class Session:
         selected = self.selected
         if selected is None or self.mailbox is None:
             return
-        state = self.mailbox.folder_state(selected.folder)
+        state = self.mailbox.make_folder_reader(selected.folder)
         if not state.is_folder_present:
             raise SessionEndedWithBye("Mailbox was deleted under us.")
         mod_seq = state.highest_mod_seq
@@ -152,13 +153,13 @@ class Session:
             present = sorted([*present, *kept], key=lambda each: each.uid)
         selected.messages = present
         if not known.keys() >= remaining:
-            yield NumberResponse("EXISTS", len(present), b"%d EXISTS")
+            yield SingleNumberResponse("EXISTS", len(present), b"%d EXISTS")
         for number, each in enumerate(present, 1):
             if each.uid in known and each.mod_seq != known[each.uid].mod_seq:
                 yield self.fetch_response_with_flags(number, each, with_uid=with_uid)
 
     def fetch_response_with_flags(
-        self, number: int, message: ListedMessage, *, with_uid: bool
+        self, number: int, message: MessageWithoutContents, *, with_uid: bool
     ) -> FetchResponse:
         """Return a FETCH response that reports the flags of a message.
 
@@ -177,4 +178,4 @@ class Session:
             yield vanished_response(uids, earlier=False)
             return
         for number in reversed(numbers):
-            yield NumberResponse("EXPUNGE", number, b"%d EXPUNGE")
+            yield SingleNumberResponse("EXPUNGE", number, b"%d EXPUNGE")

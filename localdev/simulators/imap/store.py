@@ -7,14 +7,14 @@ from datetime import datetime
 
 from localdev.mail.item import MailItem
 from localdev.mail.parse import parse_mail
-from localdev.mail.wire_form import to_wire_form
+from localdev.mail.wire_form import convert_message_to_wire_bytes
 from localdev.simulators.folders import Folder
-from localdev.simulators.imap.flags import flags_of_message, flags_to_stored_values
-from localdev.simulators.imap.folder_state import FolderState, ListedMessage
+from localdev.simulators.imap.flags import flags_of_message, flags_to_mail_fields_and_attributes
+from localdev.simulators.imap.folder_state import MessageWithoutContents, SimulatedFolderReader
 from localdev.simulators.imap.gmail import GmailMailboxView
 from localdev.simulators.imap.names import INBOX, ImapFolder, capitalize_inbox, to_imap_folders
 from localdev.simulators.imap.options import GMAIL_CAPABILITY, ImapOptions
-from localdev.simulators.imap.response import CommandRejected
+from localdev.simulators.imap.response import CommandRejectedError
 from localdev.simulators.mailbox import Mailbox, MessageNotFound
 from localdev.simulators.message import Message
 from localdev.simulators.message_bytes import compose_message
@@ -41,31 +41,31 @@ class ImapMailbox:
     def list_folders(self) -> list[ImapFolder]:
         if self._gmail:
             return self._gmail.list_folders()
-        return to_imap_folders(self.simulated_mailbox.folders.list_all(), self.options)
+        return to_imap_folders(self.simulated_mailbox.folders.list_all_folders(), self.options)
 
     def find_folder(self, name: str, *, code: str = "") -> ImapFolder:
         """Return the folder with this name.
 
-        code: response code of the exception CommandRejected. Empty: no code.
+        code: response code of the exception CommandRejectedError. Empty: no code.
 
         Raises:
-            CommandRejected: the mailbox has no such folder.
+            CommandRejectedError: the mailbox has no such folder.
         """
         wanted = capitalize_inbox(name, self.options.separator)
         for each in self.list_folders():
             if each.name == wanted:
                 return each
-        raise CommandRejected(f"Mailbox doesn't exist: {name[:200]}", code)
+        raise CommandRejectedError(f"Mailbox doesn't exist: {name[:200]}", code)
 
-    def folder_state(self, folder: ImapFolder) -> FolderState:
+    def make_folder_reader(self, folder: ImapFolder) -> SimulatedFolderReader:
         number = folder.simulated_folder.number
         return (
-            self._gmail.folder_state(number)
+            self._gmail.make_folder_reader(number)
             if self._gmail
-            else FolderState(self.simulated_mailbox, number)
+            else SimulatedFolderReader(self.simulated_mailbox, number)
         )
 
-    def is_message_in_folder(self, listed: ListedMessage, folder: ImapFolder) -> bool:
+    def is_message_in_folder(self, listed: MessageWithoutContents, folder: ImapFolder) -> bool:
         """Return whether the message is still in the folder."""
         if self._gmail:
             return self._gmail.is_message_in_folder(listed, folder.simulated_folder.number)
@@ -77,30 +77,30 @@ class ImapMailbox:
             is not None
         )
 
-    def read_message_bytes(self, listed: ListedMessage) -> bytes | None:
+    def read_message_bytes(self, listed: MessageWithoutContents) -> bytes | None:
         """Return the bytes of a message (RFC 5322). Return None if the message no longer exists."""
-        if listed.original_size_bytes is not None:
+        if listed.kept_original_size_bytes is not None:
             # A client reads a large message in parts, one after the other.
-            if self._newest_original[0] != listed.blob_number:
-                content = self.simulated_mailbox.read_original_message_bytes(listed.blob_number)
-                self._newest_original = (listed.blob_number, content)
+            if self._newest_original[0] != listed.content_blob_id:
+                content = self.simulated_mailbox.read_original_message_bytes(listed.content_blob_id)
+                self._newest_original = (listed.content_blob_id, content)
             return self._newest_original[1]
         try:
             message = self.simulated_mailbox.find_message(listed.message_number)
         except MessageNotFound:
             return None
-        return compose_message(_without_states(message.mail_item))
+        return compose_message(_without_states(message.content_as_mail_item))
 
-    def message_size_bytes(self, listed: ListedMessage) -> int | None:
+    def read_message_size_bytes(self, listed: MessageWithoutContents) -> int | None:
         """Return the size of a message in bytes (RFC822.SIZE). Return None if the message no longer
         exists."""
-        if listed.original_size_bytes is not None:
-            return listed.original_size_bytes
+        if listed.kept_original_size_bytes is not None:
+            return listed.kept_original_size_bytes
         raw = self.read_message_bytes(listed)
         return None if raw is None else len(raw)
 
     def set_flags(
-        self, listed: ListedMessage, change: Callable[[frozenset[str]], frozenset[str]]
+        self, listed: MessageWithoutContents, change: Callable[[frozenset[str]], frozenset[str]]
     ) -> None:
         """Change the flags of a message. Write nothing if the flags stay the same or the message no
         longer exists.
@@ -116,7 +116,9 @@ class ImapMailbox:
             wanted = change(present)
             if wanted == present:
                 return
-            fields, attributes = flags_to_stored_values(wanted, message.mail_item.categories)
+            fields, attributes = flags_to_mail_fields_and_attributes(
+                wanted, message.content_as_mail_item.categories
+            )
             self.simulated_mailbox.change_message_fields(
                 listed.message_number, attributes=attributes, **fields
             )
@@ -125,9 +127,9 @@ class ImapMailbox:
         self, folder: ImapFolder, raw: bytes, flags: frozenset[str], received_at: datetime
     ) -> int:
         """Store a new message in the folder; return the UID of the message."""
-        original = to_wire_form(raw)
+        original = convert_message_to_wire_bytes(raw)
         item = replace(parse_mail(original), received_at=received_at, original=original)
-        fields, attributes = flags_to_stored_values(flags, ())
+        fields, attributes = flags_to_mail_fields_and_attributes(flags, ())
         with self.transaction():
             number = self.simulated_mailbox.deliver_message(
                 replace(item, **fields), folder.simulated_folder.number
@@ -137,7 +139,7 @@ class ImapMailbox:
             return self._uid(number, folder)
 
     def copy_messages(
-        self, messages: Sequence[ListedMessage], target: ImapFolder
+        self, messages: Sequence[MessageWithoutContents], target: ImapFolder
     ) -> list[tuple[int, int]]:
         """Copy the messages to the folder `target`; return pairs: the UID of a message and the UID
         of its copy. In Gmail, copying adds the label of the folder to the message."""
@@ -157,7 +159,7 @@ class ImapMailbox:
             ]
 
     def _labelled(
-        self, messages: Sequence[ListedMessage], target: ImapFolder
+        self, messages: Sequence[MessageWithoutContents], target: ImapFolder
     ) -> list[tuple[int, int]]:
         """Add the label of the folder `target` to the messages; return pairs: the UID of a message
         before and in `target`."""
@@ -168,7 +170,10 @@ class ImapMailbox:
                     self.simulated_mailbox.add_message_to_folder(
                         each.message_number, target.simulated_folder.number
                     )
-        uids = {each.message_number: each.uid for each in self.folder_state(target).list_messages()}
+        uids = {
+            each.message_number: each.uid
+            for each in self.make_folder_reader(target).list_messages()
+        }
         return [
             (each.uid, uids[each.message_number])
             for each in messages
@@ -176,7 +181,7 @@ class ImapMailbox:
         ]
 
     def move_messages(
-        self, source: ImapFolder, messages: Sequence[ListedMessage], target: ImapFolder
+        self, source: ImapFolder, messages: Sequence[MessageWithoutContents], target: ImapFolder
     ) -> list[tuple[int, int]]:
         """Move the messages to the folder `target`; return pairs: the UID of a message in `source`
         and the UID in `target`."""
@@ -191,7 +196,9 @@ class ImapMailbox:
                 moved.append((each.uid, self._uid(each.message_number, target)))
         return moved
 
-    def expunge_messages(self, folder: ImapFolder, messages: Sequence[ListedMessage]) -> None:
+    def expunge_messages(
+        self, folder: ImapFolder, messages: Sequence[MessageWithoutContents]
+    ) -> None:
         """Remove messages from the folder. Delete a message that is then in no folder.
 
         Gmail differs: it deletes messages only from the trash and junk folders. From All Mail it
@@ -214,24 +221,24 @@ class ImapMailbox:
 
     def create_folder(self, name: str) -> None:
         """Create a folder with this name, and all missing parent folders. Raises
-        CommandRejected."""
+        CommandRejectedError."""
         separator = self.options.separator
         name = capitalize_inbox(name.removesuffix(separator), separator)
         with self.transaction():
             existing = {each.name: each.simulated_folder for each in self.list_folders()}
             if name in existing or not name or name == self.options.prefix.removesuffix(separator):
-                raise CommandRejected("Mailbox already exists", "ALREADYEXISTS")
+                raise CommandRejectedError("Mailbox already exists", "ALREADYEXISTS")
             above, level = self._parent(name, existing)
             self.simulated_mailbox.create_folder(level, parent=above.number if above else None)
 
     def delete_folder(self, name: str) -> None:
         """Delete a folder with its mail; in Gmail, delete a label and keep its mail. Raises
-        CommandRejected for INBOX and for a folder with children."""
+        CommandRejectedError for INBOX and for a folder with children."""
         folder = self.find_folder(name, code="NONEXISTENT")
         if folder.name == INBOX:
-            raise CommandRejected("INBOX can't be deleted.", "CANNOT")
+            raise CommandRejectedError("INBOX can't be deleted.", "CANNOT")
         if folder.has_children:
-            raise CommandRejected("The mailbox has children.", "HASCHILDREN")
+            raise CommandRejectedError("The mailbox has children.", "HASCHILDREN")
         if self._gmail:
             self._delete_label(folder)
         else:
@@ -243,18 +250,18 @@ class ImapMailbox:
         with self.transaction():
             for each in self.simulated_mailbox.list_messages(number):
                 self._take_label(each, number)
-            self.simulated_mailbox.folders.remove(number)
+            self.simulated_mailbox.folders.remove_folder(number)
 
     def _take_label(self, message: Message, folder: int) -> None:
         """Remove a message from a folder. A message that is in no other folder moves to the
         archive."""
         if len(message.placements) > 1:
-            self.simulated_mailbox.remove_message_from_folder(message.number, folder)
+            self.simulated_mailbox.remove_message_from_folder(message.message_number, folder)
         else:
-            self.simulated_mailbox.move_message(message.number, "archive", source=folder)
+            self.simulated_mailbox.move_message(message.message_number, "archive", source=folder)
 
     def rename_folder(self, name: str, new_name: str) -> None:
-        """Rename a folder with its children. Raises CommandRejected.
+        """Rename a folder with its children. Raises CommandRejectedError.
 
         INBOX cannot be renamed. Its mail moves to a new folder with the new name instead (RFC 3501,
         section 6.3.5).
@@ -264,16 +271,16 @@ class ImapMailbox:
             folder = self.find_folder(name, code="NONEXISTENT")
             if folder.name == INBOX:
                 self.create_folder(new_name)
-                messages = self.folder_state(folder).list_messages()
+                messages = self.make_folder_reader(folder).list_messages()
                 self.move_messages(folder, messages, self.find_folder(new_name))
                 return
             existing = {each.name: each.simulated_folder for each in self.list_folders()}
             if new_name in existing:
-                raise CommandRejected("Target mailbox already exists", "ALREADYEXISTS")
+                raise CommandRejectedError("Target mailbox already exists", "ALREADYEXISTS")
             if new_name.startswith(folder.name + self.options.separator):
-                raise CommandRejected("A mailbox can't become its own child.", "CANNOT")
+                raise CommandRejectedError("A mailbox can't become its own child.", "CANNOT")
             above, level = self._parent(new_name, existing)
-            self.simulated_mailbox.folders.move(
+            self.simulated_mailbox.folders.move_folder(
                 folder.simulated_folder.number, above.number if above else None
             )
             self.simulated_mailbox.rename_folder(folder.simulated_folder.number, level)
@@ -284,9 +291,9 @@ class ImapMailbox:
         separator = self.options.separator
         path, _, level = name.rpartition(separator)
         if not level or (path and not path.strip(separator)):
-            raise CommandRejected("Invalid mailbox name", "CANNOT")
+            raise CommandRejectedError("Invalid mailbox name", "CANNOT")
         if self.options.prefix and not f"{path}{separator}".startswith(self.options.prefix):
-            raise CommandRejected(
+            raise CommandRejectedError(
                 f"Invalid mailbox name: it lacks {self.options.prefix!r}", "CANNOT"
             )
         if not path or path == self.options.prefix.removesuffix(separator):
@@ -295,9 +302,11 @@ class ImapMailbox:
             self.create_folder(path)
         return self.find_folder(path).simulated_folder, level
 
-    def _existing(self, messages: Sequence[ListedMessage]) -> Iterable[ListedMessage]:
+    def _existing(
+        self, messages: Sequence[MessageWithoutContents]
+    ) -> Iterable[MessageWithoutContents]:
         numbers = [each.message_number for each in messages]
-        exist = {each.number for each in self.simulated_mailbox.find_messages(numbers)}
+        exist = {each.message_number for each in self.simulated_mailbox.find_messages(numbers)}
         return [each for each in messages if each.message_number in exist]
 
     def _uid(self, number: int, folder: ImapFolder) -> int:
@@ -311,9 +320,12 @@ class ImapMailbox:
 
 def _flags(message: Message) -> frozenset[str]:
     fields = {
-        name: getattr(message.mail_item, name) for name in ("is_read", "is_flagged", "is_draft")
+        name: getattr(message.content_as_mail_item, name)
+        for name in ("is_read", "is_flagged", "is_draft")
     }
-    return flags_of_message(fields, message.mail_item.categories, message.provider_attributes)
+    return flags_of_message(
+        fields, message.content_as_mail_item.categories, message.provider_specific_attributes
+    )
 
 
 def _without_states(item: MailItem) -> MailItem:

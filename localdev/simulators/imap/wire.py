@@ -23,7 +23,7 @@ class ConnectionClosed(Exception):
     """The client closed the connection, or the server has to close the connection."""
 
 
-class Wire:
+class ClientConnection:
     """The connection to one client. Written lines are buffered until `flush`.
 
     max_literal_bytes: largest total size of a command's literals. The limit is small until the
@@ -95,7 +95,7 @@ class Wire:
         if len(self._pending) > _FLUSH_BYTES:
             self.flush()
 
-    def send_partial_line(self, part: bytes) -> None:
+    def send_line_cut_by_fault(self, part: bytes) -> None:
         """Send the beginning of a line, without a line break, at once. The caller then closes the
         connection, as a fault demands that cuts a response."""
         self._pending += part
@@ -107,14 +107,14 @@ class Wire:
             with self._failures():
                 self.connection.sendall(content)
 
-    def shut_down_connection(self) -> None:
+    def shut_down_socket(self) -> None:
         """Shut the connection down. A thread that is reading from the connection then gets
         Disconnected."""
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        self.shut_down_connection()
+        self.shut_down_socket()
         with contextlib.suppress(OSError):
             self._reader.close()
             self.connection.close()

@@ -46,10 +46,12 @@ def app(google: Simulators) -> Settings:
 def consent(google: Simulators, kept: int = 100) -> str:
     """Let Ann consent; return her refresh token."""
     consents = google.google.consents
-    user_id = google.google.accounts.find_account(ANN).user_id
+    user_id = google.google.accounts.find_account(ANN).simulator_user_id
     email = "https://www.googleapis.com/auth/userinfo.email"
     consent_id = consents.create_consent(user_id, f"openid {email} {READ_MAIL}")
-    return consents.issue_refresh_token_within_limit(consent_id, lifetime_s=7 * DAY_S, kept=kept)
+    return consents.issue_refresh_token_and_expire_oldest(
+        consent_id, lifetime_s=7 * DAY_S, kept=kept
+    )
 
 
 @pytest.fixture
@@ -73,10 +75,10 @@ def test_a_renewal_keeps_the_grant_and_returns_a_token_that_reads_mail(
 
     bearer = google.google.verify_access_token(renewed.access_token.token)
     assert (bearer.user_id, READ_MAIL in bearer.scopes) == (
-        google.google.accounts.find_account(ANN).user_id,
+        google.google.accounts.find_account(ANN).simulator_user_id,
         True,
     )
-    assert (renewed.grant, renewed.email_address) == (grant, ANN)
+    assert (renewed.renewal_grant, renewed.email_address) == (grant, ANN)
     assert grant not in repr(renewed)
 
 
@@ -86,20 +88,24 @@ def test_a_newer_refresh_token_replaces_the_grant_and_emptiness_never_does(
     tokens = '{"access_token": "a", "expires_in": 3599, "refresh_token": %s}'
     for sent, kept in (('"1//0newer"', "1//0newer"), ('""', grant), ("null", grant), ("7", grant)):
         inject(google, status=200, body=tokens % sent)
-        assert renew().grant == kept
+        assert renew().renewal_grant == kept
 
 
 def revoke(google: Simulators, grant: str) -> None:
-    google.google.consents.end_grants(google.google.accounts.find_account(ANN).user_id)
+    google.google.consents.end_all_consents_of_user(
+        google.google.accounts.find_account(ANN).simulator_user_id
+    )
 
 
 def change_password(google: Simulators, grant: str) -> None:
-    user_id = google.google.accounts.find_account(ANN).user_id
-    google.google.consents.end_grants(user_id, GrantEndReason.PASSWORD_CHANGED)
+    user_id = google.google.accounts.find_account(ANN).simulator_user_id
+    google.google.consents.end_all_consents_of_user(user_id, GrantEndReason.PASSWORD_CHANGED)
 
 
 def pass_seven_days(google: Simulators, grant: str) -> None:
-    google.google.consents.expire_refresh_tokens(google.google.accounts.find_account(ANN).user_id)
+    google.google.consents.expire_refresh_tokens(
+        google.google.accounts.find_account(ANN).simulator_user_id
+    )
 
 
 def consent_too_often(google: Simulators, grant: str) -> None:
@@ -140,27 +146,27 @@ def test_a_grant_that_has_ended_closes_the_account_and_lists_the_possible_causes
 def test_a_blocked_grant_is_tried_again_and_resumes_by_itself(
     google: Simulators, renew: Renew, end: GrantEndReason, sentence: str
 ) -> None:
-    user_id = google.google.accounts.find_account(ANN).user_id
-    google.google.consents.end_grants(user_id, end)
+    user_id = google.google.accounts.find_account(ANN).simulator_user_id
+    google.google.consents.end_all_consents_of_user(user_id, end)
 
     with pytest.raises(AccessRevoked, match=sentence) as caught:
         renew()
     assert not caught.value.is_final
-    google.google.consents.restore_grants(user_id)
+    google.google.consents.restore_ended_consents_of_user(user_id)
     assert renew().access_token.token
 
 
 def test_a_block_by_an_administrator_has_a_sentence_of_its_own_and_ends_by_itself(
     google: Simulators, renew: Renew, grant: str
 ) -> None:
-    google.google.set_behaviour(is_app_blocked=True)
+    google.google.set_behaviour_switches(is_app_blocked=True)
 
     with pytest.raises(AccessRevoked, match="administrator of the Google Workspace") as caught:
         renew()
     assert not caught.value.is_final
     assert "resumes by itself" in str(caught.value)
-    google.google.set_behaviour(is_app_blocked=False)
-    assert renew().grant == grant
+    google.google.set_behaviour_switches(is_app_blocked=False)
+    assert renew().renewal_grant == grant
 
 
 @pytest.mark.parametrize(

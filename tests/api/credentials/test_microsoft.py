@@ -9,17 +9,9 @@ from typing import Any
 import pytest
 
 from mailsync.credentials.identity import SignInRejected, SignInResult
-from mailsync.credentials.identity.entra import (
-    begin_sign_in,
-    finish_sign_in,
-    refresh_tokens,
-)
+from mailsync.credentials.identity.entra import begin_sign_in, finish_sign_in, refresh_tokens
 from mailsync.credentials.token_set import TokenSet
-from mailsync.errors import (
-    AccessRevoked,
-    ProviderThrottled,
-    ProviderUnavailable,
-)
+from mailsync.errors import AccessRevoked, ProviderThrottled, ProviderUnavailable
 from mailsync.settings import Settings
 from tests.api.credentials.identity_platform import IdentityPlatform
 from tests.support.builders import OAUTH
@@ -40,12 +32,10 @@ def signed_in(platform: IdentityPlatform, **query: str) -> SignInResult:
 @pytest.fixture
 def renew(platform: IdentityPlatform) -> Renew:
     """Renew the tokens of a sign-in, which was the first request for tokens."""
-    return partial(refresh_tokens, platform.app, OAUTH, signed_in(platform).tokens.grant)
+    return partial(refresh_tokens, platform.app, OAUTH, signed_in(platform).tokens.renewal_grant)
 
 
-def test_a_sign_in_has_mail_scopes_and_pkce_and_hides_secrets(
-    platform: IdentityPlatform,
-) -> None:
+def test_a_sign_in_has_mail_scopes_and_pkce_and_hides_secrets(platform: IdentityPlatform) -> None:
     found = signed_in(platform)
 
     assert (found.home_account_id, found.email_address) == ("ann.tenant", "ann@example.org")
@@ -59,7 +49,7 @@ def test_a_sign_in_has_mail_scopes_and_pkce_and_hides_secrets(
 
 def test_each_renewal_uses_the_newest_grant(platform: IdentityPlatform, renew: Renew) -> None:
     first = renew()
-    second = refresh_tokens(platform.app, OAUTH, first.grant)
+    second = refresh_tokens(platform.app, OAUTH, first.renewal_grant)
 
     used = [each.get("refresh_token") for each in platform.redeemed]
     assert used == [None, "refresh-1", "refresh-2"]

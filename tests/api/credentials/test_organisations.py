@@ -7,15 +7,10 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.service import ORGANISATION_TENANT_ID
-from mailsync.credentials import MIN_TOKEN_AGE_FOR_RENEWAL, open_access_token_source
+from mailsync.credentials import MIN_AGE_TO_RENEW_REJECTED_TOKEN, make_access_token_source
 from mailsync.credentials.identity.entra import request_app_only_tokens
 from mailsync.credentials.vault import Vault
-from mailsync.errors import (
-    AccessRevoked,
-    ProviderRejected,
-    ProviderUnavailable,
-    SettingMissing,
-)
+from mailsync.errors import AccessRevoked, ProviderRejected, ProviderUnavailable, SettingMissing
 from mailsync.model import Credentials
 from mailsync.model.account import Account
 from mailsync.registry import MICROSOFT
@@ -38,7 +33,7 @@ def certified(pem: str) -> Settings:
 
 def age_token(sql: Sql) -> None:
     """Let the stored token be old enough for a renewal."""
-    issued_at = datetime.now(UTC) - MIN_TOKEN_AGE_FOR_RENEWAL
+    issued_at = datetime.now(UTC) - MIN_AGE_TO_RENEW_REJECTED_TOKEN
     sql("UPDATE mailsync.email_credentials SET access_issued_at = :at", at=issued_at)
 
 
@@ -90,18 +85,18 @@ def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
         seal=lambda _: Credentials(None, None, None, organisation_id=ORGANISATION_TENANT_ID)
     )
     opened = [
-        open_access_token_source(Account(account_id, MICROSOFT, "active"), store, vault, an_app())
+        make_access_token_source(Account(account_id, MICROSOFT, "active"), store, vault, an_app())
         for _ in range(3)
     ]
-    first = opened[0].current_token()
+    first = opened[0].get_current_token()
 
-    assert opened[1].current_token() == first
+    assert opened[1].get_current_token() == first
     ((access, refused_at),) = sql(
         "SELECT access_sealed, refused_at FROM mailsync.email_credentials"
     )
     assert first.token.encode() not in access
-    microsoft.service.set_behaviour(tenant_consented=False)
+    microsoft.service.set_behaviour_switches(tenant_consented=False)
     age_token(sql)
     with pytest.raises(AccessRevoked):
-        opened[2].renew_token(first)
+        opened[2].replace_refused_token(first)
     assert refused_at is None, "an administrator may admit the app again"

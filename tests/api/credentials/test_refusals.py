@@ -5,10 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from mailsync.credentials.identity import SignInRejected, entra_codes
-from mailsync.credentials.identity.entra_codes import (
-    ADVICE_BY_SUBERROR,
-    MEANING_BY_AADSTS_CODE,
-)
+from mailsync.credentials.identity.entra_codes import ADVICE_BY_SUBERROR, MEANING_BY_AADSTS_CODE
 from mailsync.credentials.identity.entra_errors import (
     to_app_only_access_error,
     to_renewal_error,

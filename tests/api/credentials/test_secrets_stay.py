@@ -96,7 +96,7 @@ def _finish(platform: IdentityPlatform) -> object:
 
 def _refresh(platform: IdentityPlatform) -> object:
     with _as_usual(platform):
-        grant = signed_in(platform).tokens.grant
+        grant = signed_in(platform).tokens.renewal_grant
     return refresh_tokens(platform.app, OAUTH, grant)
 
 
@@ -112,7 +112,7 @@ def _graph(platform: IdentityPlatform) -> object:
         base_url=platform.authority,
         mailbox="/me",
         access=access,
-        ca_bundle=platform.app.provider_ca_bundle,
+        ca_bundle=platform.app.provider_ca_bundle_path,
         budget=RetryBudget(sleep=lambda _: None),
         on_request=lambda _: None,
     )
@@ -127,7 +127,7 @@ def _gmail(platform: IdentityPlatform) -> object:
     mailbox = GmailMailbox(
         base_url=platform.authority,
         access=access,
-        ca_bundle=platform.app.provider_ca_bundle,
+        ca_bundle=platform.app.provider_ca_bundle_path,
         budget=budget,
     )
     with closing(mailbox):
@@ -135,7 +135,9 @@ def _gmail(platform: IdentityPlatform) -> object:
 
 
 def _keys(platform: IdentityPlatform) -> object:
-    return PublishedKeySet(platform.authority, platform.app.provider_tls_context()).find_key("k")
+    return PublishedKeySet(
+        platform.authority, platform.app.provider_tls_context()
+    ).find_key_for_jwt("k")
 
 
 def _watch(platform: IdentityPlatform) -> object:

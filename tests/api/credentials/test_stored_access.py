@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mailsync.credentials import (
-    DEFAULT_PAUSE_AFTER_THROTTLING_S,
-    MIN_TOKEN_AGE_FOR_RENEWAL,
+    DEFAULT_RENEWAL_PAUSE_IF_THROTTLED_S,
+    MIN_AGE_TO_RENEW_REJECTED_TOKEN,
     StoredAccessTokenSource,
-    StoredPasswordSource,
-    open_access_token_source,
+    StoredPasswordAsTokenSource,
+    make_access_token_source,
 )
 from mailsync.credentials.vault import Vault
 from mailsync.errors import AccessRevoked, AccountNotConnected, ProviderThrottled, SettingMissing
@@ -36,12 +36,14 @@ class Worker:
     vault: Vault
     connect_account: Connect
 
-    def connect(self, *, minutes_left: int, age: timedelta = MIN_TOKEN_AGE_FOR_RENEWAL) -> None:
-        tokens, key = signed_in(self.platform).tokens, self.vault.newest_sealing_key()
+    def connect(
+        self, *, minutes_left: int, age: timedelta = MIN_AGE_TO_RENEW_REJECTED_TOKEN
+    ) -> None:
+        tokens, key = signed_in(self.platform).tokens, self.vault.find_or_make_newest_sealing_key()
         now = datetime.now(UTC)
         self.account_id = self.connect_account(
             seal=lambda account_id: replace(
-                tokens.seal_for_account(account_id, key),
+                tokens.seal_tokens_for_account(account_id, key),
                 access_token_expires_at=now + timedelta(minutes=minutes_left),
                 access_token_issued_at=now - age,
             )
@@ -52,9 +54,9 @@ class Worker:
 
     def open(
         self, settings: Settings | None = None
-    ) -> StoredAccessTokenSource | StoredPasswordSource:
+    ) -> StoredAccessTokenSource | StoredPasswordAsTokenSource:
         account = Account(self.account_id, MICROSOFT, "active")
-        return open_access_token_source(
+        return make_access_token_source(
             account, self.store, self.vault, settings or self.platform.app
         )
 
@@ -72,7 +74,7 @@ def test_a_token_is_used_until_five_minutes_before_its_end_and_then_renewed_for_
 ) -> None:
     worker.connect(minutes_left=minutes_left)
 
-    assert [worker.open().current_token().token for _ in range(2)] == [f"access-{requests}"] * 2
+    assert [worker.open().get_current_token().token for _ in range(2)] == [f"access-{requests}"] * 2
     assert len(worker.platform.redeemed) == requests
 
 
@@ -82,11 +84,11 @@ def test_a_refused_token_is_renewed_once_for_all_workers_and_not_right_after_its
     """In an outage of Graph each mailbox would else renew with each request."""
     worker.connect(minutes_left=60)
     one, other = worker.open(), worker.open()
-    refused = one.current_token()
-    newest = one.renew_token(refused)
+    refused = one.get_current_token()
+    newest = one.replace_refused_token(refused)
 
-    assert other.renew_token(refused) == newest
-    assert [worker.open().renew_token(newest).token for _ in range(5)] == ["access-2"] * 5
+    assert other.replace_refused_token(refused) == newest
+    assert [worker.open().replace_refused_token(newest).token for _ in range(5)] == ["access-2"] * 5
     assert len(worker.platform.redeemed) == 2
 
 
@@ -95,15 +97,15 @@ def test_all_workers_keep_a_pause_that_one_received(worker: Worker, sql: Sql) ->
     worker.platform.status, worker.platform.headers = 429, {"Retry-After": "60"}
     for _ in range(3):
         with pytest.raises(ProviderThrottled) as caught:
-            worker.open().current_token()
+            worker.open().get_current_token()
         assert 50 < (caught.value.retry_after_s or 0) <= 60
     assert len(worker.platform.redeemed) == 2
     worker.platform.status = 200
 
     sql("UPDATE mailsync.email_credentials SET renew_after = now()")
 
-    assert worker.open().current_token().token == "access-3"
-    assert worker.stored().earliest_renewal_at is None
+    assert worker.open().get_current_token().token == "access-3"
+    assert worker.stored().token_requests_paused_until is None
 
 
 def test_a_pause_of_unknown_length_is_a_minute(worker: Worker) -> None:
@@ -111,8 +113,8 @@ def test_a_pause_of_unknown_length_is_a_minute(worker: Worker) -> None:
     worker.platform.refusal = {"error": "invalid_grant", "error_codes": [50196]}
 
     with pytest.raises(ProviderThrottled) as caught:
-        worker.open().current_token()
-    assert caught.value.retry_after_s == DEFAULT_PAUSE_AFTER_THROTTLING_S
+        worker.open().get_current_token()
+    assert caught.value.retry_after_s == DEFAULT_RENEWAL_PAUSE_IF_THROTTLED_S
 
 
 @pytest.mark.parametrize(("number", "has_ended"), [(50173, True), (53003, False), (1, False)])
@@ -124,7 +126,7 @@ def test_a_refusal_stores_only_the_end_of_a_grant(
     worker.platform.refusal = {"error": "invalid_grant", "error_codes": [number]}
 
     with pytest.raises(AccessRevoked):
-        worker.open().current_token()
+        worker.open().get_current_token()
     assert (sql(REFUSED), worker.stored()) == ([[has_ended]], before)
 
 
@@ -137,12 +139,12 @@ def test_a_renewal_that_another_worker_finished_first_is_not_repeated(
 
     def beaten(account_id: AccountId) -> object:
         monkeypatch.setattr(worker.store, "lock_credentials_for_renewal", original)
-        worker.open().current_token()
+        worker.open().get_current_token()
         return original(account_id)
 
     monkeypatch.setattr(worker.store, "lock_credentials_for_renewal", beaten)
 
-    assert worker.open().current_token().token == "access-2"
+    assert worker.open().get_current_token().token == "access-2"
     assert len(worker.platform.redeemed) == 2
 
 
@@ -150,7 +152,7 @@ def test_an_account_without_credentials_is_not_connected(worker: Worker) -> None
     worker.account_id = worker.connect_account()
 
     with pytest.raises(AccountNotConnected):
-        worker.open().renew_token(AccessToken("any", datetime.now(UTC)))
+        worker.open().replace_refused_token(AccessToken("any", datetime.now(UTC)))
 
 
 def test_no_token_is_used_where_the_stage_lacks_the_settings_of_the_provider(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mailsync.errors import StoreUnavailable
-from mailsync.events.incoming import EventReceiver
+from mailsync.events.incoming import SyncOrSelfTestEventReceiver
 from mailsync.model import AccountId, Provider, RunId
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import SyncStarter
@@ -41,20 +41,22 @@ def workflows() -> RunningForEver:
 
 
 @pytest.fixture
-def receiver(database: Database, runs: RunStore, workflows: RunningForEver) -> EventReceiver:
+def receiver(
+    database: Database, runs: RunStore, workflows: RunningForEver
+) -> SyncOrSelfTestEventReceiver:
     trigger = SyncStarter(runs, workflows, MACHINE)
-    return EventReceiver(AccountStore(database), trigger, workflows, STAGE)
+    return SyncOrSelfTestEventReceiver(AccountStore(database), trigger, workflows, STAGE)
 
 
 def receive(
-    receiver: EventReceiver, kind: str, detail: Any, event_id: str = "e-1"
+    receiver: SyncOrSelfTestEventReceiver, kind: str, detail: Any, event_id: str = "e-1"
 ) -> dict[str, str]:
     event = {"id": event_id, "detail-type": kind, "detail": detail}
     return receiver.handle_event(event, self_test_arn="arn:test")
 
 
 def test_an_event_joins_the_sync_that_is_under_way(
-    receiver: EventReceiver, workflows: RunningForEver, account_id: AccountId
+    receiver: SyncOrSelfTestEventReceiver, workflows: RunningForEver, account_id: AccountId
 ) -> None:
     detail = {"accountId": account_id}
     first = receive(receiver, SYNC, detail)
@@ -64,7 +66,10 @@ def test_an_event_joins_the_sync_that_is_under_way(
 
 
 def test_an_event_that_comes_again_after_its_sync_starts_nothing(
-    receiver: EventReceiver, runs: RunStore, workflows: RunningForEver, account_id: AccountId
+    receiver: SyncOrSelfTestEventReceiver,
+    runs: RunStore,
+    workflows: RunningForEver,
+    account_id: AccountId,
 ) -> None:
     detail = {"accountId": account_id, "syncType": "full"}
     first = receive(receiver, SYNC, detail)
@@ -77,7 +82,7 @@ def test_an_event_that_comes_again_after_its_sync_starts_nothing(
 
 
 def test_a_self_test_has_the_id_of_its_event(
-    receiver: EventReceiver, workflows: RunningForEver
+    receiver: SyncOrSelfTestEventReceiver, workflows: RunningForEver
 ) -> None:
     assert receive(receiver, "test/sync", {}) == {"executionArn": "arn:test:e-1"}
     assert workflows.started == ["e-1"]
@@ -96,7 +101,11 @@ def test_a_self_test_has_the_id_of_its_event(
     ],
 )
 def test_an_impossible_event_is_refused_and_logged_with_the_reason(
-    receiver: EventReceiver, caplog: pytest.LogCaptureFixture, kind: str, detail: Any, reason: str
+    receiver: SyncOrSelfTestEventReceiver,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    detail: Any,
+    reason: str,
 ) -> None:
     refusal = receive(receiver, kind, detail)
 
@@ -106,7 +115,7 @@ def test_an_impossible_event_is_refused_and_logged_with_the_reason(
 
 
 def test_an_account_of_another_provider_or_a_paused_one_is_refused(
-    receiver: EventReceiver, database: Database, account_id: AccountId
+    receiver: SyncOrSelfTestEventReceiver, database: Database, account_id: AccountId
 ) -> None:
     other = connect_account(database, "ben", Provider("imap"))
     rows(database, "UPDATE mailsync.email_accounts SET status = 'paused' WHERE user_id = 'ann'")
@@ -126,7 +135,7 @@ def test_an_event_requests_a_sync_of_a_mailbox_over_imap(
     account = connect_account(database, "ben", Provider("imap"))
     stage = Settings({"IMAP_SERVERS": "public"})
     trigger = SyncStarter(runs, workflows, MACHINE)
-    receiver = EventReceiver(AccountStore(database), trigger, workflows, stage)
+    receiver = SyncOrSelfTestEventReceiver(AccountStore(database), trigger, workflows, stage)
 
     started = receive(receiver, "email/imap.sync", {"accountId": account})
     refused = receive(receiver, SYNC, {"accountId": account})
@@ -139,7 +148,7 @@ def test_an_event_of_a_provider_that_the_stage_does_not_sync_is_refused(
     database: Database, runs: RunStore, workflows: RunningForEver, account_id: AccountId
 ) -> None:
     trigger = SyncStarter(runs, workflows, MACHINE)
-    receiver = EventReceiver(AccountStore(database), trigger, workflows, Settings({}))
+    receiver = SyncOrSelfTestEventReceiver(AccountStore(database), trigger, workflows, Settings({}))
 
     refused = receive(receiver, SYNC, {"accountId": account_id})["refused"]
 
@@ -150,7 +159,7 @@ def test_an_event_of_a_provider_that_the_stage_does_not_sync_is_refused(
 def test_lambda_tries_again_when_the_database_is_unreachable(workflows: RunningForEver) -> None:
     away = Database(Settings({"DATABASE_URL": "postgresql://u@localhost:1/none"}))
     trigger = SyncStarter(RunStore(away), workflows, MACHINE)
-    receiver = EventReceiver(AccountStore(away), trigger, workflows, STAGE)
+    receiver = SyncOrSelfTestEventReceiver(AccountStore(away), trigger, workflows, STAGE)
 
     detail = {"accountId": "00000000-0000-4000-8000-000000000000"}
     with pytest.raises(StoreUnavailable):

@@ -73,11 +73,7 @@ def write(database: Database, account_id: AccountId, *numbers: int) -> None:
         for each in numbers:
             detail = f'{{"n": {each}}}'
             tx.run(
-                "add_to_outbox",
-                account_id=account_id,
-                type="sync.failed",
-                run_id="",
-                detail=detail,
+                "add_to_outbox", account_id=account_id, type="sync.failed", run_id="", detail=detail
             )
 
 

@@ -11,7 +11,7 @@ from mailsync.events.incoming import SELF_TEST_EVENT_TYPE
 from mailsync.model import AccountId, RunId
 from mailsync.registry import REGISTERED_PROVIDERS
 from mailsync.store.connection import Database
-from mailsync.store.control_store import AccountControlStore, AccountOfCaller
+from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.store.run_store import RunStore
 from tests.api.syncs import begin_run
 from tests.store.rows import rows
@@ -37,7 +37,7 @@ def test_every_event_has_a_schema_and_every_rule_a_reader() -> None:
 
     assert inbound == {
         SELF_TEST_EVENT_TYPE,
-        *(each.sync_event_type for each in REGISTERED_PROVIDERS),
+        *(each.sync_request_event_type for each in REGISTERED_PROVIDERS),
     }
     assert set(SCHEMAS) == {*inbound, *OUTBOUND}
     for each in SCHEMAS.values():
@@ -57,7 +57,7 @@ def test_each_outcome_is_one_event_as_its_schema_says(
     complete_verified(database, begin_run(database, account_id, "verified"))
     assert not runs.complete_run(begin_run(database, account_id, "no folder was verified"))
     begin_run(database, account_id, "stopped")
-    AccountControlStore(database).cancel_open_run(AccountOfCaller(account_id, "ann"))
+    AccountControlStore(database).cancel_open_run(AccountOfRequestingUser(account_id, "ann"))
     begin_run(database, account_id, "replaced")
     lapsed = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 hour'"
     rows(database, lapsed)

@@ -54,7 +54,7 @@ def stage_sources(
     """Those of a stage `prod` whose API does not respond; `client` makes clients of AWS."""
     return DashboardSources(
         stage_name="prod",
-        product_settings=settings,
+        mailsync_settings=settings,
         state_machine_arns={
             each.name: f"arn:aws:states:::stateMachine:{each.name}" for each in WORKFLOWS
         },

@@ -33,7 +33,7 @@ def test_the_secret_says_where_the_database_is(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("DATABASE_URL", OWN)
 
     assert (
-        deployed.find_data_sources_of_deployed_stage("prod").product_settings.database_url
+        deployed.find_data_sources_of_deployed_stage("prod").mailsync_settings.database_url
         == BROUGHT
     )
 
@@ -47,7 +47,9 @@ def test_whoever_looks_says_it_for_a_database_of_the_stages_own(
         deployed.find_data_sources_of_deployed_stage("prod")
 
     monkeypatch.setenv("DATABASE_URL", OWN)
-    assert deployed.find_data_sources_of_deployed_stage("prod").product_settings.database_url == OWN
+    assert (
+        deployed.find_data_sources_of_deployed_stage("prod").mailsync_settings.database_url == OWN
+    )
 
 
 def test_a_login_that_reads_is_taken_without_a_look_at_the_settings_secret(
@@ -58,7 +60,7 @@ def test_a_login_that_reads_is_taken_without_a_look_at_the_settings_secret(
     monkeypatch.setenv("DASHBOARD_DATABASE_URL", READING)
 
     assert (
-        deployed.find_data_sources_of_deployed_stage("prod").product_settings.database_url
+        deployed.find_data_sources_of_deployed_stage("prod").mailsync_settings.database_url
         == READING
     )
 

@@ -1,13 +1,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dashboard.events import ListedEvent, listed_event_of_outbox_row, merge_newest_events
+from dashboard.events import EventListItem, event_list_item_of_outbox_row, merge_newest_events
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
 
-def a_sent_event(number: int, *, at: datetime) -> ListedEvent:
-    return listed_event_of_outbox_row(
+def a_sent_event(number: int, *, at: datetime) -> EventListItem:
+    return event_list_item_of_outbox_row(
         number, "sync.completed", {"runId": f"r{number}"}, at, number == 1
     )
 

@@ -8,10 +8,10 @@ import pytest
 
 from dashboard.definition import StateGraph
 from dashboard.forecast import (
+    build_step_label,
     forecast_next_event,
     last_status_by_state,
-    set_next_attempt_times,
-    step_label,
+    set_next_attempt_at_of_waiting_steps,
 )
 from dashboard.history import Step, steps_of_execution_history
 from tests.local.dashboard.conftest import Events
@@ -35,7 +35,7 @@ def of_folder(steps: list[Step], folder_id: int, name: str = "sync-folder") -> l
 def test_the_mixed_events_of_folders_become_the_steps_of_each(recorded: Recorded) -> None:
     steps = steps_of_execution_history(recorded("network_cut"))
 
-    assert [step_label(each, FOLDERS) for each in steps[:5]] == [
+    assert [build_step_label(each, FOLDERS) for each in steps[:5]] == [
         *("validate-account", "mark-syncing", "lease-acquired?", "get-access-token"),
         "sync-folders",
     ]
@@ -48,7 +48,7 @@ def test_the_mixed_events_of_folders_become_the_steps_of_each(recorded: Recorded
         *("sync-folder", "more-pages?", "honour-retry-after"),
         *("sync-folder", "more-pages?", "folder-done"),
     ]
-    assert {step_label(each, FOLDERS) for each in steps if each.name == "sync-folder"} == {
+    assert {build_step_label(each, FOLDERS) for each in steps if each.name == "sync-folder"} == {
         "sync-folder: Inbox",
         "sync-folder: Archive",
     }
@@ -71,7 +71,7 @@ def test_a_step_that_waits_for_a_retry_says_until_when_at_most(
     recorded: Recorded, scope: StateGraph
 ) -> None:
     steps = steps_of_execution_history(until(recorded("network_cut"), "TaskFailed", 4))
-    set_next_attempt_times(steps, scope)
+    set_next_attempt_at_of_waiting_steps(steps, scope)
 
     waiting = [each for each in steps if each.status == "waiting"]
     assert {each.name for each in waiting} == {"sync-folder"}
@@ -95,7 +95,7 @@ def test_the_last_of_all_attempts_is_not_said_to_be_followed_by_another(
     expected = []
     for attempts in (15, 16):
         step.attempts = [replace(step.attempts[-1]) for _ in range(attempts)]
-        set_next_attempt_times([step], scope)
+        set_next_attempt_at_of_waiting_steps([step], scope)
         expected.append(step.attempts[-1].next_attempt_at is not None)
 
     assert expected == [True, False]

@@ -49,9 +49,7 @@ def test_every_state_and_every_way_is_drawn(workflow: Workflow) -> None:
 
 
 @EVERY_WORKFLOW
-def test_no_states_overlap_no_line_crosses_one_and_a_map_frames_its_own(
-    workflow: Workflow,
-) -> None:
+def test_no_states_overlap_no_line_crosses_one_and_a_map_frames_its_own(workflow: Workflow) -> None:
     picture = draw_state_machine(parse_state_machine(workflow.asl_text))
 
     assert crossings(picture) == []

@@ -124,12 +124,9 @@ def test_hidden_mail_and_hidden_folders_are_not_there(
         connection.run("UPDATE mailsync.email_folders SET gone_at = now()")
 
     assert (
-        queries.list_folders_with_selection(ADA),
+        queries.list_all_folders_of_account(ADA),
         queries.read_account(ADA).hidden_mail.gone_mirrored_folder_count,
-    ) == (
-        [],
-        1,
-    )
+    ) == ([], 1)
     with pytest.raises(RowNotFound):
         queries.list_messages(folder, (None, MAX_ROW_ID), 50)
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from infra.catalog import MAILBOX_SYNC_WORKFLOW, Function
-from localdev.engine.definition import fill_function_arns, scale_constant_waits
+from localdev.engine.definition import fill_function_arns, multiply_constant_wait_seconds
 
 SYNC_FOLDER = Function(name="sync-folder", purpose="")
 
@@ -28,7 +28,7 @@ def test_only_waits_are_scaled() -> None:
         "ByPath": {"SecondsPath": "$.waitSeconds"},
     }
 
-    assert json.loads(scale_constant_waits(json.dumps(definition), 0.1)) == {
+    assert json.loads(multiply_constant_wait_seconds(json.dumps(definition), 0.1)) == {
         "TimeoutSeconds": 40,
         "Retry": [{"IntervalSeconds": 1, "MaxDelaySeconds": 30, "MaxAttempts": 8}],
         "Wait": {"Seconds": 0},
@@ -37,4 +37,7 @@ def test_only_waits_are_scaled() -> None:
 
 
 def test_without_a_scale_the_text_stays_as_it_is_deployed() -> None:
-    assert scale_constant_waits(MAILBOX_SYNC_WORKFLOW.asl_text, 1) == MAILBOX_SYNC_WORKFLOW.asl_text
+    assert (
+        multiply_constant_wait_seconds(MAILBOX_SYNC_WORKFLOW.asl_text, 1)
+        == MAILBOX_SYNC_WORKFLOW.asl_text
+    )

@@ -15,7 +15,7 @@ from localdev.engine.simulator_process import ProviderSettings
 from localdev.mail.generate import generate_mail
 from localdev.options import DEMO_DEFAULT_OPTIONS, Options, parse_command_line
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
-from localdev.stack import LAMBDA_CODE_ROOT, REPOSITORY_ROOT
+from localdev.stack import LAMBDA_SOURCE_CODE_FOLDER, REPOSITORY_ROOT
 from mailsync.credentials.identity.entra_settings import EntraSettings
 from tests.support.app_certificate import app_certificate
 
@@ -54,9 +54,9 @@ def test_mail_servers_of_ones_own_turn_dev_login_off_and_are_checked_at_once(
 ) -> None:
     chosen = options(IMAP_SERVERS="public, imap.example.org:993", CA_BUNDLE="pem/ca.pem")
 
-    assert not chosen.is_dev_login_on
-    assert chosen.external_mail_servers is not None
-    assert chosen.external_mail_servers.ca_bundle_pem == (folder / "pem/ca.pem").read_text()
+    assert not chosen.is_dev_login_in_effect
+    assert chosen.external_mail_server_settings is not None
+    assert chosen.external_mail_server_settings.ca_bundle_pem == (folder / "pem/ca.pem").read_text()
     for wrong in ({"IMAP_SERVERS": "imap.example.org"}, {"CA_BUNDLE": "pem/no.pem"}):
         with pytest.raises(SystemExit):
             options(**{"IMAP_SERVERS": "public", **wrong})
@@ -76,23 +76,26 @@ def test_a_simulated_mailbox_is_one_of_microsoft_unless_imap_is_chosen(
 
 
 def test_servers_of_ones_own_turn_dev_login_off_as_its_option_does() -> None:
-    assert options().is_dev_login_on
+    assert options().is_dev_login_in_effect
     for chosen in (("--no-dev-login",), ("--database-url", DATABASE["DATABASE_URL"]), SERVERS):
-        assert not options(*chosen, **APP).is_dev_login_on
+        assert not options(*chosen, **APP).is_dev_login_in_effect
 
 
 def test_the_environment_may_name_the_servers_and_an_option_wins() -> None:
     graph_url, authority = SERVERS[1::2]
     environment = {"GRAPH_URL": graph_url, "MICROSOFT_AUTHORITY": authority, **APP}
 
-    by_environment = options(**environment).external_provider
+    by_environment = options(**environment).external_provider_settings
     by_option = options(
         "--authority", "https://other.example.org/t", **environment
-    ).external_provider
+    ).external_provider_settings
 
-    assert by_environment == options(*SERVERS, **APP).external_provider
+    assert by_environment == options(*SERVERS, **APP).external_provider_settings
     assert by_option is not None
-    assert (by_option.graph_url, by_option.authority) == (graph_url, "https://other.example.org/t")
+    assert (by_option.graph_url, by_option.entra_authority_url) == (
+        graph_url,
+        "https://other.example.org/t",
+    )
 
 
 def test_relative_paths_are_of_the_folder_in_which_the_command_was_started(folder: Path) -> None:
@@ -105,15 +108,15 @@ def test_relative_paths_are_of_the_folder_in_which_the_command_was_started(folde
         **DATABASE,
     )
 
-    assert chosen.external_provider is not None
-    assert chosen.external_database is not None
+    assert chosen.external_provider_settings is not None
+    assert chosen.external_database_settings is not None
     ca_bundle = str(folder / "pem/ca.pem")
-    assert (chosen.external_provider.ca_bundle, chosen.external_database.ca_bundle) == (
-        ca_bundle,
-        ca_bundle,
-    )
+    assert (
+        chosen.external_provider_settings.ca_bundle_path_or_pem,
+        chosen.external_database_settings.ca_bundle_path_or_pem,
+    ) == (ca_bundle, ca_bundle)
     certificate = EntraSettings(
-        chosen.external_provider.lambda_environment_variables
+        chosen.external_provider_settings.lambda_environment_variables
     ).client_certificate
     assert certificate == (folder / "pem/app.pem").read_text().strip()
     assert options("--mbox", "pem").mbox == folder / "pem"
@@ -235,7 +238,7 @@ def demo(folder: Path, simulators: Simulators) -> subprocess.CompletedProcess[st
         cwd=folder,
         env={
             **os.environ,
-            "PYTHONPATH": f"{LAMBDA_CODE_ROOT}:{REPOSITORY_ROOT}",
+            "PYTHONPATH": f"{LAMBDA_SOURCE_CODE_FOLDER}:{REPOSITORY_ROOT}",
             "GRAPH_URL": simulators.graph_url,
             "MICROSOFT_AUTHORITY": simulators.entra_authority_url,
             "MICROSOFT_CLIENT_ID": CLIENT_ID,
@@ -266,7 +269,9 @@ def test_the_demo_runs_against_servers_whose_authority_is_named_by_a_relative_pa
 
 def test_the_demo_says_that_it_needs_a_simulated_mailbox() -> None:
     """It fails so before its first request to the API; `localdev` prints the sentence."""
-    elsewhere = ProviderSettings(graph_url="http://127.0.0.1:1/v1.0", authority="", client_id="app")
+    elsewhere = ProviderSettings(
+        graph_url="http://127.0.0.1:1/v1.0", entra_authority_url="", client_id="app"
+    )
 
     with pytest.raises(StartFailed) as failed:
         connect("http://127.0.0.1:1", elsewhere, "token")

@@ -69,7 +69,7 @@ def test_a_server_ends_with_its_processes(tmp_path: Path) -> None:
     script = tmp_path / "sleep.py"
     script.write_text("import time\nprint('begun')\ntime.sleep(60)")
     with (tmp_path / "log").open("wb") as log:
-        forked = server.fork([str(script)], env={}, cwd=tmp_path, log=log)
+        forked = server.fork_function_process([str(script)], env={}, cwd=tmp_path, log=log)
     process = psutil.Process(forked.pid)
 
     server.stop()

@@ -105,7 +105,10 @@ def test_a_failure_has_lambda_s_name_and_the_next_call_works(
 ) -> None:
     response = call(host, **event)
 
-    assert (response.http_status, response.headers["X-Amz-Function-Error"]) == (200, "Unhandled")
+    assert (response.invoke_http_status, response.headers["X-Amz-Function-Error"]) == (
+        200,
+        "Unhandled",
+    )
     assert result(response)["errorType"] == error
     assert result(call(host, n=1))["event"] == {"n": 1}
 
@@ -164,7 +167,7 @@ def test_an_environment_that_died_while_idle_is_replaced(host: LambdaHost) -> No
 def test_an_unknown_function_is_refused(host: LambdaHost) -> None:
     unknown = host.invoke("nobody", b"{}")
 
-    assert (unknown.http_status, unknown.headers) == (
+    assert (unknown.invoke_http_status, unknown.headers) == (
         404,
         {"X-Amzn-Errortype": "ResourceNotFoundException"},
     )
@@ -179,7 +182,7 @@ def test_an_event_whose_function_dies_is_run_thrice(tmp_path: Path, runtime: Pat
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
-    assert (accepted.http_status, accepted.payload) == (202, b"")
+    assert (accepted.invoke_http_status, accepted.payload) == (202, b"")
     assert log.read_text().count("called") == 3
 
 
@@ -188,11 +191,11 @@ def test_changed_code_is_used_by_the_next_call(tmp_path: Path, runtime: Path) ->
     shutil.copytree(CODE_ROOT, code, ignore=shutil.ignore_patterns("__pycache__"))
     with hosted(tmp_path, code_root=code, runtime=runtime) as host:
         pid = result(call(host))["pid"]
-        host.retire_environments({"serve"})
+        host.retire_function_execution_environments({"serve"})
         assert result(call(host))["pid"] == pid
 
         (code / "handlers" / "behave.py").write_text("def handler(event, context): return 'new'")
-        host.retire_environments()
+        host.retire_function_execution_environments()
 
         assert result(call(host)) == "new"
 
@@ -203,7 +206,7 @@ def test_stop_leaves_no_process(host: LambdaHost) -> None:
     host.stop()
 
     assert wait_until_gone(pid)
-    assert host.invoke("behave", b"{}").http_status == 429
+    assert host.invoke("behave", b"{}").invoke_http_status == 429
 
 
 def test_each_call_reports_what_it_would_be_billed_by(host: LambdaHost, tmp_path: Path) -> None:

@@ -41,25 +41,25 @@ def stored(url: str) -> str:
 
 def test_rows_outlive_a_killed_server_and_a_stop(folder: Path) -> None:
     with Postgres(folder) as server:
-        store(server.url)
+        store(server.superuser_socket_url)
         os.kill(server.pid, signal.SIGKILL)
         server.restart()
-        assert stored(server.url) == "mail"
+        assert stored(server.superuser_socket_url) == "mail"
 
     with Postgres(folder) as server:
-        assert stored(server.url) == "mail"
+        assert stored(server.superuser_socket_url) == "mail"
 
 
 def test_a_stale_pid_of_a_living_stranger_does_not_stop_the_start(folder: Path) -> None:
     """After a container's restart the file names whatever got that pid."""
     with Postgres(folder) as server:
-        store(server.url)
+        store(server.superuser_socket_url)
         pid_file = server.cluster_folder / "postmaster.pid"
         left_over = pid_file.read_text().splitlines()
     pid_file.write_text("\n".join([str(os.getpid()), *left_over[1:]]) + "\n")
 
     with Postgres(folder) as server:
-        assert stored(server.url) == "mail"
+        assert stored(server.superuser_socket_url) == "mail"
 
 
 def test_a_folder_has_one_server(folder: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_folder_has_one_server(folder: Path) -> None:
 
 def test_nobody_else_may_enter_the_socket_s_folder(folder: Path) -> None:
     with Postgres(folder) as server:
-        socket_folder = Path(parse_qs(urlsplit(server.url).query)["host"][0])
+        socket_folder = Path(parse_qs(urlsplit(server.superuser_socket_url).query)["host"][0])
         assert socket_folder.stat().st_mode & 0o777 == 0o700
     assert not socket_folder.exists()
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from localdev.containers.relay import PortRelay
+from localdev.containers.relay import DockerToLoopbackPortForwarder
 
 OTHER = "127.0.0.2"  # Linux answers for all of 127.0.0.0/8
 
@@ -16,7 +16,7 @@ def test_what_is_sent_to_the_other_address_reaches_the_server_and_its_answer_com
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         threading.Thread(target=shout_back, args=(server,), daemon=True).start()
-        relay = PortRelay(OTHER, [port])
+        relay = DockerToLoopbackPortForwarder(OTHER, [port])
         with socket.create_connection((OTHER, port), 5) as caller:
             caller.sendall(b"mail")
             caller.shutdown(socket.SHUT_WR)
@@ -30,7 +30,7 @@ def test_what_is_sent_to_the_other_address_reaches_the_server_and_its_answer_com
 def test_an_address_that_is_not_this_machines_is_left_to_docker() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    relay = PortRelay("192.0.2.1", [port])
+    relay = DockerToLoopbackPortForwarder("192.0.2.1", [port])
 
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), 5)

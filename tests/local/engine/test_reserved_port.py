@@ -5,13 +5,15 @@ from contextlib import ExitStack
 
 import pytest
 
-from localdev.engine.operating_system import CAN_LISTEN_ON_BOUND_PORT
+from localdev.engine.operating_system import OS_ALLOWS_LISTENING_ON_BOUND_PORT
 from localdev.reserved_port import reserve_port
 
 OTHERS = 500
 
 
-@pytest.mark.skipif(not CAN_LISTEN_ON_BOUND_PORT, reason="only Linux reserves a port for a server")
+@pytest.mark.skipif(
+    not OS_ALLOWS_LISTENING_ON_BOUND_PORT, reason="only Linux reserves a port for a server"
+)
 def test_a_server_listens_on_a_reserved_port_and_no_other_program_gets_it() -> None:
     with ExitStack() as opened:
         mine = [opened.enter_context(reserve_port()) for _ in range(OTHERS)]

@@ -76,9 +76,9 @@ def test_a_source_without_mail_is_said_in_one_sentence(
     loaded = load_mail(mail)
 
     assert list(loaded.items) == []
-    sentence = MailLoadingReport.from_problems(
-        0, loaded.problems, loaded.oddities
-    ).no_messages_sentence(mail)
+    sentence = MailLoadingReport.from_loaded_count_and_problems(
+        0, loaded.problems_of_skipped_mail, loaded.problems_of_loaded_mail
+    ).build_no_messages_found_sentence(mail)
     assert sentence.startswith(f"0 messages found in {mail} ({cause}")
     assert "\n" not in sentence
 

@@ -51,9 +51,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Printed]:
     acquire_folder_lock(data, what="data").close()  # SIGTERM has stopped everything
 
 
-def test_the_product_answers_those_who_have_the_token_that_is_printed(
-    printed: Printed,
-) -> None:
+def test_the_product_answers_those_who_have_the_token_that_is_printed(printed: Printed) -> None:
     token, url = printed.find(r"TOKEN=(\S+)\n.* (http\S+)/api/test-sync")
 
     def get(path: str, bearer: str | None = None) -> httpx.Response:

@@ -111,8 +111,8 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GmailRun]:
 @contextmanager
 def changed_gmail(simulators: Simulators) -> Iterator[str]:
     """The URL of a proxy that changes what the simulated Gmail returns."""
-    simulators.gmail.set_behaviour(largest_page=100)
-    simulators.google.set_behaviour(token_lifetime_s=600)
+    simulators.gmail.set_behaviour_switches(largest_page=100)
+    simulators.google.set_behaviour_switches(token_lifetime_s=600)
     server = Server(lambda request: _changed(simulators, request), port=0).start()
     try:
         yield f"http://127.0.0.1:{server.port}"
@@ -166,11 +166,14 @@ def test_the_record_contains_nothing_of_the_mailbox(same: GmailRun) -> None:
 def personal_values(mailbox: Mailbox) -> Iterator[str]:
     """Addresses, names, subjects, ids, and the words of subjects and bodies."""
     yield from (mailbox.user_id, mailbox.address, mailbox.display_name, "Hopper")
-    form, folders = GmailForm(mailbox), mailbox.folders.list_all()
+    form, folders = GmailForm(mailbox), mailbox.folders.list_all_folders()
     yield from (each.name for each in folders if " " in each.name)
     for message in mailbox.list_messages(*(each.number for each in folders)):
-        item = message.mail_item
-        yield from (form.message_id(message.number), str(form.fields(message)["conversation"]))
+        item = message.content_as_mail_item
+        yield from (
+            form.message_id(message.message_number),
+            str(form.fields(message)["conversation"]),
+        )
         for person in filter(None, (item.sender, *item.to, *item.cc)):
             yield from (person.name, person.address)
         yield from (item.subject, item.internet_message_id or OWNER)

@@ -32,7 +32,7 @@ HEADERS = {"Retry-After": SECRET, "Content-Type": SECRET, f"X-{SECRET}9": "1", "
 def test_no_place_of_a_response_brings_a_value_into_the_record(
     status: int, document: object
 ) -> None:
-    recorder = Recorder(KIT.recordable_vocabulary)
+    recorder = Recorder(KIT.recordable_names_and_words)
 
     for target in (
         f"messages/{SECRET}?format={SECRET}&{SECRET}={SECRET}",
@@ -41,7 +41,7 @@ def test_no_place_of_a_response_brings_a_value_into_the_record(
         "history?startHistoryId=1&maxResults=500",
     ):
         request = RelayedRequest(SECRET, MAILBOX_PATH_PREFIX + target, HEADERS, SECRET.encode())
-        for exchange in KIT.build_recorded_exchanges(
+        for exchange in KIT.build_recorded_exchanges_of_response(
             request, ReceivedResponse(status, HEADERS, document, 0.1)
         ):
             recorder.add_exchange(exchange)

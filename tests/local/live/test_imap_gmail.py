@@ -7,7 +7,7 @@ import pytest
 from localdev.live.imap.kit import KIT
 from localdev.live.imap.relay import ImapUpstream, is_relay_token_of_gmail_server
 from localdev.live.record import Recorder
-from localdev.simulators import ImapServerSettings, Simulators
+from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.imap.options import ImapOptions
 from mailsync.settings import Settings
 from tests.support.gmail_imap_form import GMAIL_OPTIONS
@@ -18,7 +18,7 @@ def test_the_account_is_read_with_labels_if_the_server_has_them(
     options: ImapOptions, tmp_path: Path, *, expected: bool
 ) -> None:
     with Simulators(
-        tmp_path / "mail", imap_ports=ImapServerSettings(password="built-in")
+        tmp_path / "mail", imap_ports=SimulatedImapServerSettings(password="built-in")
     ) as simulators:
         imap = simulators.imap
         assert imap
@@ -33,6 +33,8 @@ def test_the_account_is_read_with_labels_if_the_server_has_them(
             password="built-in",
         )
         with KIT.open_relay(tmp_path / "relay") as relay:
-            token = relay.add_upstream(upstream, Recorder(KIT.recordable_vocabulary))
+            token = relay.add_upstream_and_make_token(
+                upstream, Recorder(KIT.recordable_names_and_words)
+            )
 
     assert is_relay_token_of_gmail_server(token) is expected

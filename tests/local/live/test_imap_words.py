@@ -5,7 +5,11 @@ import json
 import pytest
 
 from localdev.live.imap.relay import _only_reads
-from localdev.live.imap.words import RECORDABLE_VOCABULARY, build_response_document, redact_command
+from localdev.live.imap.words import (
+    RECORDABLE_NAMES_AND_WORDS,
+    build_response_document,
+    redact_command,
+)
 from localdev.live.record import RecordedExchange, Recorder
 
 SECRET = "Grace"
@@ -49,7 +53,7 @@ def test_a_command_is_described_without_its_names(command: str) -> None:
 @pytest.mark.parametrize("response", RESPONSES)
 def test_a_response_is_recorded_without_its_values(response: str, status: str) -> None:
     line = response.replace("{}", SECRET).encode().removeprefix(b"* ")
-    recorder = Recorder(RECORDABLE_VOCABULARY)
+    recorder = Recorder(RECORDABLE_NAMES_AND_WORDS)
     document = build_response_document([[line]], f"{status} [{SECRET}] {SECRET} done")
     number = {"OK": 200, "NO": 400, "BAD": 500}[status]
     recorder.add_exchange(

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from localdev.live.graph.kit import KIT
-from localdev.live.graph.sign_in import sign_in_at_simulator
+from localdev.live.graph.sign_in import make_signed_in_simulated_upstream
 from localdev.live.record import Recorder
 from localdev.live.relay import HttpRelay, ReceivedResponse, RelayedRequest
 from localdev.simulators import Simulators
@@ -20,7 +20,7 @@ PHONE = 4915112345678
 @pytest.fixture
 def simulators(tmp_path: Path) -> Iterator[Simulators]:
     with Simulators(tmp_path) as started:
-        started.service.set_behaviour(public_clients_allowed=True)
+        started.service.set_behaviour_switches(public_clients_allowed=True)
         yield started
 
 
@@ -28,11 +28,13 @@ def simulators(tmp_path: Path) -> Iterator[Simulators]:
 def relayed(simulators: Simulators) -> Iterator[httpx.Client]:
     """A client of the relay, before a simulated mailbox."""
     owner = simulators.add_mailbox("grace@navy.example").user_id
-    recorder = Recorder(KIT.recordable_vocabulary)
+    recorder = Recorder(KIT.recordable_names_and_words)
     with HttpRelay(KIT) as relay:
-        token = relay.add_upstream(sign_in_at_simulator(simulators, owner, recorder), recorder)
+        token = relay.add_upstream_and_make_token(
+            make_signed_in_simulated_upstream(simulators, owner, recorder), recorder
+        )
         headers = {"Authorization": f"Bearer {token}"}
-        with httpx.Client(base_url=relay.url, headers=headers) as client:
+        with httpx.Client(base_url=relay.relay_base_url, headers=headers) as client:
             yield client
 
 
@@ -88,7 +90,7 @@ def test_no_place_of_a_response_brings_a_value_into_the_record(status: int) -> N
     headers = {"Retry-After": SECRET, "Content-Type": SECRET, f"X-{SECRET}9": "1", "Etag": SECRET}
     item = {"id": SECRET, "status": status, "headers": headers, "body": document}
     batch = {"responses": [item], **named}
-    recorder = Recorder(KIT.recordable_vocabulary)
+    recorder = Recorder(KIT.recordable_names_and_words)
 
     for target, received in (
         (f"/me/messages/{SECRET}?$filter=a eq '{SECRET}'&{SECRET}={SECRET}", document),
@@ -100,7 +102,7 @@ def test_no_place_of_a_response_brings_a_value_into_the_record(status: int) -> N
         )
         request = RelayedRequest("POST", target, headers, sent.encode())
         response = ReceivedResponse(status, headers, received, 0.1)
-        for exchange in KIT.build_recorded_exchanges(request, response):
+        for exchange in KIT.build_recorded_exchanges_of_response(request, response):
             recorder.add_exchange(exchange)
 
     record = json.dumps(recorder.to_json()).lower()

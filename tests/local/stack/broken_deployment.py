@@ -44,7 +44,7 @@ class BrokenDeployment:
     @contextmanager
     def deployed_with(self, *functions: str, **settings: str) -> Iterator[None]:
         """These functions have these settings in the block; those that run are started anew."""
-        host = self._mirror.stack.lambda_host
+        host = self._mirror.stack.lambdas
         before = host.settings
         host.settings = {**before, **settings}  # the dashboard goes on with those of before
         self._end(functions)
@@ -57,7 +57,7 @@ class BrokenDeployment:
     def _end(self, functions: tuple[str, ...]) -> None:
         """End the processes of these functions. A running execution may start others meanwhile,
         which have the present settings."""
-        host = self._mirror.stack.lambda_host
+        host = self._mirror.stack.lambdas
         ended = {pid for name in functions for pid in host.pids(name)}
         for pid in ended:
             os.kill(pid, signal.SIGKILL)
@@ -93,7 +93,7 @@ class BrokenDeployment:
     def _function(self, name: str) -> str:
         """The error with which a function ends."""
         event = {"accountId": self._mirror.account.id, "headers": {"authorization": "Bearer x"}}
-        response = self._mirror.stack.lambda_host.invoke(name, json.dumps(event).encode())
+        response = self._mirror.stack.lambdas.invoke(name, json.dumps(event).encode())
         error = json.loads(response.payload)
         assert response.failed, error
         return f"{error['errorType']}: {error['errorMessage']}"

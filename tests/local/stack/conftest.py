@@ -20,5 +20,5 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     with small_stack(folder, database_port=port) as stack:
         certificate = app_certificate()
         simulator(stack.provider, "POST", "app-certificates", pem=certificate)
-        stack.lambda_host.settings["MICROSOFT_CLIENT_CERTIFICATE"] = certificate
+        stack.lambdas.settings["MICROSOFT_CLIENT_CERTIFICATE"] = certificate
         yield Mirror.of(stack)

@@ -61,9 +61,7 @@ def test_one_new_mail_is_mirrored_without_an_execution(up_to_date: Mirror) -> No
     assert up_to_date.divergences() == []
 
 
-def test_of_a_batch_only_the_mailbox_fails_whose_grant_is_worth_nothing(
-    up_to_date: Mirror,
-) -> None:
+def test_of_a_batch_only_the_mailbox_fails_whose_grant_is_worth_nothing(up_to_date: Mirror) -> None:
     [[stranger]] = up_to_date.rows(A_STRANGER)
     up_to_date.rows(NO_GRANT.format(stranger))
     up_to_date.simulate("deliver", subject="beside a stranger")
@@ -81,7 +79,7 @@ def test_a_function_that_dies_in_mid_look_costs_time_and_no_mail(
     up_to_date: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lambda calls it again a minute later, when its lease is over; here both are sooner."""
-    host, before = up_to_date.stack.lambda_host, up_to_date.rows(CHECKED)
+    host, before = up_to_date.stack.lambdas, up_to_date.rows(CHECKED)
     monkeypatch.setattr(host, "async_retry_delays_s", [1, 1])
     up_to_date.simulate("deliver", subject="after a death")
     up_to_date.latency(3)

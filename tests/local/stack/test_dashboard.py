@@ -188,7 +188,7 @@ def aws_url() -> Iterator[str]:
 
 def deploy(mirror: Mirror, aws_url: str, stage: str) -> None:
     """Both stacks, with the outputs that the dashboard reads."""
-    settings = mirror.stack.lambda_host.settings
+    settings = mirror.stack.lambdas.settings
     client = make_aws_client("secretsmanager", aws_url)
     secret = json.dumps({"DATABASE_URL": mirror.stack.database_url})
     arn = client.create_secret(Name=f"settings-{stage}", SecretString=secret)["ARN"]

@@ -54,7 +54,8 @@ def test_the_end_of_a_sync_reaches_a_queue_that_listens(mirror: Mirror) -> None:
     assert (event["source"], event["detail-type"]) == ("mailsync", "sync.completed")
     assert event["detail"]["accountId"] == mirror.account.id
     assert event["detail"]["eventId"] in {
-        each["detail"].get("eventId") for each in mirror.stack.event_bus.list_recent_bus_events()
+        each["detail"].get("eventId")
+        for each in mirror.stack.simulated_event_bus.list_recent_bus_events()
     }
 
 

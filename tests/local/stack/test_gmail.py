@@ -8,7 +8,7 @@ import pytest
 
 from localdev import demo
 from localdev.__main__ import welcome_text
-from localdev.simulators.service import SimulatorService
+from localdev.simulators.service import SharedSimulatorState
 from mailsync.settings import Settings
 from mailsync.store.connection import connect as connect_database
 from tests.local.mirror import Mirror
@@ -41,7 +41,7 @@ def test_the_demo_is_exact_and_the_quota_refuses_nothing(shown: tuple[Mirror, st
 
     counted = gmail.control("GET", "gmail-quota")
 
-    service = SimulatorService(gmail.stack.data / "simulators")
+    service = SharedSimulatorState(gmail.stack.data / "simulators")
     with closing(service.database), closing(connect_database(settings)) as tables:
         mailbox = service.find_mailbox(gmail.account.address)
         found = divergences(tables, gmail.account.id, mailbox, GmailForm(mailbox))

@@ -109,9 +109,7 @@ def test_the_printed_commands_deliver_a_mail_and_read_it_over_imap(imap: Mirror)
     imap.finished()
 
 
-def test_the_documented_commands_change_the_mailbox_and_a_sync_outlives_them(
-    imap: Mirror,
-) -> None:
+def test_the_documented_commands_change_the_mailbox_and_a_sync_outlives_them(imap: Mirror) -> None:
     commands = (ROOT / "docs/architecture.md").read_text().partition("```\nsim() ")[2]
     provider = imap.stack.provider
     control = provider.graph_url.removesuffix("/v1.0")

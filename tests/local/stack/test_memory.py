@@ -74,7 +74,7 @@ def test_a_first_sync_keeps_to_its_memory(mirror: Mirror, name: str) -> None:
     for count, body in mail:
         for _ in range(count):
             mirror.control("POST", "deliver", mailbox=address, **{**MAIL, "body": body})
-    mirror.stack.lambda_host.retire_environments({"sync-folder", "sync-folders"})
+    mirror.stack.lambdas.retire_function_execution_environments({"sync-folder", "sync-folders"})
     logs = [mirror.stack.data / "logs" / f"{name}.log" for name in ("sync-folders", "sync-folder")]
     before = [len(read_invocation_reports(log)) if log.exists() else 0 for log in logs]
 
@@ -108,9 +108,7 @@ def test_five_mailboxes_of_the_largest_pages_are_checked_within_the_memory_of_on
     mirror.latency(0.5)  # so that all answers meet
 
     ids = [each.id for each in people]
-    result = mirror.stack.lambda_host.invoke(
-        "sync-accounts", json.dumps({"accountIds": ids}).encode()
-    )
+    result = mirror.stack.lambdas.invoke("sync-accounts", json.dumps({"accountIds": ids}).encode())
     mirror.latency()
     assert not result.failed, result.payload
     when(lambda: all(map(has_ended, people)))

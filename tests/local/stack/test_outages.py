@@ -44,7 +44,7 @@ def finished_run(mirror: Mirror, run_id: str) -> tuple[str, list[str]]:
 def outlived(mirror: Mirror) -> Iterator[str]:
     """What happens in the block happens in mid-sync of a run; the run completes all the same."""
     run_id = a_long_sync(mirror)
-    when(lambda: mirror.stack.lambda_host.pids("sync-folder", busy=True))
+    when(lambda: mirror.stack.lambdas.pids("sync-folder", busy=True))
     yield run_id
     assert finished_run(mirror, run_id) == ("completed", [])
     assert mirror.divergences() == []
@@ -52,7 +52,7 @@ def outlived(mirror: Mirror) -> Iterator[str]:
 
 def test_a_killed_function_is_retried_and_its_folder_goes_on(mirror: Mirror) -> None:
     with outlived(mirror) as run_id:
-        pids = when(lambda: mirror.stack.lambda_host.pids("sync-folder", busy=True))
+        pids = when(lambda: mirror.stack.lambdas.pids("sync-folder", busy=True))
         os.kill(pids[0], signal.SIGKILL)
 
     assert mirror.failed_tasks(run_id)
@@ -78,7 +78,7 @@ def test_a_database_that_is_read_only_is_waited_for(mirror: Mirror) -> None:
             mirror.request("GET", "/api/health"),
             mirror.request("POST", "/api/email/sync", json=account),
         ]
-        tick = mirror.stack.lambda_host.invoke("start-due-syncs", b"{}")
+        tick = mirror.stack.lambdas.invoke("start-due-syncs", b"{}")
         mirror.rows(
             f"ALTER ROLE {FUNCTIONS_DATABASE_LOGIN_NAME} RESET default_transaction_read_only"
         )
@@ -86,7 +86,7 @@ def test_a_database_that_is_read_only_is_waited_for(mirror: Mirror) -> None:
     assert {each["error"] for each in failures} == {"StoreUnavailable"}
     assert [each.status_code for each in responses] == [503, 503]
     assert json.loads(tick.payload)["errorType"] == "StoreUnavailable"
-    assert not mirror.stack.lambda_host.invoke("start-due-syncs", b"{}").failed
+    assert not mirror.stack.lambdas.invoke("start-due-syncs", b"{}").failed
     assert mirror.synced()["status"] == "completed"
 
 
@@ -100,9 +100,7 @@ def test_a_killed_provider_is_waited_for(mirror: Mirror) -> None:
     assert {each["error"] for each in failures} == {"ProviderUnavailable"}
 
 
-def test_a_cut_network_is_visible_and_only_the_failed_page_is_asked_again(
-    mirror: Mirror,
-) -> None:
+def test_a_cut_network_is_visible_and_only_the_failed_page_is_asked_again(mirror: Mirror) -> None:
     cut = {"fault": {"cut": "before answer"}, "times": None, "match": {"path": "messages"}}
     with outlived(mirror) as run_id:
         when(mirror.is_within_inbox)

@@ -10,7 +10,7 @@ from infra.catalog import FUNCTIONS, MAILBOX_SYNC_WORKFLOW, WORKFLOWS, Workflow
 from localdev.engine.aws_resources import make_aws_client
 from localdev.engine.definition import fill_function_arns
 from localdev.engine.dev_login import DEMO_USER_ID
-from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SampleEvents
+from localdev.samples import EXPECTED_RESULT_BY_LAMBDA_NAME, SampleEvents
 from tests.deploy.previous import EVENTS, STATEMACHINE
 from tests.local.mirror import Mirror, when
 from tests.workflow.test_definitions import machines
@@ -74,9 +74,7 @@ def test_an_execution_begun_under_the_previous_definition_ends_well(mirror: Mirr
     assert mirror.divergences() == []
 
 
-def test_functions_answer_what_the_previous_version_sent_with_what_it_read(
-    mirror: Mirror,
-) -> None:
+def test_functions_answer_what_the_previous_version_sent_with_what_it_read(mirror: Mirror) -> None:
     folder = next(each for each in mirror.finished()["folders"] if each["role"] == "inbox")
     samples = SampleEvents(
         mirror.account.id,
@@ -86,11 +84,11 @@ def test_functions_answer_what_the_previous_version_sent_with_what_it_read(
         run_id="of-the-previous-version",
     )
 
-    for name in [each for each in EXPECTED_RESULT_BY_FUNCTION if each in tasks()]:
-        result = mirror.stack.lambda_host.invoke(name, samples.build_sample_event(name))
+    for name in [each for each in EXPECTED_RESULT_BY_LAMBDA_NAME if each in tasks()]:
+        result = mirror.stack.lambdas.invoke(name, samples.build_sample_event(name))
         assert not result.failed, (name, result.payload)
         assert set(read_of_answer(tasks()[name])) <= (json.loads(result.payload) or {}).keys()
-        assert samples.find_result_mismatch(name, result.payload) is None
+        assert samples.describe_lambda_result_mismatch(name, result.payload) is None
 
     assert mirror.synced()["status"] == "completed"
 

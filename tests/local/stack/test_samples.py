@@ -18,8 +18,8 @@ from localdev.containers.settings import (
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.engine.environment import ExecutionEnvironment
-from localdev.samples import EXPECTED_RESULT_BY_FUNCTION, SAMPLE_EVENT_FILES_FOLDER, SampleEvents
-from localdev.stack import LAMBDA_CODE_ROOT
+from localdev.samples import EXPECTED_RESULT_BY_LAMBDA_NAME, SAMPLE_EVENT_FILES_FOLDER, SampleEvents
+from localdev.stack import LAMBDA_SOURCE_CODE_FOLDER
 from tests.deploy import synthesis
 from tests.deploy.template import Template
 from tests.local.mirror import Mirror
@@ -43,7 +43,7 @@ def test_every_function_has_a_sample_and_every_sample_a_function() -> None:
     names = {each.name for each in catalog.FUNCTIONS}
 
     assert {path.stem for path in SAMPLE_EVENT_FILES_FOLDER.glob("*.json")} == names
-    assert EXPECTED_RESULT_BY_FUNCTION.keys() == names
+    assert EXPECTED_RESULT_BY_LAMBDA_NAME.keys() == names
 
 
 def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
@@ -51,11 +51,9 @@ def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
 ) -> None:
     folder = next(each for each in mirror.finished()["folders"] if each["role"] == "inbox")
     samples = SampleEvents(mirror.account.id, DEMO_USER_ID, folder["id"])
-    own = mirror.stack.lambda_host.settings
+    own = mirror.stack.lambdas.settings
     values = make_local_environment_values(
-        mirror.stack,
-        database_url=own["DATABASE_URL"],
-        owner_url=own["MIGRATION_DATABASE_URL"],
+        mirror.stack, database_url=own["DATABASE_URL"], owner_url=own["MIGRATION_DATABASE_URL"]
     )
 
     def start(name: str) -> ExecutionEnvironment:
@@ -64,13 +62,13 @@ def test_every_function_answers_its_sample_with_the_settings_of_its_deployment(
         }
         function, log = catalog.find_function(name), tmp_path / f"{name}.log"
         return ExecutionEnvironment(
-            function, code_root=LAMBDA_CODE_ROOT, settings=settings, log=log
+            function, code_root=LAMBDA_SOURCE_CODE_FOLDER, settings=settings, log=log
         )
 
-    for name, environment in started_ahead(start, list(EXPECTED_RESULT_BY_FUNCTION)):
+    for name, environment in started_ahead(start, list(EXPECTED_RESULT_BY_LAMBDA_NAME)):
         outcome = environment.run_invocation(samples.build_sample_event(name))
-        assert not outcome.failed, (name, outcome.payload)
-        assert samples.find_result_mismatch(name, outcome.payload) is None
+        assert not outcome.is_error, (name, outcome.payload_json)
+        assert samples.describe_lambda_result_mismatch(name, outcome.payload_json) is None
 
     mirror.finished()
     assert mirror.synced()["status"] == "completed"
@@ -98,4 +96,4 @@ def started_ahead(
     "payload", [b"", b"null", b'{"hasMore": true, "waitSeconds": 0}', b'{"errorType": "KeyError"}']
 )
 def test_an_answer_that_does_not_fit_is_named(payload: bytes) -> None:
-    assert SampleEvents("a", "u", 1).find_result_mismatch("sync-folder", payload)
+    assert SampleEvents("a", "u", 1).describe_lambda_result_mismatch("sync-folder", payload)

@@ -68,7 +68,7 @@ def session(mirror: Mirror) -> Session:
         *notifications(mirror),
     }
     fail_with_revealing_errors(mirror)
-    settings = mirror.stack.lambda_host.settings
+    settings = mirror.stack.lambdas.settings
     found.keys |= {settings["JWT_SECRET"], settings["MICROSOFT_CLIENT_SECRET"]}
     pem = settings["MICROSOFT_CLIENT_CERTIFICATE"].partition("PRIVATE KEY")[2]
     found.keys |= {each for each in pem.splitlines() if len(each) == 64}
@@ -78,7 +78,10 @@ def session(mirror: Mirror) -> Session:
 
 def sign_ins(mirror: Mirror, session: Session) -> Iterator[str]:
     """States, cookies and a code: of a sign-in that is given up, one refused and one that ends."""
-    begin, trust = f"{mirror.account.api_url}/api/auth/microsoft", mirror.stack.provider.ca_bundle
+    begin, trust = (
+        f"{mirror.account.api_url}/api/auth/microsoft",
+        mirror.stack.provider.ca_bundle_path_or_pem,
+    )
     with httpx.Client(verify=ssl.create_default_context(cafile=trust), timeout=30) as browser:
         for _ in range(3):
             page = browser.get(begin, headers=mirror.account.authorization_headers).headers[
@@ -132,30 +135,31 @@ def fail_with_revealing_errors(mirror: Mirror) -> None:
 def opened(mirror: Mirror) -> Iterator[str]:
     """What is sealed in the database, opened with the stack's own key."""
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in mirror.stack.lambda_host.settings.items():
+        for name, value in mirror.stack.lambdas.settings.items():
             environment.setenv(name, value)
         database = Database(Settings({"DATABASE_URL": mirror.stack.database_url}))
-        vault = Vault(mirror.stack.lambda_host.settings["TOKEN_KEY_ARN"], CredentialStore(database))
+        vault = Vault(mirror.stack.lambdas.settings["TOKEN_KEY_ARN"], CredentialStore(database))
         for owner, grant_key, grant, access_key, access in mirror.rows(CREDENTIALS):
             account_id = AccountId(owner)
-            yield vault.open_sealed_text(
+            yield vault.decrypt_sealed_text(
                 make_access_token_sealing_context(account_id), SealedSecret(access_key, access)
             )
             granted = json.loads(
-                vault.open_sealed_text(
+                vault.decrypt_sealed_text(
                     make_grant_sealing_context(account_id), SealedSecret(grant_key, grant)
                 )
             )
             for kind in ("AccessToken", "RefreshToken", "IdToken"):
                 yield from (each["secret"] for each in granted[kind].values())
         for owner, key_id, sealed in mirror.rows(CURSORS):
-            yield vault.open_sealed_text(
-                SealingContext(SealedColumn.CURSOR, owner), SealedSecret(key_id, sealed)
+            yield vault.decrypt_sealed_text(
+                SealingContext(SealedColumn.CHANGE_FEED_CURSOR, owner), SealedSecret(key_id, sealed)
             )
         for owner, key_id, sealed in mirror.rows(SIGN_INS):
             flow = json.loads(
-                vault.open_sealed_text(
-                    SealingContext(SealedColumn.SIGN_IN_FLOW, owner), SealedSecret(key_id, sealed)
+                vault.decrypt_sealed_text(
+                    SealingContext(SealedColumn.UNFINISHED_SIGN_IN_FLOW, owner),
+                    SealedSecret(key_id, sealed),
                 )
             )
             yield from (flow["code_verifier"], flow["nonce"])
@@ -254,7 +258,7 @@ def test_neither_stands_in_an_event_on_the_bus(
 ) -> None:
     mirror.invoke("publish-events")
 
-    events = mirror.stack.event_bus.list_recent_bus_events()
+    events = mirror.stack.simulated_event_bus.list_recent_bus_events()
 
     assert "sync.completed" in {each["type"] for each in events}
     assert leaked(session.keys | mail, json.dumps(events)) == []

@@ -16,7 +16,7 @@ def ask(mirror: Mirror, method: str, path: str, **parameters: str) -> Any:
 def test_a_stopped_sync_ends_at_once_and_the_next_completes_exactly(mirror: Mirror) -> None:
     account_id = mirror.account.id
     run_id = a_long_sync(mirror)
-    when(lambda: mirror.stack.lambda_host.pids("sync-folder", busy=True))
+    when(lambda: mirror.stack.lambdas.pids("sync-folder", busy=True))
     when(lambda: ask(mirror, "GET", f"runs/{run_id}")["steps"])
 
     stopped = ask(mirror, "DELETE", "sync", accountId=account_id)

@@ -11,7 +11,7 @@ from tests.support.emf import emitted
 IN_THE_WORKFLOW = {
     each.name
     for each in catalog.FUNCTIONS
-    if each.arn_placeholder in catalog.MAILBOX_SYNC_WORKFLOW.asl_text
+    if each.arn_placeholder_name_in_asl in catalog.MAILBOX_SYNC_WORKFLOW.asl_text
 }
 # Begins before there is a run to name.
 BEFORE_THE_RUN = "validate-account"

@@ -6,7 +6,7 @@ import pytest
 
 from localdev.mail.generate import generate_mail
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
-from mailsync.model import RemoteId, TreeReadingMode
+from mailsync.model import FolderTreeReadingMode, RemoteId
 from tests.providers.contract.server import (
     PAGE,
     ContractServer,
@@ -21,8 +21,10 @@ PAUSE_S = 77.0
 MESSAGES = 8
 
 METHODS: Mapping[str, Callable[[ContractServer], object]] = {
-    "list_folders": lambda server: server.provider.list_folders((), TreeReadingMode.LISTED_FOLDERS),
-    "fetch_page": lambda server: server.provider.fetch_page(
+    "list_folders": lambda server: server.provider.list_folders(
+        (), FolderTreeReadingMode.LISTED_FOLDERS
+    ),
+    "fetch_feed_page": lambda server: server.provider.fetch_feed_page(
         feed_of(server, "inbox"), None, limit=PAGE
     ),
     "list_ids": lambda server: server.provider.list_folder_messages(reference(server, "inbox")),
@@ -35,7 +37,7 @@ each_method = pytest.mark.parametrize("method", METHODS)
 
 
 def _id_of_newest(server: ContractServer) -> RemoteId:
-    return RemoteId(server.form.message_id(server.mailbox.list_messages("inbox")[0].number))
+    return RemoteId(server.form.message_id(server.mailbox.list_messages("inbox")[0].message_number))
 
 
 class FailureContract:
@@ -67,12 +69,12 @@ class FailureContract:
             with pytest.raises(ProviderThrottled) as raised:
                 METHODS[method](server)
             assert raised.value.retry_after_s == pytest.approx(PAUSE_S, abs=2)
-            requests = server.provider.request_count
+            requests = server.provider.sent_request_count
         assert server.provider.remaining_pause_s == pytest.approx(PAUSE_S, abs=2)
         server.recover()
         with pytest.raises(ProviderThrottled):
             METHODS[method](server)
-        assert server.provider.request_count == requests, "nothing is sent during the pause"
+        assert server.provider.sent_request_count == requests, "nothing is sent during the pause"
 
     @each_method
     def test_an_outage_is_an_outage_and_changes_nothing(

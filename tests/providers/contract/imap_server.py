@@ -4,9 +4,9 @@ as a test wants."""
 import ssl
 
 from localdev.simulators.mailbox import Mailbox
-from mailsync.model import NEVER_EXPIRES, AccessToken
+from mailsync.model import NO_EXPIRY, AccessToken
 from mailsync.providers import MailProvider
-from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.providers.imap.gmail_mailbox import GmailImapMailbox
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
@@ -39,13 +39,13 @@ class Passwords:
         self.renewed = 0
         self.present, self.next = PASSWORD, PASSWORD
 
-    def current_token(self) -> AccessToken:
-        return AccessToken(self.present, NEVER_EXPIRES)
+    def get_current_token(self) -> AccessToken:
+        return AccessToken(self.present, NO_EXPIRY)
 
-    def renew_token(self, refused: AccessToken) -> AccessToken:
+    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
         self.renewed += 1
         self.present = self.next
-        return self.current_token()
+        return self.get_current_token()
 
 
 class ProxiedImap:
@@ -100,7 +100,7 @@ class ProxiedImap:
         servers = AllowedServers(
             frozenset({f"localhost:{port}"}), is_any_public_server_allowed=False
         )
-        address = MailboxAddress("localhost", port, self._user)
+        address = ImapMailboxLocation("localhost", port, self._user)
         context = ssl.create_default_context(cafile=self._proxy.certificate)
         kind = GmailImapMailbox if isinstance(self.form, GmailImapForm) else ImapMailbox
         return kind(address, self.access, servers, context)

@@ -8,7 +8,7 @@ from pathlib import Path
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
-from mailsync.model import Message, MessageNotFoundById, RemoteId, UnreadableMessage
+from mailsync.model import Message, MessageNotFoundByIdResult, RemoteId, UnreadableMessage
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.reconnect import RequestedPause
 from mailsync.providers.retry_budget import RetryBudget
@@ -32,7 +32,7 @@ class Played:
 
     def listed(self) -> list[RemoteId]:
         """Read the whole folder; return the ids of its messages."""
-        page = self.client.fetch_page(INBOX, None, limit=100)
+        page = self.client.fetch_feed_page(INBOX, None, limit=100)
         return [change.remote_id for change in page.changes]
 
     def fetched(self, ids: Sequence[RemoteId]) -> list[str]:
@@ -48,7 +48,7 @@ class Played:
         raise AssertionError("nothing is ever stored")
 
 
-def _outcome(found: Message | MessageNotFoundById | UnreadableMessage) -> str:
+def _outcome(found: Message | MessageNotFoundByIdResult | UnreadableMessage) -> str:
     if isinstance(found, Message):
         return found.subject
     return found.cause if isinstance(found, UnreadableMessage) else "gone"

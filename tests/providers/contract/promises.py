@@ -9,13 +9,13 @@ from mailsync.errors import CursorExpired, FolderGone
 from mailsync.model import (
     Address,
     Cursor,
+    FolderTreeReadingMode,
     Message,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
+    MessageStateChange,
     PlacementChange,
     RemoteFolder,
     RemoteId,
-    StateChange,
-    TreeReadingMode,
     Upsert,
 )
 from tests.providers.contract.changes import CHANGES, there_and_back
@@ -73,7 +73,7 @@ class ProviderContract:
         replica.read_on()
 
         assert len(pages) > 1
-        kinds = Upsert | StateChange | PlacementChange
+        kinds = Upsert | MessageStateChange | PlacementChange
         ids = [change.remote_id for change in changes if isinstance(change, kinds)]
         assert len(changes) == len(ids) == len({*ids}) == MESSAGES + 3
         assert replica.shows_the_mailbox()
@@ -82,13 +82,17 @@ class ProviderContract:
         self, server: ContractServer, replica: Replica
     ) -> None:
         inbox = feed_of(server, "inbox")
-        for number in [each.number for each in server.mailbox.list_messages("inbox")][: PAGE + 2]:
+        for number in [each.message_number for each in server.mailbox.list_messages("inbox")][
+            : PAGE + 2
+        ]:
             server.mailbox.change_message_fields(number, subject=f"edited {number}")
         for start in (None, replica.cursors[inbox]):
             pages = read_round(server, inbox, start)
             cursors: list[Cursor | None] = [start, *(page.next_cursor for page in pages)]
 
-            again = [server.provider.fetch_page(inbox, each, limit=PAGE) for each in cursors[:-1]]
+            again = [
+                server.provider.fetch_feed_page(inbox, each, limit=PAGE) for each in cursors[:-1]
+            ]
 
             assert len(pages) > 1
             assert [each.changes for each in again] == [each.changes for each in pages]
@@ -105,7 +109,7 @@ class ProviderContract:
     def test_a_change_is_known_once_the_feeds_are_read_on(
         self, server: ContractServer, replica: Replica, change: str
     ) -> None:
-        CHANGES[change](server.mailbox, server.mailbox.list_messages("inbox")[2].number)
+        CHANGES[change](server.mailbox, server.mailbox.list_messages("inbox")[2].message_number)
 
         replica.read_on()
 
@@ -119,9 +123,9 @@ class ProviderContract:
     def test_a_message_that_is_restored_is_known_again(
         self, server: ContractServer, replica: Replica, deletions: int
     ) -> None:
-        number = server.mailbox.list_messages("inbox")[0].number
+        number = server.mailbox.list_messages("inbox")[0].message_number
         for _ in range(deletions):
-            server.mailbox.delete_message(number)
+            server.mailbox.delete_message_recoverably(number)
         replica.read_on()
         assert replica.shows_the_mailbox()
 
@@ -134,8 +138,8 @@ class ProviderContract:
         self, server: ContractServer, replica: Replica
     ) -> None:
         inbox, fresh = feed_of(server, "inbox"), Replica(server)
-        first, *others = (each.number for each in server.mailbox.list_messages("inbox"))
-        page = server.provider.fetch_page(inbox, None, limit=PAGE)
+        first, *others = (each.message_number for each in server.mailbox.list_messages("inbox"))
+        page = server.provider.fetch_feed_page(inbox, None, limit=PAGE)
         fresh.take(page.changes)
         fresh.cursors[inbox] = page.next_cursor
         server.mailbox.change_message_fields(first, subject="edited behind the first page")
@@ -152,8 +156,8 @@ class ProviderContract:
         self, server: ContractServer, replica: Replica
     ) -> None:
         box, archive = server.mailbox, server.form.folder_id("archive")
-        number = box.list_messages("inbox")[0].number
-        if server.provider.traits.is_message_in_one_folder:
+        number = box.list_messages("inbox")[0].message_number
+        if server.provider.provider_traits.has_one_folder_per_message:
             box.move_message(number, "archive")
         else:
             box.add_message_to_folder(number, "archive")
@@ -171,7 +175,7 @@ class ProviderContract:
         self, server: ContractServer, replica: Replica
     ) -> None:
         for message in server.mailbox.list_messages("inbox")[:3]:
-            there_and_back(server.mailbox, message.number)
+            there_and_back(server.mailbox, message.message_number)
         replica.read_on()
         replica.compare_ids()
 
@@ -184,7 +188,7 @@ class ProviderContract:
         server.mailbox.expire_cursors("inbox" if inbox.folder else None)
 
         with pytest.raises(CursorExpired):
-            server.provider.fetch_page(inbox, replica.cursors.pop(inbox), limit=PAGE)
+            server.provider.fetch_feed_page(inbox, replica.cursors.pop(inbox), limit=PAGE)
         replica.read_on()
 
         assert replica.shows_the_mailbox()
@@ -199,12 +203,12 @@ class ProviderContract:
 
         for cursor in (None, replica.cursors.pop(feed)) if feed.folder else ():
             with pytest.raises(FolderGone):
-                server.provider.fetch_page(feed, cursor, limit=PAGE)
+                server.provider.fetch_feed_page(feed, cursor, limit=PAGE)
         with pytest.raises(FolderGone):
             server.provider.list_folder_messages(old)
-        listing = server.provider.list_folders(known, TreeReadingMode.LISTED_FOLDERS)
+        listing = server.provider.list_folders(known, FolderTreeReadingMode.LISTED_FOLDERS)
 
-        assert listing.gone_folder_ids == {old.remote_id}
+        assert listing.gone_folder_remote_ids == {old.remote_id}
         replica.read_on()
         replica.compare_ids()
         assert replica.shows_the_mailbox()
@@ -216,14 +220,14 @@ class ProviderContract:
         gone = feed_of(server, soon_gone)
         read_round(server, gone, None)
         server.mailbox.erase_folder(soon_gone)
-        server.mailbox.mark_read(server.mailbox.list_messages("archive")[0].number)
+        server.mailbox.mark_message_read(server.mailbox.list_messages("archive")[0].message_number)
         positions = [*replica.cursors.items(), *([(gone, None)] if gone.folder else [])]
 
         pages = server.provider.fetch_next_page_of_each_feed(positions, limit=PAGE)
 
         assert pages.keys() == {feed.id for feed in replica.cursors}
         for feed, cursor in replica.cursors.items():
-            alone = server.provider.fetch_page(feed, cursor, limit=PAGE)
+            alone = server.provider.fetch_feed_page(feed, cursor, limit=PAGE)
             assert (pages[feed.id].changes, pages[feed.id].has_more) == (alone.changes, False)
 
     @pytest.mark.usefixtures("replica")
@@ -231,7 +235,7 @@ class ProviderContract:
         self, server: ContractServer
     ) -> None:
         old = server.mailbox.find_or_create_folder(("Archive", "Old"))
-        server.mailbox.mark_read(server.mailbox.list_messages(old)[1].number)
+        server.mailbox.mark_message_read(server.mailbox.list_messages(old)[1].message_number)
 
         listing = server.provider.list_folder_messages(reference(server, old))
 
@@ -239,7 +243,7 @@ class ProviderContract:
         found = [(entry.remote_id, entry.is_read) for entry in listing.messages]
         held = server.mailbox.list_messages(old)
         assert sorted(found) == sorted(
-            (server.form.message_id(each.number), each.is_read) for each in held
+            (server.form.message_id(each.message_number), each.is_read) for each in held
         )
 
     @pytest.mark.parametrize("one_by_one", [False, True])
@@ -247,16 +251,17 @@ class ProviderContract:
         self, server: ContractServer, replica: Replica, one_by_one: bool
     ) -> None:
         ids = [
-            server.form.message_id(each.number) for each in server.mailbox.list_messages("inbox")
+            server.form.message_id(each.message_number)
+            for each in server.mailbox.list_messages("inbox")
         ]
-        purged = server.mailbox.list_messages("inbox")[1].number
+        purged = server.mailbox.list_messages("inbox")[1].message_number
         server.mailbox.erase_message(purged)
         asked = [RemoteId(each) for each in (*ids[::-1], ids[0][:-1] + "~", *ids[:1])]
 
         found = server.provider.fetch_messages(asked, one_by_one=one_by_one)
 
         assert [each.remote_id for each in found] == asked
-        gone = {each.remote_id for each in found if isinstance(each, MessageNotFoundById)}
+        gone = {each.remote_id for each in found if isinstance(each, MessageNotFoundByIdResult)}
         assert gone == {ids[1], ids[0][:-1] + "~"}
         for message in found:
             if isinstance(message, Message):
@@ -276,32 +281,34 @@ class ProviderContract:
         found = folders_of(server)
 
         assert found.keys() == {
-            form.folder_id(each.number) for each in box.folders.list_all() if each.name != "Search"
+            form.folder_id(each.number)
+            for each in box.folders.list_all_folders()
+            if each.name != "Search"
         }
         shown = {each.remote_id: folder_fields(each) for each in found.values()}
         assert shown == listed_folders(server)
-        assert found[RemoteId(form.folder_id(inner))].unread == 1
+        assert found[RemoteId(form.folder_id(inner))].unread_message_count == 1
         box.rename_folder(inner, "Renamed")
-        box.folders.move(hidden, outer)
+        box.folders.move_folder(hidden, outer)
         again = folders_of(server)
         assert again[RemoteId(form.folder_id(inner))].display_name == "Renamed"
         assert again[RemoteId(form.folder_id(hidden))].parent_remote_id == form.folder_id(outer)
 
     def test_requests_are_counted_and_the_limits_are_positive(self, server: ContractServer) -> None:
-        before = server.provider.request_count
+        before = server.provider.sent_request_count
         server.provider.list_folder_messages(reference(server, "inbox"))
 
-        assert server.provider.request_count > before
+        assert server.provider.sent_request_count > before
         assert server.provider.max_requests_in_flight >= 1
         assert min(
-            server.provider.limits.messages_per_fetch,
-            server.provider.limits.max_messages_per_small_folder_batch,
+            server.provider.provider_limits.messages_per_fetch,
+            server.provider.provider_limits.max_messages_in_batch_of_small_folders,
         )
         assert server.provider.remaining_pause_s == 0
 
 
 def folders_of(server: ContractServer) -> dict[RemoteId, RemoteFolder]:
     """The folders of a thorough reading, which is whole and without a failure."""
-    listing = server.provider.list_folders((), TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS)
+    listing = server.provider.list_folders((), FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS)
     assert (listing.is_whole_tree, listing.failure_reason_by_folder_id) == (True, {})
     return {folder.remote_id: folder for folder in listing.folders}

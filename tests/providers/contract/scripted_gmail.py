@@ -15,7 +15,7 @@ _ROOT = "/gmail/v1/users/me/"
 
 
 class CountingQuota:
-    """A `QuotaSource` without a limit that notes what is taken and reported."""
+    """A `QuotaUnitSource` without a limit that notes what is taken and reported."""
 
     def __init__(self) -> None:
         self.taken: list[int] = []

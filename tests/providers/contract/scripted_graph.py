@@ -52,12 +52,12 @@ class TwoTokens:
     def __init__(self) -> None:
         self.renewed = 0
 
-    def current_token(self) -> AccessToken:
+    def get_current_token(self) -> AccessToken:
         return AccessToken(f"token-{self.renewed}", datetime.now(UTC) + timedelta(hours=1))
 
-    def renew_token(self, refused: AccessToken) -> AccessToken:
+    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
         self.renewed += 1
-        return self.current_token()
+        return self.get_current_token()
 
 
 def with_dashes(headers: dict[str, str]) -> dict[str, str]:

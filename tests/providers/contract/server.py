@@ -9,7 +9,6 @@ from localdev.simulators.folders import FolderNumberOrRole
 from localdev.simulators.mailbox import Mailbox
 from mailsync.model import (
     AccessToken,
-    Change,
     Cursor,
     FeedId,
     FeedRef,
@@ -17,20 +16,21 @@ from mailsync.model import (
     FolderRef,
     IncompleteMessage,
     Message,
-    MessageNotFoundById,
+    MessageChange,
+    MessageNotFoundByIdResult,
     MessageRemovedFromFolder,
+    MessageStateChange,
     Page,
     PlacementChange,
     RemoteFolder,
     RemoteId,
-    StateChange,
     Upsert,
 )
 from mailsync.providers import MailProvider
 from tests.support.comparison import ProviderForm, Things, folders_in, in_mailbox
 
 Malformation = Literal["another protocol", "half an answer", "cut off", "closed"]
-NAMED = IncompleteMessage | PlacementChange | MessageRemovedFromFolder | StateChange
+NAMED = IncompleteMessage | PlacementChange | MessageRemovedFromFolder | MessageStateChange
 LISTED_FLAGS = ("is_read", "is_flagged", "importance")
 PAGE = 5
 MAX_PAGES = 50
@@ -41,8 +41,8 @@ class CountingAccess(Protocol):
 
     renewed: int
 
-    def current_token(self) -> AccessToken: ...
-    def renew_token(self, refused: AccessToken) -> AccessToken: ...
+    def get_current_token(self) -> AccessToken: ...
+    def replace_refused_token(self, refused: AccessToken) -> AccessToken: ...
 
 
 class ContractServer(Protocol):
@@ -77,13 +77,13 @@ class ContractServer(Protocol):
 
 
 def reference(server: ContractServer, folder: FolderNumberOrRole) -> FolderRef:
-    number = server.mailbox.folders.find(folder).number
+    number = server.mailbox.folders.find_folder(folder).number
     return FolderRef(FolderId(number), RemoteId(server.form.folder_id(number)))
 
 
 def feed_of(server: ContractServer, folder: FolderNumberOrRole) -> FeedRef:
     """The feed that reports the changes of a folder: its own, or that of the mailbox."""
-    if not server.provider.traits.has_feed_per_folder:
+    if not server.provider.provider_traits.has_feed_per_folder:
         return FeedRef(FeedId(0))
     ref = reference(server, folder)
     return FeedRef(FeedId(ref.id), ref)
@@ -91,7 +91,7 @@ def feed_of(server: ContractServer, folder: FolderNumberOrRole) -> FeedRef:
 
 def feeds(server: ContractServer) -> set[FeedRef]:
     """The feeds of the folders that exist now."""
-    folders = server.mailbox.folders.list_all()
+    folders = server.mailbox.folders.list_all_folders()
     return {feed_of(server, each.number) for each in folders if each.search_filter is None}
 
 
@@ -100,7 +100,7 @@ def read_round(server: ContractServer, feed: FeedRef, cursor: Cursor | None) -> 
     pages: list[Page] = []
     while not pages or pages[-1].has_more:
         assert len(pages) < MAX_PAGES, "the round does not end"
-        pages.append(server.provider.fetch_page(feed, cursor, limit=PAGE))
+        pages.append(server.provider.fetch_feed_page(feed, cursor, limit=PAGE))
         cursor = pages[-1].next_cursor
     return pages
 
@@ -121,9 +121,9 @@ class Replica:
         for feed in sorted(feeds(self.server), key=lambda feed: feed.id):
             pages = read_round(self.server, feed, self.cursors.get(feed))
             for page in pages:
-                self.take((*page.changes, *filter(self._is_news, page.possible_state_changes)))
-                if page.all_existing_message_ids is not None:
-                    self._keep(feed, page.all_existing_message_ids)
+                self.take((*page.changes, *filter(self._is_news, page.message_states_to_compare)))
+                if page.remote_ids_of_all_messages_of_feed is not None:
+                    self._keep(feed, page.remote_ids_of_all_messages_of_feed)
             if feed not in self.cursors:
                 self._keep(feed, frozenset(each.remote_id for each in changes_of(pages)))
             if any(page.has_only_message_ids for page in pages):
@@ -133,7 +133,7 @@ class Replica:
     def compare_ids(self) -> None:
         """Compare the ids of each folder, and ask for those in which the replica differs."""
         listed: set[RemoteId] = set()
-        for folder in self.server.mailbox.folders.list_all():
+        for folder in self.server.mailbox.folders.list_all_folders():
             listing = self.server.provider.list_folder_messages(
                 reference(self.server, folder.number)
             )
@@ -144,7 +144,7 @@ class Replica:
         """Take placements and flags of known messages from the lists of all folders: a full sync
         that lists ids names no others."""
         places, flags = dict[RemoteId, set[RemoteId]](), dict[RemoteId, dict[str, Any]]()
-        for folder in self.server.mailbox.folders.list_all():
+        for folder in self.server.mailbox.folders.list_all_folders():
             ref = reference(self.server, folder.number)
             for entry in self.server.provider.list_folder_messages(ref).messages:
                 places.setdefault(entry.remote_id, set()).add(ref.remote_id)
@@ -168,12 +168,12 @@ class Replica:
         assert shown == held
         return True
 
-    def take(self, changes: Iterable[Change]) -> None:
+    def take(self, changes: Iterable[MessageChange]) -> None:
         for change in changes:
             known = self.messages.get(change.remote_id)
             if isinstance(change, Upsert):
                 self.messages[change.message.remote_id] = change.message
-            elif isinstance(change, StateChange) and known:
+            elif isinstance(change, MessageStateChange) and known:
                 self.messages[known.remote_id] = _with_state(known, change)
             elif isinstance(change, PlacementChange) and known:
                 self.messages[known.remote_id] = self._placed(known, change)
@@ -186,7 +186,7 @@ class Replica:
         folders = {*known.folder_remote_ids, *change.added_folder_ids} - {
             *change.removed_folder_ids
         }
-        if all_mail := self.server.provider.traits.all_mail_folder_id:
+        if all_mail := self.server.provider.provider_traits.all_mail_folder_id:
             outside = {RemoteId(self.server.form.folder_id(each)) for each in ("trash", "junk")}
             folders = folders - {all_mail} | (set() if folders & outside else {all_mail})
         given = {name: it for name, it in fields.items() if it is not None}
@@ -194,10 +194,10 @@ class Replica:
 
     def _in_order(self, folders: set[RemoteId]) -> tuple[RemoteId, ...]:
         """The folder of all mail, if the provider has one, comes last."""
-        all_mail = self.server.provider.traits.all_mail_folder_id
+        all_mail = self.server.provider.provider_traits.all_mail_folder_id
         return tuple(sorted(folders, key=lambda each: (each == all_mail, each)))
 
-    def _is_news(self, compared: StateChange) -> bool:
+    def _is_news(self, compared: MessageStateChange) -> bool:
         known = self.messages.get(compared.remote_id)
         return known is None or known.remote_version != compared.state.remote_version
 
@@ -213,23 +213,23 @@ class Replica:
 
     def _ask(self, ids: set[RemoteId]) -> None:
         box, form = self.server.mailbox, self.server.form
-        folders = {form.folder_id(folder.number) for folder in box.folders.list_all()}
+        folders = {form.folder_id(folder.number) for folder in box.folders.list_all_folders()}
         found = self.server.provider.fetch_messages(sorted(ids))
         for remote_id, message in zip(sorted(ids), found, strict=True):
             if isinstance(message, Message) and folders & {*message.folder_remote_ids}:
                 self.messages[remote_id] = message
             else:
-                assert isinstance(message, Message | MessageNotFoundById), message
+                assert isinstance(message, Message | MessageNotFoundByIdResult), message
                 self.messages.pop(remote_id, None)
 
 
-def _with_state(known: Message, change: StateChange) -> Message:
+def _with_state(known: Message, change: MessageStateChange) -> Message:
     fields = {name: it for name, it in asdict(change.state).items() if it is not None}
     folders = change.folder_remote_ids or known.folder_remote_ids
     return replace(known, **fields, folder_remote_ids=folders)
 
 
-def changes_of(pages: Iterable[Page]) -> list[Change]:
+def changes_of(pages: Iterable[Page]) -> list[MessageChange]:
     return [change for page in pages for change in page.changes]
 
 
@@ -272,8 +272,8 @@ def folder_fields(folder: RemoteFolder) -> dict[str, object]:
         "parent": folder.parent_remote_id,
         "role": folder.role,
         "hidden": folder.is_hidden,
-        "total": folder.total,
-        "unread": folder.unread,
+        "total": folder.message_count,
+        "unread": folder.unread_message_count,
     }
 
 

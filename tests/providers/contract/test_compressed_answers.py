@@ -29,8 +29,8 @@ INBOX = FolderRef(FolderId(1), RemoteId("inbox"))
 FEED = FeedRef(FeedId(1), INBOX)
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 GRAPH_READERS: dict[str, tuple[Callable[[ScriptedGraph], object], int]] = {
-    "page": (lambda graph: graph.mailbox.fetch_page(FEED, None, limit=100), 60),
-    "page of one": (lambda graph: graph.mailbox.fetch_page(FEED, None, limit=1), 100),
+    "page": (lambda graph: graph.mailbox.fetch_feed_page(FEED, None, limit=100), 60),
+    "page of one": (lambda graph: graph.mailbox.fetch_feed_page(FEED, None, limit=1), 100),
     "ids": (lambda graph: graph.mailbox.list_folder_messages(INBOX), 60),
     "messages": (lambda graph: graph.mailbox.fetch_messages([RemoteId("m")]), 100),
 }
@@ -100,7 +100,7 @@ def test_nor_is_one_of_the_issuer_of_keys() -> None:
     server = Server(lambda _: response_of("gzip"), port=0).start()
     keys = PublishedKeySet(f"http://127.0.0.1:{server.port}", Settings({}).provider_tls_context())
 
-    assert peak_mb(lambda: keys.find_key("k")) < OTHER_MB
+    assert peak_mb(lambda: keys.find_key_for_jwt("k")) < OTHER_MB
     server.stop()
 
 

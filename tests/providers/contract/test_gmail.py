@@ -46,10 +46,10 @@ class RegisteredTokens:
         self._tokens, self._user_id = simulators.gmail.tokens, mailbox.user_id
         self._access = self._issue()
 
-    def current_token(self) -> AccessToken:
+    def get_current_token(self) -> AccessToken:
         return self._access
 
-    def renew_token(self, refused: AccessToken) -> AccessToken:
+    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
         self.renewed += 1
         self._access = self._issue()
         if self.is_revoked:
@@ -108,7 +108,7 @@ class TestGmail(ProviderContract, FailureContract):
         self, request: pytest.FixtureRequest, simulators: Simulators, mailbox: Mailbox
     ) -> Iterator[SimulatedGmail]:
         defaults = simulators.gmail.behaviour
-        simulators.gmail.set_behaviour(**PROFILES[request.param])
+        simulators.gmail.set_behaviour_switches(**PROFILES[request.param])
         gmail = SimulatedGmail(simulators, mailbox)
         with closing(gmail.provider):
             yield gmail

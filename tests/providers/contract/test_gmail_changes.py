@@ -20,7 +20,7 @@ from mailsync.model import (
 from mailsync.providers.gmail.cursor import (
     MAX_LISTING_RESTARTS,
     HistoryCursor,
-    ListCursor,
+    MessageListCursor,
     parse_cursor,
 )
 from tests.providers.contract.scripted_gmail import (
@@ -72,8 +72,8 @@ def test_a_full_sync_takes_the_history_id_before_it_lists_and_reads_on_from_it(
 ) -> None:
     gmail.script(profile=profile(7), messages=[ids("c", "b", token="0012"), ids(), ids("b", "a")])
 
-    first = gmail.mailbox.fetch_page(FEED, None, limit=100)
-    second = gmail.mailbox.fetch_page(FEED, first.next_cursor, limit=100)
+    first = gmail.mailbox.fetch_feed_page(FEED, None, limit=100)
+    second = gmail.mailbox.fetch_feed_page(FEED, first.next_cursor, limit=100)
 
     assert gmail.paths()[:2] == ["profile", "messages"]
     changes = (*first.changes, *second.changes)
@@ -86,13 +86,13 @@ def test_a_full_sync_takes_the_history_id_before_it_lists_and_reads_on_from_it(
     first_list, _, second_list = params(gmail, "messages")
     assert first_list == {"includeSpamTrash": ["true"], "maxResults": ["500"]}
     assert second_list == {**first_list, "pageToken": ["0012"]}
-    assert gmail.mailbox.request_count == sum(gmail.quota.taken) == 1 + 3 * 5
+    assert gmail.mailbox.sent_request_count == sum(gmail.quota.taken) == 1 + 3 * 5
 
 
 def test_chats_are_not_listed(gmail: ScriptedGmail) -> None:
     gmail.script(profile=profile(7), messages=[ids("mail", "chat"), ids("chat", "older chat")])
 
-    page = gmail.mailbox.fetch_page(FEED, None, limit=100)
+    page = gmail.mailbox.fetch_feed_page(FEED, None, limit=100)
 
     assert page.changes == (PlacementChange(RemoteId("mail"), fetch_group_id="mail"),)
     assert params(gmail, "messages")[1]["labelIds"] == ["CHAT"]
@@ -102,16 +102,16 @@ def test_a_listing_whose_page_is_refused_starts_over_under_the_same_history_id(
     gmail: ScriptedGmail,
 ) -> None:
     gmail.script(messages=[BAD_TOKEN, ids("a", token="new"), ids()])
-    cursor = ListCursor(7, "old").to_text()
+    cursor = MessageListCursor(7, "old").to_text()
 
-    page = gmail.mailbox.fetch_page(FEED, cursor, limit=100)
+    page = gmail.mailbox.fetch_feed_page(FEED, cursor, limit=100)
 
     assert page.changes == (PlacementChange(RemoteId("a"), fetch_group_id="a"),)
-    assert parse_cursor(page.next_cursor) == ListCursor(7, "new", restart_count=1)
+    assert parse_cursor(page.next_cursor) == MessageListCursor(7, "new", restart_count=1)
     gmail.script(messages=BAD_TOKEN)
     with pytest.raises(ProviderUnavailable, match="again and again"):
-        gmail.mailbox.fetch_page(
-            FEED, ListCursor(7, "x", MAX_LISTING_RESTARTS).to_text(), limit=100
+        gmail.mailbox.fetch_feed_page(
+            FEED, MessageListCursor(7, "x", MAX_LISTING_RESTARTS).to_text(), limit=100
         )
 
 
@@ -121,7 +121,7 @@ def test_a_check_without_news_costs_one_unit(gmail: ScriptedGmail) -> None:
     page = gmail.mailbox.fetch_next_page_of_each_feed([(FEED, at(7))], limit=100)[FEED.id]
 
     assert (page.changes, page.has_more, page.next_cursor) == ((), False, at(7))
-    assert gmail.mailbox.request_count == 1
+    assert gmail.mailbox.sent_request_count == 1
 
 
 def test_all_pages_of_a_round_have_its_start_and_the_next_begins_where_the_first_page_said(
@@ -131,8 +131,8 @@ def test_all_pages_of_a_round_have_its_start_and_the_next_begins_where_the_first
     pages = [history(token="2", history_id=20), history(deleted, history_id=30)]
     gmail.script(profile=profile(40), history=pages)
 
-    first = gmail.mailbox.fetch_page(FEED, at(7), limit=100)
-    second = gmail.mailbox.fetch_page(FEED, first.next_cursor, limit=100)
+    first = gmail.mailbox.fetch_feed_page(FEED, at(7), limit=100)
+    second = gmail.mailbox.fetch_feed_page(FEED, first.next_cursor, limit=100)
 
     assert (first.changes, first.has_more) == ((), True)
     assert (second.changes, second.has_more) == (
@@ -141,13 +141,13 @@ def test_all_pages_of_a_round_have_its_start_and_the_next_begins_where_the_first
     )
     assert second.next_cursor == at(20)
     assert [each["startHistoryId"] for each in params(gmail, "history")] == [["7"], ["7"]]
-    assert gmail.mailbox.request_count == 1 + 2 + 2
+    assert gmail.mailbox.sent_request_count == 1 + 2 + 2
 
 
 def test_an_older_history_id_never_moves_the_cursor_back(gmail: ScriptedGmail) -> None:
     gmail.script(profile=profile(5), history=history(history_id=6))
 
-    assert gmail.mailbox.fetch_page(FEED, at(7), limit=100).next_cursor == at(7)
+    assert gmail.mailbox.fetch_feed_page(FEED, at(7), limit=100).next_cursor == at(7)
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ def test_a_history_that_gmail_no_longer_has_means_a_full_sync(
     gmail.script(profile=profile(9), history=refused)
 
     with pytest.raises(CursorExpired, match="historyId"):
-        gmail.mailbox.fetch_page(FEED, at(7), limit=100)
+        gmail.mailbox.fetch_feed_page(FEED, at(7), limit=100)
     with pytest.raises(CursorExpired):
-        gmail.mailbox.fetch_page(FEED, Cursor("of another release"), limit=100)
+        gmail.mailbox.fetch_feed_page(FEED, Cursor("of another release"), limit=100)
 
 
 def test_a_404_of_a_proxy_is_no_expired_history(gmail: ScriptedGmail) -> None:
@@ -169,14 +169,14 @@ def test_a_404_of_a_proxy_is_no_expired_history(gmail: ScriptedGmail) -> None:
     gmail.script(profile=profile(9), history=page)
 
     with pytest.raises(ProviderUnavailable):
-        gmail.mailbox.fetch_page(FEED, at(7), limit=100)
+        gmail.mailbox.fetch_feed_page(FEED, at(7), limit=100)
 
 
 def test_a_round_whose_page_is_refused_starts_over(gmail: ScriptedGmail) -> None:
     gmail.script(history=[BAD_TOKEN, history(history_id=25)])
     cursor = HistoryCursor(7, "old", 20).to_text()
 
-    assert gmail.mailbox.fetch_page(FEED, cursor, limit=100).next_cursor == at(25)
+    assert gmail.mailbox.fetch_feed_page(FEED, cursor, limit=100).next_cursor == at(25)
 
 
 def test_the_last_record_about_a_label_decides_whatever_the_order(gmail: ScriptedGmail) -> None:
@@ -187,11 +187,16 @@ def test_the_last_record_about_a_label_decides_whatever_the_order(gmail: Scripte
     )
     gmail.script(profile=profile(9), history=history(*records))
 
-    page = gmail.mailbox.fetch_page(FEED, at(7), limit=100)
+    page = gmail.mailbox.fetch_feed_page(FEED, at(7), limit=100)
 
     label, inbox = RemoteId("Label_1"), RemoteId("INBOX")
     expected = PlacementChange(
-        RemoteId("a"), (label,), (inbox,), is_read=True, is_flagged=False, importance="high"
+        RemoteId("a"),
+        (label,),
+        (inbox,),
+        is_read=True,
+        is_flagged=False,
+        new_message_importance="high",
     )
     assert page.changes == (expected,)
 
@@ -203,7 +208,7 @@ def test_a_draft_that_was_edited_twice_is_one_that_is_left(gmail: ScriptedGmail)
     ]
     gmail.script(profile=profile(9), history=history(*edits))
 
-    changes = gmail.mailbox.fetch_page(FEED, at(7), limit=100).changes
+    changes = gmail.mailbox.fetch_feed_page(FEED, at(7), limit=100).changes
 
     assert {each.remote_id: type(each) for each in changes if not hasattr(each, "message")} == {
         "d10": MessageRemovedFromFolder,
@@ -224,7 +229,7 @@ def test_trash_takes_a_message_out_of_the_inbox_and_if_that_is_unclear_it_is_fet
     gmail.script(profile=profile(9), history=history(*records))
     trash, spam, inbox = map(RemoteId, ("TRASH", "SPAM", "INBOX"))
 
-    assert gmail.mailbox.fetch_page(FEED, at(7), limit=100).changes == (
+    assert gmail.mailbox.fetch_feed_page(FEED, at(7), limit=100).changes == (
         PlacementChange(RemoteId("a"), (trash,), (inbox,)),
         IncompleteMessage(RemoteId("b")),
         PlacementChange(RemoteId("c"), (spam,), (inbox,)),
@@ -235,7 +240,7 @@ def test_history_of_chats_is_left_out(gmail: ScriptedGmail) -> None:
     chat = record(11, messagesAdded=[of("chat", "CHAT"), of("mail", "INBOX")])
     gmail.script(profile=profile(9), history=history(chat))
 
-    changes = gmail.mailbox.fetch_page(FEED, at(7), limit=100).changes
+    changes = gmail.mailbox.fetch_feed_page(FEED, at(7), limit=100).changes
 
     assert [each.remote_id for each in changes if isinstance(each, PlacementChange)] == ["mail"]
 
@@ -259,4 +264,4 @@ def test_a_page_in_another_form_is_not_believed(gmail: ScriptedGmail, wrong: str
     gmail.script(history=WRONG_PAGES[wrong])
 
     with pytest.raises(ProviderUnavailable):
-        gmail.mailbox.fetch_page(FEED, HistoryCursor(7, "old", 8).to_text(), limit=100)
+        gmail.mailbox.fetch_feed_page(FEED, HistoryCursor(7, "old", 8).to_text(), limit=100)

@@ -5,11 +5,11 @@ import re
 import pytest
 
 from mailsync.errors import ProviderUnavailable
-from mailsync.model import RemoteId, TreeReadingMode
+from mailsync.model import FolderTreeReadingMode, RemoteId
 from tests.providers.contract.scripted_gmail import NOT_FOUND, ScriptedGmail, answer, refusal
 from tests.support.builders import a_known_folder
 
-QUICK, WHOLE = TreeReadingMode.QUICK, TreeReadingMode.LISTED_FOLDERS
+QUICK, WHOLE = FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS, FolderTreeReadingMode.LISTED_FOLDERS
 NAMES = ("INBOX", "Label_1", "Label_2")
 
 
@@ -29,7 +29,7 @@ def script_labels(gmail: ScriptedGmail, *listed: str) -> None:
     [(QUICK, ["Label_2", "new"]), (WHOLE, ["INBOX", "Label_1", "Label_2", "new"])],
 )
 def test_counts_are_read_where_they_are_wanted_and_a_unit_each(
-    gmail: ScriptedGmail, reading: TreeReadingMode, counted: list[str]
+    gmail: ScriptedGmail, reading: FolderTreeReadingMode, counted: list[str]
 ) -> None:
     script_labels(gmail, *NAMES, "new")
     gmail.script(labels__new=NOT_FOUND)
@@ -41,9 +41,12 @@ def test_counts_are_read_where_they_are_wanted_and_a_unit_each(
     listing = gmail.mailbox.list_folders(known, reading)
 
     assert sorted(gmail.paths()) == sorted(["labels", *(f"labels/{each}" for each in counted)])
-    assert gmail.mailbox.request_count == 1 + len(counted)
-    read = {each.remote_id: (each.total, each.unread) for each in listing.folders
-        if each.has_fetched_counts}  # fmt: skip
+    assert gmail.mailbox.sent_request_count == 1 + len(counted)
+    read = {
+        each.remote_id: (each.message_count, each.unread_message_count)
+        for each in listing.folders
+        if each.has_fetched_counts
+    }
     assert read == {each: (7, 2) for each in counted if each != "new"} | {"ALL_MAIL": (None, None)}
     assert listing.is_whole_tree
 
@@ -57,8 +60,8 @@ def test_a_label_that_the_list_lacks_is_gone_only_if_a_request_for_it_says_so(
 
     listing = gmail.mailbox.list_folders(known, QUICK)
 
-    assert listing.gone_folder_ids == {RemoteId("Label_2")}
-    assert listing.unlisted_folder_ids == {RemoteId("Label_1")}
+    assert listing.gone_folder_remote_ids == {RemoteId("Label_2")}
+    assert listing.existing_unlisted_folder_ids == {RemoteId("Label_1")}
     gmail.script(labels__Label_1=refusal(503, "backendError"))
     with pytest.raises(ProviderUnavailable):
         gmail.mailbox.list_folders(known, QUICK)
@@ -88,7 +91,7 @@ def test_messages_whose_count_is_left_out_are_counted_by_lists(
     assert [re.findall("labelIds=([A-Z]+)", each) for each in queries] == [
         *(["INBOX"], ["INBOX", "UNREAD"], ["CHAT"])
     ]
-    assert (inbox.total, inbox.unread) == (3, 1)  # without a chat, c
+    assert (inbox.message_count, inbox.unread_message_count) == (3, 1)  # without a chat, c
 
 
 def test_a_colour_changes_nothing(gmail: ScriptedGmail) -> None:

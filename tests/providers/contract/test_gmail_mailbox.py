@@ -12,7 +12,7 @@ from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.owner import GmailOwner
 from localdev.simulators.mailbox import Mailbox
 from mailsync.errors import CursorExpired
-from mailsync.model import RemoteId, TreeReadingMode
+from mailsync.model import FolderTreeReadingMode, RemoteId
 from tests.support.gmail_replica import GmailReplica, open_gmail, states_of
 from tests.support.mail import a_mail
 
@@ -25,13 +25,13 @@ ACTIONS: Mapping[str, Callable[[GmailOwner, str, str], object]] = {
     "categorize": lambda owner, mail, _: owner.change_labels(mail, add=["CATEGORY_SOCIAL"]),
     "trash": lambda owner, mail, _: owner.trash_message(mail),
     "untrash": lambda owner, mail, _: owner.untrash_message(mail),
-    "spam": lambda owner, mail, _: owner.mark_as_spam(mail),
-    "no spam": lambda owner, mail, _: owner.unmark_as_spam(mail),
-    "star": lambda owner, mail, _: owner.mark_starred(mail),
-    "unstar": lambda owner, mail, _: owner.mark_starred(mail, is_starred=False),
-    "read": lambda owner, mail, _: owner.mark_read(mail),
-    "unread": lambda owner, mail, _: owner.mark_read(mail, is_read=False),
-    "important": lambda owner, mail, _: owner.mark_important(mail),
+    "spam": lambda owner, mail, _: owner.mark_message_as_spam(mail),
+    "no spam": lambda owner, mail, _: owner.unmark_message_as_spam(mail),
+    "star": lambda owner, mail, _: owner.mark_message_starred(mail),
+    "unstar": lambda owner, mail, _: owner.mark_message_starred(mail, is_starred=False),
+    "read": lambda owner, mail, _: owner.mark_message_read(mail),
+    "unread": lambda owner, mail, _: owner.mark_message_read(mail, is_read=False),
+    "important": lambda owner, mail, _: owner.mark_message_important(mail),
     "delete": lambda owner, mail, _: owner.erase_message(mail),
     "chat": lambda owner, *_: owner.store_chat_message("Hi there."),
 }
@@ -91,7 +91,7 @@ def test_whatever_the_owner_does_is_known_after_a_round_and_seen_by_a_comparison
     seed: int,
     switches: Mapping[str, bool | int],
 ) -> None:
-    simulators.gmail.set_behaviour(**switches)
+    simulators.gmail.set_behaviour_switches(**switches)
     chance = Random(seed)
     for number in range(40):
         act(owner, chance)
@@ -106,7 +106,7 @@ def test_what_no_history_reports_is_seen_by_a_comparison(
     replica: GmailReplica, owner: GmailOwner
 ) -> None:
     chance = Random(7)
-    with owner.hide_changes_from_history():
+    with owner.pause_history_recording():
         for _ in range(20):
             act(owner, chance)
 
@@ -123,19 +123,21 @@ def test_an_expired_history_means_a_listing_that_costs_no_message(
     with pytest.raises(CursorExpired):
         replica.read_on()
 
-    before, replica.cursor = replica.provider.request_count, None
+    before, replica.cursor = replica.provider.sent_request_count, None
     unknown = states_of(owner.gmail).keys() - replica.states.keys()
     replica.read_on()
 
     assert states_of(owner.gmail).keys() <= replica.states.keys()
-    assert replica.provider.request_count - before <= 1 + 5 + 5 + 3 + 20 * len(unknown)
+    assert replica.provider.sent_request_count - before <= 1 + 5 + 5 + 3 + 20 * len(unknown)
 
 
 def test_a_label_is_renamed_nested_and_deleted_without_a_request_for_a_message(
     replica: GmailReplica, owner: GmailOwner
 ) -> None:
     def names() -> dict[RemoteId, tuple[str, str | None]]:
-        folders = replica.provider.list_folders((), TreeReadingMode.QUICK).folders
+        folders = replica.provider.list_folders(
+            (), FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS
+        ).folders
         shown = (each for each in folders if each.remote_id.startswith("Label_"))
         return {each.remote_id: (each.display_name, each.parent_remote_id) for each in shown}
 

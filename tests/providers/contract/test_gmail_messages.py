@@ -9,18 +9,13 @@ import pytest
 
 from localdev.http_server import Response
 from mailsync.decisions.page_series import MAX_REPEATED_PAGES
-from mailsync.errors import (
-    FolderGone,
-    ProviderRejected,
-    ProviderThrottled,
-    ProviderUnavailable,
-)
+from mailsync.errors import FolderGone, ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.model import (
     FolderId,
     FolderRef,
     ListedMessage,
     Message,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     RemoteId,
     UnreadableMessage,
 )
@@ -60,7 +55,7 @@ def test_a_message_has_its_labels_as_folders_and_columns(gmail: ScriptedGmail) -
     assert message.received_at == datetime(2026, 7, 18, 14, 37, 3, 123_000, UTC)
     assert (message.subject, message.body_text) == ("hello", "body\n")
     assert gmail.requests[0].query == "format=raw"
-    assert gmail.mailbox.request_count == 20
+    assert gmail.mailbox.sent_request_count == 20
 
 
 @pytest.mark.parametrize(
@@ -106,8 +101,8 @@ def test_a_404_and_a_chat_are_gone(gmail: ScriptedGmail) -> None:
     gmail.script(messages__a=NOT_FOUND, messages__b=chat)
 
     assert gmail.mailbox.fetch_messages([A, B]) == [
-        MessageNotFoundById(A, is_certainly_gone=False),
-        MessageNotFoundById(B),
+        MessageNotFoundByIdResult(A, is_certainly_gone=False),
+        MessageNotFoundByIdResult(B),
     ]
 
 
@@ -201,7 +196,7 @@ def test_after_a_few_equal_refusals_no_further_message_is_requested(gmail: Scrip
     with pytest.raises(ProviderRejected, match="403 forbidden"):
         gmail.mailbox.fetch_messages(list(map(RemoteId, many)))
 
-    assert len(gmail.requests) <= http.MIN_REFUSALS_TO_BLAME_MAILBOX + 1
+    assert len(gmail.requests) <= http.MIN_REFUSED_REQUESTS_TO_BLAME_MAILBOX + 1
 
 
 def test_one_refused_message_among_others_is_set_aside(gmail: ScriptedGmail) -> None:
@@ -217,7 +212,7 @@ def test_a_message_that_exceeds_the_memory_is_set_aside(
     gmail: ScriptedGmail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "MAX_MESSAGE_RESPONSE_BYTES", 1_000)
-    monkeypatch.setattr(http, "MIN_LARGE_RESPONSE_BYTES", 500)
+    monkeypatch.setattr(http, "MIN_BYTES_TO_READ_RESPONSE_ALONE", 500)
     large = answer(raw_message(mail=RAW * 100))
     gmail.script(messages__a=large, messages__b=answer(raw_message("b", RAW * 10)))
 
@@ -232,7 +227,7 @@ def test_messages_after_texts_that_exceed_the_memory_are_left_to_the_next_call(
     gmail: ScriptedGmail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "MAX_TEXT_CHARS_PER_CALL", 1)
-    monkeypatch.setattr(bodies, "QUOTA_UNITS_PER_PARALLEL_FETCH", units.GET_MESSAGE_COST)
+    monkeypatch.setattr(bodies, "TARGET_QUOTA_UNITS_PER_MESSAGE_BATCH", units.GET_MESSAGE_COST)
     gmail.script(messages__a=answer(raw_message()), messages__b=answer(raw_message("b")))
 
     [first] = gmail.mailbox.fetch_messages([A, B])
@@ -271,12 +266,10 @@ def test_a_count_that_leaves_out_trash_is_no_difference(
 
     listing = gmail.mailbox.list_folder_messages(LABEL)
 
-    assert (len(listing.messages), listing.remote_total) == (len(listed), total)
+    assert (len(listing.messages), listing.remote_message_count) == (len(listed), total)
 
 
-def test_all_mail_is_listed_without_spam_and_trash_and_with_all_flags(
-    gmail: ScriptedGmail,
-) -> None:
+def test_all_mail_is_listed_without_spam_and_trash_and_with_all_flags(gmail: ScriptedGmail) -> None:
     gmail.script(messages=[ids("a", "b"), ids(), ids("a"), ids("b"), ids()])
 
     listing = gmail.mailbox.list_folder_messages(FolderRef(FolderId(2), ALL_MAIL_FOLDER_ID))
@@ -285,7 +278,7 @@ def test_all_mail_is_listed_without_spam_and_trash_and_with_all_flags(
         ListedMessage(A, True, is_flagged=True, importance="normal"),
         ListedMessage(B, True, is_flagged=False, importance="high"),
     }
-    assert listing.remote_total is None
+    assert listing.remote_message_count is None
     queries = [each.query.partition("&maxResults")[0] for each in gmail.requests]
     labels = [f"labelIds={each}" for each in ("UNREAD", "STARRED", "IMPORTANT")]
     assert queries == ["maxResults=500", *labels, "includeSpamTrash=true&labelIds=CHAT"]

@@ -14,7 +14,7 @@ from mailsync.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from mailsync.model import Message, RemoteId, TreeReadingMode
+from mailsync.model import FolderTreeReadingMode, Message, RemoteId
 from mailsync.providers.gmail import http
 from mailsync.providers.gmail.errors import QUOTA_PAUSE_S
 from tests.providers.contract.scripted_gmail import (
@@ -50,7 +50,7 @@ def test_a_used_up_quota_is_a_pause_that_all_functions_learn_of(
 
     for _ in range(2):  # the second time without a request
         with pytest.raises(ProviderThrottled) as throttled:
-            gmail.mailbox.list_folders((), TreeReadingMode.QUICK)
+            gmail.mailbox.list_folders((), FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS)
         assert throttled.value.retry_after_s == pytest.approx(pause_s, abs=1.5)
 
     assert len(gmail.requests) == 1
@@ -83,7 +83,7 @@ def test_a_short_pause_is_slept_and_only_what_failed_is_sent_again(gmail: Script
 
     assert all(isinstance(each, Message) for each in found)
     assert gmail.paths() == ["messages/a", "messages/b", "messages/b"]
-    assert gmail.mailbox.request_count == 60
+    assert gmail.mailbox.sent_request_count == 60
 
 
 TRANSIENT = {
@@ -99,12 +99,12 @@ TRANSIENT = {
 def test_what_passes_is_tried_again_and_then_an_outage(gmail: ScriptedGmail, case: str) -> None:
     inbox = answer({"id": "INBOX", "messagesTotal": 0, "messagesUnread": 0})
     gmail.script(labels=[TRANSIENT[case], LABELS], labels__INBOX=inbox)
-    folders = gmail.mailbox.list_folders((), TreeReadingMode.QUICK).folders
+    folders = gmail.mailbox.list_folders((), FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS).folders
     assert [each.display_name for each in folders] == ["INBOX", "All Mail"]
 
     gmail.script(labels=TRANSIENT[case])
     with pytest.raises(ProviderUnavailable):
-        gmail.mailbox.list_folders((), TreeReadingMode.QUICK)
+        gmail.mailbox.list_folders((), FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS)
 
 
 LASTING: dict[str, tuple[Response, type[MailsyncError], str]] = {
@@ -133,7 +133,7 @@ def test_what_stays_is_a_sentence_after_one_request_without_an_address(
     gmail.script(labels=response)
 
     with pytest.raises(error, match=re.escape(words)) as failure:
-        gmail.mailbox.list_folders((), TreeReadingMode.QUICK)
+        gmail.mailbox.list_folders((), FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS)
 
     assert len(gmail.requests) == 1
     assert "@" not in str(failure.value)
@@ -155,7 +155,7 @@ def test_a_rejected_token_is_renewed_once_for_all_requests(gmail: ScriptedGmail)
 
     gmail.script(profile=refused, labels=refused)
     with pytest.raises(ProviderUnavailable, match="valid access token"):
-        gmail.mailbox.list_folders((), TreeReadingMode.QUICK)
+        gmail.mailbox.list_folders((), FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS)
 
 
 def test_without_units_no_request_is_sent(

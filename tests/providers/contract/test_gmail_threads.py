@@ -11,13 +11,13 @@ from mailsync.model import (
     FeedId,
     FeedRef,
     Message,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     PlacementChange,
     RemoteId,
     UnreadableMessage,
 )
 from mailsync.providers.gmail import bodies, http
-from mailsync.providers.gmail.cursor import ListCursor
+from mailsync.providers.gmail.cursor import MessageListCursor
 from tests.providers.contract.scripted_gmail import (
     NOT_FOUND,
     ScriptedGmail,
@@ -54,8 +54,8 @@ def script_thread(gmail: ScriptedGmail, items: Sequence[Mapping[str, Any]]) -> N
     gmail.script(messages=[answer({"messages": listed}), ids()])
     gmail.script(threads__t=answer({"id": "t", "historyId": "9", "messages": items}))
     gmail.script(**{f"messages__{each}": answer(raw_message(each, mail(each))) for each in IDS})
-    page = gmail.mailbox.fetch_page(FEED, ListCursor(7).to_text(), limit=100)
-    gmail.mailbox.announce_fetch_groups(
+    page = gmail.mailbox.fetch_feed_page(FEED, MessageListCursor(7).to_text(), limit=100)
+    gmail.mailbox.set_fetch_groups_of_messages(
         {each.remote_id: each.fetch_group_id for each in page.changes
          if isinstance(each, PlacementChange) and each.fetch_group_id}
     )  # fmt: skip
@@ -67,13 +67,13 @@ def test_three_wanted_messages_of_a_thread_cost_forty_units_and_equal_the_raw_on
 ) -> None:
     script_thread(gmail, [full_message(each, mail(each)) for each in IDS])
     raw = [gmail.mailbox.fetch_messages([each])[0] for each in IDS]
-    before = gmail.mailbox.request_count
+    before = gmail.mailbox.sent_request_count
     gmail.requests.clear()
 
     found = gmail.mailbox.fetch_messages(IDS[1:])
 
     assert gmail.paths() == ["threads/t"]
-    assert gmail.mailbox.request_count - before == 40
+    assert gmail.mailbox.sent_request_count - before == 40
     assert gmail.requests[0].query == "format=full"
     assert found == raw[1:]
     assert all(isinstance(each, Message) and each.body_text for each in found)
@@ -97,13 +97,12 @@ def test_what_a_thread_lacks_or_leaves_uncertain_is_requested_alone(gmail: Scrip
     found = gmail.mailbox.fetch_messages(IDS)
 
     assert [each.remote_id for each in found] == [*IDS]
-    assert found[2] == MessageNotFoundById(IDS[2])
+    assert found[2] == MessageNotFoundByIdResult(IDS[2])
     assert sorted(gmail.paths()) == ["messages/m2", "messages/m4", "threads/t"]
 
 
 @pytest.mark.parametrize(
-    "failure",
-    [NOT_FOUND, refusal(503, "backendError"), answer({"id": "another", "messages": []})],
+    "failure", [NOT_FOUND, refusal(503, "backendError"), answer({"id": "another", "messages": []})]
 )
 def test_a_thread_that_fails_keeps_no_message_out(gmail: ScriptedGmail, failure: Response) -> None:
     script_thread(gmail, [])
@@ -115,7 +114,7 @@ def test_a_thread_that_fails_keeps_no_message_out(gmail: ScriptedGmail, failure:
 def test_threads_that_save_nothing_are_no_longer_requested(
     gmail: ScriptedGmail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "MIN_MESSAGES_FOR_FETCH_SUCCESS_RATE", 3)
+    monkeypatch.setattr(bodies, "MIN_MESSAGES_TO_JUDGE_THREAD_FETCHES", 3)
     script_thread(gmail, [full_message("m1", mail("m1"))])
 
     for _ in range(3):

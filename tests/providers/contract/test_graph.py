@@ -35,10 +35,10 @@ class SignedTokens:
         self._simulators, self._mailbox = simulators, mailbox
         self._access = self.issue(LIFETIME_S)
 
-    def current_token(self) -> AccessToken:
+    def get_current_token(self) -> AccessToken:
         return self._access
 
-    def renew_token(self, refused: AccessToken) -> AccessToken:
+    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
         self.renewed += 1
         return self.issue(self.lifetime_s)
 

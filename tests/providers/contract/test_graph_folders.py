@@ -8,9 +8,9 @@ import pytest
 
 from localdev.http_server import Response
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
-from mailsync.model import FolderListing, RemoteId, Role, StoredFolder, TreeReadingMode
+from mailsync.model import FolderListing, FolderTreeReadingMode, RemoteId, Role, StoredFolder
 from mailsync.providers.graph import folders
-from mailsync.providers.graph.folders import MAX_CHILD_LISTS_PER_QUICK_TREE_READ
+from mailsync.providers.graph.folders import MAX_CHILD_FOLDER_LISTS_PER_QUICK_READ
 from mailsync.providers.graph.http import MAX_BATCH_REQUESTS
 from tests.providers.contract.scripted_graph import ScriptedGraph, answer, batch, error, refusal
 from tests.support.builders import a_known_folder
@@ -63,7 +63,9 @@ def known(**parents: str | None) -> list[StoredFolder]:
 
 def list_quickly(graph: ScriptedGraph, **parents: str | None) -> FolderListing:
     """A quick reading of the tree by a sync that knows these folders."""
-    return graph.mailbox.list_folders(known(**parents), TreeReadingMode.QUICK)
+    return graph.mailbox.list_folders(
+        known(**parents), FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS
+    )
 
 
 def tree(listing: FolderListing) -> dict[str, str | None]:
@@ -92,22 +94,18 @@ def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
         NO_ROLES,
     ]
 
-    found = graph.mailbox.list_folders((), TreeReadingMode.LISTED_FOLDERS)
+    found = graph.mailbox.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
 
     assert tree(found) == {"a": None, "b": None, "aa": "a", "aaa": "aa"}
     assert [each.is_hidden for each in found.folders] == [False, False, False, True]
     first = found.folders[0]
-    assert (first.display_name, first.total, first.unread) == ("A", 3, 1)
+    assert (first.display_name, first.message_count, first.unread_message_count) == ("A", 3, 1)
     assert found.is_whole_tree
     assert (
-        found.gone_folder_ids,
-        found.unlisted_folder_ids,
+        found.gone_folder_remote_ids,
+        found.existing_unlisted_folder_ids,
         found.failure_reason_by_folder_id,
-    ) == (
-        frozenset(),
-        frozenset(),
-        {},
-    )
+    ) == (frozenset(), frozenset(), {})
     assert len(graph.requests) == 6
 
 
@@ -120,7 +118,7 @@ def test_a_tree_that_is_known_is_listed_in_one_request(graph: ScriptedGraph) -> 
 
     assert tree(found) == {"inbox": None, "a": None, "b": "a"}
     assert asked(graph) == ["/delta"]
-    assert graph.mailbox.request_count == 1
+    assert graph.mailbox.sent_request_count == 1
 
 
 def test_children_that_the_feed_does_not_name_are_listed(graph: ScriptedGraph) -> None:
@@ -147,7 +145,7 @@ def test_a_thorough_reading_looks_for_hidden_folders_below_every_folder(
     ]
 
     found = graph.mailbox.list_folders(
-        known(inbox=None, a=None), TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
+        known(inbox=None, a=None), FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
     )
 
     assert tree(found) == {"inbox": None, "a": None, "h": None, "hh": "a"}
@@ -156,12 +154,12 @@ def test_a_thorough_reading_looks_for_hidden_folders_below_every_folder(
 def test_a_thorough_reading_of_a_large_mailbox_ends_before_the_limit_of_requests(
     graph: ScriptedGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folders, "MAX_PRECAUTIONARY_CHILD_LISTS", 1)
+    monkeypatch.setattr(folders, "MAX_PRECAUTIONARY_CHILD_FOLDER_LISTS", 1)
     listed = page(*(folder(name) for name in ("inbox", "a")), folder("b", childFolderCount=1))
     graph.answers = [listed, listed, batch(children(), children(folder("c", "b"))), NO_ROLES]
 
     found = graph.mailbox.list_folders(
-        known(inbox=None, a=None), TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
+        known(inbox=None, a=None), FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
     )
 
     assert tree(found) == {"inbox": None, "a": None, "b": None, "c": "b"}
@@ -186,7 +184,10 @@ def test_a_role_that_was_not_told_is_asked_for_in_the_next_whole_reading(
 
     whole, quick = (
         graph.mailbox.list_folders(known(inbox=None, a=None), reading)
-        for reading in (TreeReadingMode.LISTED_FOLDERS, TreeReadingMode.QUICK)
+        for reading in (
+            FolderTreeReadingMode.LISTED_FOLDERS,
+            FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS,
+        )
     )
 
     assert [each.role for each in whole.folders] == [Role.INBOX, Role.SENT]
@@ -221,9 +222,9 @@ def test_what_no_list_shows_is_asked_for_by_its_id(
 
     found = list_quickly(graph, inbox=None, a=None, b=None, c=None, h=None)
 
-    assert found.gone_folder_ids == {"a"}
+    assert found.gone_folder_remote_ids == {"a"}
     assert found.failure_reason_by_folder_id.keys() == {"b"}
-    assert found.unlisted_folder_ids == ({"c", "inbox"} if list_is_empty else {"c"})
+    assert found.existing_unlisted_folder_ids == ({"c", "inbox"} if list_is_empty else {"c"})
     assert tree(found) == {"inbox": None, "c": None, "h": None}
 
 
@@ -238,8 +239,8 @@ def test_a_folder_is_gone_only_by_the_answers_that_say_so(
 
     found = list_quickly(graph, inbox=None, a=None)
 
-    assert found.gone_folder_ids == frozenset()
-    assert "a" in found.failure_reason_by_folder_id or "a" in found.unlisted_folder_ids
+    assert found.gone_folder_remote_ids == frozenset()
+    assert "a" in found.failure_reason_by_folder_id or "a" in found.existing_unlisted_folder_ids
 
 
 def test_a_deleted_folder_that_is_readable_outside_the_tree_is_gone_with_what_is_below_it(
@@ -250,7 +251,7 @@ def test_a_deleted_folder_that_is_readable_outside_the_tree_is_gone_with_what_is
 
     found = list_quickly(graph, inbox=None, a=None, b="a")
 
-    assert found.gone_folder_ids == {"a", "b"}
+    assert found.gone_folder_remote_ids == {"a", "b"}
     assert tree(found) == {"inbox": None}
 
 
@@ -271,12 +272,15 @@ def test_children_that_cannot_be_listed_fail_their_parent_and_nothing_else(
 
     found = graph.mailbox.list_folders(
         known(inbox=None, a=None, aa="a", aaa="aa", b=None, bb="b"),
-        TreeReadingMode.LISTED_FOLDERS,
+        FolderTreeReadingMode.LISTED_FOLDERS,
     )
 
     assert tree(found) == {"inbox": None, "a": None, "b": None, "bb": "b", "aa": "a", "aaa": "aa"}
     assert found.failure_reason_by_folder_id.keys() == {"a"}
-    assert (found.gone_folder_ids, found.unlisted_folder_ids) == (frozenset(), frozenset())
+    assert (found.gone_folder_remote_ids, found.existing_unlisted_folder_ids) == (
+        frozenset(),
+        frozenset(),
+    )
 
 
 @pytest.mark.parametrize("name", ["totalItemCount", "unreadItemCount"])
@@ -294,30 +298,26 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     graph: ScriptedGraph,
 ) -> None:
     """Those first whose folders come first among the known ones."""
-    names = [f"p{each:02}" for each in range(MAX_CHILD_LISTS_PER_QUICK_TREE_READ + 2)]
+    names = [f"p{each:02}" for each in range(MAX_CHILD_FOLDER_LISTS_PER_QUICK_READ + 2)]
     top = page(folder("inbox"), *(folder(each, childFolderCount=1) for each in names))
     ids = known(inbox=None, **dict.fromkeys(names), **{f"c{each}": each for each in names[::-1]})
     items = {each: children(folder(f"c{each}", each)) for each in names}
 
     graph.answers = [NO_FEED, top, batch(*(items[each] for each in names[:1:-1]))]
-    quick = graph.mailbox.list_folders(ids, TreeReadingMode.QUICK)
+    quick = graph.mailbox.list_folders(ids, FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS)
     assert asked(graph)[2:] == [f"/{each}/childFolders" for each in names[:1:-1]]
     assert not quick.is_whole_tree
     assert not {"cp00", "cp01"} & tree(quick).keys()
     assert (
-        quick.gone_folder_ids,
-        quick.unlisted_folder_ids,
+        quick.gone_folder_remote_ids,
+        quick.existing_unlisted_folder_ids,
         quick.failure_reason_by_folder_id,
-    ) == (
-        frozenset(),
-        frozenset(),
-        {},
-    )
+    ) == (frozenset(), frozenset(), {})
 
     first, rest = names[:MAX_BATCH_REQUESTS], names[MAX_BATCH_REQUESTS:]
     parts = [batch(*(items[each] for each in part)) for part in (first, rest)]
     graph.answers = [NO_FEED, top, *parts]
-    whole = graph.mailbox.list_folders(ids, TreeReadingMode.LISTED_FOLDERS)
+    whole = graph.mailbox.list_folders(ids, FolderTreeReadingMode.LISTED_FOLDERS)
     assert whole.is_whole_tree
     assert len(whole.folders) == len(ids)
 
@@ -339,7 +339,7 @@ def test_a_tree_in_the_middle_of_which_graph_asks_for_a_pause_is_not_read(
 
     with pytest.raises(ProviderThrottled) as raised:
         graph.mailbox.list_folders(
-            known(inbox=None, a=None, b=None), TreeReadingMode.LISTED_FOLDERS
+            known(inbox=None, a=None, b=None), FolderTreeReadingMode.LISTED_FOLDERS
         )
     assert raised.value.retry_after_s == pytest.approx(60, abs=1)
 

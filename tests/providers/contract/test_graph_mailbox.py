@@ -16,7 +16,7 @@ from mailsync.model import (
     ListedMessage,
     Message,
     MessageListing,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     RemoteId,
     UnreadableMessage,
 )
@@ -37,7 +37,7 @@ def messages(*ids: str) -> list[RemoteId]:
 
 def a_probe_cursor(graph: ScriptedGraph, link: str) -> Cursor:
     graph.answers = [answer({"value": [], "@odata.deltaLink": graph.url + link})]
-    return graph.mailbox.fetch_page(FEED, None, limit=5).next_cursor
+    return graph.mailbox.fetch_feed_page(FEED, None, limit=5).next_cursor
 
 
 def test_a_probe_leaves_out_only_the_folder_that_failed(graph: ScriptedGraph) -> None:
@@ -62,7 +62,7 @@ def test_forty_one_folders_are_probed_in_three_calls_which_are_forty_one_request
     cursor = a_probe_cursor(graph, "/x?1")
     good = (200, {"value": [], "@odata.deltaLink": f"{graph.url}/x?2"})
     graph.answers = [batch(*[good] * 20), batch(*[good] * 20), batch(good)]
-    requests, calls = graph.mailbox.request_count, len(graph.requests)
+    requests, calls = graph.mailbox.sent_request_count, len(graph.requests)
 
     pages = graph.mailbox.fetch_next_page_of_each_feed(
         [(a_feed(n), cursor) for n in range(41)], limit=9
@@ -70,7 +70,7 @@ def test_forty_one_folders_are_probed_in_three_calls_which_are_forty_one_request
 
     assert len(pages) == 41
     assert len(graph.requests) - calls == 3
-    assert graph.mailbox.request_count - requests == 41
+    assert graph.mailbox.sent_request_count - requests == 41
 
 
 REFUSED = (401, error("InvalidAuthenticationToken"))
@@ -85,7 +85,9 @@ def test_items_of_a_batch_that_refuse_the_token_are_asked_again_with_a_new_one(
     gone, kept, *others = graph.mailbox.fetch_messages(messages("1", "2", "3", "4"))
 
     assert isinstance(kept, Message)
-    assert [gone, *others] == [MessageNotFoundById(RemoteId(each)) for each in ("1", "3", "4")]
+    assert [gone, *others] == [
+        MessageNotFoundByIdResult(RemoteId(each)) for each in ("1", "3", "4")
+    ]
     sent = [each.headers["Authorization"] for each in graph.requests]
     assert sent == ["Bearer token-0", "Bearer token-1"]
     asked = [each["url"] for each in json.loads(graph.requests[1].body)["requests"]]
@@ -125,7 +127,7 @@ def test_a_message_that_cannot_be_read_does_not_stop_the_others(graph: ScriptedG
 
     causes = [each.cause for each in bad if isinstance(each, UnreadableMessage)]
     assert causes == ["corrupt", "malformed", "other_id"]
-    assert gone == MessageNotFoundById(RemoteId("m4"))
+    assert gone == MessageNotFoundByIdResult(RemoteId("m4"))
     assert isinstance(good, Message)
 
 
@@ -185,7 +187,7 @@ def test_a_listing_follows_its_pages_and_names_each_message_once(graph: Scripted
 
     first, second = messages("m1", "m2")
     entries = (ListedMessage(first, True, "e1"), ListedMessage(second, False, None, modified))
-    assert listing == MessageListing(entries, remote_total=2)
+    assert listing == MessageListing(entries, remote_message_count=2)
     assert listing.is_complete
 
 

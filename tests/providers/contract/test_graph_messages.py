@@ -10,10 +10,10 @@ import pytest
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import (
     Address,
-    Change,
     IncompleteMessage,
     ListedMessage,
     Message,
+    MessageChange,
     MessageRemovedFromFolder,
     RemoteId,
     UnreadableMessage,
@@ -53,7 +53,7 @@ def test_a_message_is_read_whole() -> None:
         Message(
             remote_id=RemoteId("m1"),
             folder_remote_ids=(RemoteId("F1"),),
-            kind="eventMessageRequest",
+            provider_item_type="eventMessageRequest",
             subject="Hi",
             sender=Address("Ann", "ann@example.org"),
             to=(Address("Ann", "ann@example.org"),),
@@ -105,7 +105,7 @@ def test_a_draft_without_a_sender_is_whole() -> None:
 
 
 @pytest.mark.parametrize("read", [parse_change, parse_change_without_body])
-def test_a_removed_message_needs_no_more_than_its_id(read: Callable[[Any], Change]) -> None:
+def test_a_removed_message_needs_no_more_than_its_id(read: Callable[[Any], MessageChange]) -> None:
     assert read({"id": "m1", "@removed": {"reason": "deleted"}}) == MessageRemovedFromFolder(
         RemoteId("m1")
     )

@@ -28,7 +28,7 @@ from mailsync.model import (
     RemoteId,
     Upsert,
 )
-from mailsync.providers import FeedFailed
+from mailsync.providers import FeedUnreadableError
 from mailsync.providers.graph.http import MAX_RESPONSE_BYTES
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.providers.retry_budget import RetryBudget
@@ -48,7 +48,7 @@ def page(
 
 def cursor_of(graph: ScriptedGraph) -> Cursor:
     graph.answers = [page(graph)]
-    return graph.mailbox.fetch_page(FEED, None, limit=5).next_cursor
+    return graph.mailbox.fetch_feed_page(FEED, None, limit=5).next_cursor
 
 
 def test_every_request_of_a_chain_asks_for_immutable_ids_and_a_page_size_but_never_top(
@@ -56,8 +56,8 @@ def test_every_request_of_a_chain_asks_for_immutable_ids_and_a_page_size_but_nev
 ) -> None:
     graph.answers = [page(graph)]
 
-    first = graph.mailbox.fetch_page(FEED, None, limit=7)
-    graph.mailbox.fetch_page(FEED, first.next_cursor, limit=3)
+    first = graph.mailbox.fetch_feed_page(FEED, None, limit=7)
+    graph.mailbox.fetch_feed_page(FEED, first.next_cursor, limit=3)
 
     sizes = [each.headers["Prefer"] for each in graph.requests]
     assert sizes == [f'IdType="ImmutableId", odata.maxpagesize={n}' for n in (7, 3)]
@@ -65,16 +65,16 @@ def test_every_request_of_a_chain_asks_for_immutable_ids_and_a_page_size_but_nev
     assert "isRead" in graph.requests[0].query
     assert "top" not in graph.requests[0].query
     assert f"{graph.requests[1].path}?{graph.requests[1].query}" == f"/v1.0{LAST}"
-    assert graph.mailbox.request_count == 2
+    assert graph.mailbox.sent_request_count == 2
 
 
 def test_behind_an_empty_page_is_more_unless_its_link_leads_to_itself(graph: ScriptedGraph) -> None:
     graph.answers = [page(graph, link="/me/x?$skiptoken=1", kind="nextLink")]
-    first = graph.mailbox.fetch_page(FEED, None, limit=5)
+    first = graph.mailbox.fetch_feed_page(FEED, None, limit=5)
     assert (first.has_more, first.changes) == (True, ())
 
     with pytest.raises(ProviderUnavailable, match="same page link"):
-        graph.mailbox.fetch_page(FEED, first.next_cursor, limit=5)
+        graph.mailbox.fetch_feed_page(FEED, first.next_cursor, limit=5)
 
 
 def test_changes_keep_their_order(graph: ScriptedGraph) -> None:
@@ -82,7 +82,7 @@ def test_changes_keep_their_order(graph: ScriptedGraph) -> None:
     back = entry("m1", subject="\ud83d half")
     graph.answers = [page(graph, gone, back)]
 
-    changes = graph.mailbox.fetch_page(FEED, None, limit=5).changes
+    changes = graph.mailbox.fetch_feed_page(FEED, None, limit=5).changes
 
     assert changes[0] == MessageRemovedFromFolder(RemoteId("m1"))
     assert isinstance(changes[1], Upsert)
@@ -110,7 +110,7 @@ def test_a_link_that_leads_elsewhere_is_refused_before_the_token_goes_there(
     graph.answers = [answer({"value": [], "@odata.nextLink": link})]
 
     with pytest.raises(ProviderRejected, match="another host"):
-        graph.mailbox.fetch_page(FEED, None, limit=5)
+        graph.mailbox.fetch_feed_page(FEED, None, limit=5)
     assert len(graph.requests) == 1
 
 
@@ -123,7 +123,7 @@ def test_a_host_whose_certificate_nobody_vouches_for_gets_no_token(
     def ask(ca_bundle: str | None) -> None:
         mailbox = GraphMailbox(base_url=url, access=access, ca_bundle=ca_bundle, budget=budget)
         with closing(mailbox), pytest.raises(MailsyncError):
-            mailbox.fetch_page(FEED, None, limit=5)
+            mailbox.fetch_feed_page(FEED, None, limit=5)
 
     ask(None)
     before = len(host.redeemed)
@@ -138,32 +138,32 @@ def test_a_cursor_of_another_selection_of_properties_is_expired(graph: ScriptedG
     cursor = cursor_of(graph)
 
     with pytest.raises(CursorExpired, match="another selection"):
-        graph.mailbox.fetch_page(FEED, Cursor(f"00000000 {cursor.split()[1]}"), limit=5)
+        graph.mailbox.fetch_feed_page(FEED, Cursor(f"00000000 {cursor.split()[1]}"), limit=5)
     assert len(graph.requests) == 1
 
 
 def test_a_refused_token_that_is_too_new_to_be_renewed_is_not_sent_again(
     graph: ScriptedGraph,
 ) -> None:
-    too_new = FixedAccessTokenSource(TwoTokens().current_token())
+    too_new = FixedAccessTokenSource(TwoTokens().get_current_token())
     graph.answers = [refusal(401, "InvalidAuthenticationToken")]
 
     with (
         closing(GraphMailbox(base_url=graph.url, access=too_new, ca_bundle=None)) as mailbox,
         pytest.raises(ProviderUnavailable),
     ):
-        mailbox.fetch_page(FEED, None, limit=5)
+        mailbox.fetch_feed_page(FEED, None, limit=5)
     assert len(graph.requests) == 1
 
 
 def test_a_denial_is_believed_when_it_is_repeated(graph: ScriptedGraph) -> None:
     """A burst of requests is sometimes answered with 403 instead of 429."""
     graph.answers = [refusal(403, "ErrorAccessDenied"), page(graph)]
-    assert graph.mailbox.fetch_page(FEED, None, limit=5).changes == ()
+    assert graph.mailbox.fetch_feed_page(FEED, None, limit=5).changes == ()
 
     graph.answers = [refusal(403, "ErrorAccessDenied")]
     with pytest.raises(ProviderRejected, match=r"Mail\.Read"):
-        graph.mailbox.fetch_page(FEED, None, limit=5)
+        graph.mailbox.fetch_feed_page(FEED, None, limit=5)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_an_answer_to_a_stored_link_has_one_meaning(
     graph.answers = [response]
 
     with pytest.raises(failure):
-        graph.mailbox.fetch_page(FEED, cursor, limit=5)
+        graph.mailbox.fetch_feed_page(FEED, cursor, limit=5)
 
 
 FOUND = answer({"id": INBOX.remote_id})
@@ -219,7 +219,7 @@ def test_a_folder_whose_messages_are_not_found_is_gone_only_if_it_is_by_its_id(
     graph.answers = [refusal(404, code), by_id]
 
     with pytest.raises(failure):
-        graph.mailbox.fetch_page(FEED, cursor, limit=5)
+        graph.mailbox.fetch_feed_page(FEED, cursor, limit=5)
     assert graph.requests[-1].path == "/v1.0/me/mailFolders/in%2Fbox%3D"
 
 
@@ -235,7 +235,7 @@ def test_a_folder_whose_id_is_of_another_mailbox_is_gone_in_a_full_sync_and_a_li
     failure: type[MailsyncError],
 ) -> None:
     requests: dict[str, Callable[[], object]] = {
-        "delta": lambda: graph.mailbox.fetch_page(FEED, None, limit=5),
+        "delta": lambda: graph.mailbox.fetch_feed_page(FEED, None, limit=5),
         "list": lambda: graph.mailbox.list_folder_messages(INBOX),
     }
     for name, request in requests.items():
@@ -253,11 +253,11 @@ def test_a_feed_has_failed_when_a_page_of_one_message_fails_twice_in_a_mailbox_t
 ) -> None:
     for cursor in (None, cursor_of(graph)):
         graph.answers = [FAILED, FOUND, FAILED]
-        with pytest.raises(FeedFailed):
-            graph.mailbox.fetch_page(FEED, cursor, limit=1)
+        with pytest.raises(FeedUnreadableError):
+            graph.mailbox.fetch_feed_page(FEED, cursor, limit=1)
 
         graph.answers = [FAILED, FOUND, page(graph)]
-        assert graph.mailbox.fetch_page(FEED, cursor, limit=1).changes == ()
+        assert graph.mailbox.fetch_feed_page(FEED, cursor, limit=1).changes == ()
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_otherwise_it_is_tried_again(
     graph.answers = answers
 
     with pytest.raises((ProviderUnavailable, ProviderThrottled)):
-        graph.mailbox.fetch_page(FEED, None, limit=limit, fallback=fallback)
+        graph.mailbox.fetch_feed_page(FEED, None, limit=limit, fallback=fallback)
 
 
 def test_the_first_feed_that_comes_after_one_that_failed_has_no_bodies(
@@ -285,8 +285,8 @@ def test_the_first_feed_that_comes_after_one_that_failed_has_no_bodies(
     named = entry("m1", isRead=True)
     graph.answers = [page(graph, named)]
 
-    first = graph.mailbox.fetch_page(FEED, None, limit=5, fallback=1)
-    again = graph.mailbox.fetch_page(FEED, first.next_cursor, limit=5)
+    first = graph.mailbox.fetch_feed_page(FEED, None, limit=5, fallback=1)
+    again = graph.mailbox.fetch_feed_page(FEED, first.next_cursor, limit=5)
 
     state = ListedMessage(RemoteId("m1"), True, "e")
     assert first.changes == again.changes == (IncompleteMessage(state.remote_id, state),)
@@ -298,14 +298,14 @@ def test_the_first_feed_that_comes_after_one_that_failed_has_no_bodies(
 def test_the_last_feed_is_a_list_of_ids_that_begins_anew_each_time(graph: ScriptedGraph) -> None:
     graph.answers = [answer({"value": [entry("m1")]})]
 
-    found = graph.mailbox.fetch_page(FEED, None, limit=5, fallback=7)
+    found = graph.mailbox.fetch_feed_page(FEED, None, limit=5, fallback=7)
 
     assert isinstance(found.changes[0], IncompleteMessage)
     assert (found.has_more, found.next_round_is_full_sync) == (False, True)
     assert graph.requests[0].path.endswith("/messages")
     assert "body" not in graph.requests[0].query
     with pytest.raises(CursorExpired, match="read as a list"):
-        graph.mailbox.fetch_page(FEED, found.next_cursor, limit=5)
+        graph.mailbox.fetch_feed_page(FEED, found.next_cursor, limit=5)
 
 
 @pytest.mark.parametrize("fallback", [0, 1])
@@ -324,7 +324,7 @@ def test_where_no_delta_can_be_had_the_folder_is_listed(
 ) -> None:
     graph.answers = [no_delta, answer({"value": [entry("m1")]})]
 
-    found = graph.mailbox.fetch_page(FEED, None, limit=5, fallback=fallback)
+    found = graph.mailbox.fetch_feed_page(FEED, None, limit=5, fallback=fallback)
 
     assert isinstance(found.changes[0], IncompleteMessage if fallback else Upsert)
     assert found.next_round_is_full_sync
@@ -337,12 +337,12 @@ def test_an_answer_beyond_the_limit_asks_for_a_smaller_page_and_passes_as_the_on
     graph.answers = [page(graph, entry("m1", body=body))]
 
     with pytest.raises(ProviderUnavailable, match="than can be held"):
-        graph.mailbox.fetch_page(FEED, None, limit=2)
-    assert len(graph.mailbox.fetch_page(FEED, None, limit=1).changes) == 1
+        graph.mailbox.fetch_feed_page(FEED, None, limit=2)
+    assert len(graph.mailbox.fetch_feed_page(FEED, None, limit=1).changes) == 1
 
 
 def test_a_bad_request_without_a_stored_link_is_our_own_fault(graph: ScriptedGraph) -> None:
     graph.answers = [refusal(400, "ErrorInvalidUrlQuery")]
 
     with pytest.raises(ProviderRejected, match="ErrorInvalidUrlQuery"):
-        graph.mailbox.fetch_page(FEED, None, limit=5)
+        graph.mailbox.fetch_feed_page(FEED, None, limit=5)

@@ -11,9 +11,13 @@ from localdev.http_server import Response
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.model import AccessToken, Cursor, FeedId, FeedRef, FolderId, FolderRef, Page, RemoteId
 from mailsync.providers.graph import connection
-from mailsync.providers.graph.provider import LIMITS, MIN_READ_AHEAD_PAGE_SIZE, GraphMailbox
+from mailsync.providers.graph.provider import (
+    MIN_READ_AHEAD_PAGE_SIZE,
+    PROVIDER_LIMITS,
+    GraphMailbox,
+)
 from mailsync.providers.response_memory import ResponseMemoryBudget
-from mailsync.sync.store_page import max_page_size
+from mailsync.sync.store_page import compute_max_page_size
 from tests.providers.contract.scripted_graph import ScriptedGraph, TwoTokens, answer, entry, refusal
 
 FEED = FeedRef(FeedId(1), FolderRef(FolderId(1), RemoteId("F")))
@@ -29,7 +33,7 @@ def page(graph: ScriptedGraph, remote_id: str, *, following: str = "", text: str
 
 
 def fetch(mailbox: GraphMailbox, cursor: Cursor | None = None, limit: int = SIZE) -> Page:
-    return mailbox.fetch_page(FEED, cursor, limit=limit)
+    return mailbox.fetch_feed_page(FEED, cursor, limit=limit)
 
 
 def ids(page: Page) -> list[str]:
@@ -61,7 +65,7 @@ def test_each_page_is_requested_once_and_before_its_caller_needs_it(graph: Scrip
 
     assert [ids(second), ids(third), third.has_more] == [["b"], ["c"], False]
     assert [each.query for each in graph.requests][1:] == ["2", "3"]
-    assert graph.mailbox.request_count == 3
+    assert graph.mailbox.sent_request_count == 3
     assert all(f"maxpagesize={SIZE}" in each.headers["Prefer"] for each in graph.requests)
 
 
@@ -122,9 +126,9 @@ def test_the_thread_never_touches_the_store_of_tokens(
 
     def current_token() -> AccessToken:
         callers.add(threading.current_thread())
-        return TwoTokens.current_token(access)
+        return TwoTokens.get_current_token(access)
 
-    monkeypatch.setattr(access, "current_token", current_token)
+    monkeypatch.setattr(access, "get_current_token", current_token)
     refused = refusal(401, "InvalidAuthenticationToken")
     cursor = first_page(graph, refused, refused, page(graph, "b"))
 
@@ -156,7 +160,7 @@ def test_nothing_is_read_ahead_where_mailboxes_share_the_memory(
     mailbox = GraphMailbox(base_url=graph.url, access=access, ca_bundle=None, memory=share)
     with closing(mailbox):
         fetch(mailbox)
-        assert mailbox.request_count == 1
+        assert mailbox.sent_request_count == 1
 
 
 @pytest.mark.parametrize(("limit", "fallback"), [(SIZE - 1, 0), (SIZE, 2)])
@@ -164,8 +168,8 @@ def test_smaller_pages_and_lists_of_ids_come_one_by_one(
     graph: ScriptedGraph, limit: int, fallback: int
 ) -> None:
     graph.answers = [page(graph, "a", following="2")]
-    graph.mailbox.fetch_page(FEED, None, limit=limit, fallback=fallback)
-    assert graph.mailbox.request_count == 1
+    graph.mailbox.fetch_feed_page(FEED, None, limit=limit, fallback=fallback)
+    assert graph.mailbox.sent_request_count == 1
 
 
 def two_pages(graph: ScriptedGraph, *, before_second: Callable[[], object]) -> None:
@@ -176,7 +180,7 @@ def two_pages(graph: ScriptedGraph, *, before_second: Callable[[], object]) -> N
 
 
 def test_the_pages_of_a_sync_that_meets_no_failure_are_large_enough() -> None:
-    assert max_page_size(LIMITS) >= MIN_READ_AHEAD_PAGE_SIZE
+    assert compute_max_page_size(PROVIDER_LIMITS) >= MIN_READ_AHEAD_PAGE_SIZE
 
 
 def test_no_request_is_in_flight_after_the_end(graph: ScriptedGraph) -> None:

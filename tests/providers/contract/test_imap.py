@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from localdev.simulators import ImapServerSettings, Simulators
+from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.imap.options import (
-    EXTENSIONS_WITHOUT_CONDSTORE,
-    EXTENSIONS_WITHOUT_QRESYNC,
+    EXTENSIONS_EXCEPT_CONDSTORE_QRESYNC,
+    EXTENSIONS_EXCEPT_QRESYNC,
     ImapOptions,
 )
 from localdev.simulators.mailbox import Mailbox
@@ -30,9 +30,9 @@ from tests.support.scripted_imap import ScriptedImap, scripted_imap
 PROFILES = {
     "QRESYNC": ImapOptions(),
     "CONDSTORE, INBOX.": ImapOptions(
-        extensions=EXTENSIONS_WITHOUT_QRESYNC, prefix="INBOX.", separator="."
+        extensions=EXTENSIONS_EXCEPT_QRESYNC, prefix="INBOX.", separator="."
     ),
-    "neither, .": ImapOptions(extensions=EXTENSIONS_WITHOUT_CONDSTORE, separator="."),
+    "neither, .": ImapOptions(extensions=EXTENSIONS_EXCEPT_CONDSTORE_QRESYNC, separator="."),
 }
 MAX_USERS = 1_000
 SPECIAL_USE = {"Drafts": "Drafts", "Sent Items": "Sent", "Deleted Items": "Trash"}
@@ -81,7 +81,9 @@ def open_dovecot() -> Iterator[OpenDovecot]:
 def running() -> Iterator[Simulators]:
     with (
         TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        Simulators(Path(folder), imap_ports=ImapServerSettings(password=PASSWORD)) as running,
+        Simulators(
+            Path(folder), imap_ports=SimulatedImapServerSettings(password=PASSWORD)
+        ) as running,
     ):
         yield running
 

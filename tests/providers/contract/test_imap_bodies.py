@@ -241,7 +241,7 @@ def test_a_server_that_refuses_every_body_is_not_a_list_of_bad_messages(played: 
 def test_the_server_may_end_idle_connections(played: Played) -> None:
     ids = played.listed()
     played.server.rules.append(Rule("^UID FETCH", b"* BYE Idle too long\r\n"))
-    page = played.client.fetch_page(INBOX, None, limit=100)
+    page = played.client.fetch_feed_page(INBOX, None, limit=100)
     assert [each.remote_id for each in page.changes] == ids
     assert played.server.connection_count == 2
 
@@ -287,7 +287,7 @@ def test_messages_count_against_the_memory_of_all_mailboxes(
     share = memory.create_share_for_mailbox()
     address = (played.server.port, played.server.certificate, played.mailbox.address, PASSWORD)
     with closing(open_imap_mailbox(*address, memory=share)) as client:
-        ids = [each.remote_id for each in client.fetch_page(INBOX, None, limit=9).changes]
+        ids = [each.remote_id for each in client.fetch_feed_page(INBOX, None, limit=9).changes]
         assert len(client.fetch_messages(ids)) == 6
         assert memory.large.locked(), "the texts are held until the client is closed"
         with pytest.raises(ProviderUnavailable, match="memory"):

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from localdev.simulators import ImapServerSettings, Simulators
+from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
 from mailsync.model import (
     Cursor,
+    FolderTreeReadingMode,
     MessageRemovedFromFolder,
+    MessageStateChange,
     Page,
     RemoteId,
-    StateChange,
-    TreeReadingMode,
 )
 from mailsync.providers.imap import provider
 from mailsync.providers.imap.cursor import FolderPosition, parse_cursor
@@ -49,18 +49,20 @@ class Mirror:
         self.pages = []
         has_more = True
         while has_more:
-            page = self.client.fetch_page(INBOX, self.cursor, limit=5)
+            page = self.client.fetch_feed_page(INBOX, self.cursor, limit=5)
             self.pages.append(page)
             self._apply(page)
             self.cursor, has_more = page.next_cursor, page.has_more
 
     def _apply(self, page: Page) -> None:
-        if page.all_existing_message_ids is not None:
+        if page.remote_ids_of_all_messages_of_feed is not None:
             self.flags = {
-                each: it for each, it in self.flags.items() if each in page.all_existing_message_ids
+                each: it
+                for each, it in self.flags.items()
+                if each in page.remote_ids_of_all_messages_of_feed
             }
-        for change in (*page.changes, *page.possible_state_changes):
-            if isinstance(change, StateChange):
+        for change in (*page.changes, *page.message_states_to_compare):
+            if isinstance(change, MessageStateChange):
                 self.flags[change.remote_id] = change.state.remote_version
             elif isinstance(change, MessageRemovedFromFolder):
                 self.flags.pop(change.remote_id, None)
@@ -114,7 +116,7 @@ class Played:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    ports = ImapServerSettings(password=PASSWORD)
+    ports = SimulatedImapServerSettings(password=PASSWORD)
     with Simulators(tmp_path_factory.mktemp("simulators"), imap_ports=ports) as running:
         yield running
 
@@ -203,9 +205,7 @@ def test_a_page_names_what_changed(played: Played, lie: str) -> None:
 
 UNSEEN: dict[str, Rules] = {
     "row 3": lambda: [Rule("^UID SEARCH", replacing(r" \d+$", b""), ALWAYS)],
-    "an empty folder": lambda: [
-        Rule("^UID (SEARCH|FETCH)", lambda it: it[-1:], ALWAYS),
-    ],
+    "an empty folder": lambda: [Rule("^UID (SEARCH|FETCH)", lambda it: it[-1:], ALWAYS)],
     "some changes are not named": lambda: [
         Rule("CHANGEDSINCE", lambda it: [*it[:-2], it[-1]], ALWAYS)
     ],
@@ -258,7 +258,7 @@ def test_what_vanished_is_searched_for_and_not_counted_up(played: Played) -> Non
 
 
 def test_an_unchanged_folder_is_not_opened(played: Played) -> None:
-    played.mirror.client.list_folders((), TreeReadingMode.QUICK)
+    played.mirror.client.list_folders((), FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS)
     [page] = played.mirror.client.fetch_next_page_of_each_feed(
         [(INBOX, played.mirror.cursor)], limit=5
     ).values()
@@ -266,7 +266,7 @@ def test_an_unchanged_folder_is_not_opened(played: Played) -> None:
     assert (page.changes, page.next_cursor) == ((), played.mirror.cursor)
     assert not any(each.startswith("EXAMINE") for each in played.commands())
     played.change_everything()
-    played.mirror.client.list_folders((), TreeReadingMode.QUICK)
+    played.mirror.client.list_folders((), FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS)
     [page] = played.mirror.client.fetch_next_page_of_each_feed(
         [(INBOX, played.mirror.cursor)], limit=5
     ).values()
@@ -301,13 +301,13 @@ def test_rows_of_the_field_about_lists_of_folders(played: Played, row: int) -> N
     rules, there, not_there = LISTS[row]
     played.server.rules += rules()
 
-    listing = played.mirror.client.list_folders((), TreeReadingMode.LISTED_FOLDERS)
+    listing = played.mirror.client.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
 
     names = [each.remote_id for each in listing.folders]
     assert there <= set(names)
     assert not not_there & set(names)
     assert len(names) == len(set(names))
-    counts = {str(each.remote_id): each.total for each in listing.folders}
+    counts = {str(each.remote_id): each.message_count for each in listing.folders}
     assert counts["INBOX"] == COUNT
     assert set(listing.failure_reason_by_folder_id) == {
         each for each, total in counts.items() if total is None
@@ -324,15 +324,15 @@ def test_only_folders_of_the_owner_are_listed_and_gone_ones_are_requested_by_nam
     ]
     known = [a_known_folder(at, name) for at, name in enumerate(("Archive", "Other/bob", "Lost"))]
 
-    listing = played.mirror.client.list_folders(known, TreeReadingMode.LISTED_FOLDERS)
+    listing = played.mirror.client.list_folders(known, FolderTreeReadingMode.LISTED_FOLDERS)
 
     names = {each.remote_id for each in listing.folders}
     assert "INBOX" in names
     assert not names & {"Other/bob", "#shared/x"}
-    assert listing.gone_folder_ids == {"Other/bob", "Lost"}
+    assert listing.gone_folder_remote_ids == {"Other/bob", "Lost"}
     played.server.rules[1:] = [Rule("^LIST", without("LIST"), ALWAYS)]
 
-    listing = played.mirror.client.list_folders(known, TreeReadingMode.LISTED_FOLDERS)
+    listing = played.mirror.client.list_folders(known, FolderTreeReadingMode.LISTED_FOLDERS)
 
-    assert listing.gone_folder_ids == frozenset()
-    assert listing.unlisted_folder_ids == {"Archive", "Other/bob", "Lost"}
+    assert listing.gone_folder_remote_ids == frozenset()
+    assert listing.existing_unlisted_folder_ids == {"Archive", "Other/bob", "Lost"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from localdev.simulators import ImapServerSettings, Simulators
+from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.server import READING_SCOPES
@@ -19,10 +19,10 @@ from mailsync.model import (
     FeedRef,
     FolderId,
     FolderRef,
+    FolderTreeReadingMode,
     RemoteId,
-    TreeReadingMode,
 )
-from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
 from tests.providers.contract.played_imap import ALL, Played
@@ -52,10 +52,10 @@ class Access:
     def __init__(self, token: AccessToken, renew: Callable[[], AccessToken]) -> None:
         self.token, self._renew = token, renew
 
-    def current_token(self) -> AccessToken:
+    def get_current_token(self) -> AccessToken:
         return self.token
 
-    def renew_token(self, refused: AccessToken) -> AccessToken:
+    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
         self.token = self._renew()
         return self.token
 
@@ -72,7 +72,9 @@ def _opened(script: ScriptedImap, access: Access, user: str = "ann@example.com")
         frozenset({f"localhost:{script.port}"}), is_any_public_server_allowed=False
     )
     context = ssl.create_default_context(cafile=script.certificate)
-    return ImapMailbox(MailboxAddress("localhost", script.port, user), access, servers, context)
+    return ImapMailbox(
+        ImapMailboxLocation("localhost", script.port, user), access, servers, context
+    )
 
 
 def _logins(script: ScriptedImap) -> list[str]:
@@ -96,7 +98,7 @@ def test_a_refused_password_is_sent_once(refusing: ScriptedImap) -> None:
     """Row 37. A person acts before the next login, so the server's failures are not counted."""
     access = Access(PASSWORD_ACCESS, _raising(AccessRevoked("refused")))
     with closing(_opened(refusing, access)) as mailbox, pytest.raises(AccessRevoked):
-        mailbox.list_folders((), TreeReadingMode.LISTED_FOLDERS)
+        mailbox.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
     assert len(_logins(refusing)) == 1
 
 
@@ -105,7 +107,7 @@ def test_refused_tokens_get_no_address_banned(refusing: ScriptedImap) -> None:
     with closing(_opened(refusing, Access(TOKEN_ACCESS, lambda: TOKEN_ACCESS))) as mailbox:
         for _ in range(3):
             with pytest.raises(ProviderThrottled) as caught:
-                mailbox.list_folders((), TreeReadingMode.LISTED_FOLDERS)
+                mailbox.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
             assert caught.value.retry_after_s
             tries = BAN_WINDOW_S / caught.value.retry_after_s
             assert 2 * tries < MAX_FAILED_LOGINS
@@ -119,13 +121,13 @@ def test_without_a_new_token_nothing_more_is_sent(
     """Row 46: after a failed renewal another client signed in with an empty password."""
     access = Access(TOKEN_ACCESS, _raising(failure))
     with closing(_opened(refusing, access)) as mailbox, pytest.raises(type(failure)):
-        mailbox.list_folders((), TreeReadingMode.LISTED_FOLDERS)
+        mailbox.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
     assert (len(_logins(refusing)), refusing.connection_count) == (1, 1)
 
 
 def test_a_token_that_expires_in_mid_session_is_renewed_and_all_is_stored(tmp_path: Path) -> None:
     """Row 45: BYE, then the refusal of the same token, then a new one."""
-    ports = ImapServerSettings(password=PASSWORD)
+    ports = SimulatedImapServerSettings(password=PASSWORD)
     with Simulators(tmp_path / "simulators", imap_ports=ports) as simulators:
         mailbox, imap = simulators.add_mailbox("ann@example.com"), simulators.imap
         assert imap
@@ -145,7 +147,7 @@ def test_a_token_that_expires_in_mid_session_is_renewed_and_all_is_stored(tmp_pa
             scripted_imap(tmp_path, behind=(imap.port, imap.certificate)) as script,
             closing(_opened(script, access)) as client,
         ):
-            ids = [it.remote_id for it in client.fetch_page(INBOX, None, limit=9).changes]
+            ids = [it.remote_id for it in client.fetch_feed_page(INBOX, None, limit=9).changes]
             refused = b"{tag} NO [AUTHENTICATIONFAILED] Expired\r\n"
             script.rules += [*FIELD_ROWS[45](), Rule("^AUTHENTICATE", refused)]
             found = client.fetch_messages(ids)
@@ -174,10 +176,10 @@ def test_what_a_server_rejects_is_asked_once_on_a_connection(played: Played) -> 
     """Row 28. Nothing is remembered beyond the connection: a proxy may lead the next one to a
     server that has the extension, and one command more costs less than a wrong memory."""
     played.server.rules += FIELD_ROWS[28]()
-    cursor = played.client.fetch_page(INBOX, None, limit=9).next_cursor
+    cursor = played.client.fetch_feed_page(INBOX, None, limit=9).next_cursor
     for number in range(3):
         played.mailbox.deliver_message(a_mail(f"new {number}"))
-        page = played.client.fetch_page(INBOX, cursor, limit=9)
+        page = played.client.fetch_feed_page(INBOX, cursor, limit=9)
         cursor = page.next_cursor
         assert len(page.changes) == 1
     sent = [text for _, text in played.server.commands if "CHANGEDSINCE" in text]
@@ -205,12 +207,12 @@ def test_a_folder_is_opened_by_the_bytes_of_the_list(played: Played, name: str) 
         Rule("^UID SEARCH", b"* SEARCH\r\n{tag} OK Done\r\n", ALWAYS),
     ]
 
-    listing = played.client.list_folders((), TreeReadingMode.LISTED_FOLDERS)
+    listing = played.client.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
 
     [folder] = [each for each in listing.folders if each.remote_id == remote_id]
     assert folder.display_name == display_name
     feed = FeedRef(FeedId(2), FolderRef(FolderId(2), folder.remote_id))
-    assert played.client.fetch_page(feed, None, limit=9).changes == ()
+    assert played.client.fetch_feed_page(feed, None, limit=9).changes == ()
     assert f"EXAMINE {sent}" in [text for _, text in played.server.commands]
 
 
@@ -222,7 +224,9 @@ def test_a_server_without_status_proves_no_folder_gone(played: Played) -> None:
         Rule("^LIST", without("Archive"), ALWAYS),
     ]
     known = [a_known_folder(1, "Archive")]
-    listing = played.client.list_folders(known, TreeReadingMode.LISTED_FOLDERS)
-    assert {each.remote_id: each.total for each in listing.folders}[RemoteId("INBOX")] == len(ALL)
-    assert listing.gone_folder_ids == frozenset()
-    assert listing.unlisted_folder_ids == {"Archive"}
+    listing = played.client.list_folders(known, FolderTreeReadingMode.LISTED_FOLDERS)
+    assert {each.remote_id: each.message_count for each in listing.folders}[
+        RemoteId("INBOX")
+    ] == len(ALL)
+    assert listing.gone_folder_remote_ids == frozenset()
+    assert listing.existing_unlisted_folder_ids == {"Archive"}

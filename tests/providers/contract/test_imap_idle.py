@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from localdev.simulators import ImapServerSettings, Simulators
+from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.imap.options import (
     ALL_EXTENSIONS,
-    EXTENSIONS_WITHOUT_CONDSTORE,
+    EXTENSIONS_EXCEPT_CONDSTORE_QRESYNC,
     ImapOptions,
 )
 from localdev.simulators.mailbox import Mailbox
-from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, RemoteId, TreeReadingMode
+from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, FolderTreeReadingMode, RemoteId
 from mailsync.providers.imap import wire
 from mailsync.providers.imap.cursor import FolderPosition
 from mailsync.providers.imap.provider import ImapMailbox
@@ -95,12 +95,12 @@ def test_a_check_of_a_real_server_is_two_round_trips(
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    ports = ImapServerSettings(password=PASSWORD)
+    ports = SimulatedImapServerSettings(password=PASSWORD)
     with Simulators(tmp_path_factory.mktemp("simulators"), imap_ports=ports) as running:
         yield running
 
 
-@pytest.mark.parametrize("extensions", [ALL_EXTENSIONS, EXTENSIONS_WITHOUT_CONDSTORE])
+@pytest.mark.parametrize("extensions", [ALL_EXTENSIONS, EXTENSIONS_EXCEPT_CONDSTORE_QRESYNC])
 def test_a_check_of_the_simulated_server_is_two_round_trips(
     extensions: tuple[str, ...],
     simulators: Simulators,
@@ -147,7 +147,7 @@ def _assert_cheap(
     def check() -> float:
         began = time.thread_time()
         with closing(opened()) as mailbox:
-            listing = mailbox.list_folders((), TreeReadingMode.QUICK)
+            listing = mailbox.list_folders((), FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS)
             pages = mailbox.fetch_next_page_of_each_feed(feeds, limit=100)
         used_s = time.thread_time() - began
         assert len(listing.folders) == len(feeds) == len(pages)

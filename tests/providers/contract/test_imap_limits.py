@@ -16,13 +16,13 @@ import pytest
 
 from localdev.simulators.entra.certificates import open_server_tls_context
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
-from mailsync.model import FeedId, FeedRef, TreeReadingMode
+from mailsync.model import FeedId, FeedRef, FolderTreeReadingMode
 from mailsync.providers.imap import logout, wire
 from mailsync.providers.imap.failures import parse_requested_pause_s
 from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS
 from mailsync.providers.imap.messages import FLAGS_FETCH_ITEMS
-from mailsync.providers.imap.pieces import PIECE_BYTES
-from mailsync.providers.imap.provider import MAX_FAILED_FEEDS_PER_CALL
+from mailsync.providers.imap.pieces import MESSAGE_PIECE_BYTES
+from mailsync.providers.imap.provider import MAX_FAILED_FEEDS_PER_FETCH_CALL
 from tests.providers.contract.played_imap import ALL, Played
 from tests.providers.contract.test_imap_read_ahead import wait_until
 from tests.support.dovecot import PASSWORD
@@ -153,15 +153,12 @@ def _with_piece(response: bytes, raw: bytes) -> bytes:
     if label is None:
         return response
     start = int(label[1] or 0)
-    piece = raw[start : start + PIECE_BYTES] if label[1] else raw
+    piece = raw[start : start + MESSAGE_PIECE_BYTES] if label[1] else raw
     return response[: label.end()] + b" {%d}\r\n%b)" % (len(piece), piece)
 
 
 LARGE: dict[str, tuple[list[Rule], object]] = {
-    "a large mail": (
-        [Rule("^UID FETCH", _large(LARGE_BYTES), ALWAYS)],
-        ["Hello", True],
-    ),
+    "a large mail": ([Rule("^UID FETCH", _large(LARGE_BYTES), ALWAYS)], ["Hello", True]),
     "a large mail of wrong size": (
         [
             Rule(r"^UID FETCH .*HEADER", lambda found: found, ALWAYS),
@@ -222,14 +219,14 @@ def test_folders_that_fail_cost_few_logins(played: Played) -> None:
     feeds = [FeedRef(FeedId(number), INBOX.folder) for number in range(1, 10)]
     with pytest.raises(ProviderUnavailable):
         played.client.fetch_next_page_of_each_feed([(feed, None) for feed in feeds], limit=10)
-    assert played.server.connection_count == 2 * (MAX_FAILED_FEEDS_PER_CALL + 1)
+    assert played.server.connection_count == 2 * (MAX_FAILED_FEEDS_PER_FETCH_CALL + 1)
 
 
 def test_a_folder_whose_name_is_a_command_is_never_sent(played: Played) -> None:
     name = b"a\r\nx DELETE INBOX"
     literal = b'* LIST () "/" {%d}\r\n%b' % (len(name), name)
     played.server.rules.append(Rule("^LIST", adding(literal), ALWAYS))
-    listing = played.client.list_folders((), TreeReadingMode.LISTED_FOLDERS)
+    listing = played.client.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
     assert [each.role for each in listing.folders if each.remote_id == "INBOX"] == ["inbox"]
     with pytest.raises(ProviderRejected):
         played.client._connected().examine(name)

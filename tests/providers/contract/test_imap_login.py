@@ -13,16 +13,16 @@ from threading import Event, Thread
 
 import pytest
 
-from localdev.simulators import ImapServerSettings, Simulators
+from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.entra.certificates import open_server_tls_context
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.server import READING_SCOPES
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
-from mailsync.model import AccessToken, TreeReadingMode
+from mailsync.model import AccessToken, FolderTreeReadingMode
 from mailsync.providers.imap import address as address_module
 from mailsync.providers.imap import transport
-from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.folder_commands import list_folders
 from mailsync.providers.imap.login import LoginRefused
@@ -44,7 +44,7 @@ def server() -> Iterator[Dovecot]:
 
 def connection(port: int, certificate: Path) -> ImapConnection:
     context = ssl.create_default_context(cafile=certificate)
-    return ImapConnection(MailboxAddress("localhost", port, "ann"), ["127.0.0.1"], context)
+    return ImapConnection(ImapMailboxLocation("localhost", port, "ann"), ["127.0.0.1"], context)
 
 
 Scripted = Callable[..., ScriptedImap]
@@ -85,7 +85,9 @@ def test_an_access_token_signs_in(
 
 @pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER"])
 def test_the_simulated_server_checks_tokens_as_well(tmp_path: Path, mechanism: str) -> None:
-    with Simulators(tmp_path, imap_ports=ImapServerSettings(password=PASSWORD)) as simulators:
+    with Simulators(
+        tmp_path, imap_ports=SimulatedImapServerSettings(password=PASSWORD)
+    ) as simulators:
         mailbox, imap = simulators.add_mailbox("ann@example.org"), simulators.imap
         assert imap
         imap.current_options = ImapOptions(extensions=("SASL-IR", f"AUTH={mechanism}", "ENABLE"))
@@ -107,10 +109,10 @@ class Tokens:
         self._server = server
         self.renewed: list[AccessToken] = []
 
-    def current_token(self) -> AccessToken:
+    def get_current_token(self) -> AccessToken:
         return AccessToken(self._server.access_token(lifetime_s=-10), self._expires_at)
 
-    def renew_token(self, refused: AccessToken) -> AccessToken:
+    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
         self.renewed.append(refused)
         return AccessToken(self._server.access_token(), self._expires_at)
 
@@ -123,9 +125,9 @@ def test_a_refused_token_is_renewed_and_used_on_a_new_connection(
         frozenset({f"localhost:{script.port}"}), is_any_public_server_allowed=False
     )
     context = ssl.create_default_context(cafile=script.certificate)
-    address = MailboxAddress("localhost", script.port, "ann")
+    address = ImapMailboxLocation("localhost", script.port, "ann")
     with closing(ImapMailbox(address, tokens, servers, context)) as mailbox:
-        assert mailbox.list_folders([], TreeReadingMode.LISTED_FOLDERS).folders
+        assert mailbox.list_folders([], FolderTreeReadingMode.LISTED_FOLDERS).folders
     assert (len(tokens.renewed), script.connection_count) == (1, 2)
     assert not tokens.renewed[0].holds_mailbox_password
 
@@ -155,7 +157,9 @@ def test_a_password_is_sent_as_the_server_takes_it(scripted: Scripted, name: str
 @pytest.mark.parametrize("offered", [("AUTH=PLAIN", "SASL-IR"), ("AUTH=PLAIN",), ()])
 def test_a_password_that_is_not_ascii_signs_in(tmp_path: Path, offered: tuple[str, ...]) -> None:
     password = 'pässwörd "中"\\'
-    with Simulators(tmp_path, imap_ports=ImapServerSettings(password=password)) as simulators:
+    with Simulators(
+        tmp_path, imap_ports=SimulatedImapServerSettings(password=password)
+    ) as simulators:
         mailbox, imap = simulators.add_mailbox("ann@example.org"), simulators.imap
         assert imap
         imap.current_options = ImapOptions(extensions=offered)
@@ -241,10 +245,7 @@ FIELD_LOGINS = {37: LoginRefused, 39: ProviderThrottled, 40: ProviderThrottled}
 @pytest.mark.parametrize("row", FIELD_LOGINS)
 def test_rows_of_the_field_at_the_login(scripted: Scripted, row: int) -> None:
     script = scripted(*FIELD_ROWS[row]())
-    with (
-        connection(script.port, script.certificate) as refused,
-        pytest.raises(FIELD_LOGINS[row]),
-    ):
+    with connection(script.port, script.certificate) as refused, pytest.raises(FIELD_LOGINS[row]):
         open_inbox(refused)
     assert commands(script).count("LOGIN") == 1
 
@@ -366,12 +367,12 @@ def test_a_sync_says_which_server_cannot_be_used_and_keeps_the_mail(
         connection(server.port, unknown_authority)
     nowhere = AllowedServers(frozenset(), is_any_public_server_allowed=True)
     context = ssl.create_default_context(cafile=server.certificate)
-    address = MailboxAddress("localhost", 993, "ann")
+    address = ImapMailboxLocation("localhost", 993, "ann")
     with (
         closing(ImapMailbox(address, Tokens(server), nowhere, context)) as mailbox,
         pytest.raises(ProviderUnavailable, match=r"private network.* stays readable"),
     ):
-        mailbox.list_folders([], TreeReadingMode.LISTED_FOLDERS)
+        mailbox.list_folders([], FolderTreeReadingMode.LISTED_FOLDERS)
 
 
 def test_a_server_that_refuses_sasl_is_signed_in_to_by_login(scripted: Scripted) -> None:

@@ -27,7 +27,7 @@ def two_folders(played: Played) -> None:
 
 def read(played: Played, feed: FeedRef) -> list[str]:
     """Read a folder from its beginning; return the subjects of its messages."""
-    page = played.client.fetch_page(feed, None, limit=100)
+    page = played.client.fetch_feed_page(feed, None, limit=100)
     assert not page.has_more
     return played.fetched([each.remote_id for each in page.changes])
 
@@ -38,7 +38,7 @@ def sent(played: Played, start: str) -> int:
 
 
 def read_inbox_with_work_next(played: Played) -> None:
-    played.client.announce_feed_to_read_ahead(WORK)
+    played.client.set_feed_to_read_ahead(WORK)
     assert read(played, INBOX) == ALL
     wait_until(lambda: sent(played, 'EXAMINE "Work"') == 1)
 
@@ -56,11 +56,11 @@ def test_a_full_sync_that_another_connection_began_lists_as_it_opens_the_folder(
     played: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The round trips are those of LOGIN, of EXAMINE with UID SEARCH, and of the list."""
-    first = played.client.fetch_page(INBOX, None, limit=2)
+    first = played.client.fetch_feed_page(INBOX, None, limit=2)
     played.client.close()
     with monkeypatch.context() as measured:
         trips = RoundTrips(measured)
-        rest = played.client.fetch_page(INBOX, first.next_cursor, limit=2)
+        rest = played.client.fetch_feed_page(INBOX, first.next_cursor, limit=2)
 
     assert trips.count == 3
     assert len(rest.changes) == 1
@@ -68,14 +68,14 @@ def test_a_full_sync_that_another_connection_began_lists_as_it_opens_the_folder(
 
 def test_a_folder_that_is_read_once_more_stays_open(played: Played) -> None:
     """A full sync that another function began is followed by a reading of the changes."""
-    first = played.client.fetch_page(INBOX, None, limit=2)
+    first = played.client.fetch_feed_page(INBOX, None, limit=2)
     server = played.server
     played.client.close()
     played.client = open_imap_mailbox(
         server.port, server.certificate, played.mailbox.address, PASSWORD
     )
-    played.client.announce_feed_to_read_ahead(WORK)
-    page = played.client.fetch_page(INBOX, first.next_cursor, limit=2)
+    played.client.set_feed_to_read_ahead(WORK)
+    page = played.client.fetch_feed_page(INBOX, first.next_cursor, limit=2)
     assert played.fetched([it.remote_id for it in page.changes]) == ALL[:1]
     played.client.close()
 
@@ -91,12 +91,12 @@ def test_no_folder_is_opened_without_a_note(played: Played) -> None:
 
 def test_who_returns_to_the_former_folder_reads_no_message_of_the_next(played: Played) -> None:
     ids = played.listed()
-    played.client.announce_feed_to_read_ahead(WORK)
+    played.client.set_feed_to_read_ahead(WORK)
     assert played.fetched(ids) == ALL
     wait_until(lambda: sent(played, 'EXAMINE "Work"') == 1)
 
     assert played.fetched(ids[:2]) == ALL[:2]
-    page = played.client.fetch_page(WORK, None, limit=2)
+    page = played.client.fetch_feed_page(WORK, None, limit=2)
     assert played.fetched([it.remote_id for it in page.changes]) == IN_WORK[1:]
 
 
@@ -104,7 +104,7 @@ def test_who_returns_to_the_former_folder_reads_no_message_of_the_next(played: P
 @pytest.mark.parametrize("command", [OPENED, "^UID SEARCH", BODY])
 def test_a_failure_ahead_costs_no_message(played: Played, reply: bytes | str, command: str) -> None:
     ids = played.listed()
-    played.client.announce_feed_to_read_ahead(WORK)
+    played.client.set_feed_to_read_ahead(WORK)
     before = [] if command != BODY else [Rule(BODY, lambda found: found)]
     played.server.rules += [*before, Rule(command, reply)]  # type: ignore[arg-type]
 

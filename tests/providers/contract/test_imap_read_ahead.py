@@ -28,7 +28,7 @@ def pages(played: Played) -> Iterator[list[RemoteId]]:
     """Yield the ids of each page of two messages."""
     cursor, has_more = None, True
     while has_more:
-        page = played.client.fetch_page(INBOX, cursor, limit=2)
+        page = played.client.fetch_feed_page(INBOX, cursor, limit=2)
         cursor, has_more = page.next_cursor, page.has_more
         yield [change.remote_id for change in page.changes]
 
@@ -64,7 +64,7 @@ def test_a_page_after_the_first_is_there_before_its_request(played: Played) -> N
 def test_a_page_ends_where_its_messages_exceed_the_bytes_of_a_request(
     played: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read_ahead, "MAX_BATCH_BYTES", 1)
+    monkeypatch.setattr(read_ahead, "MAX_MESSAGE_BATCH_BYTES", 1)
     found = [played.fetched(ids) for ids in pages(played)]
 
     assert found == [["f"], ["e"], ["d"], ["c"], ["b"], ["a"]]

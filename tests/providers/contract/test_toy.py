@@ -46,8 +46,11 @@ class ToyServer(ToyProvider):
             raise ProviderThrottled("The toy asks for a pause.", retry_after_s=self._pause_s)
         if self._is_broken:
             raise ProviderUnavailable("The toy is broken.")
-        token = self.access.current_token()
-        if self._token and self._token not in (token.token, self.access.renew_token(token).token):
+        token = self.access.get_current_token()
+        if self._token and self._token not in (
+            token.token,
+            self.access.replace_refused_token(token).token,
+        ):
             raise ProviderUnavailable("The toy refuses every token.")
 
 

@@ -33,7 +33,7 @@ def app_client(simulators: Simulators) -> httpx.Client:
             "grant_type": "client_credentials",
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
-            "scope": f"{simulators.graph_origin}/.default",
+            "scope": f"{simulators.graph_http_origin}/.default",
         },
         verify=trust,
     )

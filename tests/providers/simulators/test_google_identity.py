@@ -14,7 +14,7 @@ import jwt
 import pytest
 
 from localdev.simulators import Simulators
-from localdev.simulators.google.consents import AccessTokenRefused, GrantEndReason
+from localdev.simulators.google.consents import AccessTokenRefusedError, GrantEndReason
 from localdev.simulators.google.server import GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET
 from tests.providers.simulators.test_faults import control
 
@@ -87,7 +87,7 @@ def test_tokens_name_the_account_and_its_id_token_verifies_with_the_key_set(
     claims = jwt.decode(
         tokens["id_token"], jwt.PyJWK(key), audience=GOOGLE_CLIENT_ID, algorithms=["RS256"]
     )
-    subject = simulators.google.accounts.find_account(ADDRESS).subject
+    subject = simulators.google.accounts.find_account(ADDRESS).oidc_subject
     assert (claims["sub"], claims["email"], claims["hd"]) == (subject, ADDRESS, "example.org")
     assert (claims["iss"], claims["nonce"]) == ("https://accounts.google.com", "n")
     assert set(tokens["scope"].split()) == {"openid", EMAIL, READ}
@@ -156,7 +156,7 @@ def test_revoking_one_token_ends_all_of_the_account_and_client(
         "error": "invalid_grant",
         "error_description": "Token has been expired or revoked.",
     }
-    with pytest.raises(AccessTokenRefused):
+    with pytest.raises(AccessTokenRefusedError):
         simulators.google.verify_access_token(second["access_token"])
     again = browser.http.post("/revoke", data={"token": first["access_token"]})
     assert (again.status_code, again.json()["error"]) == (400, "invalid_token")
@@ -165,7 +165,7 @@ def test_revoking_one_token_ends_all_of_the_account_and_client(
 def test_the_oldest_refresh_token_ends_beyond_the_limit(
     simulators: Simulators, browser: Browser
 ) -> None:
-    simulators.google.set_behaviour(refresh_tokens_kept=2)
+    simulators.google.set_behaviour_switches(refresh_tokens_kept=2)
     tokens = [browser.sign_in()["refresh_token"] for _ in range(3)]
 
     assert [browser.renew(each).status_code for each in tokens] == [400, 200, 200]
@@ -189,7 +189,7 @@ def test_the_control_api_ends_the_grants_of_an_account(
 def test_an_unknown_switch_is_refused(simulators: Simulators) -> None:
     assert control(simulators, "POST", "google-switches", is_testing=True).status_code == 200
     assert control(simulators, "POST", "google-switches", unheard_of=True).status_code == 400
-    simulators.google.set_behaviour(is_testing=False)
+    simulators.google.set_behaviour_switches(is_testing=False)
 
 
 def test_another_process_goes_on_with_tokens_keys_and_subjects(tmp_path: Path) -> None:
@@ -208,4 +208,4 @@ def test_another_process_goes_on_with_tokens_keys_and_subjects(tmp_path: Path) -
 
 def subject_of(simulators: Simulators) -> tuple[str, str]:
     account = simulators.google.accounts.find_account(ADDRESS)
-    return account.user_id, account.subject
+    return account.simulator_user_id, account.oidc_subject

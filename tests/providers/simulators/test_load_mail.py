@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem, item_to_json
 from localdev.mail.load import load_mail
-from localdev.mail.parse import parse_mail, parse_mail_and_find_oddities
+from localdev.mail.parse import parse_mail, parse_mail_and_find_malformations
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.wire_time import format_utc_seconds
 from mailsync.mime.preview import make_preview
@@ -107,7 +107,7 @@ def test_parts_that_are_nested_too_deeply_are_one_text() -> None:
     level = b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n'
     nested = b"".join(level % (each, each) for each in range(3000))
 
-    mail, oddities = parse_mail_and_find_oddities(
+    mail, oddities = parse_mail_and_find_malformations(
         b"From: a@example.com\nSubject: deep\n" + nested + b"\nend\n"
     )
 
@@ -137,7 +137,7 @@ def test_files_of_a_folder_that_are_no_mail_are_named(tmp_path: Path) -> None:
         (("Work",), "Two bodies"),
         (("Work", "Old"), "Two bodies"),
     ]
-    assert {str(each) for each in loaded.problems} == {
+    assert {str(each) for each in loaded.problems_of_skipped_mail} == {
         "binary.eml: it has no header that mail has",
         "empty.eml: empty message",
         "gone.eml: it cannot be read (No such file or directory)",
@@ -164,7 +164,7 @@ def test_a_maildir_may_have_odd_names(tmp_path: Path) -> None:
     loaded = load_mail(tmp_path)
 
     found = sorted((each.folder, each.is_read) for each in loaded.items)
-    assert (found, loaded.problems) == (sorted(names.values()), [])
+    assert (found, loaded.problems_of_skipped_mail) == (sorted(names.values()), [])
 
 
 def test_every_nasty_mail_is_served_by_the_simulator(mailbox: Mailbox, graph: httpx.Client) -> None:
@@ -192,10 +192,14 @@ def test_whatever_happens_to_its_bytes_a_mail_is_loaded_or_named(
     loaded = load_mail(path)
     items = list(loaded.items)
 
-    assert items or loaded.problems
+    assert items or loaded.problems_of_skipped_mail
     for item in items:
         assert orjson.dumps([item_to_json(item), make_preview(item.body, item.body_type)])
-    assert not [each for each in (*loaded.problems, *loaded.oddities) if "\n" in str(each)]
+    assert not [
+        each
+        for each in (*loaded.problems_of_skipped_mail, *loaded.problems_of_loaded_mail)
+        if "\n" in str(each)
+    ]
 
 
 def test_generated_mail_is_the_same_for_the_same_seed() -> None:

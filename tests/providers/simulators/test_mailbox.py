@@ -18,7 +18,7 @@ from tests.support.outlook_form import OutlookForm
 
 
 def counts(mailbox: Mailbox, folder: FolderNumberOrRole) -> tuple[int, int]:
-    found = mailbox.folders.find(folder)
+    found = mailbox.folders.find_folder(folder)
     return found.total, found.unread
 
 
@@ -29,9 +29,11 @@ def test_a_message_under_three_labels_is_one_message_that_each_of_them_counts(
     label = mailbox.create_folder("Label")
     mailbox.add_message_to_folder(number, label)
     mailbox.add_message_to_folder(number, "archive")
-    mailbox.mark_read(number)
+    mailbox.mark_message_read(number)
 
-    assert [each.number for each in mailbox.list_messages("inbox", label, "archive")] == [number]
+    assert [each.message_number for each in mailbox.list_messages("inbox", label, "archive")] == [
+        number
+    ]
     assert counts(mailbox, "inbox") == counts(mailbox, "archive") == (1, 0)
     assert mailbox.count_messages("inbox", label, "archive") == 1
 
@@ -45,13 +47,13 @@ def test_a_message_under_three_labels_is_one_message_that_each_of_them_counts(
 def test_every_change_is_one_entry_with_a_number_that_grows(mailbox: Mailbox) -> None:
     since = mailbox.journal.newest_change_number
     number = mailbox.deliver_message(a_mail())
-    inbox, archive = (mailbox.folders.find(role).number for role in ("inbox", "archive"))
+    inbox, archive = (mailbox.folders.find_folder(role).number for role in ("inbox", "archive"))
     mailbox.move_message(number, "archive")
-    mailbox.mark_starred(number)
+    mailbox.mark_message_starred(number)
     mailbox.change_message_fields(number, subject="other", is_read=True)
     mailbox.erase_message(number)
 
-    entries = mailbox.journal.list_entries_after_number(since)
+    entries = mailbox.journal.list_entries_after_change_number(since)
 
     assert [(each.kind, each.source, each.folder, each.fields) for each in entries] == [
         (ChangeKind.MESSAGE_ADDED, None, inbox, frozenset()),
@@ -62,21 +64,23 @@ def test_every_change_is_one_entry_with_a_number_that_grows(mailbox: Mailbox) ->
     ]
     numbers = [each.number for each in entries]
     assert numbers == sorted({*numbers})
-    assert mailbox.journal.list_entries_after_number(since, folder=inbox) == entries[:2]
+    assert mailbox.journal.list_entries_after_change_number(since, folder=inbox) == entries[:2]
 
 
 def test_a_copy_shares_the_content_until_one_of_them_changes(mailbox: Mailbox) -> None:
     number = mailbox.deliver_message(a_mail("same"))
     copied = mailbox.copy_message(number, "archive")
-    assert mailbox.find_message(copied).blob_number == mailbox.find_message(number).blob_number
+    assert (
+        mailbox.find_message(copied).content_blob_id == mailbox.find_message(number).content_blob_id
+    )
 
     mailbox.change_message_fields(
         copied, subject="changed", sent_at=datetime(2026, 1, 1, tzinfo=UTC)
     )
 
-    assert mailbox.find_message(number).mail_item.subject == "same"
-    assert mailbox.find_message(copied).mail_item.subject == "changed"
-    blobs = [mailbox.find_message(each).blob_number for each in (number, copied)]
+    assert mailbox.find_message(number).content_as_mail_item.subject == "same"
+    assert mailbox.find_message(copied).content_as_mail_item.subject == "changed"
+    blobs = [mailbox.find_message(each).content_blob_id for each in (number, copied)]
     mailbox.erase_message(number)
     mailbox.erase_message(copied)
     assert mailbox.database.fetch_rows("SELECT 1 FROM blob WHERE number IN (?, ?)", *blobs) == []
@@ -117,7 +121,7 @@ def test_an_id_that_leads_nowhere_is_refused_as_gone_foreign_or_malformed(
     for malformed in ("no-id", own[:-4], own.lower(), f"{own} ", "\N{SNOWMAN}"):
         assert error_of(graph.get(f"/me/{kind}/{malformed}")) == (400, "ErrorInvalidIdMalformed")
     gone = form.folder_id("archive")
-    mailbox.folders.remove("archive")
+    mailbox.folders.remove_folder("archive")
     for missing in (gone, "archive", "clutter"):
         assert error_of(graph.get(f"/me/mailFolders/{missing}")) == (404, "ErrorItemNotFound")
 
@@ -144,7 +148,7 @@ def test_a_mailbox_that_is_created_again_has_the_user_and_nothing_else_of_the_ol
 
 def test_positions_expire_in_one_folder_or_in_all(mailbox: Mailbox) -> None:
     journal, issued = mailbox.journal, mailbox.journal.newest_change_number
-    inbox, archive = (mailbox.folders.find(role).number for role in ("inbox", "archive"))
+    inbox, archive = (mailbox.folders.find_folder(role).number for role in ("inbox", "archive"))
 
     mailbox.expire_cursors("inbox")
     assert [journal.has_position_expired(issued, each) for each in (inbox, archive, None)] == [

@@ -19,7 +19,7 @@ def loaded(
     path = tmp_path / "box"
     path.write_bytes(content)
     found = load_mail(path)
-    return list(found.items), found.problems, found.oddities
+    return list(found.items), found.problems_of_skipped_mail, found.problems_of_loaded_mail
 
 
 def with_length(header: bytes, body: bytes, length: int | None = None) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 
 from localdev.simulators import Simulators
 from localdev.simulators.entra import tokens
-from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE, AccessTokenRefused
+from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE, AccessTokenRefusedError
 from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged
 from tests.providers.simulators.graph_client import error_of
 from tests.support.mail import a_mail
@@ -30,13 +30,13 @@ def test_deleting_moves_first_and_purged_mail_is_readable_by_id_only(
     message = mailbox.deliver_message(a_mail())
     url = f"/me/messages/{form.message_id(message)}"
 
-    mailbox.delete_message(message)
+    mailbox.delete_message_recoverably(message)
     assert graph.get(url).json()["parentFolderId"] == form.folder_id("trash")
-    mailbox.delete_message_permanently(message)
+    mailbox.move_message_to_purged_folder(message)
     assert graph.get(url).status_code == 200
     assert graph.get("/me/messages").json()["value"] == []
     with pytest.raises(MessageAlreadyPurged):
-        mailbox.delete_message_permanently(message)
+        mailbox.move_message_to_purged_folder(message)
 
 
 @pytest.mark.parametrize("owner", ["me", "users/{address}"])
@@ -106,8 +106,8 @@ def test_a_token_that_was_accepted_expires_and_serves_no_other_audience(
     signer, token = simulators._signer, simulators.issue_access_token(mailbox, lifetime_s=60)
     assert signer.verify_token(token).user_id == mailbox.user_id
 
-    with pytest.raises(AccessTokenRefused, match="audience"):
+    with pytest.raises(AccessTokenRefusedError, match="audience"):
         signer.verify_token(token, audience=OUTLOOK_AUDIENCE)
     monkeypatch.setattr(tokens, "time", SimpleNamespace(time=lambda: time.time() + 61))
-    with pytest.raises(AccessTokenRefused, match="expired"):
+    with pytest.raises(AccessTokenRefusedError, match="expired"):
         signer.verify_token(token)

@@ -41,10 +41,10 @@ def test_what_is_read_once_is_read_again_after_any_write(tmp_path: Path) -> None
             return readings[-1]
 
         def read() -> list[int]:
-            return database.read_through_cache("numbers", read_now)
+            return database.get_or_compute_cached_result("numbers", read_now)
 
         assert (read(), read(), len(readings)) == ([], [], 1)
-        empty = database.copy_to_memory()
+        empty = database.make_in_memory_backup()
         add(database, 1)
         assert read() == [1]
         add(other, 2)
@@ -53,5 +53,5 @@ def test_what_is_read_once_is_read_again_after_any_write(tmp_path: Path) -> None
             add_and_fail(database, 3, read)
         assert read() == [1, 2]
         with closing(empty):
-            database.restore_from_copy(empty)
+            database.restore_from_backup(empty)
         assert (read(), read(), len(readings)) == ([], [], 6)

@@ -18,7 +18,7 @@ import pg8000.native
 from localdev.demo_account import connect
 from localdev.engine.simulator_process import IMAP_HOST
 from localdev.options import Options
-from localdev.simulators import ImapServerSettings, Simulators
+from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.mailbox import Mailbox
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _soak(folder: Path, options: argparse.Namespace) -> Soak:
     soak = Soak()
-    ports = ImapServerSettings() if options.provider == "imap" else None
+    ports = SimulatedImapServerSettings() if options.provider == "imap" else None
     with (
         Simulators(folder / "simulators", imap_ports=ports) as simulators,
         _running(folder, simulators) as stack,

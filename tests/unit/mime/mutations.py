@@ -74,15 +74,16 @@ def check_parsed(message: ParsedMessage) -> None:
     """Fail if a text of the message could not be stored, or a limit was exceeded."""
     people = (*message.to, *message.cc, *message.bcc, *message.reply_to)
     texts = [message.subject, message.preview, message.body_text, message.body_html]
-    texts += [message.internet_message_id, message.in_reply_to, *message.references]
+    texts += [message.internet_message_id, message.in_reply_to, *message.referenced_message_ids]
     texts += [each for person in people for each in (person.name, person.address)]
     texts += [text for each in message.attachments for text in (each.file_name, each.content_id)]
     joined = "\n".join(
-        [each or "" for each in texts] + [*message.problems, *make_thread_keys(message)]
+        [each or "" for each in texts]
+        + [*message.parsing_problem_descriptions, *make_thread_keys(message)]
     )
     assert "\0" not in joined
     joined.encode("utf-8")
-    assert not [each for each in message.problems if "\n" in each]
+    assert not [each for each in message.parsing_problem_descriptions if "\n" in each]
     for attachment in message.attachments[:5]:
         assert attachment.decoded_size_bytes == len(attachment.decode_content())
 

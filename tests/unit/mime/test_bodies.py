@@ -277,7 +277,9 @@ def test_malformed_parts(raw: bytes, text: str, problem: str | None) -> None:
     found = parse_message(raw)
 
     assert found.body_text == text
-    assert [each for each in found.problems if problem and problem in each] or problem is None
+    assert [
+        each for each in found.parsing_problem_descriptions if problem and problem in each
+    ] or problem is None
 
 
 CALENDAR = b"BEGIN:VCALENDAR\nMETHOD:%s\nEND:VCALENDAR\n"
@@ -301,7 +303,7 @@ CALENDAR = b"BEGIN:VCALENDAR\nMETHOD:%s\nEND:VCALENDAR\n"
     ],
 )  # fmt: skip
 def test_kinds(header: bytes, body: bytes, kind: str) -> None:
-    assert parse_message(header + b"\n\n" + body).kind == kind
+    assert parse_message(header + b"\n\n" + body).message_kind == kind
 
 
 @pytest.mark.parametrize(

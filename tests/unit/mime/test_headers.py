@@ -85,7 +85,10 @@ def test_a_missing_name_is_the_address_and_all_fields_of_a_name_count() -> None:
 
     assert [(each.name, each.address) for each in found.to] == [("a@x", "a@x"), ("Bo", "b@x")]
     assert found.cc[0].name == "Jörg"
-    assert (found.sender, found.reply_to[0].address) == (parse_addresses("s@x <s@x>")[0], "r@x")
+    assert (found.from_or_sender_address, found.reply_to[0].address) == (
+        parse_addresses("s@x <s@x>")[0],
+        "r@x",
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,7 +111,9 @@ def test_a_date_that_cannot_be_read_is_none(value: str, expected: datetime | Non
     found = mail(b"Date: " + value.encode())
 
     assert found.sent_at == expected
-    assert ("has a date that cannot be read" in found.problems) == (expected is None)
+    assert ("has a date that cannot be read" in found.parsing_problem_descriptions) == (
+        expected is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,7 +136,7 @@ def test_identifiers_stay_as_they_are(
     found = mail(header)
 
     assert (found.internet_message_id, found.in_reply_to) == (message_id, in_reply_to)
-    assert found.references == references
+    assert found.referenced_message_ids == references
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import tracemalloc
 import pytest
 
 from mailsync.mime import make_thread_keys, parse_message
-from mailsync.mime.bodies import MAX_ATTACHMENTS, MAX_TEXT_BYTES
+from mailsync.mime.bodies import MAX_ATTACHMENTS, MAX_ENCODED_BODY_TEXT_BYTES
 from mailsync.mime.message import MAX_ADDRESSES
-from mailsync.mime.parts import MAX_DEPTH, MAX_PARTS
+from mailsync.mime.parts import MAX_PART_NESTING_DEPTH, MAX_PARTS
 from tests.support.paths import ROOT
 from tests.unit.mime.mutations import NASTY, check_parsed, mutated
 
@@ -102,7 +102,7 @@ def test_a_text_needs_few_times_its_bytes(charset: bytes, repeated: bytes) -> No
     ("raw", "problem"),
     [
         (b"".join(NESTED % (each, each) for each in range(3_000)),
-         f"has parts nested more than {MAX_DEPTH} deep, so the deepest are one text"),
+         f"has parts nested more than {MAX_PART_NESTING_DEPTH} deep, so the deepest are one text"),
         (MIXED + b"--b\n\nx\n" * (MAX_PARTS + 5),
          f"has more than {MAX_PARTS} parts, so the last ones are one part"),
         (MIXED + b"--b\nContent-Type: a/b\n\nx\n" * (MAX_ATTACHMENTS + 5),
@@ -111,13 +111,13 @@ def test_a_text_needs_few_times_its_bytes(charset: bytes, repeated: bytes) -> No
          f"has more than {MAX_ADDRESSES:,} addresses in one field"),
         (b"X: y\n" * 6_000 + b"\n",
          "has a header that is too long, so the rest of it is ignored"),
-        (b"\n" + b"x" * (MAX_TEXT_BYTES + 5),
-         f"has a text of more than {MAX_TEXT_BYTES:,} bytes, which is cut"),
+        (b"\n" + b"x" * (MAX_ENCODED_BODY_TEXT_BYTES + 5),
+         f"has a text of more than {MAX_ENCODED_BODY_TEXT_BYTES:,} bytes, which is cut"),
     ],
     ids=["depth", "parts", "attachments", "addresses", "header", "text"],
 )  # fmt: skip
 def test_what_exceeds_a_limit_is_named(raw: bytes, problem: str) -> None:
-    assert problem in parse_message(raw).problems
+    assert problem in parse_message(raw).parsing_problem_descriptions
 
 
 def test_a_stage_with_graph_alone_does_not_import_the_parser() -> None:

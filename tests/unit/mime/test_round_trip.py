@@ -38,8 +38,8 @@ def test_a_message_is_read_as_it_was_written(
     found = parse_message(message.as_bytes())
 
     assert (found.subject, found.body_text, found.body_html) == (subject, text, html)
-    assert [each.name for each in (found.sender, *found.to) if each] == [name] * 4
+    assert [each.name for each in (found.from_or_sender_address, *found.to) if each] == [name] * 4
     assert [(each.file_name, each.decode_content()) for each in found.attachments] == [
         (name, content)
     ]
-    assert found.problems == ()
+    assert found.parsing_problem_descriptions == ()

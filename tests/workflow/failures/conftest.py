@@ -65,7 +65,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
 def simulators(running: Simulators) -> Iterator[Simulators]:
     defaults = running.service.behaviour, running.service.latency
     # All tests of a process together ask for more than Graph allows one mailbox in ten minutes.
-    running.service.set_behaviour(retry_after_s=SHORT_PAUSE_S, requests_per_window=sys.maxsize)
+    running.service.set_behaviour_switches(
+        retry_after_s=SHORT_PAUSE_S, requests_per_window=sys.maxsize
+    )
     yield running
     running.service.behaviour, running.service.latency = defaults
     running.service.faults.remove_all_rules()
@@ -93,9 +95,13 @@ def shared(postgres: Postgres, owner: Settings) -> Settings:
 def prepared(running: Simulators, owner: Settings, shared: Settings) -> Iterator[Prepared]:
     remote = running.add_mailbox(ADDRESS)
     for role in MISSING:
-        remote.folders.remove(role)
-    remote.folders.remove(
-        next(each.number for each in remote.folders.list_all() if each.name == CONVERSATION_HISTORY)
+        remote.folders.remove_folder(role)
+    remote.folders.remove_folder(
+        next(
+            each.number
+            for each in remote.folders.list_all_folders()
+            if each.name == CONVERSATION_HISTORY
+        )
     )
     folders: list[tuple[str, ...]] = [(), ("Archive",), ("Archive", "Projects")]
     mail = generate_mail(36, owner=ADDRESS)

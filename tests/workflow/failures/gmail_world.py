@@ -26,10 +26,10 @@ from mailsync.providers.gmail.provider import GmailMailbox
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.store.check_store import Check
 from mailsync.store.connection import Database, connect
-from mailsync.store.quota_store import MIN_WAIT_STATE_OVERHEAD_S, MailboxQuota, QuotaLimits
+from mailsync.store.quota_store import WORKFLOW_WAIT_STATE_OVERHEAD_S, MailboxQuota, QuotaLimits
 from mailsync.sync import mailbox
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.message_ids import ensure_stable_message_ids
+from mailsync.sync.message_ids import wrap_provider_for_stable_message_ids
 from tests.support.comparison import divergences
 from tests.support.gmail_form import GmailForm
 from tests.support.mail import a_mail
@@ -159,7 +159,7 @@ class GmailWorld(World):
         with self._quota(check.account) as quota:
             in_flight = check.account.max_requests_in_flight
             client = self._provider(budget, in_flight, quota)
-            provider = ensure_stable_message_ids(client, check.run_ref, self.database)
+            provider = wrap_provider_for_stable_message_ids(client, check.run_ref, self.database)
             with closing(provider):
                 yield Mailbox(
                     check.run_ref,
@@ -168,7 +168,7 @@ class GmailWorld(World):
                     self.database,
                     self._vault,
                     provider.max_requests_in_flight,
-                    quota=quota,
+                    quota_source=quota,
                 )
 
     def _quota(self, account: Account) -> MailboxQuota:
@@ -181,7 +181,7 @@ class GmailWorld(World):
     def _wait(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.on_wait()
-        self._pass(seconds + MIN_WAIT_STATE_OVERHEAD_S)
+        self._pass(seconds + WORKFLOW_WAIT_STATE_OVERHEAD_S)
 
     def _pass(self, seconds: float) -> None:
         """As if so many seconds had passed for the quota."""
@@ -194,4 +194,4 @@ class GmailWorld(World):
     def _counted(self) -> tuple[int, Counter[str]]:
         quota = self.simulators.gmail.quota
         requests = quota.to_json()["requests"].get(self.remote.user_id, {})
-        return quota.used_units_of_user(self.remote.user_id), Counter(requests)
+        return quota.count_charged_units_since_reset(self.remote.user_id), Counter(requests)

@@ -12,7 +12,7 @@ import pytest
 from mailsync.credentials import FixedAccessTokenSource
 from mailsync.model import AccessToken, Message, RemoteId
 from mailsync.providers import MailProvider
-from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
 from mailsync.store.connection import Database
@@ -80,7 +80,7 @@ class ImapWorld(World):
         )
         context = ssl.create_default_context(cafile=asked.certificate)
         mailbox = ImapMailbox(
-            MailboxAddress("localhost", asked.port, self.user), access, servers, context
+            ImapMailboxLocation("localhost", asked.port, self.user), access, servers, context
         )
         fetch = mailbox.fetch_messages
 

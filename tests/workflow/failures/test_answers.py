@@ -54,7 +54,7 @@ def test_a_first_sync_survives_it(world: World, fault: dict[str, Any]) -> None:
 def test_every_step_survives_it(synced: World, path: str) -> None:
     """Probes, folder lists and listings as well as pages: row 23 in batches, row 24 elsewhere."""
     synced.remote.deliver_message(a_mail("new"))
-    synced.remote.folders.create("New")
+    synced.remote.folders.create_folder("New")
     synced.lose()
     rules = [
         synced.inject_fault(path, **THROTTLED, retry_after=1),

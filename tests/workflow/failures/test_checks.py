@@ -8,8 +8,8 @@ from mailsync.errors import AccessRevoked, LeaseLost
 from mailsync.model import AccountId, RunId, SyncScope, SyncType
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import SyncStarter
-from mailsync.store.check_store import Check, CheckStore, IdleCheckResult
-from mailsync.store.control_store import AccountControlStore, AccountOfCaller
+from mailsync.store.check_store import Check, CheckStore, UnchangedMailboxCheckResult
+from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import EnqueuedRun, RunStore
@@ -49,9 +49,7 @@ def begin(world: World, run_id: str = "other") -> int | None:
     )
 
 
-def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(
-    synced: World,
-) -> None:
+def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(synced: World) -> None:
     synced.check()  # the first one of a function reads the data key as well
     synced.let_time_pass(0.5)
     events = synced.rows(EVENTS)
@@ -62,7 +60,7 @@ def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(
 
     assert checked.outcome is CheckOutcome.NOTHING_NEW
     # The tree is one request, and so is each folder's feed; the feeds are one call.
-    assert checked.request_count == 1 + len(synced.remote.folders.list_all())
+    assert checked.request_count == 1 + len(synced.remote.folders.list_all_folders())
     assert [record.in_batch for record in log.records()].count(False) == 1
     assert checked.database_round_trip_count == 7
     assert runs_of(synced) == []
@@ -89,9 +87,9 @@ def test_what_fits_on_a_page_is_mirrored_without_an_execution(synced: World, cha
     first = synced.newest()
     changes: dict[str, Callable[[], object]] = {
         "deliver": lambda: synced.remote.deliver_message(a_mail("new")),
-        "read": lambda: synced.remote.mark_read(first),
+        "read": lambda: synced.remote.mark_message_read(first),
         "move": lambda: synced.remote.move_message(first, "archive"),
-        "delete": lambda: synced.remote.delete_message_permanently(first),
+        "delete": lambda: synced.remote.move_message_to_purged_folder(first),
     }
     changes[change]()
 
@@ -164,7 +162,7 @@ def test_a_mailbox_of_very_many_folders_is_left_to_an_execution_unasked(
 ) -> None:
     """A look at it would outlast its function, and take the other mailboxes with it."""
     synced.remote.deliver_message(a_mail("new"))
-    monkeypatch.setattr(check_step, "MAX_FOLDERS_PER_CHECKED_MAILBOX", 3)
+    monkeypatch.setattr(check_step, "MAX_MAILBOX_FOLDERS_FOR_CHECK", 3)
 
     checked = synced.check()
 
@@ -254,7 +252,7 @@ def test_what_was_handed_over_cannot_be_written_any_more(synced: World) -> None:
     with pytest.raises(LeaseLost):
         FolderStore(synced.database).delete_folders_reported_gone_twice(check.run_ref, [])
     with pytest.raises(LeaseLost):
-        checks.save_idle_check(check, IdleCheckResult())
+        checks.save_idle_check(check, UnchangedMailboxCheckResult())
     with pytest.raises(LeaseLost):
         checks.hand_over_run_to_execution(check)
 
@@ -283,12 +281,14 @@ def test_the_run_of_a_check_that_died_is_recovered_under_its_name(synced: World)
 
 @pytest.mark.parametrize("paused", [True, None], ids=["paused", "other folders"])
 def test_who_changes_the_account_ends_a_check(synced: World, paused: bool | None) -> None:
-    own = AccountOfCaller(synced.account_id, "ann")
+    own = AccountOfRequestingUser(synced.account_id, "ann")
     [[folder]] = synced.rows("SELECT id FROM mailsync.email_folders WHERE role = 'archive'")
     choices = {} if paused else {folder: False}
 
     store = AccountControlStore(synced.database)
-    changed = synced.check_during(lambda: store.change_account(own, paused, choices))
+    changed = synced.check_during(
+        lambda: store.change_pause_and_folder_selection(own, paused, choices)
+    )
 
     assert changed is CheckOutcome.LEASE_UNAVAILABLE
 

@@ -90,7 +90,7 @@ def test_while_there_is_no_token_it_stays_closed_without_noise_and_is_tried_ever
 
     waits = []
     for _ in range(12):
-        assert closed.check().outcome is CheckOutcome.ACCOUNT_STILL_CLOSED
+        assert closed.check().outcome is CheckOutcome.ACCESS_STILL_REFUSED
         waits.append(float(closed.one(DUE_IN_MINUTES)[0]))
 
     assert closed.one(ACCOUNT)[:2] == ["reauth_required", "The rules for sign-ins forbid it."]
@@ -105,7 +105,7 @@ def test_an_outage_of_the_identity_platform_leaves_it_as_it_was(closed: World) -
     [_, sentence, _] = closed.one(ACCOUNT)
     closed.access.refusal = ProviderUnavailable("No answer.")
 
-    assert closed.check().outcome is CheckOutcome.ACCOUNT_STILL_CLOSED
+    assert closed.check().outcome is CheckOutcome.ACCESS_STILL_REFUSED
     assert closed.one(ACCOUNT)[:2] == ["reauth_required", sentence]
     assert closed.started == []
 
@@ -124,7 +124,7 @@ def test_the_end_of_a_grant_that_is_found_while_it_is_tried_takes_it_out_of_the_
 ) -> None:
     closed.access.refusal = AccessRevoked("The password was changed.", is_final=True)
 
-    assert closed.check_during(lambda: closed.rows(ENDED)) is CheckOutcome.ACCOUNT_STILL_CLOSED
+    assert closed.check_during(lambda: closed.rows(ENDED)) is CheckOutcome.ACCESS_STILL_REFUSED
     assert closed.rows("SELECT 1 FROM mailsync.sync_queue") == []
 
 

@@ -54,9 +54,9 @@ def test_a_count_that_is_wrong_for_ever_is_found_once_and_remembered(
 
 def test_a_change_that_is_swallowed_and_moves_a_count_is_found_at_once(synced: World) -> None:
     swallow(synced)
-    synced.remote.delete_message_permanently(synced.newest())
+    synced.remote.move_message_to_purged_folder(synced.newest())
     new = synced.remote.deliver_message(a_mail("new"))
-    synced.remote.mark_read(new)
+    synced.remote.mark_message_read(new)
     synced.remote.deliver_message(a_mail("newer"))
 
     synced.check_to_the_end()
@@ -72,11 +72,11 @@ def test_a_change_that_is_swallowed_and_counts_nothing_is_found_within_a_week(
     swallow(synced)
     for message in synced.remote.list_messages("inbox")[:3]:
         if change == "flag":
-            synced.remote.mark_starred(message.number)
+            synced.remote.mark_message_starred(message.message_number)
         else:
-            synced.remote.delete_message_permanently(message.number)
+            synced.remote.move_message_to_purged_folder(message.message_number)
             new = synced.remote.deliver_message(a_mail("new"))
-            synced.remote.mark_read(new, is_read=message.is_read)
+            synced.remote.mark_message_read(new, is_read=message.is_read)
     assert synced.sync() == "completed"
     assert synced.one(ACCOUNT)[2] is not None
 

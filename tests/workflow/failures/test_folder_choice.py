@@ -3,7 +3,7 @@
 import pytest
 
 from mailsync.model import FolderId, RunId, SyncScope, SyncType
-from mailsync.store.control_store import AccountControlStore, AccountOfCaller
+from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from mailsync.sync.check import CheckOutcome
@@ -23,8 +23,10 @@ def folder_ids(world: World) -> dict[str, int]:
 
 def choose(world: World, selected: bool, name: str = "Archive") -> None:
     number = FolderId(folder_ids(world)[name])
-    own = AccountOfCaller(world.account_id, "ann")
-    change = AccountControlStore(world.database).change_account(own, None, {number: selected})
+    own = AccountOfRequestingUser(world.account_id, "ann")
+    change = AccountControlStore(world.database).change_pause_and_folder_selection(
+        own, None, {number: selected}
+    )
     assert not change.unknown_folder_ids
 
 
@@ -132,7 +134,7 @@ def test_new_folders_are_selected_below_unselected_ones_too(chosen: World) -> No
 def test_a_choice_stops_the_run_so_that_each_has_one_selection(synced: World) -> None:
     runs = RunStore(synced.database)
     LeaseStore(synced.database).take_lease(
-        synced.account_id, RunId("under-way"), "arn", SyncType.AUTO, "test"
+        synced.account_id, RunId("under-way"), "arn", SyncType.AUTOMATICALLY_STARTED, "test"
     )
 
     choose(synced, False)

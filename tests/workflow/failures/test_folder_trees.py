@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from mailsync.decisions.freshness import MAX_FEEDS_OF_SMALL_MAILBOX
+from mailsync.decisions.freshness import MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX
 from mailsync.sync.check import CheckOutcome
 from tests.support.mail import a_mail
 from tests.workflow.failures.world import World
@@ -24,7 +24,7 @@ def test_the_inbox_is_read_first_though_another_folder_is_larger(world: World) -
 
     inbox, log = world.folder_id("inbox"), world.simulators.service.log.records()
     pages = [each.path for each in log if "/messages/delta" in each.path]
-    folders = len(world.remote.folders.list_all())
+    folders = len(world.remote.folders.list_all_folders())
     assert inbox in unquote(pages[folders]), "the first page of the first sync-folder"
 
 
@@ -47,7 +47,7 @@ def test_children_that_cannot_be_listed_stop_no_other_folder(
     world.inject_fault(f"{archive}/childFolders", **fault, times=None)
     new = [
         world.remote.deliver_message(a_mail("new"), folder.number)
-        for folder in world.remote.folders.list_all()
+        for folder in world.remote.folders.list_all_folders()
     ]
 
     world.sync()
@@ -76,8 +76,10 @@ def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
     assert world.mirrors()
 
     world.remote.deliver_message(a_mail("new"))
-    world.remote.mark_read(world.remote.list_messages("inbox")[1].number)
-    world.remote.delete_message_permanently(world.remote.list_messages("inbox")[2].number)
+    world.remote.mark_message_read(world.remote.list_messages("inbox")[1].message_number)
+    world.remote.move_message_to_purged_folder(
+        world.remote.list_messages("inbox")[2].message_number
+    )
     world.remote.move_message(world.newest("archive"), "inbox")
     assert world.mirrors()
 
@@ -88,7 +90,7 @@ def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
 def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
     world: World, feed: str, fallback: int
 ) -> None:
-    bad = world.id_of(world.remote.list_messages("inbox")[5].number)
+    bad = world.id_of(world.remote.list_messages("inbox")[5].message_number)
     inbox = world.folder_id("inbox")
     world.inject_fault("/inbox/messages", status=500, times=None)
     world.inject_fault(f"{inbox}.*{feed}", status=500, times=None)
@@ -135,7 +137,7 @@ def test_a_check_reads_a_twelfth_of_the_folders_and_the_tree(
     for parent in range(8):
         above = synced.remote.create_folder(f"P{parent}")
         for child in range(7):
-            synced.remote.folders.create(f"C{child}", parent=above)
+            synced.remote.folders.create_folder(f"C{child}", parent=above)
     synced.switch(flat_folder_delta=is_flat)
     assert synced.sync() == "completed"
     synced.let_time_pass(30)
@@ -147,16 +149,16 @@ def test_a_check_reads_a_twelfth_of_the_folders_and_the_tree(
 
 
 def test_a_quiet_folder_among_many_is_read_within_the_hour(synced: World) -> None:
-    for at in range(MAX_FEEDS_OF_SMALL_MAILBOX):
-        synced.remote.folders.create(f"F{at}")
+    for at in range(MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX):
+        synced.remote.folders.create_folder(f"F{at}")
     synced.let_time_pass(30)
     assert synced.sync() == "completed"
-    inactive = synced.remote.folders.list_all()[-1].number
+    inactive = synced.remote.folders.list_all_folders()[-1].number
     message = synced.remote.deliver_message(a_mail("in an inactive folder"), inactive)
     synced.check()
     assert synced.stores(message)
 
-    synced.remote.mark_starred(message)
+    synced.remote.mark_message_starred(message)
     synced.rows("UPDATE mailsync.email_folders SET active_at = now() - interval '2 days'")
     for _ in range(12):
         synced.let_time_pass(CHECK_H)

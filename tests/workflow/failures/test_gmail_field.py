@@ -100,8 +100,8 @@ def test_a_history_that_follows_seconds_after_the_push_is_read_in_the_same_check
 ) -> None:
     """Row 6: corsairdev/corsair #445, openclaw/gogcli #115."""
     server, synced.pauses = synced.simulators.gmail, (pauses := Pauses())
-    pauses.happens = lambda: server.freeze_history_list(synced.remote, 0)
-    server.freeze_history_list(synced.remote, 600)
+    pauses.happens = lambda: server.withhold_new_history_records(synced.remote, 0)
+    server.withhold_new_history_records(synced.remote, 600)
     deliver(synced, 1)
 
     checked = synced.check()
@@ -113,11 +113,11 @@ def test_a_history_that_follows_seconds_after_the_push_is_read_in_the_same_check
 
 def test_a_history_that_stays_behind_moves_no_cursor(synced: GmailWorld) -> None:
     """Rows 6, 7: openclaw/gogcli PR 1140."""
-    synced.simulators.gmail.freeze_history_list(synced.remote, 600)
+    synced.simulators.gmail.withhold_new_history_records(synced.remote, 600)
     deliver(synced, 2)
     assert synced.check().outcome == "idle"
 
-    synced.simulators.gmail.freeze_history_list(synced.remote, 0)
+    synced.simulators.gmail.withhold_new_history_records(synced.remote, 0)
     synced.check_to_the_end()
 
     assert synced.is_exact()
@@ -125,7 +125,7 @@ def test_a_history_that_stays_behind_moves_no_cursor(synced: GmailWorld) -> None
 
 def test_all_pages_of_many_records_are_read(synced: GmailWorld) -> None:
     """Row 9: elie222/inbox-zero PR 1212, twentyhq/twenty #3012."""
-    synced.simulators.gmail.set_behaviour(largest_page=7)
+    synced.simulators.gmail.set_behaviour_switches(largest_page=7)
     deliver(synced, 20)
     for each in ids(synced):
         synced.owner.change_labels(each, add=["STARRED"], remove=["INBOX"])
@@ -159,7 +159,7 @@ def test_a_listing_whose_stored_page_token_is_refused_misses_nothing(
 ) -> None:
     """Row 11: n8n-io/n8n PR 34284."""
     gmail.fill(23)
-    gmail.simulators.gmail.set_behaviour(largest_page=5)
+    gmail.simulators.gmail.set_behaviour_switches(largest_page=5)
     refusal: dict[str, Any] = {
         "status": 400,
         "code": "invalidArgument",
@@ -269,7 +269,7 @@ def draft_sent_whose_mail_comes_late(gmail: GmailWorld) -> None:
 
 def history_expired_between_two_of_its_pages(gmail: GmailWorld) -> None:
     """A sister of rows 1, 9."""
-    gmail.simulators.gmail.set_behaviour(largest_page=5)
+    gmail.simulators.gmail.set_behaviour_switches(largest_page=5)
     deliver(gmail, 12)
     gmail.owner.erase_message(ids(gmail)[-1])
     gmail.inject_fault("/history.*pageToken", status=404, times=1)
@@ -277,7 +277,7 @@ def history_expired_between_two_of_its_pages(gmail: GmailWorld) -> None:
 
 def history_twice_and_in_no_order(gmail: GmailWorld) -> None:
     """A sister of rows 8, 9."""
-    gmail.simulators.gmail.set_behaviour(are_pages_disordered=True)
+    gmail.simulators.gmail.set_behaviour_switches(are_pages_disordered=True)
     gmail.inject_fault("/history", page="duplicate", times=None)
     first, *_ = deliver(gmail, 3)
     for change in ({"add": ["TRASH"]}, {"remove": ["TRASH"]}, {"add": ["INBOX", "STARRED"]}):
@@ -315,7 +315,7 @@ def test_chats_are_no_mail_and_no_failure(gmail: GmailWorld, is_new: bool) -> No
         gmail.owner.store_chat_message(f"line {n}", raw=b"MIME-Ver" * (n % 2)) for n in range(4)
     ]
 
-    for sync_type in (SyncType.AUTO, SyncType.FULL):
+    for sync_type in (SyncType.AUTOMATICALLY_STARTED, SyncType.FULL):
         assert gmail.sync(sync_type) == "completed"
 
     assert gmail.stored().keys() == mail

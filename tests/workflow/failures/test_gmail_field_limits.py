@@ -53,7 +53,9 @@ def test_a_first_sync_that_is_refused_again_and_again_misses_no_message(
 ) -> None:
     """Row 24: GAM-team/got-your-back #333. The limit of Google is lower than we think."""
     gmail.fill(200)
-    gmail.simulators.gmail.set_behaviour(units_per_minute_of_user=1_000, refusal_status=status)
+    gmail.simulators.gmail.set_behaviour_switches(
+        units_per_minute_of_user=1_000, refusal_status=status
+    )
 
     assert gmail.sync() == "completed"
 
@@ -90,9 +92,7 @@ def test_messages_are_not_blamed_for_refusals_in_run_after_run(
     assert synced.is_exact()
 
 
-def test_nothing_is_asked_before_the_pause_that_google_names_has_ended(
-    synced: GmailWorld,
-) -> None:
+def test_nothing_is_asked_before_the_pause_that_google_names_has_ended(synced: GmailWorld) -> None:
     """Row 26: rowboatlabs/rowboat PR 926."""
     synced.owner.deliver_message(a_mail("new"), ["INBOX"])
     log = synced.simulators.service.log
@@ -130,9 +130,7 @@ def test_a_used_up_day_or_quota_is_one_pause_and_no_failure(
     assert synced.is_exact()
 
 
-def test_a_pause_outlives_its_run_and_holds_for_checks_of_every_origin(
-    synced: GmailWorld,
-) -> None:
+def test_a_pause_outlives_its_run_and_holds_for_checks_of_every_origin(synced: GmailWorld) -> None:
     """Row 26, when no execution could be started."""
     log = synced.simulators.service.log
     synced.rows(
@@ -145,9 +143,7 @@ def test_a_pause_outlives_its_run_and_holds_for_checks_of_every_origin(
     assert len(log.records()) == before
 
 
-def test_first_syncs_that_drain_the_project_leave_a_reserve_to_checks(
-    gmail: GmailWorld,
-) -> None:
+def test_first_syncs_that_drain_the_project_leave_a_reserve_to_checks(gmail: GmailWorld) -> None:
     """Row 29: appstrate/appstrate #725."""
     limits = QuotaLimits(6_000, 12_000)
     accounts = [connect_account(gmail.database, f"tenant {n}", GOOGLE) for n in range(8)]
@@ -251,7 +247,7 @@ def test_large_mails_are_read_one_at_a_time_and_keep_no_other_out(
 ) -> None:
     """Row 49: twentyhq/twenty PR 5132, onyx-dot-app/onyx PR 5948. In thousandths of the sizes."""
     monkeypatch.setattr(http, "MAX_MESSAGE_RESPONSE_BYTES", 72_000)
-    monkeypatch.setattr(http, "MIN_LARGE_RESPONSE_BYTES", 6_000)
+    monkeypatch.setattr(http, "MIN_BYTES_TO_READ_RESPONSE_ALONE", 6_000)
     gmail.fill(10)
     sizes = (*[35_000] * 5, 60_000)
     large = [

@@ -41,7 +41,7 @@ def change_unseen(gmail: GmailWorld, numbers: "count[int]") -> None:
     owner.change_labels(ids[1], remove=["INBOX", labels["First"]])
     owner.change_labels(ids[2], add=["STARRED", "IMPORTANT"])
     owner.trash_message(ids[3])
-    owner.mark_as_spam(ids[4])
+    owner.mark_message_as_spam(ids[4])
     owner.erase_message(ids[5])
     owner.deliver_message(a_mail(f"unseen {at}", minutes=at), ["INBOX", "UNREAD", labels["Second"]])
     gmail.remote.expire_cursors()
@@ -100,7 +100,7 @@ def test_in_a_mailbox_of_many_labels(gmail: GmailWorld) -> None:
         for each in {ids[number % 60], ids[number * 7 % 60]}:
             owner.change_labels(each, add=[label])
     assert gmail.sync() == "completed"
-    with owner.hide_changes_from_history():
+    with owner.pause_history_recording():
         for number, each in enumerate(ids[:20]):
             owner.change_labels(each, add=[labels[number * 2]], remove=["UNREAD", labels[number]])
     gmail.remote.expire_cursors()
@@ -161,7 +161,7 @@ def test_with_most_of_a_label_and_the_trash_gone_elsewhere(
     gmail: GmailWorld, is_trash_counted: bool
 ) -> None:
     """Whether or not the count of a label includes what is in the trash."""
-    gmail.simulators.gmail.set_behaviour(is_trash_counted=is_trash_counted)
+    gmail.simulators.gmail.set_behaviour_switches(is_trash_counted=is_trash_counted)
     gmail.fill(200)
     owner = gmail.owner
     label = owner.create_label("Filtered")

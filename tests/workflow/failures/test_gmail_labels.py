@@ -45,8 +45,10 @@ def settle(gmail: GmailWorld) -> bool:
 OF_LABELS: dict[str, Callable[[GmailOwner], object]] = {
     "renamed": lambda it: it.rename_label(label_of(it, "Work"), "Office"),
     "renamed below another": lambda it: it.rename_label(label_of(it, "Work/Deep"), "Work/Shallow"),
-    "nested elsewhere": lambda it: it.nest_label(label_of(it, "Work/Deep"), it.create_label("Top")),
-    "nested nowhere": lambda it: it.nest_label(label_of(it, "Work/Deep"), None),
+    "nested elsewhere": lambda it: it.set_parent_of_label(
+        label_of(it, "Work/Deep"), it.create_label("Top")
+    ),
+    "nested nowhere": lambda it: it.set_parent_of_label(label_of(it, "Work/Deep"), None),
     "deleted": lambda it: it.delete_label(label_of(it, "Work/Deep")),
     "deleted above another": lambda it: it.delete_label(label_of(it, "Work")),
     "created": lambda it: it.create_label("Work/New/Below"),
@@ -56,7 +58,7 @@ OF_LABELS: dict[str, Callable[[GmailOwner], object]] = {
 @pytest.mark.parametrize("is_reported", [False, True], ids=["not in history", "in history"])
 @pytest.mark.parametrize("change", OF_LABELS)
 def test_a_label_changes(labelled: GmailWorld, change: str, is_reported: bool) -> None:
-    labelled.simulators.gmail.set_behaviour(is_label_deletion_in_history=is_reported)
+    labelled.simulators.gmail.set_behaviour_switches(is_label_deletion_in_history=is_reported)
 
     OF_LABELS[change](labelled.owner)
 
@@ -75,8 +77,8 @@ def test_a_message_moves_through_all_its_labels(labelled: GmailWorld) -> None:
         ),
         lambda: owner.trash_message(other),
         lambda: owner.untrash_message(other),
-        lambda: owner.mark_as_spam(message),
-        lambda: owner.unmark_as_spam(message),
+        lambda: owner.mark_message_as_spam(message),
+        lambda: owner.unmark_message_as_spam(message),
     ]
     for step in steps:
         step()
@@ -114,7 +116,7 @@ def test_a_filter_labels_very_many_messages_at_once(gmail: GmailWorld) -> None:
 def test_labels_come_back_by_their_lists_after_a_full_sync(labelled: GmailWorld) -> None:
     owner = labelled.owner
     new = owner.create_label("New")
-    with owner.hide_changes_from_history():
+    with owner.pause_history_recording():
         for each in message_ids(labelled)[:5]:
             owner.change_labels(
                 each, add=[new, "STARRED"], remove=[label_of(owner, "Work"), "INBOX"]
@@ -129,7 +131,7 @@ def test_labels_come_back_by_their_lists_after_a_full_sync(labelled: GmailWorld)
 
 
 IN_AND_OUT: dict[str, Callable[[GmailOwner, str], object]] = {
-    "to spam": lambda it, message: it.mark_as_spam(message),
+    "to spam": lambda it, message: it.mark_message_as_spam(message),
     "to the trash": lambda it, message: it.trash_message(message),
     "out of the trash, with a label": lambda it, message: it.untrash_message(message),
 }
@@ -143,7 +145,7 @@ def test_what_only_counts_show_is_right_in_all_mail_as_well(
     if change.startswith("out"):
         owner.trash_message(message)
         labelled.check_to_the_end()
-    with owner.hide_changes_from_history():
+    with owner.pause_history_recording():
         IN_AND_OUT[change](owner, message)
 
     labelled.let_time_pass(hours=1.1)

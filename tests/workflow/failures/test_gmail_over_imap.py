@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from localdev.mail.generate import generate_mail
-from localdev.simulators import ImapServerSettings, Simulators
+from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.imap.store import ImapMailbox as SimulatedImapMailbox
 from mailsync.credentials import FixedAccessTokenSource
-from mailsync.model import NEVER_EXPIRES, AccessToken, Message, RemoteId, SyncType
+from mailsync.model import NO_EXPIRY, AccessToken, Message, RemoteId, SyncType
 from mailsync.providers import MailProvider
-from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.providers.imap.gmail_mailbox import GmailImapMailbox
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
@@ -56,12 +56,12 @@ class GmailWorld(World):
 
     def provider(self, *_: object) -> MailProvider:
         assert self.simulators.imap
-        access = FixedAccessTokenSource(AccessToken(self.simulators.imap.password, NEVER_EXPIRES))
+        access = FixedAccessTokenSource(AccessToken(self.simulators.imap.password, NO_EXPIRY))
         servers = AllowedServers(
             frozenset({f"localhost:{self.script.port}"}), is_any_public_server_allowed=False
         )
         context = ssl.create_default_context(cafile=self.script.certificate)
-        address = MailboxAddress("localhost", self.script.port, self.remote.address)
+        address = ImapMailboxLocation("localhost", self.script.port, self.remote.address)
         mailbox = self.kind(address, access, servers, context)
         fetch = mailbox.fetch_messages
 
@@ -95,7 +95,9 @@ class GmailWorld(World):
 
 @pytest.fixture(scope="module")
 def imap_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    with Simulators(tmp_path_factory.mktemp("imap"), imap_ports=ImapServerSettings()) as running:
+    with Simulators(
+        tmp_path_factory.mktemp("imap"), imap_ports=SimulatedImapServerSettings()
+    ) as running:
         yield running
 
 
@@ -235,7 +237,7 @@ def test_a_check_in_which_nothing_happened_opens_no_folder(gmail: GmailWorld) ->
 def test_a_change_that_the_server_shows_later_than_its_number_is_not_missed(
     gmail: GmailWorld,
 ) -> None:
-    gmail.remote.mark_starred(gmail.newest())
+    gmail.remote.mark_message_starred(gmail.newest())
     gmail.script.rules[:] = [Rule("^UID FETCH .*CHANGEDSINCE", without("FETCH"))]
     assert gmail.sync() == "completed"
     assert gmail.stored() != gmail.in_mailbox()
@@ -256,9 +258,7 @@ LIES: dict[str, Callable[[], list[Rule]]] = {
     "UIDNEXT goes back": lambda: _status("UIDNEXT", b"UIDNEXT 1"),
     "All Mail is missing": lambda: [Rule("^LIST", without("All Mail"), ALWAYS)],
     "the trash is missing": lambda: [Rule("^LIST", without("Trash"), ALWAYS)],
-    "no extension": lambda: [
-        Rule("^(LOGIN|AUTH|CAPA)", replacing(" X-GM-EXT-1", b""), ALWAYS),
-    ],
+    "no extension": lambda: [Rule("^(LOGIN|AUTH|CAPA)", replacing(" X-GM-EXT-1", b""), ALWAYS)],
     "CHANGEDSINCE is rejected": lambda: [
         Rule("^UID FETCH .*CHANGEDSINCE", b"{tag} BAD Unknown\r\n", ALWAYS)
     ],
@@ -270,12 +270,12 @@ LIES: dict[str, Callable[[], list[Rule]]] = {
 @pytest.mark.parametrize("lie", LIES)
 def test_a_wrong_answer_deletes_nothing_and_is_mended(gmail: GmailWorld, lie: str) -> None:
     box = gmail.remote
-    first, second, binned = (each.number for each in box.list_messages("inbox")[:3])
+    first, second, binned = (each.message_number for each in box.list_messages("inbox")[:3])
     box.move_message(binned, "trash")
     assert gmail.mirrors()
     rows = dict(gmail.rows(ROWS))
     box.move_message(first, "trash")
-    box.mark_starred(second)
+    box.mark_message_starred(second)
     box.deliver_message(a_mail("news"))
     gmail.script.rules[:] = LIES[lie]()
 
@@ -310,18 +310,16 @@ def test_a_mailbox_without_all_mail_says_where_to_show_it(connected: GmailWorld)
 
 
 def test_mail_without_a_selected_label_is_not_fetched(gmail: GmailWorld) -> None:
-    archived = gmail.remote.list_messages(gmail.label("Work"))[0].number
-    gmail.rows(
-        "UPDATE mailsync.email_folders SET selected = remote_id = 'INBOX' RETURNING 1",
-    )
+    archived = gmail.remote.list_messages(gmail.label("Work"))[0].message_number
+    gmail.rows("UPDATE mailsync.email_folders SET selected = remote_id = 'INBOX' RETURNING 1")
     for _ in range(2):
         assert gmail.sync(SyncType.FULL) == "completed"
         gmail.let_time_pass(hours=25)
     gmail.fetched.clear()
-    gmail.remote.mark_starred(archived)
+    gmail.remote.mark_message_starred(archived)
     assert gmail.sync(SyncType.FULL) == "completed"
     assert gmail.fetched == []
-    inbox = {gmail.id_of(each.number) for each in gmail.remote.list_messages("inbox")}
+    inbox = {gmail.id_of(each.message_number) for each in gmail.remote.list_messages("inbox")}
     assert gmail.stored().keys() == inbox
 
     gmail.remote.move_message(archived, "inbox")
@@ -343,7 +341,7 @@ def test_an_account_of_the_earlier_way_stays_exact_in_that_way(connected: GmailW
         folders = {
             each.name: each.simulated_folder.total
             for each in SimulatedImapMailbox(connected.remote, GMAIL_OPTIONS).list_folders()
-            if not each.basic_attributes
+            if not each.always_listed_attributes
         }
         assert {name: total for name, total, _ in connected.rows(PER_FOLDER)} == folders
         assert len(connected.rows(ROWS)) == sum(folders.values())

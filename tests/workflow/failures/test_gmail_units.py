@@ -26,7 +26,7 @@ MAX_VISITS = 500
 def limited(gmail: GmailWorld) -> GmailWorld:
     """With the quota of a new project, which the simulated Gmail enforces."""
     gmail.limits = NEW_PROJECT
-    gmail.simulators.gmail.set_behaviour(
+    gmail.simulators.gmail.set_behaviour_switches(
         units_per_minute_of_user=NEW_PROJECT.mailbox_units_per_minute,
         units_per_minute_of_project=NEW_PROJECT.project_units_per_minute,
     )
@@ -96,7 +96,7 @@ def with_unseen_change(gmail: GmailWorld) -> GmailWorld:
     gmail.fill(30)
     label = gmail.owner.create_label("Work")
     assert gmail.sync() == "completed"
-    with gmail.owner.hide_changes_from_history():
+    with gmail.owner.pause_history_recording():
         gmail.owner.change_labels(gmail.owner.gmail.list_all_messages()[0].id, add=[label])
     return gmail
 

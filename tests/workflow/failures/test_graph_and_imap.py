@@ -16,15 +16,15 @@ import pytest
 
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem
-from localdev.simulators import ImapServerSettings, Simulators
+from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.graph.properties import text_to_html
 from localdev.simulators.imap.flags import keyword_of_category
-from localdev.simulators.imap.options import EXTENSIONS_WITHOUT_QRESYNC, ImapOptions
+from localdev.simulators.imap.options import EXTENSIONS_EXCEPT_QRESYNC, ImapOptions
 from localdev.simulators.mailbox import Mailbox
 from mailsync.credentials import FixedAccessTokenSource
 from mailsync.model import AccessToken, Provider
 from mailsync.providers import MailProvider
-from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
 from mailsync.settings import Settings
@@ -58,7 +58,7 @@ OF_OUTLOOK = ("Archive", "Conversation History", "Outbox")
 """Folders that are no labels. What is in them is in All Mail."""
 SERVERS = (
     ImapOptions(),
-    ImapOptions(extensions=EXTENSIONS_WITHOUT_QRESYNC),
+    ImapOptions(extensions=EXTENSIONS_EXCEPT_QRESYNC),
     ImapOptions(prefix="INBOX.", separator="."),
 )
 FOLDERS = """
@@ -87,12 +87,14 @@ class ImapWorld(World):
             frozenset({f"localhost:{port}"}), is_any_public_server_allowed=False
         )
         context = ssl.create_default_context(cafile=self.simulators.imap.certificate)
-        return ImapMailbox(MailboxAddress("localhost", port, ADDRESS), access, servers, context)
+        return ImapMailbox(
+            ImapMailboxLocation("localhost", port, ADDRESS), access, servers, context
+        )
 
 
 @pytest.fixture
 def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
-    ports = ImapServerSettings(password=PASSWORD)
+    ports = SimulatedImapServerSettings(password=PASSWORD)
     with Simulators(tmp_path_factory.mktemp("both"), imap_ports=ports) as running:
         yield running
 
@@ -237,7 +239,7 @@ def change(remote: Mailbox, mail: Iterator[MailItem], chance: random.Random) -> 
     """One change by the owner of the mailbox or by a sender."""
     made = Change(chance.choice(KINDS), chance.randrange(1000), chance.randrange(1000))
     if made.kind == "deliver" or chance.random() < 0.3:
-        existing = remote.folders.list_all()
+        existing = remote.folders.list_all_folders()
         remote.deliver_message(next(mail), existing[made.where % len(existing)].number)
     else:
         made.apply(remote)

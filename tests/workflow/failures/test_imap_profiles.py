@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from localdev.mail.generate import generate_mail
-from localdev.simulators import ImapServerSettings, Simulators
+from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import GMAIL_CAPABILITY
 from localdev.simulators.imap.server import READING_SCOPES
 from mailsync.credentials import FixedAccessTokenSource
-from mailsync.model import NEVER_EXPIRES, AccessToken, SyncType
+from mailsync.model import NO_EXPIRY, AccessToken, SyncType
 from mailsync.providers import MailProvider
 from mailsync.providers.imap import changes
-from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.providers.imap.gmail_mailbox import GmailImapMailbox
 from mailsync.providers.imap.provider import ImapMailbox
 from mailsync.providers.imap.servers import AllowedServers
@@ -45,7 +45,7 @@ class ProfileWorld(World):
         servers = AllowedServers(
             frozenset({f"localhost:{self.script.port}"}), is_any_public_server_allowed=False
         )
-        address = MailboxAddress("localhost", self.script.port, self.remote.address)
+        address = ImapMailboxLocation("localhost", self.script.port, self.remote.address)
         context = ssl.create_default_context(cafile=self.script.certificate)
         kind = GmailImapMailbox if isinstance(self.form, GmailImapForm) else ImapMailbox
         return kind(address, FixedAccessTokenSource(self._secret()), servers, context)
@@ -53,7 +53,7 @@ class ProfileWorld(World):
     def _secret(self) -> AccessToken:
         assert self.simulators.imap
         if self.profile.options.has_extension("AUTH=PLAIN"):
-            return AccessToken(self.simulators.imap.password, NEVER_EXPIRES)
+            return AccessToken(self.simulators.imap.password, NO_EXPIRY)
         token = self.simulators.issue_access_token(
             self.remote, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
         )
@@ -76,7 +76,7 @@ def _differs(rows: Any, held: Any, key: str, name: str) -> bool:
 @pytest.fixture(scope="module")
 def imap_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
     folder = tmp_path_factory.mktemp("imap")
-    with Simulators(folder, imap_ports=ImapServerSettings()) as running:
+    with Simulators(folder, imap_ports=SimulatedImapServerSettings()) as running:
         yield running
 
 
@@ -113,8 +113,10 @@ def test_a_mailbox_on_each_kind_of_server_is_mirrored_exactly(world: ProfileWorl
     assert world.sync(SyncType.INITIAL) == "completed"
     assert world.differences() == {}
     before = dict(world.rows("SELECT message_id, id FROM mailsync.emails"))
-    first, second, third, fourth = (each.number for each in world.remote.list_messages("inbox")[:4])
-    world.remote.mark_starred(first)
+    first, second, third, fourth = (
+        each.message_number for each in world.remote.list_messages("inbox")[:4]
+    )
+    world.remote.mark_message_starred(first)
     world.remote.move_message(second, "archive")
     world.remote.erase_message(third)
     world.remote.copy_message(fourth, "archive")

@@ -33,7 +33,9 @@ from tests.support.toy_provider import ToyProvider
 from tests.workflow.failures.conftest import Prepared
 from tests.workflow.failures.world import World
 
-PLACEHOLDERS = {function.name: f"${{{function.arn_placeholder}}}" for function in FUNCTIONS}
+PLACEHOLDERS = {
+    function.name: f"${{{function.arn_placeholder_name_in_asl}}}" for function in FUNCTIONS
+}
 FEEDS = """
 SELECT count(*), bool_and(complete_as_of IS NOT NULL AND NOT walking) FROM mailsync.change_feeds"""
 FAILED = "SELECT folder_id, status, error FROM mailsync.sync_run_folders WHERE status = 'failed'"
@@ -95,7 +97,7 @@ def toy(
 
 def test_a_message_under_three_labels_is_one_row_in_three_lists(toy: ToyWorld) -> None:
     number = toy.newest()
-    projects = toy.remote.folders.list_children("archive")[0].number
+    projects = toy.remote.folders.list_child_folders("archive")[0].number
     toy.remote.add_message_to_folder(number, "archive")
     toy.remote.add_message_to_folder(number, projects)
     assert toy.mirrors()
@@ -103,7 +105,7 @@ def test_a_message_under_three_labels_is_one_row_in_three_lists(toy: ToyWorld) -
 
     for change in (
         partial(toy.remote.remove_message_from_folder, number, projects),
-        partial(toy.remote.mark_read, number),
+        partial(toy.remote.mark_message_read, number),
         partial(toy.remote.remove_message_from_folder, number, "inbox"),
         partial(toy.remote.move_message, number, "trash"),
         partial(toy.remote.move_message, number, "inbox"),
@@ -115,8 +117,8 @@ def test_a_message_under_three_labels_is_one_row_in_three_lists(toy: ToyWorld) -
 
 
 def test_progress_counts_messages_and_not_the_folders_that_they_are_in(toy: ToyWorld) -> None:
-    projects = toy.remote.folders.list_children("archive")[0].number
-    for number in [each.number for each in toy.remote.list_messages("inbox")][:5]:
+    projects = toy.remote.folders.list_child_folders("archive")[0].number
+    for number in [each.message_number for each in toy.remote.list_messages("inbox")][:5]:
         toy.remote.add_message_to_folder(number, projects)
     assert toy.mirrors()
 
@@ -145,14 +147,17 @@ def test_a_new_full_sync_hides_what_has_lost_a_label_unseen(toy: ToyWorld) -> No
     toy.remote.add_message_to_folder(number, "archive")
     assert toy.mirrors()
     toy.remote.remove_message_from_folder(number, "archive")
-    toy.remote.erase_message(toy.remote.list_messages("archive")[0].number)
+    toy.remote.erase_message(toy.remote.list_messages("archive")[0].message_number)
 
     toy.remote.expire_cursors()
     assert toy.sync(SyncType.FULL) == "completed"
 
     assert toy.is_exact()
     is_complete = toy.one(FEEDS)
-    assert is_complete == [1 if toy.kind != "folders" else len(toy.remote.folders.list_all()), True]
+    assert is_complete == [
+        1 if toy.kind != "folders" else len(toy.remote.folders.list_all_folders()),
+        True,
+    ]
 
 
 def test_an_id_that_ended_is_deleted_only_after_every_feed_was_read_since(toy: ToyWorld) -> None:
@@ -180,7 +185,7 @@ def test_a_feed_of_the_mailbox_that_fails_fails_every_folder(
     def broken(*_: object, **__: object) -> Any:
         raise ProviderRejected("The toy rejects the request.")
 
-    monkeypatch.setattr(type(toy.provider()), "fetch_page", broken)
+    monkeypatch.setattr(type(toy.provider()), "fetch_feed_page", broken)
 
     assert toy.sync() == "FoldersFailed"
 

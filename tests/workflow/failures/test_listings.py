@@ -16,7 +16,7 @@ from mailsync.model import (
     FeedRef,
     ListedMessage,
     Message,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     MessageRemovedFromFolder,
     Page,
     RemoteId,
@@ -46,7 +46,7 @@ class RecordedToy(ListingToy):
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | MessageNotFoundById]:
+    ) -> Sequence[Message | MessageNotFoundByIdResult]:
         self.fetched += ids
         return super().fetch_messages(ids)
 
@@ -75,10 +75,7 @@ class ListedWorld(ToyWorld):
 
 @pytest.fixture
 def listed(
-    prepared: Prepared,
-    simulators: Simulators,
-    shared: Settings,
-    monkeypatch: pytest.MonkeyPatch,
+    prepared: Prepared, simulators: Simulators, shared: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ListedWorld]:
     """A mailbox with mail in three labels, connected and not yet synced."""
     prepared.connected.restore()
@@ -99,8 +96,10 @@ def synced(listed: ListedWorld) -> ListedWorld:
 def test_a_first_sync_fetches_every_message_once_the_newest_first(listed: ListedWorld) -> None:
     assert listed.sync() == "completed"
 
-    numbers = [folder.number for folder in listed.remote.folders.list_all()]
-    newest_first = [listed.id_of(each.number) for each in listed.remote.list_messages(*numbers)]
+    numbers = [folder.number for folder in listed.remote.folders.list_all_folders()]
+    newest_first = [
+        listed.id_of(each.message_number) for each in listed.remote.list_messages(*numbers)
+    ]
     assert RecordedToy.fetched == newest_first
     assert listed.are_placements_exact()
 
@@ -131,8 +130,8 @@ def test_news_come_before_the_rest_of_a_backfill(
     listed: ListedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mailsync.sync.store_page.DEFAULT_PAGE_SIZE", 5)
-    limits = ListingToy.limits
-    monkeypatch.setattr(ListingToy, "limits", _with_interval(limits, 0.0))
+    limits = ListingToy.provider_limits
+    monkeypatch.setattr(ListingToy, "provider_limits", _with_interval(limits, 0.0))
     fetch, arrived = RecordedToy.fetch_messages, list[int]()
 
     def delivering(toy: RecordedToy, ids: Sequence[RemoteId], **_: object) -> Any:
@@ -152,7 +151,7 @@ def test_news_come_before_the_rest_of_a_backfill(
 def test_a_backfill_that_gets_no_message_ends_although_the_feed_repeats_a_removal(
     listed: ListedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = RecordedToy.fetch_page
+    read = RecordedToy.fetch_feed_page
 
     def repeating(toy: RecordedToy, feed: FeedRef, cursor: Cursor | None, **how: Any) -> Page:
         page = read(toy, feed, cursor, **how)
@@ -164,7 +163,7 @@ def test_a_backfill_that_gets_no_message_ends_although_the_feed_repeats_a_remova
     visits = iter(range(MAX_VISITS))
     listed.before["sync_folder"] = lambda: next(visits)
     with monkeypatch.context() as broken:
-        broken.setattr(RecordedToy, "fetch_page", repeating)
+        broken.setattr(RecordedToy, "fetch_feed_page", repeating)
         broken.setattr(RecordedToy, "fetch_messages", unavailable)
         assert listed.sync() == "FoldersFailed"
 
@@ -173,18 +172,18 @@ def test_a_backfill_that_gets_no_message_ends_although_the_feed_repeats_a_remova
 
 
 def _with_interval(limits: Any, seconds: float) -> Any:
-    return type(limits)(limits.messages_per_fetch, 100, max_change_reading_interval_s=seconds)
+    return type(limits)(limits.messages_per_fetch, 100, max_interval_between_feed_reads_s=seconds)
 
 
 def test_an_expired_position_costs_no_message_that_is_stored(synced: ListedWorld) -> None:
     box, number = synced.remote, synced.newest()
     box.add_message_to_folder(number, "archive")
-    both = box.list_messages("inbox")[1].number
+    both = box.list_messages("inbox")[1].message_number
     box.move_message(both, "archive", source="inbox")
-    box.add_message_to_folder(box.list_messages("inbox")[2].number, "archive")
-    box.mark_read(number, is_read=not box.find_message(number).mail_item.is_read)
-    box.mark_starred(box.list_messages("inbox")[3].number)
-    gone = box.list_messages("inbox")[4].number
+    box.add_message_to_folder(box.list_messages("inbox")[2].message_number, "archive")
+    box.mark_message_read(number, is_read=not box.find_message(number).content_as_mail_item.is_read)
+    box.mark_message_starred(box.list_messages("inbox")[3].message_number)
+    gone = box.list_messages("inbox")[4].message_number
     box.erase_message(gone)
     new = RemoteId(synced.id_of(box.deliver_message(a_mail())))
     box.expire_cursors()
@@ -213,12 +212,12 @@ def test_the_folder_of_all_mail_follows_from_the_others(synced: ListedWorld) -> 
     assert RecordedToy.fetched == []
 
 
-def test_without_all_mail_only_messages_of_mirrored_labels_are_fetched(
-    listed: ListedWorld,
-) -> None:
+def test_without_all_mail_only_messages_of_mirrored_labels_are_fetched(listed: ListedWorld) -> None:
     listed.remote.add_message_to_folder(listed.newest(), "archive")
     assert listed.sync() == "completed"
-    archived = {listed.id_of(each.number) for each in listed.remote.list_messages("archive")}
+    archived = {
+        listed.id_of(each.message_number) for each in listed.remote.list_messages("archive")
+    }
     others = f"remote_id = '{listed.folder_id('archive')}'"
     listed.rows(SELECTED.format(others))
     listed.rows("DELETE FROM mailsync.emails RETURNING 1")
@@ -232,7 +231,7 @@ def test_without_all_mail_only_messages_of_mirrored_labels_are_fetched(
     assert set(RecordedToy.fetched) == set(listed.stored()) == archived
 
     listed.remote.deliver_message(a_mail())
-    number = listed.remote.list_messages("inbox")[-1].number
+    number = listed.remote.list_messages("inbox")[-1].message_number
     listed.remote.add_message_to_folder(number, "archive")
     assert listed.sync() == "completed"
     assert set(listed.stored()) == archived | {listed.id_of(number)}
@@ -248,7 +247,7 @@ def test_a_label_that_no_list_names_is_ignored_until_one_does(
     def without(toy: ListingToy, *given: Any) -> Any:
         listing = real(toy, *given)
         kept = tuple(each for each in listing.folders if each.remote_id != str(label))
-        return type(listing)(kept, gone_folder_ids=listing.gone_folder_ids)
+        return type(listing)(kept, gone_folder_remote_ids=listing.gone_folder_remote_ids)
 
     with monkeypatch.context() as patched:
         patched.setattr(ListingToy, "list_folders", without)
@@ -293,7 +292,7 @@ def test_a_check_with_one_new_mail_costs_the_counts_of_its_labels(synced: Listed
 def test_a_check_whose_count_contradicts_the_rows_is_left_to_an_execution(
     synced: ListedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = ListingToy.fetch_page
+    page = ListingToy.fetch_feed_page
 
     def less(*given: Any, **named: Any) -> Page:
         found = page(*given, **named)
@@ -302,7 +301,7 @@ def test_a_check_whose_count_contradicts_the_rows_is_left_to_an_execution(
     synced.remote.deliver_message(a_mail())
     synced.remote.deliver_message(a_mail())
     with monkeypatch.context() as patched:
-        patched.setattr(ListingToy, "fetch_page", less)
+        patched.setattr(ListingToy, "fetch_feed_page", less)
         assert synced.check().outcome == "handedOver"
         assert synced.resume(synced.started[-1]) == "completed"
     assert synced.are_placements_exact()

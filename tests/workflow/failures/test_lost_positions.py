@@ -29,7 +29,7 @@ def test_an_expired_position_is_walked_again_and_what_left_meanwhile_is_swept(
     synced: World,
 ) -> None:
     """Row 1."""
-    synced.remote.erase_message(synced.remote.list_messages("inbox")[3].number)
+    synced.remote.erase_message(synced.remote.list_messages("inbox")[3].message_number)
     synced.remote.deliver_message(a_mail("new"))
     synced.remote.expire_cursors()
 
@@ -96,7 +96,9 @@ def test_a_folder_that_never_comes_holds_up_only_itself(world: World) -> None:
 
     assert world.sync() == "FoldersFailed"
     waiting = world.in_mailbox().keys() - world.stored().keys()
-    assert waiting == {world.id_of(each.number) for each in world.remote.list_messages("inbox")}
+    assert waiting == {
+        world.id_of(each.message_number) for each in world.remote.list_messages("inbox")
+    }
     assert world.rows(FAILED) == [["inbox", "ProviderUnavailable"]]
 
     world.clear_faults()
@@ -155,16 +157,14 @@ def test_a_first_sync_that_broke_off_goes_on_where_it_stopped(world: World) -> N
     assert not [each for each in asked if "messages/delta" in each.path and each.link is None]
 
 
-def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(
-    world: World,
-) -> None:
+def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(world: World) -> None:
     """Row 21: every folder is walked whole as long as Exchange can keep no chain."""
     world.inject_fault("/delta", **FULL)
     assert world.mirrors()
 
     world.remote.erase_message(world.newest())
     world.remote.change_message_fields(
-        world.remote.list_messages("inbox")[1].number, subject="changed"
+        world.remote.list_messages("inbox")[1].message_number, subject="changed"
     )
     assert world.mirrors()
     assert world.one(PROVEN) == [True]
@@ -178,7 +178,7 @@ def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(
 
 def test_a_mailbox_that_becomes_full_goes_on_by_lists(synced: World) -> None:
     """Row 21, with a chain begun before; and a list whose second link is left out, row 12."""
-    synced.remote.erase_message(synced.remote.list_messages("inbox")[5].number)
+    synced.remote.erase_message(synced.remote.list_messages("inbox")[5].message_number)
     synced.remote.deliver_message(a_mail("new"))
     synced.inject_fault("/delta", **FULL)
 
@@ -205,7 +205,7 @@ def test_a_cursor_that_does_not_open_is_walked_anew(synced: World) -> None:
     assert synced.mirrors()
     assert synced.rows("SELECT walk FROM mailsync.change_feeds ORDER BY folder_id") == [
         [1],
-        *[[2]] * (len(synced.remote.folders.list_all()) - 1),
+        *[[2]] * (len(synced.remote.folders.list_all_folders()) - 1),
     ]
 
 

@@ -13,8 +13,10 @@ WRITTEN = "SELECT coalesce(sum(inserted + updated + removed), 0) FROM mailsync.s
 
 def read(world: World) -> None:
     """Rows 5 and 6: a read state comes alone, without an etag."""
-    world.remote.mark_read(world.newest())
-    world.remote.mark_read(world.remote.list_messages("inbox")[1].number, is_read=False)
+    world.remote.mark_message_read(world.newest())
+    world.remote.mark_message_read(
+        world.remote.list_messages("inbox")[1].message_number, is_read=False
+    )
 
 
 def move_up(world: World) -> None:
@@ -29,7 +31,7 @@ def move_down(world: World) -> None:
 def move_older(world: World) -> None:
     """Row 13: mail that is older than its new folder's is told twice."""
     world.remote.deliver_message(a_mail("old", minutes=-(10**6)))
-    world.remote.move_message(world.remote.list_messages("inbox")[-1].number, "trash")
+    world.remote.move_message(world.remote.list_messages("inbox")[-1].message_number, "trash")
 
 
 def move_there_and_back(world: World) -> None:
@@ -44,23 +46,23 @@ def change_on_a_journey(world: World) -> None:
     and the folder in between was never mirrored."""
     travelled = world.remote.list_messages("inbox")[0]
     passing = world.remote.create_folder("Passing")
-    world.remote.move_message(travelled.number, passing)
-    world.remote.change_message_fields(travelled.number, subject="changed on a journey")
-    world.remote.move_message(travelled.number, "inbox")
-    world.remote.mark_read(travelled.number, is_read=not travelled.is_read)
+    world.remote.move_message(travelled.message_number, passing)
+    world.remote.change_message_fields(travelled.message_number, subject="changed on a journey")
+    world.remote.move_message(travelled.message_number, "inbox")
+    world.remote.mark_message_read(travelled.message_number, is_read=not travelled.is_read)
     world.remote.erase_folder(passing)
 
 
 def delete(world: World) -> None:
     """Row 17: what is purged stays readable by its id; the folder that it names decides."""
-    world.remote.delete_message_permanently(world.newest())
+    world.remote.move_message_to_purged_folder(world.newest())
     world.remote.erase_message(world.newest("archive"))
-    world.remote.delete_message(world.remote.list_messages("inbox")[1].number)
+    world.remote.delete_message_recoverably(world.remote.list_messages("inbox")[1].message_number)
 
 
 def change_id(world: World) -> None:
     """Row 19: an import gives a message another immutable id."""
-    world.remote.replace_message_by_copy(world.newest())
+    world.remote.replace_message_by_copy_with_new_id(world.newest())
 
 
 def draft(world: World) -> None:
@@ -100,7 +102,7 @@ CHANGES = (
 @pytest.mark.parametrize(
     ("change", "sync_type"),
     [
-        *((each, SyncType.AUTO) for each in CHANGES),
+        *((each, SyncType.AUTOMATICALLY_STARTED) for each in CHANGES),
         *((each, SyncType.FULL) for each in (move_there_and_back, delete, purge_folder)),
     ],
 )
@@ -126,7 +128,7 @@ def test_replayed_changes_write_nothing(synced: World) -> None:
 
 def test_a_read_state_of_an_unknown_message_brings_the_message(synced: World) -> None:
     """Row 5."""
-    synced.remote.mark_read(
+    synced.remote.mark_message_read(
         synced.newest(), is_read=not synced.remote.list_messages("inbox")[0].is_read
     )
     synced.lose(synced.newest())
@@ -139,7 +141,7 @@ def test_a_read_state_of_an_unknown_message_brings_the_message(synced: World) ->
 
 def test_an_unknown_message_that_is_not_found_is_not_lost(synced: World) -> None:
     """Row 30: a race between a page and the message that it names."""
-    synced.remote.mark_read(
+    synced.remote.mark_message_read(
         synced.newest(), is_read=not synced.remote.list_messages("inbox")[0].is_read
     )
     synced.lose(synced.newest())

@@ -222,9 +222,9 @@ def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(worl
 def test_a_removal_of_which_nothing_is_said_stays_a_removal_and_stops_nothing(
     synced: World, status: int
 ) -> None:
-    gone, silent = (each.number for each in synced.remote.list_messages("inbox")[:2])
+    gone, silent = (each.message_number for each in synced.remote.list_messages("inbox")[:2])
     for each in (gone, silent):
-        synced.remote.delete_message_permanently(each)
+        synced.remote.move_message_to_purged_folder(each)
     silent_id = synced.id_of(silent)
     synced.inject_fault(f"/me/messages/{silent_id}", status=status, times=None)
 
@@ -240,7 +240,7 @@ def test_a_removal_of_which_nothing_is_said_stays_a_removal_and_stops_nothing(
 def test_when_the_mailbox_does_not_answer_either_the_sync_fails_as_the_provider_does(
     synced: World,
 ) -> None:
-    synced.remote.delete_message_permanently(synced.newest())
+    synced.remote.move_message_to_purged_folder(synced.newest())
     synced.inject_fault("/me/messages/", status=500, times=None)
     synced.inject_fault("/mailFolders/inbox", status=500, times=None)
 

@@ -21,7 +21,7 @@ GONE = [(404, "ErrorInvalidMailboxItemId"), (400, "ErrorInvalidIdMalformed")]
 def create_again(world: World, *, without: Sequence[str] = MISSING) -> None:
     OutlookOwner(world.remote).recreate_empty_mailbox()
     for role in without:
-        world.remote.folders.remove(role)
+        world.remote.folders.remove_folder(role)
     world.remote.deliver_message(a_mail("first"))
     world.remote.deliver_message(a_mail("filed"), "archive")
 
@@ -44,7 +44,7 @@ def test_a_mailbox_that_was_created_again_is_mirrored_at_once_and_its_old_mail_l
     assert rows.items() <= folder_rows(synced).items()
     assert before.items() <= numbers(synced).items()
     assert {each for (each,) in synced.rows(VISIBLE_FOLDERS)} == {
-        synced.folder_id(each.number) for each in synced.remote.folders.list_all()
+        synced.folder_id(each.number) for each in synced.remote.folders.list_all_folders()
     }
     for hours in (3, 20, 2):
         assert synced.one(LAST_ERROR) == ["SuspiciousRemoval"]
@@ -58,10 +58,10 @@ def test_a_mailbox_that_was_created_again_is_mirrored_at_once_and_its_old_mail_l
 def test_a_mailbox_that_seems_to_be_another_one_for_a_moment_costs_nothing(synced: World) -> None:
     before, rows = numbers(synced), folder_rows(synced)
     database = synced.simulators.service.database
-    with closing(database.copy_to_memory()) as mailbox:
+    with closing(database.make_in_memory_backup()) as mailbox:
         create_again(synced)
         assert synced.mirrors()
-        database.restore_from_copy(mailbox)
+        database.restore_from_backup(mailbox)
     synced.remote.deliver_message(a_mail("after"))
 
     synced.let_time_pass(3)
@@ -101,7 +101,7 @@ def test_a_folder_and_its_mail_under_ids_of_another_mailbox_are_gone_by_id(
     before = numbers(synced)
     number = synced.remote.find_or_create_folder(("Archive", "Projects"))
     folder, messages = synced.folder_id(number), synced.remote.list_messages(number)
-    lost = [synced.id_of(each.number) for each in messages]
+    lost = [synced.id_of(each.message_number) for each in messages]
     synced.inject_fault(
         "/mailFolders(/delta|.*childFolders)", page="less", about=[folder], times=None
     )

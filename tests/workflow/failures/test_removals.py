@@ -6,7 +6,7 @@ import pytest
 
 from localdev.simulators.graph.well_known import WELL_KNOWN_NAME_BY_ROLE
 from mailsync.model import RunId, RunRef, SyncType
-from mailsync.store.control_store import AccountControlStore, AccountOfCaller
+from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.mail_store import MailStore
@@ -31,7 +31,7 @@ def numbers(world: World) -> dict[str, int]:
 
 
 def names_of(world: World, *names: str) -> list[str]:
-    folders = (each for each in world.remote.folders.list_all() if each.name in names)
+    folders = (each for each in world.remote.folders.list_all_folders() if each.name in names)
     return [world.folder_id(folder.number) for folder in folders]
 
 
@@ -156,9 +156,9 @@ def test_a_message_that_seems_gone_comes_back_under_its_number(synced: World) ->
 def delete_two_thirds(world: World) -> list[int]:
     """Return the numbers of the messages."""
     folders = (world.remote.list_messages(name) for name in ("inbox", "archive"))
-    deleted = [message.number for folder in folders for message in folder]
+    deleted = [message.message_number for folder in folders for message in folder]
     for message in deleted:
-        world.remote.delete_message_permanently(message)
+        world.remote.move_message_to_purged_folder(message)
     return deleted
 
 
@@ -187,7 +187,7 @@ def test_what_a_person_confirms_leaves_after_two_hours_but_for_what_has_come_bac
     back, *gone = delete_two_thirds(synced)
     assert synced.mirrors()
 
-    own = AccountOfCaller(synced.account_id, "ann")
+    own = AccountOfRequestingUser(synced.account_id, "ann")
     confirmed = AccountControlStore(synced.database).confirm_hidden_mail_removal(own)
 
     assert confirmed
@@ -212,7 +212,7 @@ def test_a_confirmation_during_a_sync_makes_another_one_due_at_its_end(
 ) -> None:
     delete_two_thirds(synced)
     assert synced.sync() == "completed"
-    own = AccountOfCaller(synced.account_id, "ann")
+    own = AccountOfRequestingUser(synced.account_id, "ann")
     control = AccountControlStore(synced.database)
     synced.access.meanwhile = lambda: control.confirm_hidden_mail_removal(own)
     if lie:
@@ -231,7 +231,7 @@ def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
     """Or most of the mailbox would look like less than half, where a sync dies before it counts."""
     run_id, removals = RunId("dies"), RemovalStore(synced.database)
     epoch = LeaseStore(synced.database).take_lease(
-        synced.account_id, run_id, "arn", SyncType.AUTO, "test"
+        synced.account_id, run_id, "arn", SyncType.AUTOMATICALLY_STARTED, "test"
     )
     run = RunRef(synced.account_id, run_id, epoch or 0)
     folders = FolderStore(synced.database)
@@ -240,7 +240,7 @@ def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
     MailStore(synced.database).remove_batch_of_unmirrored_mail(run)
     gone = removals.hidden_message_ids_due_for_request(run, "", 100)
 
-    removals.mark_messages_gone(
+    removals.mark_gone_or_delete_messages(
         run, gone, removals.begin_removal_verification(run).deletion_confirmation_delay_s
     )
 
@@ -249,7 +249,7 @@ def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
 
 
 def test_a_check_asks_again_when_it_is_time_and_lets_the_rest_go(synced: World) -> None:
-    synced.remote.delete_message_permanently(synced.newest())
+    synced.remote.move_message_to_purged_folder(synced.newest())
     assert synced.check().outcome is CheckOutcome.SYNCED
     synced.let_time_pass(1)
     assert synced.check().outcome is CheckOutcome.NOTHING_NEW

@@ -26,7 +26,7 @@ def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decisions, "MAX_MESSAGES_OF_UNSLICED_FOLDER", 5)
     monkeypatch.setattr(decisions, "INITIAL_MESSAGES_PER_SLICE", 4)
     monkeypatch.setattr(decisions, "MAX_MESSAGES_PER_SLICE", 4)
-    monkeypatch.setattr(decisions, "MIN_MESSAGES_WORTH_A_SLICE", 1)
+    monkeypatch.setattr(decisions, "MIN_MESSAGES_PER_SLICE", 1)
     monkeypatch.setattr(slices, "MAX_WAIT_FOR_SLICE_S", 1.0)
     monkeypatch.setattr(folder_tree, "DEFAULT_PAGE_SIZE", 3)
     monkeypatch.setattr(store_page, "MIN_MESSAGES_TO_SLICE", 3)
@@ -48,7 +48,7 @@ def fill(world: World, messages: int) -> None:
 def test_several_workers_fetch_one_folder_and_none_of_its_messages_twice(world: World) -> None:
     fill(world, 200)
     world.at_once = True
-    world.simulators.service.set_behaviour(largest_page=40)
+    world.simulators.service.set_behaviour_switches(largest_page=40)
     assert world.mirrors(SyncType.FULL)
 
     records = world.simulators.service.log.records()
@@ -105,7 +105,7 @@ def test_only_a_useless_first_slice_begins_the_full_sync_anew(world: World, skip
 CHANGES: list[Callable[[World, int], object]] = [
     lambda world, message: world.remote.erase_message(message),
     lambda world, message: world.remote.move_message(message, "archive"),
-    lambda world, message: world.remote.mark_read(
+    lambda world, message: world.remote.mark_message_read(
         message, is_read=not world.remote.find_message(message).is_read
     ),
     lambda world, message: world.remote.change_message_fields(message, subject="changed"),
@@ -124,11 +124,13 @@ def test_a_message_that_changes_between_its_name_and_its_slice_is_as_the_provide
     """is_read_before: the slice was read before the change, and is stored after it."""
     changed: list[int] = []
     fetch = GraphMailbox.fetch_slice
-    messages = [each.number for each in world.remote.list_messages("inbox", "archive")]
+    messages = [each.message_number for each in world.remote.list_messages("inbox", "archive")]
 
     def fetch_slice(mailbox: GraphMailbox, feed: FeedRef, part: Slice, **fields: Any) -> Any:
         page = fetch(mailbox, feed, part, **fields) if is_read_before else None
-        named = [each for each in messages if world.id_of(each) in part.received_at_by_remote_id]
+        named = [
+            each for each in messages if world.id_of(each) in part.received_at_by_pending_message_id
+        ]
         if named and not changed:
             changed.append(named[0])
             change(world, named[0])
@@ -147,7 +149,7 @@ def test_a_worker_that_helps_and_fails_for_good_leaves_its_part_to_the_others(
     def fail(*_: object) -> None:
         raise ProviderUnavailable("The provider does not answer; trying again.")
 
-    monkeypatch.setattr(feed_pages, "store_slices_as_helper", fail)
+    monkeypatch.setattr(feed_pages, "store_slices_as_additional_worker", fail)
 
     assert world.mirrors(SyncType.FULL)
     assert requests(world, "filter")

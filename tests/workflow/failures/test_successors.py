@@ -8,16 +8,8 @@ import pytest
 
 from mailsync.aws.errors import AwsUnavailable
 from mailsync.decisions import successor, verify
-from mailsync.decisions.successor import MAX_MAP_STATE_ITEMS, MAX_SUCCESSIVE_PROVIDER_PAUSES
-from mailsync.model import (
-    FeedId,
-    FeedRef,
-    FolderId,
-    FolderRef,
-    RemoteId,
-    RunId,
-    SyncType,
-)
+from mailsync.decisions.successor import MAX_ITEMS_PER_MAP_STATE, MAX_SUCCESSIVE_PROVIDER_PAUSES
+from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, RemoteId, RunId, SyncType
 from mailsync.sync import feed_pages, folder_tree, store_page, verification
 from mailsync.sync.map_items import split_feeds_into_map_items
 from tests.support.mail import a_mail
@@ -154,7 +146,7 @@ def test_feeds_that_all_fail_do_not_hand_the_run_over_without_end(
     assert long.resume(RUN, SyncType.INITIAL) == "FoldersFailed"
 
     failed, executions = len(long.rows(FOLDERS)), len(long.executions.names)
-    assert failed == len(long.remote.folders.list_all())
+    assert failed == len(long.remote.folders.list_all_folders())
     assert 1 < executions <= failed + 1, "each failed at least one feed"
     long.clear_faults()
     assert long.mirrors()
@@ -163,7 +155,9 @@ def test_feeds_that_all_fail_do_not_hand_the_run_over_without_end(
 @pytest.mark.parametrize("path", ["/mailFolders/delta", "/me/messages/"])
 def test_a_mailbox_that_is_throttled_for_ever_fails(synced: World, path: str) -> None:
     synced.rows(LOSE_ONE_OF_EACH_FOLDER)
-    synced.remote.delete_message_permanently(synced.remote.list_messages("inbox")[-1].number)
+    synced.remote.move_message_to_purged_folder(
+        synced.remote.list_messages("inbox")[-1].message_number
+    )
     synced.inject_fault(path, status=429, code="TooMany", retry_after=45, times=None)
 
     assert synced.sync() == "ProviderThrottled"
@@ -191,7 +185,7 @@ def test_folders_for_which_a_function_has_no_time_are_left_to_the_next_state(
     world.before["sync_folder"] = lambda: asked.append(1)
 
     assert world.mirrors(SyncType.INITIAL)
-    assert len(asked) == len(world.remote.folders.list_all())
+    assert len(asked) == len(world.remote.folders.list_all_folders())
     asked.clear()
     world.remote.deliver_message(a_mail())
     assert world.mirrors()
@@ -209,7 +203,7 @@ def test_the_feeds_of_ten_thousand_folders_are_a_hundred_items(world: World) -> 
 
     del work["folderIds"]  # of the previous definition
     items = [each["feeds"] for each in work["items"]]
-    assert len(items) == MAX_MAP_STATE_ITEMS
+    assert len(items) == MAX_ITEMS_PER_MAP_STATE
     assert [len(each) for each in items[:50]] == [1] * 50, "the largest do not wait for others"
     assert sorted(feed for item in items for feed in item) == [each.id for each in feeds]
     assert len(json.dumps(work)) < MAX_STATE_BYTES
@@ -228,7 +222,7 @@ def test_a_cursor_that_expires_in_every_execution_fails_its_folder(
     [[number]] = long.rows(
         f"SELECT max(resets) FROM mailsync.sync_run_folders WHERE run_id = '{RUN}'"
     )
-    assert number <= successor.MAX_FEED_RESETS_PER_RUN + 1
+    assert number <= successor.MAX_CURSOR_EXPIRIES_PER_FEED_AND_RUN + 1
 
 
 def test_a_run_has_a_limited_number_of_executions(

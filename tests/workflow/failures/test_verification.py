@@ -1,7 +1,7 @@
 """What a verification compares by ids, in which run, and what it leaves alone."""
 
 from mailsync.decisions.verify import (
-    COMPARISON_RETRY_DELAY,
+    FAILED_FOLDER_COMPARISON_RETRY_DELAY,
     MAX_COMPARED_FOLDERS_PER_RUN,
 )
 from mailsync.model import FolderId
@@ -29,7 +29,7 @@ def lists_of(world: World) -> int:
 
 def test_folders_for_which_a_run_has_no_room_stay_due_for_the_next(synced: World) -> None:
     for at in range(MAX_COMPARED_FOLDERS_PER_RUN):
-        synced.remote.folders.create(f"F{at}")
+        synced.remote.folders.create_folder(f"F{at}")
     assert synced.sync() == "completed"
     synced.rows(MAKE_DUE)
     number = len(ages_h(synced))
@@ -57,7 +57,7 @@ def test_a_comparison_that_fails_is_tried_again_within_a_day_and_fails_no_sync(
     assert lists_of(synced) == 0
 
     synced.clear_faults()
-    synced.let_time_pass(COMPARISON_RETRY_DELAY.total_seconds() / 3600)
+    synced.let_time_pass(FAILED_FOLDER_COMPARISON_RETRY_DELAY.total_seconds() / 3600)
     assert synced.sync() == "completed"
     assert max(ages_h(synced).values()) < 1
 

@@ -35,7 +35,7 @@ from mailsync.store.credential_store import CredentialStore
 from mailsync.sync import mailbox
 from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_account
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.message_ids import ensure_stable_message_ids
+from mailsync.sync.message_ids import wrap_provider_for_stable_message_ids
 from tests.support import comparison
 from tests.support.clock import let_time_pass
 from tests.support.comparison import ProviderForm, Things
@@ -70,16 +70,16 @@ class SimulatedAccess:
         self.meanwhile: Callable[[], object] = _nothing
         self._access = self._issue()
 
-    def current_token(self) -> AccessToken:
+    def get_current_token(self) -> AccessToken:
         happens, self.meanwhile = self.meanwhile, _nothing
         happens()
         if self.refusal:
             raise self.refusal
         return self._access
 
-    def renew_token(self, refused: AccessToken) -> AccessToken:
+    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
         self._access = self._issue()
-        return self.current_token()
+        return self.get_current_token()
 
     def _issue(self) -> AccessToken:
         token = self._simulators.issue_access_token(self._remote, lifetime_s=LIFETIME_S)
@@ -128,8 +128,8 @@ class World:
             patch.setattr(module, "open_database", self._open_database, raising=False)
         patch.setattr(trigger, "StepFunctions", lambda: self.executions)
         patch.setattr(mailbox, "load_settings", lambda: self.settings)
-        patch.setattr(mailbox, "open_vault", self._open_vault)
-        patch.setattr(mailbox, "open_access_token_source", lambda *_: self.access)
+        patch.setattr(mailbox, "open_encryption_vault", self._open_vault)
+        patch.setattr(mailbox, "make_access_token_source", lambda *_: self.access)
         patch.setattr(mailbox, "load_provider_kit", lambda _: self)
 
     def forget_keys(self) -> None:
@@ -148,13 +148,13 @@ class World:
         self.simulators.service.faults.remove_all_rules()
 
     def switch(self, **switches: Any) -> None:
-        self.simulators.service.set_behaviour(**switches)
+        self.simulators.service.set_behaviour_switches(**switches)
 
-    def sync(self, sync_type: SyncType = SyncType.AUTO) -> str:
+    def sync(self, sync_type: SyncType = SyncType.AUTOMATICALLY_STARTED) -> str:
         """Runs the workflow once; `completed`, or the name under which it failed."""
         return self.resume(RunId(f"run-{next(_numbers):06}"), sync_type)
 
-    def resume(self, run_id: RunId, sync_type: SyncType = SyncType.AUTO) -> str:
+    def resume(self, run_id: RunId, sync_type: SyncType = SyncType.AUTOMATICALLY_STARTED) -> str:
         """The execution of that name and its successors, as `sync`; its run may have been left to
         it."""
         state = {"accountId": self.account_id, "syncType": sync_type, "trigger": "test"}
@@ -169,7 +169,7 @@ class World:
         assert status in ("completed", "failed"), f"the run has no outcome: {status}"
         return "completed" if status == "completed" else str(error)
 
-    def mirrors(self, sync_type: SyncType = SyncType.AUTO) -> bool:
+    def mirrors(self, sync_type: SyncType = SyncType.AUTOMATICALLY_STARTED) -> bool:
         """One sync completes, and the rows are what the mailbox holds."""
         assert self.sync(sync_type) == "completed"
         return self.is_mirrored()
@@ -228,7 +228,7 @@ class World:
 
     def newest(self, folder: str = "inbox") -> int:
         """The number of its newest message in the mailbox."""
-        return self.remote.list_messages(folder)[0].number
+        return self.remote.list_messages(folder)[0].message_number
 
     def id_of(self, message: int) -> str:
         """The provider's id of a message of the mailbox."""
@@ -286,7 +286,7 @@ class World:
     @contextmanager
     def _opened(self, check: Check) -> Iterator[Mailbox]:
         budget = RetryBudget(self.pauses.append, total_s=MAX_TOTAL_PAUSE_PER_CHECK_S)
-        provider = ensure_stable_message_ids(
+        provider = wrap_provider_for_stable_message_ids(
             self.provider(budget, check.account.max_requests_in_flight),
             check.run_ref,
             self.database,

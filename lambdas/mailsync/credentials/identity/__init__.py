@@ -62,13 +62,13 @@ class AdminConsent:
     """The decision of an administrator whether an organisation grants the application access to its
     mailboxes, as the identity platform reports it in a redirect.
 
-    is_given: whether the administrator consented. The value comes from the query of a URL, which
-        anybody can forge.
-    message: text for the administrator.
+    has_admin_consented: whether the administrator consented. The value comes from the query of a
+        URL, which anybody can forge.
+    message_for_admin: text for the administrator.
     """
 
-    is_given: bool
-    message: str
+    has_admin_consented: bool
+    message_for_admin: str
 
 
 class IdentityPlatform(Protocol):
@@ -126,7 +126,9 @@ class IdentityPlatform(Protocol):
         """
         ...
 
-    def require_allowed_organisation(self, settings: Settings, organisation_id: str) -> None:
+    def require_operator_allows_organisation(
+        self, settings: Settings, organisation_id: str
+    ) -> None:
         """Raise OrganisationNotAllowed unless the operator allowed this organisation."""
         ...
 
@@ -155,7 +157,7 @@ class IdentityPlatform(Protocol):
 def import_identity_platform(oauth: OAuthAccess) -> IdentityPlatform:
     """Import and return the module of the identity platform that `oauth` names. The modules of
     other platforms are not imported, so that the function starts faster."""
-    module = import_module(f"{__name__}.{oauth.identity_platform}")
+    module = import_module(f"{__name__}.{oauth.identity_platform_module_name}")
     return cast(IdentityPlatform, module)
 
 

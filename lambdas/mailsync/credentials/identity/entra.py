@@ -37,7 +37,7 @@ from mailsync.model import AccessToken
 from mailsync.registry import OAuthAccess
 from mailsync.response_body import (
     ACCEPT_ENCODING,
-    MAX_BYTES_OF_BODY_WITHOUT_MAIL,
+    MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL,
     UnreadableBody,
     read_body_up_to_limit,
 )
@@ -62,8 +62,7 @@ _CONSENT_GIVEN = (
 _UNREADABLE = (ValueError, KeyError, RuntimeError, TypeError, OverflowError)
 """Exceptions of msal and of this module for a response that does not match the documentation."""
 _PEM = re.compile(
-    r"-----BEGIN (?:RSA )?(?P<what>PRIVATE KEY|CERTIFICATE)-----.*?-----END [A-Z ]+-----",
-    re.DOTALL,
+    r"-----BEGIN (?:RSA )?(?P<what>PRIVATE KEY|CERTIFICATE)-----.*?-----END [A-Z ]+-----", re.DOTALL
 )
 
 
@@ -88,10 +87,7 @@ def begin_sign_in(settings: Settings, oauth: OAuthAccess, redirect_uri: str) -> 
 
 
 def finish_sign_in(
-    settings: Settings,
-    oauth: OAuthAccess,
-    flow: Mapping[str, Any],
-    query: Mapping[str, str],
+    settings: Settings, oauth: OAuthAccess, flow: Mapping[str, Any], query: Mapping[str, str]
 ) -> SignInResult:
     """Exchange the authorization code for tokens. The identity platform appended the code to the
     URL to which it redirected the browser.
@@ -112,7 +108,7 @@ def finish_sign_in(
             " again.",
         )
     if "iss" in query and _origin(query["iss"]) != _origin(
-        settings.read_section(EntraSettings).authority
+        settings.read_settings_section(EntraSettings).authority_url
     ):
         # A code of another issuer must not be sent to this one (RFC 9207, mix-up attack).
         raise SignInRejected(
@@ -134,7 +130,7 @@ def finish_sign_in(
         return SignInResult(
             home_account_id=app.get_accounts()[0]["home_account_id"],
             email_address=str(claims.get("preferred_username") or claims.get("email") or ""),
-            tokens=TokenSet(_access(response), grant=cache.serialize()),
+            tokens=TokenSet(_access(response), renewal_grant=cache.serialize()),
         )
 
 
@@ -161,7 +157,7 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
             )
         if "access_token" not in response:
             raise entra_errors.to_renewal_error(response, http.retry_after_s)
-        return TokenSet(_access(response), grant=cache.serialize())
+        return TokenSet(_access(response), renewal_grant=cache.serialize())
 
 
 def revoke_grant(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
@@ -169,8 +165,8 @@ def revoke_grant(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
     return False
 
 
-def require_allowed_organisation(settings: Settings, organisation_id: str) -> None:
-    tenants = settings.read_section(EntraSettings).allowed_tenant_ids
+def require_operator_allows_organisation(settings: Settings, organisation_id: str) -> None:
+    tenants = settings.read_settings_section(EntraSettings).allowed_tenant_ids
     if organisation_id not in tenants:
         raise OrganisationNotAllowed(
             _OTHER_ORGANISATION if tenants else _NO_ORGANISATION, is_any_allowed=bool(tenants)
@@ -207,7 +203,7 @@ def request_app_only_tokens(
     """
     if oauth.resource_url_setting is None:
         raise ProviderRejected("The platform issues no app-only tokens for this provider.")
-    scheme, host = _origin(settings.read_server_url(oauth.resource_url_setting))
+    scheme, host = _origin(settings.read_url_setting(oauth.resource_url_setting))
     with _app(settings, tenant=organisation_id) as (app, _, http):
         response = app.acquire_token_for_client([f"{scheme}://{host}/.default"])
         if "access_token" not in response:
@@ -247,7 +243,7 @@ class _HttpClient:
         self._session.close()
 
     def _read(self, response: Any) -> Any:
-        """Read the body, of at most `MAX_BYTES_OF_BODY_WITHOUT_MAIL`, and return the response.
+        """Read the body, of at most `MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL`, and return the response.
 
         Raises:
             ValueError: the body is larger, or cannot be decompressed.
@@ -260,7 +256,7 @@ class _HttpClient:
             raw = response.raw.stream(_READ_BYTES, decode_content=False)
             encoding = response.headers.get("Content-Encoding")
             try:
-                body = read_body_up_to_limit(raw, encoding, MAX_BYTES_OF_BODY_WITHOUT_MAIL)
+                body = read_body_up_to_limit(raw, encoding, MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL)
             except (UnreadableBody, HTTPError) as error:
                 raise ValueError(type(error).__name__) from None
         if body is None:
@@ -297,16 +293,19 @@ def _app(
     import msal
     import requests
 
-    cache, credential = msal.SerializableTokenCache(), read_client_credential(settings)
+    cache, credential = (
+        msal.SerializableTokenCache(),
+        read_client_credential_from_settings(settings),
+    )
     with requests.Session() as session, _translated():
         session.trust_env = False
         session.headers["Accept-Encoding"] = ACCEPT_ENCODING
-        session.verify = settings.provider_ca_bundle or True
+        session.verify = settings.provider_ca_bundle_path or True
         http = _HttpClient(session)
         if grant:
             cache.deserialize(grant)
         app = msal.ConfidentialClientApplication(
-            settings.read_section(EntraSettings).client_id,
+            settings.read_settings_section(EntraSettings).client_id,
             client_credential=credential,
             authority=_authority(settings, tenant),
             # The authority is a setting, so msal need not ask Microsoft whether it is valid.
@@ -319,11 +318,11 @@ def _app(
 
 def _authority(settings: Settings, tenant: str | None) -> str:
     """Return the authority URL, with `tenant` as its last part if given."""
-    authority = settings.read_section(EntraSettings).authority
+    authority = settings.read_settings_section(EntraSettings).authority_url
     return f"{authority.rpartition('/')[0]}/{tenant}" if tenant else authority
 
 
-def read_client_credential(settings: Settings) -> str | dict[str, str]:
+def read_client_credential_from_settings(settings: Settings) -> str | dict[str, str]:
     """Return the credential with which the application signs in at the platform: the certificate
     with its private key if MICROSOFT_CLIENT_CERTIFICATE is set, else the client secret.
 
@@ -332,9 +331,9 @@ def read_client_credential(settings: Settings) -> str | dict[str, str]:
     Raises:
         SettingMissing: MICROSOFT_CLIENT_CERTIFICATE lacks the certificate or its key.
     """
-    pem = settings.read_section(EntraSettings).client_certificate
+    pem = settings.read_settings_section(EntraSettings).client_certificate
     if pem is None:
-        return settings.read_section(EntraSettings).client_secret
+        return settings.read_settings_section(EntraSettings).client_secret
     found = {each["what"]: each[0] for each in _PEM.finditer(pem)}
     try:
         key, certificate = found["PRIVATE KEY"], found["CERTIFICATE"]

@@ -57,50 +57,50 @@ _TABLE: tuple[tuple[ErrorKind, str, tuple[int, ...]], ...] = (
         (500112, 501481, 700005),
     ),
     # 70000 comes and goes for refresh tokens that are good (BingAds/BingAds-Python-SDK #279).
-    (ErrorKind.GRANT_BLOCKED, _BEGIN, (70000, 700020, 9002313)),
-    (ErrorKind.GRANT_BLOCKED, f"no user was signed in; {_BEGIN}", (50058,)),
+    (ErrorKind.VALID_GRANT_BLOCKED, _BEGIN, (70000, 700020, 9002313)),
+    (ErrorKind.VALID_GRANT_BLOCKED, f"no user was signed in; {_BEGIN}", (50058,)),
     (
-        ErrorKind.GRANT_BLOCKED,
+        ErrorKind.VALID_GRANT_BLOCKED,
         "sign in again and prove with the second factor that it is you",
         (50072, 50074, 50076, 50078, 50079, 50158, 53004),
     ),
     (
-        ErrorKind.GRANT_BLOCKED,
+        ErrorKind.VALID_GRANT_BLOCKED,
         f"the password has expired; {_PASSWORD}",
         (50055, 50056, 50125, 50144),
     ),
-    (ErrorKind.GRANT_BLOCKED, f"the account is at risk; {_PASSWORD}", (50135,)),
+    (ErrorKind.VALID_GRANT_BLOCKED, f"the account is at risk; {_PASSWORD}", (50135,)),
     (
-        ErrorKind.GRANT_BLOCKED,
+        ErrorKind.VALID_GRANT_BLOCKED,
         "the account is locked after too many attempts; wait and try again",
         (50053,),
     ),
-    (ErrorKind.GRANT_BLOCKED, "the account is disabled; ask your administrator", (50057,)),
+    (ErrorKind.VALID_GRANT_BLOCKED, "the account is disabled; ask your administrator", (50057,)),
     (
-        ErrorKind.GRANT_BLOCKED,
+        ErrorKind.VALID_GRANT_BLOCKED,
         "there is no such account; sign in with another one",
         (16000, 16003, 50014, 50034, 50197, 51004, 90072),
     ),
     (
-        ErrorKind.GRANT_BLOCKED,
+        ErrorKind.VALID_GRANT_BLOCKED,
         "this kind of account is not let in; sign in with another one",
         (50020, 500208),
     ),
-    (ErrorKind.GRANT_BLOCKED, "your administrator must assign you to the app", (50105,)),
-    (ErrorKind.GRANT_BLOCKED, f"consent is missing; {_AGREE}", (65001, 90008, 9002341)),
-    (ErrorKind.GRANT_BLOCKED, f"the consent was declined; {_AGREE}", (65004,)),
+    (ErrorKind.VALID_GRANT_BLOCKED, "your administrator must assign you to the app", (50105,)),
+    (ErrorKind.VALID_GRANT_BLOCKED, f"consent is missing; {_AGREE}", (65001, 90008, 9002341)),
+    (ErrorKind.VALID_GRANT_BLOCKED, f"the consent was declined; {_AGREE}", (65004,)),
     (
-        ErrorKind.GRANT_BLOCKED,
+        ErrorKind.VALID_GRANT_BLOCKED,
         "only an administrator of your organisation may agree; ask one",
         (90093, 90094, 90095, 90099, 500011, 650052),
     ),
     (
-        ErrorKind.GRANT_BLOCKED,
+        ErrorKind.VALID_GRANT_BLOCKED,
         _DEVICE,
         (50005, 50097, 50127, 50129, 50155, 50187, 53000, 53001, 53002, 135011),
     ),
     (
-        ErrorKind.GRANT_BLOCKED,
+        ErrorKind.VALID_GRANT_BLOCKED,
         "your organisation's rules for sign-ins forbid it; ask your administrator",
         (
             *(50002, 50131, 53003, 53010, 53011, 54000, 90123, 500021, 500022, 500212, 500213),
@@ -108,53 +108,57 @@ _TABLE: tuple[tuple[ErrorKind, str, tuple[int, ...]], ...] = (
         ),
     ),
     (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "check MICROSOFT_CLIENT_SECRET: it is wrong",
         (70002, 7000215),
     ),
-    (ErrorKind.WRONG_APP_REGISTRATION, "check MICROSOFT_CLIENT_SECRET: it has expired", (7000222,)),
     (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
+        "check MICROSOFT_CLIENT_SECRET: it has expired",
+        (7000222,),
+    ),
+    (
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "check MICROSOFT_CLIENT_SECRET and MICROSOFT_CLIENT_CERTIFICATE",
         (7000218,),
     ),
     (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "check MICROSOFT_CLIENT_CERTIFICATE: Microsoft does not know it, or it has expired",
         (50012, 700027, 700030),
     ),
     (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "check MICROSOFT_CLIENT_CERTIFICATE: it has expired",
         (1000502,),
     ),
     (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "the clock is wrong, or the app's certificate is out of date",
         (500133, 700024),
     ),
     (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "the app is registered as a public client; register it as a web app",
         (700025,),
     ),
     (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "the app is not known in this organisation; its administrator must agree to it",
         (700011, 700016, 7000229),
     ),
     (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "the app is disabled; enable it under Enterprise applications",
         (70001, 7000112),
     ),
     (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "check the permissions in the app registration, and have an administrator agree to them",
         (28002, 50001, 65005, 70011, 650054, 650056, 650057, 700022, 700023),
     ),
     (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "check MICROSOFT_AUTHORITY: the app is not registered for it",
         (
             *(50049, 50059, 50128, 50194, 90002, 90038, 90043, 90124, 90130, 900382, 900432),
@@ -162,7 +166,7 @@ _TABLE: tuple[tuple[ErrorKind, str, tuple[int, ...]], ...] = (
         ),
     ),
     (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "check MICROSOFT_CLIENT_ID and the redirect addresses in the app registration",
         (50011, 70003, 70004, 70007, 90004, 90014, 90023, 90100, 900144, 900971),
     ),
@@ -185,24 +189,25 @@ ADVICE_BY_SUBERROR: Mapping[str, str] = {
     "token_expired": f"the grant has expired; {_BEGIN}",
     "user_password_expired": f"the password has expired; {_PASSWORD}",
 }
-"""The advice for the user by Microsoft's suberror, for OAuth errors whose kind is GRANT_BLOCKED."""
+"""The advice for the user by Microsoft's suberror, for OAuth errors whose kind is
+VALID_GRANT_BLOCKED."""
 
 DEFAULT_GRANT_BLOCKED_ADVICE = "connect the mailbox again"
 """The advice for a blocked grant if neither the code nor the suberror of the response is listed."""
 MEANING_BY_OAUTH_ERROR: Mapping[str, ErrorKindAndAdvice] = {
-    "invalid_grant": (ErrorKind.GRANT_BLOCKED, DEFAULT_GRANT_BLOCKED_ADVICE),
-    "interaction_required": (ErrorKind.GRANT_BLOCKED, DEFAULT_GRANT_BLOCKED_ADVICE),
-    "login_required": (ErrorKind.GRANT_BLOCKED, DEFAULT_GRANT_BLOCKED_ADVICE),
-    "consent_required": (ErrorKind.GRANT_BLOCKED, f"consent is missing; {_AGREE}"),
+    "invalid_grant": (ErrorKind.VALID_GRANT_BLOCKED, DEFAULT_GRANT_BLOCKED_ADVICE),
+    "interaction_required": (ErrorKind.VALID_GRANT_BLOCKED, DEFAULT_GRANT_BLOCKED_ADVICE),
+    "login_required": (ErrorKind.VALID_GRANT_BLOCKED, DEFAULT_GRANT_BLOCKED_ADVICE),
+    "consent_required": (ErrorKind.VALID_GRANT_BLOCKED, f"consent is missing; {_AGREE}"),
     "server_error": (ErrorKind.OUTAGE, "an outage of Microsoft's"),
     "temporarily_unavailable": (ErrorKind.OUTAGE, "an outage of Microsoft's"),
     "too_many_requests": (ErrorKind.THROTTLED, "too many requests"),
-    "invalid_client": (ErrorKind.WRONG_APP_REGISTRATION, "check its secret or certificate"),
+    "invalid_client": (ErrorKind.FAULTY_APP_REGISTRATION, "check its secret or certificate"),
 }
 """The error kind and the advice for OAuth errors. An OAuth error that is not in this table means
 that the app registration is wrong."""
 MEANING_OF_UNLISTED_ERROR: ErrorKindAndAdvice = (
-    ErrorKind.WRONG_APP_REGISTRATION,
+    ErrorKind.FAULTY_APP_REGISTRATION,
     "look the number up at https://login.microsoftonline.com/error and check the registration",
 )
 """The error kind and the advice for an OAuth error that is not in `MEANING_BY_OAUTH_ERROR`."""

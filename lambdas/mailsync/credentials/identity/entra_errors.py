@@ -87,12 +87,12 @@ def to_renewal_error(
     if kind is ErrorKind.GRANT_ENDED:
         text = f"Microsoft rejected the grant ({label}): {advice}. Stored mail stays readable."
         return AccessRevoked(text, is_final=True)
-    if kind is ErrorKind.GRANT_BLOCKED:
+    if kind is ErrorKind.VALID_GRANT_BLOCKED:
         return AccessRevoked(
             f"Microsoft rejected the grant ({label}): {advice}. Stored mail stays readable, and the"
             " sync resumes by itself if Microsoft accepts the grant again."
         )
-    if kind is ErrorKind.WRONG_APP_REGISTRATION:
+    if kind is ErrorKind.FAULTY_APP_REGISTRATION:
         return ProviderRejected(
             f"Microsoft rejected the app registration ({label}): {advice}. Stored mail stays"
             " readable."
@@ -137,7 +137,7 @@ def _classify(response: Mapping[str, Any]) -> ErrorKindAndAdvice:
         if number in MEANING_BY_AADSTS_CODE:
             return MEANING_BY_AADSTS_CODE[number]
     kind, advice = MEANING_BY_OAUTH_ERROR.get(_oauth_error(response), MEANING_OF_UNLISTED_ERROR)
-    if kind is ErrorKind.GRANT_BLOCKED:
+    if kind is ErrorKind.VALID_GRANT_BLOCKED:
         advice = ADVICE_BY_SUBERROR.get(str(response.get("suberror")), advice)
     return kind, advice
 

@@ -16,7 +16,7 @@ class EntraSettings(SettingsSection):
     """The settings of Microsoft's identity platform (Entra): its URL, and the app registration."""
 
     @property
-    def authority(self) -> str:
+    def authority_url(self) -> str:
         """Return the URL of the platform, with the tenant as its last part and without a slash at
         the end."""
         return self._https(

@@ -9,8 +9,8 @@ class ErrorKind(Enum):
     THROTTLED = "retried after a pause"
     OUTAGE = "retried later"
     GRANT_ENDED = "the grant has ended: the account is closed until the user signs in"
-    GRANT_BLOCKED = "the grant is valid but blocked: the account is closed and retried"
-    WRONG_APP_REGISTRATION = "the app registration is wrong, not the mailbox"
+    VALID_GRANT_BLOCKED = "the grant is valid but blocked: the account is closed and retried"
+    FAULTY_APP_REGISTRATION = "the app registration is wrong, not the mailbox"
 
 
 ErrorKindAndAdvice = tuple[ErrorKind, str]

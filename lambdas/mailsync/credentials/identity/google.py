@@ -26,7 +26,7 @@ from mailsync.credentials.identity import (
 from mailsync.credentials.identity.google_settings import GoogleSettings
 from mailsync.credentials.token_set import TokenSet
 from mailsync.errors import AccessRevoked, ProviderRejected
-from mailsync.google_addresses import ID_TOKEN_ISSUERS, MAX_CLOCK_SKEW_S
+from mailsync.google_addresses import ID_TOKEN_ISSUERS, MAX_CLOCK_SKEW_FOR_GOOGLE_TOKENS_S
 from mailsync.json_request import JsonRequestFailed, JsonResponse, send_json_request
 from mailsync.log import logger
 from mailsync.model import AccessToken
@@ -47,7 +47,7 @@ def begin_sign_in(settings: Settings, oauth: OAuthAccess, redirect_uri: str) -> 
     Returns the flow, a JSON object that `finish_sign_in` needs; its `auth_uri` is the URL to
     redirect the browser to.
     """
-    google = settings.read_section(GoogleSettings)
+    google = settings.read_settings_section(GoogleSettings)
     state, nonce, verifier = token_urlsafe(32), token_urlsafe(32), token_urlsafe(64)
     parameters = {
         "client_id": google.client_id,
@@ -71,10 +71,7 @@ def begin_sign_in(settings: Settings, oauth: OAuthAccess, redirect_uri: str) -> 
 
 
 def finish_sign_in(
-    settings: Settings,
-    oauth: OAuthAccess,
-    flow: Mapping[str, Any],
-    query: Mapping[str, str],
+    settings: Settings, oauth: OAuthAccess, flow: Mapping[str, Any], query: Mapping[str, str]
 ) -> SignInResult:
     """Exchange the authorization code for tokens. Google appended the code to the URL to which it
     redirected the browser.
@@ -90,7 +87,7 @@ def finish_sign_in(
     """
     _require_own_response(flow, query)
     if "code" not in query:
-        raise google_errors.to_redirect_error(query)
+        raise google_errors.make_error_from_redirect_query(query)
     form = {
         "grant_type": "authorization_code",
         "code": query["code"],
@@ -114,7 +111,7 @@ def finish_sign_in(
         )
     _note_time_limit(document)
     address = str(claims.get("email") or "")
-    return SignInResult(claims["sub"], address, TokenSet(access, grant=grant))
+    return SignInResult(claims["sub"], address, TokenSet(access, renewal_grant=grant))
 
 
 def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) -> TokenSet:
@@ -140,7 +137,7 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
     newer = document.get("refresh_token")
     # Google seldom sends one; emptiness never replaces the token that is stored.
     kept = newer if isinstance(newer, str) and newer else grant
-    return TokenSet(_access(document), grant=kept, email_address=_address(document))
+    return TokenSet(_access(document), renewal_grant=kept, email_address=_address(document))
 
 
 def revoke_grant(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
@@ -150,11 +147,11 @@ def revoke_grant(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
     Raises:
         ProviderUnavailable: there was no response.
     """
-    url = settings.read_section(GoogleSettings).revoke_url
+    url = settings.read_settings_section(GoogleSettings).revoke_url
     return _post(settings, url, {"token": grant}).status == 200
 
 
-def require_allowed_organisation(settings: Settings, organisation_id: str) -> None:
+def require_operator_allows_organisation(settings: Settings, organisation_id: str) -> None:
     raise OrganisationNotAllowed(_NO_APP_ONLY_ACCESS, is_any_allowed=False)
 
 
@@ -212,7 +209,7 @@ def _claims_of_id_token(
     TLS (OpenID Connect Core 1.0, 3.1.3.7, 6).
     """
     claims = _read_id_token(document)
-    client_id = settings.read_section(GoogleSettings).client_id
+    client_id = settings.read_settings_section(GoogleSettings).client_id
     is_own = claims.get("aud") == client_id and claims.get("iss") in ID_TOKEN_ISSUERS
     subject = claims.get("sub")
     if not is_own or not isinstance(subject, str) or not subject or claims.get("nonce") != nonce:
@@ -222,7 +219,11 @@ def _claims_of_id_token(
             " sign-in again.",
         )
     issued_at, expires_at = (_number(claims.get(name)) for name in ("iat", "exp"))
-    if not issued_at - MAX_CLOCK_SKEW_S <= time.time() <= expires_at + MAX_CLOCK_SKEW_S:
+    if (
+        not issued_at - MAX_CLOCK_SKEW_FOR_GOOGLE_TOKENS_S
+        <= time.time()
+        <= expires_at + MAX_CLOCK_SKEW_FOR_GOOGLE_TOKENS_S
+    ):
         raise SignInRejected(
             "clock_skew",
             "The clock of this service differs from Google's, so the sign-in cannot be verified. No"
@@ -257,7 +258,7 @@ def _note_time_limit(document: Mapping[str, Any]) -> None:
 
 
 def _request_tokens(settings: Settings, form: Mapping[str, str]) -> JsonResponse:
-    google = settings.read_section(GoogleSettings)
+    google = settings.read_settings_section(GoogleSettings)
     client = {"client_id": google.client_id, "client_secret": google.client_secret}
     return _post(settings, google.token_url, {**client, **form})
 
@@ -268,14 +269,14 @@ def _post(settings: Settings, url: str, form: Mapping[str, str]) -> JsonResponse
     try:
         return send_json_request("POST", url, tls=tls, timeout_s=REQUEST_TIMEOUT_S, form=form)
     except JsonRequestFailed as error:
-        raise google_errors.to_no_response_error(str(error)) from None
+        raise google_errors.make_no_response_error(str(error)) from None
 
 
 def _access(document: Mapping[str, Any]) -> AccessToken:
     """Return the access token. Raises ProviderUnavailable if the response has none."""
     token, lifetime_s = document.get("access_token"), _number(document.get("expires_in"))
     if not isinstance(token, str) or not token or not 0 < lifetime_s < 10**7:
-        raise google_errors.to_no_response_error("NoAccessToken")
+        raise google_errors.make_no_response_error("NoAccessToken")
     return AccessToken(token, datetime.now(UTC) + timedelta(seconds=lifetime_s))
 
 

@@ -42,42 +42,42 @@ _INTERNAL = (
     ' user type of the consent screen to "External"'
 )
 _MEANING_BY_OAUTH_ERROR: Mapping[str, ErrorKindAndAdvice] = {
-    "invalid_grant": (ErrorKind.GRANT_BLOCKED, "connect the mailbox again"),
-    "admin_policy_enforced": (ErrorKind.GRANT_BLOCKED, _BLOCKED_BY_ORGANISATION),
+    "invalid_grant": (ErrorKind.VALID_GRANT_BLOCKED, "connect the mailbox again"),
+    "admin_policy_enforced": (ErrorKind.VALID_GRANT_BLOCKED, _BLOCKED_BY_ORGANISATION),
     "rate_limit_exceeded": (ErrorKind.THROTTLED, "too many requests"),
     "slow_down": (ErrorKind.THROTTLED, "too many requests"),
     "server_error": (ErrorKind.OUTAGE, "an outage of Google's"),
     "internal_failure": (ErrorKind.OUTAGE, "an outage of Google's"),
     "temporarily_unavailable": (ErrorKind.OUTAGE, "an outage of Google's"),
     "invalid_client": (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "check GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET: Google does not accept them",
     ),
     "disabled_client": (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "the OAuth client is disabled; enable it in the Google Cloud console",
     ),
     "deleted_client": (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "the OAuth client was deleted; create or restore one in the Google Cloud console and set"
         " GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET",
     ),
     "redirect_uri_mismatch": (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "add the callback address to the authorized redirect URIs of the OAuth client",
     ),
     "invalid_scope": (
-        ErrorKind.WRONG_APP_REGISTRATION,
+        ErrorKind.FAULTY_APP_REGISTRATION,
         "add the scope gmail.readonly to the app's data access in the Google Cloud console",
     ),
 }
 _MEANING_OF_UNLISTED_ERROR: ErrorKindAndAdvice = (
-    ErrorKind.WRONG_APP_REGISTRATION,
+    ErrorKind.FAULTY_APP_REGISTRATION,
     "check the OAuth client and the consent screen in the Google Cloud console",
 )
 _MEANING_BY_SUBTYPE: Mapping[str, ErrorKindAndAdvice] = {
     each: (
-        ErrorKind.GRANT_BLOCKED,
+        ErrorKind.VALID_GRANT_BLOCKED,
         "your organisation asks for a new sign-in at intervals; connect the mailbox again, or ask"
         " an administrator to trust the app",
     )
@@ -99,7 +99,7 @@ _ADVICE_AT_SIGN_IN: Mapping[str, str] = {
 }
 
 
-def to_redirect_error(query: Mapping[str, Any]) -> Exception:
+def make_error_from_redirect_query(query: Mapping[str, Any]) -> Exception:
     """Return the exception for the error with which Google redirected the browser."""
     error = _oauth_error(query)
     if error == "access_denied":
@@ -115,7 +115,7 @@ def to_code_exchange_error(response: JsonResponse) -> Exception:
 def _to_sign_in_error(response: JsonResponse) -> Exception:
     error, (kind, _) = _oauth_error(response.json_body), _classify(response)
     if kind in (ErrorKind.THROTTLED, ErrorKind.OUTAGE) or (
-        kind is ErrorKind.WRONG_APP_REGISTRATION and error in _MEANING_BY_OAUTH_ERROR
+        kind is ErrorKind.FAULTY_APP_REGISTRATION and error in _MEANING_BY_OAUTH_ERROR
     ):
         return to_renewal_error(response)
     advice = _ADVICE_AT_SIGN_IN.get(error, "try again, or show this code to your administrator")
@@ -138,12 +138,12 @@ def to_renewal_error(response: JsonResponse) -> MailsyncError:
             " stays readable; connect the mailbox again, and the sync resumes where it stopped."
         )
         return AccessRevoked(text, is_final=True)
-    if kind is ErrorKind.GRANT_BLOCKED:
+    if kind is ErrorKind.VALID_GRANT_BLOCKED:
         return AccessRevoked(
             f"Google rejected the grant ({label}), so new mail is not synced: {advice}. Stored mail"
             " stays readable, and the sync resumes by itself if Google accepts the grant again."
         )
-    if kind is ErrorKind.WRONG_APP_REGISTRATION:
+    if kind is ErrorKind.FAULTY_APP_REGISTRATION:
         return ProviderRejected(
             f"Google rejected the app ({label}), so new mail is not synced: {advice}. Stored mail"
             " stays readable."
@@ -157,7 +157,7 @@ def to_renewal_error(response: JsonResponse) -> MailsyncError:
     return ProviderUnavailable(text)
 
 
-def to_no_response_error(cause: str) -> ProviderUnavailable:
+def make_no_response_error(cause: str) -> ProviderUnavailable:
     """Return the exception for a request to which no complete response arrived. `cause` is a short
     name of the reason, for the error message."""
     return ProviderUnavailable(

@@ -9,23 +9,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailsync.errors import ProviderThrottled
-from mailsync.model import Message, MessageNotFoundById, RemoteId, UnreadableMessage
+from mailsync.model import Message, MessageNotFoundByIdResult, RemoteId, UnreadableMessage
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import (
-    RESPONSE_TOO_LARGE_STATUS,
+    TOO_LARGE_RESPONSE_STATUS,
     GmailResponse,
     to_mailsync_error,
 )
 from mailsync.providers.gmail.http import (
     MAX_MESSAGE_RESPONSE_BYTES,
     MAX_REQUESTS_IN_FLIGHT,
-    MIN_REFUSALS_TO_BLAME_MAILBOX,
+    MIN_REFUSED_REQUESTS_TO_BLAME_MAILBOX,
     GmailClient,
     GmailRequest,
     build_request_path,
 )
 from mailsync.providers.gmail.messages import (
-    parse_full_message,
+    parse_full_format_message,
     parse_raw_message,
     parse_thread,
 )
@@ -37,19 +37,19 @@ MIN_THREAD_FETCH_SUCCESS_RATE = 0.67
 """The minimum share of the wanted messages in requested threads that need no further request for
 the raw message. If the share is lower, threads save nothing, and messages are requested one by
 one."""
-MIN_MESSAGES_FOR_FETCH_SUCCESS_RATE = 30
+MIN_MESSAGES_TO_JUDGE_THREAD_FETCHES = 30
 """The number of wanted messages in requested threads from which on
 MIN_THREAD_FETCH_SUCCESS_RATE applies."""
 MIN_FAILURES_TO_BLAME_MAILBOX = 5
 """The number of failed messages from which on the mailbox is taken for the cause, if all messages
 of a call failed."""
-QUOTA_UNITS_PER_PARALLEL_FETCH = MAX_REQUESTS_IN_FLIGHT * units.GET_MESSAGE_COST
+TARGET_QUOTA_UNITS_PER_MESSAGE_BATCH = MAX_REQUESTS_IN_FLIGHT * units.GET_MESSAGE_COST
 """The quota units of a group of messages that are fetched at the same time. The next group is
 fetched after this group."""
 MAX_TEXT_CHARS_PER_CALL = 8 * 2**20
 """The number of characters of all texts together from which on a call fetches no further group of
 messages."""
-_Result = Message | MessageNotFoundById | UnreadableMessage
+_Result = Message | MessageNotFoundByIdResult | UnreadableMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,8 @@ class MessageReader:
         return [found[each] for each in ids[:end]]
 
     def _divide(self, ids: Sequence[RemoteId]) -> Iterator["_Part"]:
-        """Yield the messages in parts of about `QUOTA_UNITS_PER_PARALLEL_FETCH`. If the quota is
-        used up, the messages of the earlier parts are not lost."""
+        """Yield the messages in parts of about `TARGET_QUOTA_UNITS_PER_MESSAGE_BATCH`. If the quota
+        is used up, the messages of the earlier parts are not lost."""
         wanted: dict[RemoteId, dict[RemoteId, None]] = defaultdict(dict)
         for each in ids:
             wanted[self.thread_of.get(each, each)][each] = None
@@ -113,7 +113,7 @@ class MessageReader:
                 part.threads[thread_id] = tuple(of_thread)
             else:
                 part.alone.extend(of_thread)
-            if part.units >= QUOTA_UNITS_PER_PARALLEL_FETCH:
+            if part.units >= TARGET_QUOTA_UNITS_PER_MESSAGE_BATCH:
                 yield part
                 part = _Part()
         yield part
@@ -155,7 +155,7 @@ class MessageReader:
         return results
 
     def _are_threads_worthwhile(self) -> bool:
-        if self._wanted_count < MIN_MESSAGES_FOR_FETCH_SUCCESS_RATE:
+        if self._wanted_count < MIN_MESSAGES_TO_JUDGE_THREAD_FETCHES:
             return True
         return self._certain_count >= MIN_THREAD_FETCH_SUCCESS_RATE * self._wanted_count
 
@@ -192,7 +192,7 @@ class MessageReader:
             if each.is_refusal_of_whole_mailbox:
                 raise to_mailsync_error(each)
         refused = [each for each in failed if each.status == 403]
-        if len(refused) >= MIN_REFUSALS_TO_BLAME_MAILBOX or (refused and not has_success):
+        if len(refused) >= MIN_REFUSED_REQUESTS_TO_BLAME_MAILBOX or (refused and not has_success):
             raise to_mailsync_error(refused[0])
         unanswered = [each for each in failed if each.is_retryable]
         if not unanswered or has_success:
@@ -208,12 +208,14 @@ class MessageReader:
         be reported so for some seconds (byeokim/gmailpush #10).
         """
         if response.is_not_found or response.is_invalid_argument:
-            return MessageNotFoundById(remote_id, is_certainly_gone=False)
-        if response.status == RESPONSE_TOO_LARGE_STATUS:
+            return MessageNotFoundByIdResult(remote_id, is_certainly_gone=False)
+        if response.status == TOO_LARGE_RESPONSE_STATUS:
             return self._without_attachments(remote_id) or _too_large(remote_id)
         return UnreadableMessage(remote_id, "unanswered", str(to_mailsync_error(response)))
 
-    def _without_attachments(self, remote_id: RemoteId) -> Message | MessageNotFoundById | None:
+    def _without_attachments(
+        self, remote_id: RemoteId
+    ) -> Message | MessageNotFoundByIdResult | None:
         """Return a large message, read without its attachments. None: that is impossible.
 
         Raises:
@@ -226,7 +228,7 @@ class MessageReader:
             True,
         )
         [found] = self._client.get_concurrently(
-            [request], lambda _, response: (parse_full_message(remote_id, response.body),)
+            [request], lambda _, response: (parse_full_format_message(remote_id, response.body),)
         )
         if isinstance(found, GmailResponse):
             if found.is_refusal_of_whole_mailbox:

@@ -20,7 +20,7 @@ MAX_LISTING_RESTARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class ListCursor:
+class MessageListCursor:
     """A position in the listing of all messages, with which a full sync begins.
 
     history_id: `historyId` of the mailbox before the listing began.
@@ -35,7 +35,7 @@ class ListCursor:
     def to_text(self) -> Cursor:
         return _to_cursor(list=self.history_id, page=self.page_token, restarts=self.restart_count)
 
-    def restart_listing(self) -> "ListCursor":
+    def restart_listing(self) -> "MessageListCursor":
         """Return the position before the first page, because Gmail refused a page token.
 
         Raises:
@@ -68,7 +68,7 @@ class HistoryCursor:
         )
 
 
-def parse_cursor(cursor: Cursor) -> ListCursor | HistoryCursor:
+def parse_cursor(cursor: Cursor) -> MessageListCursor | HistoryCursor:
     """Return the position that a stored cursor contains.
 
     Raises:
@@ -77,7 +77,7 @@ def parse_cursor(cursor: Cursor) -> ListCursor | HistoryCursor:
     try:
         match orjson.loads(cursor):
             case {"list": int(start), "page": str() | None as token, "restarts": int(restarts)}:
-                return ListCursor(start, token, restarts)
+                return MessageListCursor(start, token, restarts)
             case {"history": int(start), "page": str() | None as token, "next": int() | None as to}:
                 return HistoryCursor(start, token, to)
     except orjson.JSONDecodeError:

@@ -21,13 +21,13 @@ from mailsync.errors import (
     ProviderUnavailable,
 )
 
-NO_RESPONSE_STATUS = 0
+MISSING_RESPONSE_STATUS = 0
 """The status that stands for a response that did not arrive completely, or not in the documented
 form."""
-RESPONSE_TOO_LARGE_STATUS = -1
+TOO_LARGE_RESPONSE_STATUS = -1
 """The status that stands for a response that exceeds the memory limit and was not read to its end.
 """
-REQUEST_NOT_SENT_STATUS = -2
+UNSENT_REQUEST_STATUS = -2
 """The status that stands for a request that was not sent, because an earlier request was refused
 for a reason that concerns the whole mailbox."""
 
@@ -150,7 +150,7 @@ class GmailResponse:
         """Return whether the same request may succeed if it is sent again soon."""
         if self.status == 400:
             return "precondition check failed" in self._message
-        is_unanswered = self.status in (NO_RESPONSE_STATUS, REQUEST_NOT_SENT_STATUS, 408)
+        is_unanswered = self.status in (MISSING_RESPONSE_STATUS, UNSENT_REQUEST_STATUS, 408)
         return self.is_throttled or is_unanswered or self.status >= 500
 
     @property
@@ -263,9 +263,9 @@ def to_mailsync_error(response: GmailResponse) -> MailsyncError:
 
 def _cause_of_outage(response: GmailResponse, said: str) -> str | None:
     """Return what happened, if it says nothing about the request. None: the API rejects it."""
-    if response.status == RESPONSE_TOO_LARGE_STATUS:
+    if response.status == TOO_LARGE_RESPONSE_STATUS:
         return "The Gmail API sent more at once than fits into memory"
-    if response.status in (NO_RESPONSE_STATUS, REQUEST_NOT_SENT_STATUS):
+    if response.status in (MISSING_RESPONSE_STATUS, UNSENT_REQUEST_STATUS):
         return "The Gmail API sent no complete response"
     if response.status == 401:
         # Only the identity platform decides about a grant: in an outage an API refuses good tokens.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mailsync.model import FolderListing, RemoteId, StoredFolder, TreeReadingMode
+from mailsync.model import FolderListing, FolderTreeReadingMode, RemoteId, StoredFolder
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
 from mailsync.providers.gmail.http import GmailClient, GmailRequest, build_request_path
@@ -10,9 +10,9 @@ from mailsync.providers.gmail.labels import (
     ALL_MAIL_FOLDER_ID,
     Label,
     LabelCounts,
-    parse_counts,
+    convert_labels_to_folders,
+    parse_label_counts,
     parse_labels,
-    to_folders,
 )
 from mailsync.providers.gmail.listing import MessageListReader
 from mailsync.providers.gmail.responses import MalformedResponse, read_id, read_object_list
@@ -22,7 +22,7 @@ def read_folders(
     client: GmailClient,
     lists: MessageListReader,
     known: Sequence[StoredFolder],
-    reading: TreeReadingMode,
+    reading: FolderTreeReadingMode,
 ) -> FolderListing:
     """List the labels of the mailbox as folders, with their counts.
 
@@ -45,18 +45,18 @@ def read_folders(
     found = _read_labels(client, lacking)
     counts = _read_counts(client, lists, _counted(labels, known, reading))
     return FolderListing(
-        folders=to_folders(labels, counts),
-        gone_folder_ids=frozenset(each for each in lacking if found[each] is None),
-        unlisted_folder_ids=frozenset(each for each in lacking if found[each] is not None),
+        folders=convert_labels_to_folders(labels, counts),
+        gone_folder_remote_ids=frozenset(each for each in lacking if found[each] is None),
+        existing_unlisted_folder_ids=frozenset(each for each in lacking if found[each] is not None),
     )
 
 
 def _counted(
-    labels: Sequence[Label], known: Sequence[StoredFolder], reading: TreeReadingMode
+    labels: Sequence[Label], known: Sequence[StoredFolder], reading: FolderTreeReadingMode
 ) -> list[RemoteId]:
     """Return the labels whose counts are read."""
     wanted = {each.ref.remote_id: each.are_remote_counts_outdated for each in known}
-    is_quick = reading is TreeReadingMode.QUICK
+    is_quick = reading is FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS
     return [
         label.id
         for label in labels
@@ -69,7 +69,9 @@ def _read_counts(
 ) -> Mapping[RemoteId, LabelCounts]:
     """Return the counts of labels. Those that were deleted meanwhile are missing in the result."""
     found = _read_labels(client, ids)
-    named = {label_id: parse_counts(it.body) for label_id, it in found.items() if it is not None}
+    named = {
+        label_id: parse_label_counts(it.body) for label_id, it in found.items() if it is not None
+    }
     # An unknown count must not pass for the one of the last reading.
     counts = {each: it or lists.count_label_messages(each) for each, it in named.items()}
     return {label_id: it for label_id, it in counts.items() if it is not None}

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailsync.model import (
-    Change,
     IncompleteMessage,
+    MessageChange,
     MessageRemovedFromFolder,
     PlacementChange,
     RemoteId,
@@ -23,7 +23,7 @@ from mailsync.providers.gmail.labels import (
     CHAT,
     IMPORTANT,
     INBOX,
-    LABEL_IDS_OUTSIDE_ALL_MAIL,
+    LABEL_IDS_EXCLUDED_FROM_ALL_MAIL,
     STARRED,
     UNREAD,
     is_placement_label,
@@ -53,7 +53,7 @@ class _NetChange:
         self.has_label |= dict.fromkeys(label_ids, is_added)
 
 
-def parse_history(records: Sequence[Mapping[str, Any]]) -> tuple[Change, ...]:
+def parse_history(records: Sequence[Mapping[str, Any]]) -> tuple[MessageChange, ...]:
     """Return the net change of each message that the records name. Chats are left out.
 
     Raises:
@@ -86,7 +86,7 @@ def _apply(record: Mapping[str, Any], found: dict[RemoteId, _NetChange]) -> None
         net.is_deleted = False
         net.set_labels(read_label_ids(message), True)
     for net, message, label_ids in _entries(record, "labelsAdded", found):
-        if LABEL_IDS_OUTSIDE_ALL_MAIL & {*label_ids} and INBOX not in label_ids:
+        if LABEL_IDS_EXCLUDED_FROM_ALL_MAIL & {*label_ids} and INBOX not in label_ids:
             net.was_in_inbox = INBOX in read_label_ids(message)
             net.set_labels(() if net.was_in_inbox else (INBOX,), False)
         net.set_labels(label_ids, True)
@@ -111,7 +111,7 @@ def _entries(
         yield net, message, read_label_ids(entry)
 
 
-def _to_change(message_id: RemoteId, net: _NetChange) -> Change:
+def _to_change(message_id: RemoteId, net: _NetChange) -> MessageChange:
     if net.is_deleted:
         return MessageRemovedFromFolder(message_id)
     has = net.has_label
@@ -128,10 +128,12 @@ def _to_change(message_id: RemoteId, net: _NetChange) -> Change:
         ),
         is_read=None if is_unread is None else not is_unread,
         is_flagged=has.get(STARRED),
-        importance=None if is_important is None else to_importance(is_important),
+        new_message_importance=None
+        if is_important is None
+        else to_high_or_normal_importance(is_important),
     )
 
 
-def to_importance(is_important: bool) -> str:
+def to_high_or_normal_importance(is_important: bool) -> str:
     """Return the importance of a message, by whether Gmail marks it as important."""
     return "high" if is_important else "normal"

@@ -21,14 +21,14 @@ from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, add_to_provi
 from mailsync.model import AccessToken
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.gmail.errors import (
-    NO_RESPONSE_STATUS,
-    REQUEST_NOT_SENT_STATUS,
-    RESPONSE_TOO_LARGE_STATUS,
+    MISSING_RESPONSE_STATUS,
+    TOO_LARGE_RESPONSE_STATUS,
+    UNSENT_REQUEST_STATUS,
     GmailResponse,
 )
 from mailsync.providers.gmail.responses import MalformedResponse, parse_response
-from mailsync.providers.quota import QuotaSource
-from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.quota import QuotaUnitSource
+from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.providers.tls import http_tls_context
 from mailsync.registry import GOOGLE
@@ -45,10 +45,10 @@ MAX_RESPONSE_BYTES = 32 * 2**20
 """The size limit of a decompressed response that contains no whole message."""
 MAX_MESSAGE_RESPONSE_BYTES = 72 * 2**20
 """The size limit of a decompressed response with a whole message: base64 of 54 MB."""
-MIN_LARGE_RESPONSE_BYTES = 6 * 2**20
+MIN_BYTES_TO_READ_RESPONSE_ALONE = 6 * 2**20
 """The size from which on a response is large. The threads of a client read only one large response
 at a time."""
-MIN_REFUSALS_TO_BLAME_MAILBOX = 3
+MIN_REFUSED_REQUESTS_TO_BLAME_MAILBOX = 3
 """The number of refusals from which on the mailbox is taken for their cause, and no further message
 is requested."""
 _PATH = "/gmail/v1/users/me/"
@@ -103,9 +103,9 @@ class GmailClient:
         ca_bundle: str | None,
         budget: RetryBudget,
         on_units: Callable[[int], None],
-        quota: QuotaSource | None = None,
+        quota: QuotaUnitSource | None = None,
         max_in_flight: int | None = None,
-        memory: MemoryShare | None = None,
+        memory: ResponseMemoryShare | None = None,
     ) -> None:
         self.max_in_flight = min(max_in_flight or MAX_REQUESTS_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT)
         self._base_url = base_url.rstrip("/")
@@ -156,7 +156,7 @@ class GmailClient:
         convert: function that converts a response. Several threads call it at the same time, so
             that each large response is dropped before the next one is read. If it raises
             MalformedResponse, the request is sent again after a pause; if it still raises, the
-            result has NO_RESPONSE_STATUS.
+            result has PSEUDO_STATUS_OF_MISSING_RESPONSE.
         is_shared: other workers send requests to the mailbox too, so send fewer at the same time.
 
         Raises:
@@ -200,13 +200,13 @@ class GmailClient:
         is_shared: bool,
     ) -> list[AnyConvertedResponse | GmailResponse]:
         """Send each request once; renew a rejected access token once."""
-        token = self._access.current_token()
+        token = self._access.get_current_token()
         results = self._send_with_token(token, requests, convert, is_shared)
         refused = [
-            at for at, each in enumerate(results) if _has_status(each, 401, REQUEST_NOT_SENT_STATUS)
+            at for at, each in enumerate(results) if _has_status(each, 401, UNSENT_REQUEST_STATUS)
         ]
         if any(_has_status(each, 401) for each in results):
-            renewed = self._access.renew_token(token)
+            renewed = self._access.replace_refused_token(token)
             if renewed.token != token.token:
                 part = [requests[at] for at in refused]
                 sent = self._send_with_token(renewed, part, convert, is_shared)
@@ -241,7 +241,7 @@ class GmailClient:
     def _count(self, requests: Sequence[GmailRequest], results: Sequence[object]) -> None:
         pairs = zip(requests, results, strict=True)
         units = sum(
-            one.quota_units for one, each in pairs if not _has_status(each, REQUEST_NOT_SENT_STATUS)
+            one.quota_units for one, each in pairs if not _has_status(each, UNSENT_REQUEST_STATUS)
         )
         self._on_units(units)
         add_to_provider_metric(PROVIDER_REQUESTS, GOOGLE, units)
@@ -276,7 +276,7 @@ class _Wave:
         convert: Callable[[GmailRequest, GmailResponse], AnyConvertedResponse],
     ) -> AnyConvertedResponse | GmailResponse:
         if self._is_stopped:
-            return GmailResponse(REQUEST_NOT_SENT_STATUS)
+            return GmailResponse(UNSENT_REQUEST_STATUS)
         with ExitStack() as held:
             response = self._receive(request, held)
             if response.is_ok:
@@ -284,10 +284,11 @@ class _Wave:
                     return convert(request, response)
                 except MalformedResponse as wrong:
                     logger.warning("gmail_wrong_response", path=_kind(request), field=str(wrong))
-                    return GmailResponse(NO_RESPONSE_STATUS)
+                    return GmailResponse(MISSING_RESPONSE_STATUS)
         self._refusals += response.status == 403
         if not response.is_concurrency_limit_exceeded and (
-            response.is_refusal_of_whole_mailbox or self._refusals >= MIN_REFUSALS_TO_BLAME_MAILBOX
+            response.is_refusal_of_whole_mailbox
+            or self._refusals >= MIN_REFUSED_REQUESTS_TO_BLAME_MAILBOX
         ):
             self._is_stopped = True
         return response
@@ -304,9 +305,9 @@ class _Wave:
                 content = self._reader.read(streamed, limit_bytes, held)
         except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
             logger.warning("gmail_unreachable", path=_kind(request), cause=type(error).__name__)
-            return GmailResponse(NO_RESPONSE_STATUS)
+            return GmailResponse(MISSING_RESPONSE_STATUS)
         if content is None:
-            return GmailResponse(RESPONSE_TOO_LARGE_STATUS)
+            return GmailResponse(TOO_LARGE_RESPONSE_STATUS)
         response = parse_response(streamed.status_code, streamed.headers, content)
         if not response.is_ok:
             logger.warning(
@@ -325,7 +326,7 @@ class ResponseBodyReader:
     memory: memory share against which the bodies are counted. None: no limit.
     """
 
-    def __init__(self, memory: MemoryShare | None) -> None:
+    def __init__(self, memory: ResponseMemoryShare | None) -> None:
         self._memory = memory
         self._lock = Lock()
         self._large = Lock()
@@ -345,7 +346,7 @@ class ResponseBodyReader:
 
         def hold(chunk: int) -> None:
             nonlocal size, is_large
-            if size + chunk > MIN_LARGE_RESPONSE_BYTES and not is_large:
+            if size + chunk > MIN_BYTES_TO_READ_RESPONSE_ALONE and not is_large:
                 held.enter_context(self._large)
                 is_large = True
             self._reserve(chunk)
@@ -380,7 +381,7 @@ def _repeatable(results: Sequence[object]) -> list[int]:
     failed = {at: each for at, each in enumerate(results) if isinstance(each, GmailResponse)}
     lasting = [each for each in failed.values() if not each.is_retryable]
     refusals = sum(each.status == 403 for each in lasting)
-    if refusals >= MIN_REFUSALS_TO_BLAME_MAILBOX or any(
+    if refusals >= MIN_REFUSED_REQUESTS_TO_BLAME_MAILBOX or any(
         each.is_refusal_of_whole_mailbox for each in lasting
     ):
         return []

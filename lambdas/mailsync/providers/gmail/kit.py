@@ -8,8 +8,8 @@ from mailsync.model import Account
 from mailsync.providers import AccessTokenSource, MailProvider
 from mailsync.providers.gmail.push_kit import GmailPushKit
 from mailsync.providers.kit import MailboxIdentity
-from mailsync.providers.quota import QuotaSource
-from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.quota import QuotaUnitSource
+from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import GMAIL_URL_SETTING
 from mailsync.settings import Settings
@@ -23,12 +23,12 @@ class GmailKit:
     `ProviderKit`."""
 
     push_kit = GmailPushKit()
-    first_sync_cost_rates = FirstSyncCostRates(
+    first_sync_estimate_rates = FirstSyncCostRates(
         messages_per_s=30,
         fixed_quota_units_per_sync=100,
         quota_units_per_message=20.05,
-        fixed_usd_per_sync=0.0009,
-        usd_per_message=0.0000025,
+        fixed_aws_cost_usd_per_sync=0.0009,
+        aws_cost_usd_per_message=0.0000025,
     )
     """20 units for a message, and its share of the lists of ids. Threads that are fetched as a
     whole cost less. The price is that of docs/cost.md."""
@@ -39,16 +39,16 @@ class GmailKit:
         access: AccessTokenSource,
         settings: Settings,
         budget: RetryBudget | None = None,
-        memory: MemoryShare | None = None,
+        memory: ResponseMemoryShare | None = None,
         *,
-        quota: QuotaSource | None = None,
+        quota: QuotaUnitSource | None = None,
     ) -> "GmailMailbox":
         from mailsync.providers.gmail.provider import GmailMailbox
 
         return GmailMailbox(
-            base_url=settings.read_server_url(GMAIL_URL_SETTING),
+            base_url=settings.read_url_setting(GMAIL_URL_SETTING),
             access=access,
-            ca_bundle=settings.provider_ca_bundle,
+            ca_bundle=settings.provider_ca_bundle_path,
             budget=budget,
             max_in_flight=account.max_requests_in_flight,
             memory=memory,
@@ -58,7 +58,7 @@ class GmailKit:
     def count_messages(self, mailbox: MailProvider) -> int:
         return cast("GmailMailbox", mailbox).count_messages()
 
-    def find_organisation_mailbox(
+    def find_readable_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
     ) -> MailboxIdentity:
         raise ProviderRejected(

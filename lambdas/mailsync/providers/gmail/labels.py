@@ -17,7 +17,7 @@ INBOX, SENT, DRAFT, TRASH, SPAM = map(RemoteId, ("INBOX", "SENT", "DRAFT", "TRAS
 UNREAD, STARRED, IMPORTANT, CHAT = map(RemoteId, ("UNREAD", "STARRED", "IMPORTANT", "CHAT"))
 ALL_MAIL_FOLDER_ID = RemoteId("ALL_MAIL")
 """The id of the folder All Mail. Gmail has no such label, and never receives this id."""
-LABEL_IDS_OUTSIDE_ALL_MAIL = frozenset({TRASH, SPAM})
+LABEL_IDS_EXCLUDED_FROM_ALL_MAIL = frozenset({TRASH, SPAM})
 """The labels whose messages are not in All Mail."""
 _FLAGS = frozenset({UNREAD, STARRED, IMPORTANT})
 _ROLES = {
@@ -88,13 +88,13 @@ def parse_label(item: Mapping[str, Any]) -> Label:
     )
 
 
-def parse_counts(item: Mapping[str, Any]) -> LabelCounts | None:
+def parse_label_counts(item: Mapping[str, Any]) -> LabelCounts | None:
     """Return the counts of a label. Return None if the response lacks a count."""
     total, unread = read_count(item, "messagesTotal"), read_count(item, "messagesUnread")
     return None if total is None or unread is None else LabelCounts(total, unread)
 
 
-def to_folders(
+def convert_labels_to_folders(
     labels: Sequence[Label], counts: Mapping[RemoteId, LabelCounts]
 ) -> tuple[RemoteFolder, ...]:
     """Return the folders of a mailbox, including All Mail.
@@ -112,7 +112,7 @@ def to_folders(
 def to_folder_ids(label_ids: Iterable[RemoteId]) -> tuple[RemoteId, ...]:
     """Return the ids of the folders of a message with these labels."""
     labels = set(label_ids)
-    is_in_all_mail = not labels & LABEL_IDS_OUTSIDE_ALL_MAIL
+    is_in_all_mail = not labels & LABEL_IDS_EXCLUDED_FROM_ALL_MAIL
     return (
         *sorted(filter(is_placement_label, labels)),
         *([ALL_MAIL_FOLDER_ID] if is_in_all_mail else []),

@@ -13,17 +13,17 @@ from mailsync.errors import FolderGone, ProviderUnavailable
 from mailsync.model import FolderRef, ListedMessage, MessageListing, RemoteId
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
-from mailsync.providers.gmail.history import to_importance
+from mailsync.providers.gmail.history import to_high_or_normal_importance
 from mailsync.providers.gmail.http import GmailClient, GmailRequest, build_request_path
 from mailsync.providers.gmail.labels import (
     ALL_MAIL_FOLDER_ID,
     CHAT,
     IMPORTANT,
-    LABEL_IDS_OUTSIDE_ALL_MAIL,
+    LABEL_IDS_EXCLUDED_FROM_ALL_MAIL,
     STARRED,
     UNREAD,
     LabelCounts,
-    parse_counts,
+    parse_label_counts,
 )
 from mailsync.providers.gmail.responses import read_id, read_object_list, read_page_token
 
@@ -59,11 +59,11 @@ class MessageListReader:
         items = read_object_list(response.body, "messages")
         threads = {read_id(each): read_id(each, "threadId") for each in items}
         if threads:
-            for chat in self.read_chat_ids(is_fresh=sent_token is None) & threads.keys():
+            for chat in self.read_chat_message_ids(is_fresh=sent_token is None) & threads.keys():
                 del threads[chat]
         return threads, read_page_token(response.body, sent_token)
 
-    def read_chat_ids(self, *, is_fresh: bool = False) -> frozenset[RemoteId]:
+    def read_chat_message_ids(self, *, is_fresh: bool = False) -> frozenset[RemoteId]:
         """Return the ids of all chats. Gmail lists chats among the messages, and Mailsync does not
         mirror them.
 
@@ -81,7 +81,7 @@ class MessageListReader:
         response = self._client.get(
             GmailRequest(build_request_path("labels", CHAT), units.GET_LABEL_COST)
         )
-        counts = parse_counts(response.body) if response.is_ok else None
+        counts = parse_label_counts(response.body) if response.is_ok else None
         return counts is None or counts.message_count != 0
 
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool) -> MessageListing:
@@ -99,7 +99,9 @@ class MessageListReader:
         if label_id != ALL_MAIL_FOLDER_ID:
             selection = (("labelIds", label_id), _WITH_SPAM_AND_TRASH)
         ids = self._ids(selection)
-        has_all_flags = label_id == ALL_MAIL_FOLDER_ID or label_id in LABEL_IDS_OUTSIDE_ALL_MAIL
+        has_all_flags = (
+            label_id == ALL_MAIL_FOLDER_ID or label_id in LABEL_IDS_EXCLUDED_FROM_ALL_MAIL
+        )
         flags: tuple[RemoteId, ...] = ()
         if has_flags:
             flags = (UNREAD, STARRED, IMPORTANT) if has_all_flags else (UNREAD,)
@@ -109,7 +111,7 @@ class MessageListReader:
             raise ProviderUnavailable(
                 "The Gmail API returns a label, and an error for its messages; trying again."
             )
-        chats = self.read_chat_ids(is_fresh=has_all_flags) if ids else frozenset()
+        chats = self.read_chat_message_ids(is_fresh=has_all_flags) if ids else frozenset()
         entries = (_to_entry(each, flagged) for each in ids if each not in chats)
         total = counts.message_count if counts else None
         if total is not None and total < len(ids) and self._is_count_of_rest(label_id, total, ids):
@@ -123,7 +125,7 @@ class MessageListReader:
         ids, unread = self._ids(selection), self._flagged(selection, UNREAD)
         if ids is None or unread is None:
             return None
-        mail = ids - self.read_chat_ids()
+        mail = ids - self.read_chat_message_ids()
         return LabelCounts(len(mail), len(mail & unread))
 
     def _flagged(
@@ -150,7 +152,7 @@ class MessageListReader:
             raise FolderGone("The label no longer exists in the Gmail mailbox.")
         if not response.is_ok:
             raise to_mailsync_error(response)
-        return parse_counts(response.body)
+        return parse_label_counts(response.body)
 
     def _ids(self, selection: tuple[tuple[str, str], ...]) -> frozenset[RemoteId] | None:
         """Return the ids of all messages of a selection. None: the API rejects the selection, as it
@@ -191,7 +193,7 @@ def _to_entry(
         remote_id,
         not has[UNREAD] if UNREAD in has else None,
         is_flagged=has.get(STARRED),
-        importance=to_importance(has[IMPORTANT]) if IMPORTANT in has else None,
+        importance=to_high_or_normal_importance(has[IMPORTANT]) if IMPORTANT in has else None,
     )
 
 

@@ -7,16 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mailsync.mime import ParsedMessage, parse_message
-from mailsync.model import Message, MessageNotFoundById, RemoteId
-from mailsync.providers.gmail.history import to_importance
-from mailsync.providers.gmail.labels import (
-    CHAT,
-    DRAFT,
-    IMPORTANT,
-    STARRED,
-    UNREAD,
-    to_folder_ids,
-)
+from mailsync.model import Message, MessageNotFoundByIdResult, RemoteId
+from mailsync.providers.gmail.history import to_high_or_normal_importance
+from mailsync.providers.gmail.labels import CHAT, DRAFT, IMPORTANT, STARRED, UNREAD, to_folder_ids
 from mailsync.providers.gmail.payload import parse_payload
 from mailsync.providers.gmail.responses import (
     MalformedResponse,
@@ -32,9 +25,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def parse_raw_message(
     remote_id: RemoteId, item: Mapping[str, Any]
-) -> Message | MessageNotFoundById:
+) -> Message | MessageNotFoundByIdResult:
     """Return the message in a response to `messages.get` with `format=raw`. A chat is returned as a
-    MessageNotFoundById, because Mailsync does not mirror chats.
+    MessageNotFoundByIdResult, because Mailsync does not mirror chats.
 
     Raises:
         MalformedResponse: the response is about another message, or lacks a field.
@@ -42,19 +35,19 @@ def parse_raw_message(
     if read_id(item) != remote_id:
         raise MalformedResponse("id")
     if CHAT in read_label_ids(item):
-        return MessageNotFoundById(remote_id)
+        return MessageNotFoundByIdResult(remote_id)
     raw = decode_base64url(item, "raw")
     if not raw and item.get("sizeEstimate") != 0:
         raise MalformedResponse("raw")
     return to_message(item, parse_message(raw))
 
 
-def parse_full_message(
+def parse_full_format_message(
     remote_id: RemoteId, item: Mapping[str, Any]
-) -> Message | MessageNotFoundById | None:
+) -> Message | MessageNotFoundByIdResult | None:
     """Return the message in a response with `format=full`. Return None unless it is certain that
     the result equals the result of `parse_raw_message` for this message. A chat is returned as a
-    MessageNotFoundById.
+    MessageNotFoundByIdResult.
 
     Raises:
         MalformedResponse: the response is about another message, or lacks a field.
@@ -62,14 +55,14 @@ def parse_full_message(
     if read_id(item) != remote_id:
         raise MalformedResponse("id")
     if CHAT in read_label_ids(item):
-        return MessageNotFoundById(remote_id)
+        return MessageNotFoundByIdResult(remote_id)
     mail = parse_payload(item.get("payload"))
     return to_message(item, mail) if mail else None
 
 
 def parse_thread(
     item: Mapping[str, Any], thread_id: RemoteId, wanted: Collection[RemoteId]
-) -> dict[RemoteId, Message | MessageNotFoundById]:
+) -> dict[RemoteId, Message | MessageNotFoundByIdResult]:
     """Return the wanted messages of a thread, by id. A message is missing in the result if the
     thread lacks it, or if it is not certain that the result equals the raw message.
 
@@ -78,11 +71,11 @@ def parse_thread(
     """
     if read_id(item) != thread_id:
         raise MalformedResponse("id")
-    found: dict[RemoteId, Message | MessageNotFoundById] = {}
+    found: dict[RemoteId, Message | MessageNotFoundByIdResult] = {}
     for each in read_object_list(item, "messages"):
         with suppress(MalformedResponse):
             remote_id = read_id(each)
-            message = parse_full_message(remote_id, each) if remote_id in wanted else None
+            message = parse_full_format_message(remote_id, each) if remote_id in wanted else None
             if message and read_id(each, "threadId") == thread_id:
                 found[remote_id] = message
     return found
@@ -101,7 +94,7 @@ def to_message(item: Mapping[str, Any], mail: ParsedMessage) -> Message:
         internet_message_id=mail.internet_message_id,
         conversation_id=read_id(item, "threadId"),
         subject=mail.subject,
-        sender=mail.sender,
+        sender=mail.from_or_sender_address,
         to=mail.to,
         cc=mail.cc,
         bcc=mail.bcc,
@@ -113,10 +106,10 @@ def to_message(item: Mapping[str, Any], mail: ParsedMessage) -> Message:
         is_draft=DRAFT in labels,
         is_flagged=STARRED in labels,
         has_attachments=mail.has_attachments,
-        importance=to_importance(IMPORTANT in labels),
+        importance=to_high_or_normal_importance(IMPORTANT in labels),
         received_at=_received_at(item) or mail.sent_at,
         sent_at=mail.sent_at,
-        kind=mail.kind,
+        provider_item_type=mail.message_kind,
     )
 
 

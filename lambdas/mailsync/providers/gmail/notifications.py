@@ -23,11 +23,15 @@ import jwt
 import orjson
 from jwt.types import Options
 
-from mailsync.google_addresses import ID_TOKEN_ISSUERS, MAX_CLOCK_SKEW_S, GoogleIdentityUrls
+from mailsync.google_addresses import (
+    ID_TOKEN_ISSUERS,
+    MAX_CLOCK_SKEW_FOR_GOOGLE_TOKENS_S,
+    GoogleIdentityUrls,
+)
 from mailsync.log import logger
-from mailsync.model import MailboxNotification
+from mailsync.model import NotificationByEmailAddress
 from mailsync.providers.gmail.push_settings import GmailPushSettings
-from mailsync.providers.kit import NotificationPostponed, WebhookRequest
+from mailsync.providers.kit import NotificationResendNeededError, WebhookRequest
 from mailsync.published_keys import PublishedKeySet
 from mailsync.settings import Settings
 
@@ -41,7 +45,9 @@ _OPTIONS: Options = {
 }
 
 
-def parse_pubsub_push(request: WebhookRequest, settings: Settings) -> Sequence[MailboxNotification]:
+def parse_pubsub_push(
+    request: WebhookRequest, settings: Settings
+) -> Sequence[NotificationByEmailAddress]:
     """Return the notification that a push contains. Return an empty list for a forged push, and for
     a genuine push that names no mailbox.
 
@@ -49,13 +55,13 @@ def parse_pubsub_push(request: WebhookRequest, settings: Settings) -> Sequence[M
     again for days, and a forger would learn that the forgery was noticed.
 
     Raises:
-        NotificationPostponed: Google's keys are unavailable, or the push is genuine and its token
-            is not valid at this moment.
+        NotificationResendNeededError: Google's keys are unavailable, or the push is genuine and its
+            token is not valid at this moment.
     """
-    push = settings.read_section(GmailPushSettings)
+    push = settings.read_settings_section(GmailPushSettings)
     if not push.is_configured:
         return _ignored("NotConfigured")
-    keys = _key_set(settings.read_section(GoogleIdentityUrls).certificates_url, settings)
+    keys = _key_set(settings.read_settings_section(GoogleIdentityUrls).jwks_url, settings)
     scheme, _, token = request.authorization.partition(" ")
     if scheme.lower() != "bearer" or not token.isascii() or len(token) > MAX_PUSH_TOKEN_CHARS:
         return _ignored("NoToken")
@@ -68,10 +74,10 @@ def parse_pubsub_push(request: WebhookRequest, settings: Settings) -> Sequence[M
         return _ignored("OtherServiceAccount")
     _require_valid_now(claims)
     address = _mailbox_address(request.body)
-    return [MailboxNotification(address)] if address else _ignored("NoMailbox")
+    return [NotificationByEmailAddress(address)] if address else _ignored("NoMailbox")
 
 
-def _ignored(reason: str) -> Sequence[MailboxNotification]:
+def _ignored(reason: str) -> Sequence[NotificationByEmailAddress]:
     logger.info("push_ignored", reason=reason)
     return ()
 
@@ -81,12 +87,12 @@ def _verified_claims(token: str, keys: PublishedKeySet, audience: str) -> Mappin
 
     Raises:
         jwt.PyJWTError: the token is malformed, forged, or for another audience.
-        NotificationPostponed: no key of Google is known.
+        NotificationResendNeededError: no key of Google is known.
     """
-    key = keys.find_key(jwt.get_unverified_header(token).get("kid"))
+    key = keys.find_key_for_jwt(jwt.get_unverified_header(token).get("kid"))
     if key is None:
         if not keys.has_keys:
-            raise NotificationPostponed("KeysUnavailable")
+            raise NotificationResendNeededError("KeysUnavailable")
         raise jwt.InvalidKeyError
     claims: Mapping[str, Any] = jwt.decode(
         token,
@@ -100,19 +106,20 @@ def _verified_claims(token: str, keys: PublishedKeySet, audience: str) -> Mappin
 
 
 def _require_valid_now(claims: Mapping[str, Any]) -> None:
-    """Raise NotificationPostponed unless the token is valid now, give or take the clock skew.
+    """Raise NotificationResendNeededError unless the token is valid now, give or take the clock
+    skew.
 
     Pub/Sub then sends the push again with a new token, so that a wrong clock loses none.
     """
     try:
         issued_at, expires_at = float(claims["iat"]), float(claims["exp"])
     except (TypeError, ValueError, OverflowError):
-        raise NotificationPostponed("TimesMalformed") from None
+        raise NotificationResendNeededError("TimesMalformed") from None
     now = time.time()
-    if now < issued_at - MAX_CLOCK_SKEW_S:
-        raise NotificationPostponed("TokenFromTheFuture")
-    if now > expires_at + MAX_CLOCK_SKEW_S:
-        raise NotificationPostponed("TokenExpired")
+    if now < issued_at - MAX_CLOCK_SKEW_FOR_GOOGLE_TOKENS_S:
+        raise NotificationResendNeededError("TokenFromTheFuture")
+    if now > expires_at + MAX_CLOCK_SKEW_FOR_GOOGLE_TOKENS_S:
+        raise NotificationResendNeededError("TokenExpired")
 
 
 def _mailbox_address(body: bytes) -> str | None:

@@ -22,9 +22,9 @@ from typing import Any
 
 from mailsync.mime import ParsedMessage
 from mailsync.mime.charsets import recover_bytes_of_decoded_text
-from mailsync.mime.headers import MAX_FIELDS, HeaderSection
-from mailsync.mime.message import parse_message_parts
-from mailsync.mime.parts import MAX_DEPTH, Part, build_part
+from mailsync.mime.headers import MAX_HEADER_FIELDS, HeaderSection
+from mailsync.mime.message import parse_message_from_parts
+from mailsync.mime.parts import MAX_PART_NESTING_DEPTH, MimePart, build_part
 from mailsync.providers.gmail.responses import MalformedResponse, decode_base64url, read_object_list
 
 MAX_UNTRUNCATED_TEXT_BYTES = 5_000_000
@@ -56,13 +56,13 @@ def parse_payload(payload: object) -> ParsedMessage | None:
     try:
         root = _part(payload, parent_type="", depth=0)
         names = {name for name, _ in root.header.fields}
-        return parse_message_parts(root) if names >= _FIELDS_OF_EVERY_MAIL else None
+        return parse_message_from_parts(root) if names >= _FIELDS_OF_EVERY_MAIL else None
     except (_Uncertain, MalformedResponse):
         return None
 
 
-def _part(item: object, *, parent_type: str, depth: int) -> Part:
-    if not isinstance(item, dict) or depth >= MAX_DEPTH:
+def _part(item: object, *, parent_type: str, depth: int) -> MimePart:
+    if not isinstance(item, dict) or depth >= MAX_PART_NESTING_DEPTH:
         raise _Uncertain
     header = _header(item)
     part = build_part(header, b"", 0, 0, parent_type=parent_type)
@@ -71,7 +71,12 @@ def _part(item: object, *, parent_type: str, depth: int) -> Part:
         raise _Uncertain
     if not part.content_type.startswith("multipart/"):
         content = _content(item, part) or b""
-        return replace(part, source_bytes=content, content_end=len(content), transfer_encoding="")
+        return replace(
+            part,
+            bytes_containing_content=content,
+            content_end_offset=len(content),
+            transfer_encoding="",
+        )
     items = read_object_list(item, "parts")
     if not 0 < len(items) <= MAX_PARTS_PER_MULTIPART:
         raise _Uncertain
@@ -89,7 +94,7 @@ def _header(item: Mapping[str, Any]) -> HeaderSection:
             raise _Uncertain
         fields.append((name.lower(), value.encode("utf-8", "surrogatepass")))
     unique = [name for name, _ in fields if name in _UNIQUE_FIELDS]
-    if len(fields) >= MAX_FIELDS or len(unique) > len({*unique}):
+    if len(fields) >= MAX_HEADER_FIELDS or len(unique) > len({*unique}):
         raise _Uncertain
     return HeaderSection(tuple(fields))
 
@@ -101,7 +106,7 @@ def _has_certain_addresses(value: str) -> bool:
     )
 
 
-def _content(item: Mapping[str, Any], part: Part) -> bytes | None:
+def _content(item: Mapping[str, Any], part: MimePart) -> bytes | None:
     """Return the content of a part as the message has it. None: it has no effect on the result."""
     if part.disposition == "attachment" or not part.content_type.startswith("text/"):
         return None

@@ -18,20 +18,20 @@ from mailsync.model import (
     FeedRef,
     FolderListing,
     FolderRef,
+    FolderTreeReadingMode,
     Message,
     MessageListing,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     Page,
     PlacementChange,
     RemoteId,
     StoredFolder,
-    TreeReadingMode,
     UnreadableMessage,
 )
-from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
+from mailsync.providers import AccessTokenSource, ProviderLimits, ProviderTraits
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.bodies import MessageReader
-from mailsync.providers.gmail.cursor import HistoryCursor, ListCursor, parse_cursor
+from mailsync.providers.gmail.cursor import HistoryCursor, MessageListCursor, parse_cursor
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
 from mailsync.providers.gmail.folders import read_folders
 from mailsync.providers.gmail.history import parse_history, parse_thread_id_by_message_id
@@ -45,20 +45,20 @@ from mailsync.providers.gmail.responses import (
     read_object_list,
     read_page_token,
 )
-from mailsync.providers.quota import QuotaSource
-from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.quota import QuotaUnitSource
+from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
-LIMITS = Limits(
+PROVIDER_LIMITS = ProviderLimits(
     messages_per_fetch=100,
-    max_messages_per_small_folder_batch=150,
-    has_single_request_per_fetch=True,  # the client divides the messages of a call itself
-    max_change_reading_interval_s=5.0,
+    max_messages_in_batch_of_small_folders=150,
+    has_single_request_per_fetch_call=True,  # the client divides the messages of a call itself
+    max_interval_between_feed_reads_s=5.0,
 )
 MAX_HISTORY_RECORDS_PER_PAGE = 500
 """The maximum number of records on a page of the history (Gmail API documentation,
 "users.history.list")."""
-MIN_CALLER_LIMIT_FOR_FULL_PAGES = 50
+MIN_CALLER_LIMIT_FOR_MAX_PAGE_SIZE = 50
 """The value of `limit` from which on pages have as many ids as Gmail allows, because a page without
 contents is small. Callers set a lower limit after failures, and then get pages of `limit` ids."""
 HISTORY_RETRY_PAUSE_S = 2.0
@@ -70,13 +70,13 @@ _PROFILE = GmailRequest("profile", units.GET_PROFILE_COST)
 class GmailMailbox:
     """A client for one Gmail mailbox; implements `MailProvider`.
 
-    request_count: units of the quota that this object has used.
+    sent_request_count: units of the quota that this object has used.
     """
 
-    limits = LIMITS
-    traits = ProviderTraits(
+    provider_limits = PROVIDER_LIMITS
+    provider_traits = ProviderTraits(
         has_feed_per_folder=False,
-        is_message_in_one_folder=False,
+        has_one_folder_per_message=False,
         all_mail_folder_id=ALL_MAIL_FOLDER_ID,
         are_lists_of_ids_cheap=True,
     )
@@ -89,10 +89,10 @@ class GmailMailbox:
         ca_bundle: str | None,
         budget: RetryBudget | None = None,
         max_in_flight: int | None = None,
-        memory: MemoryShare | None = None,
-        quota: QuotaSource | None = None,
+        memory: ResponseMemoryShare | None = None,
+        quota: QuotaUnitSource | None = None,
     ) -> None:
-        self.request_count = 0
+        self.sent_request_count = 0
         self._client = GmailClient(
             base_url=base_url,
             access=access,
@@ -133,20 +133,20 @@ class GmailMailbox:
         """Return None: the first page of the mailbox's feed already has its newest messages."""
 
     def list_folders(
-        self, known: Sequence[StoredFolder], reading: TreeReadingMode
+        self, known: Sequence[StoredFolder], reading: FolderTreeReadingMode
     ) -> FolderListing:
         with _believed():
             return read_folders(self._client, self._lists, known, reading)
 
-    def fetch_page(
+    def fetch_feed_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
         _require_feed_of_mailbox(feed)
         with _believed():
             if cursor is None:
-                return self._list_page(ListCursor(self._history_id()), limit)
+                return self._list_page(MessageListCursor(self._history_id()), limit)
             position = parse_cursor(cursor)
-            if isinstance(position, ListCursor):
+            if isinstance(position, MessageListCursor):
                 return self._list_page(position, limit)
             return self._history_page(position, limit)
 
@@ -160,7 +160,7 @@ class GmailMailbox:
         pages = {}
         for feed, cursor in positions:
             try:
-                pages[feed.id] = self.fetch_page(feed, cursor, limit=limit)
+                pages[feed.id] = self.fetch_feed_page(feed, cursor, limit=limit)
             except MailsyncError as failure:
                 logger.info("feed_not_read", feed_id=feed.id, cause=type(failure).__name__)
         return pages
@@ -169,15 +169,15 @@ class GmailMailbox:
         with _believed():
             return self._lists.list_folder_messages(folder, has_flags=has_flags)
 
-    def announce_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
+    def set_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def set_fetch_groups_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         self._messages.thread_of.update({each: RemoteId(it) for each, it in groups.items()})
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | MessageNotFoundById | UnreadableMessage]:
+    ) -> Sequence[Message | MessageNotFoundByIdResult | UnreadableMessage]:
         """Fetch messages, several at the same time.
 
         one_by_one: send fewer requests at the same time, because other workers use the mailbox too.
@@ -185,7 +185,7 @@ class GmailMailbox:
         return self._messages.fetch_messages(ids, is_shared=one_by_one) if ids else ()
 
     def _count(self, used_units: int) -> None:
-        self.request_count += used_units
+        self.sent_request_count += used_units
 
     def _history_id(self) -> int:
         """Return the present `historyId` of the mailbox."""
@@ -194,7 +194,7 @@ class GmailMailbox:
             raise to_mailsync_error(response)
         return read_number(response.body, "historyId")
 
-    def _list_page(self, position: ListCursor, limit: int) -> Page:
+    def _list_page(self, position: MessageListCursor, limit: int) -> Page:
         size = _page_size(limit, MAX_IDS_PER_PAGE)
         response = self._lists.fetch_page(position.page_token, size)
         if response.is_invalid_argument and position.page_token:
@@ -204,7 +204,7 @@ class GmailMailbox:
             raise to_mailsync_error(response)
         threads, token = self._lists.parse_page(response, position.page_token)
         following = (
-            ListCursor(position.history_id, token, position.restart_count)
+            MessageListCursor(position.history_id, token, position.restart_count)
             if token
             else HistoryCursor(position.history_id)
         )
@@ -272,7 +272,7 @@ def _history_error(response: GmailResponse) -> MailsyncError:
 
 
 def _page_size(limit: int, largest: int) -> int:
-    return largest if limit >= MIN_CALLER_LIMIT_FOR_FULL_PAGES else max(1, limit)
+    return largest if limit >= MIN_CALLER_LIMIT_FOR_MAX_PAGE_SIZE else max(1, limit)
 
 
 def _require_feed_of_mailbox(feed: FeedRef) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mailsync.model import Account, MailboxNotification
+from mailsync.model import Account, NotificationByEmailAddress
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.gmail.push_settings import GmailPushSettings
 from mailsync.providers.kit import WebhookRequest
@@ -31,7 +31,7 @@ class GmailPushKit:
     has_one_subscription_per_mailbox = True
 
     def is_configured(self, settings: Settings) -> bool:
-        return settings.read_section(GmailPushSettings).is_configured
+        return settings.read_settings_section(GmailPushSettings).is_configured
 
     def open_push_provider(
         self,
@@ -43,9 +43,9 @@ class GmailPushKit:
         from mailsync.providers.gmail.subscriptions import GmailPush
 
         return GmailPush(
-            base_url=settings.read_server_url(GMAIL_URL_SETTING),
+            base_url=settings.read_url_setting(GMAIL_URL_SETTING),
             account_id=account.id,
-            topic=settings.read_section(GmailPushSettings).topic,
+            topic=settings.read_settings_section(GmailPushSettings).pubsub_topic_name,
             access=access,
             tls=settings.provider_tls_context(),
         )
@@ -56,7 +56,7 @@ class GmailPushKit:
 
     def parse_notifications(
         self, request: WebhookRequest, settings: Settings
-    ) -> Sequence[MailboxNotification]:
+    ) -> Sequence[NotificationByEmailAddress]:
         from mailsync.providers.gmail.notifications import parse_pubsub_push
 
         return parse_pubsub_push(request, settings)

@@ -13,7 +13,7 @@ class GmailPushSettings(SettingsSection):
         return all(self._values.get(each, "").strip() for each in names)
 
     @property
-    def topic(self) -> str:
+    def pubsub_topic_name(self) -> str:
         """Return the topic's full name, projects/PROJECT/topics/TOPIC."""
         return self._required("GOOGLE_PUBSUB_TOPIC")
 

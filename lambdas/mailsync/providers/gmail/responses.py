@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from mailsync.model import MAX_REMOTE_ID_BYTES, RemoteId
-from mailsync.providers.gmail.errors import NO_RESPONSE_STATUS, GmailResponse
+from mailsync.providers.gmail.errors import MISSING_RESPONSE_STATUS, GmailResponse
 from mailsync.retry_after import parse_retry_after_s
 
 _MAX_NUMBER = 2**64
@@ -34,11 +34,11 @@ class MalformedResponse(Exception):
 
 def parse_response(status: int, headers: Mapping[str, str], content: bytearray) -> GmailResponse:
     """Return an HTTP response as a GmailResponse. If the HTTP status is 200 and the body is not a
-    JSON object, the result has NO_RESPONSE_STATUS."""
+    JSON object, the result has PSEUDO_STATUS_OF_MISSING_RESPONSE."""
     parse = _parse_large if len(content) >= _MIN_LARGE_BYTES else _parse
     body, now = parse(content), _parse_date(headers.get("Date"))
     if status == 200 and body is None:
-        return GmailResponse(NO_RESPONSE_STATUS, responded_at=now)
+        return GmailResponse(MISSING_RESPONSE_STATUS, responded_at=now)
     pause_s = parse_retry_after_s(headers.get("Retry-After"), now=now)
     return GmailResponse(status, body or {}, now, pause_s)
 

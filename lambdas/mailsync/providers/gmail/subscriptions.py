@@ -15,12 +15,7 @@ from datetime import UTC, datetime
 from ssl import SSLContext
 from typing import Any
 
-from mailsync.errors import (
-    MailsyncError,
-    ProviderRejected,
-    ProviderThrottled,
-    ProviderUnavailable,
-)
+from mailsync.errors import MailsyncError, ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.json_request import JsonRequestFailed, JsonResponse, send_json_request
 from mailsync.model import AccountId, RemoteId, Subscription
 from mailsync.providers import AccessTokenSource
@@ -107,10 +102,10 @@ class GmailPush:
 
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> JsonResponse:
         """Send a request and return its response. Renew a rejected token once."""
-        token = self._access.current_token()
+        token = self._access.get_current_token()
         response = self._send(method, path, body, token.token)
         if response.status == 401:
-            token = self._access.renew_token(token)
+            token = self._access.replace_refused_token(token)
             response = self._send(method, path, body, token.token)
         return response
 

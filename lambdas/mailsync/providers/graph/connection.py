@@ -13,14 +13,14 @@ import httpx
 from mailsync.errors import ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import AccessToken
-from mailsync.providers.background import BackgroundRead
+from mailsync.providers.background import BackgroundTask
 from mailsync.providers.graph.errors import (
-    NO_RESPONSE_STATUS,
-    RESPONSE_TOO_LARGE_STATUS,
+    MISSING_RESPONSE_STATUS,
+    TOO_LARGE_RESPONSE_STATUS,
     GraphResponse,
 )
 from mailsync.providers.graph.responses import parse_response
-from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.tls import http_tls_context
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up_to_limit
 
@@ -30,9 +30,9 @@ than this limit, nothing is requested ahead. In memory the text of a response ta
 its size, and two responses are held at the same time."""
 MAX_CLOSE_WAIT_S = 10.0
 """The maximum time in seconds for which `close` waits for a response that is no longer needed. A
-function has `SHUTDOWN_RESERVE_S` to return."""
+function has `RESERVED_TIME_BEFORE_LAMBDA_TIMEOUT_S` to return."""
 _CONNECT_TIMEOUT_S = 10.0
-_NOT_USABLE_AHEAD = frozenset({401, RESPONSE_TOO_LARGE_STATUS})
+_NOT_USABLE_AHEAD = frozenset({401, TOO_LARGE_RESPONSE_STATUS})
 """The statuses after which the caller's own request can succeed: it has a new access token, and a
 higher limit."""
 
@@ -56,7 +56,7 @@ class GraphRequest:
     content: Any = None
     quota_cost: int = 1
 
-    def has_same_response_as(self, other: "GraphRequest") -> bool:
+    def can_use_response_to(self, other: "GraphRequest") -> bool:
         """Return whether this request and the other one have the same response: method, path, page
         size and content are equal. Their `max_response_bytes` may differ."""
         mine = (self.method, self.path, self.page_size, self.content)
@@ -70,17 +70,22 @@ class GraphConnection:
 
     timeout_s: time limit of a single read.
     memory: memory share against which responses are counted until `close`. None: no limit.
-    total_response_bytes: decompressed size of all responses so far.
+    total_decompressed_response_bytes: decompressed size of all responses so far.
     """
 
     def __init__(
-        self, *, base_url: str, ca_bundle: str | None, timeout_s: float, memory: MemoryShare | None
+        self,
+        *,
+        base_url: str,
+        ca_bundle: str | None,
+        timeout_s: float,
+        memory: ResponseMemoryShare | None,
     ) -> None:
-        self.total_response_bytes = 0
+        self.total_decompressed_response_bytes = 0
         self._last_bytes = 0
         self._base_url = base_url
         self._memory = memory
-        self._ahead: tuple[GraphRequest, BackgroundRead[tuple[GraphResponse, int]]] | None = None
+        self._ahead: tuple[GraphRequest, BackgroundTask[tuple[GraphResponse, int]]] | None = None
         self._http = httpx.Client(
             verify=http_tls_context(ca_bundle),
             timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s)),
@@ -118,7 +123,7 @@ class GraphConnection:
 
     def read_response_ahead(self, access: AccessToken, request: GraphRequest) -> None:
         """Send a request in a thread. `take_response_read_ahead` returns its response."""
-        reading = BackgroundRead(lambda: self._exchange(access, request))
+        reading = BackgroundTask(lambda: self._exchange(access, request))
         self._ahead = request, reading
 
     def take_response_read_ahead(self, request: GraphRequest) -> GraphResponse | None:
@@ -130,7 +135,7 @@ class GraphConnection:
         if self._ahead is None:
             return None
         sent, reading = self._ahead
-        is_sent = sent.has_same_response_as(request)
+        is_sent = sent.can_use_response_to(request)
         if not is_sent and request.page_size is None:
             return None
         self._ahead = None
@@ -142,7 +147,7 @@ class GraphConnection:
 
     def _counted(self, exchanged: tuple[GraphResponse, int]) -> GraphResponse:
         response, self._last_bytes = exchanged
-        self.total_response_bytes += self._last_bytes
+        self.total_decompressed_response_bytes += self._last_bytes
         return response
 
     def _exchange(self, access: AccessToken, request: GraphRequest) -> tuple[GraphResponse, int]:
@@ -164,10 +169,10 @@ class GraphConnection:
         except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:
             name = type(error).__name__
             logger.warning("graph_unreachable", client_request_id=request_id, cause=name)
-            return GraphResponse(NO_RESPONSE_STATUS), 0
+            return GraphResponse(MISSING_RESPONSE_STATUS), 0
         if content is None:
             logger.warning("graph_answer_too_large", client_request_id=request_id)
-            return GraphResponse(RESPONSE_TOO_LARGE_STATUS), 0
+            return GraphResponse(TOO_LARGE_RESPONSE_STATUS), 0
         response = parse_response(streamed.status_code, streamed.headers, content)
         if not response.is_ok:
             logger.warning(

@@ -26,7 +26,7 @@ from mailsync.providers.graph.messages import (
 
 DEFAULT_PAGE_SIZE = 100
 """The usual number of complete messages of a page."""
-PAGE_SIZE_FACTOR_WITHOUT_BODIES = 10
+PAGE_SIZE_MULTIPLIER_WITHOUT_BODIES = 10
 """The number of entries without bodies that are requested instead of one complete message. A page
 then has 1,000 entries, as in other programs (alcionai/corso, `mail_pager.go`)."""
 
@@ -58,7 +58,7 @@ class GraphFeedKind(Enum):
         below 100 follows a failed page, and is returned unchanged.
         """
         is_usual = limit >= DEFAULT_PAGE_SIZE and self.lacks_bodies
-        return limit * PAGE_SIZE_FACTOR_WITHOUT_BODIES if is_usual else limit
+        return limit * PAGE_SIZE_MULTIPLIER_WITHOUT_BODIES if is_usual else limit
 
     @property
     def selected_properties(self) -> str:
@@ -102,7 +102,7 @@ class FeedPageLink:
     feed_kind: GraphFeedKind = GraphFeedKind.DELTA
 
     @property
-    def cursor_text(self) -> Cursor:
+    def stored_cursor(self) -> Cursor:
         """Return the cursor to store for this link, which `parse_cursor` parses."""
         return Cursor(f"{_prefix(self.feed_kind)}{self.path}")
 

@@ -21,7 +21,7 @@ from mailsync.errors import (
 )
 
 
-class RequestTarget(Enum):
+class RequestedResourceKind(Enum):
     """The object that a failed request named: the mailbox, or a stored link of a folder. The
     meaning of an error depends on it."""
 
@@ -29,9 +29,9 @@ class RequestTarget(Enum):
     STORED_PAGE_LINK = "a stored link of a folder"
 
 
-NO_RESPONSE_STATUS = 0
+MISSING_RESPONSE_STATUS = 0
 """The status that stands for a response that did not arrive, or did not arrive completely."""
-RESPONSE_TOO_LARGE_STATUS = -1
+TOO_LARGE_RESPONSE_STATUS = -1
 """The status that stands for a response that exceeds the memory limit and was not read to its end.
 """
 
@@ -69,21 +69,21 @@ class GraphResponse:
     @property
     def is_retryable(self) -> bool:
         """Return whether the same request may succeed if it is repeated soon."""
-        failed = self.status >= 500 or self.status == NO_RESPONSE_STATUS
+        failed = self.status >= 500 or self.status == MISSING_RESPONSE_STATUS
         return self.is_throttled or (
             failed and self.error_code not in QUARANTINE_CAUSE_BY_ERROR_CODE
         )
 
     @property
-    def may_be_caused_by_message(self) -> bool:
+    def can_failure_be_caused_by_message(self) -> bool:
         """Return whether the requested message, and not the whole mailbox, may have caused the
         error."""
-        return self.status == RESPONSE_TOO_LARGE_STATUS or (
+        return self.status == TOO_LARGE_RESPONSE_STATUS or (
             self.is_retryable and not self.is_throttled
         )
 
     @property
-    def is_requested_object_gone(self) -> bool:
+    def is_requested_object_missing(self) -> bool:
         """Return whether Graph reports that the requested object, which existed before, no longer
         exists.
 
@@ -144,15 +144,15 @@ _GONE = frozenset(
 )
 
 
-def to_mailsync_error(response: GraphResponse, target: RequestTarget) -> MailsyncError:
+def to_mailsync_error(response: GraphResponse, target: RequestedResourceKind) -> MailsyncError:
     """Return the product's error for a failed response of Graph.
 
     target: whether the request named the mailbox or a stored link.
     """
     said = f"Microsoft Graph answered {response.status} {response.error_code or 'without a code'}"
-    if response.status == NO_RESPONSE_STATUS:
+    if response.status == MISSING_RESPONSE_STATUS:
         said = "Microsoft Graph sent no whole response"
-    elif response.status == RESPONSE_TOO_LARGE_STATUS:
+    elif response.status == TOO_LARGE_RESPONSE_STATUS:
         said = "Microsoft Graph sent more at once than can be held in memory"
     if response.is_throttled:
         return ProviderThrottled(
@@ -176,7 +176,7 @@ def to_mailsync_error(response: GraphResponse, target: RequestTarget) -> Mailsyn
     return ProviderRejected(f"{said}: {sentence}.")
 
 
-def _is_expired(response: GraphResponse, target: RequestTarget) -> bool:
+def _is_expired(response: GraphResponse, target: RequestedResourceKind) -> bool:
     """A stored link is the whole request, so a 400 can only mean the link.
 
     A new full sync finds another way into a full mailbox.
@@ -184,7 +184,7 @@ def _is_expired(response: GraphResponse, target: RequestTarget) -> bool:
     if response.error_code.lower() in _EXPIRED or response.status == 410:
         return True
     refused = response.status == 400 or response.error_code == MAILBOX_FULL_ERROR_CODE
-    return target is RequestTarget.STORED_PAGE_LINK and refused
+    return target is RequestedResourceKind.STORED_PAGE_LINK and refused
 
 
 def _not_found(said: str, response: GraphResponse) -> MailsyncError:

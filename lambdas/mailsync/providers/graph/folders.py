@@ -15,15 +15,15 @@ from urllib.parse import quote
 from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import (
-    UNDELETABLE_ROLES,
+    PERMANENT_ROLES,
     FolderListing,
+    FolderTreeReadingMode,
     RemoteFolder,
     RemoteId,
     Role,
     StoredFolder,
-    TreeReadingMode,
 )
-from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_mailsync_error
+from mailsync.providers.graph.errors import GraphResponse, RequestedResourceKind, to_mailsync_error
 from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.graph.messages import parse_graph_id
 from mailsync.providers.graph.responses import parse_object_list
@@ -33,10 +33,10 @@ MAX_STORABLE_MESSAGE_COUNT = 2**31
 """The lowest message count that is too large for the database column of counts."""
 
 FOLDERS_PER_PAGE = 200
-MAX_CHILD_LISTS_PER_QUICK_TREE_READ = 20
+MAX_CHILD_FOLDER_LISTS_PER_QUICK_READ = 20
 """The maximum number of folders of which a QUICK reading lists the child folders, if the delta feed
 of folders cannot be used."""
-MAX_PRECAUTIONARY_CHILD_LISTS = 2_000
+MAX_PRECAUTIONARY_CHILD_FOLDER_LISTS = 2_000
 """The maximum number of lists of child folders that a LISTED_AND_HIDDEN_FOLDERS reading requests
 only as a precaution, without a sign that the delta feed left out a child. Each list is a request,
 and Graph allows 10,000 in ten minutes: a reading that needs more never ends."""
@@ -81,8 +81,8 @@ def to_remote_folder(
         parent_remote_id=parent,
         display_name=str(entry.get("displayName") or ""),
         role=role,
-        total=_count(entry, "totalItemCount"),
-        unread=_count(entry, "unreadItemCount"),
+        message_count=_count(entry, "totalItemCount"),
+        unread_message_count=_count(entry, "unreadItemCount"),
         is_hidden=entry.get("isHidden") is True,
     )
 
@@ -90,13 +90,13 @@ def to_remote_folder(
 def read_folder_tree(
     graph: GraphClient,
     known: Sequence[StoredFolder],
-    reading: TreeReadingMode,
+    reading: FolderTreeReadingMode,
     responses: Mapping[str, GraphResponse] | None = None,
 ) -> FolderListing:
     """Read all folders of the mailbox except search folders.
 
     known: the stored folders, the most recently changed folder first.
-    responses: by path of `build_first_tree_request_paths`. Missing and failed ones are requested.
+    responses: by path of `build_first_tree_request_paths`. The missing ones are requested.
 
     Raises:
         ProviderUnavailable, ProviderThrottled, ProviderRejected: no list of folders can be read.
@@ -115,7 +115,7 @@ class _Tree:
         self,
         graph: GraphClient,
         known: Sequence[StoredFolder],
-        reading: TreeReadingMode,
+        reading: FolderTreeReadingMode,
         responses: Mapping[str, GraphResponse],
     ) -> None:
         self._graph = graph
@@ -131,7 +131,7 @@ class _Tree:
 
     def read_lists(self) -> None:
         is_flat = self._read_feed()
-        if not is_flat or self._reading is not TreeReadingMode.QUICK:
+        if not is_flat or self._reading is not FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS:
             self._read_top_level(may_fail=is_flat)
         while parents := self._parents(is_flat):
             self._read_children(parents)
@@ -145,9 +145,10 @@ class _Tree:
         """
         known = {remote_id: folder.role for remote_id, folder in self._known.items()}
         shown = {key for key, entry in self._entries.items() if not _is_search_folder(entry)}
-        needed = {Role.INBOX} if self._reading is TreeReadingMode.QUICK else set(_ALIASES.values())
+        is_quick = self._reading is FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS
+        needed = {Role.INBOX} if is_quick else set(_ALIASES.values())
         listed = {role for remote_id, role in known.items() if remote_id in shown or not shown}
-        is_thorough = self._reading is TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
+        is_thorough = self._reading is FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
         is_known = needed <= listed and not is_thorough
         if is_known and shown <= known.keys():
             return known
@@ -159,7 +160,7 @@ class _Tree:
         for path, role in zip(paths, _ALIASES.values(), strict=True):
             response = responses[path]
             if response.is_throttled:
-                raise to_mailsync_error(response, RequestTarget.MAILBOX)
+                raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
             if response.is_ok and isinstance(remote_id := response.body.get("id"), str):
                 roles[RemoteId(remote_id)] = role
         # An alias whose request failed leaves the role where it was.
@@ -175,7 +176,7 @@ class _Tree:
         paths = [_folder(self._graph, remote_id) for remote_id in missing]
         responses = dict(zip(missing, self._graph.get_batch(paths), strict=True))
         found = {key: response.body for key, response in responses.items() if response.is_ok}
-        self._gone = {key for key, each in responses.items() if each.is_requested_object_gone}
+        self._gone = {key for key, each in responses.items() if each.is_requested_object_missing}
         self._gone |= self._outside(found, roles)
         unlisted = _below(self._failures, self._known.values())
         for remote_id, response in responses.items():
@@ -185,8 +186,8 @@ class _Tree:
         return FolderListing(
             folders=tuple(self._folders(roles)),
             is_whole_tree=not self._left_out,
-            gone_folder_ids=frozenset(self._gone),
-            unlisted_folder_ids=frozenset(self._omitted),
+            gone_folder_remote_ids=frozenset(self._gone),
+            existing_unlisted_folder_ids=frozenset(self._omitted),
             failure_reason_by_folder_id=self._failures,
         )
 
@@ -199,7 +200,7 @@ class _Tree:
                 return True
             response = self._get(path, page_size=FOLDERS_PER_PAGE)
             if response.is_throttled:
-                raise to_mailsync_error(response, RequestTarget.MAILBOX)
+                raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
             try:
                 path = self._add(response)
             except _FAULTS as fault:
@@ -233,8 +234,8 @@ class _Tree:
             listed[parent] = listed.get(parent, 0) + 1
         known = [each.parent_remote_id for each in self._known.values() if each.parent_remote_id]
         with_known_children = frozenset(known)
-        is_thorough = self._reading is TreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
-        room = MAX_PRECAUTIONARY_CHILD_LISTS - len(self._asked) if is_thorough else 0
+        is_thorough = self._reading is FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
+        room = MAX_PRECAUTIONARY_CHILD_FOLDER_LISTS - len(self._asked) if is_thorough else 0
         unasked = [each for each in self._entries if each not in self._asked]
         parents = [
             remote_id
@@ -243,7 +244,7 @@ class _Tree:
             or (count := _child_count(self._entries[remote_id])) > listed.get(remote_id, 0)
             or (not is_flat and (count > 0 or remote_id in with_known_children))
         ]
-        if is_flat or self._reading is not TreeReadingMode.QUICK:
+        if is_flat or self._reading is not FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS:
             return parents
         return self._parents_with_a_turn(parents, known)
 
@@ -252,7 +253,7 @@ class _Tree:
     ) -> list[RemoteId]:
         order = {remote_id: at for at, remote_id in reversed(list(enumerate(known)))}
         parents.sort(key=lambda remote_id: order.get(remote_id, -1))
-        turn = parents[: max(0, MAX_CHILD_LISTS_PER_QUICK_TREE_READ - len(self._asked))]
+        turn = parents[: max(0, MAX_CHILD_FOLDER_LISTS_PER_QUICK_READ - len(self._asked))]
         waiting = frozenset(parents) - frozenset(turn)
         self._left_out |= _below(waiting, self._known.values()) - self._entries.keys()
         return turn
@@ -267,7 +268,7 @@ class _Tree:
             following = {}
             for parent, response in zip(paths.values(), responses, strict=True):
                 if response.is_throttled:
-                    raise to_mailsync_error(response, RequestTarget.MAILBOX)
+                    raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
                 try:
                     if link := self._add(response):
                         following[link] = parent
@@ -285,13 +286,13 @@ class _Tree:
                 folders.
         """
         if not response.is_ok:
-            raise to_mailsync_error(response, RequestTarget.MAILBOX)
+            raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
         for entry in parse_object_list(response, "value"):
             if "@removed" not in entry:
                 remote_id = parse_graph_id(entry)
                 self._entries[remote_id] = {**self._entries.get(remote_id, {}), **entry}
         link = response.body.get("@odata.nextLink")
-        return self._graph.path_of_link(link) if link else None
+        return self._graph.extract_path_from_link(link) if link else None
 
     def _take_answer(
         self, remote_id: RemoteId, response: GraphResponse, *, is_unlisted: bool
@@ -302,7 +303,7 @@ class _Tree:
             are not at fault for lacking it.
         """
         if response.is_throttled:
-            raise to_mailsync_error(response, RequestTarget.MAILBOX)
+            raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
         was_listed = self._entries.pop(remote_id, None)
         if remote_id in self._gone:
             self._failures.pop(remote_id, None)
@@ -316,7 +317,7 @@ class _Tree:
             sentence = (
                 _OTHER_FOLDER
                 if response.is_ok
-                else str(to_mailsync_error(response, RequestTarget.MAILBOX))
+                else str(to_mailsync_error(response, RequestedResourceKind.MAILBOX))
             )
             self._failures.setdefault(remote_id, sentence)
             if was_listed:
@@ -332,7 +333,7 @@ class _Tree:
         none of those was read, no folder counts as outside.
         """
         entries = {**self._entries, **found}
-        fixed = [key for key, role in roles.items() if role in UNDELETABLE_ROLES and key in entries]
+        fixed = [key for key, role in roles.items() if role in PERMANENT_ROLES and key in entries]
         roots = {entries[key].get("parentFolderId") for key in fixed}
         inside = roots | self._entries.keys() | (self._known.keys() - self._gone - found.keys())
         placed = {key for key, entry in found.items() if entry.get("parentFolderId")}
@@ -350,13 +351,11 @@ class _Tree:
         for remote_id, entry in self._entries.items():
             parent = entry.get("parentFolderId")
             folder = to_remote_folder(
-                entry,
-                roles.get(remote_id, Role.OTHER),
-                parent if self._is_folder(parent) else None,
+                entry, roles.get(remote_id, Role.OTHER), parent if self._is_folder(parent) else None
             )
             if folder is None:
                 continue
-            if folder.total is None or folder.unread is None:
+            if folder.message_count is None or folder.unread_message_count is None:
                 self._failures.setdefault(
                     remote_id, "Microsoft Graph left out the counts of the folder; trying again."
                 )

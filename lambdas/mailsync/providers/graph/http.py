@@ -23,15 +23,15 @@ from mailsync.providers.graph.connection import (
     build_prefer_header,
 )
 from mailsync.providers.graph.errors import (
-    NO_RESPONSE_STATUS,
-    RESPONSE_TOO_LARGE_STATUS,
+    MISSING_RESPONSE_STATUS,
+    TOO_LARGE_RESPONSE_STATUS,
     GraphResponse,
-    RequestTarget,
+    RequestedResourceKind,
     to_mailsync_error,
 )
 from mailsync.providers.graph.responses import parse_batch_item, parse_object_list
-from mailsync.providers.graph.urls import split_url, url_origin
-from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.graph.urls import extract_url_origin, split_url_into_parts
+from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import MICROSOFT
 
@@ -49,7 +49,7 @@ responses are held at the same time."""
 MAX_READ_AHEAD_BATCH_BYTES = MAX_RESPONSE_BYTES // 2
 """The size limit of the response to a batch that is requested ahead. If the response before it is
 larger, nothing is requested ahead. So both together have at most the size of one response."""
-MAX_ONE_MESSAGE_RESPONSE_BYTES = 2 * MAX_RESPONSE_BYTES
+MAX_SINGLE_MESSAGE_RESPONSE_BYTES = 2 * MAX_RESPONSE_BYTES
 """The size limit of a response that is a single message. In such a response, the longest body that
 is stored takes 16 to 96 MB; 96 MB if each of its characters is escaped."""
 # Graph's own gateway gives up after 30 s (microsoft-graph-docs-contrib #1220).
@@ -71,9 +71,9 @@ class GraphClient:
         Graph rejects requests as too many at once.
     limit_bytes: maximum size of a response. None: `MAX_RESPONSE_BYTES`.
     memory: memory share against which responses are counted until `close`. None: no limit.
-    total_response_bytes: decompressed size of all responses so far.
+    total_decompressed_response_bytes: decompressed size of all responses so far.
 
-    A response that is not complete JSON has NO_RESPONSE_STATUS.
+    A response that is not complete JSON has PSEUDO_STATUS_OF_MISSING_RESPONSE.
 
     Every method raises AccessRevoked, ProviderThrottled (also without a request during a pause that
     Graph requested) and ProviderUnavailable (also if `memory` has no room for the response).
@@ -91,7 +91,7 @@ class GraphClient:
         timeout_s: float = _RESPONSE_TIMEOUT_S,
         max_in_flight: int | None = None,
         limit_bytes: int | None = None,
-        memory: MemoryShare | None = None,
+        memory: ResponseMemoryShare | None = None,
     ) -> None:
         self._batches_end = 0
         self._last_token: AccessToken | None = None
@@ -109,8 +109,8 @@ class GraphClient:
         )
 
     @property
-    def total_response_bytes(self) -> int:
-        return self._connection.total_response_bytes
+    def total_decompressed_response_bytes(self) -> int:
+        return self._connection.total_decompressed_response_bytes
 
     @property
     def remaining_pause_s(self) -> float:
@@ -130,11 +130,11 @@ class GraphClient:
             retried, because a smaller page may succeed. None: the request is not for a page; it is
             retried.
         is_one_message: the response is a single message, so its size limit is
-            `MAX_ONE_MESSAGE_RESPONSE_BYTES`.
+            `MAX_SINGLE_MESSAGE_RESPONSE_BYTES`.
 
-        A response that exceeds the size limit has RESPONSE_TOO_LARGE_STATUS.
+        A response that exceeds the size limit has PSEUDO_STATUS_OF_TOO_LARGE_RESPONSE.
         """
-        limit_bytes = MAX_ONE_MESSAGE_RESPONSE_BYTES if is_one_message else self._limit()
+        limit_bytes = MAX_SINGLE_MESSAGE_RESPONSE_BYTES if is_one_message else self._limit()
         request = GraphRequest("GET", path, limit_bytes, page_size)
         return self._send_with_retries(request, retries=not page_size)
 
@@ -170,8 +170,9 @@ class GraphClient:
         """Send GET requests as batches of 20 paths; return the responses in the order of the paths.
 
         Failed items are retried without the items that succeeded. An item without a response of
-        Graph has NO_RESPONSE_STATUS. As soon as the responses together exceed the client's size
-        limit, the items of this batch and of the later batches have RESPONSE_TOO_LARGE_STATUS.
+        Graph has PSEUDO_STATUS_OF_MISSING_RESPONSE. As soon as the responses together exceed the
+        client's size limit, the items of this batch and of the later batches have
+        PSEUDO_STATUS_OF_TOO_LARGE_RESPONSE.
 
         page_size: maximum number of entries of each requested page. None: the requests are not for
             pages.
@@ -180,7 +181,7 @@ class GraphClient:
             ProviderThrottled, ProviderRejected: Graph rejected a batch as a whole.
         """
         responses: list[GraphResponse] = []
-        self._batches_end = self.total_response_bytes + self._limit()
+        self._batches_end = self.total_decompressed_response_bytes + self._limit()
         for start in range(0, len(paths), MAX_BATCH_REQUESTS):
             part = paths[start : start + MAX_BATCH_REQUESTS]
             responses += self._get_with_retries(part, page_size)
@@ -192,14 +193,16 @@ class GraphClient:
         request = GraphRequest(method, path, self._limit(), content=content)
         return self._send_with_retries(request, retries=False)
 
-    def path_of_link(self, link: object) -> str:
+    def extract_path_from_link(self, link: object) -> str:
         """Return the path, relative to the base URL, of a link that Graph returned.
 
         Raises:
             ProviderRejected: the link leads to another host, which would receive the access token.
         """
-        url, base = split_url(link), split_url(self._base_url)
-        if url_origin(url) != url_origin(base) or not url.path.startswith(f"{base.path}/"):
+        url, base = split_url_into_parts(link), split_url_into_parts(self._base_url)
+        if extract_url_origin(url) != extract_url_origin(base) or not url.path.startswith(
+            f"{base.path}/"
+        ):
             raise ProviderRejected(
                 "Microsoft Graph returned a link to another host than GRAPH_URL. Mailsync does not"
                 " follow it, since that host would receive the access token."
@@ -243,28 +246,29 @@ class GraphClient:
         """Send one batch; renew a rejected access token once, also for single items."""
         responses = self._send_items(paths, page_size)
         refused = [at for at, response in enumerate(responses) if response.status == 401]
-        if refused and self._renewed(self._access.current_token()):
+        if refused and self._renewed(self._access.get_current_token()):
             again = self._send_items([paths[at] for at in refused], page_size)
             for at, response in zip(refused, again, strict=True):
                 responses[at] = response
         return responses
 
     def _send_items(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
-        left_bytes = self._batches_end - self.total_response_bytes
-        response = GraphResponse(RESPONSE_TOO_LARGE_STATUS)
+        left_bytes = self._batches_end - self.total_decompressed_response_bytes
+        response = GraphResponse(TOO_LARGE_RESPONSE_STATUS)
         if left_bytes > 0:
             request = _batch_request(paths, page_size, left_bytes)
             response = self._send_with_retries(request, retries=True)
-        if response.status == RESPONSE_TOO_LARGE_STATUS:
+        if response.status == TOO_LARGE_RESPONSE_STATUS:
             return [response] * len(paths)
         if not response.is_ok:
-            raise to_mailsync_error(response, RequestTarget.MAILBOX)
+            raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
         answers = parse_object_list(response, "responses")
         found = {each.get("id"): parse_batch_item(each) for each in answers}
         _count_throttles(found.values())
         self._note_pause(found.values(), longer_than_s=MAX_PAUSE_WITHOUT_WAIT_STATE_S)
         return [
-            found.get(str(place), GraphResponse(NO_RESPONSE_STATUS)) for place in range(len(paths))
+            found.get(str(place), GraphResponse(MISSING_RESPONSE_STATUS))
+            for place in range(len(paths))
         ]
 
     def _send_with_retries(self, request: GraphRequest, *, retries: bool) -> GraphResponse:
@@ -286,9 +290,10 @@ class GraphClient:
         """
         if self.remaining_pause_s:
             raise to_mailsync_error(
-                GraphResponse(429, retry_after_s=self.remaining_pause_s), RequestTarget.MAILBOX
+                GraphResponse(429, retry_after_s=self.remaining_pause_s),
+                RequestedResourceKind.MAILBOX,
             )
-        access = self._access.current_token()
+        access = self._access.get_current_token()
         response = self._send(access, request)
         if response.status == 401:
             renewed = self._renewed(access)
@@ -311,7 +316,7 @@ class GraphClient:
     def _renewed(self, refused: AccessToken) -> AccessToken | None:
         """Return another access token than the rejected one; None while that one is too new to be
         renewed."""
-        renewed = self._access.renew_token(refused)
+        renewed = self._access.replace_refused_token(refused)
         return None if renewed.token == refused.token else renewed
 
     def _send(self, access: AccessToken, request: GraphRequest) -> GraphResponse:

@@ -14,8 +14,8 @@ from mailsync.model import Account, SubscriptionNotification
 from mailsync.providers import AccessTokenSource, MailProvider
 from mailsync.providers.graph import notifications
 from mailsync.providers.kit import MailboxIdentity, WebhookRequest, count_messages_in_folders
-from mailsync.providers.quota import QuotaSource
-from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.quota import QuotaUnitSource
+from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import GRAPH_URL_SETTING
 from mailsync.settings import Settings
@@ -53,10 +53,10 @@ class GraphPushKit:
         from mailsync.providers.graph.subscriptions import GraphPush
 
         return GraphPush(
-            base_url=settings.read_server_url(GRAPH_URL_SETTING),
+            base_url=settings.read_url_setting(GRAPH_URL_SETTING),
             access=access,
-            ca_bundle=settings.provider_ca_bundle,
-            owner=parse_user_id_of_remote_account(account.remote_id),
+            ca_bundle=settings.provider_ca_bundle_path,
+            owner=parse_user_id_of_remote_account(account.remote_account_id),
             user=_user(account),
             budget=budget,
         )
@@ -75,12 +75,12 @@ class GraphKit:
     implements `ProviderKit`."""
 
     push_kit = GraphPushKit()
-    first_sync_cost_rates = FirstSyncCostRates(
+    first_sync_estimate_rates = FirstSyncCostRates(
         messages_per_s=28,
         fixed_quota_units_per_sync=36,
         quota_units_per_message=0.01,
-        fixed_usd_per_sync=0.0004,
-        usd_per_message=0.0000005,
+        fixed_aws_cost_usd_per_sync=0.0004,
+        aws_cost_usd_per_message=0.0000005,
     )
     """One folder delivers 27.6 full messages a second, and one folder often has most of the mail;
     the other numbers are those of docs/cost.md."""
@@ -91,16 +91,16 @@ class GraphKit:
         access: AccessTokenSource,
         settings: Settings,
         budget: RetryBudget | None = None,
-        memory: MemoryShare | None = None,
+        memory: ResponseMemoryShare | None = None,
         *,
-        quota: QuotaSource | None = None,
+        quota: QuotaUnitSource | None = None,
     ) -> "GraphMailbox":
         from mailsync.providers.graph.provider import GraphMailbox
 
         return GraphMailbox(
-            base_url=settings.read_server_url(GRAPH_URL_SETTING),
+            base_url=settings.read_url_setting(GRAPH_URL_SETTING),
             access=access,
-            ca_bundle=settings.provider_ca_bundle,
+            ca_bundle=settings.provider_ca_bundle_path,
             user=_user(account),
             budget=budget,
             max_in_flight=account.max_requests_in_flight,
@@ -110,7 +110,7 @@ class GraphKit:
     def count_messages(self, mailbox: MailProvider) -> int:
         return count_messages_in_folders(mailbox)
 
-    def find_organisation_mailbox(
+    def find_readable_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
     ) -> MailboxIdentity:
         from mailsync.providers.graph.owner import build_remote_account_id, look_up_owner
@@ -128,4 +128,8 @@ def _user(account: Account) -> str | None:
     token."""
     from mailsync.providers.graph.owner import parse_user_id_of_remote_account
 
-    return parse_user_id_of_remote_account(account.remote_id) if account.organisation_id else None
+    return (
+        parse_user_id_of_remote_account(account.remote_account_id)
+        if account.organisation_id
+        else None
+    )

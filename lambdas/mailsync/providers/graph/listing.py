@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from mailsync.decisions.page_series import PageSeries
 from mailsync.errors import MailsyncError, ProviderUnavailable
 from mailsync.model import ListedMessage, Message, MessageListing, RemoteId, UnreadableMessage
-from mailsync.providers.graph.errors import RESPONSE_TOO_LARGE_STATUS, GraphResponse
+from mailsync.providers.graph.errors import TOO_LARGE_RESPONSE_STATUS, GraphResponse
 from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.graph.messages import (
     LISTED_MESSAGE_PROPERTIES,
@@ -17,7 +17,7 @@ from mailsync.providers.graph.responses import parse_object_list
 MESSAGE_IDS_PER_LIST_PAGE = 1000
 """The number of messages per page of a list without bodies: the maximum that Graph allows
 (Microsoft Graph docs, "List messages")."""
-COMPLETE_MESSAGES_PER_LIST_PAGE = 100
+MESSAGES_WITH_CONTENTS_PER_LIST_PAGE = 100
 """The number of messages per page of a list of complete messages."""
 
 
@@ -47,17 +47,20 @@ def list_messages(
     return MessageListing(tuple(entries.values()), total)
 
 
-def list_complete_messages(
+def list_messages_with_contents(
     graph: GraphClient, path: str, error_of: Callable[[GraphResponse], MailsyncError]
 ) -> Iterator[Sequence[Message | UnreadableMessage]]:
     """Yield the complete messages of a list, page by page. The list ends early if a message may
-    have caused a page to fail; see `CompleteMessageLister`.
+    have caused a page to fail; see `MessagesWithContentsLister`.
 
     path: path of the first page.
     error_of: function that returns the error to raise for another failure.
     """
     for response in _pages(graph, path):
-        if response.status == RESPONSE_TOO_LARGE_STATUS or response.may_be_caused_by_message:
+        if (
+            response.status == TOO_LARGE_RESPONSE_STATUS
+            or response.can_failure_be_caused_by_message
+        ):
             return
         if not response.is_ok:
             raise error_of(response)
@@ -76,7 +79,7 @@ def _pages(graph: GraphClient, first: str) -> Iterator[GraphResponse]:
     series = PageSeries()
     while path:
         if path in seen:
-            raise build_repeated_link_error()
+            raise build_repeated_page_link_error()
         seen.add(path)
         response = graph.get(path)
         if response.is_ok:
@@ -85,10 +88,10 @@ def _pages(graph: GraphClient, first: str) -> Iterator[GraphResponse]:
             raise ProviderUnavailable("A list of Microsoft Graph does not end; trying again.")
         yield response
         link = response.body.get("@odata.nextLink") if response.is_ok else None
-        path = graph.path_of_link(link) if link else None
+        path = graph.extract_path_from_link(link) if link else None
 
 
-def build_repeated_link_error() -> ProviderUnavailable:
+def build_repeated_page_link_error() -> ProviderUnavailable:
     """Return the error for a page whose link leads to a page that was requested before, so that the
     list would never end."""
     return ProviderUnavailable("Microsoft Graph sent the same page link twice; trying again.")

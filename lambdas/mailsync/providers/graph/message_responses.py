@@ -1,11 +1,11 @@
 """Convert the responses of Microsoft Graph to requests for single messages."""
 
-from mailsync.model import Message, MessageNotFoundById, RemoteId, UnreadableMessage
+from mailsync.model import Message, MessageNotFoundByIdResult, RemoteId, UnreadableMessage
 from mailsync.providers.graph.errors import (
     QUARANTINE_CAUSE_BY_ERROR_CODE,
-    RESPONSE_TOO_LARGE_STATUS,
+    TOO_LARGE_RESPONSE_STATUS,
     GraphResponse,
-    RequestTarget,
+    RequestedResourceKind,
     to_mailsync_error,
 )
 from mailsync.providers.graph.messages import parse_message
@@ -13,7 +13,7 @@ from mailsync.providers.graph.messages import parse_message
 
 def read_message_response(
     remote_id: RemoteId, response: GraphResponse
-) -> Message | MessageNotFoundById | UnreadableMessage | None:
+) -> Message | MessageNotFoundByIdResult | UnreadableMessage | None:
     """Return the result of fetching one message. Return None if the request failed and it is not
     known whether the message or the whole mailbox is the cause; the caller must find out.
 
@@ -32,17 +32,17 @@ def read_message_response(
         return UnreadableMessage(
             remote_id, cause, f"Microsoft Graph returned {response.error_code}."
         )
-    if response.is_requested_object_gone:
-        return MessageNotFoundById(remote_id)
+    if response.is_requested_object_missing:
+        return MessageNotFoundByIdResult(remote_id)
     if response.is_throttled or response.status == 401:
-        raise to_mailsync_error(response, RequestTarget.MAILBOX)
+        raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
     return None
 
 
 def to_unreadable_message(remote_id: RemoteId, response: GraphResponse) -> UnreadableMessage:
     """Return an UnreadableMessage for a message whose request failed. The caller has found that the
     mailbox responds to other requests, so the message is the cause."""
-    cause = "too_large" if response.status == RESPONSE_TOO_LARGE_STATUS else "unanswered"
+    cause = "too_large" if response.status == TOO_LARGE_RESPONSE_STATUS else "unanswered"
     return UnreadableMessage(
-        remote_id, cause, str(to_mailsync_error(response, RequestTarget.MAILBOX))
+        remote_id, cause, str(to_mailsync_error(response, RequestedResourceKind.MAILBOX))
     )

@@ -13,10 +13,10 @@ from mailsync.errors import ProviderUnavailable
 from mailsync.model import (
     MAX_REMOTE_ID_BYTES,
     Address,
-    Change,
     IncompleteMessage,
     ListedMessage,
     Message,
+    MessageChange,
     MessageRemovedFromFolder,
     RemoteId,
     UnreadableMessage,
@@ -30,7 +30,7 @@ class _MalformedError(Exception):
     """A property is not of the documented type."""
 
 
-def parse_change(item: JsonObject) -> Change:
+def parse_change(item: JsonObject) -> MessageChange:
     """Parse one item of a page of a delta feed.
 
     The result is a MessageRemovedFromFolder if Graph reports a removal, an Upsert if the item has
@@ -52,7 +52,7 @@ def parse_change(item: JsonObject) -> Change:
     return Upsert(message) if isinstance(message, Message) else message
 
 
-def parse_change_without_body(item: JsonObject) -> Change:
+def parse_change_without_body(item: JsonObject) -> MessageChange:
     """Parse one item of a feed without bodies. The result names only the id, the state and the time
     of receipt of the message; the caller fetches the message by id."""
     if "@removed" in item:
@@ -90,7 +90,7 @@ def parse_message(item: JsonObject) -> Message | UnreadableMessage:
         return Message(
             remote_id=parse_graph_id(item),
             folder_remote_ids=(_folder_id(item),),
-            kind=_kind(item),
+            provider_item_type=_kind(item),
             remote_version=_version(item),
             **_fields(item),
         )
@@ -167,10 +167,7 @@ def _body(value: Any) -> dict[str, str | None]:
         is_text = _of(str, _of(dict, value, {}).get("contentType"), "").lower() == "text"
     except TypeError:
         raise _MalformedError("body") from None
-    return {
-        "body_html": None if is_text else content,
-        "body_text": content if is_text else None,
-    }
+    return {"body_html": None if is_text else content, "body_text": content if is_text else None}
 
 
 def _of(kind: type, value: Any, default: Any) -> Any:

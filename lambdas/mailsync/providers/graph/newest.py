@@ -25,7 +25,7 @@ from mailsync.providers.graph.responses import parse_object_list
 
 
 @dataclass(frozen=True, slots=True)
-class FirstSyncBatchResult:
+class NewestMailAndFolderTreeResult:
     """The result of the first round trip for a mailbox of which nothing is stored.
 
     newest_inbox_mail: the Inbox and its newest messages. None: the Inbox could not be read.
@@ -36,7 +36,9 @@ class FirstSyncBatchResult:
     folder_tree_responses: Mapping[str, GraphResponse] = field(default_factory=dict)
 
 
-def fetch_first_sync_batch(graph: GraphClient, limit: int) -> FirstSyncBatchResult:
+def fetch_newest_mail_and_folder_tree(
+    graph: GraphClient, limit: int
+) -> NewestMailAndFolderTreeResult:
     """Request the newest messages, the Inbox and the beginning of the folder tree in one batch.
 
     limit: maximum number of messages.
@@ -51,9 +53,9 @@ def fetch_first_sync_batch(graph: GraphClient, limit: int) -> FirstSyncBatchResu
         listed, *responses = graph.get_batch([newest, *paths], page_size=FOLDERS_PER_PAGE)
     except (ProviderUnavailable, ProviderRejected) as failure:
         logger.info("newest_not_read", cause=type(failure).__name__)
-        return FirstSyncBatchResult()
+        return NewestMailAndFolderTreeResult()
     mail = _newest_mail(responses[0], listed, limit)
-    return FirstSyncBatchResult(mail, dict(zip(paths, responses, strict=True)))
+    return NewestMailAndFolderTreeResult(mail, dict(zip(paths, responses, strict=True)))
 
 
 def _newest_mail(

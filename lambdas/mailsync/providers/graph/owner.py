@@ -12,16 +12,16 @@ Sources: Microsoft Graph docs, "Get a user", "Resolve authorization errors"; Exc
 from dataclasses import dataclass
 
 from mailsync.providers import AccessTokenSource
-from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_mailsync_error
+from mailsync.providers.graph.errors import GraphResponse, RequestedResourceKind, to_mailsync_error
 from mailsync.providers.graph.http import GraphClient, build_mailbox_path
 from mailsync.providers.graph.messages import parse_graph_id
-from mailsync.providers.kit import MailboxUnavailable
+from mailsync.providers.kit import MailboxUnreadableError
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import GRAPH_URL_SETTING
-from mailsync.response_body import MAX_BYTES_OF_BODY_WITHOUT_MAIL
+from mailsync.response_body import MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL
 from mailsync.settings import Settings
 
-LOOKUP_TIMEOUT_S = 8.0
+OWNER_LOOKUP_REQUEST_TIMEOUT_S = 8.0
 """The time limit in seconds of each request that looks up a mailbox's owner. A person waits for the
 result, and API Gateway gives up after 29 s. Two such requests and the work before them leave time
 for an error message."""
@@ -72,18 +72,18 @@ def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -
     application can read the user's mailbox; return the user.
 
     Raises:
-        MailboxUnavailable: there is no such mailbox, or the application may not read it.
+        MailboxUnreadableError: there is no such mailbox, or the application may not read it.
         ProviderUnavailable, ProviderThrottled, ProviderRejected, AccessRevoked: see `MailProvider`.
     """
     graph = GraphClient(
-        base_url=settings.read_server_url(GRAPH_URL_SETTING),
+        base_url=settings.read_url_setting(GRAPH_URL_SETTING),
         mailbox=build_mailbox_path(address),
         access=access,
-        ca_bundle=settings.provider_ca_bundle,
+        ca_bundle=settings.provider_ca_bundle_path,
         budget=RetryBudget(total_s=_RETRY_S),
         on_request=lambda _: None,
-        timeout_s=LOOKUP_TIMEOUT_S,
-        limit_bytes=MAX_BYTES_OF_BODY_WITHOUT_MAIL,
+        timeout_s=OWNER_LOOKUP_REQUEST_TIMEOUT_S,
+        limit_bytes=MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL,
     )
     try:
         return _find_owner(graph)
@@ -104,15 +104,15 @@ def _find_owner(graph: GraphClient) -> MailboxOwner:
 
 def _not_found(response: GraphResponse) -> Exception:
     if response.status == 404 and response.error_code in _MISSING_USER:
-        return MailboxUnavailable(_UNKNOWN)
+        return MailboxUnreadableError(_UNKNOWN)
     if response.status == 403:
-        return MailboxUnavailable(_HIDDEN)
-    return to_mailsync_error(response, RequestTarget.MAILBOX)
+        return MailboxUnreadableError(_HIDDEN)
+    return to_mailsync_error(response, RequestedResourceKind.MAILBOX)
 
 
 def _not_read(response: GraphResponse) -> Exception:
     if response.error_code == "MailboxNotEnabledForRESTAPI" or response.error_code in _MISSING_USER:
-        return MailboxUnavailable(_INACTIVE)
+        return MailboxUnreadableError(_INACTIVE)
     if response.status == 403:
-        return MailboxUnavailable(_OUT_OF_SCOPE if _POLICY in str(response.body) else _DENIED)
-    return to_mailsync_error(response, RequestTarget.MAILBOX)
+        return MailboxUnreadableError(_OUT_OF_SCOPE if _POLICY in str(response.body) else _DENIED)
+    return to_mailsync_error(response, RequestedResourceKind.MAILBOX)

@@ -31,22 +31,22 @@ from mailsync.model import (
     FeedRef,
     FolderListing,
     FolderRef,
+    FolderTreeReadingMode,
     Message,
     MessageListing,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     NewestInboxMessages,
     Page,
     RemoteId,
     Slice,
     SlicePage,
     StoredFolder,
-    TreeReadingMode,
     UnreadableMessage,
 )
 from mailsync.providers import (
     AccessTokenSource,
-    FeedFailed,
-    Limits,
+    FeedUnreadableError,
+    ProviderLimits,
     ProviderTraits,
     ResponseTooLarge,
 )
@@ -61,19 +61,19 @@ from mailsync.providers.graph.cursor import (
 )
 from mailsync.providers.graph.errors import (
     MAILBOX_FULL_ERROR_CODE,
-    RESPONSE_TOO_LARGE_STATUS,
+    TOO_LARGE_RESPONSE_STATUS,
     GraphResponse,
-    RequestTarget,
+    RequestedResourceKind,
     to_mailsync_error,
 )
 from mailsync.providers.graph.folders import read_folder_tree
 from mailsync.providers.graph.http import GraphClient, build_mailbox_path
 from mailsync.providers.graph.listing import (
-    COMPLETE_MESSAGES_PER_LIST_PAGE,
     MESSAGE_IDS_PER_LIST_PAGE,
-    build_repeated_link_error,
-    list_complete_messages,
+    MESSAGES_WITH_CONTENTS_PER_LIST_PAGE,
+    build_repeated_page_link_error,
     list_messages,
+    list_messages_with_contents,
 )
 from mailsync.providers.graph.message_responses import read_message_response, to_unreadable_message
 from mailsync.providers.graph.messages import (
@@ -81,14 +81,14 @@ from mailsync.providers.graph.messages import (
     parse_change,
     parse_change_without_body,
 )
-from mailsync.providers.graph.newest import fetch_first_sync_batch
+from mailsync.providers.graph.newest import fetch_newest_mail_and_folder_tree
 from mailsync.providers.graph.responses import parse_object_list
 from mailsync.providers.graph.slices import build_slice_request, read_slice
-from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
-LIMITS = Limits(
-    messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_messages_per_small_folder_batch=1_000
+PROVIDER_LIMITS = ProviderLimits(
+    messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_messages_in_batch_of_small_folders=1_000
 )
 MIN_READ_AHEAD_PAGE_SIZE = 100
 """The page size from which on the next page is requested ahead. Smaller pages follow a failure, and
@@ -105,8 +105,8 @@ class GraphMailbox:
     user: id or address of the mailbox's user. None: the person who granted the access token.
     """
 
-    limits = LIMITS
-    traits = ProviderTraits()
+    provider_limits = PROVIDER_LIMITS
+    provider_traits = ProviderTraits()
 
     def __init__(
         self,
@@ -117,9 +117,9 @@ class GraphMailbox:
         user: str | None = None,
         budget: RetryBudget | None = None,
         max_in_flight: int | None = None,
-        memory: MemoryShare | None = None,
+        memory: ResponseMemoryShare | None = None,
     ) -> None:
-        self.request_count = 0
+        self.sent_request_count = 0
         self._tree_responses: Mapping[str, GraphResponse] = {}
         self._graph = GraphClient(
             base_url=base_url,
@@ -144,17 +144,17 @@ class GraphMailbox:
         self._graph.close()
 
     def fetch_newest_inbox_mail(self, *, limit: int) -> NewestInboxMessages | None:
-        reading = fetch_first_sync_batch(self._graph, limit)
+        reading = fetch_newest_mail_and_folder_tree(self._graph, limit)
         self._tree_responses = reading.folder_tree_responses
         return reading.newest_inbox_mail
 
     def list_folders(
-        self, known: Sequence[StoredFolder], reading: TreeReadingMode
+        self, known: Sequence[StoredFolder], reading: FolderTreeReadingMode
     ) -> FolderListing:
         responses, self._tree_responses = self._tree_responses, {}
         return read_folder_tree(self._graph, known, reading, responses)
 
-    def fetch_page(
+    def fetch_feed_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
         folder = _folder_of(feed)
@@ -167,10 +167,10 @@ class GraphMailbox:
         link = parse_cursor(cursor)
         size = link.feed_kind.choose_page_size(limit)
         response = self._graph.get(link.path, page_size=size, is_one_message=limit == 1)
-        if limit == 1 and response.may_be_caused_by_message:
+        if limit == 1 and response.can_failure_be_caused_by_message:
             response = self._retry_single_message(link, response)
         if not response.is_ok:
-            raise self._page_error(folder, response, RequestTarget.STORED_PAGE_LINK)
+            raise self._page_error(folder, response, RequestedResourceKind.STORED_PAGE_LINK)
         if limit == 1 and self._leads_to(response, link):
             raise CursorExpired(
                 "A page link leads to itself, whatever the page size; reading the folder again."
@@ -193,7 +193,7 @@ class GraphMailbox:
         for (feed_id, link), response in zip(links.items(), responses, strict=True):
             try:
                 if not response.is_ok:
-                    raise to_mailsync_error(response, RequestTarget.STORED_PAGE_LINK)
+                    raise to_mailsync_error(response, RequestedResourceKind.STORED_PAGE_LINK)
                 pages[feed_id] = self._page(link, response)
             except MailsyncError as failure:
                 logger.info("feed_not_read", feed_id=feed_id, cause=type(failure).__name__)
@@ -202,7 +202,7 @@ class GraphMailbox:
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         return list_messages(self._graph, self._messages(folder), self._error_in(folder))
 
-    def fetch_first_page_of_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
+    def fetch_first_page_of_message_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
         folder, kind = _folder_of(feed), GraphFeedKind.DELTA_WITHOUT_BODIES
         path = f"{self._first_link(folder, kind, limit).path}&{_NEWEST_FIRST}"
         response = self._graph.get(path, page_size=kind.choose_page_size(limit))
@@ -216,26 +216,26 @@ class GraphMailbox:
         ahead = build_slice_request(self._messages(folder), following) if following else None
         return read_slice(self._graph, request, ahead, folder.remote_id, self._require_mailbox)
 
-    def list_complete_messages(
+    def list_messages_with_contents(
         self, folder: FolderRef
     ) -> Iterator[Sequence[Message | UnreadableMessage]]:
-        first = self._first_link(folder, GraphFeedKind.LIST, COMPLETE_MESSAGES_PER_LIST_PAGE)
-        return list_complete_messages(self._graph, first.path, self._error_in(folder))
+        first = self._first_link(folder, GraphFeedKind.LIST, MESSAGES_WITH_CONTENTS_PER_LIST_PAGE)
+        return list_messages_with_contents(self._graph, first.path, self._error_in(folder))
 
-    def announce_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
+    def set_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def set_fetch_groups_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: no page names groups."""
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | MessageNotFoundById | UnreadableMessage]:
+    ) -> Sequence[Message | MessageNotFoundByIdResult | UnreadableMessage]:
         """Fetch messages in batches; Graph processes four items of a batch at the same time."""
         paths = [self._message_path(remote_id) for remote_id in ids]
         responses = self._get_one_by_one(paths) if one_by_one else self._graph.get_batch(paths)
         statuses = {response.status for response in responses}
-        if not one_by_one and RESPONSE_TOO_LARGE_STATUS in statuses:
+        if not one_by_one and TOO_LARGE_RESPONSE_STATUS in statuses:
             if len(paths) > 1:
                 raise ResponseTooLarge
             responses = self._get_one_by_one(paths)
@@ -254,21 +254,21 @@ class GraphMailbox:
             ResponseTooLarge: several responses together exceed the limit of one response.
         """
         responses: list[GraphResponse] = []
-        end = self._graph.total_response_bytes + graph_http.MAX_RESPONSE_BYTES
+        end = self._graph.total_decompressed_response_bytes + graph_http.MAX_RESPONSE_BYTES
         for path in paths:
             responses.append(self._graph.get(path, is_one_message=True))
-            if self._graph.total_response_bytes > end and len(paths) > 1:
+            if self._graph.total_decompressed_response_bytes > end and len(paths) > 1:
                 raise ResponseTooLarge
         return responses
 
     def _count(self, requests: int) -> None:
-        self.request_count += requests
+        self.sent_request_count += requests
 
     def _first_page(self, folder: FolderRef, limit: int, feed: GraphFeedKind) -> Page:
         link = self._first_link(folder, feed, limit)
         page_size = None if feed.is_list else limit
         response = self._graph.get(link.path, page_size=page_size, is_one_message=limit == 1)
-        if limit == 1 and response.may_be_caused_by_message:
+        if limit == 1 and response.can_failure_be_caused_by_message:
             response = self._retry_single_message(link, response)
         lacks_delta = response.status in _NO_DELTA or response.error_code == MAILBOX_FULL_ERROR_CODE
         if lacks_delta and not feed.is_list:
@@ -277,21 +277,22 @@ class GraphMailbox:
             listed = self._graph.get(link.path, is_one_message=limit == 1)
             response = listed if listed.is_ok else response
         if not response.is_ok:
-            raise self._page_error(folder, response, RequestTarget.MAILBOX)
+            raise self._page_error(folder, response, RequestedResourceKind.MAILBOX)
         return self._page_before_next(link, response, limit)
 
     def _retry_single_message(self, link: FeedPageLink, failed: GraphResponse) -> GraphResponse:
         """Request the page of a single message again, after it failed and the mailbox responds.
 
         Raises:
-            FeedFailed: the page fails again. This feed has no way to continue after the message.
+            FeedUnreadableError: the page fails again. This feed has no way to continue after the
+                message.
         """
         self._require_mailbox(failed)
         page_size = None if link.feed_kind.is_list else 1
         response = self._graph.get(link.path, page_size=page_size, is_one_message=True)
         has_fallback = link.feed_kind is not FEED_KINDS_IN_FALLBACK_ORDER[-1]
-        if response.may_be_caused_by_message and has_fallback:
-            raise FeedFailed
+        if response.can_failure_be_caused_by_message and has_fallback:
+            raise FeedUnreadableError
         return response
 
     def _require_mailbox(self, failed: GraphResponse) -> None:
@@ -299,17 +300,17 @@ class GraphMailbox:
         either."""
         response = self._graph.get(f"{self._graph.mailbox}/mailFolders/inbox?$select=id")
         if not response.is_ok:
-            raise to_mailsync_error(failed, RequestTarget.MAILBOX)
+            raise to_mailsync_error(failed, RequestedResourceKind.MAILBOX)
 
     def _error_in(self, folder: FolderRef) -> Callable[[GraphResponse], MailsyncError]:
-        return lambda response: self._page_error(folder, response, RequestTarget.MAILBOX)
+        return lambda response: self._page_error(folder, response, RequestedResourceKind.MAILBOX)
 
     def _page_error(
-        self, folder: FolderRef, response: GraphResponse, target: RequestTarget
+        self, folder: FolderRef, response: GraphResponse, target: RequestedResourceKind
     ) -> MailsyncError:
         """Return the error of a failed page. The folder is gone only if a request for the folder
         says so."""
-        names_id = target is RequestTarget.MAILBOX and response.is_requested_object_gone
+        names_id = target is RequestedResourceKind.MAILBOX and response.is_requested_object_missing
         if response.status != 404 and not names_id:
             return to_mailsync_error(response, target)
         found = self._graph.get(f"{self._folder(folder)}?$select=id")
@@ -318,11 +319,11 @@ class GraphMailbox:
                 "Microsoft Graph returns the folder, and an error for its messages"
                 f" ({response.status} {response.error_code}); trying again."
             )
-        if found.is_requested_object_gone:
+        if found.is_requested_object_missing:
             return FolderGone(
                 f"The folder no longer exists at Microsoft Graph ({found.error_code})."
             )
-        return to_mailsync_error(found, RequestTarget.MAILBOX)
+        return to_mailsync_error(found, RequestedResourceKind.MAILBOX)
 
     def _page_before_next(self, link: FeedPageLink, response: GraphResponse, limit: int) -> Page:
         """Return the page, and request the next one of the round, which the caller will need once
@@ -339,10 +340,12 @@ class GraphMailbox:
         changes = tuple(read(item) for item in parse_object_list(response, "value"))
         more, last = (response.body.get(f"@odata.{name}") for name in ("nextLink", "deltaLink"))
         if self._leads_to(response, link):
-            raise build_repeated_link_error()
+            raise build_repeated_page_link_error()
         if more or last:
-            following = FeedPageLink(self._graph.path_of_link(more or last), link.feed_kind)
-            return Page(changes, following.cursor_text, has_more=bool(more))
+            following = FeedPageLink(
+                self._graph.extract_path_from_link(more or last), link.feed_kind
+            )
+            return Page(changes, following.stored_cursor, has_more=bool(more))
         if link.feed_kind.is_list:
             return Page(
                 changes, CURSOR_AFTER_LAST_LIST_PAGE, has_more=False, next_round_is_full_sync=True
@@ -383,7 +386,7 @@ class GraphMailbox:
 
     def _leads_to(self, response: GraphResponse, link: FeedPageLink) -> bool:
         more = response.body.get("@odata.nextLink")
-        return more is not None and self._graph.path_of_link(more) == link.path
+        return more is not None and self._graph.extract_path_from_link(more) == link.path
 
 
 def _folder_of(feed: FeedRef) -> FolderRef:

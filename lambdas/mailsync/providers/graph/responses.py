@@ -8,16 +8,16 @@ from typing import Any
 import orjson
 
 from mailsync.errors import ProviderUnavailable
-from mailsync.providers.graph.errors import NO_RESPONSE_STATUS, GraphResponse
+from mailsync.providers.graph.errors import MISSING_RESPONSE_STATUS, GraphResponse
 from mailsync.retry_after import parse_retry_after_s
 
 
 def parse_response(status: int, headers: Mapping[str, str], content: bytearray) -> GraphResponse:
     """Return an HTTP response as a GraphResponse. If the HTTP status is 200 and the body is not a
-    JSON object, the result has NO_RESPONSE_STATUS."""
+    JSON object, the result has PSEUDO_STATUS_OF_MISSING_RESPONSE."""
     body = _parse(content)
     if status == 200 and body is None:
-        return GraphResponse(NO_RESPONSE_STATUS)
+        return GraphResponse(MISSING_RESPONSE_STATUS)
     return GraphResponse(status, body or {}, parse_retry_after_s(headers.get("Retry-After")))
 
 
@@ -27,11 +27,9 @@ def parse_batch_item(item: Mapping[str, Any]) -> GraphResponse:
     named = headers if isinstance(headers, dict) else {}
     retry_after = {name.lower(): str(value) for name, value in named.items()}.get("retry-after")
     if not isinstance(status, int) or (status == 200 and not isinstance(body, dict)):
-        status = NO_RESPONSE_STATUS
+        status = MISSING_RESPONSE_STATUS
     return GraphResponse(
-        status,
-        body if isinstance(body, dict) else {},
-        parse_retry_after_s(retry_after),
+        status, body if isinstance(body, dict) else {}, parse_retry_after_s(retry_after)
     )
 
 

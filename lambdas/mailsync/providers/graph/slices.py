@@ -13,7 +13,7 @@ from urllib.parse import quote
 from mailsync.errors import CursorExpired, FolderGone, ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
 from mailsync.model import Message, RemoteId, Slice, SlicePage, Upsert
-from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_mailsync_error
+from mailsync.providers.graph.errors import GraphResponse, RequestedResourceKind, to_mailsync_error
 from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.graph.messages import MESSAGE_PROPERTIES, parse_change
 from mailsync.providers.graph.responses import parse_object_list
@@ -28,7 +28,7 @@ class SliceRequest:
     page_size: maximum number of messages of the page.
     """
 
-    path: str
+    url_path: str
     page_size: int
 
 
@@ -37,7 +37,7 @@ def build_slice_request(messages_path: str, part: Slice) -> SliceRequest:
 
     messages_path: path of the messages of a folder.
     """
-    size = len(part.received_at_by_remote_id)
+    size = len(part.received_at_by_pending_message_id)
     span = (
         f"receivedDateTime ge {_time(part.earliest_received_at)}"
         f" and receivedDateTime lt {_time(part.latest_received_at + _LAST_SECOND)}"
@@ -65,16 +65,16 @@ def read_slice(
     Returns None if this page fails twice although the mailbox responds, or if the page is
     malformed.
     """
-    before = graph.total_response_bytes
-    response = graph.get(request.path, page_size=request.page_size)
+    before = graph.total_decompressed_response_bytes
+    response = graph.get(request.url_path, page_size=request.page_size)
     if not response.is_ok:  # once more, which may be a short failure
-        response = graph.get(request.path, page_size=request.page_size)
+        response = graph.get(request.url_path, page_size=request.page_size)
     if not response.is_ok:
         _raise_if_temporary(response, require_mailbox)
         logger.info("slice_not_read", status=response.status, code=response.error_code)
         return None
     if following:
-        graph.read_page_ahead(following.path, page_size=following.page_size)
+        graph.read_page_ahead(following.url_path, page_size=following.page_size)
     try:
         items = parse_object_list(response, "value")
         changes = [parse_change(item) for item in items]
@@ -86,16 +86,18 @@ def read_slice(
         each.remote_id: each for each in messages if each.folder_remote_ids == (folder_id,)
     }
     is_complete = len(items) < request.page_size and "@odata.nextLink" not in response.body
-    return SlicePage(tuple(found.values()), is_complete, graph.total_response_bytes - before)
+    return SlicePage(
+        tuple(found.values()), is_complete, graph.total_decompressed_response_bytes - before
+    )
 
 
 def _raise_if_temporary(
     response: GraphResponse, require_mailbox: Callable[[GraphResponse], None]
 ) -> None:
-    if response.may_be_caused_by_message:
+    if response.can_failure_be_caused_by_message:
         require_mailbox(response)
         return
-    error = to_mailsync_error(response, RequestTarget.STORED_PAGE_LINK)
+    error = to_mailsync_error(response, RequestedResourceKind.STORED_PAGE_LINK)
     if not isinstance(error, ProviderRejected | CursorExpired | FolderGone):
         raise error
 

@@ -17,12 +17,12 @@ from urllib.parse import quote
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import RemoteId, Subscription
 from mailsync.providers import AccessTokenSource
-from mailsync.providers.graph.errors import GraphResponse, RequestTarget, to_mailsync_error
+from mailsync.providers.graph.errors import GraphResponse, RequestedResourceKind, to_mailsync_error
 from mailsync.providers.graph.http import GraphClient, build_mailbox_path
 from mailsync.providers.graph.messages import parse_graph_id
 from mailsync.providers.graph.responses import parse_object_list
 from mailsync.providers.retry_budget import RetryBudget
-from mailsync.response_body import MAX_BYTES_OF_BODY_WITHOUT_MAIL
+from mailsync.response_body import MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL
 
 # The subscription expired, was removed, or belongs to another app. Some subscriptions get these
 # statuses for a moment and continue to notify, so nothing relies on them.
@@ -59,7 +59,7 @@ class GraphPush:
             ca_bundle=ca_bundle,
             budget=budget or RetryBudget(),
             on_request=lambda _: None,
-            limit_bytes=MAX_BYTES_OF_BODY_WITHOUT_MAIL,
+            limit_bytes=MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL,
         )
         self._owner = owner
         self._is_app_only = user is not None
@@ -77,7 +77,7 @@ class GraphPush:
         }
         response = self._graph.send_write_request("POST", _SUBSCRIPTIONS, wanted)
         if response.status != 201:
-            raise to_mailsync_error(response, RequestTarget.MAILBOX)
+            raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
         return Subscription(parse_graph_id(response.body), _expiry(response))
 
     def renew_subscription(
@@ -88,7 +88,7 @@ class GraphPush:
         if response.status in _GONE:
             return None
         if not response.is_ok:
-            raise to_mailsync_error(response, RequestTarget.MAILBOX)
+            raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
         is_another = response.body.get("id", remote_id) != remote_id
         leads_elsewhere = response.body.get("notificationUrl", callback_url) != callback_url
         return None if is_another or leads_elsewhere else _expiry(response)
@@ -105,7 +105,7 @@ class GraphPush:
         for _ in range(MAX_SUBSCRIPTION_LIST_PAGES):
             response = self._graph.get(path)
             if not response.is_ok:
-                raise to_mailsync_error(response, RequestTarget.MAILBOX)
+                raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
             listed = parse_object_list(response, "value")
             yield [
                 RemoteId(each["id"])
@@ -117,7 +117,7 @@ class GraphPush:
             link = response.body.get("@odata.nextLink")
             if link is None:
                 return
-            path = self._graph.path_of_link(link)
+            path = self._graph.extract_path_from_link(link)
         raise ProviderUnavailable(
             f"Microsoft Graph listed more than {MAX_SUBSCRIPTION_LIST_PAGES} pages of"
             " subscriptions;"
@@ -127,7 +127,7 @@ class GraphPush:
     def unsubscribe(self, remote_id: RemoteId) -> bool:
         response = self._graph.send_write_request("DELETE", _path(remote_id))
         if response.status != 204 and response.status not in _GONE:
-            raise to_mailsync_error(response, RequestTarget.MAILBOX)
+            raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
         return response.status == 204
 
     def _is_of_mailbox(self, subscription: Mapping[str, Any]) -> bool:

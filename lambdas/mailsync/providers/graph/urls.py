@@ -5,7 +5,7 @@ from urllib.parse import SplitResult, urlsplit
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
-def split_url(link: object) -> SplitResult:
+def split_url_into_parts(link: object) -> SplitResult:
     """Return the parts of a link; all parts are empty if the link is not a URL."""
     try:
         return urlsplit(link if isinstance(link, str) else "")
@@ -13,7 +13,7 @@ def split_url(link: object) -> SplitResult:
         return urlsplit("")
 
 
-def url_origin(url: SplitResult) -> tuple[str, str | None, int | None, str | None]:
+def extract_url_origin(url: SplitResult) -> tuple[str, str | None, int | None, str | None]:
     """Return scheme, host, port and user of a URL. The port is None if it is malformed."""
     try:
         port = url.port or _DEFAULT_PORTS.get(url.scheme)

@@ -9,7 +9,7 @@ _LABELS = "?labels"
 
 
 @dataclass(frozen=True, slots=True)
-class MailboxAddress:
+class ImapMailboxLocation:
     """A mailbox on a mail server. A connection begins with TLS; only on port 143 it begins without
     TLS and switches to TLS by STARTTLS (RFC 8314).
 
@@ -33,7 +33,7 @@ class MailboxAddress:
         of_user = f"{self.host.lower()}:{self.port}/{quote(self.user_name, safe='@')}"
         return of_user + (_LABELS if self.is_mirrored_with_gmail_labels else "")
 
-    def to_remote_id_with_labels_toggled(self) -> str:
+    def to_remote_id_in_other_label_mode(self) -> str:
         """Return the mailbox's id of the other mode: without `?labels` if the mailbox is read with
         labels, and with `?labels` if it is read without."""
         return replace(
@@ -41,12 +41,14 @@ class MailboxAddress:
         ).to_remote_id()
 
 
-def parse_remote_id(remote_id: str) -> MailboxAddress:
+def parse_remote_id(remote_id: str) -> ImapMailboxLocation:
     """Return the address of the mailbox with this id.
 
-    remote_id: an id from `MailboxAddress.to_remote_id`.
+    remote_id: an id from `ImapMailboxLocation.to_remote_id`.
     """
     server, _, user_name = remote_id.partition("/")
     host, _, port = server.rpartition(":")
     has_labels = user_name.endswith(_LABELS)
-    return MailboxAddress(host, int(port), unquote(user_name.removesuffix(_LABELS)), has_labels)
+    return ImapMailboxLocation(
+        host, int(port), unquote(user_name.removesuffix(_LABELS)), has_labels
+    )

@@ -13,29 +13,29 @@ from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavail
 from mailsync.model import Message, UnreadableMessage
 from mailsync.providers import ResponseTooLarge
 from mailsync.providers.imap.connection import ImapConnection
-from mailsync.providers.imap.ids import MessagePlace
+from mailsync.providers.imap.ids import MessageUidLocation
 from mailsync.providers.imap.messages import FLAGS_FETCH_ITEMS, SIZE
 from mailsync.providers.imap.pieces import (
-    MAX_FAILURES_PER_MESSAGE,
+    MAX_FAILED_REQUESTS_PER_MESSAGE,
     MAX_MESSAGE_BYTES,
     MessageTooLarge,
     fetch_piece,
     read_message_in_pieces,
 )
 from mailsync.providers.imap.receiving import (
-    SERVER_FAILURE_EXCEPTIONS,
+    SERVER_FAILURE_EXCEPTION_TYPES,
     MessageOrUnreadable,
     ReceivedMessages,
-    count_text_chars,
+    count_message_body_chars,
     receive_messages,
     to_message_or_unreadable,
 )
-from mailsync.providers.imap.responses import FetchedItems
+from mailsync.providers.imap.responses import FetchResponseItems
 from mailsync.providers.imap.uids import SEARCH_FOR_ALL_UIDS
-from mailsync.providers.imap.wire import ResponseMemoryExceeded, ResponseTooLong
+from mailsync.providers.imap.wire import ResponseMemoryExceeded, ResponseTooLongError
 from mailsync.providers.retry_budget import RetryBudget
 
-MAX_BATCH_BYTES = 8 * 2**20
+MAX_MESSAGE_BATCH_BYTES = 8 * 2**20
 """The maximum size of the messages that are requested together."""
 MAX_UNSPLIT_MESSAGE_BYTES = 10 * 2**20
 """The maximum size of a message that is fetched as a whole. A larger message is fetched in
@@ -43,7 +43,7 @@ pieces."""
 MAX_TEXT_CHARS_PER_CALL = 32 * 2**20
 """The maximum number of characters of all texts that one call returns. A single message may have
 more."""
-MAX_PAUSE_BLAMED_ON_MESSAGE_S = 10.0
+MAX_REQUESTED_PAUSE_BLAMED_ON_MESSAGE_S = 10.0
 """The longest requested pause that Mailsync takes for the effect of a single message: Yahoo and
 iCloud also ask for a short pause if they cannot read a message. After a longer pause request, the
 call fails."""
@@ -56,7 +56,7 @@ def fetch_listed_messages(
     *,
     uid_next: int,
     and_if_there: Sequence[int] = (),
-) -> dict[int, FetchedItems]:
+) -> dict[int, FetchResponseItems]:
     """Fetch items of messages that the server listed, and return the items by UID.
 
     A message that is missing in the response is requested again, and then searched for: a missing
@@ -85,7 +85,7 @@ def fetch_listed_messages(
 
 def _fetch_in_parts(
     connection: ImapConnection, uids: Sequence[int], items: str
-) -> dict[int, FetchedItems]:
+) -> dict[int, FetchResponseItems]:
     """Fetch items of messages; halve a request that the server rejects, down to one message, of
     which then only the state is requested."""
     if len(uids) == 1 and items != FLAGS_FETCH_ITEMS:
@@ -159,7 +159,8 @@ class MessageReader:
             received = None
             if (
                 len(uids) > 1
-                and sum(map(count_text_chars, self._found.values())) > MAX_TEXT_CHARS_PER_CALL
+                and sum(map(count_message_body_chars, self._found.values()))
+                > MAX_TEXT_CHARS_PER_CALL
             ):
                 raise ResponseTooLarge
         return {uid: each for uid, each in self._found.items() if each is not None}
@@ -193,9 +194,9 @@ class MessageReader:
             received = receive_messages(self._open_folder(), uids, self._place)
         try:
             self._add_received(received)
-        except SERVER_FAILURE_EXCEPTIONS as error:
-            received.failure = error
-        failure = received.failure
+        except SERVER_FAILURE_EXCEPTION_TYPES as error:
+            received.error_that_ended_response = error
+        failure = received.error_that_ended_response
         if failure and isinstance(failure.__cause__, ResponseMemoryExceeded):
             raise failure
         return failure
@@ -203,8 +204,8 @@ class MessageReader:
     def _add_received(self, received: ReceivedMessages) -> None:
         """Add the messages that were received to those that are found."""
         self._found |= received.messages_by_uid
-        late = received.items_needing_flags_by_uid
-        if not late or received.failure:
+        late = received.fetched_items_needing_flags_by_uid
+        if not late or received.error_that_ended_response:
             return
         # Some servers send the flags in a response of their own, or leave out empty ones. Courier
         # sends a placeholder for a message that is gone, which its list shows until NOOP.
@@ -217,7 +218,7 @@ class MessageReader:
             else:
                 self._found[uid] = None
 
-    def _add(self, uid: int, items: FetchedItems) -> None:
+    def _add(self, uid: int, items: FetchResponseItems) -> None:
         self._found[uid] = to_message_or_unreadable(self._place(uid), items)
 
     def _has_paused(self, failure: ProviderThrottled) -> bool:
@@ -227,7 +228,7 @@ class MessageReader:
             ProviderThrottled: the pause is long, so no message causes it.
         """
         pause_s = failure.retry_after_s
-        if pause_s is None or pause_s > MAX_PAUSE_BLAMED_ON_MESSAGE_S:
+        if pause_s is None or pause_s > MAX_REQUESTED_PAUSE_BLAMED_ON_MESSAGE_S:
             raise failure
         self._pauses += 1
         return self._budget.sleep_if_budget_allows(pause_s, self._pauses - 1)
@@ -235,12 +236,12 @@ class MessageReader:
     def _resolve(self, uid: int, failure: Exception | None) -> bool:
         """Decide what becomes of a message that failed in a request of its own. Return False if it
         is to be requested once more."""
-        if failure and isinstance(failure.__cause__, ResponseTooLong):
+        if failure and isinstance(failure.__cause__, ResponseTooLongError):
             self._found[uid] = self._unreadable(uid, str(MessageTooLarge()), "too_large")
             self._read_large(uid, MAX_MESSAGE_BYTES + 1)
             return True
         self._failures[uid] = self._failures.get(uid, 0) + 1
-        if self._failures[uid] < MAX_FAILURES_PER_MESSAGE:
+        if self._failures[uid] < MAX_FAILED_REQUESTS_PER_MESSAGE:
             return False
         self._found[uid] = self._give_up(uid, failure)
         return True
@@ -273,7 +274,7 @@ class MessageReader:
             try:
                 if fetch_piece(self._open_folder(), other, 0, 1)[0] is not None:
                     return True
-            except SERVER_FAILURE_EXCEPTIONS:
+            except SERVER_FAILURE_EXCEPTION_TYPES:
                 continue
         return not others
 
@@ -291,16 +292,18 @@ class MessageReader:
                 self._found[uid] = self._give_up(uid, None)
             else:
                 self._add(uid, items)
-                self._open_folder().release_literal_memory(count_text_chars(self._found[uid]))
+                self._open_folder().release_counted_literal_bytes(
+                    count_message_body_chars(self._found[uid])
+                )
 
     def _unreadable(self, uid: int, detail: str, cause: str = "unanswered") -> UnreadableMessage:
         return UnreadableMessage(self._place(uid).to_message_id(), cause, detail)
 
-    def _place(self, uid: int) -> MessagePlace:
-        return MessagePlace(self._folder, self._uid_validity, uid)
+    def _place(self, uid: int) -> MessageUidLocation:
+        return MessageUidLocation(self._folder, self._uid_validity, uid)
 
 
-def read_message_size_bytes(items: FetchedItems) -> int:
+def read_message_size_bytes(items: FetchResponseItems) -> int:
     """Return the message size in bytes that the server states in the FETCH items. Return 0 if it
     states none."""
     size = items.get(SIZE)
@@ -308,12 +311,12 @@ def read_message_size_bytes(items: FetchedItems) -> int:
 
 
 def _batches(uids: Sequence[int], sizes: Mapping[int, int]) -> Iterator[Sequence[int]]:
-    """Divide messages into batches of at most MAX_BATCH_BYTES; a large message is alone."""
+    """Divide messages into batches of at most MAX_MESSAGE_BATCH_BYTES; a large message is alone."""
     batch: list[int] = []
     batch_bytes = 0
     for uid in sorted(uids):
         size = sizes.get(uid, 0)
-        if batch and batch_bytes + size > MAX_BATCH_BYTES:
+        if batch and batch_bytes + size > MAX_MESSAGE_BATCH_BYTES:
             yield batch
             batch, batch_bytes = [], 0
         batch.append(uid)

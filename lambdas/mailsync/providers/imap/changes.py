@@ -84,7 +84,7 @@ def must_compare_flags(position: FolderPosition, opened: OpenFolder, now: float)
     return has_or_had or is_flag_comparison_due(position, now)
 
 
-def clip_uid_ranges(ranges: Iterable[range], below: int) -> list[range]:
+def clip_uid_ranges_to_uids_below(ranges: Iterable[range], below: int) -> list[range]:
     """Return the parts of the UID ranges that are at least 1 and below the UID `below`."""
     clipped = (range(max(each.start, 1), min(each.stop, below)) for each in ranges)
     return [each for each in clipped if each]

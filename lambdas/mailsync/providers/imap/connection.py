@@ -9,24 +9,24 @@ from typing import Any, Self, TypeVar
 
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.metrics import PROVIDER_REQUESTS, PROVIDER_THROTTLES, add_to_provider_metric
-from mailsync.providers.background import BackgroundRead
+from mailsync.providers.background import BackgroundTask
 from mailsync.providers.imap import failures, wire
-from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.providers.imap.folder_commands import inline_response_literals, quote_folder_name
 from mailsync.providers.imap.login import LoginCredentials, Session, open_session
 from mailsync.providers.imap.logout import LOGOUT_TIMEOUT_S, close_without_logout, log_out
 from mailsync.providers.imap.open_folder import OpenFolder, to_open_folder
 from mailsync.providers.imap.pipeline import FetchPipeline
-from mailsync.providers.imap.responses import FetchedItems, join_fetch_responses, parse_search
+from mailsync.providers.imap.responses import FetchResponseItems, join_fetch_responses, parse_search
 from mailsync.providers.imap.transport import (
-    Deadline,
-    ServerUnusable,
+    InsecureOrUnreachableServerError,
+    ServerExchangeDeadline,
     open_socket,
     start_implicit_tls,
     start_tls_by_command,
 )
 from mailsync.providers.imap.uids import SEARCH_FOR_ALL_UIDS, format_uid_sets, parse_uid_ranges
-from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.registry import IMAP
 
 MAX_UIDS_PER_FETCH = 10_000
@@ -49,20 +49,20 @@ class ImapConnection:
 
     def __init__(
         self,
-        address: MailboxAddress,
+        address: ImapMailboxLocation,
         ip_addresses: Sequence[str],
         context: ssl.SSLContext,
-        deadline: Deadline | None = None,
+        deadline: ServerExchangeDeadline | None = None,
         *,
-        memory: MemoryShare | None = None,
+        memory: ResponseMemoryShare | None = None,
     ) -> None:
         """deadline: ends the connection when it passes. memory: counts received literals until
-        `release_literal_memory`."""
+        `release_counted_literal_bytes`."""
         self._command_count = 0
         self.is_broken = self.is_disconnected_by_server = False
         self._host, self._secret = address.host, ""
         self._memory, self._held_bytes = memory, 0
-        self._reading: BackgroundRead[Any] | None = None
+        self._reading: BackgroundTask[Any] | None = None
         with self._failures("connect"), ExitStack() as on_failure:
             connected = open_socket(ip_addresses, address)
             on_failure.callback(connected.close)
@@ -98,7 +98,7 @@ class ImapConnection:
         self.capabilities = self._session.capabilities
 
     @property
-    def request_count(self) -> int:
+    def sent_request_count(self) -> int:
         """Return the number of commands sent so far."""
         return self._command_count + self._pipeline.sent_count
 
@@ -163,14 +163,14 @@ class ImapConnection:
         """Let the server report what changed in the open folder."""
         self._command("NOOP")
 
-    def fetch_items_by_uid(self, uids: Iterable[int], items: str) -> dict[int, FetchedItems]:
+    def fetch_items_by_uid(self, uids: Iterable[int], items: str) -> dict[int, FetchResponseItems]:
         """Return the FETCH items of each message, by UID. A message is left out if the server does
         not send its flags."""
         return join_fetch_responses(self.iter_fetched_items(uids, items))
 
     def iter_fetched_items(
         self, uids: Iterable[int], items: str
-    ) -> Iterator[tuple[int, FetchedItems]]:
+    ) -> Iterator[tuple[int, FetchResponseItems]]:
         """Yield a UID and FETCH items for each response that names one of these messages, as it
         arrives. Malformed responses are left out."""
         wanted = frozenset(uids)
@@ -189,9 +189,9 @@ class ImapConnection:
             for uid_set in format_uid_sets(uids):
                 self._pipeline.send_command((uid_set, items))
 
-    def fetch_changes(
+    def fetch_changes_since_mod_seq(
         self, mod_seq: int, items: str, below: int
-    ) -> tuple[dict[int, FetchedItems], list[range]]:
+    ) -> tuple[dict[int, FetchResponseItems], list[range]]:
         """Return the items of the messages that changed after a mod-sequence, by UID, and the
         ranges of UIDs that were removed (VANISHED).
 
@@ -212,7 +212,7 @@ class ImapConnection:
 
     def _changed(
         self, uid_set: str, items: str, modifiers: str
-    ) -> tuple[dict[int, FetchedItems], list[range]]:
+    ) -> tuple[dict[int, FetchResponseItems], list[range]]:
         found = join_fetch_responses(self._fetched(uid_set, items, modifiers))
         ranges = [
             each
@@ -221,7 +221,7 @@ class ImapConnection:
         ]
         return found, ranges
 
-    def release_literal_memory(self, kept_bytes: int = 0) -> None:
+    def release_counted_literal_bytes(self, kept_bytes: int = 0) -> None:
         """Release the memory counted for received literals, except for `kept_bytes` bytes."""
         self._wait_for_reading()
         if self._memory:
@@ -234,8 +234,8 @@ class ImapConnection:
         if self._reading and not self._reading.wait(LOGOUT_TIMEOUT_S):
             self.is_broken = True
             self._imap.disconnect_by_force()
-        add_to_provider_metric(PROVIDER_REQUESTS, IMAP, self.request_count)
-        self.release_literal_memory()
+        add_to_provider_metric(PROVIDER_REQUESTS, IMAP, self.sent_request_count)
+        self.release_counted_literal_bytes()
         with self._watched, suppress(Exception):
             if not self.is_broken:
                 log_out(self._imap)
@@ -249,16 +249,16 @@ class ImapConnection:
         self.close()
 
     @property
-    def can_read_in_background(self) -> bool:
+    def can_run_background_task(self) -> bool:
         """Return whether a thread may read while the caller works. Return False if several
         mailboxes share the memory: then only data for which the caller waits is read."""
         return self._memory is None
 
-    def start_background_read(self, read: Callable[[], _Result]) -> BackgroundRead[_Result]:
+    def start_background_task(self, read: Callable[[], _Result]) -> BackgroundTask[_Result]:
         """Run a function that uses this connection in a thread, and return the running read. Every
         other use of the connection waits until the function has ended."""
         self._wait_for_reading()
-        reading = self._reading = BackgroundRead(read)
+        reading = self._reading = BackgroundTask(read)
         return reading
 
     def _wait_for_reading(self) -> None:
@@ -274,7 +274,7 @@ class ImapConnection:
 
     def _fetched(
         self, uid_set: str, items: str, *modifiers: str
-    ) -> Iterator[tuple[int, FetchedItems]]:
+    ) -> Iterator[tuple[int, FetchResponseItems]]:
         """Yield the FETCH responses to a command as they arrive, so that few are in memory."""
         self._wait_for_reading()
         with self._failures("FETCH"):
@@ -337,7 +337,7 @@ class ImapConnection:
     def _failures(self, what: str) -> Iterator[None]:
         try:
             yield
-        except ServerUnusable as failure:
+        except InsecureOrUnreachableServerError as failure:
             raise ProviderUnavailable(
                 f"{failure} Stored mail stays readable; the sync is retried."
             ) from failure

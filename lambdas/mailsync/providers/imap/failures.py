@@ -5,7 +5,7 @@ import re
 from imaplib import IMAP4
 
 MAX_REQUESTED_PAUSE_S = 3600.0
-AUTHENTICATED_NOT_CONNECTED_PAUSE_S = 300.0
+PAUSE_AFTER_NOT_CONNECTED_REPLY_S = 300.0
 """The pause in seconds after Office 365 said "User is authenticated but not connected". This state
 lasts for minutes, or until the mailbox changes (MailKit #1494)."""
 _BACKOFF = re.compile(r"Backoff Time:? (\d{1,9})(?: ?(seconds))?", re.IGNORECASE)
@@ -23,7 +23,7 @@ _PAUSE_TEXTS: tuple[tuple[str, float], ...] = (
     # Yahoo: "UID FETCH Server error" (rustmailer/bichon #144); iCloud (mail-archiver #414).
     (r"\[UNAVAILABLE\]|temporar\w+ |try again later|server (?:is )?(?:error|busy)", 5.0),
     (r"\[INUSE\]", 5.0),
-    (r"authenticated but not connected", AUTHENTICATED_NOT_CONNECTED_PAUSE_S),
+    (r"authenticated but not connected", PAUSE_AFTER_NOT_CONNECTED_REPLY_S),
 )
 """Patterns of refusals that mean a pause, and its seconds."""
 _PAUSES = tuple((re.compile(text, re.IGNORECASE), pause_s) for text, pause_s in _PAUSE_TEXTS)

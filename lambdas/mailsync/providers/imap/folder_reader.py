@@ -13,28 +13,34 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
-from mailsync.model import MessageRemovedFromFolder, Page, RemoteId, StateChange, UnreadableMessage
+from mailsync.model import (
+    MessageRemovedFromFolder,
+    MessageStateChange,
+    Page,
+    RemoteId,
+    UnreadableMessage,
+)
 from mailsync.providers.imap.bodies import fetch_listed_messages, read_message_size_bytes
 from mailsync.providers.imap.changes import (
     MAX_REMOVED_UIDS_PER_RESPONSE,
     are_uids_renumbered,
     can_list_changes,
     choose_renumbering_sample,
-    clip_uid_ranges,
+    clip_uid_ranges_to_uids_below,
     count_uids,
     must_compare_flags,
 )
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.cursor import FolderPosition
-from mailsync.providers.imap.ids import MessagePlace, build_message_id_prefix
+from mailsync.providers.imap.ids import MessageUidLocation, build_message_id_prefix
 from mailsync.providers.imap.messages import (
     FLAGS_FETCH_ITEMS,
-    LISTING_FETCH_ITEMS,
+    MESSAGE_SUMMARY_FETCH_ITEMS,
     state_change_from_fetch_items,
 )
 from mailsync.providers.imap.open_folder import OpenFolder
-from mailsync.providers.imap.read_ahead import PageWindow, ReadAhead
-from mailsync.providers.imap.responses import FetchedItems
+from mailsync.providers.imap.read_ahead import PageIndexRange, ReadAhead
+from mailsync.providers.imap.responses import FetchResponseItems
 from mailsync.providers.imap.uids import MAX_UID, SEARCH_FOR_ALL_UIDS, format_uid_sets
 
 FLAGS_PER_PAGE = 20_000
@@ -54,7 +60,7 @@ class _Reported:
         messages.
     """
 
-    flags: dict[int, FetchedItems] = field(default_factory=dict)
+    flags: dict[int, FetchResponseItems] = field(default_factory=dict)
     vanished: list[range] = field(default_factory=list)
     compares_flags: bool = False
 
@@ -82,7 +88,7 @@ class FolderReader:
         self._unread: Sequence[int] = ()
         self.sizes: dict[int, int] = {}
         self.opened = opened
-        self.ahead = ReadAhead(connection, self.place_of_uid)
+        self.ahead = ReadAhead(connection, self.build_uid_location)
 
     def read_page(self, position: FolderPosition | None, limit: int) -> Page:
         """Return the page after a position. Without a position, return the first page of a full
@@ -106,10 +112,10 @@ class FolderReader:
         """Request the first page of a full sync ahead, before `read_page` is called."""
         self.ahead.read_first_page(self._listed_window(self.opened.uid_next, limit))
 
-    def place_of_uid(self, uid: int) -> MessagePlace:
+    def build_uid_location(self, uid: int) -> MessageUidLocation:
         """Return the place of the message with this UID: the folder, its UIDVALIDITY and the
         UID."""
-        return MessagePlace(self.opened.name, self.opened.uid_validity, uid)
+        return MessageUidLocation(self.opened.name, self.opened.uid_validity, uid)
 
     def list_all_uids(self, *, again: bool = False) -> Sequence[int]:
         """Return the UIDs of all messages of the folder, in ascending order.
@@ -120,13 +126,13 @@ class FolderReader:
             self._uids = self._connection.search(SEARCH_FOR_ALL_UIDS)
         return self._uids
 
-    def read_flags(self, uids: Sequence[int]) -> dict[int, FetchedItems]:
+    def read_flags(self, uids: Sequence[int]) -> dict[int, FetchResponseItems]:
         """Return the flags of messages that the server listed, by UID.
 
         Raises:
             ProviderUnavailable: the server lists messages, and sends no flags of them.
         """
-        found: dict[int, FetchedItems] = {}
+        found: dict[int, FetchResponseItems] = {}
         for start in range(0, len(uids), self._window):
             window = uids[start : start + self._window]
             uid_next = self.opened.uid_next
@@ -150,7 +156,7 @@ class FolderReader:
         listed = self._listed_window(below, limit)
         uids = listed.folder_uids
         items = self._listed(listed.page_uids)
-        window = listed.shorten_to_one_request(self.sizes)
+        window = listed.shorten_to_fit_one_request(self.sizes)
         items = {uid: items[uid] for uid in window.page_uids if uid in items}
         self.sizes = {uid: self.sizes[uid] for uid in items}
         self.ahead.remember_listed_page(window, self.sizes)
@@ -165,17 +171,17 @@ class FolderReader:
             (*self._state_changes(items), *self._unreadable()),
             after.to_cursor(),
             has_more,
-            current_message_id_prefix=self._id_prefix,
-            all_existing_message_ids=self._listed_ids()
+            prefix_of_valid_remote_ids=self._id_prefix,
+            remote_ids_of_all_messages_of_feed=self._listed_ids()
             if position.is_renumbered and not has_more
             else None,
         )
 
-    def _listed_window(self, below: int, limit: int) -> PageWindow:
+    def _listed_window(self, below: int, limit: int) -> PageIndexRange:
         """Return the newest messages below a UID."""
         uids = self.list_all_uids()
         end = bisect_left(uids, below)
-        return PageWindow(uids, max(0, end - limit), end, limit)
+        return PageIndexRange(uids, max(0, end - limit), end, limit)
 
     def _page_of_changes(self, position: FolderPosition, limit: int) -> Page:
         arrived = self._arrived(position)
@@ -205,7 +211,7 @@ class FolderReader:
         return Page(
             (
                 *(
-                    MessageRemovedFromFolder(self.place_of_uid(uid).to_message_id())
+                    MessageRemovedFromFolder(self.build_uid_location(uid).to_message_id())
                     for uid in removed or ()
                 ),
                 *self._state_changes(reported.flags | listed),
@@ -213,14 +219,14 @@ class FolderReader:
             ),
             after.to_cursor(),
             len(arrived) > limit,
-            all_existing_message_ids=None if is_explained else self._listed_ids(),
-            possible_state_changes=states,
+            remote_ids_of_all_messages_of_feed=None if is_explained else self._listed_ids(),
+            message_states_to_compare=states,
         )
 
     def _page_of_renumbering(self) -> Page:
         """Return the page that declares all ids of the folder void, and begins to read it anew."""
         start = replace(self._start(), is_renumbered=True)
-        return Page((), start.to_cursor(), True, invalidated_message_id_prefix=self._id_prefix)
+        return Page((), start.to_cursor(), True, prefix_of_invalidated_remote_ids=self._id_prefix)
 
     def _arrived(self, position: FolderPosition) -> list[int]:
         """Return the UIDs of new messages. A search above the highest UID may return that one. What
@@ -236,13 +242,13 @@ class FolderReader:
 
     def _listed_with_sample(
         self, arrived: Sequence[int], sample: Mapping[str, str]
-    ) -> dict[int, FetchedItems]:
+    ) -> dict[int, FetchResponseItems]:
         """Return the new messages and the messages of the sample that the folder contains. If a
         UID of the sample has another message, request the sample again: a server may err once."""
         sampled = [int(uid) for uid in sample]
         found = self._listed(arrived, and_if_there=sampled)
         if are_uids_renumbered(sample, found):
-            found |= self._connection.fetch_items_by_uid(sampled, LISTING_FETCH_ITEMS)
+            found |= self._connection.fetch_items_by_uid(sampled, MESSAGE_SUMMARY_FETCH_ITEMS)
         return found
 
     def _reported(self, position: FolderPosition, arrived_count: int) -> _Reported:
@@ -255,7 +261,7 @@ class FolderReader:
         if opened.uid_next <= 1:
             return _Reported()
         try:
-            flags, vanished = self._connection.fetch_changes(
+            flags, vanished = self._connection.fetch_changes_since_mod_seq(
                 position.mod_seq, FLAGS_FETCH_ITEMS, opened.uid_next
             )
         except ProviderRejected:
@@ -268,7 +274,7 @@ class FolderReader:
     def _confirmed(self, vanished: Iterable[range], below: int) -> Sequence[int] | None:
         """Return the UIDs that the server reports as removed and that its list lacks. None: the
         server reports so many UIDs that the whole folder must be listed."""
-        known = clip_uid_ranges(vanished, below)
+        known = clip_uid_ranges_to_uids_below(vanished, below)
         if count_uids(known) > MAX_REMOVED_UIDS_PER_RESPONSE:
             return None
         uids = {uid for each in known for uid in each}
@@ -278,7 +284,7 @@ class FolderReader:
 
     def _present_states(
         self, position: FolderPosition, *, is_from_start: bool
-    ) -> tuple[tuple[StateChange, ...], int | None]:
+    ) -> tuple[tuple[MessageStateChange, ...], int | None]:
         """Return the states of known messages for a comparison, and the UID from which the next
         page continues it."""
         start = 1 if is_from_start else position.flags_from
@@ -295,17 +301,17 @@ class FolderReader:
         uids = self.list_all_uids(again=True)
         if len(uids) != self.opened.message_count:
             return None
-        return frozenset(self.place_of_uid(uid).to_message_id() for uid in uids)
+        return frozenset(self.build_uid_location(uid).to_message_id() for uid in uids)
 
     def _listed(
         self, uids: Sequence[int], and_if_there: Sequence[int] = ()
-    ) -> dict[int, FetchedItems]:
+    ) -> dict[int, FetchResponseItems]:
         """Return the messages. On a page of one message only its state is requested: the server may
         fail at its header. If it sends nothing of it, and something of others, it is unreadable."""
-        items = FLAGS_FETCH_ITEMS if self._is_careful else LISTING_FETCH_ITEMS
+        items = FLAGS_FETCH_ITEMS if self._is_careful else MESSAGE_SUMMARY_FETCH_ITEMS
         uid_next = self.opened.uid_next
         try:
-            found = self.ahead.take_listing_read_ahead(uids) or fetch_listed_messages(
+            found = self.ahead.take_listing_that_was_read_ahead(uids) or fetch_listed_messages(
                 self._connection, uids, items, uid_next=uid_next, and_if_there=and_if_there
             )
         except ProviderUnavailable:
@@ -324,13 +330,15 @@ class FolderReader:
     def _unreadable(self) -> tuple[UnreadableMessage, ...]:
         detail = "The mail server lists this message, and sends nothing of it."
         return tuple(
-            UnreadableMessage(self.place_of_uid(uid).to_message_id(), "unanswered", detail)
+            UnreadableMessage(self.build_uid_location(uid).to_message_id(), "unanswered", detail)
             for uid in self._unread
         )
 
-    def _state_changes(self, items: Mapping[int, FetchedItems]) -> tuple[StateChange, ...]:
+    def _state_changes(
+        self, items: Mapping[int, FetchResponseItems]
+    ) -> tuple[MessageStateChange, ...]:
         return tuple(
-            state_change_from_fetch_items(self.place_of_uid(uid), each)
+            state_change_from_fetch_items(self.build_uid_location(uid), each)
             for uid, each in sorted(items.items())
         )
 

@@ -67,8 +67,8 @@ def _to_remote_folder(
         parent_remote_id=to_folder_id(parent) if parent else None,
         display_name=_display(name),
         role=roles.get(folder.name, Role.OTHER),
-        total=_count(status.get("MESSAGES")),
-        unread=_count(status.get("UNSEEN")),
+        message_count=_count(status.get("MESSAGES")),
+        unread_message_count=_count(status.get("UNSEEN")),
     )
 
 

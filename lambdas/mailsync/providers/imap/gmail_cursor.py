@@ -71,7 +71,7 @@ def parse_mailbox_cursor(cursor: Cursor) -> GmailMailboxPosition:
         raise CursorExpired("The stored position of the mailbox is unreadable.") from None
 
 
-def position_at_full_sync_start(opened: OpenFolder) -> GmailFolderPosition:
+def build_position_at_full_sync_start(opened: OpenFolder) -> GmailFolderPosition:
     """Return the position with which a full sync of a folder starts."""
     mod_seq = opened.mod_seq or 0
     return GmailFolderPosition(
@@ -79,13 +79,13 @@ def position_at_full_sync_start(opened: OpenFolder) -> GmailFolderPosition:
     )
 
 
-def position_of_new_folder(opened: OpenFolder) -> GmailFolderPosition:
+def build_position_of_new_folder(opened: OpenFolder) -> GmailFolderPosition:
     """Return the reading position of a folder before its first message is read. It is used for a
     folder that the server lists now and did not list at the last reading."""
     return GmailFolderPosition(opened.uid_validity, 1, opened.mod_seq or 0, opened.mod_seq or 0, 0)
 
 
-def require_same_uid_numbering(known: GmailFolderPosition, opened: OpenFolder) -> None:
+def raise_if_uid_numbering_changed(known: GmailFolderPosition, opened: OpenFolder) -> None:
     """Check that the server still numbers the messages of a folder as it did at the stored
     position, so that it can name the changes since then.
 
@@ -113,7 +113,9 @@ def is_gmail_folder_unchanged(known: GmailFolderPosition, status: Mapping[str, i
     return is_as_read and known.changes_from == known.mod_seq
 
 
-def has_unexplained_removals(lacking: Mapping[str, int], arrived: Mapping[str, int]) -> bool:
+def has_removals_not_explained_by_moves(
+    lacking: Mapping[str, int], arrived: Mapping[str, int]
+) -> bool:
     """Return whether a message left a folder and did not arrive in another of the folders All Mail,
     Trash and Junk.
 

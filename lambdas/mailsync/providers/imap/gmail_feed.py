@@ -18,10 +18,10 @@ from mailsync.providers.imap.folder_reader import MESSAGES_PER_WINDOW, FolderRea
 from mailsync.providers.imap.gmail_cursor import (
     GmailFolderPosition,
     GmailMailboxPosition,
-    has_unexplained_removals,
-    position_at_full_sync_start,
-    position_of_new_folder,
-    require_same_uid_numbering,
+    build_position_at_full_sync_start,
+    build_position_of_new_folder,
+    has_removals_not_explained_by_moves,
+    raise_if_uid_numbering_changed,
 )
 from mailsync.providers.imap.gmail_folders import GmailFolders
 from mailsync.providers.imap.gmail_messages import (
@@ -33,7 +33,7 @@ from mailsync.providers.imap.gmail_messages import (
     has_gmail_id_and_labels,
 )
 from mailsync.providers.imap.ids import to_folder_id, to_folder_name
-from mailsync.providers.imap.responses import FetchedItems
+from mailsync.providers.imap.responses import FetchResponseItems
 from mailsync.providers.imap.uids import MAX_UID
 
 MAX_REPORTED_MESSAGES_PER_CURSOR = 500
@@ -55,7 +55,7 @@ class _Round:
 
 def fetch_items_with_gmail_ids(
     connection: ImapConnection, reader: FolderReader, uids: Sequence[int], items: str
-) -> dict[int, FetchedItems]:
+) -> dict[int, FetchResponseItems]:
     """Fetch items of messages that the server listed, including Gmail's id, and return the items by
     UID. Messages that were removed since the list was made are left out.
 
@@ -65,7 +65,7 @@ def fetch_items_with_gmail_ids(
     Raises:
         ProviderUnavailable: the server lists messages, and does not send all items of them.
     """
-    found: dict[int, FetchedItems] = {}
+    found: dict[int, FetchResponseItems] = {}
     for start in range(0, len(uids), MESSAGES_PER_WINDOW):
         window = uids[start : start + MESSAGES_PER_WINDOW]
         uid_next = reader.opened.uid_next
@@ -123,7 +123,7 @@ class GmailFeed:
         ]
         first = opened[0]
         sources = {
-            str(to_folder_id(each.name)): position_at_full_sync_start(each) for each in opened
+            str(to_folder_id(each.name)): build_position_at_full_sync_start(each) for each in opened
         }
         return GmailMailboxPosition(sources, reading=to_folder_id(first.name), below=MAX_UID + 1)
 
@@ -154,7 +154,7 @@ class GmailFeed:
         for name in self._folders.folder_names_covering_all_messages:
             self._read_source(name, position, found)
         is_gone = bool(position.sources.keys() - found.sources.keys())
-        lists_all = is_gone or has_unexplained_removals(found.lacking, found.arrived)
+        lists_all = is_gone or has_removals_not_explained_by_moves(found.lacking, found.arrived)
         after = GmailMailboxPosition(found.sources, reported=_digests(found.listed))
         news = [
             each
@@ -163,13 +163,13 @@ class GmailFeed:
         ]
         listed_ids = self._listed_ids() if lists_all else None
         page = self._page(news, after, has_more=found.has_more)
-        return replace(page, all_existing_message_ids=listed_ids)
+        return replace(page, remote_ids_of_all_messages_of_feed=listed_ids)
 
     def _read_source(self, name: bytes, position: GmailMailboxPosition, found: _Round) -> None:
         reader = self._open_folder(name, True)
         opened, source = reader.opened, to_folder_id(name)
-        known = position.sources.get(source) or position_of_new_folder(opened)
-        require_same_uid_numbering(known, opened)
+        known = position.sources.get(source) or build_position_of_new_folder(opened)
+        raise_if_uid_numbering_changed(known, opened)
         arrived = self._arrived(known, reader)
         part, rest = arrived[: found.left], arrived[found.left :]
         found.listed += self._listed(reader, part)
@@ -204,7 +204,7 @@ class GmailFeed:
             return []
         connection = self._connected()
         try:
-            items, _ = connection.fetch_changes(
+            items, _ = connection.fetch_changes_since_mod_seq(
                 known.changes_from, GMAIL_FETCH_ITEMS, known.uid_next
             )
         except ProviderRejected:
@@ -232,10 +232,10 @@ class GmailFeed:
         return self._to_messages(reader, found)
 
     def _to_messages(
-        self, reader: FolderReader, found: dict[int, FetchedItems]
+        self, reader: FolderReader, found: dict[int, FetchResponseItems]
     ) -> list[GmailMessage]:
         return [
-            gmail_message_from_fetch_items(reader.place_of_uid(uid), each, self._folders)
+            gmail_message_from_fetch_items(reader.build_uid_location(uid), each, self._folders)
             for uid, each in sorted(found.items())
         ]
 

@@ -11,16 +11,12 @@ from dataclasses import dataclass, replace
 
 from mailsync.model import RemoteId
 from mailsync.providers.imap.ids import to_folder_id
-from mailsync.providers.imap.listing import INBOX, ListedFolder
+from mailsync.providers.imap.listing import INBOX_NAME, ListedFolder
 
 _EXTENSION = "X-GM-EXT-1"
 _NOT_MIRRORED = frozenset({"\\flagged", "\\important"})
 """Special uses of folders that show a flag: Starred and Important."""
-_SPECIAL_USE_OF_LABEL = {
-    b"\\sent": "\\sent",
-    b"\\draft": "\\drafts",
-    b"\\drafts": "\\drafts",
-}
+_SPECIAL_USE_OF_LABEL = {b"\\sent": "\\sent", b"\\draft": "\\drafts", b"\\drafts": "\\drafts"}
 _IMPORTANT = b"\\important"
 
 
@@ -74,7 +70,7 @@ class GmailFolders:
         if not label.startswith(b"\\"):
             return label
         if label.lower() == b"\\inbox":
-            return INBOX
+            return INBOX_NAME
         return self.names_by_special_use.get(_SPECIAL_USE_OF_LABEL.get(label.lower(), ""))
 
 

@@ -12,7 +12,7 @@ from mailsync.model import (
     FolderRef,
     Message,
     MessageListing,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     Page,
     RemoteId,
     UnreadableMessage,
@@ -40,11 +40,11 @@ from mailsync.providers.imap.gmail_folders import (
     has_gmail_extensions,
 )
 from mailsync.providers.imap.gmail_messages import (
-    COMPARISON_FETCH_ITEMS,
+    FOLDER_COMPARISON_FETCH_ITEMS,
     GMAIL_FETCH_ITEMS,
     GmailMessage,
-    add_gmail_fields,
-    gmail_id_to_number,
+    add_fields_of_gmail_listing,
+    convert_hex_gmail_id_to_integer,
     gmail_message_from_fetch_items,
     has_gmail_id_and_labels,
     listed_message_from_fetch_items,
@@ -64,12 +64,12 @@ class GmailImapMailbox(ImapMailbox):
     conversation is its X-GM-THRID, both in hexadecimal digits as the Gmail API writes them.
     """
 
-    traits = ProviderTraits(has_feed_per_folder=False, is_message_in_one_folder=False)
+    provider_traits = ProviderTraits(has_feed_per_folder=False, has_one_folder_per_message=False)
     _folders: GmailFolders | None = None
     _listed: Mapping[RemoteId, GmailMessage] = {}
 
     @retry_on_disconnect
-    def fetch_page(
+    def fetch_feed_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
         position = parse_mailbox_cursor(cursor) if cursor else None
@@ -96,14 +96,14 @@ class GmailImapMailbox(ImapMailbox):
                 if cursor and self._is_unchanged(parse_mailbox_cursor(cursor)):
                     pages[feed.id] = Page((), cursor, has_more=False)
                 else:
-                    pages[feed.id] = self.fetch_page(feed, cursor, limit=limit)
+                    pages[feed.id] = self.fetch_feed_page(feed, cursor, limit=limit)
         return pages
 
     @retry_on_disconnect
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         reader = self._opened(to_folder_name(folder.remote_id), again=True)
         found = fetch_items_with_gmail_ids(
-            self._connected(), reader, reader.list_all_uids(), COMPARISON_FETCH_ITEMS
+            self._connected(), reader, reader.list_all_uids(), FOLDER_COMPARISON_FETCH_ITEMS
         )
         entries = {
             each.remote_id: each for each in map(listed_message_from_fetch_items, found.values())
@@ -112,15 +112,15 @@ class GmailImapMailbox(ImapMailbox):
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | MessageNotFoundById | UnreadableMessage]:
+    ) -> Sequence[Message | MessageNotFoundByIdResult | UnreadableMessage]:
         """Fetch each message from the folder in which the last page listed it. If the page did not
         list the message, or the message has moved since, search for it and fetch it where it is."""
         found: dict[RemoteId, _Result] = {}
-        with self.requested_pause.guard_requests():
+        with self.requested_pause.reject_requests_in_pause():
             self._read([self._listed[each] for each in ids if each in self._listed], found)
             if missing := [each for each in ids if each not in found]:
                 self._read(self._search(missing), found)
-        return [found.get(each, MessageNotFoundById(each)) for each in ids]
+        return [found.get(each, MessageNotFoundByIdResult(each)) for each in ids]
 
     def _shown(self, listed: FolderList) -> tuple[Sequence[ListedFolder], Collection[bytes]]:
         try:
@@ -198,9 +198,9 @@ class GmailImapMailbox(ImapMailbox):
         by_folder: dict[tuple[bytes, int], dict[int, GmailMessage]] = {}
         for each in listed:
             uids = by_folder.setdefault(
-                (each.message_place.folder, each.message_place.uid_validity), {}
+                (each.uid_location.folder, each.uid_location.uid_validity), {}
             )
-            uids[each.message_place.uid] = each
+            uids[each.uid_location.uid] = each
         for (name, uid_validity), messages in by_folder.items():
             with suppress(FolderGone, CursorExpired):
                 open_folder = partial(self._connected_to, name, uid_validity)
@@ -215,7 +215,11 @@ class GmailImapMailbox(ImapMailbox):
     def _search(self, ids: Sequence[RemoteId]) -> Sequence[GmailMessage]:
         """Search the folders that together hold all mail for these messages. Return the messages
         with their places; those that no longer exist are left out."""
-        numbers = {each: number for each in ids if (number := gmail_id_to_number(each)) is not None}
+        numbers = {
+            each: number
+            for each in ids
+            if (number := convert_hex_gmail_id_to_integer(each)) is not None
+        }
         found: dict[RemoteId, GmailMessage] = {}
         for name in self._gmail_folders().folder_names_covering_all_messages:
             left = [number for each, number in numbers.items() if each not in found]
@@ -228,7 +232,9 @@ class GmailImapMailbox(ImapMailbox):
         uids = connection.run_pipelined_searches([f"X-GM-MSGID {each}" for each in numbers])
         items = connection.fetch_items_by_uid(uids, GMAIL_FETCH_ITEMS) if uids else {}
         listed = (
-            gmail_message_from_fetch_items(reader.place_of_uid(uid), each, self._gmail_folders())
+            gmail_message_from_fetch_items(
+                reader.build_uid_location(uid), each, self._gmail_folders()
+            )
             for uid, each in items.items()
             if has_gmail_id_and_labels(each, GMAIL_FETCH_ITEMS)
         )
@@ -237,7 +243,7 @@ class GmailImapMailbox(ImapMailbox):
 
 def _with_labels(message: _Result, listed: GmailMessage) -> _Result:
     if isinstance(message, Message):
-        return add_gmail_fields(message, listed)
+        return add_fields_of_gmail_listing(message, listed)
     return UnreadableMessage(
         listed.state_change.remote_id,
         message.cause,

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from mailsync.model import ListedMessage, Message, MessageState, RemoteId, StateChange
+from mailsync.model import ListedMessage, Message, MessageState, MessageStateChange, RemoteId
 from mailsync.providers.imap.bodies import read_message_size_bytes
 from mailsync.providers.imap.gmail_folders import GmailFolders, has_important_label
-from mailsync.providers.imap.ids import MessagePlace
+from mailsync.providers.imap.ids import MessageUidLocation
 from mailsync.providers.imap.messages import message_state_from_fetch_items
 
 GMAIL_FETCH_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-THRID X-GM-LABELS RFC822.SIZE)"
 """FETCH items for the change feed of a Gmail mailbox."""
-COMPARISON_FETCH_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-LABELS)"
+FOLDER_COMPARISON_FETCH_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-LABELS)"
 """FETCH items for a comparison of a folder's list with the stored messages."""
 GMAIL_ID_FETCH_ITEMS = "(UID FLAGS X-GM-MSGID)"
 """FETCH items for a list of message ids alone."""
@@ -25,14 +25,14 @@ _IMPORTANT = "\\important"
 class GmailMessage:
     """A message as the server lists it.
 
-    message_place: the folder, UIDVALIDITY and UID at which the message can be fetched.
+    uid_location: the folder, UIDVALIDITY and UID at which the message can be fetched.
     state_change: id, flags and folders of the message.
     conversation_id: X-GM-THRID in hexadecimal digits. None: the server did not send it.
     size_bytes: size in bytes. 0: unknown.
     """
 
-    message_place: MessagePlace
-    state_change: StateChange
+    uid_location: MessageUidLocation
+    state_change: MessageStateChange
     conversation_id: str | None
     size_bytes: int
 
@@ -59,7 +59,7 @@ def gmail_id_from_fetch_items(items: Mapping[bytes, Any]) -> RemoteId:
     return RemoteId(format(items[_ID], "x"))
 
 
-def gmail_id_to_number(remote_id: RemoteId) -> int | None:
+def convert_hex_gmail_id_to_integer(remote_id: RemoteId) -> int | None:
     """Return an id as the integer that IMAP uses for it (X-GM-MSGID). Return None if the text
     cannot be the id of a Gmail message."""
     try:
@@ -70,11 +70,11 @@ def gmail_id_to_number(remote_id: RemoteId) -> int | None:
 
 
 def gmail_message_from_fetch_items(
-    place: MessagePlace, items: Mapping[bytes, Any], folders: GmailFolders
+    place: MessageUidLocation, items: Mapping[bytes, Any], folders: GmailFolders
 ) -> GmailMessage:
     labels = _labels(items)
     thread = items.get(_THREAD)
-    change = StateChange(
+    change = MessageStateChange(
         gmail_id_from_fetch_items(items),
         _state(items),
         folder_remote_ids=folders.folder_ids_of_message(place.folder, labels),
@@ -88,7 +88,7 @@ def listed_message_from_fetch_items(items: Mapping[bytes, Any]) -> ListedMessage
     return ListedMessage(gmail_id_from_fetch_items(items), state.is_read, state.remote_version)
 
 
-def add_gmail_fields(message: Message, listed: GmailMessage) -> Message:
+def add_fields_of_gmail_listing(message: Message, listed: GmailMessage) -> Message:
     """Return a message with what only Gmail's list of the folder tells: Gmail's id, the folders,
     the conversation, the flags and the version. Flags and version come from the same response, so
     that they fit together.
@@ -108,7 +108,7 @@ def add_gmail_fields(message: Message, listed: GmailMessage) -> Message:
         categories=state.categories,
         importance=state.importance or "normal",
         remote_version=state.remote_version,
-        fingerprint=None,
+        move_invariant_fingerprint=None,
         thread_keys=None,
     )
 

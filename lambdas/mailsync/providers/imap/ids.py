@@ -9,7 +9,7 @@ from typing import NamedTuple
 from mailsync.model import RemoteId
 
 
-class MessagePlace(NamedTuple):
+class MessageUidLocation(NamedTuple):
     """The place of a message on the server.
 
     folder: name of the folder, as the server lists it.
@@ -29,12 +29,12 @@ def build_message_id_prefix(folder: bytes, uid_validity: int) -> str:
     return f"{to_folder_id(folder)}:{uid_validity}:"
 
 
-def place_of_message_id(remote_id: RemoteId) -> MessagePlace | None:
+def parse_uid_location_of_message_id(remote_id: RemoteId) -> MessageUidLocation | None:
     """Return the place that a message's id contains. Return None if the id contains no place,
     because it was declared void."""
     try:
         folder, uid_validity, uid = remote_id.rsplit(":", 2)
-        return MessagePlace(to_folder_name(RemoteId(folder)), int(uid_validity), int(uid))
+        return MessageUidLocation(to_folder_name(RemoteId(folder)), int(uid_validity), int(uid))
     except ValueError:
         return None
 

@@ -9,8 +9,8 @@ from mailsync.model import Account
 from mailsync.providers import AccessTokenSource, MailProvider
 from mailsync.providers.imap.address import parse_remote_id
 from mailsync.providers.kit import MailboxIdentity, PasswordLogin, count_messages_in_folders
-from mailsync.providers.quota import QuotaSource
-from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.quota import QuotaUnitSource
+from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.settings import Settings
 
@@ -22,12 +22,12 @@ class ImapKit:
     """Opens mailboxes on IMAP servers; implements `ProviderKit` and `PasswordKit`."""
 
     push_kit = None
-    first_sync_cost_rates = FirstSyncCostRates(
+    first_sync_estimate_rates = FirstSyncCostRates(
         messages_per_s=50,
         fixed_quota_units_per_sync=60,
         quota_units_per_message=0.012,
-        fixed_usd_per_sync=0.0006,
-        usd_per_message=0.0000003,
+        fixed_aws_cost_usd_per_sync=0.0006,
+        aws_cost_usd_per_message=0.0000003,
     )
     """Most servers deliver less than a Dovecot nearby (docs/performance.md), so the speed is
     cautious. The price is that of one function of 1 GB for this time."""
@@ -38,20 +38,20 @@ class ImapKit:
         access: AccessTokenSource,
         settings: Settings,
         budget: RetryBudget | None = None,
-        memory: MemoryShare | None = None,
+        memory: ResponseMemoryShare | None = None,
         *,
-        quota: QuotaSource | None = None,
+        quota: QuotaUnitSource | None = None,
     ) -> "ImapMailbox":
         from mailsync.providers.imap.gmail_mailbox import GmailImapMailbox
         from mailsync.providers.imap.provider import ImapMailbox
         from mailsync.providers.imap.servers import ImapSettings
 
-        address = parse_remote_id(account.remote_id)
+        address = parse_remote_id(account.remote_account_id)
         kind = GmailImapMailbox if address.is_mirrored_with_gmail_labels else ImapMailbox
         return kind(
             address,
             access,
-            settings.read_section(ImapSettings).allowed_servers,
+            settings.read_settings_section(ImapSettings).allowed_servers,
             settings.provider_tls_context(),
             account.max_requests_in_flight,
             budget=budget,
@@ -61,7 +61,7 @@ class ImapKit:
     def count_messages(self, mailbox: MailProvider) -> int:
         return count_messages_in_folders(mailbox)
 
-    def find_organisation_mailbox(
+    def find_readable_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
     ) -> MailboxIdentity:
         raise ProviderRejected("IMAP servers have no access for organisations.")

@@ -18,7 +18,7 @@ KNOWN_SERVERS."""
 class KnownServer:
     """The mail server of a well-known provider.
 
-    provider_title: name of the provider, for people.
+    provider_display_name: name of the provider, for people.
     domains: domains of the provider's email addresses.
     sign_in_advice: a sentence that says where a person creates a password for apps, or switches
         IMAP on.
@@ -28,7 +28,7 @@ class KnownServer:
         time. The person's own programs need connections as well: Gmail accepts 15, Yahoo a few.
     """
 
-    provider_title: str
+    provider_display_name: str
     host: str
     domains: tuple[str, ...]
     sign_in_advice: str

@@ -13,7 +13,7 @@ MAX_FOLDER_NAME_BYTES = 1_000
 """The maximum length of the name of a mirrored folder. The keys of the folder's messages contain
 the name, and Postgres indexes at most some 2,700 bytes. Most servers limit names to 255
 characters."""
-INBOX = b"INBOX"
+INBOX_NAME = b"INBOX"
 _LIST_LINE = re.compile(
     rb'\((?P<flags>[^)]*)\) +(?P<separator>NIL|"(?:\\?.)") +(?P<name>.+)', re.DOTALL | re.IGNORECASE
 )
@@ -54,11 +54,12 @@ class Namespaces:
     """The prefixes of folder names (RFC 2342).
 
     personal_prefixes: prefixes of the folders of the mailbox's owner.
-    other_owners_prefixes: prefixes of folders that belong to other users or to several users.
+    prefixes_of_other_owners_folders: prefixes of folders that belong to other users or to several
+        users.
     """
 
     personal_prefixes: tuple[bytes, ...] = ()
-    other_owners_prefixes: tuple[bytes, ...] = ()
+    prefixes_of_other_owners_folders: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,14 @@ class FolderList:
     """The folders that the server listed for a mailbox.
 
     folders: folders of the mailbox's owner.
-    other_owners_folder_names: names of the folders that belong to other users or to several users.
+    folder_names_of_other_owners: names of the folders that belong to other users or to several
+        users.
     personal_prefixes: prefixes of the names of the owner's folders.
     unreadable_line_count: number of lines of the list that could not be parsed.
     """
 
     folders: tuple[ListedFolder, ...]
-    other_owners_folder_names: frozenset[bytes] = frozenset()
+    folder_names_of_other_owners: frozenset[bytes] = frozenset()
     personal_prefixes: tuple[bytes, ...] = ()
     unreadable_line_count: int = 0
 
@@ -92,7 +94,7 @@ def parse_list_line(line: bytes) -> ListedFolder | None:
     if not name or len(name) > MAX_FOLDER_NAME_BYTES or _FORBIDDEN.search(name):
         return None
     separator = None if match["separator"].upper() == b"NIL" else match["separator"][-2:-1]
-    return ListedFolder(INBOX if is_inbox(name) else name, separator, flags)
+    return ListedFolder(INBOX_NAME if is_inbox(name) else name, separator, flags)
 
 
 def parse_status_line(line: bytes) -> tuple[bytes, Mapping[str, int]]:
@@ -101,7 +103,7 @@ def parse_status_line(line: bytes) -> tuple[bytes, Mapping[str, int]]:
     name, _, items = line.strip().rpartition(b" (")
     name = _unquoted(name)
     values = {key.decode().upper(): int(number) for key, number in _STATUS_ITEM.findall(items)}
-    return INBOX if is_inbox(name) else name, values
+    return INBOX_NAME if is_inbox(name) else name, values
 
 
 def to_folder_list(
@@ -149,14 +151,14 @@ def _is_of_others(folder: ListedFolder, namespaces: Namespaces) -> bool:
     separator = folder.separator or b""
     return any(
         folder.name.startswith(prefix) or folder.name == prefix.removesuffix(separator)
-        for prefix in namespaces.other_owners_prefixes
+        for prefix in namespaces.prefixes_of_other_owners_folders
     )
 
 
 def is_inbox(name: bytes) -> bool:
     """Return whether this is the name of the inbox, in upper or lower case (RFC 3501, section
     5.1)."""
-    return name.upper() == INBOX
+    return name.upper() == INBOX_NAME
 
 
 def _unquoted(name: bytes) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.metrics import PROVIDER_THROTTLES, add_to_provider_metric
 from mailsync.providers.imap.failures import (
-    AUTHENTICATED_NOT_CONNECTED_PAUSE_S,
+    PAUSE_AFTER_NOT_CONNECTED_REPLY_S,
     find_connection_limit_cause,
     parse_requested_pause_s,
 )
@@ -24,7 +24,7 @@ from mailsync.registry import IMAP
 
 MAX_CONTINUATION_REQUESTS = 8
 """The maximum number of continuation requests that the client answers during one login."""
-MAX_SEARCHED_REFUSAL_BYTES = 1000
+MAX_SEARCHED_REFUSAL_TEXT_BYTES = 1000
 """The maximum length of the part of a refusal that is searched for known reasons."""
 ID_COMMAND_ARGUMENT = '("name" "Mailsync" "version" "1")'
 """The argument of the command ID: the name and version of this client (RFC 2971). It names neither
@@ -76,7 +76,7 @@ class LoginRefused(Exception):
         self.wants_app_password = wants_app_password
 
 
-class LoginImpossible(Exception):
+class NoUsableLoginError(Exception):
     """Error: the server offers no login that Mailsync can use. The text is a sentence for the
     person who connects the mailbox."""
 
@@ -151,7 +151,7 @@ def open_session(imap: Any, host: str, login: LoginCredentials) -> Session:
     if imap.state != "NONAUTH":  # PREAUTH: whose mailbox this is cannot be known
         raise ProviderUnavailable(
             f"The mail server {host} lets everybody in without a login. Stored mail stays readable."
-        ) from LoginImpossible(f"{host} lets everybody in without a login.")
+        ) from NoUsableLoginError(f"{host} lets everybody in without a login.")
     offered = frozenset(imap.capabilities)
     _sign_in(imap, host, login, offered)
     # The list before the login is shorter, and proxies change it.
@@ -195,7 +195,7 @@ def _complete(imap: Any, name: str, tag: bytes) -> None:
         if "not connected" in str(failure):
             raise ProviderThrottled(
                 "The mail server accepted the login, and does not open the mailbox now.",
-                retry_after_s=AUTHENTICATED_NOT_CONNECTED_PAUSE_S,
+                retry_after_s=PAUSE_AFTER_NOT_CONNECTED_REPLY_S,
             ) from None
 
 
@@ -208,7 +208,7 @@ def _sign_in(imap: Any, host: str, login: LoginCredentials, offered: frozenset[s
         except imap.abort:
             raise
         except imap.error as failure:
-            text = str(failure)[:MAX_SEARCHED_REFUSAL_BYTES]
+            text = str(failure)[:MAX_SEARCHED_REFUSAL_TEXT_BYTES]
             if "command error: BAD" not in text:
                 raise
             continue  # BAD is no refusal: the next command may be understood
@@ -216,7 +216,7 @@ def _sign_in(imap: Any, host: str, login: LoginCredentials, offered: frozenset[s
             imap.state = "AUTH"
             return
         text = (
-            data[0][:MAX_SEARCHED_REFUSAL_BYTES].decode("utf-8", "replace")
+            data[0][:MAX_SEARCHED_REFUSAL_TEXT_BYTES].decode("utf-8", "replace")
             if data and data[0]
             else ""
         )
@@ -232,7 +232,7 @@ def _sign_in(imap: Any, host: str, login: LoginCredentials, offered: frozenset[s
             raise ProviderUnavailable(
                 f"The mail server {host} did not accept the login and named no reason that Mailsync"
                 " knows. Stored mail stays readable; the sync is retried."
-            ) from LoginImpossible(
+            ) from NoUsableLoginError(
                 f"{host} did not accept the login and named no reason that Mailsync knows: check"
                 " the user name and the password, and whether IMAP is switched on for the mailbox."
             )
@@ -294,7 +294,7 @@ def _commands(
         kind = "access tokens" if login.is_token else "passwords"
         raise ProviderUnavailable(
             f"The mail server {host} accepts no {kind}. Stored mail stays readable."
-        ) from LoginImpossible(f"{host} accepts no {kind}.")
+        ) from NoUsableLoginError(f"{host} accepts no {kind}.")
     yield from found
 
 

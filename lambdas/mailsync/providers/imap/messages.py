@@ -7,10 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from mailsync.mime import make_thread_keys, parse_internet_message_id, parse_message
-from mailsync.model import ListedMessage, Message, MessageState, StateChange
-from mailsync.providers.imap.ids import MessagePlace, to_folder_id
+from mailsync.model import ListedMessage, Message, MessageState, MessageStateChange
+from mailsync.providers.imap.ids import MessageUidLocation, to_folder_id
 
-LISTING_FETCH_ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
+MESSAGE_SUMMARY_FETCH_ITEMS = (
+    "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
+)
 """FETCH items for the list of a folder: of each message the flags, the time, the size and the
 Message-ID."""
 FLAGS_FETCH_ITEMS = "(UID FLAGS)"
@@ -28,30 +30,32 @@ def has_body(items: Mapping[bytes, Any]) -> bool:
     return bool(body) or (isinstance(body, bytes) and items.get(SIZE) == 0)
 
 
-def state_change_from_fetch_items(place: MessagePlace, items: Mapping[bytes, Any]) -> StateChange:
+def state_change_from_fetch_items(
+    place: MessageUidLocation, items: Mapping[bytes, Any]
+) -> MessageStateChange:
     """Return the change of a message's state that the FETCH items report."""
-    return StateChange(
+    return MessageStateChange(
         place.to_message_id(), message_state_from_fetch_items(items), _fingerprint(items)
     )
 
 
 def hash_internet_message_id(items: Mapping[bytes, Any]) -> str | None:
-    """Return a short hash of the message's Message-ID, which `LISTING_FETCH_ITEMS` requests. Return
-    None if the FETCH items contain no Message-ID."""
+    """Return a short hash of the message's Message-ID, which `MESSAGE_SUMMARY_FETCH_ITEMS`
+    requests. Return None if the FETCH items contain no Message-ID."""
     header = items.get(_HEADER)
     found = parse_internet_message_id(header) if header else None
     return hashlib.sha256(found.encode("utf-8", "surrogatepass")).hexdigest()[:8] if found else None
 
 
 def listed_message_from_fetch_items(
-    place: MessagePlace, items: Mapping[bytes, Any]
+    place: MessageUidLocation, items: Mapping[bytes, Any]
 ) -> ListedMessage:
     """Return the id, the read state and the version of a message from its FETCH items."""
     state = message_state_from_fetch_items(items)
     return ListedMessage(place.to_message_id(), state.is_read, state.remote_version)
 
 
-def message_from_fetch_items(place: MessagePlace, items: Mapping[bytes, Any]) -> Message:
+def message_from_fetch_items(place: MessageUidLocation, items: Mapping[bytes, Any]) -> Message:
     """Return the whole message from the FETCH items that `WHOLE_MESSAGE_FETCH_ITEMS` requests."""
     raw, state = items[BODY], message_state_from_fetch_items(items)
     mail = parse_message(raw)
@@ -61,7 +65,7 @@ def message_from_fetch_items(place: MessagePlace, items: Mapping[bytes, Any]) ->
         folder_remote_ids=(to_folder_id(place.folder),),
         internet_message_id=mail.internet_message_id,
         subject=mail.subject,
-        sender=mail.sender,
+        sender=mail.from_or_sender_address,
         to=mail.to,
         cc=mail.cc,
         bcc=mail.bcc,
@@ -77,9 +81,9 @@ def message_from_fetch_items(place: MessagePlace, items: Mapping[bytes, Any]) ->
         categories=state.categories,
         received_at=received_at or mail.sent_at,
         sent_at=mail.sent_at,
-        kind=mail.kind,
+        provider_item_type=mail.message_kind,
         remote_version=state.remote_version,
-        fingerprint=_fingerprint_of(mail.internet_message_id, items),
+        move_invariant_fingerprint=_fingerprint_of(mail.internet_message_id, items),
         thread_keys=make_thread_keys(mail),
     )
 

@@ -2,20 +2,20 @@
 last page of the folder before it."""
 
 from mailsync.errors import ProviderRejected
-from mailsync.providers.background import BackgroundRead
+from mailsync.providers.background import BackgroundTask
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.folder_reader import FolderReader
 
 
-class NextFolder:
+class NextFolderOpener:
     """The folder that the sync will read next on a connection; it is opened in the background.
 
-    name: name of the folder. None: the caller has not named a next folder.
+    folder_name: name of the folder. None: the caller has not named a next folder.
     """
 
     def __init__(self) -> None:
-        self.name: bytes | None = None
-        self._reading: tuple[bytes, BackgroundRead[FolderReader]] | None = None
+        self.folder_name: bytes | None = None
+        self._reading: tuple[bytes, BackgroundTask[FolderReader]] | None = None
 
     def open_in_background(self, connection: ImapConnection, limit: int, window: int) -> bool:
         """Start to open the next folder and to read its first page in a thread. From then on no
@@ -27,8 +27,8 @@ class NextFolder:
         Returns False without starting if no next folder is named, if only one message per page is
         requested, or if the connection cannot read in the background.
         """
-        name, self.name = self.name, None
-        can_read = connection.can_read_in_background and not connection.is_broken
+        name, self.folder_name = self.folder_name, None
+        can_read = connection.can_run_background_task and not connection.is_broken
         if name is None or limit == 1 or not can_read:
             return False
 
@@ -38,10 +38,10 @@ class NextFolder:
             reader.read_first_page_ahead(limit)
             return reader
 
-        self._reading = name, connection.start_background_read(read)
+        self._reading = name, connection.start_background_task(read)
         return True
 
-    def take_reader(self, name: bytes) -> FolderReader | None:
+    def take_folder_reader(self, name: bytes) -> FolderReader | None:
         """Wait until the folder of this name is open, and return its reader. Return None if this
         folder was not opened ahead, or if the server rejected it; the caller must then open the
         folder itself.
@@ -57,6 +57,6 @@ class NextFolder:
         except ProviderRejected:
             return None
 
-    def drop_reader(self) -> None:
+    def drop_folder_reader(self) -> None:
         """Forget the folder that was opened ahead, and what was read of it."""
         self._reading = None

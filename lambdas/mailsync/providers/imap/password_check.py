@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from mailsync.errors import ProviderRejected, ProviderUnavailable
-from mailsync.providers.imap.address import TLS_PORT, MailboxAddress
+from mailsync.providers.imap.address import TLS_PORT, ImapMailboxLocation
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.folder_commands import list_folders
 from mailsync.providers.imap.gmail_folders import (
@@ -19,20 +19,23 @@ from mailsync.providers.imap.known_servers import (
     find_known_server,
     find_server_of_address,
 )
-from mailsync.providers.imap.login import LoginImpossible, LoginRefused
+from mailsync.providers.imap.login import LoginRefused, NoUsableLoginError
 from mailsync.providers.imap.servers import ImapSettings
-from mailsync.providers.imap.transport import Deadline, ServerUnusable
+from mailsync.providers.imap.transport import (
+    InsecureOrUnreachableServerError,
+    ServerExchangeDeadline,
+)
 from mailsync.providers.kit import (
     AppPasswordNeeded,
     MailboxIdentity,
-    MailboxUnavailable,
+    MailboxUnreadableError,
     MailServerUnusable,
     PasswordLogin,
     PasswordRejected,
 )
 from mailsync.settings import Settings
 
-CHECK_TIMEOUT_S = 12.0
+PASSWORD_CHECK_TIMEOUT_S = 12.0
 """Seconds for the look-up, the connection and the login together. The API answers within 15 s."""
 
 
@@ -52,14 +55,14 @@ def check_password(login: PasswordLogin, settings: Settings) -> MailboxIdentity:
     known = find_known_server(host)
     if known and not known.accepts_passwords:
         raise AppPasswordNeeded(known.sign_in_advice)
-    address = MailboxAddress(host, login.port or TLS_PORT, _spelling(login.user_name, known))
-    deadline = Deadline(CHECK_TIMEOUT_S)
+    address = ImapMailboxLocation(host, login.port or TLS_PORT, _spelling(login.user_name, known))
+    deadline = ServerExchangeDeadline(PASSWORD_CHECK_TIMEOUT_S)
     with _explained(address, deadline):
         has_labels = _sign_in(address, login.password, settings, deadline, known)
     address = replace(address, is_mirrored_with_gmail_labels=has_labels)
     named = address.user_name if "@" in address.user_name else f"{address.user_name}@{host}"
     return MailboxIdentity(
-        address.to_remote_id(), named, address.to_remote_id_with_labels_toggled()
+        address.to_remote_id(), named, address.to_remote_id_in_other_label_mode()
     )
 
 
@@ -75,14 +78,14 @@ def _spelling(user_name: str, known: KnownServer | None) -> str:
 
 
 def _sign_in(
-    address: MailboxAddress,
+    address: ImapMailboxLocation,
     password: str,
     settings: Settings,
-    deadline: Deadline,
+    deadline: ServerExchangeDeadline,
     known: KnownServer | None,
 ) -> bool:
     """Sign in and open the inbox. Return whether the mailbox has Gmail's labels."""
-    servers = settings.read_section(ImapSettings).allowed_servers
+    servers = settings.read_settings_section(ImapSettings).allowed_servers
     ip_addresses = deadline.run_until_deadline(
         lambda: servers.find_allowed_ip_addresses(address.host, address.port)
     )
@@ -98,13 +101,13 @@ def _sign_in(
             raise kind(advice) from None
         except ProviderUnavailable as failure:
             # QQ says one sentence to a wrong password and to a busy system.
-            if known and isinstance(failure.__cause__, LoginImpossible):
+            if known and isinstance(failure.__cause__, NoUsableLoginError):
                 raise PasswordRejected(advice) from None
             raise
         try:
             connection.examine(b"INBOX")
         except ProviderRejected:
-            raise MailboxUnavailable(
+            raise MailboxUnreadableError(
                 f"The sign-in at {address.host} succeeded, but the server does not open the inbox."
                 f" {advice}".rstrip()
             ) from None
@@ -113,12 +116,12 @@ def _sign_in(
         try:
             find_gmail_folders(list_folders(connection).folders)
         except AllMailFolderHidden as hidden:
-            raise MailboxUnavailable(str(hidden)) from None
+            raise MailboxUnreadableError(str(hidden)) from None
         return True
 
 
 @contextmanager
-def _explained(address: MailboxAddress, deadline: Deadline) -> Iterator[None]:
+def _explained(address: ImapMailboxLocation, deadline: ServerExchangeDeadline) -> Iterator[None]:
     """Turn failures that the person can correct into sentences."""
     where = f"{address.host} at port {address.port}"
     slow = f"{where} did not answer in time: correct the server or the port, or try again later."
@@ -132,7 +135,7 @@ def _explained(address: MailboxAddress, deadline: Deadline) -> Iterator[None]:
         cause = failure.__cause__
         if deadline.has_passed or isinstance(cause, TimeoutError):
             raise MailServerUnusable(slow) from None
-        if isinstance(cause, ServerUnusable | LoginImpossible):
+        if isinstance(cause, InsecureOrUnreachableServerError | NoUsableLoginError):
             raise MailServerUnusable(str(cause)) from None
         if cause is None:
             raise

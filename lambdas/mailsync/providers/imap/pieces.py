@@ -6,13 +6,13 @@ from typing import cast
 from mailsync.errors import ProviderRejected, ProviderUnavailable
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.messages import BODY
-from mailsync.providers.imap.responses import FetchedItems
+from mailsync.providers.imap.responses import FetchResponseItems
 from mailsync.providers.imap.wire import MAX_RESPONSE_BYTES
 
-PIECE_BYTES = 4 * 2**20
+MESSAGE_PIECE_BYTES = 4 * 2**20
 """The size of each requested piece; the last piece of a message is shorter."""
 MAX_MESSAGE_BYTES = MAX_RESPONSE_BYTES
-MAX_FAILURES_PER_MESSAGE = 2
+MAX_FAILED_REQUESTS_PER_MESSAGE = 2
 """The number of failed requests for a single message after which Mailsync no longer requests it."""
 
 
@@ -25,7 +25,7 @@ class MessageTooLarge(Exception):
 
 def read_message_in_pieces(
     open_folder: Callable[[], ImapConnection], uid: int, size: int
-) -> FetchedItems | None:
+) -> FetchResponseItems | None:
     """Fetch a message in pieces; return its FETCH items including the body. Return None if the
     server sends no body or the message is gone.
 
@@ -45,10 +45,10 @@ def read_message_in_pieces(
         if piece is None and not (raw and open_folder().search(f"UID {uid}:{uid}")):
             return None
         piece = piece or b""
-        if len(piece) > PIECE_BYTES:  # the server sends whole messages only
+        if len(piece) > MESSAGE_PIECE_BYTES:  # the server sends whole messages only
             raw.clear()
         raw += piece
-        if len(piece) != PIECE_BYTES:
+        if len(piece) != MESSAGE_PIECE_BYTES:
             # The parser takes a bytearray as well, and a copy would need the memory again.
             return {b"FLAGS": (), **items, BODY: cast(bytes, raw)}
     raise MessageTooLarge
@@ -56,7 +56,7 @@ def read_message_in_pieces(
 
 def fetch_piece(
     connection: ImapConnection, uid: int, start: int, size: int
-) -> tuple[bytes | None, FetchedItems]:
+) -> tuple[bytes | None, FetchResponseItems]:
     """Fetch a piece of a message. Return the bytes of the piece, and the other FETCH items of the
     response. The bytes are None if the server sent no piece.
 
@@ -73,12 +73,12 @@ def fetch_piece(
 
 def _fetch_with_retry(
     open_folder: Callable[[], ImapConnection], uid: int, start: int
-) -> tuple[bytes | None, FetchedItems]:
-    for _ in range(MAX_FAILURES_PER_MESSAGE - 1):
+) -> tuple[bytes | None, FetchResponseItems]:
+    for _ in range(MAX_FAILED_REQUESTS_PER_MESSAGE - 1):
         try:
-            piece, items = fetch_piece(open_folder(), uid, start, PIECE_BYTES)
+            piece, items = fetch_piece(open_folder(), uid, start, MESSAGE_PIECE_BYTES)
         except (ProviderUnavailable, ProviderRejected):
             continue
         if piece is not None:
             return piece, items
-    return fetch_piece(open_folder(), uid, start, PIECE_BYTES)
+    return fetch_piece(open_folder(), uid, start, MESSAGE_PIECE_BYTES)

@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from imaplib import IMAP4
 
-from mailsync.providers.imap.responses import FetchedItems, parse_fetch, split_responses
+from mailsync.providers.imap.responses import FetchResponseItems, parse_fetch, split_responses
 from mailsync.providers.imap.uids import parse_uid_ranges
 from mailsync.providers.imap.wire import SizeLimitedImap
 
-FetchArguments = tuple[str, ...]
+FetchCommandArguments = tuple[str, ...]
 """The arguments of a FETCH command: the set of UIDs, the items, and modifiers such as
 CHANGEDSINCE."""
 
@@ -21,10 +21,10 @@ class _Sent:
     """A command whose responses were not read yet. early: responses that came among those to an
     earlier command, as a server may work on both at once (Dovecot does while its output waits)."""
 
-    arguments: FetchArguments
+    arguments: FetchCommandArguments
     tag: bytes
     uids: Sequence[range]
-    early: list[tuple[int, FetchedItems]] = field(default_factory=list)
+    early: list[tuple[int, FetchResponseItems]] = field(default_factory=list)
 
     def names(self, uid: int) -> bool:
         return any(uid in each for each in self.uids)
@@ -44,14 +44,16 @@ class FetchPipeline:
         self.sent_count = 0
         self.is_reading = False
 
-    def send_command(self, arguments: FetchArguments) -> None:
+    def send_command(self, arguments: FetchCommandArguments) -> None:
         """Send a command, unless a command with equal arguments is waiting for its responses. A
         later `read_responses` with these arguments returns the responses."""
         if any(arguments == each.arguments for each in self._sent):
             return
         self._sent.append(self._start(arguments))
 
-    def read_responses(self, arguments: FetchArguments) -> Iterator[tuple[int, FetchedItems]]:
+    def read_responses(
+        self, arguments: FetchCommandArguments
+    ) -> Iterator[tuple[int, FetchResponseItems]]:
         """Yield a UID and FETCH items for each response to a command, as soon as the response
         arrives. Send the command first, unless it was sent ahead. Malformed responses are left out.
 
@@ -79,13 +81,13 @@ class FetchPipeline:
             except IMAP4.error:
                 continue  # the responses would have been dropped
 
-    def _start(self, arguments: FetchArguments) -> _Sent:
+    def _start(self, arguments: FetchCommandArguments) -> _Sent:
         self.sent_count += 1
         self._imap.untagged_responses.clear()
         tag: bytes = self._imap._command("UID", "FETCH", *arguments)
         return _Sent(arguments, tag, parse_uid_ranges(arguments[0].encode()))
 
-    def _responses(self, command: _Sent) -> Iterator[tuple[int, FetchedItems]]:
+    def _responses(self, command: _Sent) -> Iterator[tuple[int, FetchResponseItems]]:
         imap, tag = self._imap, command.tag
         self.is_reading = imap.tagged_commands[tag] is None
         yield from command.early
@@ -99,7 +101,7 @@ class FetchPipeline:
         if typ != "OK":
             raise imap.error(f"FETCH failed: {data[0].decode('utf-8', 'replace')}")
 
-    def _arrived(self, command: _Sent) -> Iterator[tuple[int, FetchedItems]]:
+    def _arrived(self, command: _Sent) -> Iterator[tuple[int, FetchResponseItems]]:
         """Yield what arrived, except for what another command on the way asked for."""
         for records in split_responses(self._imap.untagged_responses.pop("FETCH", ())):
             with suppress(ValueError):

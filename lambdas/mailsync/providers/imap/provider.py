@@ -22,18 +22,18 @@ from mailsync.model import (
     FeedRef,
     FolderListing,
     FolderRef,
+    FolderTreeReadingMode,
     Message,
     MessageListing,
-    MessageNotFoundById,
+    MessageNotFoundByIdResult,
     Page,
     RemoteId,
     Role,
     StoredFolder,
-    TreeReadingMode,
     UnreadableMessage,
 )
-from mailsync.providers import AccessTokenSource, Limits, ProviderTraits
-from mailsync.providers.imap.address import MailboxAddress
+from mailsync.providers import AccessTokenSource, ProviderLimits, ProviderTraits
+from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.providers.imap.bodies import MessageReader
 from mailsync.providers.imap.changes import is_folder_unchanged
 from mailsync.providers.imap.connection import ImapConnection
@@ -47,30 +47,30 @@ from mailsync.providers.imap.folder_reader import (
 )
 from mailsync.providers.imap.folders import to_remote_folders
 from mailsync.providers.imap.ids import (
-    MessagePlace,
-    place_of_message_id,
+    MessageUidLocation,
+    parse_uid_location_of_message_id,
     to_folder_id,
     to_folder_name,
 )
 from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS, find_known_server
-from mailsync.providers.imap.listing import INBOX, FolderList, ListedFolder, is_inbox
+from mailsync.providers.imap.listing import INBOX_NAME, FolderList, ListedFolder, is_inbox
 from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import listed_message_from_fetch_items
-from mailsync.providers.imap.next_folder import NextFolder
+from mailsync.providers.imap.next_folder import NextFolderOpener
 from mailsync.providers.imap.reconnect import RequestedPause, retry_on_disconnect
 from mailsync.providers.imap.servers import AllowedServers, find_server_ip_addresses
-from mailsync.providers.response_memory import MemoryShare
+from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
 MESSAGES_PER_PAGE = 250
 """The maximum number of messages of a page and of a request. Their size in bytes is limited too
-(MAX_BATCH_BYTES)."""
-MAX_FAILED_FEEDS_PER_CALL = 3
+(MAX_MESSAGE_BATCH_BYTES)."""
+MAX_FAILED_FEEDS_PER_FETCH_CALL = 3
 """The maximum number of folders whose pages may fail in one call; at the next failure the call
 raises the error. A failure costs two logins if the server ends the connection, and some servers ban
 an address that signs in often."""
 
-LOGIN_PAUSE_AFTER_REFUSALS_S = 600.0
+PAUSE_AFTER_REFUSED_LOGINS_S = 600.0
 """The pause in seconds before the next login, after the server refused two access tokens or
 passwords. Some hosts ban an address for 10 failures in this time (HybridAIOne/hybridclaw PR
 1406)."""
@@ -80,25 +80,25 @@ class ImapMailbox:
     """A mailbox on an IMAP server; implements `MailProvider`. It connects to the server at its
     first request."""
 
-    limits = Limits(
+    provider_limits = ProviderLimits(
         messages_per_fetch=MESSAGES_PER_PAGE,
         messages_per_page=MESSAGES_PER_PAGE,
-        max_messages_per_small_folder_batch=2_000,
-        feeds_per_connection=20,
-        has_single_request_per_fetch=True,
+        max_messages_in_batch_of_small_folders=2_000,
+        sequential_feeds_per_connection=20,
+        has_single_request_per_fetch_call=True,
     )
-    traits = ProviderTraits(do_ids_survive_moves=False)
+    provider_traits = ProviderTraits(do_ids_survive_moves=False)
 
     def __init__(
         self,
-        address: MailboxAddress,
+        address: ImapMailboxLocation,
         access: AccessTokenSource,
         servers: AllowedServers,
         context: ssl.SSLContext,
         max_in_flight: int | None = None,
         *,
         budget: RetryBudget | None = None,
-        memory: MemoryShare | None = None,
+        memory: ResponseMemoryShare | None = None,
     ) -> None:
         self._address = address
         self._access = access
@@ -107,7 +107,7 @@ class ImapMailbox:
         self._connection: ImapConnection | None = None
         self.requested_pause = RequestedPause()
         self._open: FolderReader | None = None
-        self._next = NextFolder()
+        self._next = NextFolderOpener()
         self._begun: bytes | None = None  # the folder whose full sync began last
         self._page_limit = MESSAGES_PER_PAGE
         self._window = MESSAGES_PER_WINDOW
@@ -119,8 +119,8 @@ class ImapMailbox:
         self.max_requests_in_flight = min(max_in_flight or most, most)
 
     @property
-    def request_count(self) -> int:
-        now = self._connection.request_count if self._connection else 0
+    def sent_request_count(self) -> int:
+        now = self._connection.sent_request_count if self._connection else 0
         return self._earlier_requests + now
 
     @property
@@ -137,7 +137,7 @@ class ImapMailbox:
 
     @retry_on_disconnect
     def list_folders(
-        self, known: Sequence[StoredFolder], reading: TreeReadingMode
+        self, known: Sequence[StoredFolder], reading: FolderTreeReadingMode
     ) -> FolderListing:
         """List the folders of the mailbox's owner in one command, at every depth.
 
@@ -159,14 +159,14 @@ class ImapMailbox:
         gone = self._gone(missing, listed)
         return FolderListing(
             folders,
-            gone_folder_ids=frozenset(gone),
-            unlisted_folder_ids=frozenset(missing - gone),
+            gone_folder_remote_ids=frozenset(gone),
+            existing_unlisted_folder_ids=frozenset(missing - gone),
             failure_reason_by_folder_id={
                 to_folder_id(name): f"The mail server does not open this folder: {it}"
                 for name, it in results.items()
                 if isinstance(it, str)
             },
-            undeletable_roles=frozenset({Role.INBOX}),
+            permanent_folder_roles=frozenset({Role.INBOX}),
         )
 
     def _shown(self, listed: FolderList) -> tuple[Sequence[ListedFolder], Collection[bytes]]:
@@ -194,16 +194,16 @@ class ImapMailbox:
         server that refuses the status of the inbox as well."""
         if not any(is_inbox(each.name) for each in listed.folders):
             return set()
-        foreign = listed.other_owners_folder_names
+        foreign = listed.folder_names_of_other_owners
         others = {each for each in missing if to_folder_name(each) in foreign}
         names = [to_folder_name(each) for each in sorted(missing - others)]
-        statuses = read_folder_statuses(self._connected(), [*names, INBOX] if names else ())
-        if isinstance(statuses.get(INBOX), str):
+        statuses = read_folder_statuses(self._connected(), [*names, INBOX_NAME] if names else ())
+        if isinstance(statuses.get(INBOX_NAME), str):
             return others
         return others | {to_folder_id(name) for name in names if isinstance(statuses[name], str)}
 
     @retry_on_disconnect
-    def fetch_page(
+    def fetch_feed_page(
         self, feed: FeedRef, cursor: Cursor | None, *, limit: int, fallback: int = 0
     ) -> Page:
         assert feed.folder, "IMAP has a feed per folder"
@@ -228,12 +228,12 @@ class ImapMailbox:
         for feed, cursor in positions:
             try:
                 unchanged = self._page_without_changes(feed, cursor)
-                pages[feed.id] = unchanged or self.fetch_page(feed, cursor, limit=limit)
+                pages[feed.id] = unchanged or self.fetch_feed_page(feed, cursor, limit=limit)
             except (CursorExpired, FolderGone, ProviderRejected):
                 continue
             except ProviderUnavailable:
                 failures += 1
-                if failures > MAX_FAILED_FEEDS_PER_CALL or not self._is_responsive:
+                if failures > MAX_FAILED_FEEDS_PER_FETCH_CALL or not self._is_responsive:
                     raise
         return pages
 
@@ -256,20 +256,24 @@ class ImapMailbox:
         )
         return MessageListing(tuple(entries), reader.opened.message_count)
 
-    def announce_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
+    def set_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Note the folder that is opened once the messages of the present folder were read."""
-        self._next.name = to_folder_name(feed.folder.remote_id) if feed and feed.folder else None
+        folder = feed.folder if feed else None
+        self._next.folder_name = to_folder_name(folder.remote_id) if folder else None
 
-    def announce_fetch_groups(self, groups: Mapping[RemoteId, str]) -> None:
+    def set_fetch_groups_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: IMAP has no groups of messages."""
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
-    ) -> Sequence[Message | MessageNotFoundById | UnreadableMessage]:
+    ) -> Sequence[Message | MessageNotFoundByIdResult | UnreadableMessage]:
         found: dict[RemoteId, Message | UnreadableMessage] = {}
-        places = sorted(place for each in ids if (place := place_of_message_id(each)))
+        places = sorted(place for each in ids if (place := parse_uid_location_of_message_id(each)))
         for (folder, uid_validity), group in groupby(places, key=lambda it: it[:2]):
-            with self.requested_pause.guard_requests(), suppress(FolderGone, CursorExpired):
+            with (
+                self.requested_pause.reject_requests_in_pause(),
+                suppress(FolderGone, CursorExpired),
+            ):
                 reader = MessageReader(
                     folder,
                     uid_validity,
@@ -277,14 +281,14 @@ class ImapMailbox:
                     self._budget,
                 )
                 opened, uids = self._opened(folder), [each.uid for each in group]
-                with opened.ahead.take_messages_and_read_on(uids) as received:
+                with opened.ahead.take_messages_and_read_next_page(uids) as received:
                     read = reader.read(uids, opened.sizes, received)
                 # A full sync that began elsewhere ends with one more reading of its folder.
                 is_over = opened.ahead.is_at_end and folder == self._begun
                 if is_over and read.keys() == set(uids):
                     self._begin_next_folder()
                 found |= {each.remote_id: each for each in read.values()}
-        return [found.get(each, MessageNotFoundById(each)) for each in ids]
+        return [found.get(each, MessageNotFoundByIdResult(each)) for each in ids]
 
     def close(self) -> None:
         self._disconnect()
@@ -299,9 +303,9 @@ class ImapMailbox:
             connection.is_disconnected_by_server or not connection.is_broken
         )
 
-    def _place(self, uid: int) -> MessagePlace:
+    def _place(self, uid: int) -> MessageUidLocation:
         assert self._open
-        return self._open.place_of_uid(uid)
+        return self._open.build_uid_location(uid)
 
     def _connected_to(self, name: bytes, uid_validity: int) -> ImapConnection:
         """Return a connection on which the folder is open.
@@ -327,7 +331,7 @@ class ImapMailbox:
             FolderGone: the server refuses the status of the folder as well.
         """
         connection = self._connected()
-        ahead = self._next.take_reader(name)
+        ahead = self._next.take_folder_reader(name)
         if ahead and not again:
             self._open = ahead
         if self._open is None or self._open.opened.name != name or again:
@@ -366,16 +370,16 @@ class ImapMailbox:
 
     def _signed_in(self) -> ImapConnection:
         """Return a new connection, signed in; renew a refused password or token once."""
-        access = self._access.current_token()
+        access = self._access.get_current_token()
         with suppress(LoginRefused):
             return self._signed_in_with(access)
         try:
-            return self._signed_in_with(self._access.renew_token(access))
+            return self._signed_in_with(self._access.replace_refused_token(access))
         except LoginRefused:
             raise ProviderThrottled(
                 "The mail server refuses a new access token as well. Stored mail stays readable;"
                 " the sync is retried after a pause.",
-                retry_after_s=LOGIN_PAUSE_AFTER_REFUSALS_S,
+                retry_after_s=PAUSE_AFTER_REFUSED_LOGINS_S,
             ) from None
 
     def _signed_in_with(self, access: AccessToken) -> ImapConnection:
@@ -390,7 +394,7 @@ class ImapMailbox:
 
     def _disconnect(self) -> None:
         if self._connection:
-            self._earlier_requests += self._connection.request_count
+            self._earlier_requests += self._connection.sent_request_count
             self._connection.close()
         self._connection = self._open = None
-        self._next.drop_reader()
+        self._next.drop_folder_reader()

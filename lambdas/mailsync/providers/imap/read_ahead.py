@@ -23,38 +23,38 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from mailsync.providers.imap.bodies import MAX_BATCH_BYTES, read_message_size_bytes
+from mailsync.providers.imap.bodies import MAX_MESSAGE_BATCH_BYTES, read_message_size_bytes
 from mailsync.providers.imap.connection import ImapConnection
-from mailsync.providers.imap.messages import LISTING_FETCH_ITEMS, WHOLE_MESSAGE_FETCH_ITEMS
+from mailsync.providers.imap.messages import MESSAGE_SUMMARY_FETCH_ITEMS, WHOLE_MESSAGE_FETCH_ITEMS
 from mailsync.providers.imap.receiving import (
-    SERVER_FAILURE_EXCEPTIONS,
+    SERVER_FAILURE_EXCEPTION_TYPES,
     PlaceOfUidFunction,
     ReceivedMessages,
     receive_messages,
 )
-from mailsync.providers.imap.responses import FetchedItems
+from mailsync.providers.imap.responses import FetchResponseItems
 
 
 @dataclass(frozen=True, slots=True)
-class PageWindow:
+class PageIndexRange:
     """A page of a folder: the messages `uids[start:end]`. The pages go from the newest message to
     the oldest.
 
     folder_uids: UIDs of all messages of the folder, in ascending order.
-    following_page_size: maximum number of messages of each later page.
+    max_messages_per_later_page: maximum number of messages of each later page.
     """
 
     folder_uids: Sequence[int] = ()
     start_index: int = 0
     end_index: int = 0
-    following_page_size: int = 1
+    max_messages_per_later_page: int = 1
 
     @property
     def page_uids(self) -> Sequence[int]:
         """Return the UIDs of the messages of the page."""
         return self.folder_uids[self.start_index : self.end_index]
 
-    def shorten_to_one_request(self, sizes: Mapping[int, int]) -> "PageWindow":
+    def shorten_to_fit_one_request(self, sizes: Mapping[int, int]) -> "PageIndexRange":
         """Return a window with the newest messages of this page, as many as fit into one request.
         The result has at least one message.
 
@@ -63,18 +63,18 @@ class PageWindow:
         start, total = self.end_index, 0
         while start > self.start_index:
             total += sizes.get(self.folder_uids[start - 1], 0)
-            if total > MAX_BATCH_BYTES and start < self.end_index:
+            if total > MAX_MESSAGE_BATCH_BYTES and start < self.end_index:
                 break
             start -= 1
         return replace(self, start_index=start)
 
-    def build_following_window(self) -> "PageWindow":
+    def build_range_of_next_page(self) -> "PageIndexRange":
         """Return the window of the page with the next older messages."""
-        return PageWindow(
+        return PageIndexRange(
             self.folder_uids,
-            max(0, self.start_index - self.following_page_size),
+            max(0, self.start_index - self.max_messages_per_later_page),
             self.start_index,
-            self.following_page_size,
+            self.max_messages_per_later_page,
         )
 
 
@@ -84,34 +84,36 @@ class _Step:
     following: the next page, if its messages were requested."""
 
     received: ReceivedMessages
-    listed: dict[int, FetchedItems] = field(default_factory=dict)
-    following: PageWindow | None = None
+    listed: dict[int, FetchResponseItems] = field(default_factory=dict)
+    following: PageIndexRange | None = None
 
 
 class ReadAhead:
     """Requests the lists and messages of the next pages of an open folder before the sync does.
 
     place_of: function that returns the folder, UIDVALIDITY and UID of a message for a UID.
-    is_at_end: whether the last call of `take_messages_and_read_on` was for the last page of the
-        folder.
+    is_at_end: whether the last call of `take_messages_and_read_next_page` was for the last page of
+        the folder.
     """
 
     def __init__(self, connection: ImapConnection, place_of: PlaceOfUidFunction) -> None:
         self._connection = connection
         self._place_of = place_of
-        self._window = PageWindow()
+        self._window = PageIndexRange()
         self._sizes: Mapping[int, int] = {}
-        self._listed: dict[int, FetchedItems] = {}
+        self._listed: dict[int, FetchResponseItems] = {}
         self._reading: tuple[Sequence[int], Callable[[], _Step]] | None = None
         self.is_at_end = False
 
-    def take_listing_read_ahead(self, uids: Sequence[int]) -> dict[int, FetchedItems] | None:
+    def take_listing_that_was_read_ahead(
+        self, uids: Sequence[int]
+    ) -> dict[int, FetchResponseItems] | None:
         """Return the list items of these messages, by UID. Return None if the list was not read
         ahead."""
         listed, self._listed = self._listed, {}
         return listed if listed.keys() == set(uids) else None
 
-    def remember_listed_page(self, window: PageWindow, sizes: Mapping[int, int]) -> None:
+    def remember_listed_page(self, window: PageIndexRange, sizes: Mapping[int, int]) -> None:
         """Note the page that the sync has just listed, so that the messages of the page may be
         requested.
 
@@ -119,7 +121,7 @@ class ReadAhead:
         """
         self._window, self._sizes = window, sizes
 
-    def read_first_page(self, window: PageWindow) -> None:
+    def read_first_page(self, window: PageIndexRange) -> None:
         """Read the list and the messages of the first page of a folder before the sync does."""
         self._listed, first = self._read_list(window)
         if first:
@@ -127,7 +129,9 @@ class ReadAhead:
             self._reading = (first.page_uids, lambda: step)
 
     @contextmanager
-    def take_messages_and_read_on(self, uids: Sequence[int]) -> Iterator[ReceivedMessages | None]:
+    def take_messages_and_read_next_page(
+        self, uids: Sequence[int]
+    ) -> Iterator[ReceivedMessages | None]:
         """Yield the messages of this page that the server has already sent. Yield None if these
         messages were not requested ahead.
 
@@ -136,7 +140,7 @@ class ReadAhead:
 
         uids: UIDs of the messages of the page that the caller fetches.
         """
-        window, self._window = self._window, PageWindow()
+        window, self._window = self._window, PageIndexRange()
         step = self._taken(uids)
         is_whole_page = set(window.page_uids) == set(uids) == self._sizes.keys()
         self.is_at_end = is_whole_page and not window.start_index
@@ -153,8 +157,8 @@ class ReadAhead:
         self._listed = step.listed
         yield step.received
         following = step.following
-        if following and self._connection.can_read_in_background:
-            reading = self._connection.start_background_read(lambda: self._read(following))
+        if following and self._connection.can_run_background_task:
+            reading = self._connection.start_background_task(lambda: self._read(following))
             self._reading = (following.page_uids, reading.result)
 
     def _taken(self, uids: Sequence[int]) -> _Step | None:
@@ -164,49 +168,53 @@ class ReadAhead:
             return None
         return reading[1]()
 
-    def _read(self, window: PageWindow) -> _Step:
+    def _read(self, window: PageIndexRange) -> _Step:
         """Read the list of the next page, request the messages of that, and read the messages of
         this page."""
-        connection, following = self._connection, window.build_following_window()
+        connection, following = self._connection, window.build_range_of_next_page()
         with suppress(
-            *SERVER_FAILURE_EXCEPTIONS
+            *SERVER_FAILURE_EXCEPTION_TYPES
         ):  # it is a failure of the requests below as well, if it persists
             if following.page_uids:
-                connection.send_fetch_commands_ahead(following.page_uids, LISTING_FETCH_ITEMS)
+                connection.send_fetch_commands_ahead(
+                    following.page_uids, MESSAGE_SUMMARY_FETCH_ITEMS
+                )
             connection.send_fetch_commands_ahead(window.page_uids, WHOLE_MESSAGE_FETCH_ITEMS)
         listed, following_page = self._read_list(following)
         received = receive_messages(connection, window.page_uids, self._place_of)
-        if received.failure:
+        if received.error_that_ended_response:
             return _Step(received)
         return _Step(received, listed, following_page)
 
-    def _read_list(self, window: PageWindow) -> tuple[dict[int, FetchedItems], PageWindow | None]:
+    def _read_list(
+        self, window: PageIndexRange
+    ) -> tuple[dict[int, FetchResponseItems], PageIndexRange | None]:
         """Read the list of a page, as far as it comes. Return it with the part of the page whose
         messages were requested then, with the list after it; None: no messages were requested.
 
         Where several mailboxes share the memory, the messages of one page are on the way at a time.
         """
         connection = self._connection
-        with suppress(*SERVER_FAILURE_EXCEPTIONS):
+        with suppress(*SERVER_FAILURE_EXCEPTION_TYPES):
             listed = (
-                connection.fetch_items_by_uid(window.page_uids, LISTING_FETCH_ITEMS)
+                connection.fetch_items_by_uid(window.page_uids, MESSAGE_SUMMARY_FETCH_ITEMS)
                 if window.page_uids
                 else {}
             )
             sizes = {uid: read_message_size_bytes(each) for uid, each in listed.items()}
-            window = window.shorten_to_one_request(sizes)
+            window = window.shorten_to_fit_one_request(sizes)
             if not window.page_uids or not set(window.page_uids) <= sizes.keys():
                 return listed, None
-            if not connection.can_read_in_background or not _is_one_batch(window, sizes):
+            if not connection.can_run_background_task or not _is_one_batch(window, sizes):
                 return listed, None
-            if after := window.build_following_window().page_uids:
-                connection.send_fetch_commands_ahead(after, LISTING_FETCH_ITEMS)
+            if after := window.build_range_of_next_page().page_uids:
+                connection.send_fetch_commands_ahead(after, MESSAGE_SUMMARY_FETCH_ITEMS)
             connection.send_fetch_commands_ahead(window.page_uids, WHOLE_MESSAGE_FETCH_ITEMS)
             return listed, window
         return {}, None
 
 
-def _is_one_batch(window: PageWindow, sizes: Mapping[int, int]) -> bool:
+def _is_one_batch(window: PageIndexRange, sizes: Mapping[int, int]) -> bool:
     """Return whether the page is no single large message. So the texts of at most this many bytes
     are in memory beside the page that the caller stores."""
-    return sum(sizes.get(uid, 0) for uid in window.page_uids) <= MAX_BATCH_BYTES
+    return sum(sizes.get(uid, 0) for uid in window.page_uids) <= MAX_MESSAGE_BATCH_BYTES

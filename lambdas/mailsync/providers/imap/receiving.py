@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.model import Message, UnreadableMessage
 from mailsync.providers.imap.connection import ImapConnection
-from mailsync.providers.imap.ids import MessagePlace
+from mailsync.providers.imap.ids import MessageUidLocation
 from mailsync.providers.imap.messages import (
     BODY,
     WHOLE_MESSAGE_FETCH_ITEMS,
     has_body,
     message_from_fetch_items,
 )
-from mailsync.providers.imap.responses import FetchedItems
+from mailsync.providers.imap.responses import FetchResponseItems
 
 _MAX_PLACEHOLDER_BYTES = 20_000
 _EXCHANGE_PLACEHOLDER = re.compile(
@@ -22,11 +22,11 @@ _EXCHANGE_PLACEHOLDER = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _COURIER_PLACEHOLDER = re.compile(rb"^Subject: message unavailable\r?$", re.MULTILINE)
-SERVER_FAILURE_EXCEPTIONS = (ProviderUnavailable, ProviderRejected, ProviderThrottled)
+SERVER_FAILURE_EXCEPTION_TYPES = (ProviderUnavailable, ProviderRejected, ProviderThrottled)
 """The errors with which a request to the mail server can fail."""
 MessageOrUnreadable = Message | UnreadableMessage
 """The result of reading one message."""
-PlaceOfUidFunction = Callable[[int], MessagePlace]
+PlaceOfUidFunction = Callable[[int], MessageUidLocation]
 """A function that returns the place of a message for its UID."""
 
 
@@ -36,16 +36,19 @@ class ReceivedMessages:
 
     requested_uids: UIDs of the requested messages.
     messages_by_uid: the complete messages.
-    items_needing_flags_by_uid: FETCH items with a text for which the caller must still request the
-        flags. Either the server has not sent the flags, or the text may be a placeholder that the
-        server Courier sends for a message that no longer exists.
-    failure: the error that ended the response early. None: the server completed the response.
+    fetched_items_needing_flags_by_uid: FETCH items with a text for which the caller must still
+        request the flags. Either the server has not sent the flags, or the text may be a
+        placeholder that the server Courier sends for a message that no longer exists.
+    error_that_ended_response: the error that ended the response early. None: the server completed
+        the response.
     """
 
     requested_uids: Sequence[int]
     messages_by_uid: dict[int, MessageOrUnreadable] = field(default_factory=dict)
-    items_needing_flags_by_uid: dict[int, FetchedItems] = field(default_factory=dict)
-    failure: ProviderUnavailable | ProviderRejected | ProviderThrottled | None = None
+    fetched_items_needing_flags_by_uid: dict[int, FetchResponseItems] = field(default_factory=dict)
+    error_that_ended_response: ProviderUnavailable | ProviderRejected | ProviderThrottled | None = (
+        None
+    )
 
 
 def receive_messages(
@@ -57,18 +60,18 @@ def receive_messages(
     place_of: function that returns the place of a message for a UID.
     """
     received = ReceivedMessages(uids)
-    items: dict[int, FetchedItems] = {}
+    items: dict[int, FetchResponseItems] = {}
     try:
         for uid, each in connection.iter_fetched_items(uids, WHOLE_MESSAGE_FETCH_ITEMS):
             items[uid] = {**items.get(uid, {}), **each}
-            if is_complete_message(items[uid]):
+            if has_message_body_and_flags(items[uid]):
                 found = received.messages_by_uid[uid] = to_message_or_unreadable(
                     place_of(uid), items.pop(uid)
                 )
-                connection.release_literal_memory(count_text_chars(found))
-    except SERVER_FAILURE_EXCEPTIONS as failure:
-        received.failure = failure
-    received.items_needing_flags_by_uid = {
+                connection.release_counted_literal_bytes(count_message_body_chars(found))
+    except SERVER_FAILURE_EXCEPTION_TYPES as failure:
+        received.error_that_ended_response = failure
+    received.fetched_items_needing_flags_by_uid = {
         uid: each
         for uid, each in items.items()
         if has_body(each) and uid not in received.messages_by_uid
@@ -76,13 +79,15 @@ def receive_messages(
     return received
 
 
-def is_complete_message(items: FetchedItems) -> bool:
+def has_message_body_and_flags(items: FetchResponseItems) -> bool:
     """Return whether the server has sent both the text and the flags of a message. Return False if
     the text may be the placeholder that the server Courier sends for a removed message."""
     return has_body(items) and b"FLAGS" in items and not _may_be_placeholder(items[BODY])
 
 
-def to_message_or_unreadable(place: MessagePlace, items: FetchedItems) -> MessageOrUnreadable:
+def to_message_or_unreadable(
+    place: MessageUidLocation, items: FetchResponseItems
+) -> MessageOrUnreadable:
     """Return the message that the FETCH items contain. Return an UnreadableMessage if Exchange has
     sent a notice in place of the message."""
     raw = items[BODY]
@@ -92,7 +97,7 @@ def to_message_or_unreadable(place: MessagePlace, items: FetchedItems) -> Messag
     return message_from_fetch_items(place, items)
 
 
-def count_text_chars(message: MessageOrUnreadable | None) -> int:
+def count_message_body_chars(message: MessageOrUnreadable | None) -> int:
     """Return the number of characters of a message's texts. Return 0 for None and for an unreadable
     message."""
     if not isinstance(message, Message):

@@ -21,7 +21,7 @@ class RequestedPause:
         return max(0.0, self._ends_at - time.monotonic())
 
     @contextmanager
-    def guard_requests(self) -> Iterator[None]:
+    def reject_requests_in_pause(self) -> Iterator[None]:
         """Guard the requests in a `with` block: raise ProviderThrottled before the block if the
         pause has not ended yet. If the block raises ProviderThrottled, start the pause that the
         error names."""
@@ -36,7 +36,7 @@ class RequestedPause:
             raise
 
 
-class ReconnectingMailbox(Protocol):
+class SelfReconnectingMailbox(Protocol):
     """A mailbox that opens a new connection after its connection broke.
 
     is_disconnected_by_server: whether the server ended the connection.
@@ -50,7 +50,7 @@ class ReconnectingMailbox(Protocol):
     def requested_pause(self) -> RequestedPause: ...
 
 
-_Mailbox = TypeVar("_Mailbox", bound=ReconnectingMailbox)
+_Mailbox = TypeVar("_Mailbox", bound=SelfReconnectingMailbox)
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
@@ -68,7 +68,7 @@ def retry_on_disconnect(
     def repeated(
         mailbox: _Mailbox, /, *args: _Parameters.args, **named: _Parameters.kwargs
     ) -> _Result:
-        with mailbox.requested_pause.guard_requests():
+        with mailbox.requested_pause.reject_requests_in_pause():
             try:
                 return method(mailbox, *args, **named)
             except ProviderUnavailable:

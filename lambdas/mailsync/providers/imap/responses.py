@@ -7,14 +7,14 @@ from typing import Any
 
 from mailsync.providers.imap.uids import MAX_UID, parse_uid_ranges
 
-ImaplibResponse = Sequence[bytes | tuple[bytes, bytes]]
+ImaplibUntaggedResponse = Sequence[bytes | tuple[bytes, bytes]]
 """One untagged response in the form of imaplib: for each literal a pair of the text before the
 literal and the literal, and at the end the rest of the text."""
-FetchedItems = Mapping[bytes, Any]
+FetchResponseItems = Mapping[bytes, Any]
 """The items of a FETCH response, by item name in capitals."""
-MAX_FOUND_UIDS = 2_000_000
+MAX_UIDS_PER_SEARCH_RESULT = 2_000_000
 """The maximum number of UIDs that the responses to one search may contain."""
-MAX_NESTING = 100
+MAX_NESTED_LIST_DEPTH = 100
 """The maximum depth of lists within lists in a response."""
 _WORDS_ONLY = (b"X-GM-LABELS",)
 """Items that are names which people chose: a label may be called `007` or `NIL`."""
@@ -33,7 +33,7 @@ _WORD = re.compile(rb"(?<!\S)\d{1,10}(?!\S)")
 _ESEARCH_ALL = re.compile(rb"\bALL +([\d:,]+)", re.IGNORECASE)
 
 
-def parse_fetch(records: ImaplibResponse) -> dict[bytes, Any]:
+def parse_fetch(records: ImaplibUntaggedResponse) -> dict[bytes, Any]:
     """Return the items of a FETCH response, by item name in capitals.
 
     A string becomes bytes, a number an int, a list a tuple, and NIL becomes None. INTERNALDATE
@@ -47,7 +47,7 @@ def parse_fetch(records: ImaplibResponse) -> dict[bytes, Any]:
 
 def split_responses(
     records: Iterable[bytes | tuple[bytes, bytes] | None],
-) -> Iterator[ImaplibResponse]:
+) -> Iterator[ImaplibUntaggedResponse]:
     """Split the untagged responses of one name, which imaplib keeps in a single list, into one list
     per response."""
     response: list[bytes | tuple[bytes, bytes]] = []
@@ -67,17 +67,17 @@ def parse_search(lines: Iterable[bytes], extended: Iterable[bytes]) -> list[int]
     extended: texts of the ESEARCH responses.
 
     Raises:
-        ValueError: the server lists more than MAX_FOUND_UIDS.
+        ValueError: the server lists more than MAX_UIDS_PER_SEARCH_RESULT.
     """
     found: set[int] = set()
     for line in lines:
         for word in _WORD.finditer(line.partition(b"(")[0]):
             found.add(int(word[0]))
-            if len(found) > MAX_FOUND_UIDS:
+            if len(found) > MAX_UIDS_PER_SEARCH_RESULT:
                 raise ValueError("The server lists too many messages.")
     for line in extended:
         for each in parse_uid_ranges(match[1]) if (match := _ESEARCH_ALL.search(line)) else ():
-            if len(each) + len(found) > MAX_FOUND_UIDS:
+            if len(each) + len(found) > MAX_UIDS_PER_SEARCH_RESULT:
                 raise ValueError("The server lists too many messages.")
             found.update(each)
     return sorted(uid for uid in found if 0 < uid <= MAX_UID)
@@ -103,7 +103,7 @@ def parse_internal_date(text: object) -> datetime | None:
 
 
 class _FetchParser:
-    def __init__(self, records: ImaplibResponse) -> None:
+    def __init__(self, records: ImaplibUntaggedResponse) -> None:
         texts = [each[0] if isinstance(each, tuple) else each for each in records]
         self._text = b"".join(texts)
         self._literals = iter([each[1] for each in records if isinstance(each, tuple)])
@@ -151,7 +151,7 @@ class _FetchParser:
             self._at = _BLANK.match(self._text, self._at).end()  # type: ignore[union-attr]
             sign = self._text[self._at : self._at + 1]
             if sign == b"(":
-                if len(stack) == MAX_NESTING:
+                if len(stack) == MAX_NESTED_LIST_DEPTH:
                     raise ValueError("lists in lists in lists")
                 stack.append([])
                 self._at += 1
@@ -190,10 +190,12 @@ class _FetchParser:
         return literal
 
 
-def join_fetch_responses(responses: Iterable[tuple[int, FetchedItems]]) -> dict[int, FetchedItems]:
+def join_fetch_responses(
+    responses: Iterable[tuple[int, FetchResponseItems]],
+) -> dict[int, FetchResponseItems]:
     """Return the items of each message by UID. The server may send the items of one message in
     several responses. A message without flags is left out."""
-    found: dict[int, FetchedItems] = {}
+    found: dict[int, FetchResponseItems] = {}
     for uid, items in responses:
         found[uid] = {**found.get(uid, {}), **items}
     return {uid: items for uid, items in found.items() if b"FLAGS" in items}

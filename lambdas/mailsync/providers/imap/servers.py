@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from mailsync.errors import ProviderUnavailable, SettingMissing
-from mailsync.providers.imap.address import STARTTLS_PORT, TLS_PORT, MailboxAddress
+from mailsync.providers.imap.address import STARTTLS_PORT, TLS_PORT, ImapMailboxLocation
 from mailsync.providers.kit import MailServerUnusable
 from mailsync.settings import HOST_NAME_PATTERN, SettingsSection
 
-ANY_PUBLIC_SERVER = "public"
+ANY_PUBLIC_SERVER_SETTING_VALUE = "public"
 """In the setting IMAP_SERVERS: every server with public addresses, on the ports of IMAP."""
 _SERVER = re.compile(rf"({HOST_NAME_PATTERN}):([1-9][0-9]{{0,4}})")
 _TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
@@ -35,14 +35,15 @@ class ImapSettings(SettingsSection):
         """Return the servers to which the stage connects, from IMAP_SERVERS: `public`, and servers
         as `host:port`, separated by commas."""
         entries = [each.strip().lower() for each in self._required("IMAP_SERVERS").split(",")]
-        listed = [each for each in entries if each != ANY_PUBLIC_SERVER]
+        listed = [each for each in entries if each != ANY_PUBLIC_SERVER_SETTING_VALUE]
         matches = [_SERVER.fullmatch(each) for each in listed]
         if not all(each and int(each[2]) < 2**16 for each in matches):
             raise SettingMissing(
                 "IMAP_SERVERS must list 'public' or servers such as 'imap.example.org:993'."
             )
         return AllowedServers(
-            frozenset(listed), is_any_public_server_allowed=ANY_PUBLIC_SERVER in entries
+            frozenset(listed),
+            is_any_public_server_allowed=ANY_PUBLIC_SERVER_SETTING_VALUE in entries,
         )
 
 
@@ -93,7 +94,9 @@ class AllowedServers:
         return addresses
 
 
-def find_server_ip_addresses(servers: AllowedServers, address: MailboxAddress) -> Sequence[str]:
+def find_server_ip_addresses(
+    servers: AllowedServers, address: ImapMailboxLocation
+) -> Sequence[str]:
     """Return the IP addresses of an account's mail server.
 
     Raises:

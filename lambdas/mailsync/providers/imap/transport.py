@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from imaplib import IMAP4
 from typing import TypeVar
 
-from mailsync.providers.imap.address import STARTTLS_PORT, TLS_PORT, MailboxAddress
+from mailsync.providers.imap.address import STARTTLS_PORT, TLS_PORT, ImapMailboxLocation
 from mailsync.providers.imap.wire import SizeLimitedImap
 
 CONNECT_TIMEOUT_S = 10.0
@@ -21,7 +21,7 @@ CONNECT_TIMEOUT_S = 10.0
 TLS_TIMEOUT_S = 20.0
 """The maximum time for the whole TLS handshake in seconds, also if the server sends it byte by
 byte."""
-MAX_TRIED_IP_ADDRESSES = 4
+MAX_IP_ADDRESSES_TRIED_PER_SERVER = 4
 """The maximum number of a server's IP addresses that are tried."""
 _CERTIFICATE_FAULTS: Mapping[int, str] = {
     9: "is not valid yet",
@@ -38,12 +38,12 @@ _CERTIFICATE_FAULTS: Mapping[int, str] = {
 _Result = TypeVar("_Result")
 
 
-class ServerUnusable(OSError):
+class InsecureOrUnreachableServerError(OSError):
     """Error: the mail server that a person named cannot be used. The text is a sentence for this
     person."""
 
 
-class Deadline:
+class ServerExchangeDeadline:
     """The time at which the exchange with one server ends, whatever is in progress then.
 
     A time-out for each read would not suffice: a server could send a byte every few seconds.
@@ -106,14 +106,14 @@ class Deadline:
                 timer.join()
 
 
-def open_socket(ip_addresses: Sequence[str], address: MailboxAddress) -> socket.socket:
+def open_socket(ip_addresses: Sequence[str], address: ImapMailboxLocation) -> socket.socket:
     """Connect to the first IP address that accepts the connection.
 
     Raises:
-        ServerUnusable: no address accepts the connection in time.
+        InsecureOrUnreachableServerError: no address accepts the connection in time.
     """
     end = time.monotonic() + CONNECT_TIMEOUT_S
-    tried = ip_addresses[:MAX_TRIED_IP_ADDRESSES]
+    tried = ip_addresses[:MAX_IP_ADDRESSES_TRIED_PER_SERVER]
     failures: list[OSError] = []
     for number, each in enumerate(tried):
         share_s = max((end - time.monotonic()) / (len(tried) - number), 0.1)
@@ -126,40 +126,50 @@ def open_socket(ip_addresses: Sequence[str], address: MailboxAddress) -> socket.
         return connected
     where = f"{address.host} at port {address.port}"
     if any(isinstance(each, ConnectionRefusedError) for each in failures):
-        raise ServerUnusable(
+        raise InsecureOrUnreachableServerError(
             f"{where} accepts no connections: correct the server or the port, which is {TLS_PORT}"
             " at most providers."
         )
-    raise ServerUnusable(f"{where} cannot be reached: correct the server or the port.")
+    raise InsecureOrUnreachableServerError(
+        f"{where} cannot be reached: correct the server or the port."
+    )
 
 
 def start_implicit_tls(
-    connected: socket.socket, address: MailboxAddress, context: ssl.SSLContext
+    connected: socket.socket, address: ImapMailboxLocation, context: ssl.SSLContext
 ) -> ssl.SSLSocket:
     """Start TLS as the first thing on a connection (implicit TLS, port 993).
 
     Raises:
-        ServerUnusable: the certificate cannot be verified, or the server uses no TLS at this port.
+        InsecureOrUnreachableServerError: the certificate cannot be verified, or the server uses no
+            TLS at this port.
     """
-    with _tls_faults(address), Deadline(TLS_TIMEOUT_S).shut_down_socket_when_passed(connected):
+    with (
+        _tls_faults(address),
+        ServerExchangeDeadline(TLS_TIMEOUT_S).shut_down_socket_when_passed(connected),
+    ):
         return context.wrap_socket(connected, server_hostname=address.host)
 
 
 def start_tls_by_command(
-    imap: SizeLimitedImap, address: MailboxAddress, context: ssl.SSLContext
+    imap: SizeLimitedImap, address: ImapMailboxLocation, context: ssl.SSLContext
 ) -> None:
     """Start TLS with the command STARTTLS on a connection that began without TLS.
 
     Raises:
-        ServerUnusable: the server does not offer or start TLS, so nothing secret is sent to it.
+        InsecureOrUnreachableServerError: the server does not offer or start TLS, so nothing secret
+            is sent to it.
     """
-    refusal = ServerUnusable(
+    refusal = InsecureOrUnreachableServerError(
         f"{address.host} offers no encryption at port {address.port}, so Mailsync does not send it"
         f" a password: use port {TLS_PORT}."
     )
     if "STARTTLS" not in imap.capabilities:
         raise refusal
-    with _tls_faults(address), Deadline(TLS_TIMEOUT_S).shut_down_socket_when_passed(imap.sock):
+    with (
+        _tls_faults(address),
+        ServerExchangeDeadline(TLS_TIMEOUT_S).shut_down_socket_when_passed(imap.sock),
+    ):
         try:
             imap.starttls(context)
         except IMAP4.abort:
@@ -169,21 +179,21 @@ def start_tls_by_command(
 
 
 @contextmanager
-def _tls_faults(address: MailboxAddress) -> Iterator[None]:
+def _tls_faults(address: ImapMailboxLocation) -> Iterator[None]:
     try:
         yield
     except ssl.SSLCertVerificationError as failure:
         fault = _CERTIFICATE_FAULTS.get(
             failure.verify_code, f"cannot be verified ({failure.verify_message.strip('.')})"
         )
-        raise ServerUnusable(
+        raise InsecureOrUnreachableServerError(
             f"The certificate of {address.host} {fault}, so Mailsync does not send it a password:"
             " correct the name of the server, or ask its operator for a valid certificate."
         ) from failure
     except ssl.SSLEOFError:
         raise
     except ssl.SSLError as failure:
-        raise ServerUnusable(
+        raise InsecureOrUnreachableServerError(
             f"{address.host} at port {address.port} does not answer in TLS, so Mailsync does not"
             f" send it a password: use its port with TLS, {TLS_PORT}, or {STARTTLS_PORT} with"
             " STARTTLS."

@@ -40,7 +40,7 @@ def quote_string(text: bytes) -> bytes:
     return b'"' + re.sub(rb'([\\"])', rb"\\\1", text) + b'"'
 
 
-class ResponseTooLong(IMAP4.abort):
+class ResponseTooLongError(IMAP4.abort):
     """Error: a response of the server exceeds a size limit. The connection can no longer be
     used."""
 
@@ -67,7 +67,7 @@ class _TimedSocket(io.RawIOBase):
         return True
 
     def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
-        """Receive bytes. Raises TimeoutError and ResponseTooLong."""
+        """Receive bytes. Raises TimeoutError and ResponseTooLongError."""
         left_s = self._deadline - time.monotonic()
         if left_s <= 0:
             raise TimeoutError("The server sends too slowly.")
@@ -82,7 +82,7 @@ class _TimedSocket(io.RawIOBase):
         """Subtract bytes from those that the responses to the command may have."""
         self._left_bytes -= size
         if self._left_bytes < 0:
-            raise ResponseTooLong("The server sends too much in response to one command.")
+            raise ResponseTooLongError("The server sends too much in response to one command.")
 
 
 class SizeLimitedImap(IMAP4):
@@ -150,7 +150,7 @@ class SizeLimitedImap(IMAP4):
     def read(self, size: int) -> bytes:
         """Read the bytes of an IMAP literal (RFC 9051, section 4.3)."""
         if size > MAX_RESPONSE_BYTES:
-            raise ResponseTooLong(f"The server announces {size:,} bytes.")
+            raise ResponseTooLongError(f"The server announces {size:,} bytes.")
         if not self._reserve(size):
             raise ResponseMemoryExceeded("There is no memory for a message.")
         content = self._reader.read(size)
@@ -164,7 +164,7 @@ class SizeLimitedImap(IMAP4):
         if not line.endswith(b"\n"):
             if len(line) < MAX_LINE_BYTES:
                 raise self.abort("The server ended the connection.")
-            raise ResponseTooLong("The server sends a line without an end.")
+            raise ResponseTooLongError("The server sends a line without an end.")
         self._raw.count(_BYTES_PER_LINE)
         return line
 

@@ -8,7 +8,7 @@ import pytest
 from googleapiclient.errors import HttpError
 
 from localdev.mail.generate import generate_mail
-from localdev.simulators.folders import OTHER_ROLE
+from localdev.simulators.folders import ORDINARY_FOLDER_ROLE
 from localdev.simulators.gmail.labels import LABEL_ID_BY_ROLE
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
@@ -27,24 +27,26 @@ def google(gmail: GmailClient) -> Iterator[Any]:
 
 def expected_labels(mailbox: Mailbox, message: Message) -> set[str]:
     """The labels of a message, from its folders and flags alone. One folder is only Outlook's."""
-    folders = {each.number: each for each in mailbox.folders.list_all()}
+    folders = {each.number: each for each in mailbox.folders.list_all_folders()}
     folders = {n: each for n, each in folders.items() if each.name != "Conversation History"}
     numbers = (each.folder_number for each in message.placements)
     placed = [folders[each] for each in numbers if each in folders]
     flags = {
-        "UNREAD": not message.mail_item.is_read,
-        "STARRED": message.mail_item.is_flagged,
-        "IMPORTANT": message.mail_item.importance == "high",
+        "UNREAD": not message.content_as_mail_item.is_read,
+        "STARRED": message.content_as_mail_item.is_flagged,
+        "IMPORTANT": message.content_as_mail_item.importance == "high",
     }
     labels = {
-        f"Label_{each.number}" if each.role == OTHER_ROLE else LABEL_ID_BY_ROLE.get(each.role)
+        f"Label_{each.number}"
+        if each.role == ORDINARY_FOLDER_ROLE
+        else LABEL_ID_BY_ROLE.get(each.role)
         for each in placed
     } - {None}
     return {*filter(None, labels)} | {each for each, is_set in flags.items() if is_set}
 
 
 def described(mailbox: Mailbox, message: Message) -> tuple[frozenset[str], str]:
-    milliseconds = (message.mail_item.received_at - _EPOCH) // timedelta(milliseconds=1)
+    milliseconds = (message.content_as_mail_item.received_at - _EPOCH) // timedelta(milliseconds=1)
     return frozenset(expected_labels(mailbox, message)), str(milliseconds)
 
 
@@ -60,7 +62,7 @@ def test_a_thousand_messages_are_those_of_the_mailbox(gmail: GmailClient, google
     owned = {each.id: each for each in gmail.owner.gmail.list_all_messages()}
     assert len(owned) == len(listed) == 1_000
     numbers = {each.message_number: each_id for each_id, each in owned.items()}
-    kept = {numbers[each.number]: each for each in mailbox.find_messages(list(numbers))}
+    kept = {numbers[each.message_number]: each for each in mailbox.find_messages(list(numbers))}
     assert {each["id"]: each["threadId"] for each in listed} == {
         each: found[each]["threadId"] for each in found
     }
@@ -75,7 +77,7 @@ def test_a_thousand_messages_are_those_of_the_mailbox(gmail: GmailClient, google
 def by_thread(kept: dict[str, Message]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for each, message in kept.items():
-        found.setdefault(message.thread_key, set()).add(each)
+        found.setdefault(message.thread_id_seed, set()).add(each)
     return found
 
 

@@ -25,11 +25,11 @@ def act_at_random(gmail: GmailClient, choice: random.Random, number: int) -> Non
         lambda: owner.archive_message(chosen),
         lambda: owner.trash_message(chosen),
         lambda: owner.untrash_message(chosen),
-        lambda: owner.mark_as_spam(chosen),
-        lambda: owner.unmark_as_spam(chosen),
-        lambda: owner.mark_starred(chosen, is_starred=choice.random() < 0.5),
-        lambda: owner.mark_read(chosen, is_read=choice.random() < 0.5),
-        lambda: owner.mark_important(chosen, is_important=choice.random() < 0.5),
+        lambda: owner.mark_message_as_spam(chosen),
+        lambda: owner.unmark_message_as_spam(chosen),
+        lambda: owner.mark_message_starred(chosen, is_starred=choice.random() < 0.5),
+        lambda: owner.mark_message_read(chosen, is_read=choice.random() < 0.5),
+        lambda: owner.mark_message_important(chosen, is_important=choice.random() < 0.5),
         lambda: owner.change_labels(
             chosen, add=["CATEGORY_SOCIAL", *labels[-1:]], remove=["INBOX"]
         ),
@@ -38,7 +38,7 @@ def act_at_random(gmail: GmailClient, choice: random.Random, number: int) -> Non
         lambda: owner.erase_message(chosen),
         lambda: owner.create_label(f"label {number}"),
         lambda: (
-            gmail.mailbox.delete_message_permanently(owner.gmail.find_message_number(chosen))
+            gmail.mailbox.move_message_to_purged_folder(owner.gmail.find_message_number(chosen))
             if len(gmail.mailbox.find_message(owner.gmail.find_message_number(chosen)).placements)
             == 1
             else None
@@ -72,7 +72,7 @@ def test_records_applied_to_any_earlier_state_give_the_present_one(
 def test_each_record_carries_the_labels_that_the_message_had_then(gmail: GmailClient) -> None:
     start = gmail.history_id()
     message = gmail.owner.deliver_message(a_mail("one"))
-    gmail.owner.mark_starred(message)
+    gmail.owner.mark_message_starred(message)
     gmail.owner.trash_message(message)
     gmail.owner.erase_message(message)
 
@@ -90,7 +90,9 @@ def test_each_record_carries_the_labels_that_the_message_had_then(gmail: GmailCl
         ("labelsRemoved", ["STARRED", "TRASH", "UNREAD"]),
         ("messagesDeleted", ["STARRED", "TRASH", "UNREAD"]),
     ]
-    gmail.server.set_behaviour(has_label_ids_in_history=False, is_inbox_removal_reported=False)
+    gmail.server.set_behaviour_switches(
+        has_label_ids_in_history=False, is_inbox_removal_reported=False
+    )
     silent = gmail.records(start)
     assert len(silent) == 4
     assert not any("labelIds" in each["messagesAdded"][0]["message"] for each in silent[:1])
@@ -100,7 +102,7 @@ def test_a_filter_leaves_pages_without_records_and_with_a_next_page(gmail: Gmail
     start = gmail.history_id()
     message = gmail.owner.deliver_message(a_mail("one"))
     for is_read in (True, False, True):
-        gmail.owner.mark_read(message, is_read=is_read)
+        gmail.owner.mark_message_read(message, is_read=is_read)
     gmail.owner.erase_message(message)
 
     pages = list(
@@ -151,11 +153,11 @@ def test_an_edited_draft_is_deleted_and_added_under_another_id(gmail: GmailClien
 
 def test_a_history_that_lags_names_an_older_id_than_the_profile(gmail: GmailClient) -> None:
     start = gmail.history_id()
-    gmail.server.freeze_history_list(gmail.mailbox, seconds=60)
+    gmail.server.withhold_new_history_records(gmail.mailbox, seconds=60)
     gmail.owner.deliver_message(a_mail("one"))
 
     lagging = gmail.get("history", startHistoryId=start)
-    gmail.server.freeze_history_list(gmail.mailbox, seconds=0)
+    gmail.server.withhold_new_history_records(gmail.mailbox, seconds=0)
 
     assert lagging == {"historyId": start}
     assert int(gmail.history_id()) > int(start)
@@ -176,7 +178,7 @@ def test_a_deleted_label_is_taken_from_messages_without_a_record(gmail: GmailCli
     names = {each["id"]: each["name"] for each in gmail.get("labels")["labels"]}
     assert label not in names
     assert names[nested] == "work/berlin"
-    gmail.server.set_behaviour(is_label_deletion_in_history=True)
+    gmail.server.set_behaviour_switches(is_label_deletion_in_history=True)
     gmail.owner.change_labels(message, add=[nested])
     gmail.owner.delete_label(nested)
     assert gmail.records(start)[-1]["labelsRemoved"][0]["labelIds"] == [nested]

@@ -49,11 +49,14 @@ def test_a_list_has_the_messages_with_all_of_its_labels(gmail: GmailClient) -> N
     assert gmail.error("messages", labelIds="Label_99999")[:2] == (400, "invalidArgument")
     assert gmail.error("messages", pageToken="no token")[2] == "Invalid pageToken"
     assert gmail.get(f"messages/{archived}", format="minimal")["labelIds"] == ["UNREAD"]
-    owner.mark_read(archived)
+    owner.mark_message_read(archived)
     assert "labelIds" not in gmail.get(f"messages/{archived}", format="minimal")
     owner.archive_message(inbox)
     archive = gmail.mailbox.list_messages("archive")
-    assert {owner.message_id_of_number(each.number) for each in archive} == {archived, inbox}
+    assert {owner.message_id_of_number(each.message_number) for each in archive} == {
+        archived,
+        inbox,
+    }
 
 
 def test_labels_have_their_ids_names_and_counts(gmail: GmailClient) -> None:
@@ -69,12 +72,12 @@ def test_labels_have_their_ids_names_and_counts(gmail: GmailClient) -> None:
     labels = {each["id"]: each for each in gmail.get("labels")["labels"]}
     assert labels["INBOX"] == {"id": "INBOX", "name": "INBOX", "type": "system"}
     assert [labels[each]["name"] for each in (above, nested, lonely)] == [
-        *("work", "work/berlin", "gone/paris"),
+        *("work", "work/berlin", "gone/paris")
     ]
     assert labels[lonely]["labelListVisibility"] == "labelHide"
     counts = {"messagesTotal": 4, "messagesUnread": 2, "threadsTotal": 2, "threadsUnread": 2}
     assert gmail.get(f"labels/{nested}") == labels[nested] | counts
-    gmail.server.set_behaviour(is_trash_counted=False)
+    gmail.server.set_behaviour_switches(is_trash_counted=False)
     assert gmail.get(f"labels/{nested}")["messagesTotal"] == 3
     assert gmail.get("labels/UNREAD")["messagesTotal"] == 1
     assert gmail.error("labels/Label_99999")[:2] == (404, "notFound")
@@ -89,7 +92,7 @@ def test_a_renamed_or_nested_label_keeps_its_id_and_takes_its_children_along(
     start = gmail.history_id()
 
     owner.rename_label(above, "job")
-    owner.nest_label(above, other)
+    owner.set_parent_of_label(above, other)
 
     names = {each["id"]: each["name"] for each in gmail.get("labels")["labels"]}
     assert (names[above], names[nested]) == ("other/job", "other/job/berlin")
@@ -100,7 +103,7 @@ def test_a_message_can_have_a_label_that_no_list_knows(gmail: GmailClient) -> No
     message = gmail.owner.deliver_message(a_mail("one"))
     start = gmail.history_id()
 
-    gmail.owner.add_unlisted_label_to_message(message, "Label_777")
+    gmail.owner.give_message_label_unknown_to_api(message, "Label_777")
 
     assert "Label_777" in gmail.get(f"messages/{message}")["labelIds"]
     assert gmail.records(start)[0]["labelsAdded"][0]["labelIds"] == ["Label_777"]
@@ -129,7 +132,7 @@ def test_the_entries_of_a_page_can_be_out_of_order_and_all_pages_are_complete(
     start = gmail.history_id()
     ids = [gmail.owner.deliver_message(a_mail(str(each), minutes=-each)) for each in range(5)]
 
-    gmail.server.set_behaviour(are_pages_disordered=True)
+    gmail.server.set_behaviour_switches(are_pages_disordered=True)
 
     assert gmail.listed(maxResults=2) == [ids[1], ids[0], ids[3], ids[2], ids[4]]
     records = gmail.records(start, maxResults=3)
@@ -146,7 +149,7 @@ def test_messages_and_threads_have_the_numbers_that_imap_shows(
     kept = mailbox.deliver_message(a_mail("kept"))
     owner = GmailOwner(mailbox)
     view = GmailMailboxView(mailbox, ImapOptions(extensions=GMAIL_EXTENSIONS))
-    inbox = mailbox.folders.find("inbox").number
+    inbox = mailbox.folders.find_folder("inbox").number
 
     for _ in range(2):
         by_imap = {

@@ -47,12 +47,12 @@ def test_the_tokens_of_googles_identity_platform_are_accepted_until_they_are_rev
     assert gmail.get("profile")["emailAddress"] == address
     gmail.token = google.issue_access_token(address, "openid")
     assert gmail.error("profile")[:2] == (403, "insufficientPermissions")
-    google.consents.end_grants(gmail.mailbox.user_id)
+    google.consents.end_all_consents_of_user(gmail.mailbox.user_id)
     assert gmail.error("profile")[:2] == (401, "authError")
 
 
 def test_the_api_can_be_disabled_in_the_project(gmail: GmailClient) -> None:
-    gmail.server.set_behaviour(is_api_enabled=False)
+    gmail.server.set_behaviour_switches(is_api_enabled=False)
 
     assert gmail.error("profile")[:2] == (403, "accessNotConfigured")
 
@@ -61,7 +61,7 @@ def test_each_request_costs_its_units_and_the_next_one_is_refused_until_the_minu
     gmail: GmailClient,
 ) -> None:
     message, user = gmail.owner.deliver_message(a_mail("one")), gmail.mailbox.user_id
-    gmail.server.set_behaviour(units_per_minute_of_user=50)
+    gmail.server.set_behaviour_switches(units_per_minute_of_user=50)
     gmail.server.quota.clock = lambda: 1_200_000_059.5
     history = gmail.history_id()
     gmail.get("labels")
@@ -70,7 +70,7 @@ def test_each_request_costs_its_units_and_the_next_one_is_refused_until_the_minu
     gmail.get("history", startHistoryId=history)
     gmail.get(f"messages/{message}", format="raw")
 
-    assert gmail.server.quota.used_units_of_user(user) == 1 + 1 + 1 + 5 + 2 + 20
+    assert gmail.server.quota.count_charged_units_since_reset(user) == 1 + 1 + 1 + 5 + 2 + 20
     gmail.get(f"messages/{message}")
     refused = gmail.send(f"messages/{message}")
 
@@ -83,14 +83,16 @@ def test_each_request_costs_its_units_and_the_next_one_is_refused_until_the_minu
     assert metadata["quota_limit_value"] == "50"
     assert metadata["quota_unit"] == "1/min/{project}/{user}"
     assert metadata["window_start_time"] == "1200000000"
-    assert gmail.server.quota.used_units_of_user(user) == 50
+    assert gmail.server.quota.count_charged_units_since_reset(user) == 50
     assert gmail.server.quota.to_json()["refused"] == {user: {"user": 1}}
     gmail.server.quota.clock = lambda: 1_200_000_060.0
     assert gmail.get(f"messages/{message}")["id"] == message
 
 
 def test_the_project_has_a_quota_that_all_mailboxes_share(gmail: GmailClient) -> None:
-    gmail.server.set_behaviour(units_per_minute_of_project=1, minute_s=3600, refusal_status=429)
+    gmail.server.set_behaviour_switches(
+        units_per_minute_of_project=1, minute_s=3600, refusal_status=429
+    )
     gmail.get("profile")
 
     error = gmail.send("profile").json()["error"]
@@ -101,7 +103,7 @@ def test_the_project_has_a_quota_that_all_mailboxes_share(gmail: GmailClient) ->
 
 
 def test_requests_at_once_are_limited_for_each_mailbox(gmail: GmailClient) -> None:
-    gmail.server.set_behaviour(requests_in_flight=3, retry_after_s=2)
+    gmail.server.set_behaviour_switches(requests_in_flight=3, retry_after_s=2)
     inject(gmail, Fault(delay_s=0.5))
     together = Barrier(5)
 

@@ -111,7 +111,7 @@ def test_only_the_full_format_has_the_text_of_a_chat(gmail: GmailClient) -> None
 
 
 def test_a_long_text_is_an_attachment(gmail: GmailClient) -> None:
-    gmail.server.set_behaviour(max_inline_text_bytes=8)
+    gmail.server.set_behaviour_switches(max_inline_text_bytes=8)
     message = deliver(gmail, mail())
 
     parts = parts_of(gmail.get(f"messages/{message}")["payload"])
@@ -164,7 +164,7 @@ def test_each_request_of_a_batch_has_a_status_and_costs_of_its_own(gmail: GmailC
     ids = [deliver(gmail, mail(), f"mail {each}") for each in range(4)]
     rule = FaultRule(fault=Fault(status=429), in_batch=True, times=1)
     gmail.server.service.faults.add_rules(rule)
-    gmail.server.set_behaviour(is_batch_reversed=True)
+    gmail.server.set_behaviour_switches(is_batch_reversed=True)
     with google_client(gmail) as google:
         messages = google.users().messages()
         requests = {each: messages.get(userId="me", id=each) for each in [*ids, "1900000000ffffff"]}
@@ -173,7 +173,7 @@ def test_each_request_of_a_batch_has_a_status_and_costs_of_its_own(gmail: GmailC
     statuses = sorted(getattr(each, "status_code", 200) for each in found.values())
     assert statuses in ([200, 200, 200, 200, 429], [200, 200, 200, 404, 429])
     assert all(found[each]["id"] == each for each in ids if isinstance(found[each], dict))
-    assert gmail.server.quota.used_units_of_user(gmail.mailbox.user_id) == 20 * 5
+    assert gmail.server.quota.count_charged_units_since_reset(gmail.mailbox.user_id) == 20 * 5
 
 
 def test_a_batch_of_more_than_a_hundred_is_refused(gmail: GmailClient) -> None:

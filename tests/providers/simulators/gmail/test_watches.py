@@ -47,7 +47,7 @@ def pushed(gmail: GmailClient, receiver: Receiver) -> Iterator[GmailClient]:
     """A mailbox whose pushes come when the test delivers them."""
     pusher = gmail.server.pusher
     interval = {"push_interval_s": 0, "push_retry_s": 0}
-    gmail.server.set_behaviour(push_url=receiver.url, **interval)
+    gmail.server.set_behaviour_switches(push_url=receiver.url, **interval)
     with pusher.pause_automatic_pushes():
         yield gmail
 
@@ -116,7 +116,7 @@ def test_a_stopped_or_expired_watch_announces_nothing(
     pushed.owner.deliver_message(a_mail("one"))
     pushed.server.pusher.deliver_pending_pushes()
     watch(pushed)
-    pushed.server.pusher.expire_watch(pushed.mailbox)
+    pushed.server.pusher.expire_watch_of_mailbox(pushed.mailbox)
     pushed.server.pusher.deliver_pending_pushes()
 
     assert receiver.messages == []

@@ -118,7 +118,7 @@ def pair(
     options: ImapOptions,
 ) -> Iterator[Pair]:
     real = dovecots[next(name for name, each in PROFILES.items() if each == options)]
-    for folder in mailbox.folders.list_all():
+    for folder in mailbox.folders.list_all_folders():
         if folder.role != "inbox":
             mailbox.erase_folder(folder.number)
     imap.current_options = options

@@ -14,8 +14,8 @@ from typing import Any
 
 from localdev.simulators.imap.options import (
     ALL_EXTENSIONS,
-    EXTENSIONS_WITHOUT_CONDSTORE,
-    EXTENSIONS_WITHOUT_QRESYNC,
+    EXTENSIONS_EXCEPT_CONDSTORE_QRESYNC,
+    EXTENSIONS_EXCEPT_QRESYNC,
     ImapOptions,
 )
 from tests.support.imap_client import Answer, RawImap
@@ -23,8 +23,8 @@ from tests.support.imap_client import Answer, RawImap
 PROFILES = {
     "QRESYNC": ImapOptions(extensions=ALL_EXTENSIONS),
     "QRESYNC, INBOX. and .": ImapOptions(prefix="INBOX.", separator="."),
-    "CONDSTORE, .": ImapOptions(extensions=EXTENSIONS_WITHOUT_QRESYNC, separator="."),
-    "neither, INBOX/": ImapOptions(extensions=EXTENSIONS_WITHOUT_CONDSTORE, prefix="INBOX/"),
+    "CONDSTORE, .": ImapOptions(extensions=EXTENSIONS_EXCEPT_QRESYNC, separator="."),
+    "neither, INBOX/": ImapOptions(extensions=EXTENSIONS_EXCEPT_CONDSTORE_QRESYNC, prefix="INBOX/"),
 }
 """What both servers offer. Dovecot does not advertise the rest, but understands it all the same."""
 SUBJECT = re.compile(rb"Subject: (\S+)")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from localdev.simulators.imap.command import BadCommand, parse_command
 from localdev.simulators.imap.names import matches_list_pattern
-from localdev.simulators.imap.number_set import format_number_set, parse_number_set
+from localdev.simulators.imap.number_set import format_sequence_set, parse_sequence_set
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.mailbox import Mailbox
 from tests.support.imap_client import RawImap
@@ -39,9 +39,9 @@ def test_the_parser_reads_every_line_or_rejects_it(words: list[str], literals: l
 @given(st.sets(st.integers(1, 2**32 - 1), max_size=20))
 def test_a_set_of_numbers_is_written_and_read(numbers: set[int]) -> None:
     if numbers:
-        text = format_number_set(numbers)
-        assert parse_number_set(text).filter_numbers(sorted(numbers)) == sorted(numbers)
-        assert parse_number_set("1:4294967295").filter_numbers(sorted(numbers)) == sorted(numbers)
+        text = format_sequence_set(numbers)
+        assert parse_sequence_set(text).filter_numbers(sorted(numbers)) == sorted(numbers)
+        assert parse_sequence_set("1:4294967295").filter_numbers(sorted(numbers)) == sorted(numbers)
 
 
 @settings(

@@ -106,7 +106,7 @@ def test_vanished_lies(client: RawImap, mailbox: Mailbox, inject: Callable[..., 
     command = "UID FETCH 1:4294967295 (FLAGS) (CHANGEDSINCE 1 VANISHED)"
     [[_, _, vanished]] = client.command(command).of_kind("VANISHED")
     assert vanished == f"{everything[0]}:{everything[-1]}".encode()
-    mailbox.erase_message(mailbox.list_messages("inbox")[0].number)
+    mailbox.erase_message(mailbox.list_messages("inbox")[0].message_number)
     assert client.command(command).of_kind("VANISHED")[:1] == []
     assert client.command(command).of_kind("VANISHED") != []
 

@@ -15,8 +15,8 @@ from localdev.mail.item import MailItem
 from localdev.mail.load import load_mail
 from localdev.mail.modified_utf7 import decode_modified_utf7, encode_modified_utf7
 from localdev.mail.parse import parse_mail
-from localdev.simulators.imap.folder_state import FolderState
-from localdev.simulators.imap.message_bytes import extract_section, header_value
+from localdev.simulators.imap.folder_state import SimulatedFolderReader
+from localdev.simulators.imap.message_bytes import extract_message_section, header_value
 from localdev.simulators.imap.mime_parts import (
     extract_numbered_section,
     format_body_structure,
@@ -87,7 +87,7 @@ RAW = b"Subject: =?x\r\n folded\r\nX-A: 1\r\nx-a: 2\r\n\r\nBody\r\n\r\nmore"
 
 
 def bytes_of(mailbox: Mailbox, folder: str = "inbox") -> list[bytes | None]:
-    state = FolderState(mailbox, mailbox.folders.find(folder).number)
+    state = SimulatedFolderReader(mailbox, mailbox.folders.find_folder(folder).number)
     presented = ImapMailbox(mailbox, ImapOptions())
     return [presented.read_message_bytes(each) for each in state.list_messages()]
 
@@ -112,7 +112,7 @@ def test_a_parser_reads_what_the_mail_contains() -> None:
 def test_every_mail_has_bytes_and_one_header(item: MailItem) -> None:
     raw = compose_message(item)
     assert b"\n" not in raw.replace(b"\r\n", b"")
-    assert extract_section(raw, "HEADER") + extract_section(raw, "TEXT") == raw
+    assert extract_message_section(raw, "HEADER") + extract_message_section(raw, "TEXT") == raw
     assert header_value(raw, "Date") == "Fri, 02 Jan 2026 00:00:00 +0000"
     parsed = parse_mail(raw)
     assert (parsed.body_type, parsed.has_attachments) == (item.body_type, item.has_attachments)
@@ -128,7 +128,7 @@ def test_the_bytes_do_not_change_with_the_flags(mailbox: Mailbox) -> None:
 
 def test_changed_contents_are_another_message(mailbox: Mailbox) -> None:
     number = mailbox.deliver_message(a_mail("Draft", is_draft=True))
-    state = FolderState(mailbox, mailbox.folders.find("inbox").number)
+    state = SimulatedFolderReader(mailbox, mailbox.folders.find_folder("inbox").number)
     [before], mod_seq = state.list_messages(), state.highest_mod_seq
     mailbox.change_message_fields(number, subject="Changed")
     [after] = state.list_messages()
@@ -144,9 +144,11 @@ def test_loaded_mail_keeps_its_bytes(mailbox: Mailbox, tmp_path: Path) -> None:
     mailbox.import_mail_items(load_mail(file, keeps_originals=True).items)
     assert bytes_of(mailbox) == [RAW + b"\x80"]
     [message] = mailbox.list_messages("inbox")
-    mailbox.change_message_fields(message.number, body="changed")
+    mailbox.change_message_fields(message.message_number, body="changed")
     assert bytes_of(mailbox) != [RAW + b"\x80"]
-    rows = mailbox.database.fetch_rows("SELECT * FROM original WHERE blob = ?", message.blob_number)
+    rows = mailbox.database.fetch_rows(
+        "SELECT * FROM original WHERE blob = ?", message.content_blob_id
+    )
     assert rows == []
 
 
@@ -162,13 +164,13 @@ def test_loaded_mail_keeps_its_bytes(mailbox: Mailbox, tmp_path: Path) -> None:
     ],
 )
 def test_sections(name: str, fields: tuple[str, ...], expected: bytes) -> None:
-    assert extract_section(RAW, name, fields) == expected
+    assert extract_message_section(RAW, name, fields) == expected
 
 
 @given(st.binary(max_size=60))
 def test_sections_of_anything(raw: bytes) -> None:
-    assert extract_section(raw, "HEADER") + extract_section(raw, "TEXT") == raw
-    assert extract_section(raw, "HEADER.FIELDS", ["a"]).endswith(b"\r\n")
+    assert extract_message_section(raw, "HEADER") + extract_message_section(raw, "TEXT") == raw
+    assert extract_message_section(raw, "HEADER.FIELDS", ["a"]).endswith(b"\r\n")
 
 
 @settings(max_examples=400, deadline=None)
