@@ -206,7 +206,12 @@ def test_a_check_dates_what_it_has_read_and_nothing_else(
     is_whole: bool, reading: FolderTreeReadingMode, dated: list[bool | None], synced: Mirror
 ) -> None:
     """A quick reading may show the whole tree, and still is no whole reading."""
-    end(synced, check_of(synced), is_every_folder_listed=is_whole, folder_tree_reading_mode=reading)
+    end(
+        synced,
+        check_of(synced),
+        is_list_of_folders_complete=is_whole,
+        folder_tree_reading_mode=reading,
+    )
 
     assert synced.one(ACCOUNT) == dated
 
@@ -224,8 +229,6 @@ def test_a_check_dates_the_comparisons_it_has_made(synced: Mirror) -> None:
     listing = MessageListing((ListedMessage(RemoteId("F1-0000"), False),), 1)
     check = check_of(synced)
 
-    end(
-        synced, check, matching_listing_by_folder_id={synced.first: listing, FolderId(999): listing}
-    )
+    end(synced, check, message_listing_by_folder_id={synced.first: listing, FolderId(999): listing})
 
     assert synced.rows(COMPARED) == [[True, 1, 1], [False, None, None]]

@@ -12,7 +12,7 @@ SAME = str(UUID(int=7))
 
 def store(mirror: Mirror, folder: FolderId, *keys: str) -> None:
     remote_id = mirror.folder(folder).ref.remote_id
-    named = {"fingerprint": SAME}
+    named = {"move_invariant_fingerprint": SAME}
     messages = (
         a_message(each, remote_id, present_remote_id=RemoteId(each), **named) for each in keys
     )
@@ -147,7 +147,10 @@ def test_each_message_that_was_first_seen_with_the_same_key_has_an_id_of_its_own
             mirror.run, [RemoteId("a:1")]
         ).values()
         given.append(new_id)
-        named = {"fingerprint": str(UUID(int=number)), "key": RemoteId("a:1")}
+        named = {
+            "move_invariant_fingerprint": str(UUID(int=number)),
+            "present_remote_id": RemoteId("a:1"),
+        }
         mirror.apply(mirror.first, Upsert(a_message(new_id, "F1", **named)))
         mirror.apply(mirror.first, void_id_prefix="a:")
 

@@ -244,7 +244,7 @@ def worker_of(mirror: Mirror, feed: StoredFeed, reader: Reader) -> SliceWorker:
         slice_store=mirror.slice_store,
         run_ref=mirror.run,
         provider=reader,
-        feed_readings=SimpleNamespace(add_feed=lambda _: None),
+        feed_reading_log=SimpleNamespace(add_feed=lambda _: None),
     )
     return SliceWorker(mailbox, feed, WORKER.worker_index)
 

@@ -130,5 +130,5 @@ def _changed(state: State, change: PlacementChange) -> State:
         frozenset(to_folder_ids(map(RemoteId, labels))),
         is_read if change.is_read is None else change.is_read,
         is_flagged if change.is_flagged is None else change.is_flagged,
-        change.new_message_importance or importance,
+        change.importance or importance,
     )

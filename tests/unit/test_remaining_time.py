@@ -117,7 +117,7 @@ MEASURED = ReadingProgress(
         ({}, 8_000, 240),
         ({"sum_of_folder_reading_times_s": 120.0}, 8_000, 480),
         ({}, 0, None),
-        ({"page_count": MIN_PAGES_FOR_ESTIMATE - 1}, 8_000, None),
+        ({"stored_page_count": MIN_PAGES_FOR_ESTIMATE - 1}, 8_000, None),
         ({"elapsed_reading_s": MIN_READING_TIME_FOR_ESTIMATE_S - 1}, 8_000, None),
         ({"is_paused_by_provider": True}, 8_000, None),
         ({"new_message_count": 900, "reread_message_count": 1_100}, 8_000, None),

@@ -82,7 +82,7 @@ def test_ids_are_compared_in_both_directions_and_by_their_state() -> None:
 
     assert found == {
         "unstored_message_ids": ("missing",),
-        "changed_ids": ("edited", "misread"),
+        "differing_message_ids": ("edited", "misread"),
         "unlisted_message_ids": ("surplus",),
     }
 
@@ -91,7 +91,7 @@ def test_what_is_hidden_or_elsewhere_is_shown_again_where_it_is_listed() -> None
     away = replace(ROW, is_placed_in_compared_folder=False)
 
     assert differences(listed("m1"), m1=away) == {"message_ids_to_show_in_folder": ("m1",)}
-    assert differences(listed("m1", version="newer"), m1=away) == {"changed_ids": ("m1",)}
+    assert differences(listed("m1", version="newer"), m1=away) == {"differing_message_ids": ("m1",)}
     assert differences(m1=away) == {}
 
 
@@ -109,15 +109,15 @@ def test_a_row_of_a_release_without_versions_is_equal_if_it_was_not_modified_sin
         "messages_lacking_only_stored_version": (listed("m1"),)
     }
     assert differences(listed("m1"), m1=replace(before, remote_modified_at=LATER)) == {
-        "changed_ids": ("m1",)
+        "differing_message_ids": ("m1",)
     }
     assert differences(listed("m1"), m1=replace(before, remote_modified_at=None)) == {
-        "changed_ids": ("m1",)
+        "differing_message_ids": ("m1",)
     }
-    assert differences(listed("m1", is_read=False), m1=before) == {"changed_ids": ("m1",)}
+    assert differences(listed("m1", is_read=False), m1=before) == {"differing_message_ids": ("m1",)}
     assert differences(unversioned, m1=ROW) == {}
     assert differences(unversioned, m1=replace(ROW, remote_modified_at=LATER)) == {
-        "changed_ids": ("m1",)
+        "differing_message_ids": ("m1",)
     }
 
 

@@ -78,7 +78,7 @@ def _merged(earlier: MessageChange | None, change: MessageChange) -> MessageChan
         + change.removed_folder_ids,
         is_read=earlier.is_read if change.is_read is None else change.is_read,
         is_flagged=earlier.is_flagged if change.is_flagged is None else change.is_flagged,
-        new_message_importance=change.new_message_importance or earlier.new_message_importance,
+        importance=change.importance or earlier.importance,
         fetch_group_id=change.fetch_group_id or earlier.fetch_group_id,
     )
 

@@ -13,14 +13,14 @@ class PushHealth(StrEnum):
     """Whether the provider's notifications for a mailbox work.
 
     WORKING: there is a push subscription, and a notification announced the last change.
-    NO_NOTIFICATION_OF_LAST_CHANGE: there is a push subscription, but no notification announced the
+    SILENT: there is a push subscription, but no notification announced the
         last change that a sync found.
-    NO_VALID_SUBSCRIPTION: there is no push subscription, or it has expired.
+    LAPSED: there is no push subscription, or it has expired.
     """
 
     WORKING = "working"
-    NO_NOTIFICATION_OF_LAST_CHANGE = "silent"
-    NO_VALID_SUBSCRIPTION = "lapsed"
+    SILENT = "silent"
+    LAPSED = "lapsed"
 
 
 def classify_push_health(
@@ -44,7 +44,7 @@ def classify_push_health(
     now: the present time.
     """
     if expires_at is None or expires_at <= now:
-        return PushHealth.NO_VALID_SUBSCRIPTION
+        return PushHealth.LAPSED
     announced_at = max(filter(None, (notified_at, subscribed_at)))
     is_announced = changed_at <= announced_at + MAX_TIME_FROM_NOTIFICATION_TO_SYNC_END
-    return PushHealth.WORKING if is_announced else PushHealth.NO_NOTIFICATION_OF_LAST_CHANGE
+    return PushHealth.WORKING if is_announced else PushHealth.SILENT

@@ -152,7 +152,7 @@ class PlacementChange:
 
     added_folder_ids: the provider's ids of the folders into which the message was put.
     removed_folder_ids: the provider's ids of the folders from which the message was taken.
-    is_read, is_flagged, new_message_importance: the new value. None: unchanged.
+    is_read, is_flagged, importance: the new value. None: unchanged.
     fetch_group_id: id of a group of messages. Fetching the contents of a whole group together
         costs less. At most `MAX_REMOTE_ID_BYTES` bytes. None: no group is known.
     """
@@ -162,7 +162,7 @@ class PlacementChange:
     removed_folder_ids: tuple[RemoteId, ...] = ()
     is_read: bool | None = None
     is_flagged: bool | None = None
-    new_message_importance: str | None = None
+    importance: str | None = None
     fetch_group_id: str | None = None
 
 

@@ -131,7 +131,7 @@ def _changes_json(changes: Iterable[PlacementChange]) -> JsonBytes:
                 "removed": list(each.removed_folder_ids),
                 "is_read": each.is_read,
                 "is_flagged": each.is_flagged,
-                "importance": each.new_message_importance,
+                "importance": each.importance,
             }
             for each in changes
         ]

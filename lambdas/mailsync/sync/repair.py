@@ -123,7 +123,7 @@ def _adopt_listing(
                 added_folder_ids=(folder.ref.remote_id,),
                 is_read=entries[each].is_read,
                 is_flagged=entries[each].is_flagged,
-                new_message_importance=entries[each].importance,
+                importance=entries[each].importance,
             )
             for each in difference.differing_message_ids + difference.message_ids_to_show_in_folder
         ],

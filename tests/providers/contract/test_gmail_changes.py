@@ -196,7 +196,7 @@ def test_the_last_record_about_a_label_decides_whatever_the_order(gmail: Scripte
         (inbox,),
         is_read=True,
         is_flagged=False,
-        new_message_importance="high",
+        importance="high",
     )
     assert page.changes == (expected,)
 
