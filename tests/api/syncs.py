@@ -1,6 +1,7 @@
 """Runs of the workflow and their executions, without its functions."""
 
 import os
+import time
 from typing import Any
 
 import boto3
@@ -60,6 +61,16 @@ def executions(setting: str = "MAILBOX_SYNC_ARN") -> dict[str, dict[str, Any]]:
         each["name"]: client.describe_execution(executionArn=each["executionArn"])
         for each in listed
     }
+
+
+def kill_execution(arn: str) -> None:
+    """End the execution, and wait until it has ended, which moto's thread does later."""
+    client = boto3.client("stepfunctions")
+    client.stop_execution(executionArn=arn)
+    deadline = time.monotonic() + 10
+    while client.describe_execution(executionArn=arn)["status"] == "RUNNING":
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def is_running(run_id: str) -> bool:

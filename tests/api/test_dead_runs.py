@@ -7,7 +7,6 @@ workflow and the event of its end try; no other one can be started under its nam
 import json
 from typing import Any
 
-import boto3
 import pytest
 
 from mailsync.errors import SettingMissing
@@ -20,7 +19,7 @@ from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
 from tests.api.conftest import Connect
 from tests.api.requests import Api, Sql
-from tests.api.syncs import executions, start
+from tests.api.syncs import executions, kill_execution, start
 from tests.support.functions import run_scheduled
 
 RUNS = "SELECT status, error FROM mailsync.sync_runs WHERE id = :run_id"
@@ -35,8 +34,7 @@ def run_of(api: Api, account_id: AccountId) -> str:
 
 
 def end_execution(run_id: str) -> None:
-    arn = executions()[run_id]["executionArn"]
-    boto3.client("stepfunctions").stop_execution(executionArn=arn)
+    kill_execution(executions()[run_id]["executionArn"])
 
 
 def test_a_check_hands_its_run_over_to_an_execution(api: Api, account_id: AccountId) -> None:

@@ -1,6 +1,5 @@
 """While a run is open, every status of its account is `queued` or `syncing`, however it started."""
 
-import boto3
 import pytest
 
 from mailsync.model import AccountId, RunId, SyncScope, SyncType
@@ -11,7 +10,7 @@ from mailsync.store.control_store import AccountControlStore, AccountOfRequestin
 from mailsync.store.lease_store import LEASE_OWNER_OF_CHECKS
 from mailsync.store.run_store import RunStore
 from tests.api.requests import Api, Sql
-from tests.api.syncs import STATUS, begin_run, begin_sync, start
+from tests.api.syncs import STATUS, begin_run, begin_sync, kill_execution, start
 from tests.support.builders import complete_verified
 
 STARTS = ("api", "connect", "event", "schedule")
@@ -98,7 +97,7 @@ def test_a_dead_run_is_open_until_it_is_closed_and_its_successor_is_queued(
 ) -> None:
     dead = begin_sync(api, account_id, database)
     arn = start(api, account_id).json["executionArn"]
-    boto3.client("stepfunctions").stop_execution(executionArn=arn)
+    kill_execution(arn)
     assert statuses(api, account_id, sql) == {"syncing"}
 
     assert start(api, account_id).json["runId"] != dead.run_id

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 
 from handlers.close_run import handler as close_run
@@ -19,7 +18,7 @@ from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
 from mailsync.store.successor_store import SuccessorStore
 from tests.api.requests import Api, Sql, sample
-from tests.api.syncs import STOP, executions, start
+from tests.api.syncs import STOP, executions, kill_execution, start
 from tests.support.functions import lambda_context
 
 RUN = "SELECT status, error FROM mailsync.sync_runs"
@@ -150,7 +149,7 @@ def test_a_dead_successor_frees_the_mailbox(
     open_sync_starter().start_successor(run.account_id, run.run_id, successor)
     assert begin(database, run, successor)
     arn = executions()[successor]["executionArn"]
-    boto3.client("stepfunctions").stop_execution(executionArn=arn)
+    kill_execution(arn)
 
     again = start(api, run.account_id).json
 

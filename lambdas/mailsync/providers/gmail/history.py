@@ -128,9 +128,7 @@ def _to_change(message_id: RemoteId, net: _NetChange) -> MessageChange:
         ),
         is_read=None if is_unread is None else not is_unread,
         is_flagged=has.get(STARRED),
-        importance=None
-        if is_important is None
-        else to_high_or_normal_importance(is_important),
+        importance=None if is_important is None else to_high_or_normal_importance(is_important),
     )
 
 
