@@ -204,3 +204,13 @@ def test_invalid_utf8_leaves_the_connection_usable(settings: Settings, database:
             tx.run("take_call", user_id="\ud800", kind="k", per_hour=9)
         with database.transaction() as tx:
             assert tx.run("take_call", user_id="ann", kind="k", per_hour=9) == [[0]]
+
+
+def test_of_many_wrong_fields_ten_are_named(api: Api, account_id: AccountId) -> None:
+    wrong = {f"field{number}": 1 for number in range(30)}
+
+    refused = api(f"PATCH /api/email/accounts/{account_id}", body=wrong)
+
+    assert refused.status == 422
+    assert refused.json["detail"].count("field") == 10
+    assert refused.json["detail"].endswith("; and more.")

@@ -159,7 +159,8 @@ def dates(api: Api, run: RunRef) -> tuple[str | None, str | None]:
     """Of its only folder; the account's `comparedAt` is the same."""
     shown = status(api, run.account_id).json
     (folder,) = shown["folders"]
-    assert shown["comparedAt"] == folder["comparedAt"]
+    account = api(f"GET /api/email/accounts/{run.account_id}").json
+    assert shown["comparedAt"] == account["comparedAt"] == folder["comparedAt"]
     return folder["verifiedAt"], folder["comparedAt"]
 
 

@@ -9,7 +9,11 @@ from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, create_event_bus
 from localdev.engine.event_bus import EventBus as LocalBus
 from localdev.engine.lambda_host import InvocationResult
-from mailsync.events.outgoing import EventBus, publish_outbox
+from mailsync.events.outgoing import (
+    MAX_ENTRIES_PER_PUT_EVENTS_CALL,
+    EventBus,
+    publish_outbox,
+)
 from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
@@ -121,6 +125,20 @@ def test_a_bus_that_refuses_all_ends_the_publishing(
     done = publish_outbox(outbox, ScriptedBus(refuse=[1]))
 
     assert (done.published_event_count, done.refused_event_count) == (0, 1)
+
+
+def test_a_batch_that_the_bus_refuses_holds_back_no_later_batch(
+    database: Database, outbox: OutboxStore
+) -> None:
+    refused, later = range(MAX_ENTRIES_PER_PUT_EVENTS_CALL), 100
+    for each in (*refused, later):
+        write(database, connect_account(database, f"user {each}"), each)
+    bus = ScriptedBus(refuse=refused)
+
+    publish_outbox(outbox, bus)
+
+    assert bus.taken[0] == later
+    assert sorted(bus.taken) == [*refused, later]
 
 
 def test_two_publishers_at_once_publish_each_event_once_and_in_order(

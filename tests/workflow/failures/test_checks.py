@@ -49,12 +49,15 @@ def begin(world: World, run_id: str = "other") -> int | None:
     )
 
 
-def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(synced: World) -> None:
+def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run_and_no_log(
+    synced: World, caplog: pytest.LogCaptureFixture
+) -> None:
     synced.check()  # the first one of a function reads the data key as well
     synced.let_time_pass(0.5)
     events = synced.rows(EVENTS)
     log = synced.simulators.service.log
     log.clear()
+    caplog.clear()
 
     checked = synced.check()
 
@@ -63,7 +66,7 @@ def test_a_check_of_a_mailbox_without_news_costs_two_calls_and_leaves_no_run(syn
     assert checked.request_count == 1 + len(synced.remote.folders.list_all_folders())
     assert [record.in_batch for record in log.records()].count(False) == 1
     assert checked.database_round_trip_count == 7
-    assert runs_of(synced) == []
+    assert (runs_of(synced), caplog.messages) == ([], [])
     assert synced.rows(EVENTS) == events
     assert synced.one(STAMPS) == [True, True, True]
     assert synced.one(ACCOUNT) == ["completed", "active", None]
@@ -83,7 +86,9 @@ def test_look_after_look_the_positions_stay_as_young_as_the_provider_wants_them(
 
 
 @pytest.mark.parametrize("change", ["deliver", "read", "move", "delete"])
-def test_what_fits_on_a_page_is_mirrored_without_an_execution(synced: World, change: str) -> None:
+def test_what_fits_on_a_page_is_mirrored_without_an_execution(
+    synced: World, change: str, caplog: pytest.LogCaptureFixture
+) -> None:
     first = synced.newest()
     changes: dict[str, Callable[[], object]] = {
         "deliver": lambda: synced.remote.deliver_message(a_mail("new")),
@@ -99,7 +104,7 @@ def test_what_fits_on_a_page_is_mirrored_without_an_execution(synced: World, cha
     assert synced.is_mirrored()
     assert runs_of(synced) == [["completed", None, "schedule", None]]
     assert synced.rows(EVENTS)[-1] == ["sync.completed"]
-    assert synced.started == []
+    assert (synced.started, caplog.messages.count("account_checked")) == ([], 1)
     assert synced.check().outcome is CheckOutcome.NOTHING_NEW
 
 
