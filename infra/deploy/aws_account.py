@@ -1,4 +1,5 @@
-"""Read the AWS account and region of a deployment, and check that AWS accepts the stage."""
+"""Read the AWS account and region of a deployment, and check that the account can take the stage:
+its bootstrap stack, its concurrency and its certificates."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -21,7 +21,8 @@ first_sync_estimate_router = APIGatewayHttpRouter()  # type: ignore[no-untyped-c
 
 @first_sync_estimate_router.get(f"{ACCOUNT_PATH}/estimate")
 def show_first_sync_estimate(account_id: str) -> Response[str]:
-    """Return how many messages the mailbox has, and what a first sync of them takes.
+    """Return the number of messages in the mailbox, and the time, the requests and the money that
+    a first sync of all these messages would take.
 
     Raises:
         AccountNotFound: the caller has no such account.

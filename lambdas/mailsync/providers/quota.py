@@ -5,8 +5,11 @@ from typing import Protocol
 
 
 class QuotaUnitSource(Protocol):
-    """Interface of the remaining quota of one mailbox and of the application's project at the
-    provider. All functions that read the mailbox share the quota."""
+    """Interface from which a provider takes quota units before it sends a request.
+
+    Each unit is taken from two quotas: the mailbox's, and that of the application's project at the
+    provider. All functions share them.
+    """
 
     def take_units(self, units: int, *, is_backfill: bool = False) -> None:
         """Take units from the allowance of the mailbox and of the project, before a request is

@@ -66,11 +66,12 @@ def save_messages(
 ) -> WrittenRowCounts:
     """Insert or update messages, and place each message in its mirrored folders.
 
-    A message that is in no mirrored folder is taken out of all folders. The transaction must be
-    exclusive if `any_message_needs_conversation_id(messages)`.
+    A message that is in no mirrored folder is taken out of all folders. If
+    `any_message_needs_conversation_id(messages)`, the caller must have opened the transaction with
+    `is_exclusive`.
 
-    folder: mirrored folder of messages that name no stored folder. None: a message that names no
-        stored folder is in no mirrored folder.
+    folder: the folder whose feed reported the messages. A message whose folders are all unknown to
+        the database is placed in this folder. None: such a message is in no mirrored folder.
     savepoints: whether to put messages that Postgres rejects into quarantine instead of failing.
     is_first_full_sync: whether hardly any message is stored yet. The messages are then not compared
         with stored rows.

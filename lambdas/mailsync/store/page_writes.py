@@ -30,7 +30,8 @@ class PageWrite:
     planned_message_writes: the writes of the page's messages.
     next_cursor: encrypted position after the page.
     request_count: number of requests to the provider that the page cost.
-    time_since_page_request_s: seconds since the page was requested, at most. 0: not known.
+    time_since_page_request_s: seconds since the page was requested, or a little more. 0 if the
+        page was not requested just now.
     unchanged_message_ids: ids of messages whose stored version and flags equal those that the page
         reports. The messages are stored in the feed's folder.
     is_each_message_in_one_folder: whether a message of this provider is in one folder only.

@@ -64,7 +64,7 @@ def parse_thread(
     item: Mapping[str, Any], thread_id: RemoteId, wanted: Collection[RemoteId]
 ) -> dict[RemoteId, Message | MessageNotFoundByIdResult]:
     """Return the wanted messages of a thread, by id. A message is missing in the result if the
-    thread lacks it, or if it is not certain that the result equals the raw message.
+    thread lacks it, or if its parsed form may differ from what its raw bytes would give.
 
     Raises:
         MalformedResponse: the response is about another thread, or has no list of messages.
