@@ -81,8 +81,8 @@ class LeaseStore:
         return int(lease[0][0])
 
     def renew_lease(self, run: RunRef, *, requests: int = 0, events: int = 0) -> bool:
-        """Extend the lease of the mailbox, and store the time of the run's heartbeat. Return whether
-        the execution must hand over the run.
+        """Extend the lease of the mailbox, and store the time of the run's heartbeat. Return
+        whether the execution must hand over the run.
 
         requests: the number of requests to the provider to add to the run's number.
         events: the number of history events to add to that of the run's execution.
