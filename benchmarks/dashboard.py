@@ -81,7 +81,7 @@ def main() -> int:
             environment={"API_LIMITS": "connect=100000"},  # one user connects all mailboxes
         )
         with Stack(options) as stack:
-            account = connect(stack.api_url, stack.provider, stack.make_demo_user_token())
+            account = connect(stack.api_url, stack.provider, stack.token())
             while account.status()["runId"]:
                 time.sleep(0.2)
             inbox, message = _fill(stack.database_url)
@@ -123,7 +123,7 @@ def _open_runs(stack: Stack) -> None:
     for number in range(OPEN_RUN_COUNT):
         address = f"open-{number}@example.com"
         simulator(stack.provider, "POST", "mailboxes", address=address, display_name=address)
-        connect(stack.api_url, stack.provider, stack.make_demo_user_token(), address)
+        connect(stack.api_url, stack.provider, stack.token(), address)
     with httpx.Client(base_url=f"{stack.dashboard_server.url}/data/", timeout=60) as client:
         while not _all_wait(client):
             time.sleep(1)

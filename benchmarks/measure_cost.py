@@ -102,7 +102,7 @@ def _stack(messages: int, **more: Any) -> Iterator[Stack]:
 def _first_sync(stack: Stack) -> tuple[DemoAccount, Usage]:
     """Connect the account and measure the first sync, which the sign-in starts."""
     used = _UsageMeter(stack)
-    account = connect(stack.api_url, stack.provider, stack.make_demo_user_token())
+    account = connect(stack.api_url, stack.provider, stack.token())
     return account, used.until(lambda: account.status()["initialSyncCompleted"])
 
 
@@ -142,7 +142,7 @@ def _connect_many(stack: Stack) -> tuple[list[str], list[str]]:
             simulator(stack.provider, "POST", "create-folder", mailbox=address, name=f"F{extra}")
         for subject in ("one", "two"):
             simulator(stack.provider, "POST", "deliver", mailbox=address, subject=subject)
-        account = connect(stack.api_url, stack.provider, stack.make_demo_user_token(), address)
+        account = connect(stack.api_url, stack.provider, stack.token(), address)
         while account.status()["runId"]:
             time.sleep(0.1)
         addresses.append(address)

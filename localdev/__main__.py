@@ -100,7 +100,7 @@ def _stay_up(stack: Stack, signals: StopSignals) -> int:
 
 def welcome_text(stack: Stack) -> str:
     """Return the addresses of the stack, and commands to try; indented lines can be pasted."""
-    token = stack.make_demo_user_token()
+    token = stack.token()
     account = connect(stack.api_url, stack.provider, token) if stack.simulator_process else None
     account_id = account.id if account else "ACCOUNT_ID"
     return f"""Ctrl-C stops it and loses nothing.
@@ -153,7 +153,7 @@ def _gmail_address(stack: Stack) -> str:
 def _imap_address(stack: Stack, address: str) -> str:
     """Return how another IMAP client, such as Thunderbird, reaches the simulated server."""
     provider, server = stack.provider, f"{IMAP_HOST}:{stack.provider.imap_port}"
-    certificates = provider.ca_bundle_path_or_pem
+    certificates = provider.ca_bundle
     return f"""  IMAP       {server} with TLS, user {address}, password {provider.imap_password}
              openssl s_client -quiet -crlf -connect {server} -CAfile {certificates}
 """
@@ -162,7 +162,7 @@ def _imap_address(stack: Stack, address: str) -> str:
 def _imap_command(stack: Stack, address: str) -> str:
     login = f"{address}:{stack.provider.imap_password}"
     return f"""Count the mail of the inbox over IMAP, as any other client of that mailbox:
-  curl -s --cacert {stack.provider.ca_bundle_path_or_pem} -u '{login}' \\
+  curl -s --cacert {stack.provider.ca_bundle} -u '{login}' \\
     imaps://{IMAP_HOST}:{stack.provider.imap_port} -X 'STATUS INBOX (MESSAGES UNSEEN)'
 """
 

@@ -48,7 +48,7 @@ rich_console = Console(highlight=False, soft_wrap=True)
 def run_demo(stack: Stack) -> int:
     """Run the demo and print each step; return 0 if the mirror has every message exactly once and
     the second sync inserted one row, else 1."""
-    account = connect(stack.api_url, stack.provider, stack.make_demo_user_token())
+    account = connect(stack.api_url, stack.provider, stack.token())
     rich_console.print(f"Connected {account.address}; its first sync starts by itself.\n")
     estimates = EtaRecord()
     _watch(account, estimates)

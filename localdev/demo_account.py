@@ -85,7 +85,7 @@ def _connect_by_sign_in(
     api_url: str, provider: ProviderSettings, headers: dict[str, str], address: str
 ) -> str:
     """Sign in to a mailbox by the OAuth code flow, as a browser would; return the account's id."""
-    trust = ssl.create_default_context(cafile=provider.ca_bundle_path_or_pem)
+    trust = ssl.create_default_context(cafile=provider.ca_bundle)
     with httpx.Client(verify=trust, timeout=HTTP_TIMEOUT_S) as browser:
         sign_in = f"{api_url}{sign_in_path(Provider(provider.sign_in_provider_name))}"
         page = _next(browser.get(sign_in, headers=headers))

@@ -139,7 +139,7 @@ def read_external_provider(
             client_secret=environment.get("MICROSOFT_CLIENT_SECRET", ""),
             client_certificate_pem=_certificate(environment),
             allowed_tenant_ids=",".join(sorted(entra.allowed_tenant_ids)),
-            ca_bundle_path_or_pem=_ca_bundle(environment, "CA_BUNDLE") or None,
+            ca_bundle=_ca_bundle(environment, "CA_BUNDLE") or None,
             control_secret=environment.get("SIMULATOR_SECRET", CONTROL_SECRET),
         )
     except SettingMissing as wrong:

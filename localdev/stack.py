@@ -98,7 +98,7 @@ class Stack:
         """Stop all parts in reverse order; committed data is kept. Safe to call twice."""
         self._exit.close()
 
-    def make_demo_user_token(self) -> str:
+    def token(self) -> str:
         """Return a bearer token of the demo user for the API, valid for eight hours."""
         return make_demo_user_token_factory(self._jwt_secret())()
 
@@ -149,7 +149,7 @@ class Stack:
             ROUTES,
             port=self.options.api_port,
             authorizer=AUTHORIZER_FUNCTION.name,
-            sign_in=self.make_demo_user_token if self.options.is_dev_login_in_effect else None,
+            sign_in=self.token if self.options.is_dev_login_in_effect else None,
             cors_origins=self.options.cors_origins,
         )
         self._exit.callback(api.stop)
@@ -251,7 +251,7 @@ class Stack:
             return settings
         servers = [settings.get(IMAP_SERVERS_SETTING_NAME), own.imap_servers_setting_value]
         bundle = self.data / "ca-bundle.pem"
-        authorities = [self.provider.ca_bundle_path_or_pem] if self.simulator_process else []
+        authorities = [self.provider.ca_bundle] if self.simulator_process else []
         texts = [Path(each).read_text() for each in authorities if each]
         bundle.write_text("\n".join([*texts, own.ca_bundle_pem]))
         own_settings = {
@@ -274,7 +274,7 @@ class Stack:
             api_url=self.api_url,
             aws_endpoint_url=self.aws_url,
             is_development_login_enabled=self.options.is_dev_login_in_effect,
-            make_user_token=self.make_demo_user_token,
+            make_user_token=self.token,
             simulated_provider_access_settings=self.provider if self.simulator_process else None,
             event_bus_name=EVENT_BUS_NAME,
             list_recent_bus_events=self.simulated_event_bus.list_recent_bus_events,

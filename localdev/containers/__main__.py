@@ -100,7 +100,7 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
 
 def _connected(stack: Stack) -> DemoAccount:
     """Connect a mailbox and wait until its first sync by the local stack has completed."""
-    account = connect(stack.api_url, stack.provider, stack.make_demo_user_token())
+    account = connect(stack.api_url, stack.provider, stack.token())
     deadline = time.monotonic() + SYNC_TIMEOUT_S
     while account.status()["runId"] is not None:
         if time.monotonic() > deadline:
@@ -135,7 +135,7 @@ def _serve(sam: SamCli, template: LocalTemplate, stack: Stack, account: DemoAcco
     with sam.run_api(template.file, stack.data / "logs" / "start-api.log") as url:
         for path, token, wanted in (
             ("/api/health", None, 200),
-            (status, stack.make_demo_user_token(), 200),
+            (status, stack.token(), 200),
             (status, "not-a-token", 403),
             (status, None, 401),
         ):

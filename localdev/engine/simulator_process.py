@@ -43,7 +43,7 @@ class ProviderSettings:
 
     graph_url, entra_authority_url: URLs of Graph and of Microsoft's identity platform.
     allowed_tenant_ids: value of the setting MICROSOFT_TENANTS.
-    ca_bundle_path_or_pem: path of a file with CA certificates. None: the certificates of the
+    ca_bundle: path of a file with CA certificates. None: the certificates of the
         system.
     control_secret: secret for the simulators' control API `/_sim/`. Functions do not get it.
     google_environment_variables: environment variables with which functions reach the simulated
@@ -60,7 +60,7 @@ class ProviderSettings:
     client_secret: str = ""
     client_certificate_pem: str = ""
     allowed_tenant_ids: str = ""
-    ca_bundle_path_or_pem: str | None = None
+    ca_bundle: str | None = None
     control_secret: str = ""
     google_environment_variables: Mapping[str, str] = field(default_factory=dict)
     sign_in_provider_name: str = MICROSOFT
@@ -75,7 +75,7 @@ class ProviderSettings:
             "MICROSOFT_AUTHORITY": self.entra_authority_url,
             "MICROSOFT_CLIENT_ID": self.client_id,
             "MICROSOFT_CLIENT_SECRET": self.client_secret,
-            "CA_BUNDLE": self.ca_bundle_path_or_pem or "",
+            "CA_BUNDLE": self.ca_bundle or "",
             **self.google_environment_variables,
         }
         if self.client_certificate_pem:
@@ -132,7 +132,7 @@ class SimulatorProcess:
                 entra_authority_url=ready["authority"],
                 client_id=CLIENT_ID,
                 client_secret=ready["clientSecret"],
-                ca_bundle_path_or_pem=ready["caBundle"],
+                ca_bundle=ready["caBundle"],
                 control_secret=CONTROL_SECRET,
                 google_environment_variables={
                     "GMAIL_URL": ready["gmailUrl"],

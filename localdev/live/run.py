@@ -82,7 +82,7 @@ def _connect(stack: Stack, kit: LiveComparisonKit, token: str) -> DemoAccount:
             stack.lambdas.settings["TOKEN_KEY_ARN"], store, kms
         ).find_or_make_newest_sealing_key()
         account_id = kit.store_account_with_relay_token(store, key, token)
-    headers = {"Authorization": f"Bearer {stack.make_demo_user_token()}"}
+    headers = {"Authorization": f"Bearer {stack.token()}"}
     return DemoAccount(account_id, "", stack.api_url, headers)
 
 

@@ -42,7 +42,7 @@ class Mirror:
     @classmethod
     def of(cls, stack: Stack) -> Self:
         """Connect the stack's first mailbox and wait for the end of its first sync."""
-        mirror = cls(stack, connect(stack.api_url, stack.provider, stack.make_demo_user_token()))
+        mirror = cls(stack, connect(stack.api_url, stack.provider, stack.token()))
         mirror.finished()
         return mirror
 
@@ -89,7 +89,7 @@ class Mirror:
 
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Send a request of the demo user to the API."""
-        headers = {"Authorization": f"Bearer {self.stack.make_demo_user_token()}"}
+        headers = {"Authorization": f"Bearer {self.stack.token()}"}
         url = f"{self.stack.api_url}{path}"
         return httpx.request(method, url, headers=headers, timeout=60, **arguments)
 

@@ -112,7 +112,7 @@ def test_relative_paths_are_of_the_folder_in_which_the_command_was_started(folde
     assert chosen.external_database_settings is not None
     ca_bundle = str(folder / "pem/ca.pem")
     assert (
-        chosen.external_provider_settings.ca_bundle_path_or_pem,
+        chosen.external_provider_settings.ca_bundle,
         chosen.external_database_settings.ca_bundle_path_or_pem,
     ) == (ca_bundle, ca_bundle)
     certificate = EntraSettings(

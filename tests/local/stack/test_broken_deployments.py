@@ -128,7 +128,7 @@ def test_a_grant_that_was_withdrawn(deployment: BrokenDeployment, mirror: Mirror
     title = "A person has withdrawn the grant"
     mirror.simulate("revoke")
     seen = deployment.seen(title)
-    connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.make_demo_user_token())
+    connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.token())
 
     assert seen == sections()[title]
 

@@ -25,7 +25,7 @@ def test_a_mailbox_on_ones_own_server_is_synced_beside_the_simulated_one(tmp_pat
         client.logout()
         own = {"IMAP_SERVERS": f"{host}:{port}", "CA_BUNDLE": str(server.certificate)}
         with beside_other_stacks(), small_stack(tmp_path, environment=own) as stack:
-            simulated = connect(stack.api_url, stack.provider, stack.make_demo_user_token())
+            simulated = connect(stack.api_url, stack.provider, stack.token())
             Mirror(stack, simulated).finished()
             login = {"userName": "ann", "password": PASSWORD, "host": host, "port": port}
             url = f"{stack.api_url}/api/email/accounts/imap"

@@ -65,7 +65,7 @@ def test_a_disconnected_mailbox_is_not_notified_of_any_more_and_connected_again_
 
     assert (response.status_code, response.json()["status"]) == (200, "disconnected")
     assert pushed.control("GET", "subscriptions") == []
-    assert connect(account.api_url, provider, pushed.stack.make_demo_user_token()).id == account.id
+    assert connect(account.api_url, provider, pushed.stack.token()).id == account.id
     pushed.finished()
     pushed.invoke("renew-subscriptions")
     assert len(pushed.control("GET", "subscriptions")) == 1

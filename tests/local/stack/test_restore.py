@@ -113,7 +113,7 @@ class Drill:
         account, provider = self.mirror.account, self.mirror.stack.provider
         self.people["demo"] = account
         self.remove("demo", "keep")
-        connect(account.api_url, provider, self.mirror.stack.make_demo_user_token())
+        connect(account.api_url, provider, self.mirror.stack.token())
         self.mirror.finished()
         self.published = self.times_published()
         self.mirror.control("POST", "revoke", mailbox=self.people["refused"].address)

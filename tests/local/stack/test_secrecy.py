@@ -63,7 +63,7 @@ class Session:
 def session(mirror: Mirror) -> Session:
     found = Session()
     found.keys |= {
-        mirror.stack.make_demo_user_token(),
+        mirror.stack.token(),
         *sign_ins(mirror, found),
         *notifications(mirror),
     }
@@ -80,7 +80,7 @@ def sign_ins(mirror: Mirror, session: Session) -> Iterator[str]:
     """States, cookies and a code: of a sign-in that is given up, one refused and one that ends."""
     begin, trust = (
         f"{mirror.account.api_url}/api/auth/microsoft",
-        mirror.stack.provider.ca_bundle_path_or_pem,
+        mirror.stack.provider.ca_bundle,
     )
     with httpx.Client(verify=ssl.create_default_context(cafile=trust), timeout=30) as browser:
         for _ in range(3):
@@ -222,7 +222,7 @@ def test_neither_stands_in_any_execution(mirror: Mirror, session: Session, mail:
     mirror.rows("UPDATE mailsync.email_credentials SET access_expires_at = now() RETURNING 1")
     failed = mirror.synced()
     assert failed["error"] == "AccessRevoked"
-    connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.make_demo_user_token())
+    connect(mirror.stack.api_url, mirror.stack.provider, mirror.stack.token())
     mirror.finished()
 
     text = "".join(json.dumps(each, default=str) for each in histories(mirror))

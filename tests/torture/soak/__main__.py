@@ -143,7 +143,7 @@ def _connected(stack: Stack, simulators: Simulators, number: int) -> dict[str, M
     for each in range(number):
         mailbox = simulators.add_mailbox(f"soak-{each}@example.org")
         fill(mailbox)
-        account = connect(stack.api_url, provider, stack.make_demo_user_token(), mailbox.address)
+        account = connect(stack.api_url, provider, stack.token(), mailbox.address)
         while account.status()["runId"]:
             time.sleep(0.1)
         connected[account.id] = mailbox
