@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from mailsync.errors import SchemaOutdated
-from mailsync.model import FolderId, MessageRemovedFromFolder, RemoteId, Role, Upsert
+from mailsync.model import FolderId, FolderRef, MessageRemovedFromFolder, RemoteId, Role, Upsert
 from mailsync.settings import Settings
 from mailsync.store import page_rows, placement_store
 from mailsync.store import rows as encoded
@@ -103,6 +103,23 @@ def test_each_change_of_labels_leaves_the_folders_that_the_provider_names(labels
     assert placed(labels) == ["F2", "all"]
     assert labels.rows(ROWS) == [["m", "F2", False]]
     assert labels.one("SELECT id FROM mailsync.emails") == [number]
+
+
+@pytest.mark.parametrize("is_mailbox_feed", [False, True])
+def test_a_folder_that_is_not_stored_yet_is_mirrored_for_the_feed_of_a_folder_alone(
+    mirror: Mirror, is_mailbox_feed: bool
+) -> None:
+    messages = [a_message("m", "F1"), a_message("n", "new"), a_message("o", "F1", "new")]
+    folder = None if is_mailbox_feed else FolderRef(mirror.first, RemoteId("F1"))
+
+    with FencedTransaction(mirror.database, mirror.run) as tx:
+        kept, left = page_rows.split_off_unmirrored_messages(tx, mirror.run, folder, messages)
+
+    folders = {each.remote_id: each.folder_remote_ids for each in kept}
+    if is_mailbox_feed:
+        assert (folders, left) == ({"m": ("F1",), "o": ("F1",)}, {"n"})
+    else:
+        assert (folders, left) == ({"m": ("F1",), "n": ("new",), "o": ("F1", "new")}, set())
 
 
 def folder_of(mirror: Mirror, remote_id: str) -> FolderId:

@@ -96,10 +96,9 @@ def recount_messages_and_verify_folders(
     """
     run = mailbox.run_ref
     # The pages of a mailbox's feed have noted since then which counts to read.
-    is_tree_current = synced is not None and mailbox.provider.provider_traits.has_feed_per_folder
     before, gone = (
         (synced.existing_folders, synced.gone_folders)
-        if synced and is_tree_current
+        if synced and mailbox.provider.provider_traits.has_feed_per_folder
         else mailbox.folder_store.read_existing_and_gone_folders(run.account_id)
     )
     listing = mailbox.provider.list_folders((*sort_folders_by_last_change(before), *gone), reading)

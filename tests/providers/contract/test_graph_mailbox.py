@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from mailsync.decisions.page_series import MAX_REPEATED_PAGES
-from mailsync.errors import FolderGone, ProviderThrottled, ProviderUnavailable
+from mailsync.errors import FolderGone, ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.model import (
     Cursor,
     FeedId,
@@ -219,6 +219,15 @@ def test_a_listing_that_repeats_a_page_under_new_links_ends(
 
     with pytest.raises(ProviderUnavailable, match="does not end"):
         graph.mailbox.list_folder_messages(INBOX)
+
+
+@pytest.mark.parametrize("code", ["<b>", "two words", "x" * 81, "line\n"])
+def test_a_code_that_is_none_is_not_repeated(graph: ScriptedGraph, code: str) -> None:
+    graph.answers = [refusal(400, code)]
+
+    with pytest.raises(ProviderRejected) as raised:
+        graph.mailbox.list_folder_messages(INBOX)
+    assert code not in str(raised.value)
 
 
 def test_a_folder_is_gone_only_if_it_is_gone_by_its_id(graph: ScriptedGraph) -> None:

@@ -63,8 +63,13 @@ def test_every_failure_is_one_of_the_server_within_its_timeout(
     assert str(raised.value).endswith(".")
 
 
-def test_many_short_lines_are_too_much(played: Played) -> None:
-    lines = b"* 1 EXISTS\r\n" * 800_000
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [(b"* 1 EXISTS\r\n", 800_000), (b"* OK %s\r\n" % (b"x" * (wire.MAX_LINE_BYTES - 10)), 5)],
+    ids=["short", "long"],
+)
+def test_many_lines_are_too_much(played: Played, line: bytes, number: int) -> None:
+    lines = line * number
     played.server.rules.append(Rule("^UID SEARCH", lines, ALWAYS, then="cut"))
     with pytest.raises(ProviderUnavailable, match="too much"):
         played.listed()
