@@ -38,6 +38,10 @@ SELECT email_id, folder_id, generation, received_at FROM mailsync.email_placemen
 FOR_THE_VERSION_BEFORE = """
 SELECT (SELECT count(*) FROM pg_trigger WHERE tgname IN ('copy_placement', 'name_account')),
        to_regclass('mailsync.folder_cursors') IS NOT NULL"""
+SEEN_IN = """
+UPDATE mailsync.email_placements SET generation = 7
+ WHERE folder_id = (SELECT id FROM mailsync.email_folders WHERE remote_id = '{}')
+RETURNING 1"""
 EARLIER = (
     "DELETE FROM mailsync.email_placements",
     "UPDATE mailsync.email_accounts SET placements_filled_to = 0",
@@ -115,11 +119,24 @@ def test_a_folder_that_is_not_stored_yet_is_mirrored_for_the_feed_of_a_folder_al
     with FencedTransaction(mirror.database, mirror.run) as tx:
         kept, left = page_rows.split_off_unmirrored_messages(tx, mirror.run, folder, messages)
 
-    folders = {each.remote_id: each.folder_remote_ids for each in kept}
+    folders = [(each.remote_id, *each.folder_remote_ids) for each in kept]
     if is_mailbox_feed:
-        assert (folders, left) == ({"m": ("F1",), "o": ("F1",)}, {"n"})
+        assert (folders, [*left]) == ([("m", "F1"), ("o", "F1")], ["n"])
     else:
-        assert (folders, left) == ({"m": ("F1",), "n": ("new",), "o": ("F1", "new")}, set())
+        assert (folders, [*left]) == ([("m", "F1"), ("n", "new"), ("o", "F1", "new")], [])
+
+
+def test_a_sweep_ends_only_placements_that_its_full_sync_has_not_seen(mirror: Mirror) -> None:
+    put(mirror, "F1", "F2")
+    mirror.rows(SEEN_IN.format("F2"))
+
+    with FencedTransaction(mirror.database, mirror.run) as tx:
+        locked = tx.run(
+            "lock_messages", account_id=mirror.run.account_id, ids=encoded.to_jsonb(["m"])
+        )
+        ended = page_rows.end_placements_of_row_locked_messages(tx, locked, None, unseen_before=7)
+
+    assert (ended, placed(mirror)) == (1, ["F2"])
 
 
 def folder_of(mirror: Mirror, remote_id: str) -> FolderId:
