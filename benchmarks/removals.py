@@ -94,7 +94,7 @@ def _sweep(stores: MailboxStores, run: RunRef, feed: StoredFeed) -> Iterator[flo
         times.append(time.monotonic())
         return True
 
-    stores.sweep_store.hide_most_messages_unseen_by_full_sync(run, feed, [], has_time)
+    stores.full_sync_sweep_store.hide_most_messages_unseen_by_full_sync(run, feed, [], has_time)
     has_time()
     assert stores.mail_store.write_page(run, a_page_write(feed, a_page()))
     has_time()

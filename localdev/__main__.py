@@ -54,7 +54,7 @@ def _run(command: str, options: Options, signals: StopSignals) -> int:
             return _stay_up(stack, signals)
         code = demo.run_demo(stack)
         stack.stop()
-        demo.print_demo_result(code, stack.data / "logs")
+        demo.print_next_steps_after_demo(code, stack.data / "logs")
         return code
     except StartFailed as failed:
         print(failed, file=sys.stderr)

@@ -75,7 +75,7 @@ def run_demo(stack: Stack) -> int:
     return 0 if exact and not duplicates and (inserted, updated) == (1, 0) else 1
 
 
-def print_demo_result(code: int, logs: Path) -> None:
+def print_next_steps_after_demo(code: int, logs: Path) -> None:
     """Print what the user can do after the demo. The caller has stopped the stack.
 
     code: exit code of the demo. If it is not 0, print that the demo failed.

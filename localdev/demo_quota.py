@@ -34,7 +34,7 @@ class EtaRecord:
     """Records the ETAs that the API reported during a first sync, to compare them with the time
     that the sync then took."""
 
-    status_readings: list[_Reading] = field(default_factory=list)
+    sync_status_readings: list[_Reading] = field(default_factory=list)
 
     def record_status(self, now: float, status: dict[str, Any]) -> None:
         """Record the ETA and the message counts of a sync status.
@@ -42,29 +42,31 @@ class EtaRecord:
         now: time at which the status was read, in seconds of the monotonic clock.
         """
         numbers = (status[name] for name in ("syncProgress", "syncTotal", "etaSeconds"))
-        self.status_readings.append(_Reading(now, *numbers))
+        self.sync_status_readings.append(_Reading(now, *numbers))
 
-    def etas_with_true_times(self) -> list[tuple[float, int | None, float]]:
+    def etas_with_actual_remaining_s(self) -> list[tuple[float, int | None, float]]:
         """Return a triple for each recorded status: the stored share of the messages, the ETA in
         seconds, and the seconds that the sync really needed to store the remaining messages.
 
         Leave out statuses with less than a tenth of the messages, and statuses with all messages.
         Return an empty list if no status had all messages.
         """
-        total = max((each.total for each in self.status_readings), default=0)
-        ended_at = next((each.at for each in self.status_readings if each.stored == total), None)
+        total = max((each.total for each in self.sync_status_readings), default=0)
+        ended_at = next(
+            (each.at for each in self.sync_status_readings if each.stored == total), None
+        )
         if not total or ended_at is None:
             return []
         return [
             (each.stored / total, each.eta_s, ended_at - each.at)
-            for each in self.status_readings
+            for each in self.sync_status_readings
             if each.at < ended_at and each.stored >= MIN_STORED_MESSAGE_SHARE_FOR_ETA * total
         ]
 
     def report_lines(self) -> Iterator[str]:
         """Yield two lines for the demo's report: some ETAs beside the true times, and how many ETAs
         were accurate. Yield nothing if no ETA can be compared."""
-        shown = self.etas_with_true_times()
+        shown = self.etas_with_actual_remaining_s()
         if not shown:
             return
         firsts = [
@@ -98,7 +100,7 @@ def quota_report_lines(stack: Stack, account: DemoAccount, estimates: EtaRecord)
         return
     counted = simulator(stack.provider, "GET", "gmail-quota")
     refused = sum(sum(each.values()) for each in counted["refused"].values())
-    messages = max(each.total for each in estimates.status_readings)
+    messages = max(each.total for each in estimates.sync_status_readings)
     units = counted["totalUnits"]
     yield f"{registered.display_name} counted {units:,} units and refused {refused} requests."
     yield from estimates.report_lines()

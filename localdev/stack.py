@@ -40,7 +40,7 @@ from localdev.engine.failure import DataFolderInUse, StartFailed
 from localdev.engine.http_api import HttpApi
 from localdev.engine.lambda_host import LambdaHost
 from localdev.engine.names import function_arn
-from localdev.engine.postgres import Postgres, acquire_folder_lock
+from localdev.engine.postgres import Postgres, lock_data_folder
 from localdev.engine.scheduler import Scheduler
 from localdev.engine.simulator_process import ProviderSettings, SimulatorProcess
 from localdev.external_servers import IMAP_SERVERS_SETTING_NAME
@@ -128,7 +128,7 @@ class Stack:
         wanted = self.data
         for number in count(2):
             try:
-                self._exit.callback(acquire_folder_lock(self.data, what="data").close)
+                self._exit.callback(lock_data_folder(self.data, what="data").close)
                 return
             except DataFolderInUse:
                 if not self.options.can_use_other_data_folder:

@@ -30,7 +30,7 @@ from localdev.guard import BROWSER_REJECTING_GUARD
 INVOKE_PATH_PATTERN = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
 RECENT_EVENTS_PATH = "/_local/events"
 MAX_CLOCK_SKEW_S = 15 * 60
-ALLOWED_ACTIONS = {
+ACCEPTED_AWS_ACTIONS = {
     "states": (
         "AWSStepFunctions",
         "CreateStateMachine DescribeStateMachine ListStateMachines StartExecution StopExecution"
@@ -61,7 +61,7 @@ Each value is a pair: the prefix before an action in the header `X-Amz-Target`, 
 
 _TARGETS = {
     service: {f"{prefix}.{action}" for action in actions.split()}
-    for service, (prefix, actions) in ALLOWED_ACTIONS.items()
+    for service, (prefix, actions) in ACCEPTED_AWS_ACTIONS.items()
 }
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/,]+)/(?P<day>\d{8})/(?P<region>[^/,]+)"

@@ -130,7 +130,7 @@ class Postgres:
 
     def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = acquire_folder_lock(self._folder, what="database")
+        self._lock = lock_data_folder(self._folder, what="database")
         try:
             require_free_port(self._tcp_port or 0)
         except OSError as taken:
@@ -251,7 +251,7 @@ class Postgres:
         connection.close()
 
 
-def acquire_folder_lock(folder: Path, *, what: str) -> IO[bytes]:
+def lock_data_folder(folder: Path, *, what: str) -> IO[bytes]:
     """Lock the folder until the returned file is closed or this process ends.
 
     Raises DataFolderInUse when another process has locked the folder, and StartFailed when the

@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from localdev.engine.failure import StartFailed
-from localdev.engine.postgres import acquire_folder_lock
+from localdev.engine.postgres import lock_data_folder
 from localdev.live.compare import find_differences, find_simulator_only_requests
 from localdev.live.kit import (
     LiveComparisonFailed,
@@ -36,7 +36,7 @@ from localdev.stack import Stack, delete_stack_data
 from localdev.stop_signals import StopSignals
 
 REPORT_VERSION = 1
-DATA_FOLDER = Path(".mailsync/live")
+LIVE_COMPARISON_DATA_FOLDER = Path(".mailsync/live")
 LIVE, SIMULATOR = "live", "simulator"
 
 
@@ -108,8 +108,8 @@ def _throw_away_folder() -> Iterator[Path]:
 
     The mail of a run that was killed is deleted at the next start.
     """
-    data = DATA_FOLDER.resolve() / "stack"
-    with acquire_folder_lock(DATA_FOLDER, what="data"):
+    data = LIVE_COMPARISON_DATA_FOLDER.resolve() / "stack"
+    with lock_data_folder(LIVE_COMPARISON_DATA_FOLDER, what="data"):
         try:
             _delete(data)
             yield data

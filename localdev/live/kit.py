@@ -26,8 +26,8 @@ class LiveComparisonFailed(Exception):
 class SimulatedProvider:
     """A simulated provider with one mailbox.
 
-    signed_in_relay_upstream: the provider as the relay's `add_upstream` takes it, like the result
-        of `LiveComparisonKit.sign_in`.
+    signed_in_relay_upstream: the provider as the relay's `add_upstream_and_make_token` takes it,
+        like the result of `LiveComparisonKit.sign_in`.
     change_messages_as_owner: function that changes mail as the owner would, so that a check finds
         changes.
     build_stack_options: function that takes the relay's URL, and returns options of a local stack
@@ -93,7 +93,7 @@ class LiveComparisonKit(Protocol):
 
     def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> Any:
         """Let the user sign in to the real provider, with permissions that only read. Return the
-        provider as `ProviderRelayInterface.add_upstream` takes it.
+        provider as `ProviderRelayInterface.add_upstream_and_make_token` takes it.
 
         Print what the user has to do, and wait until the user has done it.
 

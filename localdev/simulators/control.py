@@ -167,7 +167,7 @@ class ControlApiHandler:
         return {"told": self._notifier.send_lifecycle_event(mailbox.user_id, event)}
 
     def _expire_subscriptions(self, mailbox: Mailbox) -> JsonObject:
-        return {"expired": self._notifier.expire_subscriptions(mailbox.user_id)}
+        return {"expired": self._notifier.make_subscriptions_expire_now(mailbox.user_id)}
 
     def _state(self, _: JsonObject) -> JsonObject:
         """Return every mailbox with its folders and their counts, and all switches."""

@@ -13,7 +13,7 @@ from localdev.simulators.gmail.schema import CREATE_GMAIL_TABLES_SQL
 from localdev.simulators.google.schema import CREATE_GOOGLE_TABLES_SQL
 from localdev.simulators.graph.ids import read_or_create_id_secret
 from localdev.simulators.graph.schema import CREATE_GRAPH_TABLES_SQL
-from localdev.simulators.graph.well_known import create_conversation_history
+from localdev.simulators.graph.well_known import add_conversation_history_folder
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.mailbox_schema import CREATE_MAILBOX_TABLES_SQL
 from localdev.simulators.request_log import RequestLog
@@ -86,7 +86,7 @@ class SharedSimulatorState:
             mailbox = Mailbox(self.database, user_id)
             if created:
                 mailbox.folders.create_standard_folders()
-                create_conversation_history(mailbox)
+                add_conversation_history_folder(mailbox)
         return mailbox
 
     def find_mailbox(self, user: str) -> Mailbox:

@@ -145,7 +145,7 @@ def microsoft(
         kept.remove_all_rules()
     simulators.service.log.clear()
     for each in simulators.notifier.list_active_subscriptions():
-        simulators.notifier.expire_subscriptions(each["mailbox_id"])
+        simulators.notifier.make_subscriptions_expire_now(each["mailbox_id"])
 
 
 @pytest.fixture

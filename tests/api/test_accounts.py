@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailsync.decisions.verify import ListingContradiction, ListingContradictionKind
+from mailsync.decisions.verify import ListingContradictionKind, MessageContradictingListing
 from mailsync.model import AccountId, FolderId, MessageListing, RemoteId, RunRef
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
@@ -46,10 +46,12 @@ def test_an_account_shows_a_hundred_differing_ids_of_each_folder(
     first, second = (FolderId(each) for each in folder_ids(api, account_id))
     kinds = ListingContradictionKind
     many = [
-        ListingContradiction(RemoteId(f"m{each:03}"), kinds.LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER)
+        MessageContradictingListing(
+            RemoteId(f"m{each:03}"), kinds.LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER
+        )
         for each in range(250)
     ]
-    surplus = ListingContradiction(RemoteId("s"), kinds.FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED)
+    surplus = MessageContradictingListing(RemoteId("s"), kinds.FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED)
     for folder_id, found in ((first, many), (second, [surplus])):
         FolderStore(database).save_id_comparison(run, folder_id, MessageListing(()), found)
 

@@ -221,7 +221,9 @@ def test_a_tick_ends_what_it_made_while_the_account_was_disconnected(
     ann: Subscribed, has_ended: bool
 ) -> None:
     """Or while only the provider was called: the account may lose its tokens at any moment."""
-    ann.microsoft.notifier.expire_subscriptions(ann.microsoft.service.find_mailbox(ANN).user_id)
+    ann.microsoft.notifier.make_subscriptions_expire_now(
+        ann.microsoft.service.find_mailbox(ANN).user_id
+    )
     ann.renew_now()
     ann.subscriber.at_handshake = lambda: (
         ann.remove("keep")

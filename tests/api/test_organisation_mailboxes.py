@@ -75,7 +75,7 @@ def test_its_sync_names_the_mailbox_in_every_request(
     with open_mailbox(
         {"accountId": run.account_id, "runId": run.run_id, "leaseEpoch": run.lease_epoch}
     ) as mailbox:
-        listing = mailbox.provider.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
+        listing = mailbox.provider.list_folders((), FolderTreeReadingMode.ALL_LISTED_FOLDERS)
 
     paths = [each["path"] for each in microsoft.service.log.as_json()]
     user_id = microsoft.service.find_mailbox("ann@example.org").user_id

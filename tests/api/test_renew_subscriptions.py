@@ -92,7 +92,7 @@ def test_a_renewal_comes_early_and_nothing_is_due_unless_the_old_one_is_gone(
     assert renewed["expires_at"] >= made["expires_at"]
     assert ann.sql(DUE) == [[False]]
 
-    ann.microsoft.notifier.expire_subscriptions(made["mailbox_id"])
+    ann.microsoft.notifier.make_subscriptions_expire_now(made["mailbox_id"])
     ann.renew_now()
     assert tick() == ONE_MADE
 

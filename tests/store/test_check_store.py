@@ -197,7 +197,7 @@ def test_a_check_knows_how_long_ago_the_last_sync_was(synced: Mirror) -> None:
     ("is_whole", "reading", "dated"),
     [
         (True, FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS, [True, None, None]),
-        (True, FolderTreeReadingMode.LISTED_FOLDERS, [True, True, None]),
+        (True, FolderTreeReadingMode.ALL_LISTED_FOLDERS, [True, True, None]),
         (True, FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS, [True, True, True]),
         (False, FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS, [False, None, None]),
     ],

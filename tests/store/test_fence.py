@@ -29,7 +29,7 @@ from mailsync.store.quarantine_store import QuarantineStore
 from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.slice_store import SliceClaimant, SliceStore
-from mailsync.store.sweep import SweepStore
+from mailsync.store.sweep import FullSyncSweepStore
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_page, a_page_write, a_remote_folder
 
@@ -44,7 +44,7 @@ STORES = (
         RunFolderStore,
     ),
     SliceStore,
-    SweepStore,
+    FullSyncSweepStore,
 )
 SHOWN, HIDDEN, ODD = (RemoteId(each) for each in ("F1-0000", "F1-0001", "odd"))
 A_SLICE = Slice({SHOWN: datetime(2026, 1, 1, tzinfo=UTC)})
@@ -149,8 +149,8 @@ WRITES: dict[str, Write] = {
     "SliceStore.save_slice": lambda m, run: m.slice_store.save_slice(
         run, m.folder(m.first).feed, A_SLICE, None, next_for=None
     ),
-    "SweepStore.hide_most_messages_unseen_by_full_sync": lambda m, run: (
-        m.sweep_store.hide_most_messages_unseen_by_full_sync(
+    "FullSyncSweepStore.hide_most_messages_unseen_by_full_sync": lambda m, run: (
+        m.full_sync_sweep_store.hide_most_messages_unseen_by_full_sync(
             run, m.folder(m.first).feed, [], lambda: True
         )
     ),

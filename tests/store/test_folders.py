@@ -9,8 +9,8 @@ from mailsync.decisions.safety import GONE_FOLDER_DESELECTION_RETENTION
 from mailsync.decisions.verify import (
     FAILED_FOLDER_COMPARISON_RETRY_DELAY,
     FolderCounts,
-    ListingContradiction,
     ListingContradictionKind,
+    MessageContradictingListing,
     find_folders_due_for_comparison,
 )
 from mailsync.errors import FolderGone
@@ -198,7 +198,7 @@ def test_what_stays_different_is_counted_named_and_settled_by_the_next_compariso
     mirror: Mirror,
 ) -> None:
     left = [
-        ListingContradiction(
+        MessageContradictingListing(
             RemoteId(f"m{each:03}"), ListingContradictionKind.FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED
         )
         for each in range(120)

@@ -5,7 +5,7 @@ A Message-ID has none, and is indexed by its hash.
 
 import random
 
-from mailsync.decisions.verify import ListingContradiction, ListingContradictionKind
+from mailsync.decisions.verify import ListingContradictionKind, MessageContradictingListing
 from mailsync.model import (
     MAX_REMOTE_ID_BYTES,
     MAX_USER_ID_CHARS,
@@ -103,7 +103,7 @@ def test_at_its_limit_each_is_stored(database: Database) -> None:
         UnreadableMessage(RemoteId(MAX_ID[::-1]), "malformed", ""),
     )
     left = [
-        ListingContradiction(
+        MessageContradictingListing(
             RemoteId(MAX_ID), ListingContradictionKind.LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER
         )
     ]

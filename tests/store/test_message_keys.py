@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from mailsync.model import FolderId, MessageRemovedFromFolder, RemoteId, Upsert
-from mailsync.store.message_key_store import MessageWithNewProviderKey
+from mailsync.store.message_key_store import ArrivalUnderNewProviderKey
 from tests.store.conftest import Mirror
 from tests.support.builders import a_message, a_remote_folder
 
@@ -23,7 +23,7 @@ def match(mirror: Mirror, *arrivals: tuple[str, FolderId], valid: tuple[str, ...
     return mirror.provider_message_key_store.assign_new_keys_to_stored_messages(
         mirror.run,
         [
-            MessageWithNewProviderKey(RemoteId(key), SAME, folder, f"{key[0]}:")
+            ArrivalUnderNewProviderKey(RemoteId(key), SAME, folder, f"{key[0]}:")
             for key, folder in arrivals
         ],
         [RemoteId(each) for each in valid],
@@ -149,7 +149,7 @@ def test_each_message_that_was_first_seen_with_the_same_key_has_an_id_of_its_own
         given.append(new_id)
         named = {
             "move_invariant_fingerprint": str(UUID(int=number)),
-            "present_remote_id": RemoteId("a:1"),
+            "current_remote_id": RemoteId("a:1"),
         }
         mirror.apply(mirror.first, Upsert(a_message(new_id, "F1", **named)))
         mirror.apply(mirror.first, void_id_prefix="a:")

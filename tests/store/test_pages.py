@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from mailsync.model import (
-    IncompleteMessage,
     ListedMessage,
     MessageRemovedFromFolder,
+    MessageToFetchById,
     RemoteId,
     SealedSecret,
     Upsert,
@@ -100,7 +100,7 @@ def test_what_a_page_names_in_the_state_that_is_stored_is_seen_by_the_walk(mirro
     )
     mirror.feed_store.restart_full_sync(run, mirror.feed_id(folder_id), fallback=1)
     named = [ListedMessage(RemoteId("m1"), False, "v1"), ListedMessage(RemoteId("m2"), False, "v2")]
-    page = a_page(*(IncompleteMessage(each.remote_id, each) for each in named))
+    page = a_page(*(MessageToFetchById(each.remote_id, each) for each in named))
     write = a_page_write(mirror.folder(folder_id).feed, page)
 
     unchanged = mirror.mail_store.ids_of_unchanged_messages(run, folder_id, named)

@@ -20,9 +20,9 @@ PARTS = (
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal_store, "DELETION_CONFIRMATIONS_PER_STATEMENT", PART)
+    monkeypatch.setattr(removal_store, "MAX_REQUESTS_SCHEDULED_PER_STATEMENT", PART)
     monkeypatch.setattr(mail_store, "MESSAGES_PER_DELETE_BATCH", PART)
-    monkeypatch.setattr(sweep, "MAX_MESSAGES_PER_SWEEP", PART)
+    monkeypatch.setattr(sweep, "MAX_MESSAGES_HIDDEN_PER_TRANSACTION", PART)
 
 
 def test_the_mail_of_a_folder_that_is_gone_is_hidden_in_parts(mirror: Mirror) -> None:
@@ -62,7 +62,7 @@ def test_a_full_sync_hides_what_it_did_not_see_in_parts_and_goes_on_after_a_time
     has_time = iter([True, False])
 
     seen = [RemoteId(each) for each in last]
-    store = mirror.sweep_store
+    store = mirror.full_sync_sweep_store
     assert not store.hide_most_messages_unseen_by_full_sync(
         mirror.run, feed, seen, lambda: next(has_time)
     )
@@ -91,7 +91,7 @@ def test_a_worker_whose_page_is_stored_already_hides_nothing(mirror: Mirror) -> 
         ),
     )
 
-    assert mirror.sweep_store.hide_most_messages_unseen_by_full_sync(
+    assert mirror.full_sync_sweep_store.hide_most_messages_unseen_by_full_sync(
         mirror.run, late, [], lambda: True
     )
 

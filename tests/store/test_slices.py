@@ -13,10 +13,10 @@ import pytest
 from mailsync.decisions import slices as decisions
 from mailsync.model import (
     FeedRef,
-    IncompleteMessage,
     ListedMessage,
     Message,
     MessageRemovedFromFolder,
+    MessageToFetchById,
     Page,
     RemoteId,
     Slice,
@@ -26,7 +26,7 @@ from mailsync.model import (
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.fence import FencedTransaction
-from mailsync.store.slice_store import RemainingSlices, SliceClaimant
+from mailsync.store.slice_store import PendingMessagesStatus, SliceClaimant
 from mailsync.sync.slices import SliceWorker
 from tests.store.conftest import Mirror
 from tests.store.rows import emails, wait_until_it_waits_for_a_lock
@@ -36,10 +36,10 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 WORKER, OTHER = SliceClaimant(1, 2), SliceClaimant(2, 2)
 
 
-def a_named(number: int, version: str = "v1") -> IncompleteMessage:
+def a_named(number: int, version: str = "v1") -> MessageToFetchById:
     remote_id = RemoteId(f"m{number}")
     state = ListedMessage(remote_id, False, version)
-    return IncompleteMessage(remote_id, state, BEGAN + timedelta(minutes=number))
+    return MessageToFetchById(remote_id, state, BEGAN + timedelta(minutes=number))
 
 
 def a_full(number: int, version: str = "v1") -> Message:
@@ -48,7 +48,10 @@ def a_full(number: int, version: str = "v1") -> Message:
 
 
 def name(
-    mirror: Mirror, *changes: IncompleteMessage, removed: Sequence[str] = (), has_more: bool = False
+    mirror: Mirror,
+    *changes: MessageToFetchById,
+    removed: Sequence[str] = (),
+    has_more: bool = False,
 ) -> StoredFeed:
     """Store a page of the feed that names messages; return the feed."""
     feed = mirror.folder(mirror.first).feed
@@ -78,8 +81,8 @@ def save(mirror: Mirror, feed: StoredFeed, part: Slice, *messages: Message) -> i
     ).stored_message_count
 
 
-def left(mirror: Mirror, feed: StoredFeed) -> RemainingSlices:
-    return mirror.slice_store.find_remaining_slices(mirror.run.account_id, feed.ref.id)
+def left(mirror: Mirror, feed: StoredFeed) -> PendingMessagesStatus:
+    return mirror.slice_store.read_pending_messages_status(mirror.run.account_id, feed.ref.id)
 
 
 def pending_ids(mirror: Mirror, feed: StoredFeed) -> list[str]:
@@ -90,12 +93,12 @@ def test_each_worker_claims_the_newest_messages_that_no_other_has(mirror: Mirror
     feed = name(mirror, *map(a_named, range(1, 5)), has_more=True)
 
     assert claim(mirror, feed) == [["m3", "m4"], ["m1", "m2"]]
-    assert left(mirror, feed) == RemainingSlices(True, False, True)
+    assert left(mirror, feed) == PendingMessagesStatus(True, False, True)
     name(mirror, a_named(0), has_more=True)
     assert claim(mirror, feed, OTHER) == [], "the next page completes the slice"
     name(mirror)
     assert claim(mirror, feed, OTHER) == [["m0"]]
-    assert left(mirror, feed) == RemainingSlices(True, False, False)
+    assert left(mirror, feed) == PendingMessagesStatus(True, False, False)
 
     mirror.slice_store.release_claims_of_worker(mirror.run, [feed.ref.id], OTHER.worker_index)
     assert claim(mirror, feed, OTHER) == [["m0"]]

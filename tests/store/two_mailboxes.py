@@ -1,6 +1,6 @@
 """Ann's and Bo's mailboxes in one database; each row that a reader may see says whose it is."""
 
-from mailsync.decisions.verify import ListingContradiction, ListingContradictionKind
+from mailsync.decisions.verify import ListingContradictionKind, MessageContradictingListing
 from mailsync.model import MessageListing, RemoteId, UnreadableMessage, Upsert
 from mailsync.store.connection import Database
 from tests.store.conftest import connect_mirror
@@ -39,7 +39,7 @@ def _fill(database: Database, user: str) -> None:
     key = f"UPDATE mailsync.email_placements SET remote_key = '{user}'"
     mirror.rows(f"{key} WHERE account_id = '{mirror.run.account_id}'")
     left = [
-        ListingContradiction(
+        MessageContradictingListing(
             RemoteId(user), ListingContradictionKind.LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER
         )
     ]

@@ -15,11 +15,11 @@ from mailsync.model import (
     FolderId,
     FolderRef,
     FolderTreeReadingMode,
-    IncompleteMessage,
     Message,
     MessageChange,
     MessageNotFoundByIdResult,
     MessageRemovedFromFolder,
+    MessageToFetchById,
     PlacementChange,
     RemoteId,
 )
@@ -78,7 +78,7 @@ class GmailReplica:
 
     def compared_states(self) -> dict[str, State]:
         """The states that the lists of all folders give, without a request for a message."""
-        folders = self.provider.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS).folders
+        folders = self.provider.list_folders((), FolderTreeReadingMode.ALL_LISTED_FOLDERS).folders
         lists = {
             each.remote_id: self.provider.list_folder_messages(
                 FolderRef(FolderId(1), each.remote_id)
@@ -103,9 +103,9 @@ class GmailReplica:
             if isinstance(change, MessageRemovedFromFolder):
                 self.states.pop(change.remote_id, None)
                 continue
-            assert isinstance(change, PlacementChange | IncompleteMessage)
+            assert isinstance(change, PlacementChange | MessageToFetchById)
             known = self.states.get(change.remote_id)
-            if known is None or isinstance(change, IncompleteMessage):
+            if known is None or isinstance(change, MessageToFetchById):
                 unknown.append(change.remote_id)
             else:
                 self.states[change.remote_id] = _changed(known, change)

@@ -36,7 +36,7 @@ class ListingToy(ToyProvider):
     provider_limits = ProviderLimits(
         messages_per_fetch=10,
         max_messages_in_batch_of_small_folders=100,
-        max_interval_between_feed_reads_s=5.0,
+        feed_read_interval_if_pending_s=5.0,
     )
     do_counts_cost = has_all_mail = False
 
@@ -132,7 +132,7 @@ class ListingToy(ToyProvider):
             return model.MessageRemovedFromFolder(remote_id)
         if entry.kind is ChangeKind.MESSAGE_CHANGED:
             if entry.fields - FLAGS:
-                return model.IncompleteMessage(remote_id)
+                return model.MessageToFetchById(remote_id)
             item = found[0].content_as_mail_item
             flags = item.is_read, item.is_flagged, item.importance
             return model.PlacementChange(remote_id, (), (), *flags)

@@ -93,11 +93,11 @@ def test_the_share_is_at_least_one_folder_and_at_most_all() -> None:
             MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL,
             FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS,
         ),
-        (None, SECOND, FolderTreeReadingMode.LISTED_FOLDERS),
+        (None, SECOND, FolderTreeReadingMode.ALL_LISTED_FOLDERS),
         (
             MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED,
             MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED,
-            FolderTreeReadingMode.LISTED_FOLDERS,
+            FolderTreeReadingMode.ALL_LISTED_FOLDERS,
         ),
         (
             MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED - SECOND,

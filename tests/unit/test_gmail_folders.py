@@ -3,12 +3,12 @@
 import pytest
 
 from mailsync.model import RemoteId, Role
-from mailsync.providers.imap.address import ImapMailboxLocation, parse_remote_id
+from mailsync.providers.imap.address import ImapMailboxLocation, mailbox_location_from_remote_id
 from mailsync.providers.imap.folders import to_remote_folders
 from mailsync.providers.imap.gmail_cursor import has_removals_not_explained_by_moves
 from mailsync.providers.imap.gmail_folders import (
     AllMailFolderHidden,
-    GmailFolders,
+    GmailSpecialFolderNames,
     choose_mirrored_folders,
     find_gmail_folders,
 )
@@ -40,7 +40,7 @@ def listed() -> list[ListedFolder]:
 
 
 @pytest.fixture
-def folders() -> GmailFolders:
+def folders() -> GmailSpecialFolderNames:
     return find_gmail_folders(listed())
 
 
@@ -72,7 +72,7 @@ def test_folders_have_their_roles_and_the_names_of_people() -> None:
     ],
 )  # fmt: skip
 def test_a_message_is_in_the_folders_of_its_labels(
-    folders: GmailFolders, opened: bytes, labels: tuple[bytes, ...], found: set[bytes]
+    folders: GmailSpecialFolderNames, opened: bytes, labels: tuple[bytes, ...], found: set[bytes]
 ) -> None:
     ids = folders.folder_ids_of_message(opened, labels)
 
@@ -105,8 +105,11 @@ def test_the_id_of_a_mailbox_says_how_it_is_read() -> None:
     plain = ImapMailboxLocation("h", 993, "a?labels@x")
     one = ImapMailboxLocation("h", 993, "a?labels@x", is_mirrored_with_gmail_labels=True)
 
-    assert [parse_remote_id(each.to_remote_id()) for each in (plain, one)] == [plain, one]
-    assert plain.to_remote_id_in_other_label_mode() == one.to_remote_id()
+    assert [mailbox_location_from_remote_id(each.to_remote_id()) for each in (plain, one)] == [
+        plain,
+        one,
+    ]
+    assert plain.to_remote_id_with_labels_toggled() == one.to_remote_id()
 
 
 @pytest.mark.parametrize(

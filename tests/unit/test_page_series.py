@@ -4,12 +4,16 @@ from itertools import cycle, islice
 
 import pytest
 
-from mailsync.decisions.page_series import MAX_EMPTY_PAGES, MAX_REPEATED_PAGES, PageSeries
+from mailsync.decisions.page_series import (
+    MAX_EMPTY_PAGES,
+    MAX_REPEATED_PAGES,
+    EndlessPagingDetector,
+)
 
 
 def is_endless(*pages: str) -> bool:
     """Return whether pages form a list without an end; each letter of a page is an item's id."""
-    series = PageSeries()
+    series = EndlessPagingDetector()
     for page in pages:
         series.add_page(page)
     return series.is_endless

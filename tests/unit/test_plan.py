@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from mailsync.decisions.plan import plan_database_writes_of_page
 from mailsync.model import (
-    IncompleteMessage,
     MessageChange,
     MessageRemovedFromFolder,
+    MessageToFetchById,
     RemoteId,
     UnreadableMessage,
     Upsert,
@@ -18,11 +18,11 @@ from tests.support.builders import a_message, a_page
 IDS = st.sampled_from(["a", "b", "c"])
 CHANGES: st.SearchStrategy[MessageChange] = st.one_of(
     st.builds(lambda each, read: Upsert(a_message(each, is_read=read)), IDS, st.booleans()),
-    st.builds(lambda each: IncompleteMessage(RemoteId(each)), IDS),
+    st.builds(lambda each: MessageToFetchById(RemoteId(each)), IDS),
     st.builds(lambda each: MessageRemovedFromFolder(RemoteId(each)), IDS),
     st.builds(lambda each: UnreadableMessage(RemoteId(each), "corrupt", ""), IDS),
 )
-WHOLE, CHANGED = Upsert(a_message("m1")), IncompleteMessage(RemoteId("m1"))
+WHOLE, CHANGED = Upsert(a_message("m1")), MessageToFetchById(RemoteId("m1"))
 REMOVED = MessageRemovedFromFolder(RemoteId("m1"))
 
 

@@ -67,7 +67,7 @@ def differences(
     rows = {RemoteId(name): row for name, row in stored.items()}
     found = compare_listing_with_rows(entries, rows, frozenset(map(RemoteId, quarantined.split())))
     assert found.is_empty == (
-        replace(found, messages_lacking_only_stored_version=()) == ListingDifference()
+        replace(found, messages_stored_without_version=()) == ListingDifference()
     )
     return {name: value for name in ListingDifference.__slots__ if (value := getattr(found, name))}
 
@@ -106,7 +106,7 @@ def test_a_row_of_a_release_without_versions_is_equal_if_it_was_not_modified_sin
     unversioned = ListedMessage(RemoteId("m1"), True, None, A_MOMENT)
 
     assert differences(listed("m1"), m1=before) == {
-        "messages_lacking_only_stored_version": (listed("m1"),)
+        "messages_stored_without_version": (listed("m1"),)
     }
     assert differences(listed("m1"), m1=replace(before, remote_modified_at=LATER)) == {
         "differing_message_ids": ("m1",)
@@ -144,7 +144,7 @@ def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
 
     assert [(each.remote_id, each.kind) for each in found] == [
         ("phantom", ListingContradictionKind.LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER),
-        ("read", ListingContradictionKind.LISTED_WITH_OTHER_READ_STATE),
+        ("read", ListingContradictionKind.LISTED_AND_BY_ID_READ_STATES_DIFFER),
         ("unlisted", ListingContradictionKind.FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED),
         ("elsewhere", ListingContradictionKind.LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER),
         ("unlisted and odd", ListingContradictionKind.FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED),
@@ -216,7 +216,7 @@ def mended(rows: Rows, entries: list[ListedMessage], difference: ListingDifferen
         after[remote_id] = replace(after[remote_id], is_placed_in_compared_folder=True)
     for remote_id in difference.unlisted_message_ids:
         after[remote_id] = replace(after[remote_id], is_placed_in_compared_folder=False)
-    for entry in difference.messages_lacking_only_stored_version:
+    for entry in difference.messages_stored_without_version:
         after[entry.remote_id] = replace(
             after[entry.remote_id], remote_version=entry.remote_version
         )
@@ -250,9 +250,9 @@ def test_each_message_differs_in_one_way_at_most(
 
     assert len(set(ways)) == len(ways)
     assert not set(found.unstored_message_ids) & (rows.keys() | quarantined)
-    assert {
-        each.remote_id for each in found.messages_lacking_only_stored_version
-    } <= rows.keys() - set(ways)
+    assert {each.remote_id for each in found.messages_stored_without_version} <= rows.keys() - set(
+        ways
+    )
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 2))

@@ -164,7 +164,7 @@ def _detail(account: AccountOfRequestingUser) -> AccountDetail:
         **_view(whole.account).model_dump(),
         notifications=_notifications(account),
         folders=tuple(_folder(each, id_of_remote) for each in whole.folders),
-        differences=tuple(_difference(each) for each in whole.listing_contradictions),
+        differences=tuple(_difference(each) for each in whole.messages_contradicting_listing),
     )
 
 

@@ -162,7 +162,7 @@ def confirm_connection(provider: str) -> Response[str]:
 
 
 @router.post(connect_mailbox_path(_PROVIDER))
-def connect_without_sign_in(provider: str) -> Response[str]:
+def connect_without_user_sign_in(provider: str) -> Response[str]:
     """Connect a mailbox with its password, or with the app-only access that its organisation
     granted."""
     event, registration = router.current_event, require_provider(provider)

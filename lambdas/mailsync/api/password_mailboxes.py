@@ -27,7 +27,7 @@ from mailsync.providers.kit import (
     MailServerUnusable,
     PasswordLogin,
     PasswordRejected,
-    load_password_kit,
+    load_password_provider_kit,
 )
 from mailsync.settings import HOST_NAME_PATTERN, Settings
 
@@ -72,7 +72,7 @@ def connect_with_password(
         ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
     """
     try:
-        found = load_password_kit(connector.provider_name).check_password(login, settings)
+        found = load_password_provider_kit(connector.provider_name).check_password(login, settings)
     except AppPasswordNeeded as refusal:
         raise ApiError(
             replace_advice_in_problem_detail(APP_PASSWORD_NEEDED_PROBLEM, str(refusal))

@@ -6,7 +6,7 @@ from typing import Literal
 
 from mailsync.api.documented_values import AccountIdFieldType
 from mailsync.api.models import CamelModel
-from mailsync.store.removal_store import HiddenMailSummary
+from mailsync.store.removal_store import MailPendingDeletionSummary
 
 
 class PendingRemoval(CamelModel):
@@ -50,7 +50,7 @@ class RemovalConfirmed(CamelModel):
     message: str
 
 
-def to_pending_removal_or_none(removal: HiddenMailSummary) -> PendingRemoval | None:
+def to_pending_removal_or_none(removal: MailPendingDeletionSummary) -> PendingRemoval | None:
     """Convert the hidden mail of an account to a response model. Return None if no message and no
     folder is hidden."""
     return (
@@ -60,7 +60,7 @@ def to_pending_removal_or_none(removal: HiddenMailSummary) -> PendingRemoval | N
     )
 
 
-def to_pending_removal(removal: HiddenMailSummary) -> PendingRemoval:
+def to_pending_removal(removal: MailPendingDeletionSummary) -> PendingRemoval:
     """Convert the hidden mail of an account to a response model. All counts are 0 if nothing is
     hidden."""
     return PendingRemoval(

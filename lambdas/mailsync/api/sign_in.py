@@ -186,7 +186,7 @@ class SignInFlow:
         place = SealingContext(SealedColumn.UNCONFIRMED_CONNECTION, user_id)
         try:
             mailbox = _Mailbox.from_json(
-                self._vault.decrypt_sealed_text(place, pending.sealed_mailbox)
+                self._vault.decrypt_sealed_text(place, pending.sealed_address_and_tokens)
             )
         except AccessRevoked:  # raised for a value that cannot be decrypted; no account exists yet
             raise ApiError(_NOTHING_PENDING) from None

@@ -40,7 +40,7 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
         ),
         next_retry_at=account.next_sync_at if retries else None,
         verified_at=account.verified_at,
-        compared_at=account.oldest_comparison_at,
+        compared_at=account.oldest_id_comparison_at,
         max_flag_age_seconds=provider.max_flag_change_delay_s if provider else None,
         pending_removal=to_pending_removal_or_none(account.hidden_mail),
         run_id=account.run_id,

@@ -29,7 +29,7 @@ from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
-from mailsync.store.run_store import EnqueuedRun, RunStore
+from mailsync.store.run_store import EnqueuedOrExistingRun, RunStore
 from mailsync.store.status_store import AccountStatus, StatusStore
 
 SYNC_PATH = "/api/email/sync"
@@ -135,7 +135,7 @@ def show_sync_status(
     return Response(HTTPStatus.OK, APPLICATION_JSON, view, headers)
 
 
-def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> EnqueuedRun:
+def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> EnqueuedOrExistingRun:
     """Start a run, or join the open run of the account; return the run. If the Idempotency-Key
     `key` was used before, return the run of the earlier request.
 
@@ -170,7 +170,7 @@ def _caller_account(account_id: UUID) -> AccountStatus:
     return account
 
 
-def _message(run: EnqueuedRun, scope: SyncScope) -> str:
+def _message(run: EnqueuedOrExistingRun, scope: SyncScope) -> str:
     if run.status in _MESSAGES and scope.sync_type is SyncType.FULL and run.sync_scope != scope:
         return _OTHER_SCOPE
     return _MESSAGES.get(run.status, _ENDED)

@@ -83,7 +83,7 @@ def choose_folder_tree_reading_mode(
     if thorough_at is None or now - thorough_at >= MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL:
         return FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
     if whole_at is None or now - whole_at >= MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED:
-        return FolderTreeReadingMode.LISTED_FOLDERS
+        return FolderTreeReadingMode.ALL_LISTED_FOLDERS
     return FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS
 
 

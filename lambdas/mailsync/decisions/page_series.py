@@ -14,7 +14,7 @@ MAX_REPEATED_PAGES = 100
 was sent twice is normal, and a list that shifts while it is read repeats items."""
 
 
-class PageSeries:
+class EndlessPagingDetector:
     """The pages of one list, or of one round of a change feed, in the order in which they are read.
 
     The items of one earlier page are remembered, however long the list is: those of page 1, then of

@@ -3,10 +3,10 @@
 from typing import TypeVar
 
 from mailsync.model import (
-    IncompleteMessage,
     MessageChange,
     MessageRemovedFromFolder,
     MessageStateChange,
+    MessageToFetchById,
     Page,
     PagePlan,
     PlacementChange,
@@ -18,7 +18,7 @@ from mailsync.model import (
 AnyChange = TypeVar(
     "AnyChange",
     Upsert,
-    IncompleteMessage,
+    MessageToFetchById,
     MessageStateChange,
     PlacementChange,
     MessageRemovedFromFolder,
@@ -43,7 +43,7 @@ def plan_database_writes_of_page(page: Page) -> PagePlan:
         last[change.remote_id] = _merged(last.get(change.remote_id), change)
     return PagePlan(
         upserts=tuple(each.message for each in _only(last, Upsert)),
-        messages_to_fetch_now=_only(last, IncompleteMessage),
+        messages_to_fetch_now=_only(last, MessageToFetchById),
         message_ids_to_remove=tuple(
             each.remote_id for each in _only(last, MessageRemovedFromFolder)
         ),
@@ -64,7 +64,7 @@ def _merged(earlier: MessageChange | None, change: MessageChange) -> MessageChan
     if earlier is None or not isinstance(change, PlacementChange):
         return change
     if not isinstance(earlier, PlacementChange):
-        return IncompleteMessage(change.remote_id)
+        return MessageToFetchById(change.remote_id)
     added, removed = frozenset(change.added_folder_ids), frozenset(change.removed_folder_ids)
     return PlacementChange(
         change.remote_id,

@@ -10,7 +10,7 @@ their mean, the mean of 20 is within 22 % of the true one in 19 of 20 cases (2 Â
 MIN_READING_TIME_FOR_ESTIMATE_S = 60.0
 """The shortest reading in seconds from which a speed is computed. Until then the start of the
 functions, some 5 s, makes the speed look too low, and the minute may be a fast or a slow one."""
-MAX_REREAD_SHARE_FOR_ESTIMATE = 0.5
+MAX_REREAD_MESSAGE_SHARE_FOR_ETA = 0.5
 """The largest share of already stored messages among the messages that a run has read. Above this
 share the run's remaining time is not estimated, because the speed so far is mostly the speed of
 messages that were stored already. It says little about the new messages that remain."""
@@ -34,7 +34,7 @@ the work limits the speed of the backfill, not the quota."""
 class QuotaStatus:
     """The quota of a mailbox at its provider, and the messages that the quota is still needed for.
 
-    units_per_minute: number of units that the provider grants to the mailbox per minute.
+    max_units_per_minute: number of units that the provider grants to the mailbox per minute.
     mailbox_units_used_in_last_minute: number of units that all syncs and checks of the mailbox took
         in the last 60 seconds.
     paused_until: end of a pause in which the provider accepts no requests. None: no pause.
@@ -42,7 +42,7 @@ class QuotaStatus:
     units_used_by_run: number of units that the open run has used for its pages since its start.
     """
 
-    units_per_minute: int
+    max_units_per_minute: int
     mailbox_units_used_in_last_minute: int
     paused_until: datetime | None
     pending_message_count: int = 0
@@ -50,9 +50,9 @@ class QuotaStatus:
 
     @property
     def units_available_now(self) -> int:
-        """Return the number of units that the mailbox can still take now: `units_per_minute` minus
-        the units that were taken in the last minute."""
-        return max(0, self.units_per_minute - self.mailbox_units_used_in_last_minute)
+        """Return the number of units that the mailbox can still take now: `max_units_per_minute`
+        minus the units that were taken in the last minute."""
+        return max(0, self.max_units_per_minute - self.mailbox_units_used_in_last_minute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def estimate_remaining_s(
         or not progress.new_message_count
     ):
         return None
-    if progress.reread_message_count > read * MAX_REREAD_SHARE_FOR_ESTIMATE:
+    if progress.reread_message_count > read * MAX_REREAD_MESSAGE_SHARE_FOR_ETA:
         return None
     together_s = missing * progress.elapsed_reading_s / progress.new_message_count
     alone_s = (
@@ -139,7 +139,7 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
         quota.pending_message_count * progress.elapsed_reading_s / progress.new_message_count
     )
     burst_units = (
-        quota.units_per_minute
+        quota.max_units_per_minute
         * (1 - QUOTA_SHARE_RESERVED_FOR_NEW_MAIL)
         / PENDING_MAIL_FETCH_BURSTS_PER_MINUTE
     )

@@ -22,7 +22,7 @@ its messages are fetched by their ids."""
 TARGET_BYTES_PER_SLICE = 6 * 2**20
 """The target for the decompressed size of a slice that has more messages than a worker's first
 slice. 6 MB are 150 messages of 40 KB. A function holds two slices at a time."""
-MIN_STORED_MESSAGE_SHARE_OF_FIRST_SLICE = 0.2
+MIN_STORED_SHARE_TO_CONTINUE_SLICING = 0.2
 """The minimum share of the messages of a full sync's first slice that the slice must store. If it
 stores fewer, the full sync uses no slices, because most messages would be requested by their ids.
 """
@@ -66,7 +66,7 @@ def should_use_slices_after_first_slice(stored: int, claimed: int) -> bool:
     stored: number of messages that the first slice brought and that the worker stored.
     claimed: number of messages that the first slice should have brought.
     """
-    return stored >= MIN_STORED_MESSAGE_SHARE_OF_FIRST_SLICE * claimed
+    return stored >= MIN_STORED_SHARE_TO_CONTINUE_SLICING * claimed
 
 
 def choose_next_slice_message_count(size: int, claimed: int, page: SlicePage | None) -> int:

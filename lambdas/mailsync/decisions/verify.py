@@ -170,7 +170,7 @@ class ListingDifference:
     message_ids_to_show_in_folder: listed messages that are stored in the listed state, but hidden
         or in another folder; make them visible in this folder.
     unlisted_quarantined_message_ids: messages in quarantine that the list lacks.
-    messages_lacking_only_stored_version: listed messages that are stored in the listed state
+    messages_stored_without_version: listed messages that are stored in the listed state
         without a version; store the version that the list names.
     """
 
@@ -179,7 +179,7 @@ class ListingDifference:
     differing_message_ids: tuple[RemoteId, ...] = ()
     message_ids_to_show_in_folder: tuple[RemoteId, ...] = ()
     unlisted_quarantined_message_ids: tuple[RemoteId, ...] = ()
-    messages_lacking_only_stored_version: tuple[ListedMessage, ...] = ()
+    messages_stored_without_version: tuple[ListedMessage, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -224,7 +224,7 @@ def compare_listing_with_rows(
         message_ids_to_show_in_folder=tuple(returned),
         unlisted_message_ids=tuple(sorted(here - entries.keys())),
         unlisted_quarantined_message_ids=tuple(sorted(quarantined - entries.keys())),
-        messages_lacking_only_stored_version=tuple(unversioned),
+        messages_stored_without_version=tuple(unversioned),
     )
 
 
@@ -236,16 +236,16 @@ class ListingContradictionKind(StrEnum):
         the message is gone or in another folder.
     FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED: the list lacks the message. According to the response the
         message is in the folder, or exists and cannot be read.
-    LISTED_WITH_OTHER_READ_STATE: the list and the response have different read states.
+    LISTED_AND_BY_ID_READ_STATES_DIFFER: the list and the response have different read states.
     """
 
     LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER = "missing"
     FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED = "surplus"
-    LISTED_WITH_OTHER_READ_STATE = "misread"
+    LISTED_AND_BY_ID_READ_STATES_DIFFER = "misread"
 
 
 @dataclass(frozen=True, slots=True)
-class ListingContradiction:
+class MessageContradictingListing:
     """A message for which the provider's response to a request by id contradicts the provider's
     list of the folder."""
 
@@ -257,7 +257,7 @@ def find_listing_contradictions(
     listed: Mapping[RemoteId, bool | None],
     answers: Iterable[Message | MessageNotFoundByIdResult | UnreadableMessage],
     folder: RemoteId,
-) -> Iterator[ListingContradiction]:
+) -> Iterator[MessageContradictingListing]:
     """Yield the messages for which the provider's response to a request by id contradicts the
     provider's list of the folder.
 
@@ -268,7 +268,7 @@ def find_listing_contradictions(
     """
     for answer in answers:
         if cause := _contradiction(listed, answer, folder):
-            yield ListingContradiction(answer.remote_id, cause)
+            yield MessageContradictingListing(answer.remote_id, cause)
 
 
 def _contradiction(
@@ -286,5 +286,5 @@ def _contradiction(
     return (
         None
         if listed[answer.remote_id] in (None, answer.is_read)
-        else ListingContradictionKind.LISTED_WITH_OTHER_READ_STATE
+        else ListingContradictionKind.LISTED_AND_BY_ID_READ_STATES_DIFFER
     )

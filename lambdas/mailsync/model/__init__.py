@@ -37,7 +37,6 @@ from mailsync.model.ids import (
 )
 from mailsync.model.message import (
     Address,
-    IncompleteMessage,
     ListedMessage,
     Message,
     MessageChange,
@@ -46,6 +45,7 @@ from mailsync.model.message import (
     MessageRemovedFromFolder,
     MessageState,
     MessageStateChange,
+    MessageToFetchById,
     Page,
     PagePlan,
     PlacementChange,
@@ -75,7 +75,6 @@ __all__ = [
     "FolderListing",
     "FolderRef",
     "FolderTreeReadingMode",
-    "IncompleteMessage",
     "ListedMessage",
     "Message",
     "MessageChange",
@@ -84,6 +83,7 @@ __all__ = [
     "MessageRemovedFromFolder",
     "MessageState",
     "MessageStateChange",
+    "MessageToFetchById",
     "NewestInboxMessages",
     "NotificationByEmailAddress",
     "NotificationKind",

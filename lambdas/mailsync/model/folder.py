@@ -58,15 +58,15 @@ class FolderTreeReadingMode(StrEnum):
         within the last hour may be left out. If the provider needs one request per folder for the
         counts, only the counts of folders with `StoredFolder.are_remote_counts_outdated` are
         fetched.
-    LISTED_FOLDERS: every folder that the provider lists. If the provider reports more child folders
-        of a folder than it lists, the folder's hidden child folders are read as well.
+    ALL_LISTED_FOLDERS: every folder that the provider lists. If the provider reports more child
+        folders of a folder than it lists, the folder's hidden child folders are read as well.
     LISTED_AND_HIDDEN_FOLDERS: every folder that the provider lists, and the hidden child folders of
         every folder. In a large mailbox the code of a provider may search for hidden child folders
         below some folders only.
     """
 
     LIKELY_CHANGED_FOLDERS = "quick"
-    LISTED_FOLDERS = "whole"
+    ALL_LISTED_FOLDERS = "whole"
     LISTED_AND_HIDDEN_FOLDERS = "thorough"
 
 

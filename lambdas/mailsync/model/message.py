@@ -23,7 +23,7 @@ class Message:
     that are not mail (such as a contact in Deleted Items) lack most fields.
 
     remote_id: the provider's id of the message, or the id under which Mailsync stores the message;
-        see `present_remote_id`.
+        see `current_remote_id`.
     folder_remote_ids: the provider's ids of all folders that contain the message.
     preview: the beginning of the text.
     provider_item_type: the provider's type of the item, such as `message` or `eventMessageRequest`.
@@ -65,7 +65,7 @@ class Message:
     """UUIDs that connect the messages of a conversation: two messages that share one of them belong
     to the same conversation. Only used if the provider does not name conversations. None:
     `conversation_id` is the provider's id of the conversation."""
-    present_remote_id: RemoteId | None = None
+    current_remote_id: RemoteId | None = None
     """The provider's present id of the message, if the provider's ids change when a message moves;
     then `remote_id` is the id under which Mailsync stores the message. None: `remote_id` is the
     provider's present id."""
@@ -101,7 +101,7 @@ class Upsert:
 
 
 @dataclass(frozen=True, slots=True)
-class IncompleteMessage:
+class MessageToFetchById:
     """A new or changed message whose contents are missing on the page of the change feed, or are
     incomplete. The message must be fetched by its id.
 
@@ -210,7 +210,7 @@ class MessageNotFoundByIdResult:
 
 MessageChange = (
     Upsert
-    | IncompleteMessage
+    | MessageToFetchById
     | MessageStateChange
     | PlacementChange
     | MessageRemovedFromFolder
@@ -313,7 +313,7 @@ class PagePlan:
     """
 
     upserts: tuple[Message, ...] = ()
-    messages_to_fetch_now: tuple[IncompleteMessage, ...] = ()
+    messages_to_fetch_now: tuple[MessageToFetchById, ...] = ()
     message_ids_to_remove: tuple[RemoteId, ...] = ()
     unreadable_messages: tuple[UnreadableMessage, ...] = ()
     state_changes: tuple[MessageStateChange, ...] = ()
@@ -321,7 +321,7 @@ class PagePlan:
     pending_message_ids: tuple[RemoteId, ...] = ()
     message_ids_to_stamp_with_generation: tuple[RemoteId, ...] = ()
     fetch_group_id_by_message_id: Mapping[RemoteId, str] = field(default_factory=dict)
-    messages_to_fetch_in_slices: tuple[IncompleteMessage, ...] = ()
+    messages_to_fetch_in_slices: tuple[MessageToFetchById, ...] = ()
     possibly_gone_message_ids: tuple[RemoteId, ...] = ()
 
 

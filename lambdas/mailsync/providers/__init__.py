@@ -70,7 +70,7 @@ class ProviderLimits:
     has_single_request_per_fetch_call: one call of `fetch_messages` is one request for all its
         messages. False: the provider counts a request per message, and processes several of them at
         the same time.
-    max_interval_between_feed_reads_s: longest time in seconds between two readings of a feed's
+    feed_read_interval_if_pending_s: longest time in seconds between two readings of a feed's
         changes while messages of the feed are pending. None: the changes are read only after all
         pending messages were fetched.
     messages_per_page: number of messages to request per page, if larger pages than the default are
@@ -82,7 +82,7 @@ class ProviderLimits:
     max_messages_in_batch_of_small_folders: int
     sequential_feeds_per_connection: int = 1
     has_single_request_per_fetch_call: bool = False
-    max_interval_between_feed_reads_s: float | None = None
+    feed_read_interval_if_pending_s: float | None = None
     messages_per_page: int = 0
 
 

@@ -249,7 +249,7 @@ def load_provider_kit(provider: Provider) -> ProviderKit:
     return cast(ProviderKit, import_module(registration.implementation_module).KIT)
 
 
-def load_password_kit(provider: Provider) -> PasswordKit:
+def load_password_provider_kit(provider: Provider) -> PasswordKit:
     """Return the kit of a provider whose mailboxes are opened with a password.
 
     Raises:
@@ -271,14 +271,14 @@ def load_push_kit(provider: Provider) -> PushKit:
     return push
 
 
-def count_messages_in_folders(mailbox: MailProvider) -> int:
+def sum_folder_message_counts(mailbox: MailProvider) -> int:
     """Return the number of messages in the folders of a mailbox, according to the provider's
     counts, each message once.
 
     If a message can be in several folders, only the folder of all mail, the trash and the junk
     folder are counted.
     """
-    folders = mailbox.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS).folders
+    folders = mailbox.list_folders((), FolderTreeReadingMode.ALL_LISTED_FOLDERS).folders
     all_mail = mailbox.provider_traits.all_mail_folder_id
     beside = (Role.TRASH, Role.JUNK)
     return sum(

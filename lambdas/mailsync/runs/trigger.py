@@ -18,7 +18,7 @@ from mailsync.model import AccountId, RunId, SyncScope, SyncType
 from mailsync.runs.step_functions import StepFunctions, execution_arn
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
-from mailsync.store.run_store import EnqueuedRun, RunStore, StaleRun
+from mailsync.store.run_store import EnqueuedOrExistingRun, RunStore, StaleRun
 
 _MAX_ATTEMPTS = 3
 
@@ -38,12 +38,12 @@ class SyncStarter:
         scope: SyncScope,
         trigger: str,
         idempotency_key: str | None = None,
-    ) -> EnqueuedRun:
+    ) -> EnqueuedOrExistingRun:
         """Create a run of the account and start its execution, or join the open run; return the
         run.
 
-        A joined run may sync another scope than `scope`; `EnqueuedRun.scope` has the scope of the
-        joined run.
+        A joined run may sync another scope than `scope`; `EnqueuedOrExistingRun.scope` has the
+        scope of the joined run.
 
         Raises:
             StoreUnavailable: several runs in succession ended before they could be joined.
@@ -151,7 +151,7 @@ class SyncStarter:
             execution_name=execution_name,
         )
 
-    def _action(self, run: EnqueuedRun, *, is_new: bool) -> ActionForExistingRun:
+    def _action(self, run: EnqueuedOrExistingRun, *, is_new: bool) -> ActionForExistingRun:
         return choose_action_for_existing_run(
             has_ended=run.has_ended,
             has_begun=run.execution_arn is not None,

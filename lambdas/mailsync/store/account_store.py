@@ -9,7 +9,7 @@ from uuid import UUID
 from mailsync.errors import AccountNotConnected, AccountNotFound
 from mailsync.model import Account, AccountId, Provider
 from mailsync.store.connection import Database, Transaction
-from mailsync.store.removal_store import HiddenMailSummary, hidden_mail_of_accounts
+from mailsync.store.removal_store import MailPendingDeletionSummary, hidden_mail_summary_by_account
 
 _BEFORE_ALL = (datetime(1, 1, 1, tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
 
@@ -37,7 +37,7 @@ class AccountRow:
     last_error_message: str | None
     next_sync_at: datetime
     created_at: datetime
-    hidden_mail_summary: HiddenMailSummary
+    hidden_mail_summary: MailPendingDeletionSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +87,13 @@ class ListingContradictionRow:
 class AccountWithFolders:
     """An account with its folders.
 
-    listing_contradictions: messages for which the provider's response by id contradicts the
+    messages_contradicting_listing: messages for which the provider's response by id contradicts the
         provider's list of the message's folder.
     """
 
     account: AccountRow
     folders: tuple[FolderWithSelection, ...]
-    listing_contradictions: tuple[ListingContradictionRow, ...]
+    messages_contradicting_listing: tuple[ListingContradictionRow, ...]
 
 
 class AccountStore:
@@ -173,13 +173,15 @@ class AccountStore:
         return AccountWithFolders(
             account=found[0],
             folders=tuple(_folder(each) for each in folders),
-            listing_contradictions=tuple(ListingContradictionRow(*each) for each in differences),
+            messages_contradicting_listing=tuple(
+                ListingContradictionRow(*each) for each in differences
+            ),
         )
 
 
 def _accounts(tx: Transaction, user_id: str, **asked: Any) -> tuple[AccountRow, ...]:
     found = tx.run("accounts_of_user", user_id=user_id, **asked)
-    removals = hidden_mail_of_accounts(tx, [AccountId(row[0]) for row in found])
+    removals = hidden_mail_summary_by_account(tx, [AccountId(row[0]) for row in found])
     return tuple(_account([*row, removals[row[0]]]) for row in found)
 
 

@@ -27,7 +27,7 @@ from mailsync.store.iam_token import iam_token
 from mailsync.store.large_parameters import LargeParameterConnection
 from mailsync.store.parameters import JsonBytes, replace_named_parameters
 from mailsync.store.session import BEGIN_TRANSACTION_SQL, END_SESSION_BEGUN_READ_ONLY_SQL
-from mailsync.store.sqlstate import error_from_postgres_fields, read_only_database_error
+from mailsync.store.sqlstate import error_from_postgres_fields, make_read_only_database_error
 from mailsync.store.statements import load_sql_statements
 
 SOCKET_READ_TIMEOUT_S = 150
@@ -268,7 +268,7 @@ class Transaction:
     def require_writable_database(self) -> None:
         """Raise StoreUnavailable if the database is read-only at present."""
         if self.is_read_only:
-            raise read_only_database_error()
+            raise make_read_only_database_error()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

@@ -21,9 +21,9 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.lease_store import LEASE_OWNER_OF_CHECKS
 from mailsync.store.mail_store import MESSAGES_PER_DELETE_BATCH
 from mailsync.store.removal_store import (
-    HiddenMailSummary,
-    hidden_mail_of_account,
-    schedule_deletion_confirmations,
+    MailPendingDeletionSummary,
+    hidden_mail_summary_of_account,
+    schedule_recheck_before_deletion,
 )
 from mailsync.store.rows import to_jsonb
 from mailsync.store.run_outcome import add_outbox_event, save_run_outcome
@@ -108,7 +108,9 @@ class AccountControlStore:
                 held.tx.run("make_due", account_id=held.account_id)
         return AccountChangeResult(stopped_run_id=stopped)
 
-    def confirm_hidden_mail_removal(self, own: AccountOfRequestingUser) -> HiddenMailSummary | None:
+    def confirm_hidden_mail_removal(
+        self, own: AccountOfRequestingUser
+    ) -> MailPendingDeletionSummary | None:
         """Record that the user confirms the removal of the hidden messages that the provider
         reports as gone. Make the next sync due immediately, or at the end of the running sync.
 
@@ -118,7 +120,7 @@ class AccountControlStore:
         Messages that are removed later need another confirmation.
         """
         with self._held(own) as held:
-            removal = hidden_mail_of_account(held.tx, held.account_id)
+            removal = hidden_mail_summary_of_account(held.tx, held.account_id)
             if removal.is_unconfirmed_mass_removal:
                 if not held.tx.run("find_open_run", account_id=held.account_id):
                     held.tx.run(
@@ -129,8 +131,8 @@ class AccountControlStore:
                     account_id=held.account_id,
                     error=SUSPICIOUS_REMOVAL_ERROR_NAME,
                 )
-                removal = hidden_mail_of_account(held.tx, held.account_id)
-                schedule_deletion_confirmations(held.tx, held.account_id, removal)
+                removal = hidden_mail_summary_of_account(held.tx, held.account_id)
+                schedule_recheck_before_deletion(held.tx, held.account_id, removal)
         return removal if removal.is_mass_removal else None
 
     def disconnect_account(self, own: AccountOfRequestingUser) -> RunId | None:

@@ -32,7 +32,7 @@ class UnconfirmedMailbox:
     the mailbox."""
 
     user_id: str
-    sealed_mailbox: SealedSecret
+    sealed_address_and_tokens: SealedSecret
 
 
 class CredentialsLockedForRenewal:

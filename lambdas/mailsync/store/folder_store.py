@@ -16,7 +16,7 @@ from mailsync.decisions.verify import (
     FAILED_FOLDER_COMPARISON_RETRY_DELAY,
     MAX_TIME_BETWEEN_FOLDER_COMPARISONS,
     FolderCounts,
-    ListingContradiction,
+    MessageContradictingListing,
 )
 from mailsync.errors import FolderGone
 from mailsync.model import (
@@ -226,7 +226,7 @@ class FolderStore:
         run: RunRef,
         folder_id: FolderId,
         listing: MessageListing,
-        left: Sequence[ListingContradiction],
+        left: Sequence[MessageContradictingListing],
         *,
         has_flags: bool = True,
     ) -> None:

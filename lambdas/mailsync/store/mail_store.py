@@ -200,7 +200,7 @@ class MailStore:
             found = tx.run("stored_ids", account_id=run.account_id, ids=rows.to_jsonb(list(ids)))
         return frozenset(RemoteId(each) for (each,) in found)
 
-    def classify_placement_changes(
+    def classify_changes_by_stored_state(
         self,
         run: RunRef,
         feed: FeedRef,

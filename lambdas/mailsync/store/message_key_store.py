@@ -14,7 +14,7 @@ from mailsync.store.parameters import JsonBytes
 
 
 @dataclass(frozen=True, slots=True)
-class MessageWithNewProviderKey:
+class ArrivalUnderNewProviderKey:
     """A message that arrived under a key that no stored message has.
 
     folder_id: the folder in which the message arrived. None: the change feed that reported the
@@ -102,12 +102,12 @@ class ProviderMessageKeyStore:
         by key.
 
         The id is the key itself, unless a stored message already has this id because it had the key
-        earlier. The id is then the key, `KEY_AND_DIGITS_SEPARATOR_IN_MESSAGE_ID` and digits.
+        earlier. The id is then the key, `REUSED_KEY_SUFFIX_SEPARATOR` and digits.
         """
         ids = {key: key for key in keys}
         while owners := self._owners_of_ids(run, ids.values()):
             ids |= {
-                key: RemoteId(f"{key}{KEY_AND_DIGITS_SEPARATOR_IN_MESSAGE_ID}{owners[taken]}")
+                key: RemoteId(f"{key}{REUSED_KEY_SUFFIX_SEPARATOR}{owners[taken]}")
                 for key, taken in ids.items()
                 if taken in owners
             }
@@ -124,7 +124,7 @@ class ProviderMessageKeyStore:
     def assign_new_keys_to_stored_messages(
         self,
         run: RunRef,
-        arrivals: Iterable[MessageWithNewProviderKey],
+        arrivals: Iterable[ArrivalUnderNewProviderKey],
         valid_keys: Collection[RemoteId],
         *,
         is_only_folder: bool,
@@ -169,7 +169,7 @@ class ProviderMessageKeyStore:
         return {RemoteId(key): RemoteId(message_id) for key, message_id, *_ in found}
 
 
-KEY_AND_DIGITS_SEPARATOR_IN_MESSAGE_ID = "~"
+REUSED_KEY_SUFFIX_SEPARATOR = "~"
 """The character between a key and the digits that make a different id of the key. No key ends with
 this character and digits."""
 

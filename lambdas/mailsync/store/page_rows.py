@@ -204,10 +204,10 @@ def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> Non
 def _key_row(message: Message) -> JsonRow:
     """Return the values of `save_keys` for a message by name; none if it needs no row there."""
     is_conversation_ours = needs_conversation_id(message)
-    if not (message.present_remote_id or is_conversation_ours):
+    if not (message.current_remote_id or is_conversation_ours):
         return {}
     return {
-        "remote_key": message.present_remote_id or message.remote_id,
+        "remote_key": message.current_remote_id or message.remote_id,
         "fingerprint": message.move_invariant_fingerprint,
         "own_conversation_id": message.conversation_id if is_conversation_ours else None,
     }

@@ -56,7 +56,7 @@ class PageWrite:
         return self.feed.position.is_full_sync_running and not self.page.has_more
 
     @property
-    def ids_of_messages_not_removed(self) -> tuple[RemoteId, ...]:
+    def ids_of_messages_present_on_page(self) -> tuple[RemoteId, ...]:
         """Return the ids of the messages that the page names and does not report as removed."""
         plan = self.planned_message_writes
         return (

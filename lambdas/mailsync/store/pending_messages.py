@@ -6,7 +6,7 @@ from datetime import datetime
 from mailsync.decisions.safety import MIN_TIME_FROM_REMOVAL_TO_DELETION
 from mailsync.model import (
     FeedRef,
-    IncompleteMessage,
+    MessageToFetchById,
     Page,
     PagePlan,
     RemoteId,
@@ -48,7 +48,7 @@ def save_pending_messages(
     return WrittenRowCounts(pending=len(pending))
 
 
-def _time_and_version(change: IncompleteMessage | None) -> tuple[datetime | None, str | None]:
+def _time_and_version(change: MessageToFetchById | None) -> tuple[datetime | None, str | None]:
     if change is None or change.state_on_page is None:
         return None, None
     return change.received_at, change.state_on_page.remote_version

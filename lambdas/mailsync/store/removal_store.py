@@ -20,13 +20,13 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_rows import end_placements
 
-DELETION_CONFIRMATIONS_PER_STATEMENT = 20_000
+MAX_REQUESTS_SCHEDULED_PER_STATEMENT = 20_000
 """The maximum number of messages whose next request by id one statement schedules: about a second
 of work."""
 
 
 @dataclass(frozen=True, slots=True)
-class HiddenMailSummary:
+class MailPendingDeletionSummary:
     """The amount of a mailbox's mail that is hidden. Mailsync may delete this mail after a second
     confirmation by the provider.
 
@@ -100,7 +100,7 @@ class HiddenMailSummary:
         )
 
 
-NO_HIDDEN_MAIL = HiddenMailSummary(0, 0, 0, 0, None, None, 0)
+NO_MAIL_PENDING_DELETION = MailPendingDeletionSummary(0, 0, 0, 0, None, None, 0)
 
 
 class RemovalStore:
@@ -110,14 +110,14 @@ class RemovalStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin_removal_verification(self, run: RunRef) -> HiddenMailSummary:
+    def begin_removal_verification(self, run: RunRef) -> MailPendingDeletionSummary:
         """Return how much of the mailbox is hidden. If most of the mailbox is reported as gone,
         also schedule the second request by id of each of these messages. A message is deleted only
         after its second request."""
         with FencedTransaction(self._database, run) as tx:
-            removal = hidden_mail_of_account(tx, run.account_id)
+            removal = hidden_mail_summary_of_account(tx, run.account_id)
             if removal.is_mass_removal:
-                schedule_deletion_confirmations(tx, run.account_id, removal)
+                schedule_recheck_before_deletion(tx, run.account_id, removal)
         return removal
 
     def hide_messages_removed_from_folder(
@@ -202,31 +202,33 @@ class RemovalStore:
             )
 
 
-def hidden_mail_of_accounts(
+def hidden_mail_summary_by_account(
     tx: Transaction, account_ids: Iterable[AccountId]
-) -> dict[AccountId, HiddenMailSummary]:
+) -> dict[AccountId, MailPendingDeletionSummary]:
     """Return how much mail of each account is hidden, by account id. The result lacks deleted
     accounts."""
     ids = list(account_ids)
     found = tx.run(
         "removals", account_ids=rows.to_jsonb(ids), smallest=MIN_SUSPICIOUS_REMOVAL_MESSAGES
     )
-    removals = {account_id: HiddenMailSummary(*row) for account_id, *row in found}
-    return {each: removals.get(each, NO_HIDDEN_MAIL) for each in ids}
+    removals = {account_id: MailPendingDeletionSummary(*row) for account_id, *row in found}
+    return {each: removals.get(each, NO_MAIL_PENDING_DELETION) for each in ids}
 
 
-def hidden_mail_of_account(tx: Transaction, account_id: AccountId) -> HiddenMailSummary:
+def hidden_mail_summary_of_account(
+    tx: Transaction, account_id: AccountId
+) -> MailPendingDeletionSummary:
     """Return how much mail of the account is hidden."""
-    return hidden_mail_of_accounts(tx, [account_id])[account_id]
+    return hidden_mail_summary_by_account(tx, [account_id])[account_id]
 
 
-def schedule_deletion_confirmations(
-    tx: Transaction, account_id: AccountId, removal: HiddenMailSummary
+def schedule_recheck_before_deletion(
+    tx: Transaction, account_id: AccountId, removal: MailPendingDeletionSummary
 ) -> None:
     """Set the time of the second request by id for each message of the account that the provider
-    has reported as gone: `HiddenMailSummary.deletion_confirmation_delay_s` after the first
+    has reported as gone: `MailPendingDeletionSummary.deletion_confirmation_delay_s` after the first
     report."""
-    limit = DELETION_CONFIRMATIONS_PER_STATEMENT
+    limit = MAX_REQUESTS_SCHEDULED_PER_STATEMENT
     scheduled = limit
     while scheduled == limit:
         scheduled = tx.run_returning_row_count(

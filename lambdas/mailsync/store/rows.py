@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from mailsync.decisions.verify import ListingContradiction
+from mailsync.decisions.verify import MessageContradictingListing
 from mailsync.model import Address, Message, MessageStateChange, RemoteFolder
 from mailsync.storable import to_storable_text
 from mailsync.store.parameters import JsonBytes
@@ -145,7 +145,7 @@ def to_quarantine_row(
     }
 
 
-def listing_contradictions_json(differences: Iterable[ListingContradiction]) -> JsonBytes:
+def listing_contradictions_json(differences: Iterable[MessageContradictingListing]) -> JsonBytes:
     return to_jsonb([{"message_id": each.remote_id, "cause": each.kind} for each in differences])
 
 

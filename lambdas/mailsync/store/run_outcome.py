@@ -16,7 +16,7 @@ from mailsync.decisions.due import (
 )
 from mailsync.model import AccountId, RunId, RunRef
 from mailsync.store.connection import Transaction
-from mailsync.store.removal_store import hidden_mail_of_account
+from mailsync.store.removal_store import hidden_mail_summary_of_account
 from mailsync.store.rows import to_jsonb
 
 
@@ -64,7 +64,7 @@ def complete_or_fail_run(tx: Transaction, run: RunRef, *, requests: int = 0) -> 
         unchanged_for_s=0.0 if has_changed else unchanged_for_s,
         jitter=random(),  # noqa: S311
     )
-    removal = hidden_mail_of_account(tx, run.account_id)
+    removal = hidden_mail_summary_of_account(tx, run.account_id)
     tx.run(
         "account_completed",
         account_id=run.account_id,

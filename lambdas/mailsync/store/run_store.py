@@ -19,7 +19,7 @@ from mailsync.store.run_outcome import (
 
 
 @dataclass(frozen=True, slots=True)
-class EnqueuedRun:
+class EnqueuedOrExistingRun:
     """The run that `RunStore.enqueue_run` returns: a new run, the account's open run, or the run of
     an earlier request with the same Idempotency-Key.
 
@@ -72,7 +72,7 @@ class RunStore:
         scope: SyncScope,
         trigger: str,
         idempotency_key: str | None = None,
-    ) -> EnqueuedRun:
+    ) -> EnqueuedOrExistingRun:
         """Return the account's open run; if the account has no open run, create a run with the id
         `run_id` and return it.
 
@@ -110,7 +110,7 @@ class RunStore:
         scope: SyncScope,
         trigger: str,
         idempotency_key: str | None,
-    ) -> EnqueuedRun | None:
+    ) -> EnqueuedOrExistingRun | None:
         """Enqueue in one transaction; return None when the open run has ended meanwhile."""
         with self._database.transaction() as tx:
             if idempotency_key and (found := _run_of_key(tx, account_id, idempotency_key)):
@@ -123,7 +123,7 @@ class RunStore:
                 trigger=trigger,
                 idempotency_key=idempotency_key,
             ):
-                return EnqueuedRun(run_id, None, run_id, "queued", scope)
+                return EnqueuedOrExistingRun(run_id, None, run_id, "queued", scope)
             joined = tx.run("find_open_run", account_id=account_id)
             if joined and idempotency_key:
                 tx.run(
@@ -137,7 +137,7 @@ class RunStore:
 
     def find_run_of_idempotency_key(
         self, account_id: AccountId, idempotency_key: str
-    ) -> EnqueuedRun | None:
+    ) -> EnqueuedOrExistingRun | None:
         """Return the run of an earlier request with this Idempotency-Key. None: the key is new."""
         with self._database.transaction() as tx:
             return _run_of_key(tx, account_id, idempotency_key)
@@ -236,7 +236,7 @@ class RunStore:
         )
 
 
-def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun | None:
+def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedOrExistingRun | None:
     """Return the run of the key, and lock the key until the transaction ends."""
     tx.run("lock_key", account_id=account_id, key=key)
     found = tx.run("find_run_by_key", account_id=account_id, key=key)
@@ -246,13 +246,13 @@ def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedRun
     return replace(_open_run(run), sync_scope_of_idempotency_key=_wish(sync_type, folder_ids))
 
 
-def _open_run(row: list[Any]) -> EnqueuedRun:
+def _open_run(row: list[Any]) -> EnqueuedOrExistingRun:
     run_id, execution_arn, execution_name, status, heartbeat_age_s, sync_type, folder_ids = row
     scope, is_stale = (
         _wish(sync_type, folder_ids),
         heartbeat_age_s > MIN_HEARTBEAT_AGE_OF_STALE_RUN_S,
     )
-    return EnqueuedRun(
+    return EnqueuedOrExistingRun(
         RunId(run_id), execution_arn, execution_name, status, scope, has_stale_heartbeat=is_stale
     )
 

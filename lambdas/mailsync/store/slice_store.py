@@ -50,7 +50,7 @@ class SliceClaimant:
 
 
 @dataclass(frozen=True, slots=True)
-class RemainingSlices:
+class PendingMessagesStatus:
     """The pending messages of a feed that slices still have to fetch.
 
     has_pending_messages: whether there are such messages.
@@ -89,10 +89,16 @@ class SliceStore:
             found = tx.run("sliced_feeds", account_id=account_id)
         return frozenset(FeedId(each) for (each,) in found)
 
-    def find_remaining_slices(self, account_id: AccountId, feed_id: FeedId) -> RemainingSlices:
+    def read_pending_messages_status(
+        self, account_id: AccountId, feed_id: FeedId
+    ) -> PendingMessagesStatus:
         with self._database.transaction() as tx:
             found = tx.run("slices_left", account_id=account_id, feed_id=feed_id)
-        return RemainingSlices(*found[0]) if found else RemainingSlices(False, False, False)
+        return (
+            PendingMessagesStatus(*found[0])
+            if found
+            else PendingMessagesStatus(False, False, False)
+        )
 
     def claim_slices(
         self, run: RunRef, feed_id: FeedId, claimant: SliceClaimant, count: int

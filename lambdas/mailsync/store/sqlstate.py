@@ -68,7 +68,7 @@ _FULL_WORDS = re.compile(
 )
 
 
-def read_only_database_error() -> StoreUnavailable:
+def make_read_only_database_error() -> StoreUnavailable:
     """Return the error that says that the database is read-only, so that nothing can be stored."""
     return StoreUnavailable(
         f"The database is read-only (SQLSTATE {READ_ONLY_SQLSTATE}), so no mail is stored. Syncs go"
@@ -89,7 +89,7 @@ def error_from_postgres_fields(fields: Mapping[str, str], statement: str) -> Mai
     state, words = fields.get("C", "none"), fields.get("M", "")
     is_of_pooler = fields.get("R", "") in _POOLERS_ROUTINES
     if state == READ_ONLY_SQLSTATE:
-        return read_only_database_error()
+        return make_read_only_database_error()
     if refusal := _refused_login(state, words if is_of_pooler else "", statement):
         return SettingMissing(refusal)
     if state == "53300" or (is_of_pooler and _FULL_WORDS.search(words)):

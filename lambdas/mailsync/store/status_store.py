@@ -11,7 +11,7 @@ from mailsync.model import AccountId
 from mailsync.store import rows
 from mailsync.store.connection import Database
 from mailsync.store.quota_store import quota_statuses_of_accounts
-from mailsync.store.removal_store import HiddenMailSummary, hidden_mail_of_accounts
+from mailsync.store.removal_store import MailPendingDeletionSummary, hidden_mail_summary_by_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,11 @@ class AccountStatus:
     message_count: int | None
     reading_progress: ReadingProgress
     folders: tuple[FolderStatus, ...]
-    hidden_mail: HiddenMailSummary
+    hidden_mail: MailPendingDeletionSummary
     quota_status: QuotaStatus | None = None
 
     @property
-    def oldest_comparison_at(self) -> datetime | None:
+    def oldest_id_comparison_at(self) -> datetime | None:
         """Return the time of the last comparison of message ids in the folder whose last comparison
         is the oldest. None: some folder was never compared."""
         times = [each.compared_at for each in self.folders if each.compared_at]
@@ -114,7 +114,7 @@ class StatusStore:
             ids = [AccountId(row[0]) for row in accounts]
             for account_id, *values in tx.run("folder_status", account_ids=rows.to_jsonb(ids)):
                 folders[account_id].append(FolderStatus(*values))
-            removals = hidden_mail_of_accounts(tx, ids)
+            removals = hidden_mail_summary_by_account(tx, ids)
             quotas = quota_statuses_of_accounts(tx, ids)
         read: list[list[Any]] = [
             [

@@ -18,7 +18,7 @@ from mailsync.store.removal_store import RemovalStore
 from mailsync.store.run_folder_store import RunFolderStore
 from mailsync.store.run_store import RunStore
 from mailsync.store.slice_store import SliceStore
-from mailsync.store.sweep import SweepStore
+from mailsync.store.sweep import FullSyncSweepStore
 
 
 class MailboxStores:
@@ -61,8 +61,8 @@ class MailboxStores:
         return RemovalStore(self.database)
 
     @property
-    def sweep_store(self) -> SweepStore:
-        return SweepStore(self.database)
+    def full_sync_sweep_store(self) -> FullSyncSweepStore:
+        return FullSyncSweepStore(self.database)
 
     @property
     def lease_store(self) -> LeaseStore:

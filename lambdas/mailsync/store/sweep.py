@@ -15,11 +15,11 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_rows import end_placements_of_row_locked_messages
 
-MAX_MESSAGES_PER_SWEEP = 5_000
+MAX_MESSAGES_HIDDEN_PER_TRANSACTION = 5_000
 """The maximum number of messages that one transaction hides: about half a second of work."""
 
 
-class SweepStore:
+class FullSyncSweepStore:
     """Hides the messages that a full sync did not see. Raises StoreUnavailable, StoreRejected and
     LeaseLost."""
 
@@ -29,9 +29,9 @@ class SweepStore:
     def hide_most_messages_unseen_by_full_sync(
         self, run: RunRef, feed: StoredFeed, seen: Sequence[RemoteId], has_time: Callable[[], bool]
     ) -> bool:
-        """Hide the messages that a full sync did not see, until `MAX_MESSAGES_PER_SWEEP` or fewer
-        are left. The transaction that stores the last page of the full sync hides the rest. Return
-        False if the time did not suffice.
+        """Hide the messages that a full sync did not see, until
+        `MAX_MESSAGES_HIDDEN_PER_TRANSACTION` or fewer are left. The transaction that stores the
+        last page of the full sync hides the rest. Return False if the time did not suffice.
 
         feed: the feed, at the position where the last page of its full sync was requested.
         seen: the messages that the last page names; the page is not stored yet.
@@ -41,7 +41,7 @@ class SweepStore:
             sizes = _sizes(tx, run, feed, seen) if _lock_position(tx, feed) else []
         credible = [folder_id for folder_id, size, is_doubtful in sizes if size and not is_doubtful]
         left = sum(size for folder_id, size, _ in sizes if folder_id in credible)
-        while left > MAX_MESSAGES_PER_SWEEP:
+        while left > MAX_MESSAGES_HIDDEN_PER_TRANSACTION:
             if not has_time():
                 return False
             with FencedTransaction(self._database, run) as tx:
@@ -97,13 +97,13 @@ def _hide_part(
         **_of_feed(run, feed),
         seen=rows.to_jsonb(list(seen)),
         folder_ids=rows.to_jsonb(list(folder_ids)),
-        limit=MAX_MESSAGES_PER_SWEEP,
+        limit=MAX_MESSAGES_HIDDEN_PER_TRANSACTION,
     )
     hidden = end_placements_of_row_locked_messages(
         tx, unseen, folder_ids, unseen_before=feed.position.full_sync_generation
     )
     logger.info("unseen_hidden", feed_id=feed.ref.id, messages=hidden)
-    return MAX_MESSAGES_PER_SWEEP
+    return MAX_MESSAGES_HIDDEN_PER_TRANSACTION
 
 
 def _sizes(

@@ -175,6 +175,6 @@ def _opener(
         provider = wrap_provider_for_stable_message_ids(provider, run, database)
         in_flight = provider.max_requests_in_flight
         with quota or nullcontext(), closing(provider):
-            yield Mailbox(run, access, provider, database, vault, in_flight, quota_source=quota)
+            yield Mailbox(run, access, provider, database, vault, in_flight, mailbox_quota=quota)
 
     return opened

@@ -296,7 +296,7 @@ class _Work:
         reading = (
             FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS
             if is_quick
-            else FolderTreeReadingMode.LISTED_FOLDERS
+            else FolderTreeReadingMode.ALL_LISTED_FOLDERS
         )
         if not recount_messages_and_verify_folders(
             mailbox, self._remaining_s, reading, synced

@@ -14,7 +14,7 @@ from mailsync.decisions.budget import (
     has_time_for_page,
     shrink_page_size,
 )
-from mailsync.decisions.page_series import PageSeries
+from mailsync.decisions.page_series import EndlessPagingDetector
 from mailsync.decisions.successor import MAX_SUCCESSIVE_PROVIDER_PAUSES
 from mailsync.errors import (
     CursorExpired,
@@ -47,7 +47,7 @@ equals the first retry interval of the workflow."""
 
 
 @dataclass(frozen=True, slots=True)
-class FeedProgress:
+class RemainingFeeds:
     """The result of reading change feeds: which feeds remain, and whether to pause first.
 
     remaining_feed_ids: the feeds that are not up to date yet.
@@ -63,7 +63,7 @@ def sync_map_item(
     feed_ids: Sequence[FeedId],
     worker: int | None,
     remaining_s: Callable[[], float],
-) -> FeedProgress:
+) -> RemainingFeeds:
     """Do the work of one item of the workflow's Map state; return the feeds that remain.
 
     worker: the value of `slice` in the item. `WORKER_INDEX_OF_FEED_READER`: the worker reads the
@@ -71,7 +71,7 @@ def sync_map_item(
         None: the worker reads the feeds of the item without slices.
     """
     if worker:
-        return FeedProgress(
+        return RemainingFeeds(
             store_slices_as_additional_worker(mailbox, feed_ids, worker, remaining_s)
         )
     return sync_feeds(mailbox, feed_ids, remaining_s, is_sliced=worker is not None)
@@ -83,7 +83,7 @@ def sync_feeds(
     remaining_s: Callable[[], float],
     *,
     is_sliced: bool = False,
-) -> FeedProgress:
+) -> RemainingFeeds:
     """Read change feeds one after the other, until all are up to date or the time budget is spent;
     return the feeds that remain.
 
@@ -103,10 +103,10 @@ def sync_feeds(
         except MailsyncError:
             if number == 0:
                 raise
-            return FeedProgress(tuple(feed_ids[number:]))
+            return RemainingFeeds(tuple(feed_ids[number:]))
         if progress.remaining_feed_ids:
-            return FeedProgress(tuple(feed_ids[number:]), progress.pause_before_next_page_s)
-    return FeedProgress()
+            return RemainingFeeds(tuple(feed_ids[number:]), progress.pause_before_next_page_s)
+    return RemainingFeeds()
 
 
 def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
@@ -121,10 +121,10 @@ def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
 
 def sync_feed(
     mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float], *, is_sliced: bool = False
-) -> FeedProgress:
+) -> RemainingFeeds:
     """Store pages of a feed until the feed is up to date or the time budget is spent; return the
     feed if it has more changes. After a round (a pass over the feed) that an earlier sync left
-    unfinished, read one more round. Every `Limits.max_interval_between_feed_reads_s` seconds read
+    unfinished, read one more round. Every `Limits.feed_read_interval_if_pending_s` seconds read
     new changes before pending messages. Return a pause instead of a transient failure that follows
     a stored page.
 
@@ -135,7 +135,7 @@ def sync_feed(
     run, feeds = mailbox.run_ref, mailbox.feed_store
     mailbox.run_folder_store.begin_feed(run, feeds.find_feed(run.account_id, feed_id).ref)
     slowest_s, is_new_round, has_progressed = 0.0, False, False
-    news, series = _NewsClock(mailbox.provider), PageSeries()
+    news, series = _NewsClock(mailbox.provider), EndlessPagingDetector()
     page: Page | None
     while has_time_for_page(remaining_s(), slowest_s):
         page = None  # else two are in memory during the next request
@@ -143,7 +143,7 @@ def sync_feed(
         feed = feeds.find_feed(run.account_id, feed_id)
         try:
             if not feed.has_pending_messages and news.is_read:
-                return FeedProgress()
+                return RemainingFeeds()
             if before := _store_before_page(mailbox, feed, news, remaining_s):
                 if before.remaining_feed_ids:
                     return before
@@ -165,10 +165,10 @@ def sync_feed(
         news.add(page, counts, is_start=feed.position.is_next_page_first_of_round)
         is_read = is_feed_up_to_date_after_page(page, counts, started_in_this_sync=is_new_round)
         if is_read and not feed.has_pending_messages:
-            return FeedProgress()
+            return RemainingFeeds()
         series = _add_to_series(series, page)
         slowest_s = max(slowest_s, is_progress * (time.monotonic() - started))
-    return FeedProgress((feed_id,))
+    return RemainingFeeds((feed_id,))
 
 
 def _has_effect(counts: WrittenRowCounts | None) -> bool:
@@ -179,7 +179,7 @@ def _has_effect(counts: WrittenRowCounts | None) -> bool:
 
 def _store_before_page(
     mailbox: Mailbox, feed: StoredFeed, news: "_NewsClock", remaining_s: Callable[[], float]
-) -> FeedProgress | None:
+) -> RemainingFeeds | None:
     """Store the pending messages that come before the next page. Return None if the page comes
     first. The result has the feed if a pause must come before further messages, else no feed.
 
@@ -190,18 +190,18 @@ def _store_before_page(
         if not feed.position.is_next_page_first_of_round:
             return None
         fetch_and_store_remaining_slices(mailbox, feed, remaining_s)
-        return FeedProgress()
+        return RemainingFeeds()
     if not feed.has_pending_messages or news.is_due(feed.position):
         return None
     if feed.pending_fetch_due_in_s:
-        return FeedProgress(
+        return RemainingFeeds(
             (feed.ref.id,), compute_wait_state_duration_s(feed.pending_fetch_due_in_s)
         )
     pause = store_pending_messages(mailbox, feed, lambda: has_time_for_page(remaining_s(), 0.0))
     if pause:
         return _paused(mailbox, feed.ref, pause, progressed=True)
     news.has_stored_pending = True
-    return FeedProgress()
+    return RemainingFeeds()
 
 
 def _are_slices_useful(mailbox: Mailbox, feed: StoredFeed, counts: WrittenRowCounts | None) -> bool:
@@ -243,7 +243,7 @@ class _NewsClock:
     def __init__(self, provider: MailProvider) -> None:
         self.has_stored_pending = False
         self._interval_s = (
-            provider.provider_limits.max_interval_between_feed_reads_s
+            provider.provider_limits.feed_read_interval_if_pending_s
         )  # None: after all pending messages
         # What many pages of a round name can then be listed at once.
         self._is_round_read_first = isinstance(provider, MessagesWithContentsLister)
@@ -300,14 +300,14 @@ def is_feed_up_to_date_after_page(
     return started_in_this_sync or page.next_round_is_full_sync
 
 
-def _add_to_series(series: PageSeries, page: Page) -> PageSeries:
+def _add_to_series(series: EndlessPagingDetector, page: Page) -> EndlessPagingDetector:
     """Add a page to the pages of its round; return the round to which the next page belongs.
 
     Raises:
         CursorExpired: the pages of the round do not end.
     """
     if not page.has_more:
-        return PageSeries()
+        return EndlessPagingDetector()
     series.add_page([each.remote_id for each in page.changes])
     if series.is_endless:
         raise CursorExpired(
@@ -323,7 +323,7 @@ def _paused(
     failure: ProviderThrottled | ProviderUnavailable,
     *,
     progressed: bool,
-) -> FeedProgress:
+) -> RemainingFeeds:
     """Return a pause in place of a transient failure, or raise the failure where a pause does not
     help. After `MAX_SUCCESSIVE_PROVIDER_PAUSES` pauses without a page it is ProviderRejected, which
     no state retries."""
@@ -341,7 +341,7 @@ def _paused(
             f"The provider requested {waits} pauses in succession and returned no page. The stored"
             f" mail stays; the next sync tries again. Its last response: {failure}"
         ) from failure
-    return FeedProgress((feed.id,), compute_wait_state_duration_s(pause_s))
+    return RemainingFeeds((feed.id,), compute_wait_state_duration_s(pause_s))
 
 
 def _fetch_names(mailbox: Mailbox, feed: StoredFeed) -> Page | None:

@@ -49,7 +49,8 @@ class MailboxSnapshot:
     previously_stored_folders: the folders that were stored before this reading.
     listing_of_folders: the folder tree at the provider.
     tree_reading_mode: how much of the folder tree was read.
-    pages_requested_at: value of the monotonic clock before the folders and pages were requested.
+    pages_requested_at: value of the monotonic clock before the folders and pages were
+        requested.
     page_by_feed_id: the next page of each change feed that was read.
     folder_ids_with_changed_counts: provider ids of folders whose counts changed since the last
         reading.
@@ -229,7 +230,7 @@ def _snapshot(
     reading = (
         FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
         if thorough
-        else FolderTreeReadingMode.LISTED_FOLDERS
+        else FolderTreeReadingMode.ALL_LISTED_FOLDERS
     )
     since_s = 0.0 if sync_type is SyncType.AUTOMATICALLY_STARTED else float("inf")
     return read_mailbox_snapshot(mailbox, known, reading, since_s=since_s)

@@ -79,7 +79,7 @@ class Mailbox(MailboxStores):
 
     max_requests_in_flight: number of concurrent requests that the provider accepted when the
         mailbox was opened.
-    quota_source: the provider's quota of the mailbox. None: the provider has no quota.
+    mailbox_quota: the provider's quota of the mailbox. None: the provider has no quota.
     """
 
     run_ref: RunRef
@@ -89,13 +89,15 @@ class Mailbox(MailboxStores):
     encryption_vault: Vault
     max_requests_in_flight: int
     feed_reading_log: FeedReadingLog = field(default_factory=FeedReadingLog)
-    quota_source: MailboxQuota | None = None
+    mailbox_quota: MailboxQuota | None = None
 
     @contextmanager
     def treat_requests_as_backfill(self) -> Iterator[None]:
         """Treat all requests in the `with` block as requests for old mail. They leave a part of the
         provider's quota, the reserve, to requests for new mail."""
-        with self.quota_source.treat_requests_as_backfill() if self.quota_source else nullcontext():
+        with (
+            self.mailbox_quota.treat_requests_as_backfill() if self.mailbox_quota else nullcontext()
+        ):
             yield
 
     def decrypt_cursor(self, feed: StoredFeed) -> Cursor | None:
@@ -186,7 +188,7 @@ def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
         require_no_provider_pause(account)
         mailbox = _connect(database, account, run)
         with (
-            mailbox.quota_source or nullcontext(),
+            mailbox.mailbox_quota or nullcontext(),
             closing(mailbox.provider),
             save_provider_throttling_on_exit(mailbox),
         ):
@@ -204,7 +206,7 @@ def _connect(database: Database, account: Account, run: RunRef) -> Mailbox:
     provider = kit.open_mailbox(account, access, settings, quota=quota)
     provider = wrap_provider_for_stable_message_ids(provider, run, database)
     in_flight = provider.max_requests_in_flight
-    return Mailbox(run, access, provider, database, vault, in_flight, quota_source=quota)
+    return Mailbox(run, access, provider, database, vault, in_flight, mailbox_quota=quota)
 
 
 @contextmanager

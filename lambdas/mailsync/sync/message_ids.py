@@ -40,8 +40,8 @@ from mailsync.providers import MailProvider, ProviderLimits, ProviderTraits
 from mailsync.storable import to_storable_text
 from mailsync.store.connection import Database
 from mailsync.store.message_key_store import (
-    KEY_AND_DIGITS_SEPARATOR_IN_MESSAGE_ID,
-    MessageWithNewProviderKey,
+    REUSED_KEY_SUFFIX_SEPARATOR,
+    ArrivalUnderNewProviderKey,
     ProviderMessageKeyStore,
 )
 from mailsync.store.removal_store import RemovalStore
@@ -53,7 +53,7 @@ costs one more request, of 25 KB. An older message that moved is fetched again."
 _FetchResult = Message | MessageNotFoundByIdResult | UnreadableMessage
 
 
-class ProviderWithStableIds:
+class StableIdProviderWrapper:
     """A `MailProvider` that wraps another provider, and gives its messages ids that stay when a
     message moves. The wrapped provider's ids change with each move.
 
@@ -185,7 +185,7 @@ class ProviderWithStableIds:
                 [ids.get(each, each) for each in removed],
             )
         arrivals = [
-            MessageWithNewProviderKey(
+            ArrivalUnderNewProviderKey(
                 key, it, feed.folder.id if feed.folder else None, page.prefix_of_valid_remote_ids
             )
             for feed, page in pages
@@ -245,7 +245,7 @@ class ProviderWithStableIds:
                 newest, None, limit=MAX_MESSAGES_SEARCHED_FOR_MOVES
             )
             arrivals = [
-                MessageWithNewProviderKey(key, it, folder.id, page.prefix_of_valid_remote_ids)
+                ArrivalUnderNewProviderKey(key, it, folder.id, page.prefix_of_valid_remote_ids)
                 for key, it in _arrivals(page.changes)
                 if key not in known
             ]
@@ -261,10 +261,10 @@ def wrap_provider_for_stable_message_ids(
     provider: MailProvider, run: RunRef, database: Database
 ) -> MailProvider:
     """Return the provider itself if a message keeps its id when it moves. Otherwise return the
-    provider wrapped in `ProviderWithStableIds`."""
+    provider wrapped in `StableIdProviderWrapper`."""
     if provider.provider_traits.do_ids_survive_moves:
         return provider
-    return ProviderWithStableIds(
+    return StableIdProviderWrapper(
         provider, run, ProviderMessageKeyStore(database), RemovalStore(database)
     )
 
@@ -282,12 +282,12 @@ def _of_id(
     present = found.internet_message_id
     if internet_message_id and present and to_storable_text(present) != internet_message_id:
         return MessageNotFoundByIdResult(remote_id)
-    return replace(found, remote_id=remote_id, present_remote_id=key)
+    return replace(found, remote_id=remote_id, current_remote_id=key)
 
 
 def _first_key(remote_id: RemoteId) -> RemoteId:
     """Return the key with which a message was first seen that has this id."""
-    key, _, number = remote_id.rpartition(KEY_AND_DIGITS_SEPARATOR_IN_MESSAGE_ID)
+    key, _, number = remote_id.rpartition(REUSED_KEY_SUFFIX_SEPARATOR)
     return RemoteId(key) if number.isdigit() and key else remote_id
 
 
@@ -310,5 +310,5 @@ def _valid_keys(pages: Iterable[Page]) -> frozenset[RemoteId]:
 def _with_id(change: MessageChange, ids: Mapping[RemoteId, RemoteId]) -> MessageChange:
     if isinstance(change, Upsert):
         key = change.remote_id
-        return Upsert(replace(change.message, remote_id=ids[key], present_remote_id=key))
+        return Upsert(replace(change.message, remote_id=ids[key], current_remote_id=key))
     return replace(change, remote_id=ids[change.remote_id])

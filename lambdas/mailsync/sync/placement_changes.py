@@ -19,7 +19,7 @@ def split_off_messages_to_fetch(
     message is not fetched here if it entered no folder, because it is fetched later anyway.
     """
     all_mail = mailbox.provider.provider_traits.all_mail_folder_id
-    found = mailbox.mail_store.classify_placement_changes(
+    found = mailbox.mail_store.classify_changes_by_stored_state(
         mailbox.run_ref, feed, plan.placement_changes, all_mail
     )
     kept = tuple(
@@ -49,7 +49,7 @@ def plan_page_of_message_ids(
     that are not stored become pending.
     """
     all_mail = mailbox.provider.provider_traits.all_mail_folder_id
-    found = mailbox.mail_store.classify_placement_changes(
+    found = mailbox.mail_store.classify_changes_by_stored_state(
         mailbox.run_ref, feed, plan.placement_changes, all_mail
     )
     listed = [each.remote_id for each in plan.placement_changes]
@@ -87,7 +87,7 @@ def _ids_in_mirrored_folders(mailbox: Mailbox, feed: FeedRef) -> Sequence[Remote
         if folder.is_mirrored:
             listing = mailbox.provider.list_folder_messages(folder.ref, has_flags=False)
             ids |= dict.fromkeys(each.remote_id for each in listing.messages)
-    shown = mailbox.mail_store.classify_placement_changes(
+    shown = mailbox.mail_store.classify_changes_by_stored_state(
         mailbox.run_ref, feed, list(_unchanged(ids)), None
     ).stored_and_shown_message_ids
     return [each for each in ids if each not in shown]

@@ -12,7 +12,7 @@ from mailsync.decisions.budget import RESERVED_TIME_BEFORE_LAMBDA_TIMEOUT_S
 from mailsync.log import logger
 from mailsync.model import Message, MessageNotFoundByIdResult, RemoteId, UnreadableMessage
 from mailsync.providers import ResponseTooLarge
-from mailsync.store.removal_store import HiddenMailSummary
+from mailsync.store.removal_store import MailPendingDeletionSummary
 from mailsync.sync.mailbox import Mailbox
 
 MessageFetchResult = Message | MessageNotFoundByIdResult | UnreadableMessage
@@ -27,7 +27,7 @@ def has_time_for_message_batch(remaining_s: float) -> bool:
 
 
 def confirm_or_undo_removals(
-    mailbox: Mailbox, removal: HiddenMailSummary, remaining_s: Callable[[], float]
+    mailbox: Mailbox, removal: MailPendingDeletionSummary, remaining_s: Callable[[], float]
 ) -> int:
     """Request by id each hidden message that is due for a request; return how many messages were
     deleted.
@@ -47,7 +47,7 @@ def confirm_or_undo_removals(
                 logger.info("removals_left_for_later")
                 return deleted
             for found in fetch_messages_in_chunks(mailbox, batch):
-                _, gone = store_messages_in_mirrored_folders(mailbox, found)
+                _, gone = store_fetched_mirrored_messages(mailbox, found)
                 deleted += mailbox.removal_store.mark_gone_or_delete_messages(
                     mailbox.run_ref,
                     gone,
@@ -80,7 +80,7 @@ def fetch_messages_in_chunks(
             yield found
 
 
-def store_messages_in_mirrored_folders(
+def store_fetched_mirrored_messages(
     mailbox: Mailbox, found: Sequence[MessageFetchResult]
 ) -> tuple[frozenset[RemoteId], frozenset[RemoteId]]:
     """Store each fetched message that is in a mirrored folder.

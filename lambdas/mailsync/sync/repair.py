@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from mailsync.decisions.safety import is_removal_of_most_messages
 from mailsync.decisions.verify import (
-    ListingContradiction,
     ListingDifference,
+    MessageContradictingListing,
     compare_listing_with_rows,
     find_listing_contradictions,
 )
@@ -30,7 +30,7 @@ from mailsync.sync.removals import (
     fetch_messages_in_chunks,
     has_time_for_message_batch,
     split_ids_into_fetch_batches,
-    store_messages_in_mirrored_folders,
+    store_fetched_mirrored_messages,
 )
 
 MAX_MESSAGES_FETCHED_TO_CHECK_LISTING = 10
@@ -72,7 +72,7 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
         mailbox.quarantine_store.remove_messages(run, gone, folder_id)
     wanted = difference.unstored_message_ids + difference.differing_message_ids
     listed = {entry.remote_id: entry.is_read for entry in listing.messages}
-    left: list[ListingContradiction] = []
+    left: list[MessageContradictingListing] = []
     asked = 0
     for found in _mended(mailbox, folder, wanted, difference.unlisted_message_ids, remaining_s):
         asked += len(found)
@@ -156,7 +156,7 @@ def _shown_ids(
 ) -> frozenset[RemoteId]:
     """Return the ids of those messages that are in a folder."""
     changes = [PlacementChange(each) for each in ids]
-    found = mailbox.mail_store.classify_placement_changes(
+    found = mailbox.mail_store.classify_changes_by_stored_state(
         mailbox.run_ref, folder.feed.ref, changes, None
     )
     return frozenset(found.stored_and_shown_message_ids)
@@ -199,8 +199,8 @@ def compare_folder(
         mail.stored_message_states(run, folder.ref.id, ids),
         mailbox.quarantine_store.quarantined_ids_of_folder(run, folder.ref.id),
     )
-    if difference.messages_lacking_only_stored_version:
-        mail.save_listed_message_versions(run, difference.messages_lacking_only_stored_version)
+    if difference.messages_stored_without_version:
+        mail.save_listed_message_versions(run, difference.messages_stored_without_version)
     _require_credible(mailbox, folder, listing, difference)
     return listing, difference
 
@@ -253,7 +253,7 @@ def _mended(
         if not has_time_for_message_batch(remaining_s()):
             return
         for found in fetch_messages_in_chunks(mailbox, batch, one_by_one=True):
-            _, gone = store_messages_in_mirrored_folders(mailbox, found)
+            _, gone = store_fetched_mirrored_messages(mailbox, found)
             if gone:
                 mailbox.removal_store.hide_messages_removed_from_folder(
                     mailbox.run_ref, folder.ref.id, sorted(gone)

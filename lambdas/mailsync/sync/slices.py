@@ -143,7 +143,7 @@ def fetch_and_store_remaining_slices(
         if worker.store_next_slice():
             pauses = _Pauses()
             slowest_s = max(slowest_s, time.monotonic() - started)
-        elif not mailbox.slice_store.find_remaining_slices(
+        elif not mailbox.slice_store.read_pending_messages_status(
             mailbox.run_ref.account_id, feed.ref.id
         ).has_pending_messages:
             return
@@ -203,7 +203,7 @@ def _worker(mailbox: Mailbox, feed_id: FeedId, number: int) -> SliceWorker | Non
 def _may_come(mailbox: Mailbox, feed_ids: Sequence[FeedId]) -> bool:
     """Return whether a slice is free, or a full sync that runs may name more messages."""
     all_left = [
-        mailbox.slice_store.find_remaining_slices(mailbox.run_ref.account_id, each)
+        mailbox.slice_store.read_pending_messages_status(mailbox.run_ref.account_id, each)
         for each in feed_ids
     ]
     return any(each.has_unclaimed_messages or each.is_full_sync_running for each in all_left)

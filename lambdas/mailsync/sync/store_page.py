@@ -11,9 +11,9 @@ from mailsync.log import logger
 from mailsync.model import (
     FeedId,
     FeedRef,
-    IncompleteMessage,
     Message,
     MessageNotFoundByIdResult,
+    MessageToFetchById,
     Page,
     PagePlan,
     RemoteId,
@@ -125,8 +125,8 @@ def _is_swept(mailbox: Mailbox, write: PageWrite, has_time: Callable[[], bool]) 
     for what one transaction can hide. Return False if there was no time for that."""
     if not write.ends_full_sync or write.feed.position.full_sync_generation == 1:
         return True
-    return mailbox.sweep_store.hide_most_messages_unseen_by_full_sync(
-        mailbox.run_ref, write.feed, write.ids_of_messages_not_removed, has_time
+    return mailbox.full_sync_sweep_store.hide_most_messages_unseen_by_full_sync(
+        mailbox.run_ref, write.feed, write.ids_of_messages_present_on_page, has_time
     )
 
 
@@ -251,8 +251,8 @@ def _with_contents(
 
 
 def _sliced(
-    mailbox: Mailbox, feed: StoredFeed, named: Sequence[IncompleteMessage]
-) -> tuple[IncompleteMessage, ...]:
+    mailbox: Mailbox, feed: StoredFeed, named: Sequence[MessageToFetchById]
+) -> tuple[MessageToFetchById, ...]:
     """Return those of the named messages that are fetched by slices; none if there are few, or if
     no slice may have one of them."""
     if (

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mailsync.model import RemoteId
-from mailsync.store.removal_store import HiddenMailSummary
+from mailsync.store.removal_store import MailPendingDeletionSummary
 from mailsync.store.stores import MailboxStores
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.quarantine import MAX_RETRIED_MESSAGES_PER_RUN
@@ -14,12 +14,12 @@ class MessagesToRequestById:
     """Messages whose state at the provider is not clear, so that they are due for a request by id.
 
     quarantined_ids_due_for_retry: ids of messages in quarantine that are due.
-    hidden_mail_counts: how much of the mailbox is hidden.
+    pending_deletion_summary: how much of the mailbox is hidden.
     has_hidden_messages_to_request_by_id: whether a hidden message is due.
     """
 
     quarantined_ids_due_for_retry: tuple[RemoteId, ...]
-    hidden_mail_counts: HiddenMailSummary
+    pending_deletion_summary: MailPendingDeletionSummary
     has_hidden_messages_to_request_by_id: bool
 
     @property

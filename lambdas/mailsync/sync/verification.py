@@ -81,7 +81,7 @@ class RemainingVerification:
 def recount_messages_and_verify_folders(
     mailbox: Mailbox,
     remaining_s: Callable[[], float],
-    reading: FolderTreeReadingMode = FolderTreeReadingMode.LISTED_FOLDERS,
+    reading: FolderTreeReadingMode = FolderTreeReadingMode.ALL_LISTED_FOLDERS,
     synced: FolderSyncResult | None = None,
 ) -> RemainingVerification:
     """Count the stored messages of every folder, and compare the counts with the provider's current
@@ -124,7 +124,7 @@ def recount_messages_and_verify_folders(
             return RemainingVerification(has_new_folders=True)
         unclear = find_messages_to_request_by_id(mailbox, mailbox)
     retry_quarantined_messages(mailbox, unclear.quarantined_ids_due_for_retry, remaining_s)
-    confirm_or_undo_removals(mailbox, unclear.hidden_mail_counts, remaining_s)
+    confirm_or_undo_removals(mailbox, unclear.pending_deletion_summary, remaining_s)
     with mailbox.begin_transaction(run) as stores:
         return _verify(mailbox, stores, tree, reading)
 

@@ -13,7 +13,7 @@ from typing import Any
 from localdev.simulators.faults import UNKNOWN_ERROR_CODE, Fault
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError
-from localdev.simulators.gmail.ids import make_other_token_of_page
+from localdev.simulators.gmail.ids import make_new_token_for_same_page
 from localdev.simulators.gmail.quota import build_retry_after_sentence
 
 _LISTS = ("history", "messages", "labels", "threads")
@@ -68,7 +68,7 @@ def corrupt_gmail_result(result: GmailResult, fault: Fault, call: GmailCall) -> 
         token = call.read_text_parameter("pageToken") or document.get("nextPageToken")
         if token:
             is_new = fault.page in ("ever same", "ever empty")
-            document["nextPageToken"] = make_other_token_of_page(token) if is_new else token
+            document["nextPageToken"] = make_new_token_for_same_page(token) if is_new else token
     items = _items(name, document[name], fault)
     del document[name]
     return replace(result, json_body=document | ({name: items} if items else {}))

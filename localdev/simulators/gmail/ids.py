@@ -109,6 +109,6 @@ def parse_history_page_token(token: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def make_other_token_of_page(token: str) -> str:
+def make_new_token_for_same_page(token: str) -> str:
     """Return a token of the same page that has not been sent before."""
     return f"{token[:20]}~{token_hex(4)}"

@@ -37,13 +37,13 @@ class QuotaCounts:
     request_counts_by_user: number of accepted requests of each API method, such as `messages.get`.
     refusal_counts_by_user: number of refused requests for each limit: `user`, `project` or
         `concurrency`.
-    max_requests_in_flight_by_user: largest number of concurrent requests of the user.
+    peak_requests_in_flight_by_user: largest number of concurrent requests of the user.
     """
 
     units_by_user: Counter[str] = field(default_factory=Counter)
     request_counts_by_user: dict[str, Counter[str]] = field(default_factory=dict)
     refusal_counts_by_user: dict[str, Counter[str]] = field(default_factory=dict)
-    max_requests_in_flight_by_user: Counter[str] = field(default_factory=Counter)
+    peak_requests_in_flight_by_user: Counter[str] = field(default_factory=Counter)
 
 
 class Quota:
@@ -77,7 +77,7 @@ class Quota:
                 "refused": {
                     user: dict(each) for user, each in counts.refusal_counts_by_user.items()
                 },
-                "mostInFlight": dict(counts.max_requests_in_flight_by_user),
+                "mostInFlight": dict(counts.peak_requests_in_flight_by_user),
             }
 
     def count_charged_units_since_reset(self, user_id: str) -> int:
@@ -100,7 +100,7 @@ class Quota:
                 self._refuse(user_id, "concurrency")
                 raise _too_many_at_once(behaviour)
             self._in_flight[user_id] += 1
-            most = self._counts.max_requests_in_flight_by_user
+            most = self._counts.peak_requests_in_flight_by_user
             most[user_id] = max(most[user_id], self._in_flight[user_id])
         try:
             yield

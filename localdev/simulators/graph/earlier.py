@@ -11,7 +11,7 @@ from localdev.simulators.graph.query import ODataQuery
 MAX_REQUESTS_WITH_STORED_RESPONSES = 1_000
 _TOKENS = ("deltatoken", "skiptoken")
 
-RequestWithoutPageTokens = tuple[str, ...]
+RequestKeyIgnoringPageTokens = tuple[str, ...]
 
 
 class ReplayableResponses:
@@ -23,7 +23,7 @@ class ReplayableResponses:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._kept: dict[RequestWithoutPageTokens, deque[Any]] = {}
+        self._kept: dict[RequestKeyIgnoringPageTokens, deque[Any]] = {}
 
     def store_response(
         self, request: Request, mailbox_id: str, document: Any, *, most: int
@@ -49,7 +49,7 @@ class ReplayableResponses:
         return kept[0] if kept else None
 
 
-def _kind(request: Request, mailbox_id: str) -> RequestWithoutPageTokens:
+def _kind(request: Request, mailbox_id: str) -> RequestKeyIgnoringPageTokens:
     """Return the kind of a request. All pages of a delta feed or list have the same kind."""
     options = ODataQuery.parse(request.query).option_value_by_name.items()
     named = (f"{name}={value}" for name, value in sorted(options) if name not in _TOKENS)

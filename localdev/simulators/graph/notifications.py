@@ -70,7 +70,7 @@ class Notifier:
         """Return all subscriptions that have not expired, with all columns of their table."""
         return [dict(row) for row in self._subscriptions()]
 
-    def expire_subscriptions(self, mailbox_id: str) -> int:
+    def make_subscriptions_expire_now(self, mailbox_id: str) -> int:
         """End all subscriptions of a mailbox, as if they had expired; return their number."""
         return self._database.execute_write(
             "UPDATE subscription SET expires_at = 0 WHERE mailbox_id = ?", mailbox_id

@@ -34,7 +34,7 @@ class OutlookFolder:
     parent_id: id of the parent folder. None: the folder has no parent.
     role: well-known name of the folder, such as `inbox`. None: the folder has no well-known name.
     search_folder_filter: filter of a search folder. None: the folder is no search folder.
-    total, unread: numbers of all messages and of unread messages in the folder.
+    message_count, unread_count: numbers of all messages and of unread messages in the folder.
     visible_child_count: number of the folder's child folders that are not hidden.
     """
 
@@ -45,8 +45,8 @@ class OutlookFolder:
     role: str | None
     is_hidden: bool
     search_folder_filter: str | None
-    total: int = 0
-    unread: int = 0
+    message_count: int = 0
+    unread_count: int = 0
     visible_child_count: int = 0
 
 
@@ -82,7 +82,7 @@ class OutlookMailbox:
         self.user_id = mailbox.user_id
         self.address = mailbox.address
         self.display_name = mailbox.display_name
-        self.folders = OutlookFolders(mailbox, self.ids)
+        self.folders = OutlookFolderReader(mailbox, self.ids)
 
     def find_message(self, message_id: str) -> OutlookMessage:
         """Return the message with this id. Raises MessageNotFound."""
@@ -150,7 +150,7 @@ class OutlookMailbox:
         return {row["message"]: row["version"] for row in rows}
 
 
-class OutlookFolders:
+class OutlookFolderReader:
     """Finds the folders of one simulated mailbox by Graph's ids and well-known names."""
 
     def __init__(self, mailbox: Mailbox, ids: OutlookIds) -> None:
@@ -250,7 +250,7 @@ class OutlookFolders:
             role=name,
             is_hidden=folder.is_hidden,
             search_folder_filter=folder.search_filter,
-            total=folder.total,
-            unread=folder.unread,
+            message_count=folder.total,
+            unread_count=folder.unread,
             visible_child_count=children,
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from localdev.simulators.graph.ids import renew_message_and_folder_ids
 from localdev.simulators.graph.outlook import OutlookMailbox
-from localdev.simulators.graph.well_known import ROOT_FOLDER_NAME, create_conversation_history
+from localdev.simulators.graph.well_known import ROOT_FOLDER_NAME, add_conversation_history_folder
 from localdev.simulators.mailbox import Mailbox
 from mailsync.model import Address
 
@@ -80,7 +80,7 @@ class OutlookOwner:
                 database.execute_write(statement, mailbox.user_id)
             renew_message_and_folder_ids(database, mailbox.user_id)
             mailbox.recreate_empty_mailbox()
-            create_conversation_history(mailbox)
+            add_conversation_history_folder(mailbox)
         self._outlook = OutlookMailbox(mailbox)
 
     def expire_delta_links(self, folder: str | None) -> None:

@@ -67,8 +67,8 @@ def folder_json(folder: OutlookFolder, select: frozenset[str] | None) -> dict[st
         "displayName": folder.display_name,
         "parentFolderId": folder.parent_id,
         "childFolderCount": folder.visible_child_count,
-        "unreadItemCount": folder.unread,
-        "totalItemCount": folder.total,
+        "unreadItemCount": folder.unread_count,
+        "totalItemCount": folder.message_count,
         "sizeInBytes": 0,
         "isHidden": folder.is_hidden,
     }

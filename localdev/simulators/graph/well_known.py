@@ -25,7 +25,7 @@ WELL_KNOWN_FOLDER_NAMES = frozenset(ROLE_BY_WELL_KNOWN_NAME) | {
 CONVERSATION_HISTORY = "Conversation History"
 
 
-def create_conversation_history(mailbox: Mailbox) -> None:
+def add_conversation_history_folder(mailbox: Mailbox) -> None:
     """Create Outlook's hidden folder Conversation History, for which no role exists."""
     number = mailbox.create_folder(CONVERSATION_HISTORY, hidden=True)
     mailbox.database.execute_write(

@@ -133,7 +133,7 @@ def _listed(
         separator,
         session.quote_folder_name(folder.name),
     )
-    return PrerenderedResponse(kind, line, name_or_uid_matched_by_faults=folder.name)
+    return PrerenderedResponse(kind, line, folder_name_or_uid_for_faults=folder.name)
 
 
 def _lsub(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:

@@ -50,7 +50,7 @@ def _less(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[Untag
             yield each
         else:
             number += 1
-            if each.name_or_uid_matched_by_faults not in fault.about if fault.about else number % 2:
+            if each.folder_name_or_uid_for_faults not in fault.about if fault.about else number % 2:
                 yield each
 
 
@@ -138,7 +138,7 @@ def _uncounted(responses: Iterable[UntaggedResponse], fault: Fault) -> Iterator[
 def _is_about(
     response: PrerenderedResponse | FolderStatusResponse | FetchResponse, fault: Fault
 ) -> bool:
-    return not fault.about or response.name_or_uid_matched_by_faults in fault.about
+    return not fault.about or response.folder_name_or_uid_for_faults in fault.about
 
 
 _FORGERIES: dict[str, _Forgery] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from localdev.mail.modified_utf7 import encode_modified_utf7
 
-FLAGS_ATTRIBUTE_NAME = "imapFlags"
+STORED_FLAGS_ATTRIBUTE_KEY = "imapFlags"
 """Key in `Message.provider_specific_attributes`. Its value is the list of a message's system flags
 for which `MailItem` has no field: \\Answered and \\Deleted."""
 _FIELD_BY_FLAG = {"\\Seen": "is_read", "\\Flagged": "is_flagged", "\\Draft": "is_draft"}
@@ -26,7 +26,7 @@ def flags_of_message(
     attributes: the message's `Message.provider_specific_attributes`.
     """
     flags = {flag for flag, field in _FIELD_BY_FLAG.items() if fields[field]}
-    more = attributes.get(FLAGS_ATTRIBUTE_NAME)
+    more = attributes.get(STORED_FLAGS_ATTRIBUTE_KEY)
     flags.update(each for each in _IN_ATTRIBUTE if isinstance(more, list) and each in more)
     return frozenset(flags | {keyword_of_category(each) for each in categories})
 
@@ -59,7 +59,7 @@ def flags_to_mail_fields_and_attributes(
     kept = [each for each in categories if keyword_of_category(each) in keywords]
     added = sorted(keywords - {keyword_of_category(each) for each in kept})
     fields["categories"] = (*kept, *added)
-    return fields, {FLAGS_ATTRIBUTE_NAME: [each for each in _IN_ATTRIBUTE if each in wanted]}
+    return fields, {STORED_FLAGS_ATTRIBUTE_KEY: [each for each in _IN_ATTRIBUTE if each in wanted]}
 
 
 @lru_cache(maxsize=1024)

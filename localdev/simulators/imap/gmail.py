@@ -109,7 +109,7 @@ class GmailMailboxView:
         self._read_on()
         return self._seen[number].uids
 
-    def newest_uid_and_mod_seq(self, folder: int) -> tuple[int, int]:
+    def highest_folder_uid_and_mod_seq(self, folder: int) -> tuple[int, int]:
         """Return the highest UID that the folder has had, and the folder's HIGHESTMODSEQ."""
         self._read_on()
         return self._newest_uids.get(folder, 0), self._newest_changes.get(folder, 1)
@@ -229,11 +229,11 @@ class SimulatedGmailFolderReader(SimulatedFolderReader):
 
     @property
     def uid_next(self) -> int:
-        return self._view.newest_uid_and_mod_seq(self.folder_number)[0] + 1
+        return self._view.highest_folder_uid_and_mod_seq(self.folder_number)[0] + 1
 
     @property
     def highest_mod_seq(self) -> int:
-        return self._view.newest_uid_and_mod_seq(self.folder_number)[1]
+        return self._view.highest_folder_uid_and_mod_seq(self.folder_number)[1]
 
     def uids_vanished_since_mod_seq(self, mod_seq: int) -> Sequence[int]:
         return ()

@@ -29,12 +29,12 @@ class PrerenderedResponse:
     do not change the text.
 
     response_name: the name of the response, such as `LIST`.
-    name_or_uid_matched_by_faults: name of the folder that the response describes. Empty: no folder.
+    folder_name_or_uid_for_faults: name of the folder that the response describes. Empty: no folder.
     """
 
     response_name: str
     text: bytes
-    name_or_uid_matched_by_faults: str = ""
+    folder_name_or_uid_for_faults: str = ""
 
     def render(self) -> bytes:
         return self.text
@@ -60,13 +60,13 @@ class SingleNumberResponse:
 class FolderStatusResponse:
     """A STATUS response, which describes one folder.
 
-    name_or_uid_matched_by_faults: name of the folder in plain text; injected faults find the
+    folder_name_or_uid_for_faults: name of the folder in plain text; injected faults find the
         response by it, as they find other responses by a UID.
     quoted_folder_name: name of the folder, encoded and quoted as the response sends it.
     value_by_item: the value of each status item: a number, or an id as text for MAILBOXID.
     """
 
-    name_or_uid_matched_by_faults: str
+    folder_name_or_uid_for_faults: str
     quoted_folder_name: bytes
     value_by_item: Mapping[str, int | str]
     response_name: str = "STATUS"
@@ -93,7 +93,7 @@ class FetchResponse:
     response_name: str = "FETCH"
 
     @property
-    def name_or_uid_matched_by_faults(self) -> str:
+    def folder_name_or_uid_for_faults(self) -> str:
         return str(self.uid)
 
     def copy_without_item(self, name: str) -> "FetchResponse":

@@ -15,7 +15,7 @@ from localdev.simulators.imap.response import (
 from localdev.simulators.imap.session import CommandHandler, Session
 from localdev.simulators.imap.wire import ConnectionClosed
 
-GREETING = "GREETING"
+GREETING_COMMAND_NAME_IN_FAULTS = "GREETING"
 """The command name with which a fault rule matches the server's greeting."""
 
 
@@ -26,7 +26,7 @@ def run_session(session: Session, handlers: Mapping[str, CommandHandler], greeti
     """
     wire = session.wire
     try:
-        fault = session.backend.take_fault_for_command(GREETING, "")
+        fault = session.backend.take_fault_for_command(GREETING_COMMAND_NAME_IN_FAULTS, "")
         _interrupt(session, fault)
         reply = _reply_of_fault(fault) if fault else None
         wire.write_line(f"* {reply or f'OK {greeting}'}".encode())

@@ -9,11 +9,7 @@ from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS, create_event_bus
 from localdev.engine.event_bus import EventBus as LocalBus
 from localdev.engine.lambda_host import InvocationResult
-from mailsync.events.outgoing import (
-    MAX_ENTRIES_PER_PUT_EVENTS_CALL,
-    EventBus,
-    publish_outbox,
-)
+from mailsync.events.outgoing import MAX_ENTRIES_PER_PUT_EVENTS_CALL, EventBus, publish_outbox
 from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.connection import Database

@@ -6,7 +6,7 @@ from dashboard.accounts import account_details_json, account_status_json
 from mailsync.decisions.remaining_time import ReadingProgress
 from mailsync.model import AccountId
 from mailsync.store.account_store import FolderWithSelection, ListingContradictionRow
-from mailsync.store.removal_store import NO_HIDDEN_MAIL
+from mailsync.store.removal_store import NO_MAIL_PENDING_DELETION
 from mailsync.store.status_store import AccountStatus, FolderStatus
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -27,7 +27,11 @@ OF_AN_ACCOUNT: dict[str, Any] = {
     **{"initial_sync_completed": False, "verified_at": None, "last_error_name": None},
     **{"last_error_message": None, "next_sync_at": NOW, "run_id": "r1"},
     **{"message_count": None, "reading_progress": ReadingProgress(600, 0, 20, 60.0, 60.0)},
-    **{"run_started_at": NOW - timedelta(seconds=60), "folders": (), "hidden_mail": NO_HIDDEN_MAIL},
+    **{
+        "run_started_at": NOW - timedelta(seconds=60),
+        "folders": (),
+        "hidden_mail": NO_MAIL_PENDING_DELETION,
+    },
 }
 NAMES_OF_STATUS = {
     **{"total": "stored_total", "unread": "stored_unread"},

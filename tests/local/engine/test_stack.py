@@ -11,7 +11,7 @@ import pytest
 
 from localdev.engine.dev_login import make_demo_user_token_factory
 from localdev.engine.failure import StartFailed
-from localdev.engine.postgres import acquire_folder_lock
+from localdev.engine.postgres import lock_data_folder
 from localdev.options import DEMO_DEFAULT_OPTIONS, Options, parse_command_line
 from localdev.stack import Stack, delete_stack_data
 from tests.support.up import paste, up
@@ -48,7 +48,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Printed]:
     arguments = ("--data", str(data), "--no-schedule", *PORTS, *NOWHERE)
     with up(*arguments, errors=data / "errors", JWT_SECRET=JWT_SECRET, **APP) as (_, text):
         yield Printed(data, text)
-    acquire_folder_lock(data, what="data").close()  # SIGTERM has stopped everything
+    lock_data_folder(data, what="data").close()  # SIGTERM has stopped everything
 
 
 def test_the_product_answers_those_who_have_the_token_that_is_printed(printed: Printed) -> None:
@@ -88,7 +88,7 @@ def test_a_taken_port_is_named_with_its_option(tmp_path: Path, option: str, host
 
 
 def test_a_second_demo_takes_a_folder_of_its_own(tmp_path: Path) -> None:
-    held = [acquire_folder_lock(tmp_path / name, what="data") for name in ("demo", "demo-2")]
+    held = [lock_data_folder(tmp_path / name, what="data") for name in ("demo", "demo-2")]
     unreachable = "postgresql://postgres@127.0.0.1:1/mail"
     second = replace(DEMO_DEFAULT_OPTIONS, data=tmp_path / "demo", database_url=unreachable)
     stack = Stack(second)

@@ -62,11 +62,7 @@ class Session:
 @pytest.fixture(scope="session")
 def session(mirror: Mirror) -> Session:
     found = Session()
-    found.keys |= {
-        mirror.stack.token(),
-        *sign_ins(mirror, found),
-        *notifications(mirror),
-    }
+    found.keys |= {mirror.stack.token(), *sign_ins(mirror, found), *notifications(mirror)}
     fail_with_revealing_errors(mirror)
     settings = mirror.stack.lambdas.settings
     found.keys |= {settings["JWT_SECRET"], settings["MICROSOFT_CLIENT_SECRET"]}
@@ -78,10 +74,7 @@ def session(mirror: Mirror) -> Session:
 
 def sign_ins(mirror: Mirror, session: Session) -> Iterator[str]:
     """States, cookies and a code: of a sign-in that is given up, one refused and one that ends."""
-    begin, trust = (
-        f"{mirror.account.api_url}/api/auth/microsoft",
-        mirror.stack.provider.ca_bundle,
-    )
+    begin, trust = (f"{mirror.account.api_url}/api/auth/microsoft", mirror.stack.provider.ca_bundle)
     with httpx.Client(verify=ssl.create_default_context(cafile=trust), timeout=30) as browser:
         for _ in range(3):
             page = browser.get(begin, headers=mirror.account.authorization_headers).headers[

@@ -22,7 +22,7 @@ MESSAGES = 8
 
 METHODS: Mapping[str, Callable[[ContractServer], object]] = {
     "list_folders": lambda server: server.provider.list_folders(
-        (), FolderTreeReadingMode.LISTED_FOLDERS
+        (), FolderTreeReadingMode.ALL_LISTED_FOLDERS
     ),
     "fetch_feed_page": lambda server: server.provider.fetch_feed_page(
         feed_of(server, "inbox"), None, limit=PAGE

@@ -206,7 +206,7 @@ class ProviderContract:
                 server.provider.fetch_feed_page(feed, cursor, limit=PAGE)
         with pytest.raises(FolderGone):
             server.provider.list_folder_messages(old)
-        listing = server.provider.list_folders(known, FolderTreeReadingMode.LISTED_FOLDERS)
+        listing = server.provider.list_folders(known, FolderTreeReadingMode.ALL_LISTED_FOLDERS)
 
         assert listing.gone_folder_remote_ids == {old.remote_id}
         replica.read_on()

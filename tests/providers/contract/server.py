@@ -14,12 +14,12 @@ from mailsync.model import (
     FeedRef,
     FolderId,
     FolderRef,
-    IncompleteMessage,
     Message,
     MessageChange,
     MessageNotFoundByIdResult,
     MessageRemovedFromFolder,
     MessageStateChange,
+    MessageToFetchById,
     Page,
     PlacementChange,
     RemoteFolder,
@@ -30,7 +30,7 @@ from mailsync.providers import MailProvider
 from tests.support.comparison import ProviderForm, Things, folders_in, in_mailbox
 
 Malformation = Literal["another protocol", "half an answer", "cut off", "closed"]
-NAMED = IncompleteMessage | PlacementChange | MessageRemovedFromFolder | MessageStateChange
+NAMED = MessageToFetchById | PlacementChange | MessageRemovedFromFolder | MessageStateChange
 LISTED_FLAGS = ("is_read", "is_flagged", "importance")
 PAGE = 5
 MAX_PAGES = 50

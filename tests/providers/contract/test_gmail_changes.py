@@ -12,8 +12,8 @@ from mailsync.model import (
     Cursor,
     FeedId,
     FeedRef,
-    IncompleteMessage,
     MessageRemovedFromFolder,
+    MessageToFetchById,
     PlacementChange,
     RemoteId,
 )
@@ -191,12 +191,7 @@ def test_the_last_record_about_a_label_decides_whatever_the_order(gmail: Scripte
 
     label, inbox = RemoteId("Label_1"), RemoteId("INBOX")
     expected = PlacementChange(
-        RemoteId("a"),
-        (label,),
-        (inbox,),
-        is_read=True,
-        is_flagged=False,
-        importance="high",
+        RemoteId("a"), (label,), (inbox,), is_read=True, is_flagged=False, importance="high"
     )
     assert page.changes == (expected,)
 
@@ -231,7 +226,7 @@ def test_trash_takes_a_message_out_of_the_inbox_and_if_that_is_unclear_it_is_fet
 
     assert gmail.mailbox.fetch_feed_page(FEED, at(7), limit=100).changes == (
         PlacementChange(RemoteId("a"), (trash,), (inbox,)),
-        IncompleteMessage(RemoteId("b")),
+        MessageToFetchById(RemoteId("b")),
         PlacementChange(RemoteId("c"), (spam,), (inbox,)),
     )
 

@@ -9,7 +9,10 @@ from mailsync.model import FolderTreeReadingMode, RemoteId
 from tests.providers.contract.scripted_gmail import NOT_FOUND, ScriptedGmail, answer, refusal
 from tests.support.builders import a_known_folder
 
-QUICK, WHOLE = FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS, FolderTreeReadingMode.LISTED_FOLDERS
+QUICK, WHOLE = (
+    FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS,
+    FolderTreeReadingMode.ALL_LISTED_FOLDERS,
+)
 NAMES = ("INBOX", "Label_1", "Label_2")
 
 

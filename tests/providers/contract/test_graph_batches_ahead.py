@@ -65,7 +65,7 @@ def test_one_batch_has_the_newest_messages_and_the_whole_of_a_small_tree(
     graph.answers = [first_answer(graph, *other, *mail)]
 
     newest = graph.mailbox.fetch_newest_inbox_mail(limit=2)
-    listing = graph.mailbox.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
+    listing = graph.mailbox.list_folders((), FolderTreeReadingMode.ALL_LISTED_FOLDERS)
 
     assert newest
     assert (newest.inbox_folder.remote_id, newest.inbox_folder.role) == ("F0", Role.INBOX)
@@ -86,7 +86,7 @@ def test_what_the_first_batch_lacks_of_the_tree_is_requested(graph: ScriptedGrap
     assert graph.mailbox.fetch_newest_inbox_mail(limit=2) is None
     tree = {"value": [folder("F0")], "@odata.deltaLink": f"{graph.url}/me/y"}
     graph.answers = [answer(tree), answer({"value": []}), batch(*[(200, folder("F0"))] * ROLES)]
-    [found] = graph.mailbox.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS).folders
+    [found] = graph.mailbox.list_folders((), FolderTreeReadingMode.ALL_LISTED_FOLDERS).folders
 
     assert found.remote_id == "F0"
     assert len(graph.requests) == 2 + 3

@@ -94,7 +94,7 @@ def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
         NO_ROLES,
     ]
 
-    found = graph.mailbox.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
+    found = graph.mailbox.list_folders((), FolderTreeReadingMode.ALL_LISTED_FOLDERS)
 
     assert tree(found) == {"a": None, "b": None, "aa": "a", "aaa": "aa"}
     assert [each.is_hidden for each in found.folders] == [False, False, False, True]
@@ -185,7 +185,7 @@ def test_a_role_that_was_not_told_is_asked_for_in_the_next_whole_reading(
     whole, quick = (
         graph.mailbox.list_folders(known(inbox=None, a=None), reading)
         for reading in (
-            FolderTreeReadingMode.LISTED_FOLDERS,
+            FolderTreeReadingMode.ALL_LISTED_FOLDERS,
             FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS,
         )
     )
@@ -272,7 +272,7 @@ def test_children_that_cannot_be_listed_fail_their_parent_and_nothing_else(
 
     found = graph.mailbox.list_folders(
         known(inbox=None, a=None, aa="a", aaa="aa", b=None, bb="b"),
-        FolderTreeReadingMode.LISTED_FOLDERS,
+        FolderTreeReadingMode.ALL_LISTED_FOLDERS,
     )
 
     assert tree(found) == {"inbox": None, "a": None, "b": None, "bb": "b", "aa": "a", "aaa": "aa"}
@@ -317,7 +317,7 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     first, rest = names[:MAX_BATCH_REQUESTS], names[MAX_BATCH_REQUESTS:]
     parts = [batch(*(items[each] for each in part)) for part in (first, rest)]
     graph.answers = [NO_FEED, top, *parts]
-    whole = graph.mailbox.list_folders(ids, FolderTreeReadingMode.LISTED_FOLDERS)
+    whole = graph.mailbox.list_folders(ids, FolderTreeReadingMode.ALL_LISTED_FOLDERS)
     assert whole.is_whole_tree
     assert len(whole.folders) == len(ids)
 
@@ -339,7 +339,7 @@ def test_a_tree_in_the_middle_of_which_graph_asks_for_a_pause_is_not_read(
 
     with pytest.raises(ProviderThrottled) as raised:
         graph.mailbox.list_folders(
-            known(inbox=None, a=None, b=None), FolderTreeReadingMode.LISTED_FOLDERS
+            known(inbox=None, a=None, b=None), FolderTreeReadingMode.ALL_LISTED_FOLDERS
         )
     assert raised.value.retry_after_s == pytest.approx(60, abs=1)
 

@@ -10,11 +10,11 @@ import pytest
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import (
     Address,
-    IncompleteMessage,
     ListedMessage,
     Message,
     MessageChange,
     MessageRemovedFromFolder,
+    MessageToFetchById,
     RemoteId,
     UnreadableMessage,
     Upsert,
@@ -29,7 +29,7 @@ from mailsync.providers.graph.messages import (
 )
 
 IDS = {"id": "m1", "parentFolderId": "F1"}
-NAMED = IncompleteMessage(RemoteId("m1"))
+NAMED = MessageToFetchById(RemoteId("m1"))
 ANN = {"emailAddress": {"name": "Ann", "address": "ann@example.org"}}
 FULL: dict[str, Any] = {
     **dict.fromkeys(MESSAGE_PROPERTIES.split(",")),
@@ -124,7 +124,7 @@ def test_an_entry_without_a_body_names_the_message_and_its_state() -> None:
 
     named = parse_change_without_body(LEAN)
 
-    assert named == IncompleteMessage(NAMED.remote_id, state, RECEIVED_AT)
+    assert named == MessageToFetchById(NAMED.remote_id, state, RECEIVED_AT)
     assert named.can_be_fetched_in_slice
 
 

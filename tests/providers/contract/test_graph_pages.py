@@ -22,9 +22,9 @@ from mailsync.model import (
     FeedRef,
     FolderId,
     FolderRef,
-    IncompleteMessage,
     ListedMessage,
     MessageRemovedFromFolder,
+    MessageToFetchById,
     RemoteId,
     Upsert,
 )
@@ -289,7 +289,7 @@ def test_the_first_feed_that_comes_after_one_that_failed_has_no_bodies(
     again = graph.mailbox.fetch_feed_page(FEED, first.next_cursor, limit=5)
 
     state = ListedMessage(RemoteId("m1"), True, "e")
-    assert first.changes == again.changes == (IncompleteMessage(state.remote_id, state),)
+    assert first.changes == again.changes == (MessageToFetchById(state.remote_id, state),)
     assert graph.requests[0].path.endswith("/messages/delta")
     assert "body" not in graph.requests[0].query
     assert not first.next_round_is_full_sync
@@ -300,7 +300,7 @@ def test_the_last_feed_is_a_list_of_ids_that_begins_anew_each_time(graph: Script
 
     found = graph.mailbox.fetch_feed_page(FEED, None, limit=5, fallback=7)
 
-    assert isinstance(found.changes[0], IncompleteMessage)
+    assert isinstance(found.changes[0], MessageToFetchById)
     assert (found.has_more, found.next_round_is_full_sync) == (False, True)
     assert graph.requests[0].path.endswith("/messages")
     assert "body" not in graph.requests[0].query
@@ -326,7 +326,7 @@ def test_where_no_delta_can_be_had_the_folder_is_listed(
 
     found = graph.mailbox.fetch_feed_page(FEED, None, limit=5, fallback=fallback)
 
-    assert isinstance(found.changes[0], IncompleteMessage if fallback else Upsert)
+    assert isinstance(found.changes[0], MessageToFetchById if fallback else Upsert)
     assert found.next_round_is_full_sync
 
 

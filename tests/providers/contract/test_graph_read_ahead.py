@@ -12,7 +12,7 @@ from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.model import AccessToken, Cursor, FeedId, FeedRef, FolderId, FolderRef, Page, RemoteId
 from mailsync.providers.graph import connection
 from mailsync.providers.graph.provider import (
-    MIN_READ_AHEAD_PAGE_SIZE,
+    MIN_PAGE_SIZE_TO_READ_AHEAD,
     PROVIDER_LIMITS,
     GraphMailbox,
 )
@@ -21,7 +21,7 @@ from mailsync.sync.store_page import compute_max_page_size
 from tests.providers.contract.scripted_graph import ScriptedGraph, TwoTokens, answer, entry, refusal
 
 FEED = FeedRef(FeedId(1), FolderRef(FolderId(1), RemoteId("F")))
-SIZE = MIN_READ_AHEAD_PAGE_SIZE
+SIZE = MIN_PAGE_SIZE_TO_READ_AHEAD
 WAIT_S = 10.0
 
 
@@ -180,7 +180,7 @@ def two_pages(graph: ScriptedGraph, *, before_second: Callable[[], object]) -> N
 
 
 def test_the_pages_of_a_sync_that_meets_no_failure_are_large_enough() -> None:
-    assert compute_max_page_size(PROVIDER_LIMITS) >= MIN_READ_AHEAD_PAGE_SIZE
+    assert compute_max_page_size(PROVIDER_LIMITS) >= MIN_PAGE_SIZE_TO_READ_AHEAD
 
 
 def test_no_request_is_in_flight_after_the_end(graph: ScriptedGraph) -> None:

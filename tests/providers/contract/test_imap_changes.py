@@ -301,7 +301,7 @@ def test_rows_of_the_field_about_lists_of_folders(played: Played, row: int) -> N
     rules, there, not_there = LISTS[row]
     played.server.rules += rules()
 
-    listing = played.mirror.client.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
+    listing = played.mirror.client.list_folders((), FolderTreeReadingMode.ALL_LISTED_FOLDERS)
 
     names = [each.remote_id for each in listing.folders]
     assert there <= set(names)
@@ -324,7 +324,7 @@ def test_only_folders_of_the_owner_are_listed_and_gone_ones_are_requested_by_nam
     ]
     known = [a_known_folder(at, name) for at, name in enumerate(("Archive", "Other/bob", "Lost"))]
 
-    listing = played.mirror.client.list_folders(known, FolderTreeReadingMode.LISTED_FOLDERS)
+    listing = played.mirror.client.list_folders(known, FolderTreeReadingMode.ALL_LISTED_FOLDERS)
 
     names = {each.remote_id for each in listing.folders}
     assert "INBOX" in names
@@ -332,7 +332,7 @@ def test_only_folders_of_the_owner_are_listed_and_gone_ones_are_requested_by_nam
     assert listing.gone_folder_remote_ids == {"Other/bob", "Lost"}
     played.server.rules[1:] = [Rule("^LIST", without("LIST"), ALWAYS)]
 
-    listing = played.mirror.client.list_folders(known, FolderTreeReadingMode.LISTED_FOLDERS)
+    listing = played.mirror.client.list_folders(known, FolderTreeReadingMode.ALL_LISTED_FOLDERS)
 
     assert listing.gone_folder_remote_ids == frozenset()
     assert listing.existing_unlisted_folder_ids == {"Archive", "Other/bob", "Lost"}

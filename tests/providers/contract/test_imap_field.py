@@ -98,7 +98,7 @@ def test_a_refused_password_is_sent_once(refusing: ScriptedImap) -> None:
     """Row 37. A person acts before the next login, so the server's failures are not counted."""
     access = Access(PASSWORD_ACCESS, _raising(AccessRevoked("refused")))
     with closing(_opened(refusing, access)) as mailbox, pytest.raises(AccessRevoked):
-        mailbox.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
+        mailbox.list_folders((), FolderTreeReadingMode.ALL_LISTED_FOLDERS)
     assert len(_logins(refusing)) == 1
 
 
@@ -107,7 +107,7 @@ def test_refused_tokens_get_no_address_banned(refusing: ScriptedImap) -> None:
     with closing(_opened(refusing, Access(TOKEN_ACCESS, lambda: TOKEN_ACCESS))) as mailbox:
         for _ in range(3):
             with pytest.raises(ProviderThrottled) as caught:
-                mailbox.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
+                mailbox.list_folders((), FolderTreeReadingMode.ALL_LISTED_FOLDERS)
             assert caught.value.retry_after_s
             tries = BAN_WINDOW_S / caught.value.retry_after_s
             assert 2 * tries < MAX_FAILED_LOGINS
@@ -121,7 +121,7 @@ def test_without_a_new_token_nothing_more_is_sent(
     """Row 46: after a failed renewal another client signed in with an empty password."""
     access = Access(TOKEN_ACCESS, _raising(failure))
     with closing(_opened(refusing, access)) as mailbox, pytest.raises(type(failure)):
-        mailbox.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
+        mailbox.list_folders((), FolderTreeReadingMode.ALL_LISTED_FOLDERS)
     assert (len(_logins(refusing)), refusing.connection_count) == (1, 1)
 
 
@@ -207,7 +207,7 @@ def test_a_folder_is_opened_by_the_bytes_of_the_list(played: Played, name: str) 
         Rule("^UID SEARCH", b"* SEARCH\r\n{tag} OK Done\r\n", ALWAYS),
     ]
 
-    listing = played.client.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
+    listing = played.client.list_folders((), FolderTreeReadingMode.ALL_LISTED_FOLDERS)
 
     [folder] = [each for each in listing.folders if each.remote_id == remote_id]
     assert folder.display_name == display_name
@@ -224,7 +224,7 @@ def test_a_server_without_status_proves_no_folder_gone(played: Played) -> None:
         Rule("^LIST", without("Archive"), ALWAYS),
     ]
     known = [a_known_folder(1, "Archive")]
-    listing = played.client.list_folders(known, FolderTreeReadingMode.LISTED_FOLDERS)
+    listing = played.client.list_folders(known, FolderTreeReadingMode.ALL_LISTED_FOLDERS)
     assert {each.remote_id: each.message_count for each in listing.folders}[
         RemoteId("INBOX")
     ] == len(ALL)

@@ -231,7 +231,7 @@ def test_a_folder_whose_name_is_a_command_is_never_sent(played: Played) -> None:
     name = b"a\r\nx DELETE INBOX"
     literal = b'* LIST () "/" {%d}\r\n%b' % (len(name), name)
     played.server.rules.append(Rule("^LIST", adding(literal), ALWAYS))
-    listing = played.client.list_folders((), FolderTreeReadingMode.LISTED_FOLDERS)
+    listing = played.client.list_folders((), FolderTreeReadingMode.ALL_LISTED_FOLDERS)
     assert [each.role for each in listing.folders if each.remote_id == "INBOX"] == ["inbox"]
     with pytest.raises(ProviderRejected):
         played.client._connected().examine(name)

@@ -127,7 +127,7 @@ def test_a_refused_token_is_renewed_and_used_on_a_new_connection(
     context = ssl.create_default_context(cafile=script.certificate)
     address = ImapMailboxLocation("localhost", script.port, "ann")
     with closing(ImapMailbox(address, tokens, servers, context)) as mailbox:
-        assert mailbox.list_folders([], FolderTreeReadingMode.LISTED_FOLDERS).folders
+        assert mailbox.list_folders([], FolderTreeReadingMode.ALL_LISTED_FOLDERS).folders
     assert (len(tokens.renewed), script.connection_count) == (1, 2)
     assert not tokens.renewed[0].holds_mailbox_password
 
@@ -372,7 +372,7 @@ def test_a_sync_says_which_server_cannot_be_used_and_keeps_the_mail(
         closing(ImapMailbox(address, Tokens(server), nowhere, context)) as mailbox,
         pytest.raises(ProviderUnavailable, match=r"private network.* stays readable"),
     ):
-        mailbox.list_folders([], FolderTreeReadingMode.LISTED_FOLDERS)
+        mailbox.list_folders([], FolderTreeReadingMode.ALL_LISTED_FOLDERS)
 
 
 def test_a_server_that_refuses_sasl_is_signed_in_to_by_login(scripted: Scripted) -> None:

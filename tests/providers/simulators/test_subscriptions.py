@@ -74,7 +74,7 @@ def test_the_application_lists_those_of_all_mailboxes_page_by_page_and_no_secret
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, subscriber: Subscriber
 ) -> None:
     for each in simulators.notifier.list_active_subscriptions():
-        simulators.notifier.expire_subscriptions(each["mailbox_id"])
+        simulators.notifier.make_subscriptions_expire_now(each["mailbox_id"])
     simulators.service.set_behaviour_switches(subscriptions_per_page=2)
     bob = simulators.add_mailbox("bob@example.com")
     expected = [subscribe(graph, subscriber)["id"] for _ in range(3)]

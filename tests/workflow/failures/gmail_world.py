@@ -168,7 +168,7 @@ class GmailWorld(World):
                     self.database,
                     self._vault,
                     provider.max_requests_in_flight,
-                    quota_source=quota,
+                    mailbox_quota=quota,
                 )
 
     def _quota(self, account: Account) -> MailboxQuota:

@@ -12,7 +12,7 @@ from mailsync.store.check_store import Check, CheckStore, UnchangedMailboxCheckR
 from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.lease_store import LeaseStore
-from mailsync.store.run_store import EnqueuedRun, RunStore
+from mailsync.store.run_store import EnqueuedOrExistingRun, RunStore
 from mailsync.sync import check as check_step
 from mailsync.sync.check import CheckOutcome
 from tests.support.mail import a_mail
@@ -328,7 +328,7 @@ def a_trigger(world: World) -> SyncStarter:
     return SyncStarter(RunStore(world.database), Engine(world.started), "a:stateMachine:m")
 
 
-def request_sync(world: World) -> EnqueuedRun:
+def request_sync(world: World) -> EnqueuedOrExistingRun:
     scope = SyncScope(SyncType.MANUAL)
     return a_trigger(world).start_sync(world.account_id, scope, "api")
 

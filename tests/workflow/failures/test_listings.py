@@ -172,7 +172,7 @@ def test_a_backfill_that_gets_no_message_ends_although_the_feed_repeats_a_remova
 
 
 def _with_interval(limits: Any, seconds: float) -> Any:
-    return type(limits)(limits.messages_per_fetch, 100, max_interval_between_feed_reads_s=seconds)
+    return type(limits)(limits.messages_per_fetch, 100, feed_read_interval_if_pending_s=seconds)
 
 
 def test_an_expired_position_costs_no_message_that_is_stored(synced: ListedWorld) -> None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailsync.model import (
-    IncompleteMessage,
     MessageChange,
     MessageRemovedFromFolder,
+    MessageToFetchById,
     PlacementChange,
     RemoteId,
 )
@@ -116,7 +116,7 @@ def _to_change(message_id: RemoteId, net: _NetChange) -> MessageChange:
         return MessageRemovedFromFolder(message_id)
     has = net.has_label
     if net.was_in_inbox and INBOX not in has:
-        return IncompleteMessage(message_id)
+        return MessageToFetchById(message_id)
     is_unread, is_important = has.get(UNREAD), has.get(IMPORTANT)
     return PlacementChange(
         message_id,

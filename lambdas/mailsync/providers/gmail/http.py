@@ -156,7 +156,7 @@ class GmailClient:
         convert: function that converts a response. Several threads call it at the same time, so
             that each large response is dropped before the next one is read. If it raises
             MalformedResponse, the request is sent again after a pause; if it still raises, the
-            result has PSEUDO_STATUS_OF_MISSING_RESPONSE.
+            result has MISSING_RESPONSE_STATUS.
         is_shared: other workers send requests to the mailbox too, so send fewer at the same time.
 
         Raises:

@@ -8,7 +8,7 @@ pages.
 
 from collections.abc import Iterator, Mapping
 
-from mailsync.decisions.page_series import PageSeries
+from mailsync.decisions.page_series import EndlessPagingDetector
 from mailsync.errors import FolderGone, ProviderUnavailable
 from mailsync.model import FolderRef, ListedMessage, MessageListing, RemoteId
 from mailsync.providers.gmail import units
@@ -173,7 +173,7 @@ class MessageListReader:
             ProviderUnavailable: the pages do not end.
         """
         token: str | None = None
-        series = PageSeries()
+        series = EndlessPagingDetector()
         while not series.is_endless:
             response = self._client.get(_request(selection, token, MAX_IDS_PER_PAGE))
             yield response

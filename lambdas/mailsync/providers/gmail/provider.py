@@ -53,7 +53,7 @@ PROVIDER_LIMITS = ProviderLimits(
     messages_per_fetch=100,
     max_messages_in_batch_of_small_folders=150,
     has_single_request_per_fetch_call=True,  # the client divides the messages of a call itself
-    max_interval_between_feed_reads_s=5.0,
+    feed_read_interval_if_pending_s=5.0,
 )
 MAX_HISTORY_RECORDS_PER_PAGE = 500
 """The maximum number of records on a page of the history (Gmail API documentation,

@@ -34,7 +34,7 @@ class MalformedResponse(Exception):
 
 def parse_response(status: int, headers: Mapping[str, str], content: bytearray) -> GmailResponse:
     """Return an HTTP response as a GmailResponse. If the HTTP status is 200 and the body is not a
-    JSON object, the result has PSEUDO_STATUS_OF_MISSING_RESPONSE."""
+    JSON object, the result has MISSING_RESPONSE_STATUS."""
     parse = _parse_large if len(content) >= _MIN_LARGE_BYTES else _parse
     body, now = parse(content), _parse_date(headers.get("Date"))
     if status == 200 and body is None:

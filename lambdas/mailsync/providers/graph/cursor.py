@@ -102,7 +102,7 @@ class FeedPageLink:
     feed_kind: GraphFeedKind = GraphFeedKind.DELTA
 
     @property
-    def stored_cursor(self) -> Cursor:
+    def cursor_to_store(self) -> Cursor:
         """Return the cursor to store for this link, which `parse_cursor` parses."""
         return Cursor(f"{_prefix(self.feed_kind)}{self.path}")
 

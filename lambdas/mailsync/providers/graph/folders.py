@@ -25,11 +25,11 @@ from mailsync.model import (
 )
 from mailsync.providers.graph.errors import GraphResponse, RequestedResourceKind, to_mailsync_error
 from mailsync.providers.graph.http import GraphClient
-from mailsync.providers.graph.messages import parse_graph_id
+from mailsync.providers.graph.messages import read_object_id
 from mailsync.providers.graph.responses import parse_object_list
 
 JsonObject = Mapping[str, Any]
-MAX_STORABLE_MESSAGE_COUNT = 2**31
+MIN_UNSTORABLE_MESSAGE_COUNT = 2**31
 """The lowest message count that is too large for the database column of counts."""
 
 FOLDERS_PER_PAGE = 200
@@ -77,7 +77,7 @@ def to_remote_folder(
     if _is_search_folder(entry):
         return None
     return RemoteFolder(
-        remote_id=parse_graph_id(entry),
+        remote_id=read_object_id(entry),
         parent_remote_id=parent,
         display_name=str(entry.get("displayName") or ""),
         role=role,
@@ -289,7 +289,7 @@ class _Tree:
             raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
         for entry in parse_object_list(response, "value"):
             if "@removed" not in entry:
-                remote_id = parse_graph_id(entry)
+                remote_id = read_object_id(entry)
                 self._entries[remote_id] = {**self._entries.get(remote_id, {}), **entry}
         link = response.body.get("@odata.nextLink")
         return self._graph.extract_path_from_link(link) if link else None
@@ -396,4 +396,4 @@ def _child_count(entry: JsonObject) -> int:
 def _count(entry: JsonObject, name: str) -> int | None:
     """Return a count, or None for a value that is none; Graph sends some negative counts."""
     count = entry.get(name)
-    return count if isinstance(count, int) and abs(count) < MAX_STORABLE_MESSAGE_COUNT else None
+    return count if isinstance(count, int) and abs(count) < MIN_UNSTORABLE_MESSAGE_COUNT else None

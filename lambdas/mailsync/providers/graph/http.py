@@ -73,7 +73,7 @@ class GraphClient:
     memory: memory share against which responses are counted until `close`. None: no limit.
     total_decompressed_response_bytes: decompressed size of all responses so far.
 
-    A response that is not complete JSON has PSEUDO_STATUS_OF_MISSING_RESPONSE.
+    A response that is not complete JSON has MISSING_RESPONSE_STATUS.
 
     Every method raises AccessRevoked, ProviderThrottled (also without a request during a pause that
     Graph requested) and ProviderUnavailable (also if `memory` has no room for the response).
@@ -132,7 +132,7 @@ class GraphClient:
         is_one_message: the response is a single message, so its size limit is
             `MAX_SINGLE_MESSAGE_RESPONSE_BYTES`.
 
-        A response that exceeds the size limit has PSEUDO_STATUS_OF_TOO_LARGE_RESPONSE.
+        A response that exceeds the size limit has TOO_LARGE_RESPONSE_STATUS.
         """
         limit_bytes = MAX_SINGLE_MESSAGE_RESPONSE_BYTES if is_one_message else self._limit()
         request = GraphRequest("GET", path, limit_bytes, page_size)
@@ -170,9 +170,9 @@ class GraphClient:
         """Send GET requests as batches of 20 paths; return the responses in the order of the paths.
 
         Failed items are retried without the items that succeeded. An item without a response of
-        Graph has PSEUDO_STATUS_OF_MISSING_RESPONSE. As soon as the responses together exceed the
+        Graph has MISSING_RESPONSE_STATUS. As soon as the responses together exceed the
         client's size limit, the items of this batch and of the later batches have
-        PSEUDO_STATUS_OF_TOO_LARGE_RESPONSE.
+        TOO_LARGE_RESPONSE_STATUS.
 
         page_size: maximum number of entries of each requested page. None: the requests are not for
             pages.

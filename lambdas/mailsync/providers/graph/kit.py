@@ -13,7 +13,7 @@ from mailsync.decisions.first_sync import FirstSyncCostRates
 from mailsync.model import Account, SubscriptionNotification
 from mailsync.providers import AccessTokenSource, MailProvider
 from mailsync.providers.graph import notifications
-from mailsync.providers.kit import MailboxIdentity, WebhookRequest, count_messages_in_folders
+from mailsync.providers.kit import MailboxIdentity, WebhookRequest, sum_folder_message_counts
 from mailsync.providers.quota import QuotaUnitSource
 from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
@@ -108,14 +108,17 @@ class GraphKit:
         )
 
     def count_messages(self, mailbox: MailProvider) -> int:
-        return count_messages_in_folders(mailbox)
+        return sum_folder_message_counts(mailbox)
 
     def find_readable_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
     ) -> MailboxIdentity:
-        from mailsync.providers.graph.owner import build_remote_account_id, look_up_owner
+        from mailsync.providers.graph.owner import (
+            build_remote_account_id,
+            find_mailbox_owner_by_address,
+        )
 
-        owner = look_up_owner(address, access, settings)
+        owner = find_mailbox_owner_by_address(address, access, settings)
         remote_id = build_remote_account_id(owner.user_id, organisation_id)
         return MailboxIdentity(remote_id, owner.email_address)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from mailsync.decisions.page_series import PageSeries
+from mailsync.decisions.page_series import EndlessPagingDetector
 from mailsync.errors import MailsyncError, ProviderUnavailable
 from mailsync.model import ListedMessage, Message, MessageListing, RemoteId, UnreadableMessage
 from mailsync.providers.graph.errors import TOO_LARGE_RESPONSE_STATUS, GraphResponse
@@ -76,7 +76,7 @@ def _pages(graph: GraphClient, first: str) -> Iterator[GraphResponse]:
     """
     path: str | None = first
     seen: set[str] = set()
-    series = PageSeries()
+    series = EndlessPagingDetector()
     while path:
         if path in seen:
             raise build_repeated_page_link_error()

@@ -13,11 +13,11 @@ from mailsync.errors import ProviderUnavailable
 from mailsync.model import (
     MAX_REMOTE_ID_BYTES,
     Address,
-    IncompleteMessage,
     ListedMessage,
     Message,
     MessageChange,
     MessageRemovedFromFolder,
+    MessageToFetchById,
     RemoteId,
     UnreadableMessage,
     Upsert,
@@ -45,9 +45,9 @@ def parse_change(item: JsonObject) -> MessageChange:
         ProviderUnavailable: the item has no id.
     """
     if "@removed" in item:
-        return MessageRemovedFromFolder(parse_graph_id(item))
+        return MessageRemovedFromFolder(read_object_id(item))
     if not _is_whole(item):
-        return IncompleteMessage(parse_graph_id(item))
+        return MessageToFetchById(read_object_id(item))
     message = parse_message(item)
     return Upsert(message) if isinstance(message, Message) else message
 
@@ -56,9 +56,9 @@ def parse_change_without_body(item: JsonObject) -> MessageChange:
     """Parse one item of a feed without bodies. The result names only the id, the state and the time
     of receipt of the message; the caller fetches the message by id."""
     if "@removed" in item:
-        return MessageRemovedFromFolder(parse_graph_id(item))
-    return IncompleteMessage(
-        parse_graph_id(item),
+        return MessageRemovedFromFolder(read_object_id(item))
+    return MessageToFetchById(
+        read_object_id(item),
         parse_listed_message(item) if item.keys() >= _STATE else None,
         _moment_or_none(item.get("receivedDateTime")),
     )
@@ -72,7 +72,7 @@ def parse_listed_message(item: JsonObject) -> ListedMessage:
         ProviderUnavailable: the message has no id.
     """
     return ListedMessage(
-        remote_id=parse_graph_id(item),
+        remote_id=read_object_id(item),
         is_read=item.get("isRead") is True,
         remote_version=_version(item),
         modified_at=_moment_or_none(item.get("lastModifiedDateTime")),
@@ -88,7 +88,7 @@ def parse_message(item: JsonObject) -> Message | UnreadableMessage:
     """
     try:
         return Message(
-            remote_id=parse_graph_id(item),
+            remote_id=read_object_id(item),
             folder_remote_ids=(_folder_id(item),),
             provider_item_type=_kind(item),
             remote_version=_version(item),
@@ -100,10 +100,10 @@ def parse_message(item: JsonObject) -> Message | UnreadableMessage:
 
 def _unreadable(item: JsonObject, malformed: _MalformedError) -> UnreadableMessage:
     detail = f"The property {malformed} is not as Microsoft Graph documents it."
-    return UnreadableMessage(parse_graph_id(item), "malformed", detail)
+    return UnreadableMessage(read_object_id(item), "malformed", detail)
 
 
-def parse_graph_id(item: JsonObject) -> RemoteId:
+def read_object_id(item: JsonObject) -> RemoteId:
     """Return the id of a Graph object: a message, folder, user or subscription.
 
     Raises:

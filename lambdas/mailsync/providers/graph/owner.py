@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.errors import GraphResponse, RequestedResourceKind, to_mailsync_error
 from mailsync.providers.graph.http import GraphClient, build_mailbox_path
-from mailsync.providers.graph.messages import parse_graph_id
+from mailsync.providers.graph.messages import read_object_id
 from mailsync.providers.kit import MailboxUnreadableError
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import GRAPH_URL_SETTING
@@ -67,7 +67,9 @@ def parse_user_id_of_remote_account(account: str) -> str:
     return account.partition(".")[0]
 
 
-def look_up_owner(address: str, access: AccessTokenSource, settings: Settings) -> MailboxOwner:
+def find_mailbox_owner_by_address(
+    address: str, access: AccessTokenSource, settings: Settings
+) -> MailboxOwner:
     """Find the user with this email address in the organisation's directory, and test that the
     application can read the user's mailbox; return the user.
 
@@ -99,7 +101,7 @@ def _find_owner(graph: GraphClient) -> MailboxOwner:
     if not read.is_ok:
         raise _not_read(read)
     address = found.body.get("mail") or found.body.get("userPrincipalName") or ""
-    return MailboxOwner(parse_graph_id(found.body), str(address))
+    return MailboxOwner(read_object_id(found.body), str(address))
 
 
 def _not_found(response: GraphResponse) -> Exception:

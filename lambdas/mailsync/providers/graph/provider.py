@@ -90,7 +90,7 @@ from mailsync.providers.retry_budget import RetryBudget
 PROVIDER_LIMITS = ProviderLimits(
     messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_messages_in_batch_of_small_folders=1_000
 )
-MIN_READ_AHEAD_PAGE_SIZE = 100
+MIN_PAGE_SIZE_TO_READ_AHEAD = 100
 """The page size from which on the next page is requested ahead. Smaller pages follow a failure, and
 each has another size than the page before it."""
 _NEWEST_FIRST = "$orderby=receivedDateTime%20desc"
@@ -330,7 +330,7 @@ class GraphMailbox:
         it has stored this one (ADR 23). The messages of a list of ids are requested in between."""
         page = self._page(link, response)
         is_list_of_ids = link.feed_kind is GraphFeedKind.LIST_WITHOUT_BODIES
-        if page.has_more and limit >= MIN_READ_AHEAD_PAGE_SIZE and not is_list_of_ids:
+        if page.has_more and limit >= MIN_PAGE_SIZE_TO_READ_AHEAD and not is_list_of_ids:
             following, size = parse_cursor(page.next_cursor), link.feed_kind.choose_page_size(limit)
             self._graph.read_page_ahead(following.path, page_size=size)
         return page
@@ -345,7 +345,7 @@ class GraphMailbox:
             following = FeedPageLink(
                 self._graph.extract_path_from_link(more or last), link.feed_kind
             )
-            return Page(changes, following.stored_cursor, has_more=bool(more))
+            return Page(changes, following.cursor_to_store, has_more=bool(more))
         if link.feed_kind.is_list:
             return Page(
                 changes, CURSOR_AFTER_LAST_LIST_PAGE, has_more=False, next_round_is_full_sync=True

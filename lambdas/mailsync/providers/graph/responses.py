@@ -14,7 +14,7 @@ from mailsync.retry_after import parse_retry_after_s
 
 def parse_response(status: int, headers: Mapping[str, str], content: bytearray) -> GraphResponse:
     """Return an HTTP response as a GraphResponse. If the HTTP status is 200 and the body is not a
-    JSON object, the result has PSEUDO_STATUS_OF_MISSING_RESPONSE."""
+    JSON object, the result has MISSING_RESPONSE_STATUS."""
     body = _parse(content)
     if status == 200 and body is None:
         return GraphResponse(MISSING_RESPONSE_STATUS)

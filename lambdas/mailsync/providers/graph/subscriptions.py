@@ -19,7 +19,7 @@ from mailsync.model import RemoteId, Subscription
 from mailsync.providers import AccessTokenSource
 from mailsync.providers.graph.errors import GraphResponse, RequestedResourceKind, to_mailsync_error
 from mailsync.providers.graph.http import GraphClient, build_mailbox_path
-from mailsync.providers.graph.messages import parse_graph_id
+from mailsync.providers.graph.messages import read_object_id
 from mailsync.providers.graph.responses import parse_object_list
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.response_body import MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL
@@ -78,7 +78,7 @@ class GraphPush:
         response = self._graph.send_write_request("POST", _SUBSCRIPTIONS, wanted)
         if response.status != 201:
             raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
-        return Subscription(parse_graph_id(response.body), _expiry(response))
+        return Subscription(read_object_id(response.body), _expiry(response))
 
     def renew_subscription(
         self, remote_id: RemoteId, callback_url: str, until: datetime

@@ -249,7 +249,7 @@ class ImapConnection:
         self.close()
 
     @property
-    def can_run_background_task(self) -> bool:
+    def is_background_reading_allowed(self) -> bool:
         """Return whether a thread may read while the caller works. Return False if several
         mailboxes share the memory: then only data for which the caller waits is read."""
         return self._memory is None
@@ -391,7 +391,7 @@ class ImapConnection:
             raise ProviderThrottled(
                 f"The mail server {self._host} asks for a pause; its answer: {text[:200]}",
                 retry_after_s=pause_s,
-            ) from failures.find_connection_limit_cause(text)
+            ) from failures.connection_limit_error_from_text(text)
 
 
 def _found(responses: Mapping[str, list[Any]]) -> list[int]:

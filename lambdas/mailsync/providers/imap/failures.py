@@ -34,7 +34,7 @@ class TooManyConnections(Exception):
     mailbox."""
 
 
-def find_connection_limit_cause(text: str) -> TooManyConnections | None:
+def connection_limit_error_from_text(text: str) -> TooManyConnections | None:
     """Return the cause of a requested pause if the refusal's text names too many connections.
     Return None for any other text."""
     return TooManyConnections() if re.search(_CONNECTION_LIMIT, text, re.IGNORECASE) else None

@@ -39,7 +39,7 @@ from mailsync.providers.imap.messages import (
     state_change_from_fetch_items,
 )
 from mailsync.providers.imap.open_folder import OpenFolder
-from mailsync.providers.imap.read_ahead import PageIndexRange, ReadAhead
+from mailsync.providers.imap.read_ahead import FolderUidPage, ReadAhead
 from mailsync.providers.imap.responses import FetchResponseItems
 from mailsync.providers.imap.uids import MAX_UID, SEARCH_FOR_ALL_UIDS, format_uid_sets
 
@@ -154,7 +154,7 @@ class FolderReader:
 
     def _page_of_full_sync(self, position: FolderPosition, below: int, limit: int) -> Page:
         listed = self._listed_window(below, limit)
-        uids = listed.folder_uids
+        uids = listed.all_folder_uids
         items = self._listed(listed.page_uids)
         window = listed.shorten_to_fit_one_request(self.sizes)
         items = {uid: items[uid] for uid in window.page_uids if uid in items}
@@ -177,11 +177,11 @@ class FolderReader:
             else None,
         )
 
-    def _listed_window(self, below: int, limit: int) -> PageIndexRange:
+    def _listed_window(self, below: int, limit: int) -> FolderUidPage:
         """Return the newest messages below a UID."""
         uids = self.list_all_uids()
         end = bisect_left(uids, below)
-        return PageIndexRange(uids, max(0, end - limit), end, limit)
+        return FolderUidPage(uids, max(0, end - limit), end, limit)
 
     def _page_of_changes(self, position: FolderPosition, limit: int) -> Page:
         arrived = self._arrived(position)

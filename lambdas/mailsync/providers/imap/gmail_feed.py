@@ -23,7 +23,7 @@ from mailsync.providers.imap.gmail_cursor import (
     has_removals_not_explained_by_moves,
     raise_if_uid_numbering_changed,
 )
-from mailsync.providers.imap.gmail_folders import GmailFolders
+from mailsync.providers.imap.gmail_folders import GmailSpecialFolderNames
 from mailsync.providers.imap.gmail_messages import (
     GMAIL_FETCH_ITEMS,
     GMAIL_ID_FETCH_ITEMS,
@@ -36,7 +36,7 @@ from mailsync.providers.imap.ids import to_folder_id, to_folder_name
 from mailsync.providers.imap.responses import FetchResponseItems
 from mailsync.providers.imap.uids import MAX_UID
 
-MAX_REPORTED_MESSAGES_PER_CURSOR = 500
+MAX_MESSAGE_DIGESTS_PER_CURSOR = 500
 """The maximum number of reported messages that a cursor remembers. Further messages may be reported
 a second time."""
 
@@ -83,7 +83,7 @@ def fetch_items_with_gmail_ids(
     return found
 
 
-class GmailFeed:
+class GmailFeedReader:
     """Reads the change feed of a Gmail mailbox page by page.
 
     open_folder: function that opens a folder by its name and returns the folder's reader. If its
@@ -94,7 +94,7 @@ class GmailFeed:
 
     def __init__(
         self,
-        folders: GmailFolders,
+        folders: GmailSpecialFolderNames,
         open_folder: Callable[[bytes, bool], FolderReader],
         connected: Callable[[], ImapConnection],
     ) -> None:
@@ -265,5 +265,5 @@ class GmailFeed:
 def _digests(listed: Iterable[GmailMessage]) -> dict[RemoteId, str]:
     return {
         each.state_change.remote_id: each.flags_and_folders_digest
-        for each in list(listed)[-MAX_REPORTED_MESSAGES_PER_CURSOR:]
+        for each in list(listed)[-MAX_MESSAGE_DIGESTS_PER_CURSOR:]
     }

@@ -32,7 +32,7 @@ class AllMailFolderHidden(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class GmailFolders:
+class GmailSpecialFolderNames:
     """The names of the folders of a Gmail mailbox that have a special meaning.
 
     all_mail_name: the folder with every message that is neither in the trash nor in junk.
@@ -85,7 +85,7 @@ def has_important_label(labels: Iterable[bytes]) -> bool:
     return any(each.lower() == _IMPORTANT for each in labels)
 
 
-def find_gmail_folders(listed: Iterable[ListedFolder]) -> GmailFolders:
+def find_gmail_folders(listed: Iterable[ListedFolder]) -> GmailSpecialFolderNames:
     """Find the folders that have a special meaning in the server's list.
 
     Raises:
@@ -96,7 +96,7 @@ def find_gmail_folders(listed: Iterable[ListedFolder]) -> GmailFolders:
     if "\\all" not in uses:
         raise AllMailFolderHidden
     others = tuple(uses[use] for use in ("\\trash", "\\junk") if use in uses)
-    return GmailFolders(uses["\\all"], others, uses)
+    return GmailSpecialFolderNames(uses["\\all"], others, uses)
 
 
 def choose_mirrored_folders(

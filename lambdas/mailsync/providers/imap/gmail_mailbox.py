@@ -31,10 +31,10 @@ from mailsync.providers.imap.gmail_cursor import (
     is_gmail_folder_unchanged,
     parse_mailbox_cursor,
 )
-from mailsync.providers.imap.gmail_feed import GmailFeed, fetch_items_with_gmail_ids
+from mailsync.providers.imap.gmail_feed import GmailFeedReader, fetch_items_with_gmail_ids
 from mailsync.providers.imap.gmail_folders import (
     AllMailFolderHidden,
-    GmailFolders,
+    GmailSpecialFolderNames,
     choose_mirrored_folders,
     find_gmail_folders,
     has_gmail_extensions,
@@ -43,11 +43,11 @@ from mailsync.providers.imap.gmail_messages import (
     FOLDER_COMPARISON_FETCH_ITEMS,
     GMAIL_FETCH_ITEMS,
     GmailMessage,
-    add_fields_of_gmail_listing,
     convert_hex_gmail_id_to_integer,
     gmail_message_from_fetch_items,
     has_gmail_id_and_labels,
     listed_message_from_fetch_items,
+    merge_gmail_listing_into_message,
 )
 from mailsync.providers.imap.ids import to_folder_id, to_folder_name
 from mailsync.providers.imap.listing import FolderList, ListedFolder
@@ -65,7 +65,7 @@ class GmailImapMailbox(ImapMailbox):
     """
 
     provider_traits = ProviderTraits(has_feed_per_folder=False, has_one_folder_per_message=False)
-    _folders: GmailFolders | None = None
+    _folders: GmailSpecialFolderNames | None = None
     _listed: Mapping[RemoteId, GmailMessage] = {}
 
     @retry_on_disconnect
@@ -76,7 +76,7 @@ class GmailImapMailbox(ImapMailbox):
         folders = self._gmail_folders()
         if position:
             self._require_sources(position, folders)
-        reader = GmailFeed(folders, self._reader, self._connected)
+        reader = GmailFeedReader(folders, self._reader, self._connected)
         page = reader.read_page(position, limit)
         self._listed = reader.listed
         return page
@@ -130,13 +130,15 @@ class GmailImapMailbox(ImapMailbox):
         folders, prefixes = choose_mirrored_folders(listed.folders)
         return folders, (*listed.personal_prefixes, *prefixes)
 
-    def _gmail_folders(self) -> GmailFolders:
+    def _gmail_folders(self) -> GmailSpecialFolderNames:
         if self._folders is None:
             self._shown(list_folders(self._connected()))
         assert self._folders
         return self._folders
 
-    def _require_sources(self, position: GmailMailboxPosition, folders: GmailFolders) -> None:
+    def _require_sources(
+        self, position: GmailMailboxPosition, folders: GmailSpecialFolderNames
+    ) -> None:
         """Check that the folders that were read are still shown, or really hidden.
 
         Raises:
@@ -243,7 +245,7 @@ class GmailImapMailbox(ImapMailbox):
 
 def _with_labels(message: _Result, listed: GmailMessage) -> _Result:
     if isinstance(message, Message):
-        return add_fields_of_gmail_listing(message, listed)
+        return merge_gmail_listing_into_message(message, listed)
     return UnreadableMessage(
         listed.state_change.remote_id,
         message.cause,

@@ -7,7 +7,7 @@ from typing import Any
 
 from mailsync.model import ListedMessage, Message, MessageState, MessageStateChange, RemoteId
 from mailsync.providers.imap.bodies import read_message_size_bytes
-from mailsync.providers.imap.gmail_folders import GmailFolders, has_important_label
+from mailsync.providers.imap.gmail_folders import GmailSpecialFolderNames, has_important_label
 from mailsync.providers.imap.ids import MessageUidLocation
 from mailsync.providers.imap.messages import message_state_from_fetch_items
 
@@ -70,7 +70,7 @@ def convert_hex_gmail_id_to_integer(remote_id: RemoteId) -> int | None:
 
 
 def gmail_message_from_fetch_items(
-    place: MessageUidLocation, items: Mapping[bytes, Any], folders: GmailFolders
+    place: MessageUidLocation, items: Mapping[bytes, Any], folders: GmailSpecialFolderNames
 ) -> GmailMessage:
     labels = _labels(items)
     thread = items.get(_THREAD)
@@ -88,7 +88,7 @@ def listed_message_from_fetch_items(items: Mapping[bytes, Any]) -> ListedMessage
     return ListedMessage(gmail_id_from_fetch_items(items), state.is_read, state.remote_version)
 
 
-def add_fields_of_gmail_listing(message: Message, listed: GmailMessage) -> Message:
+def merge_gmail_listing_into_message(message: Message, listed: GmailMessage) -> Message:
     """Return a message with what only Gmail's list of the folder tells: Gmail's id, the folders,
     the conversation, the flags and the version. Flags and version come from the same response, so
     that they fit together.

@@ -7,8 +7,8 @@ from mailsync.decisions.first_sync import FirstSyncCostRates
 from mailsync.errors import ProviderRejected
 from mailsync.model import Account
 from mailsync.providers import AccessTokenSource, MailProvider
-from mailsync.providers.imap.address import parse_remote_id
-from mailsync.providers.kit import MailboxIdentity, PasswordLogin, count_messages_in_folders
+from mailsync.providers.imap.address import mailbox_location_from_remote_id
+from mailsync.providers.kit import MailboxIdentity, PasswordLogin, sum_folder_message_counts
 from mailsync.providers.quota import QuotaUnitSource
 from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
@@ -46,7 +46,7 @@ class ImapKit:
         from mailsync.providers.imap.provider import ImapMailbox
         from mailsync.providers.imap.servers import ImapSettings
 
-        address = parse_remote_id(account.remote_account_id)
+        address = mailbox_location_from_remote_id(account.remote_account_id)
         kind = GmailImapMailbox if address.is_mirrored_with_gmail_labels else ImapMailbox
         return kind(
             address,
@@ -59,7 +59,7 @@ class ImapKit:
         )
 
     def count_messages(self, mailbox: MailProvider) -> int:
-        return count_messages_in_folders(mailbox)
+        return sum_folder_message_counts(mailbox)
 
     def find_readable_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings

@@ -16,7 +16,7 @@ from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.metrics import PROVIDER_THROTTLES, add_to_provider_metric
 from mailsync.providers.imap.failures import (
     PAUSE_AFTER_NOT_CONNECTED_REPLY_S,
-    find_connection_limit_cause,
+    connection_limit_error_from_text,
     parse_requested_pause_s,
 )
 from mailsync.providers.imap.wire import quote_string
@@ -227,7 +227,7 @@ def _sign_in(imap: Any, host: str, login: LoginCredentials, offered: frozenset[s
             raise ProviderThrottled(
                 f"The mail server {host} asks for a pause at the login.",
                 retry_after_s=parse_requested_pause_s(text),
-            ) from find_connection_limit_cause(text)
+            ) from connection_limit_error_from_text(text)
         case LoginRefusalReason.UNKNOWN_REASON:
             raise ProviderUnavailable(
                 f"The mail server {host} did not accept the login and named no reason that Mailsync"

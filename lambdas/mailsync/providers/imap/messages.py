@@ -23,7 +23,7 @@ BODY, SIZE = b"BODY[]", b"RFC822.SIZE"
 _HEADER = b"BODY[HEADER.FIELDS (MESSAGE-ID)]"
 
 
-def has_body(items: Mapping[bytes, Any]) -> bool:
+def fetch_items_contain_body(items: Mapping[bytes, Any]) -> bool:
     """Return whether the FETCH items contain the text of the message. An empty text counts only if
     the message's size is 0."""
     body = items.get(BODY)

@@ -28,7 +28,7 @@ class NextFolderOpener:
         requested, or if the connection cannot read in the background.
         """
         name, self.folder_name = self.folder_name, None
-        can_read = connection.can_run_background_task and not connection.is_broken
+        can_read = connection.is_background_reading_allowed and not connection.is_broken
         if name is None or limit == 1 or not can_read:
             return False
 
@@ -57,6 +57,6 @@ class NextFolderOpener:
         except ProviderRejected:
             return None
 
-    def drop_folder_reader(self) -> None:
+    def drop_folder_opened_ahead(self) -> None:
         """Forget the folder that was opened ahead, and what was read of it."""
         self._reading = None

@@ -62,7 +62,7 @@ def check_password(login: PasswordLogin, settings: Settings) -> MailboxIdentity:
     address = replace(address, is_mirrored_with_gmail_labels=has_labels)
     named = address.user_name if "@" in address.user_name else f"{address.user_name}@{host}"
     return MailboxIdentity(
-        address.to_remote_id(), named, address.to_remote_id_in_other_label_mode()
+        address.to_remote_id(), named, address.to_remote_id_with_labels_toggled()
     )
 
 
@@ -86,7 +86,7 @@ def _sign_in(
 ) -> bool:
     """Sign in and open the inbox. Return whether the mailbox has Gmail's labels."""
     servers = settings.read_settings_section(ImapSettings).allowed_servers
-    ip_addresses = deadline.run_until_deadline(
+    ip_addresses = deadline.run_task_with_timeout(
         lambda: servers.find_allowed_ip_addresses(address.host, address.port)
     )
     context = settings.provider_tls_context()

@@ -397,4 +397,4 @@ class ImapMailbox:
             self._earlier_requests += self._connection.sent_request_count
             self._connection.close()
         self._connection = self._open = None
-        self._next.drop_folder_reader()
+        self._next.drop_folder_opened_ahead()

@@ -28,23 +28,23 @@ from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.messages import MESSAGE_SUMMARY_FETCH_ITEMS, WHOLE_MESSAGE_FETCH_ITEMS
 from mailsync.providers.imap.receiving import (
     SERVER_FAILURE_EXCEPTION_TYPES,
-    PlaceOfUidFunction,
     ReceivedMessages,
+    UidToLocationFunction,
     receive_messages,
 )
 from mailsync.providers.imap.responses import FetchResponseItems
 
 
 @dataclass(frozen=True, slots=True)
-class PageIndexRange:
+class FolderUidPage:
     """A page of a folder: the messages `uids[start:end]`. The pages go from the newest message to
     the oldest.
 
-    folder_uids: UIDs of all messages of the folder, in ascending order.
+    all_folder_uids: UIDs of all messages of the folder, in ascending order.
     max_messages_per_later_page: maximum number of messages of each later page.
     """
 
-    folder_uids: Sequence[int] = ()
+    all_folder_uids: Sequence[int] = ()
     start_index: int = 0
     end_index: int = 0
     max_messages_per_later_page: int = 1
@@ -52,9 +52,9 @@ class PageIndexRange:
     @property
     def page_uids(self) -> Sequence[int]:
         """Return the UIDs of the messages of the page."""
-        return self.folder_uids[self.start_index : self.end_index]
+        return self.all_folder_uids[self.start_index : self.end_index]
 
-    def shorten_to_fit_one_request(self, sizes: Mapping[int, int]) -> "PageIndexRange":
+    def shorten_to_fit_one_request(self, sizes: Mapping[int, int]) -> "FolderUidPage":
         """Return a window with the newest messages of this page, as many as fit into one request.
         The result has at least one message.
 
@@ -62,16 +62,16 @@ class PageIndexRange:
         """
         start, total = self.end_index, 0
         while start > self.start_index:
-            total += sizes.get(self.folder_uids[start - 1], 0)
+            total += sizes.get(self.all_folder_uids[start - 1], 0)
             if total > MAX_MESSAGE_BATCH_BYTES and start < self.end_index:
                 break
             start -= 1
         return replace(self, start_index=start)
 
-    def build_range_of_next_page(self) -> "PageIndexRange":
+    def build_range_of_next_page(self) -> "FolderUidPage":
         """Return the window of the page with the next older messages."""
-        return PageIndexRange(
-            self.folder_uids,
+        return FolderUidPage(
+            self.all_folder_uids,
             max(0, self.start_index - self.max_messages_per_later_page),
             self.start_index,
             self.max_messages_per_later_page,
@@ -85,7 +85,7 @@ class _Step:
 
     received: ReceivedMessages
     listed: dict[int, FetchResponseItems] = field(default_factory=dict)
-    following: PageIndexRange | None = None
+    following: FolderUidPage | None = None
 
 
 class ReadAhead:
@@ -96,10 +96,10 @@ class ReadAhead:
         the folder.
     """
 
-    def __init__(self, connection: ImapConnection, place_of: PlaceOfUidFunction) -> None:
+    def __init__(self, connection: ImapConnection, place_of: UidToLocationFunction) -> None:
         self._connection = connection
         self._place_of = place_of
-        self._window = PageIndexRange()
+        self._window = FolderUidPage()
         self._sizes: Mapping[int, int] = {}
         self._listed: dict[int, FetchResponseItems] = {}
         self._reading: tuple[Sequence[int], Callable[[], _Step]] | None = None
@@ -113,7 +113,7 @@ class ReadAhead:
         listed, self._listed = self._listed, {}
         return listed if listed.keys() == set(uids) else None
 
-    def remember_listed_page(self, window: PageIndexRange, sizes: Mapping[int, int]) -> None:
+    def remember_listed_page(self, window: FolderUidPage, sizes: Mapping[int, int]) -> None:
         """Note the page that the sync has just listed, so that the messages of the page may be
         requested.
 
@@ -121,7 +121,7 @@ class ReadAhead:
         """
         self._window, self._sizes = window, sizes
 
-    def read_first_page(self, window: PageIndexRange) -> None:
+    def read_first_page(self, window: FolderUidPage) -> None:
         """Read the list and the messages of the first page of a folder before the sync does."""
         self._listed, first = self._read_list(window)
         if first:
@@ -140,7 +140,7 @@ class ReadAhead:
 
         uids: UIDs of the messages of the page that the caller fetches.
         """
-        window, self._window = self._window, PageIndexRange()
+        window, self._window = self._window, FolderUidPage()
         step = self._taken(uids)
         is_whole_page = set(window.page_uids) == set(uids) == self._sizes.keys()
         self.is_at_end = is_whole_page and not window.start_index
@@ -157,7 +157,7 @@ class ReadAhead:
         self._listed = step.listed
         yield step.received
         following = step.following
-        if following and self._connection.can_run_background_task:
+        if following and self._connection.is_background_reading_allowed:
             reading = self._connection.start_background_task(lambda: self._read(following))
             self._reading = (following.page_uids, reading.result)
 
@@ -168,7 +168,7 @@ class ReadAhead:
             return None
         return reading[1]()
 
-    def _read(self, window: PageIndexRange) -> _Step:
+    def _read(self, window: FolderUidPage) -> _Step:
         """Read the list of the next page, request the messages of that, and read the messages of
         this page."""
         connection, following = self._connection, window.build_range_of_next_page()
@@ -187,8 +187,8 @@ class ReadAhead:
         return _Step(received, listed, following_page)
 
     def _read_list(
-        self, window: PageIndexRange
-    ) -> tuple[dict[int, FetchResponseItems], PageIndexRange | None]:
+        self, window: FolderUidPage
+    ) -> tuple[dict[int, FetchResponseItems], FolderUidPage | None]:
         """Read the list of a page, as far as it comes. Return it with the part of the page whose
         messages were requested then, with the list after it; None: no messages were requested.
 
@@ -205,7 +205,7 @@ class ReadAhead:
             window = window.shorten_to_fit_one_request(sizes)
             if not window.page_uids or not set(window.page_uids) <= sizes.keys():
                 return listed, None
-            if not connection.can_run_background_task or not _is_one_batch(window, sizes):
+            if not connection.is_background_reading_allowed or not _is_one_batch(window, sizes):
                 return listed, None
             if after := window.build_range_of_next_page().page_uids:
                 connection.send_fetch_commands_ahead(after, MESSAGE_SUMMARY_FETCH_ITEMS)
@@ -214,7 +214,7 @@ class ReadAhead:
         return {}, None
 
 
-def _is_one_batch(window: PageIndexRange, sizes: Mapping[int, int]) -> bool:
+def _is_one_batch(window: FolderUidPage, sizes: Mapping[int, int]) -> bool:
     """Return whether the page is no single large message. So the texts of at most this many bytes
     are in memory beside the page that the caller stores."""
     return sum(sizes.get(uid, 0) for uid in window.page_uids) <= MAX_MESSAGE_BATCH_BYTES

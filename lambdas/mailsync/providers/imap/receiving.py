@@ -11,7 +11,7 @@ from mailsync.providers.imap.ids import MessageUidLocation
 from mailsync.providers.imap.messages import (
     BODY,
     WHOLE_MESSAGE_FETCH_ITEMS,
-    has_body,
+    fetch_items_contain_body,
     message_from_fetch_items,
 )
 from mailsync.providers.imap.responses import FetchResponseItems
@@ -26,7 +26,7 @@ SERVER_FAILURE_EXCEPTION_TYPES = (ProviderUnavailable, ProviderRejected, Provide
 """The errors with which a request to the mail server can fail."""
 MessageOrUnreadable = Message | UnreadableMessage
 """The result of reading one message."""
-PlaceOfUidFunction = Callable[[int], MessageUidLocation]
+UidToLocationFunction = Callable[[int], MessageUidLocation]
 """A function that returns the place of a message for its UID."""
 
 
@@ -52,7 +52,7 @@ class ReceivedMessages:
 
 
 def receive_messages(
-    connection: ImapConnection, uids: Sequence[int], place_of: PlaceOfUidFunction
+    connection: ImapConnection, uids: Sequence[int], place_of: UidToLocationFunction
 ) -> ReceivedMessages:
     """Request whole messages, and parse each one as soon as it arrives. A failure of the server is
     not raised; it is the result's `failure`.
@@ -74,7 +74,7 @@ def receive_messages(
     received.fetched_items_needing_flags_by_uid = {
         uid: each
         for uid, each in items.items()
-        if has_body(each) and uid not in received.messages_by_uid
+        if fetch_items_contain_body(each) and uid not in received.messages_by_uid
     }
     return received
 
@@ -82,7 +82,11 @@ def receive_messages(
 def has_message_body_and_flags(items: FetchResponseItems) -> bool:
     """Return whether the server has sent both the text and the flags of a message. Return False if
     the text may be the placeholder that the server Courier sends for a removed message."""
-    return has_body(items) and b"FLAGS" in items and not _may_be_placeholder(items[BODY])
+    return (
+        fetch_items_contain_body(items)
+        and b"FLAGS" in items
+        and not _may_be_placeholder(items[BODY])
+    )
 
 
 def to_message_or_unreadable(
