@@ -108,7 +108,7 @@ def _watch(account: DemoAccount, estimates: EtaRecord | None = None) -> dict[str
         while True:
             status = account.status()
             if estimates:
-                estimates.record_status(time.monotonic(), status)
+                estimates.record_eta_of_sync_status(time.monotonic(), status)
             _draw(progress, bars, status["folders"])
             if status["runId"] is None:
                 return status

@@ -36,7 +36,7 @@ class EtaRecord:
 
     sync_status_readings: list[_Reading] = field(default_factory=list)
 
-    def record_status(self, now: float, status: dict[str, Any]) -> None:
+    def record_eta_of_sync_status(self, now: float, status: dict[str, Any]) -> None:
         """Record the ETA and the message counts of a sync status.
 
         now: time at which the status was read, in seconds of the monotonic clock.

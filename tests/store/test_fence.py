@@ -82,8 +82,8 @@ WRITES: dict[str, Write] = {
     "FolderStore.save_remote_counts": lambda m, run: m.folder_store.save_remote_counts(
         run, [a_remote_folder("F1", message_count=9)]
     ),
-    "FolderStore.save_folder_tree_reading_time": lambda m, run: (
-        m.folder_store.save_folder_tree_reading_time(run, is_thorough=True)
+    "FolderStore.record_folder_tree_reading": lambda m, run: (
+        m.folder_store.record_folder_tree_reading(run, is_thorough=True)
     ),
     "FolderStore.delete_folders_reported_gone_twice": lambda m, run: (
         m.folder_store.delete_folders_reported_gone_twice(run, [RemoteId("F1")])
@@ -104,8 +104,8 @@ WRITES: dict[str, Write] = {
     "FolderStore.mark_verified_by_counts": lambda m, run: m.folder_store.mark_verified_by_counts(
         run, [m.first]
     ),
-    "FolderStore.mark_verified_by_comparison": lambda m, run: (
-        m.folder_store.mark_verified_by_comparison(run, [m.first])
+    "FolderStore.mark_verified_by_id_comparison": lambda m, run: (
+        m.folder_store.mark_verified_by_id_comparison(run, [m.first])
     ),
     "FolderStore.save_id_comparison": lambda m, run: m.folder_store.save_id_comparison(
         run, m.first, MessageListing(()), []

@@ -309,6 +309,6 @@ def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_
 
 @pytest.mark.parametrize("is_thorough", [True, False])
 def test_readings_of_the_tree_are_dated(is_thorough: bool, mirror: Mirror) -> None:
-    mirror.folder_store.save_folder_tree_reading_time(mirror.run, is_thorough=is_thorough)
+    mirror.folder_store.record_folder_tree_reading(mirror.run, is_thorough=is_thorough)
 
     assert mirror.one(READINGS) == [True, is_thorough or None]

@@ -14,7 +14,7 @@ def store(mirror: Mirror, folder: FolderId, *keys: str) -> None:
     remote_id = mirror.folder(folder).ref.remote_id
     named = {"move_invariant_fingerprint": SAME}
     messages = (
-        a_message(each, remote_id, present_remote_id=RemoteId(each), **named) for each in keys
+        a_message(each, remote_id, current_remote_id=RemoteId(each), **named) for each in keys
     )
     mirror.apply(folder, *map(Upsert, messages))
 
@@ -111,7 +111,7 @@ def test_a_message_that_was_requested_by_its_former_key_keeps_its_present_one(
     late = a_message(
         "a:1",
         "F1",
-        present_remote_id=RemoteId("a:1"),
+        current_remote_id=RemoteId("a:1"),
         move_invariant_fingerprint=SAME,
         is_read=True,
     )

@@ -46,8 +46,12 @@ def test_every_provider_states_what_its_first_sync_costs() -> None:
 def test_the_record_of_a_sync_says_which_estimates_were_right() -> None:
     record = EtaRecord()
     for at, stored, eta_s in ((0, 0, None), (10, 100, 120), (50, 500, 50), (90, 900, 7)):
-        record.record_status(at, {"syncProgress": stored, "syncTotal": 1000, "etaSeconds": eta_s})
-    record.record_status(100, {"syncProgress": 1000, "syncTotal": 1000, "etaSeconds": None})
+        record.record_eta_of_sync_status(
+            at, {"syncProgress": stored, "syncTotal": 1000, "etaSeconds": eta_s}
+        )
+    record.record_eta_of_sync_status(
+        100, {"syncProgress": 1000, "syncTotal": 1000, "etaSeconds": None}
+    )
 
     pairs, counts = record.report_lines()
 

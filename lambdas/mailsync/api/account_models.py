@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from mailsync.api.documented_values import (
     AccountIdFieldType,
     AccountStatus,
-    DifferenceCause,
+    ContradictionKindFieldType,
     FolderRole,
     LatestSyncStatus,
 )
@@ -104,7 +104,7 @@ class DifferenceView(CamelModel):
 
     folder_id: int
     message_id: str
-    cause: DifferenceCause
+    cause: ContradictionKindFieldType
     found_at: datetime
 
 

@@ -26,7 +26,7 @@ RunStatus = Annotated[str, _named("RunStatus")]
 RunFolderStatus = Annotated[str, _named("RunFolderStatus")]
 SyncTypeFieldType = Annotated[str, _named("SyncType")]
 FolderRole = Annotated[str, _named("FolderRole")]
-DifferenceCause = Annotated[ListingContradictionKind, _named("ListingContradictionKind")]
+ContradictionKindFieldType = Annotated[ListingContradictionKind, _named("ListingContradictionKind")]
 
 _STATUSES_OF_ACCOUNT = ("active", "paused", "reauth_required", "disconnected")
 

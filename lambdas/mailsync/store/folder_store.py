@@ -159,7 +159,7 @@ class FolderStore:
                 "save_remote_counts", account_id=run.account_id, folders=rows.folders_json(folders)
             )
 
-    def save_folder_tree_reading_time(self, run: RunRef, *, is_thorough: bool) -> None:
+    def record_folder_tree_reading(self, run: RunRef, *, is_thorough: bool) -> None:
         with FencedTransaction(self._database, run) as tx:
             tx.run("save_tree_reading", account_id=run.account_id, is_thorough=is_thorough)
 
@@ -215,7 +215,7 @@ class FolderStore:
             found = tx.run("mark_verified", run_id=run.run_id, ids=ids)
         return frozenset(FolderId(folder_id) for (folder_id,) in found)
 
-    def mark_verified_by_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
+    def mark_verified_by_id_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Record that these folders are verified, because a comparison of ids has explained why
         their counts differ from the provider's."""
         with FencedTransaction(self._database, run) as tx:

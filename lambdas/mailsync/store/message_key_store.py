@@ -57,7 +57,7 @@ class ProviderMessageKeyStore:
             found = tx.run("keys_of_ids", account_id=run.account_id, ids=_json(ids))
         return {RemoteId(message_id): (RemoteId(key), name) for message_id, key, name in found}
 
-    def keys_in_folder(self, run: RunRef, folder_id: FolderId) -> frozenset[RemoteId]:
+    def message_keys_in_folder(self, run: RunRef, folder_id: FolderId) -> frozenset[RemoteId]:
         """Return the keys of the folder's messages."""
         with self._database.transaction() as tx:
             found = tx.run("keys_in_folder", account_id=run.account_id, folder_id=folder_id)

@@ -66,7 +66,7 @@ class MailboxSnapshot:
     postponed_feed_ids: frozenset[FeedId]
 
 
-def read_mailbox_snapshot(
+def read_folder_tree_and_feed_pages(
     mailbox: Mailbox,
     known: Sequence[StoredFolder],
     reading: FolderTreeReadingMode,
@@ -233,7 +233,7 @@ def _snapshot(
         else FolderTreeReadingMode.ALL_LISTED_FOLDERS
     )
     since_s = 0.0 if sync_type is SyncType.AUTOMATICALLY_STARTED else float("inf")
-    return read_mailbox_snapshot(mailbox, known, reading, since_s=since_s)
+    return read_folder_tree_and_feed_pages(mailbox, known, reading, since_s=since_s)
 
 
 def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> Collection[FolderId]:

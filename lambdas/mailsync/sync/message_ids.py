@@ -210,7 +210,7 @@ class StableIdProviderWrapper:
         """Return the page with the removals that only its complete list of ids shows."""
         if page.remote_ids_of_all_messages_of_feed is None or feed.folder is None:
             return page
-        stored = self._keys.keys_in_folder(self._run, feed.folder.id)
+        stored = self._keys.message_keys_in_folder(self._run, feed.folder.id)
         removed = tuple(
             MessageRemovedFromFolder(key)
             for key in sorted(stored - page.remote_ids_of_all_messages_of_feed)

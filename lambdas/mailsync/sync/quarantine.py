@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from mailsync.log import logger
 from mailsync.model import Message, RemoteId, UnreadableMessage
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.removals import has_time_for_message_batch
+from mailsync.sync.removals import has_time_to_fetch_message_batch
 
 MAX_RETRIED_MESSAGES_PER_RUN = 1_000
 """The maximum number of messages in quarantine that one run fetches again. Further messages wait
@@ -31,7 +31,7 @@ def retry_quarantined_messages(
     }
     tried = 0
     for remote_id in due:
-        if not has_time_for_message_batch(remaining_s()):
+        if not has_time_to_fetch_message_batch(remaining_s()):
             break
         tried += 1
         [found] = mailbox.provider.fetch_messages([remote_id], one_by_one=True)

@@ -20,7 +20,7 @@ _READ_AT_ONCE = 200
 _SLOWEST_BATCH_S = 10.0
 
 
-def has_time_for_message_batch(remaining_s: float) -> bool:
+def has_time_to_fetch_message_batch(remaining_s: float) -> bool:
     """Return whether a Lambda function with this many seconds until its time-out has time to fetch
     another batch of messages."""
     return remaining_s > RESERVED_TIME_BEFORE_LAMBDA_TIMEOUT_S + _SLOWEST_BATCH_S
@@ -43,7 +43,7 @@ def confirm_or_undo_removals(
     ):
         after = ids[-1]
         for batch in split_ids_into_fetch_batches(mailbox, ids):
-            if not has_time_for_message_batch(remaining_s()):
+            if not has_time_to_fetch_message_batch(remaining_s()):
                 logger.info("removals_left_for_later")
                 return deleted
             for found in fetch_messages_in_chunks(mailbox, batch):

@@ -59,7 +59,7 @@ def find_renamed_folders(
             prefixes[_former_key(prefix, before.ref.remote_id, folder.remote_id)] = prefix
         else:
             along = (each for each in left if _is_renamed_with_parent(each, folder, renamed))
-            empty = (each for each in along if not keys.keys_in_folder(run, each.ref.id))
+            empty = (each for each in along if not keys.message_keys_in_folder(run, each.ref.id))
             before = next(empty, None)
         if before:
             renamed[before.ref.remote_id] = folder.remote_id

@@ -28,7 +28,7 @@ from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.removals import (
     MessageFetchResult,
     fetch_messages_in_chunks,
-    has_time_for_message_batch,
+    has_time_to_fetch_message_batch,
     split_ids_into_fetch_batches,
     store_fetched_mirrored_messages,
 )
@@ -239,7 +239,7 @@ def _mended(
 ) -> Iterator[Sequence[MessageFetchResult]]:
     """Repair batch by batch, with the provider's response for each message; yield each batch."""
     for batch in split_ids_into_fetch_batches(mailbox, wanted):
-        if not has_time_for_message_batch(remaining_s()):
+        if not has_time_to_fetch_message_batch(remaining_s()):
             return
         for found in fetch_messages_in_chunks(mailbox, batch, one_by_one=True):
             mailbox.mail_store.write_fetched_messages(
@@ -250,7 +250,7 @@ def _mended(
             )
             yield found
     for batch in split_ids_into_fetch_batches(mailbox, surplus):
-        if not has_time_for_message_batch(remaining_s()):
+        if not has_time_to_fetch_message_batch(remaining_s()):
             return
         for found in fetch_messages_in_chunks(mailbox, batch, one_by_one=True):
             _, gone = store_fetched_mirrored_messages(mailbox, found)

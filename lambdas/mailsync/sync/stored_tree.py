@@ -49,7 +49,7 @@ def save_folder_tree(
         folders.save_remote_counts(run, listing.folders)
         has_changed = True
     if listing.is_whole_tree and reading is not FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS:
-        folders.save_folder_tree_reading_time(
+        folders.record_folder_tree_reading(
             run, is_thorough=reading is FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
         )
     return has_changed

@@ -217,7 +217,7 @@ def _classify(
     equal = stores.folder_store.mark_verified_by_counts(run, sorted(by_counts))
     verified = _with_offsets(mailbox, stores, counted, steady, equal)
     if by_comparison := verified - by_counts:
-        stores.folder_store.mark_verified_by_comparison(run, sorted(by_comparison))
+        stores.folder_store.mark_verified_by_id_comparison(run, sorted(by_comparison))
     mismatched = _least_recently_compared_first(counted, counted.keys() - verified | set(new))
     # Should the comparison fail, it is not tried again in the next check.
     room = max(0, MAX_FOLDERS_PER_REPAIR_ROUND - len(mismatched))

@@ -56,7 +56,7 @@ class OutlookMessage:
 
     message_number: number of the message in the simulated mailbox.
     immutable_id: id that stays when the message moves.
-    default_id: id that changes when the message moves.
+    mutable_id: id that changes when the message moves.
     change_key: version of the message.
     properties: the properties of Graph's message, without ids, folder, read state and body.
     """
@@ -64,7 +64,7 @@ class OutlookMessage:
     message_number: int
     folder_id: str
     immutable_id: str
-    default_id: str
+    mutable_id: str
     change_key: str
     received_at: str
     is_read: bool
@@ -127,7 +127,7 @@ class OutlookMailbox:
             message_number=message.message_number,
             folder_id=self.ids.make_folder_id(message.only_folder_number),
             immutable_id=self.ids.make_immutable_message_id(message.message_number),
-            default_id=self.ids.make_mutable_message_id(
+            mutable_id=self.ids.make_mutable_message_id(
                 message.message_number, message.only_placement.change_number
             ),
             change_key=self.ids.make_change_key(message.message_number, version),

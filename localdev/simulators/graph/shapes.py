@@ -25,7 +25,7 @@ class MessageJsonOptions:
         return self.selected_properties is None or name in self.selected_properties
 
     def id_of_message(self, message: OutlookMessage) -> str:
-        return message.immutable_id if self.has_immutable_ids else message.default_id
+        return message.immutable_id if self.has_immutable_ids else message.mutable_id
 
 
 def message_json(message: OutlookMessage, view: MessageJsonOptions) -> dict[str, Any]:

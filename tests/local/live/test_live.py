@@ -215,7 +215,7 @@ def personal_values(mailbox: Mailbox) -> Iterator[str]:
         yield from (folder.id, folder.display_name)
         for message in outlook.list_messages(folder.id):
             shown = message.properties
-            yield from (message.immutable_id, message.default_id, message.change_key)
+            yield from (message.immutable_id, message.mutable_id, message.change_key)
             yield from (shown["conversationId"], shown["internetMessageId"], shown["webLink"])
             for recipient in (shown.get("from"), *shown["toRecipients"], *shown["ccRecipients"]):
                 yield from recipient["emailAddress"].values() if recipient else ()

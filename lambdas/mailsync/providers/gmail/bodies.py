@@ -33,7 +33,7 @@ from mailsync.providers.gmail.messages import (
 MIN_WANTED_MESSAGES_PER_THREAD = units.GET_THREAD_COST // units.GET_MESSAGE_COST + 1
 """The number of wanted messages of a thread from which on requesting the whole thread costs less
 than requesting the messages."""
-MIN_THREAD_FETCH_SUCCESS_RATE = 0.67
+MIN_USABLE_SHARE_OF_THREAD_MESSAGES = 0.67
 """The minimum share of the wanted messages in requested threads that need no further request for
 the raw message. If the share is lower, threads save nothing, and messages are requested one by
 one."""
@@ -157,7 +157,7 @@ class MessageReader:
     def _are_threads_worthwhile(self) -> bool:
         if self._wanted_count < MIN_MESSAGES_TO_JUDGE_THREAD_FETCHES:
             return True
-        return self._certain_count >= MIN_THREAD_FETCH_SUCCESS_RATE * self._wanted_count
+        return self._certain_count >= MIN_USABLE_SHARE_OF_THREAD_MESSAGES * self._wanted_count
 
     def _fetch_raw(
         self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, is_shared: bool

@@ -30,8 +30,8 @@ def format_uid_sets(uids: Iterable[int]) -> Iterator[str]:
 
 
 def parse_uid_ranges(text: bytes) -> list[range]:
-    """Return the ranges in a set of UIDs that a server sent, at most MAX_RANGES. Malformed ranges
-    are left out."""
+    """Return the ranges in a set of UIDs that a server sent, at most MAX_PARSED_UID_RANGES.
+    Malformed ranges are left out."""
     found = []
     for match in islice(_RANGE.finditer(text), MAX_PARSED_UID_RANGES):
         ends = sorted(int(each) for each in match.groups() if each is not None)
