@@ -4,13 +4,14 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from localdev.http_server import Response
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.model import AccessToken, Cursor, FeedId, FeedRef, FolderId, FolderRef, Page, RemoteId
-from mailsync.providers.graph import connection
+from mailsync.providers.graph import connection, http
 from mailsync.providers.graph.provider import (
     MIN_PAGE_SIZE_TO_READ_AHEAD,
     PROVIDER_LIMITS,
@@ -161,6 +162,24 @@ def test_nothing_is_read_ahead_where_mailboxes_share_the_memory(
     with closing(mailbox):
         fetch(mailbox)
         assert mailbox.sent_request_count == 1
+
+
+@pytest.mark.parametrize("way", ["cut off", "too large", "more than there is memory for"])
+def test_a_response_that_is_dropped_frees_its_memory(
+    graph: ScriptedGraph, access: TwoTokens, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    size = 4 * 10**6 if way == "more than there is memory for" else 2 * 10**6
+    cut = 10**6 if way == "cut off" else None
+    if way == "too large":
+        monkeypatch.setattr(http, "MAX_RESPONSE_BYTES", 10**6)
+    memory = ResponseMemoryBudget(own_bytes=3 * 10**6, large_bytes=3 * 10**6, wait_s=0)
+    share = memory.create_share_for_mailbox()
+    graph.answers = [replace(page(graph, "a", text="x" * size), cut_after_bytes=cut)]
+    mailbox = GraphMailbox(base_url=graph.url, access=access, ca_bundle=None, memory=share)
+    with closing(mailbox):
+        with pytest.raises(ProviderUnavailable):
+            fetch(mailbox)
+        assert share.reserve_bytes(3 * 10**6)
 
 
 @pytest.mark.parametrize(("limit", "fallback"), [(SIZE - 1, 0), (SIZE, 2)])

@@ -194,22 +194,19 @@ class GraphConnection:
                 raise _MemoryFull
             taken += size
 
+        content: bytearray | None = None
         try:
             encoding = streamed.headers.get("Content-Encoding")
             content = read_body_up_to_limit(streamed.iter_raw(), encoding, limit_bytes, hold=hold)
         except _MemoryFull:
-            self._drop(taken)
             raise ProviderUnavailable(
                 "Microsoft Graph sent more at once than this function has memory for beside its"
                 " other mailboxes; trying again."
             ) from None
-        if content is None:
-            self._drop(taken)
+        finally:
+            if self._memory and content is None:  # the connection can break off in mid-body
+                self._memory.release_bytes(taken)
         return content
-
-    def _drop(self, size: int) -> None:
-        if self._memory:
-            self._memory.release_bytes(size)
 
 
 class _MemoryFull(Exception):

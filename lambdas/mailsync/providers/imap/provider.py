@@ -331,9 +331,7 @@ class ImapMailbox:
             FolderGone: the server refuses the status of the folder as well.
         """
         connection = self._connected()
-        ahead = self._next.take_folder_reader(name)
-        if ahead and not again:
-            self._open = ahead
+        self._open = self._next.take_folder_reader(name) or self._open
         if self._open is None or self._open.opened.name != name or again:
             self._open = None
             try:
