@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from itertools import cycle
 from typing import Any
 from urllib.parse import unquote
 
@@ -66,6 +67,19 @@ def test_a_position_that_keeps_expiring_fails_its_folder_and_keeps_its_rows(sync
     assert synced.stored() == before
     causes = synced.rows("SELECT DISTINCT error FROM mailsync.email_folders WHERE error <> ''")
     assert causes == [["CursorExpired"]]
+
+
+def test_a_position_that_expires_after_every_pause_fails_its_folder_as_soon(synced: World) -> None:
+    """The pages between two expiries are no reason to begin a third time."""
+    synced.remote.expire_cursors()
+    synced.switch(largest_page=5)
+    pause: dict[str, Any] = {"status": 429, "code": "ApplicationThrottled", "retry_after": 120}
+    faults = cycle([pause, {"status": 410, "code": "SyncStateNotFound"}])
+    synced.before["sync_folder"] = lambda: synced.inject_fault("skiptoken", **next(faults))
+
+    assert synced.sync() == "FoldersFailed"
+
+    assert synced.one("SELECT max(walk) FROM mailsync.change_feeds") == [3]
 
 
 @pytest.mark.parametrize("page", ["ever empty", "ever same"])
