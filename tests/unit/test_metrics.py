@@ -90,6 +90,13 @@ def test_a_function_that_fails_tells_what_it_had_counted_and_the_next_begins_at_
     assert capsys.readouterr().out == ""
 
 
+def test_graphs_add_up_events_and_neither_levels_nor_durations() -> None:
+    added_up = {each for each in METRICS if each.is_graphed_as_sum_per_period}
+
+    assert PROVIDER_REQUESTS in added_up
+    assert not [each.name for each in added_up if each.is_gauge or each.unit == "Seconds"]
+
+
 def test_levels_are_told_by_one_function_only_so_that_they_are_not_added_up() -> None:
     users = [
         each.name

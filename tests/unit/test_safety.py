@@ -19,11 +19,16 @@ NUMBERS = st.integers(0, 300)
         (1000, 30, 1000, False),
         (10, 10, 10, False),
         (1000, 900, 100, False),
+        (1000, 900, None, True),
+        (1000, 30, None, False),
     ],
-    ids=["all of a full folder", "of an emptied one", "a few", "small", "as the provider counts"],
+    ids=[
+        *("all of a full folder", "of an emptied one", "a few", "small", "as the provider counts"),
+        *("of an uncounted one", "a few of an uncounted one"),
+    ],
 )
 def test_a_full_sync_that_misses_most_of_a_full_folder_is_doubted(
-    stored: int, removing: int, remote_total: int, is_suspicious: bool
+    stored: int, removing: int, remote_total: int | None, is_suspicious: bool
 ) -> None:
     found = is_suspicious_removal_from_folder(
         stored=stored, removing=removing, remote_total=remote_total
