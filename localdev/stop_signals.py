@@ -19,11 +19,12 @@ def raise_keyboard_interrupt() -> None:
 
 
 class StopSignals:
-    """Calls `on_stop` when SIGINT, SIGTERM or SIGHUP arrives inside the `with` block.
+    """Calls `on_stop` when SIGINT, SIGTERM or SIGHUP arrives inside the `with` block. By default
+    `on_stop` raises KeyboardInterrupt.
 
-    While the process handles the KeyboardInterrupt of an earlier signal, further signals have no
-    effect: a second Ctrl-C would interrupt the shutdown and leave files. SIGHUP that the process
-    was started to ignore (`nohup`) stays ignored. A process can have one such block at a time.
+    While a KeyboardInterrupt is being handled, further signals have no effect: a second Ctrl-C
+    would interrupt the shutdown and leave files. SIGHUP that the process was started to ignore
+    (`nohup`) stays ignored. A process can have one such block at a time.
     """
 
     def __init__(self, on_stop: Callable[[], None] = raise_keyboard_interrupt) -> None:

@@ -11,11 +11,13 @@ from mailsync.sync.quarantine import MAX_RETRIED_MESSAGES_PER_RUN
 
 @dataclass(frozen=True, slots=True)
 class MessagesToRequestById:
-    """Messages whose state at the provider is not clear, so that they are due for a request by id.
+    """Messages that Mailsync must request by their ids, because it is not clear whether the provider
+    still has them or can deliver them.
 
-    quarantined_ids_due_for_retry: ids of messages in quarantine that are due.
-    pending_deletion_summary: how much of the mailbox is hidden.
-    has_hidden_messages_to_request_by_id: whether a hidden message is due.
+    quarantined_ids_due_for_retry: ids of messages in quarantine whose next attempt is due.
+    pending_deletion_summary: the numbers of messages that readers no longer see, and that are
+        deleted once the provider has confirmed that they are gone.
+    has_hidden_messages_to_request_by_id: whether such a confirmation is due.
     """
 
     quarantined_ids_due_for_retry: tuple[RemoteId, ...]

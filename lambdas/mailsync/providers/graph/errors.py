@@ -40,7 +40,8 @@ TOO_LARGE_RESPONSE_STATUS = -1
 class GraphResponse:
     """Graph's response to one request or to one item of a batch.
 
-    status: HTTP status, or one of the constants of this module.
+    status: HTTP status. MISSING_RESPONSE_STATUS: no complete response arrived.
+        TOO_LARGE_RESPONSE_STATUS: the response exceeded the memory limit and was dropped.
     body: the JSON object of the response. Empty: the response is not JSON.
     retry_after_s: seconds that the `Retry-After` header names. None: no header.
     """

@@ -32,8 +32,14 @@ documents (RFC 9637), which Python 3.13 takes for public."""
 class ImapSettings(SettingsSection):
     @property
     def allowed_servers(self) -> "AllowedServers":
-        """Return the servers to which the stage connects, from IMAP_SERVERS: `public`, and servers
-        as `host:port`, separated by commas."""
+        """Return the servers to which the stage may connect, from the setting IMAP_SERVERS.
+
+        The setting lists servers as `host:port`, separated by commas. The entry `public` permits
+        every server with a public IP address too, on the ports of IMAP.
+
+        Raises:
+            SettingMissing: the setting is missing or has another form.
+        """
         entries = [each.strip().lower() for each in self._required("IMAP_SERVERS").split(",")]
         listed = [each for each in entries if each != ANY_PUBLIC_SERVER_SETTING_VALUE]
         matches = [_SERVER.fullmatch(each) for each in listed]
