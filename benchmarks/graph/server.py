@@ -70,7 +70,7 @@ class ReadOnlyMailbox(Mailbox):
 
 class ReadOnlyOutlookMailbox(OutlookMailbox):
     def convert_to_outlook_messages(self, messages: Any) -> list[OutlookMessage]:
-        return [_outlook_messages[message.number] for message in messages]
+        return [_outlook_messages[message.message_number] for message in messages]
 
 
 class BenchmarkServer:

@@ -11,8 +11,8 @@ from mailsync.sync.quarantine import MAX_RETRIED_MESSAGES_PER_RUN
 
 @dataclass(frozen=True, slots=True)
 class MessagesToRequestById:
-    """Messages that Mailsync must request by their ids, because it is not clear whether the provider
-    still has them or can deliver them.
+    """Messages that Mailsync must request by their ids, because it is not clear whether the
+    provider still has them or can deliver them.
 
     quarantined_ids_due_for_retry: ids of messages in quarantine whose next attempt is due.
     pending_deletion_summary: the numbers of messages that readers no longer see, and that are
