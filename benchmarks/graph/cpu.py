@@ -187,7 +187,12 @@ def _sync(account_id: str, parts: _Parts) -> None:
 
     def write(store: MailStore, run: Any, write: Any) -> Any:
         counts = write_page(store, run, write)
-        parts.add([len(each.body_html or each.body_text or "") for each in write.plan.upserts])
+        parts.add(
+            [
+                len(each.body_html or each.body_text or "")
+                for each in write.planned_message_writes.upserts
+            ]
+        )
         return counts
 
     MailStore.write_page = write  # type: ignore[method-assign, assignment]
