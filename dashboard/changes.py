@@ -11,6 +11,7 @@ from typing import Any
 
 from dashboard.executions import ExecutionReader
 from dashboard.queries import DashboardQueries
+from infra.catalog import SELF_TEST_WORKFLOW, WORKFLOWS
 
 MIN_POLL_INTERVAL_S = 0.5
 MIN_RATIO_OF_PAUSE_TO_POLL_TIME = 4
@@ -72,9 +73,18 @@ class DashboardDataChangeWatcher:
                 )
             return self._version
 
-    def _change_versions(self) -> list[tuple[str, int]]:
-        running = self._executions.list_running_self_test_arns()
-        return [
-            self._executions.read_newest_history_event_id(arn)
-            for arn in self._queries.list_execution_arns_of_open_runs() + running
-        ]
+    def _change_versions(self) -> list[tuple[str, str | int]]:
+        """Return the status of the newest executions, and the newest history event of those whose
+        steps may change.
+
+        The statuses include executions that have ended. Such an execution may have started after
+        the previous poll, or may have ended later than its run in the database.
+        """
+        newest = {
+            each.name: self._executions.list_newest_executions(each.name) for each in WORKFLOWS
+        }
+        statuses = [(each.arn, each.status) for found in newest.values() for each in found]
+        self_tests = newest[SELF_TEST_WORKFLOW.name]
+        arns = self._queries.list_execution_arns_of_open_runs()
+        arns += [each.arn for each in self_tests if each.status == "RUNNING"]
+        return [*statuses, *map(self._executions.read_newest_history_event_id, arns)]

@@ -10,7 +10,6 @@ from typing import Any
 
 from dashboard.definition import StateGraph, parse_state_machine
 from dashboard.history import error_message_of_cause
-from infra.catalog import SELF_TEST_WORKFLOW
 
 MAX_CACHED_EXECUTIONS = 50
 """Maximum number of cached executions. The cache contains only executions that have ended, with
@@ -104,14 +103,6 @@ class ExecutionReader:
             if arn in self._ended:
                 self._ended.move_to_end(arn)
             return self._ended.get(arn)
-
-    def list_running_self_test_arns(self) -> list[str]:
-        """Return the ARNs of the self-test executions that are running."""
-        return [
-            each.arn
-            for each in self.list_newest_executions(SELF_TEST_WORKFLOW.name)
-            if each.status == "RUNNING"
-        ]
 
     def read_newest_history_event_id(self, arn: str) -> tuple[str, int]:
         """Return `arn` and the id of the newest event in the history of the execution `arn`.

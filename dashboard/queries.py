@@ -100,8 +100,8 @@ class DashboardQueries:
     def read_data_fingerprint(self) -> tuple[Any, ...]:
         """Return a few values from the accounts, the outbox and the open runs.
 
-        The pages show these tables. When one of the tables changes, at least one of the values
-        changes, so the caller compares the result with an earlier result.
+        At least one of the values changes when an account or an open run changes, and when an event
+        is added to the outbox or published. The caller compares the result with an earlier one.
         """
         return tuple(self._rows("change_version")[0])
 

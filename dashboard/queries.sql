@@ -11,10 +11,12 @@ SELECT (SELECT count(*) FROM mailsync.email_accounts) AS accounts,
        (SELECT count(*) FROM mailsync.sync_runs WHERE status IN ('queued', 'running')) AS runs_open
 
 -- change_version --
--- What differs as soon as anything happened: few values, whatever the tables hold.
-SELECT (SELECT max(updated_at) FROM mailsync.email_accounts),
-       (SELECT count(*) FROM mailsync.email_accounts),
+-- What differs as soon as anything happened: few values, whatever the tables hold. Each write of an
+-- account's row raises the sum of the numbers of the transactions that wrote the rows.
+SELECT (SELECT count(*) FROM mailsync.email_accounts),
+       (SELECT sum(xmin::text::bigint) FROM mailsync.email_accounts),
        (SELECT max(id) FROM mailsync.outbox),
+       (SELECT count(*) FROM mailsync.outbox WHERE published_at IS NULL),
        (SELECT json_agg(json_build_array(r.id, r.status, r.heartbeat_at, f.folders) ORDER BY r.id)::text
           FROM mailsync.sync_runs r
           LEFT JOIN LATERAL (
