@@ -50,11 +50,11 @@ def _batches(
 ) -> list[tuple[float, float]]:
     batch.MAX_CHECKS_IN_PARALLEL = threads
     batch._workers.cache_clear()
-    batch.sync_accounts(account_ids, lambda: 180.0)  # connects
+    batch.check_batch_of_mailboxes(account_ids, lambda: 180.0)  # connects
     found = []
     for _ in range(count):
         began, cpu = time.monotonic(), time.process_time()
-        report = batch.sync_accounts(account_ids, lambda: 180.0)
+        report = batch.check_batch_of_mailboxes(account_ids, lambda: 180.0)
         assert report.outcomes == {"idle": len(account_ids)}, report
         found.append((time.monotonic() - began, time.process_time() - cpu))
     return found

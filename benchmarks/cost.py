@@ -18,7 +18,7 @@ from benchmarks.prices import Prices
 from infra.catalog import SCHEDULES
 from mailsync.decisions.freshness import (
     MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX,
-    MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL,
+    MAX_TIME_BETWEEN_HIDDEN_FOLDER_SEARCHES,
     MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED,
 )
 from mailsync.decisions.verify import MAX_TIME_BETWEEN_FOLDER_COMPARISONS
@@ -184,7 +184,7 @@ def estimate_check_requests(folders: int, active: int, *, every_minutes: float) 
     """
     checks_per_hour = 60 / every_minutes
     hourly = MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED.total_seconds() / 3600 * checks_per_hour
-    daily = MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL.total_seconds() / 3600 * checks_per_hour
+    daily = MAX_TIME_BETWEEN_HIDDEN_FOLDER_SEARCHES.total_seconds() / 3600 * checks_per_hour
     thorough = folders + REQUESTS_FOR_FOLDER_ROLES
     inactive = 0 if folders <= MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX else folders - active
     return CheckRequests(

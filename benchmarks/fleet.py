@@ -20,7 +20,7 @@ from typing import Any
 
 from infra.catalog import FUNCTIONS, MAILBOX_CHECK_FUNCTION_NAME, MAILBOX_SYNC_WORKFLOW
 from localdev.engine.aws_endpoint import AwsEndpoint
-from localdev.engine.aws_resources import LOCAL_CREDENTIALS, create_workflows, make_aws_client
+from localdev.engine.aws_resources import LOCAL_CREDENTIALS, create_state_machines, make_aws_client
 from localdev.engine.lambda_host import LambdaHost
 from localdev.engine.names import function_arn
 from localdev.engine.postgres import Postgres
@@ -33,7 +33,7 @@ from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME, LAMBDA_SOURCE_CODE_FOL
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import Vault
 from mailsync.log import logger
-from mailsync.model import AccessToken, AccountId, Address, Provider, SyncType
+from mailsync.model import AccessToken, AccountId, Address, ProviderName, SyncType
 from mailsync.registry import MICROSOFT
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
@@ -78,7 +78,7 @@ class Fleet:
 
     def add_mailbox(self, number: int) -> FleetMailbox:
         """Add a simulated mailbox and connect it, without a sync."""
-        remote = self.simulators.add_mailbox(f"m{number}@example.com")
+        remote = self.simulators.find_or_create_mailbox(f"m{number}@example.com")
         token = self.simulators.issue_access_token(remote, lifetime_s=TOKEN_LIFETIME_S)
         expires_at = datetime.now(UTC) + timedelta(seconds=TOKEN_LIFETIME_S)
         tokens = TokenSet(AccessToken(token, expires_at), renewal_grant="unused")
@@ -90,7 +90,7 @@ class Fleet:
             ).find_or_make_newest_sealing_key()
             account_id = store.connect_account(
                 user_id="ann",
-                provider=Provider(MICROSOFT),
+                provider=ProviderName(MICROSOFT),
                 provider_account_id=remote.user_id,
                 email_address=f"m{number}@example.com",
                 seal=lambda account_id: tokens.seal_tokens_for_account(account_id, key),
@@ -161,7 +161,9 @@ def open_fleet() -> Iterator[Fleet]:
         endpoint = AwsEndpoint(host, port=0)
         parts.callback(endpoint.stop)
         parts.callback(host.stop)
-        arns = create_workflows(endpoint.url, (MAILBOX_SYNC_WORKFLOW,), FUNCTIONS, time_scale=1)
+        arns = create_state_machines(
+            endpoint.url, (MAILBOX_SYNC_WORKFLOW,), FUNCTIONS, time_scale=1
+        )
         key = make_aws_client("kms", endpoint.url).create_key()["KeyMetadata"]["Arn"]
         host.settings.update(
             **LOCAL_CREDENTIALS,

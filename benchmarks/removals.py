@@ -57,20 +57,21 @@ def _measure(owner: Connection, database: Database, number: int) -> None:
     stores.folder_store.save_tree_changes(run, new, [])
     stores.folder_store.save_remote_counts(run, new)
     _fill(owner, number, [each.remote_id for each in new])
-    gone, deselected, swept = stores.folder_store.folders(run.account_id)
+    gone, deselected, swept = stores.folder_store.read_existing_folders(run.account_id)
     stores.folder_store.save_tree_changes(run, [], [gone.ref.id])
     _show(
         "folder that is gone",
-        _parts(lambda: stores.mail_store.remove_batch_of_unmirrored_mail(run)),
+        _parts(lambda: stores.mail_store.remove_batch_of_stored_unmirrored_mail(run)),
     )
     owner.run(
         f"UPDATE mailsync.email_folders SET selected = false WHERE id = {int(deselected.ref.id)}"
     )
     _show(
-        "deselected folder", _parts(lambda: stores.mail_store.remove_batch_of_unmirrored_mail(run))
+        "deselected folder",
+        _parts(lambda: stores.mail_store.remove_batch_of_stored_unmirrored_mail(run)),
     )
     stores.feed_store.restart_full_sync(run, swept.feed.ref.id)
-    swept = stores.folder_store.find_folder(run.account_id, swept.ref.id)
+    swept = stores.folder_store.read_folder(run.account_id, swept.ref.id)
     _show("full sync of an empty folder", _sweep(stores, run, swept.feed))
     owner.run("UPDATE mailsync.email_accounts SET status = 'purging'")
     account = AccountControlStore(database)
@@ -94,7 +95,7 @@ def _sweep(stores: MailboxStores, run: RunRef, feed: StoredFeed) -> Iterator[flo
         times.append(time.monotonic())
         return True
 
-    stores.full_sync_sweep_store.hide_most_messages_unseen_by_full_sync(run, feed, [], has_time)
+    stores.full_sync_sweep_store.hide_unseen_messages_before_last_page(run, feed, [], has_time)
     has_time()
     assert stores.mail_store.write_page(run, a_page_write(feed, a_page()))
     has_time()

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     dashboard.start(sources)
     acts = (
         "acts by MAILSYNC_TOKEN"
-        if sources.make_user_token()
+        if sources.get_user_token_or_none()
         else "only reads; MAILSYNC_TOKEN lets it act"
     )
     with StopSignals() as signals, suppress(KeyboardInterrupt):

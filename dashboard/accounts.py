@@ -7,14 +7,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from dashboard.to_json import Json, to_json
-from mailsync.api.sync_status import to_sync_status_view
+from dashboard.to_json import JsonObject, to_json
+from mailsync.api.sync_status import to_folder_selection, to_sync_status_view
+from mailsync.model import FolderId
 from mailsync.registry import find_provider
 from mailsync.store.account_store import FolderWithSelection, ListingContradictionRow
 from mailsync.store.status_store import AccountStatus
 
 
-def account_status_json(account: AccountStatus, now: datetime) -> Json:
+def account_status_json(account: AccountStatus, now: datetime) -> JsonObject:
     """Return the JSON object that the API returns as the account's sync status, with two additional
     members.
 
@@ -32,9 +33,9 @@ def account_details_json(
     account: AccountStatus,
     folders: Iterable[FolderWithSelection],
     differences: Iterable[ListingContradictionRow],
-    quarantine: list[Json],
+    quarantine: list[JsonObject],
     now: datetime,
-) -> Json:
+) -> JsonObject:
     """Return the JSON of one account: sync status, all folders, and the messages with problems.
 
     The folders include folders that are not mirrored. A folder's member `isUneven` is true if the
@@ -47,7 +48,7 @@ def account_details_json(
     """
     view = account_status_json(account, now)
     mirrored = {each["id"]: each for each in view["folders"]}
-    ids = {each.remote_id: each.id for each in folders}
+    ids = {each.remote_id: FolderId(each.id) for each in folders}
     names = {each.id: each.display_name for each in folders}
     return {
         **view,
@@ -57,18 +58,20 @@ def account_details_json(
     }
 
 
-def _folder(choice: FolderWithSelection, status: Json, ids: dict[str, int]) -> Json:
-    folder: Json = {"quarantined": 0, "walking": False, "error": None, **to_json(choice), **status}
-    stored = folder["total"] + folder["quarantined"] + folder["countOffset"]
+def _folder(
+    folder: FolderWithSelection, status: JsonObject, ids: dict[str, FolderId]
+) -> JsonObject:
+    choice = to_folder_selection(folder, ids).model_dump(by_alias=True)
+    shown: JsonObject = {"quarantined": 0, "walking": False, "error": None, **choice, **status}
+    stored = shown["total"] + shown["quarantined"] + shown["countOffset"]
     return {
-        **folder,
-        "parentId": ids.get(choice.parent_remote_id or ""),
+        **shown,
         # During a full sync our own count is not known yet.
-        "isUneven": choice.selected and not folder["walking"] and stored != choice.remote_total,
+        "isUneven": folder.selected and not shown["walking"] and stored != folder.remote_total,
     }
 
 
-def account_json_without_folders(view: dict[str, Any]) -> Json:
+def account_json_without_folders(view: dict[str, Any]) -> JsonObject:
     """Return a copy of an account's JSON without the member `folders`, for the page that lists all
     accounts."""
     return {name: value for name, value in view.items() if name != "folders"}

@@ -10,12 +10,12 @@ import httpx
 from dashboard.executions import ExecutionReader
 from dashboard.queries import DashboardQueries
 from dashboard.sources import DashboardSources
-from dashboard.to_json import Json
+from dashboard.to_json import JsonObject
 from infra.catalog import SELF_TEST_WORKFLOW
 
 API_TIMEOUT_S = 40
 
-JsonAction = Callable[[Json], Json]
+JsonAction = Callable[[JsonObject], JsonObject]
 
 
 class ActionFailed(Exception):
@@ -56,18 +56,18 @@ class DashboardActions:
             "estimate": self._estimate,
         }
 
-    def _sync(self, fields: Json) -> Json:
+    def _sync(self, fields: JsonObject) -> JsonObject:
         body = {
             "accountId": require_json_text_member(fields, "accountId"),
             "syncType": fields.get("syncType", "manual"),
         }
         return self.request_api("POST", "/api/email/sync", json=body)
 
-    def _cancel(self, fields: Json) -> Json:
+    def _cancel(self, fields: JsonObject) -> JsonObject:
         account_id = require_json_text_member(fields, "accountId")
         return self.request_api("DELETE", "/api/email/sync", params={"accountId": account_id})
 
-    def _rerun(self, fields: Json) -> Json:
+    def _rerun(self, fields: JsonObject) -> JsonObject:
         """Repeat an earlier run: start a full sync for a full sync, a self-test for a self-test,
         else a manual sync."""
         run_id = require_json_text_member(fields, "runId")
@@ -79,10 +79,10 @@ class DashboardActions:
         sync_type = "full" if run["syncType"] == "full" else "manual"
         return self._sync({"accountId": run["accountId"], "syncType": sync_type})
 
-    def _test_sync(self, _: Json) -> Json:
+    def _test_sync(self, _: JsonObject) -> JsonObject:
         return self.request_api("GET", "/api/test-sync")
 
-    def _event(self, fields: Json) -> Json:
+    def _event(self, fields: JsonObject) -> JsonObject:
         if self._sources.event_bus_name is None:
             raise ActionFailed(501, "The dashboard puts no events on the bus of this stack.")
         entry = {
@@ -96,21 +96,21 @@ class DashboardActions:
             raise ActionFailed(422, taken.get("ErrorMessage") or "The bus refused the event.")
         return {"eventId": taken["EventId"]}
 
-    def _pause(self, fields: Json, *, paused: bool) -> Json:
+    def _pause(self, fields: JsonObject, *, paused: bool) -> JsonObject:
         path = f"/api/email/accounts/{require_json_text_member(fields, 'accountId')}"
         return self.request_api("PATCH", path, json={"paused": paused})
 
-    def _confirm_removal(self, fields: Json) -> Json:
+    def _confirm_removal(self, fields: JsonObject) -> JsonObject:
         path = (
             f"/api/email/accounts/{require_json_text_member(fields, 'accountId')}/confirm-removal"
         )
         return self.request_api("POST", path)
 
-    def _estimate(self, fields: Json) -> Json:
+    def _estimate(self, fields: JsonObject) -> JsonObject:
         path = f"/api/email/accounts/{require_json_text_member(fields, 'accountId')}/estimate"
         return self.request_api("GET", path)
 
-    def request_api(self, method: str, path: str, **arguments: Any) -> Json:
+    def request_api(self, method: str, path: str, **arguments: Any) -> JsonObject:
         """Send a request of the dashboard's user to the API; return the JSON object of the
         response.
 
@@ -118,7 +118,7 @@ class DashboardActions:
             ActionFailed: the API refused the request; the text is the API's reason. Or the
                 dashboard has no token of a user.
         """
-        token = self._sources.make_user_token()
+        token = self._sources.get_user_token_or_none()
         if token is None:
             raise ActionFailed(
                 403, "Start the dashboard with a user's token in MAILSYNC_TOKEN for that."
@@ -126,14 +126,14 @@ class DashboardActions:
         headers = {"Authorization": f"Bearer {token}"}
         url = self._sources.api_url + path
         response = httpx.request(method, url, headers=headers, timeout=API_TIMEOUT_S, **arguments)
-        document = parse_json_object(response)
+        document = parse_response_json_or_empty(response)
         if response.is_success:
             return document
         sentence = document.get("detail") or document.get("message") or "The API refused that."
         raise ActionFailed(response.status_code, str(sentence))
 
 
-def require_json_text_member(fields: Json, name: str) -> str:
+def require_json_text_member(fields: JsonObject, name: str) -> str:
     """Return the member `name` of a JSON object; raise ActionFailed unless the value is non-empty
     text."""
     value = fields.get(name)
@@ -142,7 +142,7 @@ def require_json_text_member(fields: Json, name: str) -> str:
     return value
 
 
-def require_json_integer_member(fields: Json, name: str, default: int | None = None) -> int:
+def require_json_integer_member(fields: JsonObject, name: str, default: int | None = None) -> int:
     """Return the member `name` of a JSON object, or `default` if there is no such member; raise
     ActionFailed unless the value is an integer."""
     value = fields.get(name, default)
@@ -151,7 +151,7 @@ def require_json_integer_member(fields: Json, name: str, default: int | None = N
     return value
 
 
-def parse_json_object(response: httpx.Response) -> Json:
+def parse_response_json_or_empty(response: httpx.Response) -> JsonObject:
     """Return the JSON object in the body of a response. Return an empty object if the body is not a
     JSON object."""
     try:

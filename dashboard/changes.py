@@ -87,4 +87,4 @@ class DashboardDataChangeWatcher:
         self_tests = newest[SELF_TEST_WORKFLOW.name]
         arns = self._queries.list_execution_arns_of_open_runs()
         arns += [each.arn for each in self_tests if each.status == "RUNNING"]
-        return [*statuses, *map(self._executions.read_newest_history_event_id, arns)]
+        return [*statuses, *map(self._executions.read_arn_and_newest_event_id, arns)]

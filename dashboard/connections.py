@@ -10,21 +10,21 @@ from dashboard.actions import (
     ActionFailed,
     DashboardActions,
     JsonAction,
-    parse_json_object,
+    parse_response_json_or_empty,
     require_json_text_member,
 )
 from dashboard.sources import DashboardSources
-from dashboard.to_json import Json
+from dashboard.to_json import JsonObject
 from localdev.engine.simulator_process import IMAP_HOST
 from localdev.http_server import Response
 from mailsync.api.provider_paths import connect_mailbox_path, sign_in_path
-from mailsync.model import Provider
+from mailsync.model import ProviderName
 from mailsync.registry import RegisteredProvider
 
 LOCAL_STAGE_NAME = "local"
 
 
-def connectable_providers_json(sources: DashboardSources) -> Json:
+def connectable_providers_json(sources: DashboardSources) -> JsonObject:
     """Return a JSON object with the mail providers whose mailboxes a user can connect.
 
     The member `signIns` contains the providers whose mailboxes are connected by a sign-in. The
@@ -35,7 +35,7 @@ def connectable_providers_json(sources: DashboardSources) -> Json:
     An item's `host` and `port` are those of the simulated mail server. If they are None, the user
     enters the mail server.
     """
-    is_direct = sources.is_development_login_enabled
+    is_direct = sources.accepts_requests_without_token
     simulated = sources.simulated_provider_access_settings
     port = simulated.imap_port if simulated else 0
     server = {"host": IMAP_HOST, "port": port} if port else {"host": None, "port": None}
@@ -46,7 +46,7 @@ def connectable_providers_json(sources: DashboardSources) -> Json:
                 "title": each.display_name,
                 "url": sign_in_url(sources, each) if is_direct else None,
             }
-            for each in providers_with_sign_in(sources)
+            for each in local_providers_with_sign_in(sources)
         ],
         "passwordProviders": [
             {"provider": each.provider, "title": each.display_name, **server}
@@ -56,7 +56,7 @@ def connectable_providers_json(sources: DashboardSources) -> Json:
     }
 
 
-def providers_with_sign_in(sources: DashboardSources) -> list[RegisteredProvider]:
+def local_providers_with_sign_in(sources: DashboardSources) -> list[RegisteredProvider]:
     """Return the providers whose mailboxes a user of the local stack connects by a sign-in. The
     provider of the simulated mailbox is first. Empty on a deployed stage."""
     simulated = sources.simulated_provider_access_settings
@@ -87,7 +87,7 @@ class MailboxConnectionActions:
         self._actions = actions
         self.known: dict[str, JsonAction] = {"connect-by-password": self._connect}
 
-    def _connect(self, fields: Json) -> Json:
+    def _connect(self, fields: JsonObject) -> JsonObject:
         name = require_json_text_member(fields, "provider")
         offered = connectable_providers_json(self._sources)["passwordProviders"]
         if name not in [each["provider"] for each in offered]:
@@ -97,7 +97,7 @@ class MailboxConnectionActions:
         }
         server = {each: fields[each] for each in ("host", "port") if fields.get(each)}
         return self._actions.request_api(
-            "POST", connect_mailbox_path(Provider(name)), json={**login, **server}
+            "POST", connect_mailbox_path(ProviderName(name)), json={**login, **server}
         )
 
 
@@ -113,10 +113,10 @@ def start_sign_in(sources: DashboardSources, provider: str | None) -> Response:
     Raises:
         ActionFailed: the dashboard shows a deployed stage, not a local stack.
     """
-    token = sources.make_user_token() if sources.stage_name == LOCAL_STAGE_NAME else None
+    token = sources.get_user_token_or_none() if sources.stage_name == LOCAL_STAGE_NAME else None
     if token is None:
         raise ActionFailed(404, "Only the dashboard of a local stack connects mailboxes.")
-    offered = providers_with_sign_in(sources)
+    offered = local_providers_with_sign_in(sources)
     registered = next((each for each in offered if provider in (None, each.provider)), None)
     if registered is None:
         return _sign_in_failed("This stack has no such provider with a sign-in.")
@@ -129,7 +129,7 @@ def start_sign_in(sources: DashboardSources, provider: str | None) -> Response:
     except httpx.TransportError as broken:
         return _sign_in_failed(f"The API does not respond ({type(broken).__name__}).")
     if not response.has_redirect_location:
-        sentence = parse_json_object(response).get("detail")
+        sentence = parse_response_json_or_empty(response).get("detail")
         return _sign_in_failed(sentence or f"The API responded with HTTP {response.status_code}.")
     cookies = tuple(response.headers.get_list("set-cookie"))
     return Response(303, headers={"Location": response.headers["location"]}, cookies=cookies)

@@ -22,7 +22,7 @@ from dashboard.functions import functions_json, workflow_page_json
 from dashboard.queries import MAX_ROW_ID, DashboardQueries, is_uuid_or_none
 from dashboard.runs import RunReader
 from dashboard.sources import DashboardSources
-from dashboard.to_json import Json, format_iso_utc, to_json_bytes
+from dashboard.to_json import JsonObject, format_iso_utc, to_json_bytes
 from infra.catalog import WORKFLOWS
 from localdev.http_server import Response
 
@@ -30,7 +30,7 @@ DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
-UrlQueryParametersByName = dict[str, str]
+UrlQueryValueByName = dict[str, str]
 
 
 class DataRoutes:
@@ -48,7 +48,7 @@ class DataRoutes:
         self._executions = executions
         self._runs = RunReader(queries, executions)
         self.changes = DashboardDataChangeWatcher(
-            queries, executions, sources.list_recent_bus_events
+            queries, executions, sources.list_recent_local_bus_events
         )
         self._routes: dict[str, Callable[..., Any]] = {
             "overview": self._overview,
@@ -73,7 +73,7 @@ class DataRoutes:
                 return found if isinstance(found, Response) else json_response(200, found)
         return None
 
-    def _overview(self, _: UrlQueryParametersByName) -> Json:
+    def _overview(self, _: UrlQueryValueByName) -> JsonObject:
         """Return the JSON of the overview: stage, URLs, how mailboxes are connected, and the
         numbers of accounts and open runs."""
         sources = self._sources
@@ -87,14 +87,14 @@ class DataRoutes:
             **self._queries.count_accounts_and_open_runs(),
         }
 
-    def _functions(self, _: UrlQueryParametersByName) -> Any:
+    def _functions(self, _: UrlQueryValueByName) -> Any:
         workflows = [
             workflow_page_json(each.name, self._executions.read_state_graph(each.name))
             for each in WORKFLOWS
         ]
         return {"workflows": workflows, "functions": functions_json()}
 
-    def _run_list(self, query: UrlQueryParametersByName) -> Any:
+    def _run_list(self, query: UrlQueryValueByName) -> Any:
         limit = _limit(query)
         at, run_id = _position(query)
         filters = {
@@ -105,24 +105,24 @@ class DataRoutes:
         runs = self._runs.list_runs(filters, (at or _END_OF_TIME, run_id), limit + 1)
         return _page("runs", runs, limit, lambda run: (run["createdAt"], run["id"]))
 
-    def _events(self, query: UrlQueryParametersByName) -> Any:
+    def _events(self, query: UrlQueryValueByName) -> Any:
         limit = _limit(query)
         at, before = _position(query)
         number = _id(before)
         sent = self._queries.list_outbox_events(number, limit + 1)
-        seen = self._sources.list_recent_bus_events()
+        seen = self._sources.list_recent_local_bus_events()
         events = merge_newest_events(sent, seen, below=at or _END_OF_TIME, limit=limit + 1)
         ids = [int(event.id) for event in events[:limit] if event.direction == "out"]
         return _page("events", events, limit, lambda event: (event.at, min(ids, default=number)))
 
-    def _accounts(self, query: UrlQueryParametersByName) -> Any:
+    def _accounts(self, query: UrlQueryValueByName) -> Any:
         """Return a page of accounts by email address, the number of all that match, and the start
         of the next page as `next` (`ID_ADDRESS` of the last account, None on the last page)."""
         limit, now = _limit(query), datetime.now(UTC)
         last, _, address = query.get("after", f"{UUID(int=0)}_").partition("_")
         if not is_uuid_or_none(last):
             raise ActionFailed(400, "after must be the next of an earlier response.")
-        found, total = self._queries.list_accounts(
+        found, total = self._queries.list_account_page_and_total(
             search=query.get("search"),
             address=query.get("address"),
             status=query.get("status"),
@@ -137,44 +137,44 @@ class DataRoutes:
             "next": end and f"{end.id}_{end.email_address}",
         }
 
-    def _account(self, _: UrlQueryParametersByName, account_id: str) -> Any:
+    def _account(self, _: UrlQueryValueByName, account_id: str) -> Any:
         return account_details_json(
             self._queries.read_account(account_id),
             self._queries.list_all_folders_of_account(account_id),
-            self._queries.list_provider_self_contradictions(account_id),
+            self._queries.list_messages_contradicting_listing(account_id),
             self._queries.list_quarantined_messages(account_id),
             datetime.now(UTC),
         )
 
-    def _messages(self, query: UrlQueryParametersByName, folder_id: str) -> Any:
+    def _messages(self, query: UrlQueryValueByName, folder_id: str) -> Any:
         limit = _limit(query)
         at, before = _position(query)
         found = self._queries.list_messages(int(folder_id), (at, _id(before)), limit + 1)
         shown = [self._without_text(message) for message in found]
         return _page("messages", shown, limit, lambda each: (each["receivedAt"], each["id"]))
 
-    def _message(self, _: UrlQueryParametersByName, number: str) -> Json:
+    def _message(self, _: UrlQueryValueByName, number: str) -> JsonObject:
         return self._without_text(self._queries.read_message(int(number)))
 
-    def _without_text(self, message: Json) -> Json:
+    def _without_text(self, message: JsonObject) -> JsonObject:
         """Return the message as it is, or without its snippet if the dashboard may not show the
         text of mail."""
         return message if self._sources.shows_message_bodies else {**message, "snippet": ""}
 
-    def _body(self, _: UrlQueryParametersByName, number: str) -> Response:
+    def _body(self, _: UrlQueryValueByName, number: str) -> Response:
         if not self._sources.shows_message_bodies:
             raise ActionFailed(
                 403, "Start the dashboard with --show-bodies to read the text of mail."
             )
         account_id = self._queries.read_message(int(number))["accountId"]
-        self._sources.message_body_shown_callback(account_id, int(number))
+        self._sources.report_shown_message_body(account_id, int(number))
         return Response(
             200,
-            mail.build_mail_document(*self._queries.read_message_body(int(number))),
+            mail.build_mail_document(*self._queries.read_subject_and_bodies(int(number))),
             mail.HTTP_HEADERS_OF_MAIL_DOCUMENT,
         )
 
-    def _changes(self, query: UrlQueryParametersByName) -> Any:
+    def _changes(self, query: UrlQueryValueByName) -> Any:
         return {"version": self.changes.wait_until_data_version_differs(_number(query, "since", 0))}
 
 
@@ -182,11 +182,11 @@ def json_response(status: int, document: Any) -> Response:
     return Response(status, to_json_bytes(document), {"Content-Type": "application/json"})
 
 
-def _limit(query: UrlQueryParametersByName) -> int:
+def _limit(query: UrlQueryValueByName) -> int:
     return max(1, min(_number(query, "limit", DEFAULT_PAGE_SIZE), MAX_PAGE_SIZE))
 
 
-def _number(query: UrlQueryParametersByName, name: str, default: int) -> int:
+def _number(query: UrlQueryValueByName, name: str, default: int) -> int:
     text = query.get(name, str(default))
     if not re.fullmatch(r"\d{1,19}", text):
         raise ActionFailed(400, f"{name} must be a whole number.")
@@ -195,7 +195,7 @@ def _number(query: UrlQueryParametersByName, name: str, default: int) -> int:
 
 def _page(
     name: str, found: list[Any], limit: int, position: Callable[[Any], tuple[datetime | None, Any]]
-) -> Json:
+) -> JsonObject:
     """Return the first `limit` rows as JSON, with the start of the next page as `next`.
 
     `next` is `TIME_ID` of the last returned row, or `_ID` for a message without a time; it is None
@@ -207,7 +207,7 @@ def _page(
     return {name: found[:limit], "next": f"{format_iso_utc(at) if at else ''}_{number}"}
 
 
-def _position(query: UrlQueryParametersByName) -> tuple[datetime | None, str]:
+def _position(query: UrlQueryValueByName) -> tuple[datetime | None, str]:
     """Return the time and the id in the query parameter `before`, which is the `next` of an earlier
     response.
 

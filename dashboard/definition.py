@@ -37,7 +37,7 @@ class Retrier:
     """A retry rule of a state (a retrier of the Amazon States Language).
 
     errors: names of the errors after which the state is retried.
-    attempts: maximum number of retries. The first attempt does not count.
+    max_retries: maximum number of retries. The first attempt does not count.
     interval_s: wait before the first retry, in seconds.
     backoff_factor: factor by which each later wait is longer than the wait before it.
     max_delay_s: upper limit of a wait, in seconds. None: no limit.
@@ -46,12 +46,12 @@ class Retrier:
     """
 
     errors: tuple[str, ...]
-    attempts: int
+    max_retries: int
     interval_s: float
     backoff_factor: float
     max_delay_s: float | None
 
-    def compute_max_wait_s(self, retry: int) -> float:
+    def compute_max_wait_before_retry_s(self, retry: int) -> float:
         """Return the longest possible wait, in seconds, before the retry with number `retry` (the
         first is 1)."""
         wait_s = float(self.interval_s * self.backoff_factor ** (retry - 1))
@@ -172,7 +172,7 @@ def _comparison(subject: str, operator: str, value: Any) -> str:
 def _retrier(document: Mapping[str, Any]) -> Retrier:
     return Retrier(
         errors=tuple(document["ErrorEquals"]),
-        attempts=document.get("MaxAttempts", 3),
+        max_retries=document.get("MaxAttempts", 3),
         interval_s=document.get("IntervalSeconds", 1),
         backoff_factor=document.get("BackoffRate", 2),
         max_delay_s=document.get("MaxDelaySeconds"),

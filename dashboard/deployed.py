@@ -63,9 +63,9 @@ def find_data_sources_of_deployed_stage(
         },
         make_aws_client=boto3.client,
         api_url=outputs["ApiUrl"],
-        make_user_token=lambda: os.environ.get("MAILSYNC_TOKEN") or None,
+        get_user_token_or_none=lambda: os.environ.get("MAILSYNC_TOKEN") or None,
         shows_message_bodies=show_bodies,
-        message_body_shown_callback=_report_opening,
+        report_shown_message_body=_report_opening,
     )
 
 

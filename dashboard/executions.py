@@ -104,7 +104,7 @@ class ExecutionReader:
                 self._ended.move_to_end(arn)
             return self._ended.get(arn)
 
-    def read_newest_history_event_id(self, arn: str) -> tuple[str, int]:
+    def read_arn_and_newest_event_id(self, arn: str) -> tuple[str, int]:
         """Return `arn` and the id of the newest event in the history of the execution `arn`.
 
         The id grows with each event, so the caller can compare two results to find out whether the

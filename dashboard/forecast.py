@@ -8,7 +8,7 @@ from typing import Any
 
 from dashboard.definition import State, StateGraph
 from dashboard.history import Step, StepStatus
-from dashboard.to_json import Json
+from dashboard.to_json import JsonObject
 
 _BY_PRIORITY: tuple[StepStatus, ...] = (
     *("waiting", "running", "failed", "cancelled", "caught", "succeeded"),
@@ -34,7 +34,7 @@ def build_step_label(step: Step, folders: Mapping[int, str]) -> str:
 
     folders: names of the folders by id.
     """
-    if step.containing_map and step.folder_id is not None:
+    if step.containing_map_name and step.folder_id is not None:
         return f"{step.name}: {folders.get(step.folder_id, step.folder_id)}"
     return step.name
 
@@ -72,13 +72,13 @@ def _next_attempt_at(step: Step, state: State) -> datetime | None:
     if retrier is None or last.finished_at is None:
         return None
     retries = sum(state.find_retrier(each.error or "") is retrier for each in step.attempts)
-    if retries > retrier.attempts:
+    if retries > retrier.max_retries:
         return None
-    return last.finished_at + timedelta(seconds=retrier.compute_max_wait_s(retries))
+    return last.finished_at + timedelta(seconds=retrier.compute_max_wait_before_retry_s(retries))
 
 
-def forecast_next_event(
-    run: Json, steps: Sequence[Step], scope: StateGraph, folders: Mapping[int, str]
+def forecast_next_event_of_run(
+    run: JsonObject, steps: Sequence[Step], scope: StateGraph, folders: Mapping[int, str]
 ) -> ExpectedEvent | None:
     """Return the next event that the dashboard expects in a run. Return None if it expects none.
 
@@ -121,7 +121,7 @@ def _ends_of_waits(
             seconds = _seconds(step.input, known[step.name].wait_seconds_input_path)
             if seconds is not None:
                 at = step.started_at + timedelta(seconds=seconds)
-                goes_on = "folder" if step.containing_map else "sync"
+                goes_on = "folder" if step.containing_map_name else "sync"
                 yield ExpectedEvent(
                     f"{build_step_label(step, folders)} ends, and the {goes_on} goes on.", at
                 )
@@ -149,7 +149,7 @@ def _next_step(
     return ExpectedEvent(f"{names}{then}")
 
 
-def _next_sync(run: Json) -> ExpectedEvent | None:
+def _next_sync(run: JsonObject) -> ExpectedEvent | None:
     sentences = {
         "active": ExpectedEvent(
             "The next sync of this mailbox starts by itself.", run["nextSyncAt"]

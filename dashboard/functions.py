@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from dashboard.definition import Retrier, StateGraph
 from dashboard.picture import draw_state_machine
-from dashboard.to_json import Json
+from dashboard.to_json import JsonObject
 from infra.catalog import (
     AUTHORIZER_FUNCTION,
     EVENT_RULES,
@@ -43,7 +43,7 @@ _CALLED_WHEN = {
 }
 
 
-def workflow_page_json(name: str, scope: StateGraph) -> Json:
+def workflow_page_json(name: str, scope: StateGraph) -> JsonObject:
     return {
         "name": name,
         "purpose": _PURPOSES[name],
@@ -53,7 +53,7 @@ def workflow_page_json(name: str, scope: StateGraph) -> Json:
     }
 
 
-def functions_json() -> list[Json]:
+def functions_json() -> list[JsonObject]:
     return [
         {
             "name": each.name,
@@ -75,7 +75,7 @@ def _retries(scope: StateGraph) -> list[Retrier]:
         each
         for state in scope.iterate_states_and_states_in_maps()
         for each in state.retriers
-        if each.attempts
+        if each.max_retries
     )
     return list(dict.fromkeys(rules))
 

@@ -42,7 +42,7 @@ class TaskStateAttempt:
 class Step:
     """One visit of a state in an execution; `input` and `output` are JSON values.
 
-    containing_map: the name of the Map that contains the state; None outside Maps.
+    containing_map_name: the name of the Map that contains the state; None outside Maps.
     status: `caught` means that the step failed and the workflow continued by a Catch; `waiting`
         means that the step waits for its next attempt, or for the end of a Wait.
     """
@@ -52,7 +52,7 @@ class Step:
     type: str
     started_at: datetime
     input: Any
-    containing_map: str | None = None
+    containing_map_name: str | None = None
     folder_id: int | None = None
     status: StepStatus = "running"
     finished_at: datetime | None = None
@@ -107,7 +107,7 @@ class _Reader:
             type=kind,
             started_at=event["timestamp"],
             input=given,
-            containing_map=around.name if around else None,
+            containing_map_name=around.name if around else None,
             folder_id=_folder_id(given) if isinstance(given, dict) else None,
         )
         if kind == "Wait":

@@ -19,7 +19,7 @@ class StateBox:
     """The box that represents a state in a picture.
 
     x, y: coordinates of the box's upper left corner, in pixels.
-    containing_map: name of the Map whose frame contains the box. None: no Map.
+    containing_map_name: name of the Map whose frame contains the box. None: no Map.
     """
 
     name: str
@@ -28,7 +28,7 @@ class StateBox:
     y: float
     width: float
     height: float
-    containing_map: str | None
+    containing_map_name: str | None
 
 
 @dataclass(frozen=True, slots=True)

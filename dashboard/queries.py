@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from dashboard.events import EventListItem, event_list_item_of_outbox_row
-from dashboard.to_json import Json, to_camel_case
+from dashboard.to_json import JsonObject, to_camel_case
 from mailsync.model import AccountId
 from mailsync.settings import Settings
 from mailsync.store.account_store import FolderWithSelection, ListingContradictionRow
@@ -83,17 +83,17 @@ class DashboardQueries:
         with self._transaction() as tx:
             return tx.run(statement, **parameters)
 
-    def _records(self, statement: str, **parameters: Any) -> list[Json]:
+    def _records(self, statement: str, **parameters: Any) -> list[JsonObject]:
         with self._transaction() as tx:
             return _camel(tx.run_returning_dicts(statement, **parameters))
 
-    def _record(self, statement: str, kind: str, **parameters: Any) -> Json:
+    def _record(self, statement: str, kind: str, **parameters: Any) -> JsonObject:
         found = self._records(statement, **parameters)
         if not found:
             raise RowNotFound(f"There is no {kind} of this id.")
         return found[0]
 
-    def count_accounts_and_open_runs(self) -> Json:
+    def count_accounts_and_open_runs(self) -> JsonObject:
         """Return the number of accounts and the number of open runs."""
         return self._records("totals")[0]
 
@@ -117,7 +117,7 @@ class DashboardQueries:
         trigger: str | None = None,
         before: tuple[datetime, str],
         limit: int,
-    ) -> list[Json]:
+    ) -> list[JsonObject]:
         """Return the runs that match the filters, newest first, at most `limit`.
 
         `before` is the creation time and id of a run; only older runs are returned.
@@ -128,7 +128,7 @@ class DashboardQueries:
         which = {"account_id": account_id, "status": status, "trigger": trigger, "run_id": None}
         return self._records("runs", **which, before_at=at, before_id=run_id, limit=limit)
 
-    def read_run(self, run_id: str) -> Json:
+    def read_run(self, run_id: str) -> JsonObject:
         """Return a run as its column values by column name.
 
         Raises:
@@ -136,7 +136,9 @@ class DashboardQueries:
         """
         return self.read_run_with_folders(run_id)[0]
 
-    def read_run_with_folders(self, run_id: str) -> tuple[Json, list[RunFolderRow], dict[int, str]]:
+    def read_run_with_folders(
+        self, run_id: str
+    ) -> tuple[JsonObject, list[RunFolderRow], dict[int, str]]:
         """Return a run, the run's record for each folder, and the names of the account's folders by
         folder id.
 
@@ -166,7 +168,7 @@ class DashboardQueries:
         """
         return str(self._record("remote_folder", "folder", folder_id=folder_id)["remoteId"])
 
-    def list_accounts(
+    def list_account_page_and_total(
         self,
         *,
         search: str | None,
@@ -192,7 +194,7 @@ class DashboardQueries:
         found = self._rows("account_page", **which, limit=limit)
         with self._database() as database:
             ids = [AccountId(row[0]) for row in found]
-            return StatusStore(database).statuses_of_all_users(ids), found[0][1] if found else 0
+            return StatusStore(database).statuses_across_users(ids), found[0][1] if found else 0
 
     def read_account(self, account_id: str) -> AccountStatus:
         """Return the sync status of an account.
@@ -202,7 +204,7 @@ class DashboardQueries:
         """
         with self._database() as database:
             known = [AccountId(account_id)] if is_uuid_or_none(account_id) else []
-            found = StatusStore(database).statuses_of_all_users(known)
+            found = StatusStore(database).statuses_across_users(known)
         if not found:
             raise RowNotFound("There is no account of this id.")
         return found[0]
@@ -212,11 +214,11 @@ class DashboardQueries:
             FolderWithSelection(*row) for row in self._rows("folder_choices", account_id=account_id)
         ]
 
-    def list_provider_self_contradictions(self, account_id: str) -> list[ListingContradictionRow]:
+    def list_messages_contradicting_listing(self, account_id: str) -> list[ListingContradictionRow]:
         found = self._rows("proof_differences", account_id=account_id)
         return [ListingContradictionRow(*row) for row in found]
 
-    def list_quarantined_messages(self, account_id: str) -> list[Json]:
+    def list_quarantined_messages(self, account_id: str) -> list[JsonObject]:
         """Return the messages of an account that cannot be fetched or stored (the quarantine).
 
         At most 200 messages are returned, the most recently retried message first.
@@ -225,7 +227,7 @@ class DashboardQueries:
 
     def list_messages(
         self, folder_id: int, before: tuple[datetime | None, int], limit: int
-    ) -> list[Json]:
+    ) -> list[JsonObject]:
         """Return the next messages of a folder's list, newest first, at most `limit`.
 
         before: time and id of the last message on the previous page; only messages after it in the
@@ -236,13 +238,18 @@ class DashboardQueries:
         """
         folder = self._record("folder_account", "folder", folder_id=folder_id)
         at, number = before
-        place: Json = {"before_at": at, "before_id": number, "max_id": MAX_ROW_ID, "limit": limit}
+        place: JsonObject = {
+            "before_at": at,
+            "before_id": number,
+            "max_id": MAX_ROW_ID,
+            "limit": limit,
+        }
         place |= {"account_id": folder["accountId"], "folder_id": folder_id}
         if folder["arePlacementsFilled"]:
             return self._records("messages", **place)
         return self._records("messages_without_placements", **place)
 
-    def read_message(self, message_id: int) -> Json:
+    def read_message(self, message_id: int) -> JsonObject:
         """Return a message as its column values by column name, without its body.
 
         Raises:
@@ -250,7 +257,7 @@ class DashboardQueries:
         """
         return self._record("message", "message", message_id=message_id)
 
-    def read_message_id_at_provider(self, message_id: int) -> Json:
+    def read_remote_id_and_mailbox(self, message_id: int) -> JsonObject:
         """Return the present id of a message at the provider, as `remoteId`, and the email address
         of the message's mailbox, as `emailAddress`.
 
@@ -259,7 +266,7 @@ class DashboardQueries:
         """
         return self._record("remote_message", "message", message_id=message_id)
 
-    def read_message_body(self, message_id: int) -> tuple[str, str | None, str | None]:
+    def read_subject_and_bodies(self, message_id: int) -> tuple[str, str | None, str | None]:
         """Return the subject, the HTML body and the plain-text body of a message.
 
         A body that the message does not have is None.
@@ -277,7 +284,7 @@ class DashboardQueries:
         ]
 
 
-def _camel(records: list[Json]) -> list[Json]:
+def _camel(records: list[JsonObject]) -> list[JsonObject]:
     return [{to_camel_case(name): value for name, value in record.items()} for record in records]
 
 

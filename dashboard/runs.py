@@ -9,14 +9,14 @@ from dashboard.accounts import account_status_json
 from dashboard.executions import Execution, ExecutionReader
 from dashboard.forecast import (
     build_step_label,
-    forecast_next_event,
+    forecast_next_event_of_run,
     last_status_by_state,
     set_next_attempt_at_of_waiting_steps,
 )
 from dashboard.history import Step, steps_of_execution_history
 from dashboard.picture import draw_state_machine
 from dashboard.queries import DashboardQueries, RowNotFound
-from dashboard.to_json import Json, milliseconds_between, to_json, to_json_bytes
+from dashboard.to_json import JsonObject, milliseconds_between, to_json, to_json_bytes
 from infra.catalog import MAILBOX_SYNC_WORKFLOW, SELF_TEST_WORKFLOW
 from mailsync.errors import LeaseLost
 from mailsync.store.history_store import RunFolderRow
@@ -46,7 +46,7 @@ class RunReader:
 
     def list_runs(
         self, filters: RunFilters, before: tuple[datetime, str], limit: int
-    ) -> list[Json]:
+    ) -> list[JsonObject]:
         """Return the runs that match the filters and are older than `before`, newest first.
 
         At most `limit` runs are returned. `before` is the creation time and id of a run.
@@ -56,7 +56,7 @@ class RunReader:
         found.sort(key=lambda run: (run["createdAt"], run["id"]), reverse=True)
         return found[:limit]
 
-    def _self_tests(self, filters: RunFilters, before: tuple[datetime, str]) -> list[Json]:
+    def _self_tests(self, filters: RunFilters, before: tuple[datetime, str]) -> list[JsonObject]:
         if filters["account_id"] or filters["trigger"] not in (None, TRIGGER_OF_SELF_TEST_RUNS):
             return []
         return [
@@ -66,7 +66,7 @@ class RunReader:
             and filters["status"] in (None, _STATUSES[each.status])
         ]
 
-    def read_run(self, run_id: str) -> Json:
+    def read_run(self, run_id: str) -> JsonObject:
         """Return the JSON of a run: the steps, the folders, and the event that the dashboard
         expects next.
 
@@ -89,10 +89,10 @@ class RunReader:
             "inOneFunction": run["startedAt"] is not None and not _had_steps(run),
             "folders": folders,
             "mail": self._mail_progress(run, folders),
-            "next": forecast_next_event(run, steps, scope, names),
+            "next": forecast_next_event_of_run(run, steps, scope, names),
         }
 
-    def _mail_progress(self, run: Json, folders: list[RunFolderRow]) -> Json | None:
+    def _mail_progress(self, run: JsonObject, folders: list[RunFolderRow]) -> JsonObject | None:
         """Return how far an open run is, in messages; None for a closed run. A full sync of all
         folders counts the messages that it has read, any other sync those that the mirror holds."""
         if run["finishedAt"]:
@@ -106,7 +106,7 @@ class RunReader:
             name: mail[name] for name in ("rate", "etaSeconds")
         }
 
-    def _progress(self, workflow: str, steps: list[Step], names: dict[int, str]) -> Json:
+    def _progress(self, workflow: str, steps: list[Step], names: dict[int, str]) -> JsonObject:
         """Return the steps of a run, the last status of each state, and the picture of the
         workflow, as JSON."""
         if workflow not in self._pictures:
@@ -118,7 +118,7 @@ class RunReader:
             "picture": self._pictures[workflow],
         }
 
-    def _execution(self, run: Json) -> Execution | None:
+    def _execution(self, run: JsonObject) -> Execution | None:
         """Return the Step Functions execution of the run.
 
         None: Step Functions does not know the execution, or the Lambda function `sync-accounts` did
@@ -131,7 +131,7 @@ class RunReader:
         )
         return self._executions.find_execution(arn)
 
-    def _one_self_test(self, run_id: str) -> Json:
+    def _one_self_test(self, run_id: str) -> JsonObject:
         execution = self._executions.find_execution(
             self._executions.build_execution_arn(SELF_TEST_WORKFLOW.name, run_id)
         )
@@ -166,18 +166,18 @@ def _mark_stopped(steps: list[Step]) -> None:
             step.status = "cancelled"
 
 
-def _had_steps(run: Json) -> bool:
+def _had_steps(run: JsonObject) -> bool:
     """Return whether the run has a Step Functions execution. A scheduled sync that one Lambda
     function does has none."""
     return (run["executionArn"] or "").startswith("arn:")
 
 
-def _summary(run: Json) -> Json:
+def _summary(run: JsonObject) -> JsonObject:
     duration_ms = milliseconds_between(run["startedAt"], run["finishedAt"])
     return {**run, "workflow": MAILBOX_SYNC_WORKFLOW.name, "durationMs": duration_ms}
 
 
-def _self_test(execution: Execution) -> Json:
+def _self_test(execution: Execution) -> JsonObject:
     return {
         "id": execution.name,
         "workflow": SELF_TEST_WORKFLOW.name,
@@ -196,7 +196,7 @@ def _self_test(execution: Execution) -> Json:
     }
 
 
-def _step(step: Step, names: dict[int, str]) -> Json:
+def _step(step: Step, names: dict[int, str]) -> JsonObject:
     return {
         **to_json(step),
         "label": build_step_label(step, names),

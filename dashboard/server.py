@@ -27,7 +27,7 @@ class Dashboard:
         self._site: DashboardSite | None = None
         try:
             guard = RequestGuard(
-                accepts_requests_of_own_pages=True,
+                accepts_requests_of_served_pages=True,
                 accepts_navigation_to_path=lambda path: not path.startswith(DATA_PATH_PREFIX),
             )
             self._server = Server(self._respond, port=port, guard=guard)

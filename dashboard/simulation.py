@@ -14,7 +14,7 @@ from dashboard.actions import (
 )
 from dashboard.queries import DashboardQueries
 from dashboard.sources import DashboardSources
-from dashboard.to_json import Json
+from dashboard.to_json import JsonObject
 from localdev.demo_account import connect, simulator
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import ProviderSettings
@@ -60,21 +60,21 @@ class SimulatorActions:
             )
         return self._sources.simulated_provider_access_settings
 
-    def _control(self, action: str, **more: Any) -> Json:
+    def _control(self, action: str, **more: Any) -> JsonObject:
         try:
-            response: Json = simulator(self._provider, "POST", action, **more)
+            response: JsonObject = simulator(self._provider, "POST", action, **more)
         except httpx.HTTPStatusError as refused:
             reason = refused.response.json()
             raise ActionFailed(409, f"{reason['error']}: {reason['message']}") from None
         return response
 
-    def _connect(self, fields: Json) -> Json:
+    def _connect(self, fields: JsonObject) -> JsonObject:
         """Connect a simulated mailbox as its owner would: by signing in, or by its password.
 
         If the address has no mailbox yet, an empty mailbox is created.
         """
         address = fields.get("address")
-        token = self._sources.make_user_token()
+        token = self._sources.get_user_token_or_none()
         assert token is not None, "a simulated stack signs its own tokens"
         if address:
             name = require_json_text_member(fields, "address").partition("@")[0].title()
@@ -85,7 +85,7 @@ class SimulatorActions:
             raise ActionFailed(502, str(failed)) from failed
         return {"accountId": account.id, "emailAddress": account.address}
 
-    def _deliver(self, fields: Json) -> Json:
+    def _deliver(self, fields: JsonObject) -> JsonObject:
         count = require_json_integer_member(fields, "count", 1)
         if not 1 <= count <= MAX_SIMULATED_MESSAGES_PER_ACTION:
             raise ActionFailed(
@@ -107,22 +107,22 @@ class SimulatorActions:
         ids = [self._control("deliver", subject=each, **mail)["id"] for each in subjects]
         return {"delivered": len(ids)}
 
-    def _move(self, fields: Json) -> Json:
+    def _move(self, fields: JsonObject) -> JsonObject:
         """Move a message to the folder with the id `destination`."""
         destination = self._queries.read_folder_id_at_provider(
             require_json_integer_member(fields, "destination")
         )
         return self._to_message("move", fields, destination=destination)
 
-    def _to_message(self, action: str, fields: Json, **more: Any) -> Json:
-        message = self._queries.read_message_id_at_provider(
+    def _to_message(self, action: str, fields: JsonObject, **more: Any) -> JsonObject:
+        message = self._queries.read_remote_id_and_mailbox(
             require_json_integer_member(fields, "messageId")
         )
         return self._control(
             action, mailbox=message["emailAddress"], id=message["remoteId"], **more
         )
 
-    def _throttle(self, _: Json) -> Json:
+    def _throttle(self, _: JsonObject) -> JsonObject:
         """Make the simulated provider reject every request for `SIMULATED_THROTTLING_DURATION_S`
         seconds: over HTTP with this number in Retry-After, over IMAP as Exchange says it."""
         lasts_s = SIMULATED_THROTTLING_DURATION_S
@@ -138,9 +138,9 @@ class SimulatorActions:
             },
         )
 
-    def _inject_faults(self, *rules: Json) -> Json:
+    def _inject_faults(self, *rules: JsonObject) -> JsonObject:
         return self._control("faults", rules=rules)
 
-    def _clear_faults(self, _: Json) -> Json:
-        response: Json = simulator(self._provider, "DELETE", "faults")
+    def _clear_faults(self, _: JsonObject) -> JsonObject:
+        response: JsonObject = simulator(self._provider, "DELETE", "faults")
         return response

@@ -22,7 +22,7 @@ from mailsync.errors import MailsyncError
 
 DATA_PATH_PREFIX = "/data/"
 ACTIONS_PATH_PREFIX = "/data/actions/"
-SIGN_IN_PATH = "/data/sign-in"
+PROVIDER_SIGN_IN_PATH = "/data/sign-in"
 _NO_TOKEN = (
     "This dashboard shows real mail and needs its token: open the URL that it printed when it was"
     " started."
@@ -88,8 +88,8 @@ class DashboardSite:
         return None
 
     def _route(self, request: Request) -> Response:
-        if request.method == "GET" and request.path == SIGN_IN_PATH:
-            asked_for = dict(parse_qsl(request.query)).get("provider")
+        if request.method == "GET" and request.path == PROVIDER_SIGN_IN_PATH:
+            asked_for = dict(parse_qsl(request.query_string)).get("provider")
             return start_sign_in(self._sources, asked_for)
         if request.method == "POST" and request.path.startswith(ACTIONS_PATH_PREFIX):
             return json_response(200, self._act(request))
@@ -97,7 +97,7 @@ class DashboardSite:
             return _error(405, "Only GET is answered here.")
         if not request.path.startswith(DATA_PATH_PREFIX):
             return static_file_response(request.path)
-        found = self._data(request.path.removeprefix(DATA_PATH_PREFIX), request.query)
+        found = self._data(request.path.removeprefix(DATA_PATH_PREFIX), request.query_string)
         return found or _error(404, "There is nothing of this name.")
 
     def _act(self, request: Request) -> Any:

@@ -18,9 +18,9 @@ class DashboardSources:
     state_machine_arns: ARNs of the state machines by the name of the workflow.
     make_aws_client: returns a boto3 client for the AWS service with the given name.
     aws_endpoint_url: URL of the local stack's AWS services. None: the services of AWS.
-    is_development_login_enabled: whether the API accepts requests without a token from programs on
-        this machine.
-    make_user_token: returns a token of the user for whom the dashboard calls the API. If the
+    accepts_requests_without_token: whether the API accepts requests without a token from programs
+        on this machine.
+    get_user_token_or_none: returns a token of the user for whom the dashboard calls the API. If the
         function returns None, the dashboard can neither start nor stop anything.
     simulated_provider_access_settings: URLs and credentials of the simulated provider. None: real
         mail.
@@ -28,13 +28,13 @@ class DashboardSources:
         no events.
     shows_message_bodies: whether the dashboard shows the text of a message, and the beginning of
         the text in lists.
-    message_body_shown_callback: function that the dashboard calls, with account id and message id,
+    report_shown_message_body: function that the dashboard calls, with account id and message id,
         each time it shows the text of a message.
-    list_recent_bus_events: function that returns the events that the event bus accepted and still
-        keeps, oldest first. Each event is an object with `id`, `type`, `source`, `time`, `detail`,
-        `function` and `outcome`. `function` is the name of the Lambda function that a rule of the
-        bus invokes for the event; None if no rule has the event's type. `outcome` is the result of
-        this function; None while the function runs, and without a function.
+    list_recent_local_bus_events: function that returns the events that the event bus accepted and
+        still keeps, oldest first. Each event is an object with `id`, `type`, `source`, `time`,
+        `detail`, `function` and `outcome`. `function` is the name of the Lambda function that a
+        rule of the bus invokes for the event; None if no rule has the event's type. `outcome` is
+        the result of this function; None while the function runs, and without a function.
     """
 
     stage_name: str
@@ -43,10 +43,10 @@ class DashboardSources:
     make_aws_client: Callable[[str], Any]
     api_url: str
     aws_endpoint_url: str | None = None
-    is_development_login_enabled: bool = False
-    make_user_token: Callable[[], str | None] = lambda: None
+    accepts_requests_without_token: bool = False
+    get_user_token_or_none: Callable[[], str | None] = lambda: None
     simulated_provider_access_settings: ProviderSettings | None = None
     event_bus_name: str | None = None
     shows_message_bodies: bool = True
-    message_body_shown_callback: Callable[[str, int], None] = lambda _account, _message: None
-    list_recent_bus_events: Callable[[], list[dict[str, Any]]] = list
+    report_shown_message_body: Callable[[str, int], None] = lambda _account, _message: None
+    list_recent_local_bus_events: Callable[[], list[dict[str, Any]]] = list

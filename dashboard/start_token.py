@@ -41,7 +41,7 @@ class DashboardToken:
     def redirect_that_sets_cookie(self, request: Request) -> Response | None:
         """Return a redirect that sets the cookie. Return None if the request's URL does not contain
         the right token."""
-        parameters = parse_qsl(request.query, keep_blank_values=True)
+        parameters = parse_qsl(request.query_string, keep_blank_values=True)
         if request.method != "GET" or not self._is_right(dict(parameters).get(_PARAMETER, "")):
             return None
         rest = urlencode([each for each in parameters if each[0] != _PARAMETER])

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-Json = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
 def to_json(value: Any) -> Any:

@@ -79,7 +79,7 @@ class AuroraDatabase(Construct):
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
 
-    def allow_reading_login_password(self, function: LambdaFunctionConstruct) -> None:
+    def allow_reading_functions_login_password(self, function: LambdaFunctionConstruct) -> None:
         """Let the function read the password of the login `mailsync_functions`, which the function
         sets in the database."""
         arn = self.functions_login.secret_arn

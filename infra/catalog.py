@@ -59,7 +59,7 @@ class Function:
         return self.name.replace("-", "_")
 
     @property
-    def handler_name(self) -> str:
+    def qualified_handler_name(self) -> str:
         return f"handlers.{self.handler_module}.handler"
 
     @property
@@ -321,7 +321,7 @@ def api_routes_of_provider(provider: RegisteredProvider) -> Iterator[Route]:
         callback = f"GET /api/auth/{name}/callback"
         yield _public_route(callback, "connect")
         yield Route(route_key=f"POST /api/auth/{name}/confirm", function_name="connect")
-    if oauth is None or oauth.resource_url_setting:
+    if oauth is None or oauth.app_only_token_resource_url_setting:
         yield Route(route_key=f"POST /api/email/accounts/{name}", function_name="connect")
     if provider.sends_notifications:
         yield Route(route_key=f"POST /api/webhooks/{name}", function_name="webhook", is_public=True)

@@ -73,10 +73,10 @@ class LambdaBundle:
 
     def try_bundle(self, output_dir: str, *_: object, **__: object) -> bool:
         """Write the bundle to `output_dir` and return True; implements ILocalBundling."""
-        self.write(Path(output_dir))
+        self.write_to_folder(Path(output_dir))
         return True
 
-    def write(self, target: Path) -> None:
+    def write_to_folder(self, target: Path) -> None:
         """Write the bundle to the folder `target`.
 
         Raises subprocess.CalledProcessError when uv could not install the dependencies; uv's output

@@ -11,7 +11,7 @@ from constructs import Construct
 from infra.settings import MIN_AZ_COUNT
 from mailsync.registry import HTTPS_PORT
 
-POSTGRES_PORT = ec2.Port.tcp(5432)
+POSTGRES_EC2_PORT = ec2.Port.tcp(5432)
 _ZONE_IDS_OF_REGION = {"us-east-1": ("use1-az1", "use1-az2", "use1-az4")}
 """The zones of regions in which the first three zones of an account may include one without RDS
 Proxy; in each account other names stand for them."""
@@ -114,4 +114,4 @@ def _subnets(name: str, kind: ec2.SubnetType) -> ec2.SubnetConfiguration:
 def _allow_postgres(source: ec2.SecurityGroup, target: ec2.SecurityGroup) -> None:
     """Allow Postgres connections from `source` to `target`: add an egress rule to `source` and an
     ingress rule to `target`."""
-    source.connections.allow_to(target, POSTGRES_PORT)
+    source.connections.allow_to(target, POSTGRES_EC2_PORT)

@@ -8,7 +8,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from infra.settings import StageSettings
 from mailsync.metrics import NAMESPACE, RUNS_FAILED, Metric
-from mailsync.model import Provider
+from mailsync.model import ProviderName
 
 
 class CloudWatchMetricFactory:
@@ -27,7 +27,7 @@ class CloudWatchMetricFactory:
         """Return the CloudWatch metric that counts the runs that failed with this error name."""
         return self._build(RUNS_FAILED, period, {"error": error}, label=error)
 
-    def failed_run_metric_of_any_error(
+    def failed_run_metric_of_listed_errors(
         self, errors: Iterable[str], period: cdk.Duration
     ) -> cloudwatch.MathExpression:
         """Return a CloudWatch expression for the number of runs that failed with any of these error
@@ -47,7 +47,7 @@ class CloudWatchMetricFactory:
         )
 
     def cloudwatch_metric_of_provider(
-        self, metric: Metric, provider: Provider, period: cdk.Duration
+        self, metric: Metric, provider: ProviderName, period: cdk.Duration
     ) -> cloudwatch.Metric:
         """Return the CDK object for one mail provider's values of a product metric. The metric must
         have the dimension `provider`."""
@@ -58,7 +58,7 @@ class CloudWatchMetricFactory:
         self,
         part: Metric,
         whole: Metric,
-        provider: Provider,
+        provider: ProviderName,
         *,
         of_at_least: int,
         period: cdk.Duration,

@@ -75,7 +75,7 @@ def _is_reservation(value: Any) -> bool:
 
 def _is_limits(value: Any) -> bool:
     try:
-        return bool(Settings({"API_LIMITS": value}).api_calls_per_hour_by_kind)
+        return bool(Settings({"API_LIMITS": value}).max_api_calls_per_hour_by_kind)
     except (AttributeError, SettingMissing):
         return False
 

@@ -151,7 +151,7 @@ class StageSettings:
         return stage
 
 
-def tcp_ports_by_provider(stage: StageSettings) -> Mapping[str, frozenset[int]]:
+def tcp_ports_by_provider_title(stage: StageSettings) -> Mapping[str, frozenset[int]]:
     """Return the TCP ports that functions must reach at each mail provider, by the provider's
     title. Providers for which the stage lacks a required setting are left out."""
     listed = (

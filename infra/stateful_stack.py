@@ -12,7 +12,7 @@ from constructs import Construct
 from infra.aurora_database import AuroraDatabase
 from infra.catalog import Capability
 from infra.private_network import PrivateNetwork
-from infra.settings import StageSettings, tcp_ports_by_provider
+from infra.settings import StageSettings, tcp_ports_by_provider_title
 from infra.settings_secret import StageSecrets
 from infra.sync_functions import LambdaFunctionConstruct
 from infra.token_key import TokenKey
@@ -38,7 +38,7 @@ class StatefulStack(cdk.Stack):
                 self,
                 "Network",
                 retention=stage.log_retention,
-                provider_ports=tcp_ports_by_provider(stage),
+                provider_ports=tcp_ports_by_provider_title(stage),
                 zone_ids=stage.aurora_zone_ids,
             )
             database = AuroraDatabase(self, "Database", stage=stage, network=network)
@@ -54,7 +54,7 @@ class StatefulStack(cdk.Stack):
     def allow_function_to_migrate_schema(self, function: LambdaFunctionConstruct) -> None:
         """Let the function migrate the database schema with the login of the schema's owner."""
         if self._database:
-            self._database.allow_reading_login_password(function)
+            self._database.allow_reading_functions_login_password(function)
         else:
             self.secrets.secret_access_granters_by_capability[Capability.USE_SCHEMA_OWNER_LOGIN](
                 function

@@ -33,7 +33,7 @@ retries the mailbox at growing intervals."""
 OUTAGE_ERROR_NAMES = ("ProviderThrottled", "ProviderUnavailable", "StoreUnavailable")
 """Error names of outages: the provider or the database did not recover while the workflow waited.
 """
-DEAD_EXECUTION_ERROR_NAMES = ("ExecutionDied", "LeaseLost")
+INTERRUPTED_RUN_ERROR_NAMES = ("ExecutionDied", "LeaseLost")
 """Error names of runs whose execution died or lost its lease."""
 ERROR_NAMES_FOR_USERS_TO_SOLVE = (
     "AccessRevoked",
@@ -131,27 +131,29 @@ def _of_runs(
 ) -> Iterator[AlarmSpec]:
     yield AlarmSpec(
         name="DeploymentIncomplete",
-        metric=product.failed_run_metric_of_any_error(INCOMPLETE_DEPLOYMENT_ERROR_NAMES, _SHORT),
+        metric=product.failed_run_metric_of_listed_errors(
+            INCOMPLETE_DEPLOYMENT_ERROR_NAMES, _SHORT
+        ),
         message="A setting or a migration is missing, so mailboxes are not synced. Read the error"
         " of the failed run and add what it names.",
     )
     yield AlarmSpec(
         name="RunsFail",
-        metric=product.failed_run_metric_of_any_error(DEFECT_ERROR_NAMES, _HOUR),
+        metric=product.failed_run_metric_of_listed_errors(DEFECT_ERROR_NAMES, _HOUR),
         message="Three runs failed in an hour because of defects or bad state; their mailboxes miss"
         " new mail. Group the runs by error.",
         threshold=3,
     )
     yield AlarmSpec(
         name="OutageOutlasts",
-        metric=product.failed_run_metric_of_any_error(OUTAGE_ERROR_NAMES, _LONG),
+        metric=product.failed_run_metric_of_listed_errors(OUTAGE_ERROR_NAMES, _LONG),
         message="The provider or the database was unavailable for longer than runs wait; mailboxes"
         " are late and retried. Find out which one.",
         threshold=3,
     )
     yield AlarmSpec(
         name="ExecutionsDie",
-        metric=product.failed_run_metric_of_any_error(DEAD_EXECUTION_ERROR_NAMES, _LONG),
+        metric=product.failed_run_metric_of_listed_errors(INTERRUPTED_RUN_ERROR_NAMES, _LONG),
         message="An execution died or lost its lease. The next run resumes its mailbox. Find the"
         " cause in the execution history.",
     )

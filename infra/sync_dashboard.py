@@ -68,7 +68,7 @@ class CloudWatchDashboard(Construct):
             self._graph(
                 "Verification",
                 *(metrics.FOLDERS_REPAIRED, metrics.FOLDERS_LEFT_UNVERIFIED),
-                right=(metrics.QUARANTINED_MESSAGES, metrics.MESSAGES_WITH_LISTING_CONTRADICTION),
+                right=(metrics.QUARANTINED_MESSAGES, metrics.MESSAGES_CONTRADICTING_LISTING),
             ),
         )
 

@@ -63,7 +63,7 @@ class LambdaFunctionConstruct(Construct):
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=_ARCHITECTURE[stage.architecture],
             code=code,
-            handler=spec.handler_name,
+            handler=spec.qualified_handler_name,
             memory_size=spec.memory_mb,
             timeout=cdk.Duration.seconds(spec.timeout_s),
             reserved_concurrent_executions=stage.reserved_concurrency.get(spec.name),

@@ -19,7 +19,7 @@ from infra.sync_functions import LambdaFunctionConstruct, LambdaFunctions
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
-class SyncWorkflow(Construct):
+class StateMachineConstruct(Construct):
     """One state machine. Its role may invoke only the functions that the state machine's definition
     names."""
 
@@ -75,7 +75,9 @@ class SyncWorkflows(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.mailbox_sync, self.test_sync = (
-            SyncWorkflow(self, name, workflow=workflow, functions=functions, stage=stage).machine
+            StateMachineConstruct(
+                self, name, workflow=workflow, functions=functions, stage=stage
+            ).machine
             for name, workflow in (
                 ("MailboxSync", catalog.MAILBOX_SYNC_WORKFLOW),
                 ("TestSync", catalog.SELF_TEST_WORKFLOW),

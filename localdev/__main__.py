@@ -15,7 +15,7 @@ from contextlib import suppress
 from rich.console import Console
 
 from localdev import demo
-from localdev.demo_account import connect, simulator_control_url
+from localdev.demo_account import connect, url_of_simulator_control_action
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.engine.failure import StartFailed
 from localdev.engine.reload import CodeWatcher
@@ -24,7 +24,7 @@ from localdev.options import Options, parse_command_line
 from localdev.stack import LAMBDA_SOURCE_CODE_FOLDER, Stack
 from localdev.stop_signals import StopSignals
 from mailsync.api.provider_paths import sign_in_path
-from mailsync.model import Provider
+from mailsync.model import ProviderName
 
 _CURL = 'curl -s -H "Authorization: Bearer $TOKEN"'
 rich_console = Console(highlight=False, soft_wrap=True)
@@ -70,7 +70,7 @@ def _loaded(stack: Stack, options: Options) -> Iterator[str]:
     """Yield lines for the terminal on the mail of --mbox."""
     if not options.mbox or not stack.simulator_process:
         return
-    report = stack.simulator_process.mail_loading_report
+    report = stack.simulator_process.own_mail_loading_report
     if report:
         yield from report.terminal_lines(options.mbox, stack.data / "logs" / "simulators.log")
     else:
@@ -134,7 +134,7 @@ def _connect_page(stack: Stack) -> str:
     """Return the address of the page on which a person connects a mailbox, and what to do there."""
     if stack.provider.imap_port or stack.options.external_mail_server_settings:
         return f"{stack.dashboard_server.url}/accounts in a browser and connect a mailbox yourself"
-    path = sign_in_path(Provider(stack.provider.sign_in_provider_name))
+    path = sign_in_path(ProviderName(stack.provider.sign_in_provider_name))
     sign_in = path if stack.options.is_dev_login_in_effect else "/data/sign-in"
     at = stack.api_url if stack.options.is_dev_login_in_effect else stack.dashboard_server.url
     warned = "; it warns of the simulator's certificate" if stack.simulator_process else ""
@@ -171,7 +171,7 @@ def _deliver_command(stack: Stack, address: str) -> str:
     mail = json.dumps({"mailbox": address, "subject": "Hello", "body": "A new mail."})
     return f"""Deliver a mail to the simulated mailbox:
   curl -s -H "Authorization: Bearer {stack.provider.control_secret}" \\
-    {simulator_control_url(stack.provider, "deliver")} -d '{mail}'
+    {url_of_simulator_control_action(stack.provider, "deliver")} -d '{mail}'
 """
 
 

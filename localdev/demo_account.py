@@ -10,7 +10,7 @@ import httpx
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import IMAP_HOST, ProviderSettings
 from mailsync.api.provider_paths import sign_in_path
-from mailsync.model import Provider
+from mailsync.model import ProviderName
 
 HTTP_TIMEOUT_S = 30
 
@@ -87,7 +87,7 @@ def _connect_by_sign_in(
     """Sign in to a mailbox by the OAuth code flow, as a browser would; return the account's id."""
     trust = ssl.create_default_context(cafile=provider.ca_bundle)
     with httpx.Client(verify=trust, timeout=HTTP_TIMEOUT_S) as browser:
-        sign_in = f"{api_url}{sign_in_path(Provider(provider.sign_in_provider_name))}"
+        sign_in = f"{api_url}{sign_in_path(ProviderName(provider.sign_in_provider_name))}"
         page = _next(browser.get(sign_in, headers=headers))
         browser.get(page).raise_for_status()
         callback = _next(browser.post(page, data={"account": address}))
@@ -113,7 +113,7 @@ def simulator(provider: ProviderSettings, method: str, action: str, **fields: An
     """
     response = httpx.request(
         method,
-        simulator_control_url(provider, action),
+        url_of_simulator_control_action(provider, action),
         headers={"Authorization": f"Bearer {provider.control_secret}"},
         json=fields,
         timeout=HTTP_TIMEOUT_S,
@@ -121,7 +121,7 @@ def simulator(provider: ProviderSettings, method: str, action: str, **fields: An
     return response.raise_for_status().json()
 
 
-def simulator_control_url(provider: ProviderSettings, action: str) -> str:
+def url_of_simulator_control_action(provider: ProviderSettings, action: str) -> str:
     url = urlsplit(provider.graph_url)
     return f"{url.scheme}://{url.netloc}/_sim/{action}"
 

@@ -8,13 +8,13 @@ from typing import Any
 from localdev.demo_account import DemoAccount, simulator
 from localdev.stack import Stack
 from mailsync.decisions.first_sync import estimate_first_sync
-from mailsync.model import Provider
+from mailsync.model import ProviderName
 from mailsync.providers.kit import load_provider_kit
 from mailsync.registry import find_provider
 
 MIN_STORED_MESSAGE_SHARE_FOR_ETA = 0.1
 """Share of the messages that must be stored before an ETA is expected to be accurate."""
-STORED_MESSAGE_SHARES_OF_REPORTED_ETAS = (MIN_STORED_MESSAGE_SHARE_FOR_ETA, 0.25, 0.5, 0.75)
+MESSAGE_SHARES_TO_SHOW_ETA_AT = (MIN_STORED_MESSAGE_SHARE_FOR_ETA, 0.25, 0.5, 0.75)
 ALLOWED_RELATIVE_ETA_ERROR = 0.2
 ALLOWED_ETA_ERROR_S = 1.0
 """Error of an ETA that is always allowed. An ETA is a number of whole seconds, and the demo reads
@@ -44,7 +44,7 @@ class EtaRecord:
         numbers = (status[name] for name in ("syncProgress", "syncTotal", "etaSeconds"))
         self.sync_status_readings.append(_Reading(now, *numbers))
 
-    def etas_with_actual_remaining_s(self) -> list[tuple[float, int | None, float]]:
+    def share_eta_and_actual_remaining_s(self) -> list[tuple[float, int | None, float]]:
         """Return a triple for each recorded status: the stored share of the messages, the ETA in
         seconds, and the seconds that the sync really needed to store the remaining messages.
 
@@ -66,12 +66,12 @@ class EtaRecord:
     def report_lines(self) -> Iterator[str]:
         """Yield two lines for the demo's report: some ETAs beside the true times, and how many ETAs
         were accurate. Yield nothing if no ETA can be compared."""
-        shown = self.etas_with_actual_remaining_s()
+        shown = self.share_eta_and_actual_remaining_s()
         if not shown:
             return
         firsts = [
             next((it for it in shown if it[0] >= share), None)
-            for share in STORED_MESSAGE_SHARES_OF_REPORTED_ETAS
+            for share in MESSAGE_SHARES_TO_SHOW_ETA_AT
         ]
         pairs = [f"{it[0]:.0%}: {it[1]} s ({it[2]:.0f} s)" for it in firsts if it]
         yield f"ETA, and the true time in parentheses, at {', '.join(dict.fromkeys(pairs))}."
@@ -94,7 +94,7 @@ def quota_report_lines(stack: Stack, account: DemoAccount, estimates: EtaRecord)
     """Yield lines about the quota of the simulated provider: the units that the provider counted,
     the requests that it refused, the ETAs, and the time that a first sync takes with the provider's
     real quota. Yield nothing if the provider has no quota."""
-    provider = Provider(str(account.status()["provider"]))
+    provider = ProviderName(str(account.status()["provider"]))
     registered = find_provider(provider)
     if registered is None or registered.quota_settings is None:
         return
@@ -105,7 +105,7 @@ def quota_report_lines(stack: Stack, account: DemoAccount, estimates: EtaRecord)
     yield f"{registered.display_name} counted {units:,} units and refused {refused} requests."
     yield from estimates.report_lines()
     per_minute = registered.quota_settings.mailbox_units_per_minute_setting.default
-    cost = load_provider_kit(provider).first_sync_estimate_rates
+    cost = load_provider_kit(provider).first_sync_cost_rates
     took = estimate_first_sync(messages, cost, per_minute)
     minutes = math.ceil(took.duration_s / 60)
     yield (

@@ -138,7 +138,7 @@ def read_external_provider(
             client_id=entra.client_id,
             client_secret=environment.get("MICROSOFT_CLIENT_SECRET", ""),
             client_certificate_pem=_certificate(environment),
-            allowed_tenant_ids=",".join(sorted(entra.allowed_tenant_ids)),
+            microsoft_tenants_setting_value=",".join(sorted(entra.allowed_tenant_ids)),
             ca_bundle=_ca_bundle(environment, "CA_BUNDLE") or None,
             control_secret=environment.get("SIMULATOR_SECRET", CONTROL_SECRET),
         )

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-LOOPBACK_HOST_NAMES = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK_HOST_HEADER_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _DEFAULT_PORTS = (80, 443)
 _OWN = ("same-origin", "none")  # `none`: typed into the address bar, or a bookmark
 
 
-class RequestHeaders(Protocol):
+class RequestHeadersInterface(Protocol):
     """Interface of request headers whose names are found in upper or lower case."""
 
     def get(self, name: str, /) -> str | None: ...
@@ -27,19 +27,19 @@ class RequestHeaders(Protocol):
 class RequestGuard:
     """Decides which web pages may send requests to a server. Programs may always send requests.
 
-    accepts_requests_of_own_pages: whether pages that the server itself serves may send requests.
+    accepts_requests_of_served_pages: whether pages that the server itself serves may send requests.
     accepted_page_origins: origins whose pages may send requests.
     accepts_navigation_to_path: function that takes a path, and returns whether a link or redirect
         of any site may open this path in a browser window. The site cannot read what the window
         shows. Sign-ins start and end this way.
     """
 
-    accepts_requests_of_own_pages: bool = False
+    accepts_requests_of_served_pages: bool = False
     accepted_page_origins: frozenset[str] = frozenset()
     accepts_navigation_to_path: Callable[[str], bool] = lambda _: False
 
     def rejection_reason(
-        self, method: str, path: str, headers: RequestHeaders, *, port: int
+        self, method: str, path: str, headers: RequestHeadersInterface, *, port: int
     ) -> str | None:
         """Return the reason for rejecting the request, as a sentence. Return None if the request is
         accepted."""
@@ -49,7 +49,7 @@ class RequestGuard:
         origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
         if origin is None and site is None:
             return None
-        if not (self.accepts_requests_of_own_pages or self.accepted_page_origins):
+        if not (self.accepts_requests_of_served_pages or self.accepted_page_origins):
             return "This port is for programs; requests of a browser are rejected."
         if self._is_known(origin, site, hosts):
             return None
@@ -66,19 +66,21 @@ class RequestGuard:
             return True
         own = {f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts}
         return (
-            self.accepts_requests_of_own_pages and site in (None, *_OWN) and origin in (None, *own)
+            self.accepts_requests_of_served_pages
+            and site in (None, *_OWN)
+            and origin in (None, *own)
         )
 
 
-BROWSER_REJECTING_GUARD = RequestGuard()
+PROGRAMS_ONLY_GUARD = RequestGuard()
 
 
 def loopback_host_header_values(port: int) -> frozenset[str]:
     """Return the values of the `Host` header with which clients address this loopback port."""
-    bare = LOOPBACK_HOST_NAMES if port in _DEFAULT_PORTS else ()
-    return frozenset((*(f"{name}:{port}" for name in LOOPBACK_HOST_NAMES), *bare))
+    bare = LOOPBACK_HOST_HEADER_NAMES if port in _DEFAULT_PORTS else ()
+    return frozenset((*(f"{name}:{port}" for name in LOOPBACK_HOST_HEADER_NAMES), *bare))
 
 
-def _is_navigation(method: str, headers: RequestHeaders) -> bool:
+def _is_navigation(method: str, headers: RequestHeadersInterface) -> bool:
     way = headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest")
     return method == "GET" and way == ("navigate", "document")

@@ -18,7 +18,7 @@ from socket import IPPROTO_TCP, TCP_NODELAY, create_connection, socket
 from typing import Any
 from urllib.parse import urlsplit
 
-from localdev.guard import BROWSER_REJECTING_GUARD, RequestGuard
+from localdev.guard import PROGRAMS_ONLY_GUARD, RequestGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class Request:
     """An HTTP request.
 
     path: path of the URL, still percent-encoded.
-    query: raw text after the `?`.
+    query_string: raw text after the `?`.
     client_address: IP address of the client.
     """
 
     method: str
     path: str
-    query: str
+    query_string: str
     headers: Message
     body: bytes
     client_address: str
@@ -42,15 +42,15 @@ class Request:
 class Response:
     """An HTTP response.
 
-    cut_after_bytes: close the connection after so many bytes of the body. None: send the whole
-        body.
+    close_after_body_bytes: close the connection after so many bytes of the body. None: send the
+        whole body.
     """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     cookies: tuple[str, ...] = ()
-    cut_after_bytes: int | None = None
+    close_after_body_bytes: int | None = None
 
 
 HttpRequestHandler = Callable[[Request], Response]
@@ -90,7 +90,7 @@ class Server(ThreadingHTTPServer):
         port: int,
         host: str = "127.0.0.1",
         tls: ssl.SSLContext | None = None,
-        guard: RequestGuard | None = BROWSER_REJECTING_GUARD,
+        guard: RequestGuard | None = PROGRAMS_ONLY_GUARD,
     ) -> None:
         self.application = application
         self.guard = guard
@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(
             method=self.command,
             path=url.path,
-            query=url.query,
+            query_string=url.query,
             headers=self.headers,
             body=self._body(),
             client_address=self.client_address[0],
@@ -173,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def _send(self, response: Response) -> None:
-        if response.cut_after_bytes is not None and response.cut_after_bytes < 0:
+        if response.close_after_body_bytes is not None and response.close_after_body_bytes < 0:
             self.close_connection = True
             return
         self.send_response(response.status)
@@ -185,8 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(response.body[: response.cut_after_bytes])
-        if response.cut_after_bytes is not None:
+            self.wfile.write(response.body[: response.close_after_body_bytes])
+        if response.close_after_body_bytes is not None:
             self.close_connection = True
 
     do_GET = do_POST = do_PUT = do_PATCH = _serve  # noqa: N815

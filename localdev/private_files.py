@@ -19,7 +19,7 @@ def write_private_file(file: Path, text: str) -> None:
     making.replace(file)
 
 
-def open_private_file(file: Path) -> IO[bytes]:
+def open_private_file_for_appending(file: Path) -> IO[bytes]:
     """Open the file for appending; set its mode to 0600 even if it exists."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.fchmod(descriptor, 0o600)
@@ -34,7 +34,7 @@ def redirect_logging_to_private_file(file: Path) -> Iterator[None]:
     logs the workflow's whole definition.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with io.TextIOWrapper(open_private_file(file), write_through=True) as out:
+    with io.TextIOWrapper(open_private_file_for_appending(file), write_through=True) as out:
         handler = logging.StreamHandler(out)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
         logging.getLogger().addHandler(handler)

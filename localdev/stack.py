@@ -29,12 +29,12 @@ from localdev.engine.aws_resources import (
     EVENT_BUS_NAME,
     LOCAL_CREDENTIALS,
     create_event_bus,
-    create_workflows,
+    create_state_machines,
     make_aws_client,
     read_or_create_token_kms_key,
     reset_moto_state,
 )
-from localdev.engine.dev_login import make_demo_user_token_factory, read_or_create_jwt_secret
+from localdev.engine.dev_login import make_demo_user_token_function, read_or_create_jwt_secret
 from localdev.engine.event_bus import EventBus
 from localdev.engine.failure import DataFolderInUse, StartFailed
 from localdev.engine.http_api import HttpApi
@@ -100,7 +100,7 @@ class Stack:
 
     def token(self) -> str:
         """Return a bearer token of the demo user for the API, valid for eight hours."""
-        return make_demo_user_token_factory(self._jwt_secret())()
+        return make_demo_user_token_function(self._jwt_secret())()
 
     def _jwt_secret(self) -> str:
         return self.options.jwt_secret or read_or_create_jwt_secret(self.data / "jwt-secret")
@@ -216,7 +216,7 @@ class Stack:
         reset_moto_state()
         create_event_bus(self.aws_url)
         key = read_or_create_token_kms_key(self.aws_url, self.data / "token-key.json")
-        arns = create_workflows(
+        arns = create_state_machines(
             self.aws_url, WORKFLOWS, FUNCTIONS, time_scale=self.options.time_scale
         )
         self.provider = self.options.external_provider_settings or self._simulated()
@@ -273,11 +273,11 @@ class Stack:
             make_aws_client=lambda service: make_aws_client(service, self.aws_url),
             api_url=self.api_url,
             aws_endpoint_url=self.aws_url,
-            is_development_login_enabled=self.options.is_dev_login_in_effect,
-            make_user_token=self.token,
+            accepts_requests_without_token=self.options.is_dev_login_in_effect,
+            get_user_token_or_none=self.token,
             simulated_provider_access_settings=self.provider if self.simulator_process else None,
             event_bus_name=EVENT_BUS_NAME,
-            list_recent_bus_events=self.simulated_event_bus.list_recent_bus_events,
+            list_recent_local_bus_events=self.simulated_event_bus.list_recent_local_bus_events,
         )
 
     def _simulated(self) -> ProviderSettings:
@@ -307,7 +307,7 @@ def _require_free_imap_port(port: int) -> None:
 def delete_stack_data(data: Path) -> None:
     """Delete all files that local stacks have stored in the folder. Keep other files in the
     folder."""
-    Postgres(data / "postgres").erase_databases()
+    Postgres(data / "postgres").delete_cluster_folder()
     for name in ("postgres", "simulators", "logs"):
         shutil.rmtree(data / name, ignore_errors=True)
     for name in ("jwt-secret", "token-key.json", "ca-bundle.pem"):

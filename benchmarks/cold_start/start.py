@@ -13,7 +13,7 @@ from pathlib import Path
 
 from infra.catalog import Function
 from localdev.engine.child import start_child_process
-from localdev.engine.environment import lambda_environment_variables
+from localdev.engine.environment import lambda_runtime_environment_variables
 from localdev.engine.names import function_arn
 from localdev.http_server import Request, Response, Server
 
@@ -56,7 +56,7 @@ class _RuntimeApi:
             return Response(202, b"{}", {"Content-Type": "application/json"})
         if self.asked_at is not None:
             self._over.wait(MAX_START_S)
-            return Response(410, cut_after_bytes=-1)
+            return Response(410, close_after_body_bytes=-1)
         self.asked_at = time.perf_counter()
         headers = {
             "Content-Type": "application/json",
@@ -83,7 +83,7 @@ def start_cold(
     """
     api = _RuntimeApi(function, event)
     variables = {
-        **lambda_environment_variables(function, bundle),
+        **lambda_runtime_environment_variables(function, bundle),
         "PYTHONPATH": f"{bundle}:{runtime_packages}",
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server.port}",
@@ -91,7 +91,7 @@ def start_cold(
     }
     # Without any site-packages folder: Lambda has none of its packages, and no hooks in one.
     python = getattr(sys, "_base_executable", sys.executable)
-    command = [python, "-P", "-S", "-m", "awslambdaric", function.handler_name]
+    command = [python, "-P", "-S", "-m", "awslambdaric", function.qualified_handler_name]
     with log.open("ab") as sink:
         began_at = time.perf_counter()
         process = start_child_process(command, env=variables, cwd=bundle, log=sink)

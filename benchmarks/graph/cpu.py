@@ -29,7 +29,7 @@ from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME
 from mailsync.model import AccessToken
 from mailsync.providers.graph import connection
 from mailsync.providers.graph.errors import GraphResponse
-from mailsync.providers.graph.responses import parse_response
+from mailsync.providers.graph.responses import parse_http_response
 from mailsync.settings import Settings
 from mailsync.store.mail_store import MailStore
 from mailsync.store.migrate import apply_migrations
@@ -97,11 +97,11 @@ class RepeatedPages:
     def __init__(self, pages: int) -> None:
         self._pages = pages
         self._texts: list[bytes] = []
-        self._read = connection.read_body_up_to_limit  # type: ignore[attr-defined]
+        self._read = connection.read_body_unless_too_large  # type: ignore[attr-defined]
 
     def install(self) -> None:
         """Have the client of Microsoft Graph receive these pages."""
-        connection.read_body_up_to_limit = self._receive  # type: ignore[attr-defined]
+        connection.read_body_unless_too_large = self._receive  # type: ignore[attr-defined]
         exchange = connection.GraphConnection._exchange
 
         def repeated(
@@ -111,7 +111,7 @@ class RepeatedPages:
             if not number:
                 return exchange(client, access, request)
             content = self._page(int(number))
-            return parse_response(200, {}, content), len(content)
+            return parse_http_response(200, {}, content), len(content)
 
         connection.GraphConnection._exchange = repeated  # type: ignore[method-assign, assignment]
 

@@ -27,7 +27,7 @@ from localdev.engine.report import read_invocation_reports
 from localdev.stack import LAMBDA_SOURCE_CODE_FOLDER
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import Vault
-from mailsync.model import AccessToken, AccountId, Provider, SyncType
+from mailsync.model import AccessToken, AccountId, ProviderName, SyncType
 from mailsync.registry import MICROSOFT
 from mailsync.settings import Settings
 from mailsync.store.connection import Connection, Database, connect
@@ -124,7 +124,7 @@ class Workflow:
             ).find_or_make_newest_sealing_key()
             return store.connect_account(
                 user_id="ann",
-                provider=Provider(MICROSOFT),
+                provider=ProviderName(MICROSOFT),
                 provider_account_id=mailbox.user_id,
                 email_address=mailbox.address,
                 seal=lambda account_id: tokens.seal_tokens_for_account(account_id, key),

@@ -42,7 +42,7 @@ _outlook_messages: dict[int, OutlookMessage] = {}
 class ReadOnlyMailbox(Mailbox):
     """A mailbox that does not change, whose messages are in memory."""
 
-    def list_messages(
+    def list_messages_in_folders(
         self,
         *folders: int | str,
         older_than: tuple[str, int] | None = None,
@@ -51,7 +51,7 @@ class ReadOnlyMailbox(Mailbox):
         limit: int = -1,
     ) -> list[Message]:
         if len(folders) != 1:
-            return super().list_messages(
+            return super().list_messages_in_folders(
                 *folders, older_than=older_than, since=since, skip=skip, limit=limit
             )
         rows = self.database.fetch_rows(
@@ -137,7 +137,7 @@ class BenchmarkServer:
         return response
 
     def _fill(self, address: str, shape: MailboxShape) -> Mailbox:
-        stored = self.simulators.add_mailbox(address)
+        stored = self.simulators.find_or_create_mailbox(address)
         stored.import_mail_items(make_items(shape))
         outlook = OutlookMailbox(stored)
         bodies: dict[str, str] = {}
@@ -149,7 +149,7 @@ class BenchmarkServer:
                 body = bodies.setdefault(message.body, message.body)
                 _outlook_messages[message.message_number] = replace(message, body=body)
                 _messages[item.message_number] = replace(
-                    item, content_as_mail_item=replace(item.content_as_mail_item, body="")
+                    item, mail_item=replace(item.mail_item, body="")
                 )
         return ReadOnlyMailbox(stored.database, stored.user_id)
 
@@ -158,7 +158,7 @@ def _pages(mailbox: Mailbox) -> Iterator[list[Message]]:
     """Yield all messages of a mailbox, some at a time."""
     for folder in mailbox.folders.list_all_folders():
         older_than: tuple[str, int] | None = None
-        while found := mailbox.list_messages(
+        while found := mailbox.list_messages_in_folders(
             folder.number, older_than=older_than, limit=_READ_AT_A_TIME
         ):
             yield found

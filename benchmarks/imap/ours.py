@@ -20,7 +20,7 @@ from benchmarks.imap.shares import OTHER, Shares
 from infra.catalog import MAILBOX_SYNC_WORKFLOW
 from mailsync.credentials import FixedAccessTokenSource
 from mailsync.credentials.vault import Vault
-from mailsync.model import AccessToken, AccountId, Provider, RunId, SyncType
+from mailsync.model import AccessToken, AccountId, ProviderName, RunId, SyncType
 from mailsync.providers.imap import connection as imap_connection
 from mailsync.providers.imap import messages as imap_messages
 from mailsync.providers.imap import pipeline, wire
@@ -64,7 +64,7 @@ def connect_account(database: Database, port: int) -> AccountId:
     """Store an account for the mailbox, as the API does after its login."""
     return CredentialStore(database).connect_account(
         user_id=USER,
-        provider=Provider("imap"),
+        provider=ProviderName("imap"),
         provider_account_id=ImapMailboxLocation("localhost", port, USER).to_remote_id(),
         email_address="ann@example.com",
     )

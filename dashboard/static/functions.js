@@ -47,9 +47,9 @@ function workflow({ name, purpose, triggers, retries, picture: drawn }) {
   );
 }
 
-function retry({ errors, attempts, intervalS, maxDelayS }) {
+function retry({ errors, maxRetries, intervalS, maxDelayS }) {
   const names = el("td", { class: "codes wide" }, errors.map(code));
-  return tr(null, names, numeric(attempts), numeric(seconds(intervalS)), numeric(seconds(maxDelayS)));
+  return tr(null, names, numeric(maxRetries), numeric(seconds(intervalS)), numeric(seconds(maxDelayS)));
 }
 
 const seconds = (count) => ((count ?? null) === null ? "–" : duration(count * 1000));

@@ -57,7 +57,7 @@ function row(step, scale, isOpened, query) {
     "aria-expanded": String(isOpened),
     onkeydown: pressOnSpace,
   };
-  const inside = { scope: "row", class: step.containingMap ? "is-inside" : null };
+  const inside = { scope: "row", class: step.containingMapName ? "is-inside" : null };
   return el(
     "tr",
     { key: step.id, class: isOpened ? "is-opened" : null },

@@ -8,9 +8,9 @@ from subprocess import CalledProcessError
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.deploy.cdk_cli import find_cdk_command
+from infra.deploy.cdk_cli import find_or_install_cdk_command
 from infra.deploy.failure import DeploymentFailed
-from infra.deploy.steps import Deployment, read_deployment_from_file
+from infra.deploy.steps import Deployment, read_deployment_from_settings_file
 
 _AGAIN = "Correct the cause and run the command again; it continues."
 
@@ -28,7 +28,11 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        return deploy(read_deployment_from_file(options.stage, options.settings, find_cdk_command))
+        return deploy(
+            read_deployment_from_settings_file(
+                options.stage, options.settings, find_or_install_cdk_command
+            )
+        )
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
@@ -72,7 +76,7 @@ def _next_steps(deployment: Deployment, outputs: Mapping[str, str]) -> list[str]
     if key := outputs.get("ApplicationKeySecretArn"):
         lines.append(f"JWT_SECRET, with which your application signs, is in the secret {key}")
     lines.append(f"All outputs of the stage are in {deployment.stack_outputs_file}.")
-    if deployment.settings_file_secrets:
+    if deployment.settings_file_secrets_by_field:
         lines.append(
             "The stage keeps its secrets: you can remove the part secrets from the settings file."
         )

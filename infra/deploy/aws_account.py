@@ -87,14 +87,14 @@ def read_current_aws_account() -> AwsAccount:
     return AwsAccount(identity["Account"], region, session)
 
 
-def account_problems(account: AwsAccount, stage: StageSettings) -> Iterator[str]:
+def aws_account_problems(account: AwsAccount, stage: StageSettings) -> Iterator[str]:
     """Yield a sentence for each reason why AWS would reject the stage's stacks."""
     yield from _quota_problems(account, stage)
     yield from _certificate_problems(account, stage)
     yield from _topic_problems(account, stage)
 
 
-def account_warnings(account: AwsAccount) -> Iterator[str]:
+def aws_account_warnings(account: AwsAccount) -> Iterator[str]:
     """Yield a sentence for each limit of the account that slows the stage down."""
     limit = _concurrency_limit(account)
     if limit < MIN_UNRESERVED_CONCURRENCY:
@@ -104,7 +104,7 @@ def account_warnings(account: AwsAccount) -> Iterator[str]:
         )
 
 
-def az_problems(account: AwsAccount, template: Path) -> Iterator[str]:
+def missing_az_problems(account: AwsAccount, template: Path) -> Iterator[str]:
     """Yield a sentence if the region lacks an availability zone that the template's subnets need.
 
     If the template names zones by id, the sentence names the ids that the region lacks. If the

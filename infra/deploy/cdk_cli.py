@@ -16,7 +16,7 @@ REPOSITORY_ROOT = Path(__file__).resolve().parent.parent.parent
 _PROGRAM = Path("node_modules") / "aws-cdk" / "bin" / "cdk"
 
 
-def find_cdk_command(repository: Path = REPOSITORY_ROOT) -> tuple[str, ...]:
+def find_or_install_cdk_command(repository: Path = REPOSITORY_ROOT) -> tuple[str, ...]:
     """Return the command that starts the CDK's command line.
 
     If the version that package.json pins is not installed, install it first. An older command line

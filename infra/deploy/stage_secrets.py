@@ -67,12 +67,12 @@ def _text(name: str, value: str, folder: Path) -> str:
 class StageSecretValues:
     """The values of a stage's secrets, from the settings file and from the deployed secrets.
 
-    secret_values_in_settings_file: values in the settings file, by field name.
+    settings_file_secrets_by_field: values in the settings file, by field name.
     deployed_values_by_secret: values by field name, for each deployed secret by its name.
     """
 
     stage_settings: StageSettings
-    secret_values_in_settings_file: ValuesByFieldName
+    settings_file_secrets_by_field: ValuesByFieldName
     deployed_values_by_secret: Mapping[str, ValuesByFieldName]
 
     def merge_file_and_deployed_values_of_secret(self, name: str) -> dict[str, str]:
@@ -87,7 +87,7 @@ class StageSecretValues:
         single = (
             self.deployed_values_by_secret.get(LEGACY_SINGLE_SECRET_NAME, {}) if is_copied else {}
         )
-        known = {**stored, **_filled(single), **self.secret_values_in_settings_file}
+        known = {**stored, **_filled(single), **self.settings_file_secrets_by_field}
         return {**stored, **{each: known[each] for each in _fields(name) if each in known}}
 
     def merge_values_of_all_secrets(self) -> dict[str, str]:
@@ -101,7 +101,7 @@ class StageSecretValues:
     def find_problems(self) -> Iterator[str]:
         """Yield a sentence for each value that is missing, unknown or an example."""
         expected = _fields_of_stage(self.stage_settings)
-        for field, value in self.secret_values_in_settings_file.items():
+        for field, value in self.settings_file_secrets_by_field.items():
             if field not in _EVERY_FIELD:
                 yield f"secrets has the unknown field {field}: the fields are {_listed()}."
             elif field not in expected:
@@ -127,7 +127,7 @@ class StageSecretValues:
         yield from _certificate_problems(values)
         has_key_secret = (
             "ApplicationKey" in self.deployed_values_by_secret
-            or JWT_KEY_FIELD in self.secret_values_in_settings_file
+            or JWT_KEY_FIELD in self.settings_file_secrets_by_field
         )
         if (
             has_key_secret
@@ -154,7 +154,7 @@ class StageSecretValues:
             return
         kept, used = (
             self.merge_values_of_all_secrets(),
-            _fields_of_stage(self.stage_settings) - self.secret_values_in_settings_file.keys(),
+            _fields_of_stage(self.stage_settings) - self.settings_file_secrets_by_field.keys(),
         )
         if any(kept.get(field) != value for field, value in single.items() if field in used):
             yield (

@@ -11,10 +11,10 @@ from typing import Any
 
 from infra.deploy.aws_account import (
     AwsAccount,
-    account_problems,
-    account_warnings,
-    az_problems,
+    aws_account_problems,
+    aws_account_warnings,
     changed_database_kind_problems,
+    missing_az_problems,
     read_current_aws_account,
 )
 from infra.deploy.cdk_cli import REPOSITORY_ROOT, CdkCli, read_required_bootstrap_version
@@ -41,16 +41,17 @@ class Deployment:
 
     stage_settings: the validated settings.
     raw_settings: the settings as the settings file contains them.
-    settings_file_secrets: the values of secrets in the settings file, by field name.
-    find_cdk_command: function that returns the command that starts the CDK's command line.
+    settings_file_secrets_by_field: the values of secrets in the settings file, by field name.
+    find_or_install_cdk_command: function that returns the command that starts the CDK's command
+        line.
     extra_cdk_context: values for the context of the CDK app, besides those of the stage.
     stack_outputs_folder: folder for the file `outputs.STAGE.json` with the outputs of both stacks.
     """
 
     stage_settings: StageSettings
     raw_settings: Mapping[str, Any]
-    settings_file_secrets: Mapping[str, str]
-    find_cdk_command: Callable[[], tuple[str, ...]]
+    settings_file_secrets_by_field: Mapping[str, str]
+    find_or_install_cdk_command: Callable[[], tuple[str, ...]]
     extra_cdk_context: Mapping[str, Any] = field(default_factory=dict)
     stack_outputs_folder: Path = REPOSITORY_ROOT / "build"
 
@@ -64,7 +65,7 @@ class Deployment:
         account = read_current_aws_account()
         _report(f"The account is {account.account_id}, the region {account.region}.")
         self._require_no_problems(account)
-        cdk = CdkCli(self.find_cdk_command(), account)
+        cdk = CdkCli(self.find_or_install_cdk_command(), account)
         with tempfile.TemporaryDirectory() as folder:
             outputs = self._deploy_state(cdk, account, Path(folder) / "state")
             values = self._secret_values(account, outputs)
@@ -97,7 +98,7 @@ class Deployment:
             chain(
                 changed_account_or_region_problems(account, self.stack_outputs_file),
                 *(stack_problems(account, each) for each in stacks),
-                account_problems(account, self.stage_settings),
+                aws_account_problems(account, self.stage_settings),
                 changed_database_kind_problems(self.stage_settings, outputs),
                 values.find_problems(),
             )
@@ -105,13 +106,13 @@ class Deployment:
         is_external = self.stage_settings.database == "external"
         if is_external and "DATABASE_URL" in secrets and not found:
             found += database_problems(secrets, is_new_stage=not outputs)
-        for warning in account_warnings(account):
+        for warning in aws_account_warnings(account):
             _report(f"Warning: {warning}")
         _require_none(found)
 
     def _deploy_state(self, cdk: CdkCli, account: AwsAccount, folder: Path) -> dict[str, str]:
         assembly, stack = self._synthesize(account, folder, ""), self.build_stack_name("Stateful")
-        _require_none(az_problems(account, assembly / f"{stack}.template.json"))
+        _require_none(missing_az_problems(account, assembly / f"{stack}.template.json"))
         if account.read_bootstrap_version() < read_required_bootstrap_version(assembly):
             _report(f"Preparing {account.region} for the CDK (bootstrap) ...")
             cdk.bootstrap_account_and_region()
@@ -125,7 +126,7 @@ class Deployment:
 
     def _secret_values(self, account: AwsAccount, outputs: Mapping[str, str]) -> StageSecretValues:
         deployed = read_deployed_secret_values(account, outputs)
-        return StageSecretValues(self.stage_settings, self.settings_file_secrets, deployed)
+        return StageSecretValues(self.stage_settings, self.settings_file_secrets_by_field, deployed)
 
     def _write_secrets(
         self, account: AwsAccount, outputs: Mapping[str, str], values: StageSecretValues
@@ -156,7 +157,7 @@ class Deployment:
         return folder
 
 
-def read_deployment_from_file(
+def read_deployment_from_settings_file(
     stage_name: str, file: Path, find_command: Callable[[], tuple[str, ...]]
 ) -> Deployment:
     """Return the deployment that the settings file describes.

@@ -8,12 +8,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.api.bearer import verify_bearer_token
 from mailsync.api.signing_keys import get_cached_verification_keys
 from mailsync.log import logger
-from mailsync.metrics import emit_metrics
+from mailsync.metrics import emit_metrics_after_handler
 from mailsync.settings import load_settings
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
-@emit_metrics
+@emit_metrics_after_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # API Gateway caches the decision under the identity source, so the handler verifies that value.
     authorization = (event.get("identitySource") or [""])[0]

@@ -7,14 +7,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.decisions.due import EXECUTION_DIED_ERROR_NAME, EXECUTION_STOPPED_ERROR_NAME
 from mailsync.log import logger
-from mailsync.metrics import emit_metrics
+from mailsync.metrics import emit_metrics_after_handler
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 
 
 @logger.inject_lambda_context(clear_state=True)
-@emit_metrics
+@emit_metrics_after_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
     ended = event["detail"]
     found = RunStore(open_database()).find_open_run_of_execution(ended["name"])

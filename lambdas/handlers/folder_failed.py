@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import emit_metrics
+from mailsync.metrics import emit_metrics_after_handler
 from mailsync.model import RunRef
 from mailsync.runs.failure import parse_caught_state_error
 from mailsync.store.connection import open_database
@@ -16,7 +16,7 @@ from mailsync.sync.map_items import feed_ids_of_state_input
 
 
 @logger.inject_lambda_context(clear_state=True)
-@emit_metrics
+@emit_metrics_after_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     run, database = RunRef.from_workflow_state(event), open_database()
     failed, *others = feed_ids_of_state_input(event, FeedStore(database))
@@ -24,6 +24,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     error, message = parse_caught_state_error(event["error"])
     if not event.get("slice"):  # else the worker that reads the feed goes on without this one
         RunFolderStore(database).fail_feed(run, failed, error, message)
-    SuccessorStore(database).add_failed_state_to_history_event_count(run, event.get("retryCount"))
+    SuccessorStore(database).count_history_events_of_failed_state(run, event.get("retryCount"))
     logger.warning("folder_failed", error=error)
     return {"feeds": others, "hasMore": bool(others)}

@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import emit_metrics
+from mailsync.metrics import emit_metrics_after_handler
 from mailsync.model import RunRef
 from mailsync.runs.step_functions import machine_arn_of_execution
 from mailsync.runs.trigger import open_sync_starter
@@ -15,7 +15,7 @@ from mailsync.store.successor_store import SuccessorStore
 
 
 @logger.inject_lambda_context(clear_state=True)
-@emit_metrics
+@emit_metrics_after_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str | None]:
     run, arn = RunRef.from_workflow_state(event), event["executionArn"]
     logger.append_keys(account_id=run.account_id, run_id=run.run_id)
@@ -23,6 +23,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str | No
     successor = store.hand_over_run(run, event["executionName"], arn)
     if successor:
         starter = open_sync_starter(machine_arn_of_execution(arn))
-        starter.start_successor(run.account_id, run.run_id, successor)
+        starter.start_successor_execution(run.account_id, run.run_id, successor)
     logger.info("run_handed_over", successor=successor)
     return {"successor": successor}

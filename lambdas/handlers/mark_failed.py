@@ -6,14 +6,14 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import emit_metrics
+from mailsync.metrics import emit_metrics_after_handler
 from mailsync.runs.failure import parse_caught_state_error
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 
 
 @logger.inject_lambda_context(clear_state=True)
-@emit_metrics
+@emit_metrics_after_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     runs = RunStore(open_database())
     error, message = parse_caught_state_error(event["error"])

@@ -6,14 +6,14 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import emit_metrics
+from mailsync.metrics import emit_metrics_after_handler
 from mailsync.model import AccountId, RunId, SyncType
 from mailsync.store.connection import open_database
 from mailsync.store.lease_store import LeaseStore
 
 
 @logger.inject_lambda_context(clear_state=True)
-@emit_metrics
+@emit_metrics_after_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = event["input"]
     run_id = RunId(request.get("runId", event["runId"]))

@@ -11,14 +11,14 @@ from mailsync.events.outgoing import (
     publish_outbox,
 )
 from mailsync.log import logger
-from mailsync.metrics import emit_metrics
+from mailsync.metrics import emit_metrics_after_handler
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.outbox_store import OutboxStore
 
 
 @logger.inject_lambda_context(clear_state=True)
-@emit_metrics
+@emit_metrics_after_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     outbox = OutboxStore(open_database())
     result = publish_outbox(outbox, EventBus(load_settings().event_bus_name))

@@ -10,16 +10,18 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import emit_metrics
-from mailsync.providers.server_status import fetch_http_status
+from mailsync.metrics import emit_metrics_after_handler
+from mailsync.providers.server_status import fetch_server_http_status
 from mailsync.settings import load_settings
 
 
 @logger.inject_lambda_context(clear_state=True)
-@emit_metrics
+@emit_metrics_after_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     settings = load_settings()
     servers = [
         each.api_url_setting for each in settings.enabled_providers() if each.api_url_setting
     ]
-    return {"status": max((fetch_http_status(each, settings) for each in servers), default=0)}
+    return {
+        "status": max((fetch_server_http_status(each, settings) for each in servers), default=0)
+    }

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.events.incoming import SyncOrSelfTestEventReceiver
 from mailsync.log import logger
-from mailsync.metrics import emit_metrics
+from mailsync.metrics import emit_metrics_after_handler
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import load_settings
@@ -16,7 +16,7 @@ from mailsync.store.connection import open_database
 
 
 @logger.inject_lambda_context(clear_state=True)
-@emit_metrics
+@emit_metrics_after_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     settings = load_settings()
     accounts = AccountStore(open_database())

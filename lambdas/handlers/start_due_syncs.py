@@ -6,8 +6,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.decisions.due import DUE_MAILBOX_CLAIM_LIFETIME_S, MAX_DUE_MAILBOXES_CLAIMED_AT_ONCE
 from mailsync.log import logger
-from mailsync.metrics import emit_metrics
-from mailsync.runs.batches import CheckBatchInvoker
+from mailsync.metrics import emit_metrics_after_handler
+from mailsync.runs.batches import DueCheckInvoker
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
@@ -18,12 +18,12 @@ MAX_STALE_RUNS_RECOVERED_PER_TICK = 100
 
 
 @logger.inject_lambda_context(clear_state=True)
-@emit_metrics
+@emit_metrics_after_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     # Checks come first: they need no Step Functions, so an outage there must not delay them.
     runs, queue = RunStore(open_database()), DueMailboxQueueStore(open_database())
     due = queue.claim_due_mailboxes(MAX_DUE_MAILBOXES_CLAIMED_AT_ONCE, DUE_MAILBOX_CLAIM_LIFETIME_S)
-    batches = CheckBatchInvoker(queue, load_settings().sync_accounts_function_arn).invoke_async(due)
+    batches = DueCheckInvoker(queue, load_settings().sync_accounts_function_arn).invoke_async(due)
     stale = runs.find_stale_runs(MAX_STALE_RUNS_RECOVERED_PER_TICK)
     logger.info("tick", stale=len(stale), due=len(due), batches=batches)
     open_sync_starter().recover_stale_runs(stale)

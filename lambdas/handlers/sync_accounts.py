@@ -7,16 +7,16 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.log import logger
-from mailsync.metrics import emit_metrics
+from mailsync.metrics import emit_metrics_after_handler
 from mailsync.model import AccountId
 from mailsync.store.connection import open_database
 from mailsync.store.queue_store import NotifiedMailboxQueueStore
-from mailsync.sync.batch import sync_accounts
+from mailsync.sync.batch import check_batch_of_mailboxes
 from mailsync.sync.notified import check_notified_mailboxes
 
 
 @logger.inject_lambda_context(clear_state=True)
-@emit_metrics
+@emit_metrics_after_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def remaining_s() -> float:
         return context.get_remaining_time_in_millis() / 1000
@@ -24,4 +24,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if holder := event.get("holder"):
         queue = NotifiedMailboxQueueStore(open_database())
         return asdict(check_notified_mailboxes(queue, holder, remaining_s))
-    return asdict(sync_accounts([AccountId(each) for each in event["accountIds"]], remaining_s))
+    return asdict(
+        check_batch_of_mailboxes([AccountId(each) for each in event["accountIds"]], remaining_s)
+    )

@@ -8,12 +8,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mailsync.api.webhooks import build_app
 from mailsync.log import logger
-from mailsync.metrics import emit_metrics
+from mailsync.metrics import emit_metrics_after_handler
 
 app = build_app()
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
-@emit_metrics
+@emit_metrics_after_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.resolve(event, context)

@@ -17,7 +17,7 @@ from functools import wraps
 from typing import Any, Literal, TypeVar, cast
 
 from mailsync.errors import list_raisable_error_names
-from mailsync.model import Provider
+from mailsync.model import ProviderName
 from mailsync.registry import implemented_providers
 
 NAMESPACE = "Mailsync"
@@ -81,7 +81,7 @@ FIRST_SYNC_TIME_TO_NEWEST_MAIL = Metric(
 QUARANTINED_MESSAGES = Metric(
     "QuarantinedMessages", "Count", "messages that cannot be stored", True
 )
-MESSAGES_WITH_LISTING_CONTRADICTION = Metric(
+MESSAGES_CONTRADICTING_LISTING = Metric(
     "ContradictedMessages", "Count", "messages about which the provider contradicts itself", True
 )
 ACCOUNT_CLOSURES = Metric(
@@ -103,7 +103,7 @@ METRICS = (
     FIRST_SYNC_TIME_TO_NEWEST_MAIL,
     *(
         QUARANTINED_MESSAGES,
-        MESSAGES_WITH_LISTING_CONTRADICTION,
+        MESSAGES_CONTRADICTING_LISTING,
         ACCOUNT_CLOSURES,
         ACCOUNTS_TO_RECONNECT,
     ),
@@ -142,16 +142,17 @@ _lock = threading.Lock()
 
 
 def add_to_metric(metric: Metric, amount: float = 1) -> None:
-    """Add `amount` to a metric. `emit_metrics` publishes the metric when the invocation ends."""
+    """Add `amount` to a metric. `emit_metrics_after_handler` publishes the metric when the
+    invocation ends."""
     _add(metric, None, amount)
 
 
-def add_to_provider_metric(metric: Metric, provider: Provider, amount: float) -> None:
+def add_to_provider_metric(metric: Metric, provider: ProviderName, amount: float) -> None:
     """Add `amount` to a metric that has the dimension `provider`."""
     _add(metric, provider, amount)
 
 
-def report_all_gauge_metrics(
+def set_all_gauge_metrics(
     *,
     due: int,
     overdue_s: float,
@@ -166,7 +167,7 @@ def report_all_gauge_metrics(
     add_to_metric(LONGEST_MAILBOX_OR_RUN_OVERDUE_TIME, overdue_s)
     add_to_metric(OLDEST_UNPUBLISHED_EVENT_AGE, unpublished_s)
     add_to_metric(QUARANTINED_MESSAGES, quarantined)
-    add_to_metric(MESSAGES_WITH_LISTING_CONTRADICTION, contradicted)
+    add_to_metric(MESSAGES_CONTRADICTING_LISTING, contradicted)
     add_to_metric(ACCOUNTS_TO_RECONNECT, to_reconnect)
 
 
@@ -188,7 +189,7 @@ def to_error_dimension_value(error: str) -> str:
     return error if error in ERROR_DIMENSION_VALUES else UNEXPECTED_ERROR_NAME
 
 
-def emit_metrics(handler: AnyLambdaHandler) -> AnyLambdaHandler:
+def emit_metrics_after_handler(handler: AnyLambdaHandler) -> AnyLambdaHandler:
     """Decorate a Lambda handler to print its counted metrics when it returns or raises."""
 
     @wraps(handler)

@@ -57,7 +57,10 @@ def _act(settings: Settings, options: argparse.Namespace) -> str:
         return "contracted"
     if options.fill:
         with closing(Database(settings)) as database:
-            filled = sum(1 for _ in PlacementBackfillStore(database).create_missing_placements())
+            filled = sum(
+                1
+                for _ in PlacementBackfillStore(database).yield_accounts_after_creating_placements()
+            )
         return f"filled {filled} accounts"
     versions = plan_migrations(settings) if options.plan else apply_migrations(settings)
     if not versions:

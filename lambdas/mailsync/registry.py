@@ -8,7 +8,7 @@ the provider's name and cannot sync its mailboxes.
 
 from dataclasses import dataclass
 
-from mailsync.model import Provider
+from mailsync.model import ProviderName
 
 HTTPS_PORT = 443
 
@@ -50,14 +50,14 @@ class OAuthAccess:
     identity_platform_module_name: module of `mailsync.credentials.identity` that requests the
         tokens.
     scopes: delegated permissions that a person grants at the sign-in.
-    resource_url_setting: setting with the URL of the server for which app-only tokens are
-        requested. None: there are no app-only tokens.
+    app_only_token_resource_url_setting: setting with the URL of the server for which app-only
+        tokens are requested. None: there are no app-only tokens.
     can_revoke_grants: whether the platform ends a person's tokens on request.
     """
 
     identity_platform_module_name: str
     scopes: tuple[str, ...]
-    resource_url_setting: UrlSetting | None = None
+    app_only_token_resource_url_setting: UrlSetting | None = None
     can_revoke_grants: bool = False
 
 
@@ -78,12 +78,12 @@ class RegisteredProvider:
     tcp_ports_of_provider_servers: TCP ports of the provider's servers. A stage with its own network
         lets functions reach these ports.
     sends_notifications: whether the provider reports changes to a webhook.
-    max_flag_change_delay_s: maximum seconds until Mailsync finds a changed flag of a message on a
+    max_stored_flag_age_s: maximum seconds until Mailsync finds a changed flag of a message on a
         server that does not report changed flags. None: every server of the provider reports them.
     quota_settings: settings with the provider's limits. None: the provider has no limits of units.
     """
 
-    provider: Provider
+    provider: ProviderName
     display_name: str
     sync_request_event_type: str
     implementation_module: str | None = None
@@ -92,7 +92,7 @@ class RegisteredProvider:
     required_setting_names: tuple[str, ...] = ()
     tcp_ports_of_provider_servers: tuple[int, ...] = (HTTPS_PORT,)
     sends_notifications: bool = False
-    max_flag_change_delay_s: int | None = None
+    max_stored_flag_age_s: int | None = None
     quota_settings: QuotaSettings | None = None
 
     @property
@@ -101,7 +101,7 @@ class RegisteredProvider:
         return self.oauth_access is None
 
 
-MICROSOFT, GOOGLE, IMAP = Provider("microsoft"), Provider("google"), Provider("imap")
+MICROSOFT, GOOGLE, IMAP = ProviderName("microsoft"), ProviderName("google"), ProviderName("imap")
 DEFAULT_PROVIDER_OF_STORED_VALUES = MICROSOFT
 """The provider of stored values that name no provider: they were stored when there was only one
 provider."""
@@ -116,7 +116,9 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         implementation_module="mailsync.providers.graph.kit",
         api_url_setting=GRAPH_URL_SETTING,
         oauth_access=OAuthAccess(
-            "entra", ("Mail.Read", "User.Read"), resource_url_setting=GRAPH_URL_SETTING
+            "entra",
+            ("Mail.Read", "User.Read"),
+            app_only_token_resource_url_setting=GRAPH_URL_SETTING,
         ),
         required_setting_names=("MICROSOFT_CLIENT_ID",),
         sends_notifications=True,
@@ -146,7 +148,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         implementation_module="mailsync.providers.imap.kit",
         required_setting_names=("IMAP_SERVERS",),
         tcp_ports_of_provider_servers=(993, 143),
-        max_flag_change_delay_s=3600,
+        max_stored_flag_age_s=3600,
     ),
 )
 

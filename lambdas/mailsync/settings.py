@@ -52,7 +52,7 @@ setting is reported when it is first needed, in one sentence.
     PUBLIC_URL               the API's URL, if not its own host name; without it, providers send
                              no notifications
     API_LIMITS               calls per hour and user that start work or write rows, by kind, as
-                             in "sync=120" (default: `DEFAULT_API_CALLS_PER_HOUR`)
+                             in "sync=120" (default: `DEFAULT_MAX_API_CALLS_PER_HOUR_BY_KIND`)
     APP_INBOX_URL            where the browser goes after connecting a mailbox
     AWS_ENDPOINT_URL, AWS_CA_BUNDLE, region and credentials   read by `mailsync.aws`
 """
@@ -70,10 +70,10 @@ from urllib.parse import urlsplit
 from mailsync.aws.client import SECRETS_MANAGER_SERVICE, AwsClient
 from mailsync.aws.errors import AwsRejected
 from mailsync.errors import SettingMissing
-from mailsync.model import Provider
+from mailsync.model import ProviderName
 from mailsync.registry import RegisteredProvider, UrlSetting, find_provider, implemented_providers
 
-DEFAULT_API_CALLS_PER_HOUR: Mapping[str, int] = {
+DEFAULT_MAX_API_CALLS_PER_HOUR_BY_KIND: Mapping[str, int] = {
     "sync": 300,
     "full-sync": 12,
     "control": 120,
@@ -194,7 +194,7 @@ class Settings(SettingsSection):
         return DatabaseLogin(secret["username"], secret["password"])
 
     @property
-    def database_ca_bundle_path(self) -> str | None:
+    def database_ca_bundle_pem_or_path(self) -> str | None:
         return self._values.get("DATABASE_CA_BUNDLE") or None
 
     def read_settings_section(self, section: type[AnySettingsSection]) -> AnySettingsSection:
@@ -211,7 +211,7 @@ class Settings(SettingsSection):
         required settings."""
         return tuple(each for each in implemented_providers() if not self._missing_of(each))
 
-    def require_enabled_provider(self, provider: Provider) -> None:
+    def require_enabled_provider(self, provider: ProviderName) -> None:
         """Raise SettingMissing if this stage lacks a setting that the provider needs."""
         registration = find_provider(provider)
         if registration and (missing := self._missing_of(registration)):
@@ -323,20 +323,20 @@ class Settings(SettingsSection):
         return self._https("PUBLIC_URL", default="").rstrip("/")
 
     @property
-    def api_calls_per_hour_by_kind(self) -> Mapping[str, int]:
+    def max_api_calls_per_hour_by_kind(self) -> Mapping[str, int]:
         """Return the hourly rate limit of a user for each kind of call, from API_LIMITS or the
         defaults."""
         named = (each.partition("=") for each in self._values.get("API_LIMITS", "").split(","))
         limits = {kind.strip(): number.strip() for kind, _, number in named if kind.strip()}
-        if not limits.keys() <= DEFAULT_API_CALLS_PER_HOUR.keys() or not all(
+        if not limits.keys() <= DEFAULT_MAX_API_CALLS_PER_HOUR_BY_KIND.keys() or not all(
             _LIMIT.fullmatch(each) for each in limits.values()
         ):
             raise SettingMissing(
                 "API_LIMITS must be of the form 'sync=120,connect=30': kinds and whole numbers from"
-                f" 1 to 100000. The kinds are {', '.join(DEFAULT_API_CALLS_PER_HOUR)}."
+                f" 1 to 100000. The kinds are {', '.join(DEFAULT_MAX_API_CALLS_PER_HOUR_BY_KIND)}."
             )
         chosen = {kind: int(number) for kind, number in limits.items()}
-        return {**DEFAULT_API_CALLS_PER_HOUR, **chosen}
+        return {**DEFAULT_MAX_API_CALLS_PER_HOUR_BY_KIND, **chosen}
 
     @property
     def app_inbox_url(self) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from localdev.containers.template import LOCAL_PROCESSOR_ARCHITECTURE
 from localdev.engine.failure import StartFailed
 from localdev.engine.names import AWS_REGION
-from localdev.private_files import open_private_file
+from localdev.private_files import open_private_file_for_appending
 from localdev.reserved_port import reserve_port
 
 # What `sam local` takes by itself for Python functions.
@@ -95,7 +95,7 @@ class SamCli:
         """
         with reserve_port() as port:
             command = [*self._command("start-api", template), "--port", str(port)]
-            with open_private_file(log) as sink:
+            with open_private_file_for_appending(log) as sink:
                 process = subprocess.Popen(command, stdout=sink, stderr=sink, env=_environment())
             try:
                 _wait_until_listening(process, port, log)

@@ -25,7 +25,7 @@ from werkzeug.datastructures import EnvironHeaders
 
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.engine.definition import find_non_lambda_task_resources
-from localdev.guard import BROWSER_REJECTING_GUARD
+from localdev.guard import PROGRAMS_ONLY_GUARD
 
 INVOKE_PATH_PATTERN = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
 RECENT_EVENTS_PATH = "/_local/events"
@@ -86,7 +86,7 @@ def restrict_to_signed_requests(
 
     def response(environ: WsgiEnviron, start: WsgiStartResponse) -> Iterable[bytes]:
         headers, body = EnvironHeaders(environ), read_request_body(environ)
-        sentence = BROWSER_REJECTING_GUARD.rejection_reason(
+        sentence = PROGRAMS_ONLY_GUARD.rejection_reason(
             environ["REQUEST_METHOD"], environ["PATH_INFO"], headers, port=port()
         )
         sentence = sentence or _denial(environ, headers, body)

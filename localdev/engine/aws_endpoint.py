@@ -78,7 +78,7 @@ class AwsEndpoint:
         )
         self._server = _serve(application, port)
         self._before = (boto_client.boto3, os.environ.get("MOTO_PORT", ""))  # type: ignore[attr-defined]
-        _invoke_at(LambdaClientFactory(), str(self.port))
+        _invoke_at(Boto3StandInForMoto(), str(self.port))
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
@@ -105,7 +105,7 @@ def _invoke_at(factory: Any, port: str) -> None:
     os.environ["MOTO_PORT"] = port
 
 
-class LambdaClientFactory:
+class Boto3StandInForMoto:
     """Replaces boto3 inside moto's Step Functions. It makes one Lambda client, with the credentials
     of this stack."""
 
@@ -169,7 +169,7 @@ def _forgetting(moto: WsgiApplication) -> WsgiApplication:
 def _events_beside(moto: WsgiApplication, bus: EventBus) -> WsgiApplication:
     def application(environ: WsgiEnviron, start: WsgiStartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] == RECENT_EVENTS_PATH:
-            response = json.dumps(bus.list_recent_bus_events()).encode()
+            response = json.dumps(bus.list_recent_local_bus_events()).encode()
             start("200 OK", [("Content-Type", "application/json")])
             return [response]
         if environ.get("HTTP_X_AMZ_TARGET") != _PUT_EVENTS:

@@ -74,7 +74,7 @@ def read_or_create_token_kms_key(endpoint_url: str, file: Path) -> TokenKmsKey:
     return TokenKmsKey(key_id=key.id, arn=key.arn)
 
 
-def create_workflows(
+def create_state_machines(
     endpoint_url: str,
     workflows: Iterable[Workflow],
     functions: Iterable[Function],

@@ -27,7 +27,7 @@ def read_or_create_jwt_secret(file: Path) -> str:
     return file.read_text()
 
 
-def make_demo_user_token_factory(secret: str) -> Callable[[], str]:
+def make_demo_user_token_function(secret: str) -> Callable[[], str]:
     """Return a function that makes a new HS256 token of the demo user at each call.
 
     The tokens have those claims of a Supabase session that the API reads.
@@ -46,7 +46,7 @@ def make_demo_user_token_factory(secret: str) -> Callable[[], str]:
     return sign
 
 
-def is_request_from_this_machine(request: Request) -> bool:
+def is_request_of_local_program_or_page(request: Request) -> bool:
     """Return whether the API may treat a request without a token as a request of the demo user.
 
     True if a program or a page of this machine sent the request. The API's guard has already

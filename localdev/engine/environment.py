@@ -26,13 +26,13 @@ from localdev.engine.names import AWS_REGION, function_arn
 from localdev.engine.operating_system import peak_memory_mb
 from localdev.engine.report import format_report_line
 from localdev.http_server import Request, Response, Server
-from localdev.private_files import open_private_file
+from localdev.private_files import open_private_file_for_appending
 
 LAMBDA_RUNTIME_SCRIPT = Path(__file__).with_name("runtime_main.py")
 INIT_TIMEOUT_S = 30  # Lambda: 10 s; a developer's machine may be busy
 MEMORY_CHECK_INTERVAL_S = 0.05
 MAX_FUNCTION_RESPONSE_BYTES = 6_291_556  # 6 MB and a little, as Lambda counts it
-_GONE = Response(410, cut_after_bytes=-1)
+_GONE = Response(410, close_after_body_bytes=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,15 @@ class ExecutionEnvironment:
         self._init_error: FunctionResultOrError | None = None  # can come before an invocation
         self._used_mb = 0
         self._server = Server(self._respond, port=0).start()
-        variables = {**lambda_environment_variables(function, code_root), **settings}
+        variables = {**lambda_runtime_environment_variables(function, code_root), **settings}
         secret = self._api.split("/")[1]
         variables["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{self._server.port}/{secret}"
-        with open_private_file(log) as sink:
+        with open_private_file_for_appending(log) as sink:
             self._process = start_function_process(
-                [str(runtime), function.handler_name], env=variables, cwd=code_root, log=sink
+                [str(runtime), function.qualified_handler_name],
+                env=variables,
+                cwd=code_root,
+                log=sink,
             )
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -210,7 +213,7 @@ class ExecutionEnvironment:
             memory_mb=self.function.memory_mb,
             used_mb=min(self._used_mb, self.function.memory_mb),
         )
-        with open_private_file(self._log) as sink:
+        with open_private_file_for_appending(self._log) as sink:
             sink.write(line.encode())
 
     def _watch(self) -> None:
@@ -246,7 +249,7 @@ def _within_limit(outcome: FunctionResultOrError) -> FunctionResultOrError:
     )
 
 
-def lambda_environment_variables(function: Function, code_root: Path) -> dict[str, str]:
+def lambda_runtime_environment_variables(function: Function, code_root: Path) -> dict[str, str]:
     """Return the environment variables that Lambda sets itself.
 
     Source: Lambda Developer Guide, "Working with Lambda environment variables".
@@ -257,7 +260,7 @@ def lambda_environment_variables(function: Function, code_root: Path) -> dict[st
         "TZ": ":UTC",
         "PYTHONPATH": str(code_root),
         "LAMBDA_TASK_ROOT": str(code_root),
-        "_HANDLER": function.handler_name,
+        "_HANDLER": function.qualified_handler_name,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python3.{sys.version_info.minor}",
         "AWS_REGION": AWS_REGION,
         "AWS_DEFAULT_REGION": AWS_REGION,

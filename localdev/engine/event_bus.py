@@ -52,7 +52,7 @@ class EventBus:
         self._functions = {kind: each.function_name for each in rules for kind in each.detail_types}
         self._seen: deque[RecentBusEvent] = deque(maxlen=MAX_KEPT_EVENTS)
 
-    def list_recent_bus_events(self) -> list[dict[str, Any]]:
+    def list_recent_local_bus_events(self) -> list[dict[str, Any]]:
         """Return the kept events, oldest first, with the fields of `RecentBusEvent`."""
         return [asdict(each) for each in tuple(self._seen)]
 

@@ -33,12 +33,13 @@ AmazonStateLanguageParser.parse = staticmethod(  # type: ignore[method-assign]
 for user in (json_path, result_path):
     user.parse = lru_cache(maxsize=1000)(user.parse)  # type: ignore[attr-defined]
 
-MAX_HISTORY_EVENTS = 25_000
+HISTORY_EVENT_QUOTA_PER_EXECUTION = 25_000
 """The number of events after which AWS ends an execution, unless the last one is its success (AWS
 Step Functions docs, "Avoid reaching the history quota")."""
 _TOO_LONG = {
     "error": "States.Runtime",
-    "cause": f"The execution reached the maximum number of history events ({MAX_HISTORY_EVENTS}).",
+    "cause": "The execution reached the maximum number of history events"
+    f" ({HISTORY_EVENT_QUOTA_PER_EXECUTION}).",
 }
 """What AWS reports then, in the event with the number 25,000 (github.com/floci-io/floci, issue
 2734)."""
@@ -52,7 +53,7 @@ _LAST_EVENTS = frozenset(
 )
 
 
-class LimitedExecutionHistory(EventManager):
+class ExecutionHistoryWithQuota(EventManager):
     """The history of an execution. The execution fails instead of adding an event that AWS would
     not add. No Retry and no Catch handles this, because each would add an event."""
 
@@ -67,7 +68,7 @@ class LimitedExecutionHistory(EventManager):
     ) -> int:
         with self._lock:
             length = len(self._history_event_list)
-            if length >= MAX_HISTORY_EVENTS - 1 and event_type not in _LAST_EVENTS:
+            if length >= HISTORY_EVENT_QUOTA_PER_EXECUTION - 1 and event_type not in _LAST_EVENTS:
                 self._is_full = True
                 self._execution.set_error(_TOO_LONG)  # type: ignore[arg-type]
             if not self._is_full:
@@ -85,7 +86,7 @@ _make_environment = ExecutionWorker._get_evaluation_environment
 
 def _make_limited_environment(worker: ExecutionWorker) -> Environment:
     execution = _make_environment(worker)
-    execution.event_manager = LimitedExecutionHistory(execution)
+    execution.event_manager = ExecutionHistoryWithQuota(execution)
     return execution
 
 

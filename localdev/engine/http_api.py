@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from infra.catalog import Route
 from localdev.engine.cors import CorsPolicy
-from localdev.engine.dev_login import is_request_from_this_machine
+from localdev.engine.dev_login import is_request_of_local_program_or_page
 from localdev.engine.failure import StartFailed
 from localdev.engine.http_event import (
     MalformedFunctionResult,
@@ -81,7 +81,7 @@ class HttpApi:
         origins = frozenset(cors_origins)
         self._cors = CorsPolicy(origins)
         guard = RequestGuard(
-            accepts_requests_of_own_pages=True,
+            accepts_requests_of_served_pages=True,
             accepted_page_origins=origins,
             accepts_navigation_to_path=lambda path: path.startswith(SIGN_IN_PATH_PREFIX),
         )
@@ -116,7 +116,7 @@ class HttpApi:
         if (
             self._sign_in
             and "authorization" not in request.headers
-            and is_request_from_this_machine(request)
+            and is_request_of_local_program_or_page(request)
         ):
             request.headers["authorization"] = f"Bearer {self._sign_in()}"
         event = build_request_event(request, route.route_key, parameters)

@@ -42,12 +42,12 @@ def build_request_event(
         "version": "2.0",
         "routeKey": route_key,
         "rawPath": unquote(request.path),
-        "rawQueryString": request.query,
+        "rawQueryString": request.query_string,
         "headers": headers,
         "requestContext": _context(request, route_key, headers),
         "isBase64Encoded": False,
     }
-    query = _joined(parse_qsl(request.query, keep_blank_values=True))
+    query = _joined(parse_qsl(request.query_string, keep_blank_values=True))
     optional = {
         "cookies": cookies,
         "queryStringParameters": query,

@@ -24,7 +24,7 @@ HAS_SAFE_FORK = _IS_LINUX
 """Whether a forked process can use every library. On macOS, Apple's frameworks fail in a forked
 process."""
 
-INITDB_LOCALE = "--locale=C.UTF-8" if _IS_LINUX else "--no-locale"
+INITDB_LOCALE_OPTION = "--locale=C.UTF-8" if _IS_LINUX else "--no-locale"
 """The option of Postgres's `initdb` for a database in UTF-8 that sorts text by code point."""
 
 

@@ -25,7 +25,7 @@ import pg8000.native
 
 from localdev.engine.child import start_child_process, stop_child_process
 from localdev.engine.failure import DataFolderInUse, StartFailed
-from localdev.engine.operating_system import INITDB_LOCALE, program_name_of_process
+from localdev.engine.operating_system import INITDB_LOCALE_OPTION, program_name_of_process
 from localdev.engine.system_user import (
     copy_postgres_for_all_users,
     find_or_create_system_user,
@@ -33,7 +33,7 @@ from localdev.engine.system_user import (
     postgres_files_folder,
 )
 from localdev.http_server import require_free_port
-from localdev.private_files import open_private_file
+from localdev.private_files import open_private_file_for_appending
 
 SOCKET_FILE_NAME = ".s.PGSQL.5432"
 RECOVERY_TIMEOUT_S = 600  # replaying the log after a crash may take long
@@ -161,7 +161,7 @@ class Postgres:
         if not (cluster / "PG_VERSION").exists():
             self._init_cluster(binaries, cluster)
         _release_stale_pid(cluster / "postmaster.pid")
-        with open_private_file(self._folder / "postgres.log") as log:
+        with open_private_file_for_appending(self._folder / "postgres.log") as log:
             self._server = start_child_process(
                 self._command(binaries, cluster),
                 env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
@@ -182,7 +182,7 @@ class Postgres:
             self._lock.close()
         self._lock = None
 
-    def erase_databases(self) -> None:
+    def delete_cluster_folder(self) -> None:
         """Delete every database of the server; the server must not be running."""
         self._folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.cluster_folder, ignore_errors=True)
@@ -207,9 +207,9 @@ class Postgres:
         if self._user:
             os.chown(making, *self._user)
         owner = ("-U", "postgres", "--auth=trust", "-E", "UTF8")
-        with open_private_file(self._folder / "postgres.log") as log:
+        with open_private_file_for_appending(self._folder / "postgres.log") as log:
             initdb = start_child_process(
-                [binaries / "initdb", "-D", making, *owner, INITDB_LOCALE],
+                [binaries / "initdb", "-D", making, *owner, INITDB_LOCALE_OPTION],
                 env={"PATH": os.environ.get("PATH", ""), "TZ": "UTC"},
                 cwd=Path("/"),
                 log=log,

@@ -32,7 +32,7 @@ import simplejson  # as on Lambda: it writes a Decimal as a number, and bytes as
 Handler = Callable[[Any, "Context"], Any]
 
 
-class LambdaRuntimeError(Exception):
+class FunctionErrorOutsideHandler(Exception):
     """An error of the function that this program finds outside the handler, such as a handler that
     does not exist.
 
@@ -162,24 +162,24 @@ def _load_handler(handler: str) -> Handler:
     module_name, dot, name = handler.rpartition(".")
     if not dot:
         message = f"Bad handler '{handler}': not enough values to unpack (expected 2, got 1)"
-        raise LambdaRuntimeError("Runtime.MalformedHandlerName", message)
+        raise FunctionErrorOutsideHandler("Runtime.MalformedHandlerName", message)
     if module_name.split(".")[0] in sys.builtin_module_names:
         message = f"Cannot use built-in module {module_name} as a handler module"
-        raise LambdaRuntimeError("Runtime.BuiltInModuleConflict", message)
+        raise FunctionErrorOutsideHandler("Runtime.BuiltInModuleConflict", message)
     try:
         module = importlib.import_module(module_name.replace("/", "."))
     except ImportError as failure:
         message = f"Unable to import module '{module_name}': {failure}"
-        raise LambdaRuntimeError("Runtime.ImportModuleError", message) from None
+        raise FunctionErrorOutsideHandler("Runtime.ImportModuleError", message) from None
     except SyntaxError as failure:
         line = f'  File "{failure.filename}" Line {failure.lineno}\n    {failure.text}'
         message = f"Syntax error in module '{module_name}': {failure}"
-        raise LambdaRuntimeError("Runtime.UserCodeSyntaxError", message, [line]) from None
+        raise FunctionErrorOutsideHandler("Runtime.UserCodeSyntaxError", message, [line]) from None
     try:
         found: Handler = getattr(module, name)
     except AttributeError:
         message = f"Handler '{name}' missing on module '{module_name}'"
-        raise LambdaRuntimeError("Runtime.HandlerNotFound", message) from None
+        raise FunctionErrorOutsideHandler("Runtime.HandlerNotFound", message) from None
     return found
 
 
@@ -187,7 +187,7 @@ def _parse(event: bytes) -> Any:
     try:
         return simplejson.loads(event)
     except Exception as failure:
-        raise LambdaRuntimeError(
+        raise FunctionErrorOutsideHandler(
             "Runtime.UnmarshalError", f"Unable to unmarshal input: {failure}"
         ) from None
 
@@ -198,7 +198,7 @@ def _marshal(result: Any) -> bytes:
     try:
         return _to_json(result)
     except Exception as failure:
-        raise LambdaRuntimeError(
+        raise FunctionErrorOutsideHandler(
             "Runtime.MarshalError", f"Unable to marshal response: {failure}"
         ) from None
 
@@ -217,7 +217,7 @@ def _decimal(value: object) -> Any:
 
 
 def _describe(failure: Exception, request_id: str = "") -> dict[str, Any]:
-    if isinstance(failure, LambdaRuntimeError):
+    if isinstance(failure, FunctionErrorOutsideHandler):
         kind, trace = failure.error_type, list(failure.trace)
     else:
         kind, trace = type(failure).__name__, _stack(failure.__traceback__)

@@ -16,7 +16,7 @@ from pathlib import Path
 from localdev.engine.child import start_child_process, stop_child_process
 from localdev.engine.failure import StartFailed
 from localdev.mail.report import MailLoadingReport
-from localdev.private_files import open_private_file
+from localdev.private_files import open_private_file_for_appending
 from localdev.simulators.entra.server import CLIENT_ID
 from mailsync.registry import MICROSOFT
 
@@ -42,7 +42,7 @@ class ProviderSettings:
     registration.
 
     graph_url, entra_authority_url: URLs of Graph and of Microsoft's identity platform.
-    allowed_tenant_ids: value of the setting MICROSOFT_TENANTS.
+    microsoft_tenants_setting_value: value of the setting MICROSOFT_TENANTS.
     ca_bundle: path of a file with CA certificates. None: the certificates of the
         system.
     control_secret: secret for the simulators' control API `/_sim/`. Functions do not get it.
@@ -59,7 +59,7 @@ class ProviderSettings:
     client_id: str
     client_secret: str = ""
     client_certificate_pem: str = ""
-    allowed_tenant_ids: str = ""
+    microsoft_tenants_setting_value: str = ""
     ca_bundle: str | None = None
     control_secret: str = ""
     google_environment_variables: Mapping[str, str] = field(default_factory=dict)
@@ -82,8 +82,8 @@ class ProviderSettings:
             settings["MICROSOFT_CLIENT_CERTIFICATE"] = self.client_certificate_pem
         if self.imap_port:
             settings["IMAP_SERVERS"] = f"{IMAP_HOST}:{self.imap_port}"
-        if self.allowed_tenant_ids:
-            settings["MICROSOFT_TENANTS"] = self.allowed_tenant_ids
+        if self.microsoft_tenants_setting_value:
+            settings["MICROSOFT_TENANTS"] = self.microsoft_tenants_setting_value
         return settings
 
 
@@ -92,11 +92,11 @@ class SimulatorProcess:
 
     The process prints one JSON line when it is ready; `wait_until_ready` reads the line.
 
-    mail_loading_report: after `wait_until_ready`, the report on loading the user's own mail. None:
-        no mail was given, or the mail was loaded at an earlier start.
+    own_mail_loading_report: after `wait_until_ready`, the report on loading the user's own mail.
+        None: no mail was given, or the mail was loaded at an earlier start.
     """
 
-    mail_loading_report: MailLoadingReport | None = None
+    own_mail_loading_report: MailLoadingReport | None = None
 
     def __init__(self, arguments: list[str], *, root: Path, log: Path) -> None:
         self._arguments = arguments
@@ -121,7 +121,7 @@ class SimulatorProcess:
             ready = json.loads(line)
             if "failed" in ready:
                 raise StartFailed(ready["failed"])
-            self.mail_loading_report = (
+            self.own_mail_loading_report = (
                 MailLoadingReport.from_json(ready["mail"]) if ready["mail"] else None
             )
             self._ports = [
@@ -165,7 +165,7 @@ class SimulatorProcess:
             "PYTHONPATH": os.pathsep.join([str(self._root / "lambdas"), str(self._root)]),
         }
         command = [sys.executable, "-m", "localdev.simulators", *self._arguments, *self._ports]
-        with open_private_file(self._log) as sink:
+        with open_private_file_for_appending(self._log) as sink:
             return start_child_process(
                 command, env=environment, cwd=self._root, log=sink, stdout=subprocess.PIPE
             )

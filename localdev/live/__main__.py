@@ -76,13 +76,13 @@ def _run(
             )
         )
         relay = opened.enter_context(kit.open_relay(data / "relay"))
-        upstreams = {SIMULATOR: simulated.signed_in_relay_upstream, LIVE: live}
+        upstreams = {SIMULATOR: simulated.signed_in_upstream, LIVE: live}
         tokens = {
-            name: relay.add_upstream_and_make_token(upstream, recorders[name])
+            name: relay.add_upstream_and_make_relay_token(upstream, recorders[name])
             for name, upstream in upstreams.items()
         }
         stack = opened.enter_context(
-            Stack(_stack_options(data, simulated.build_stack_options(relay.relay_base_url)))
+            Stack(_stack_options(data, simulated.build_stack_options(relay.http_base_url_or_empty)))
         )
         stack.lambdas.settings.update(relay.lambda_environment_variables)
         outcomes = {}
@@ -135,7 +135,7 @@ def _report(
     out: Path,
 ) -> None:
     """Write the record to the file `out`, and print the differences."""
-    records = {name: recorder.to_json() for name, recorder in recorders.items()}
+    records = {name: recorder.summarise_responses() for name, recorder in recorders.items()}
     differences = find_differences(records[LIVE], records[SIMULATOR])
     unmet = find_simulator_only_requests(records[LIVE], records[SIMULATOR])
     document = {

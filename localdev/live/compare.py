@@ -4,13 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-Json = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 MIN_REPORTED_LATENCY_RATIO = 10
 """Quotient of two latencies from which on they count as different. Smaller differences depend on
 the machine and the network."""
 
 
-def find_differences(live: Json, simulated: Json) -> list[str]:
+def find_differences(live: JsonObject, simulated: JsonObject) -> list[str]:
     """Return one line for each way in which the real provider's responses differ from the
     simulator's. If several kinds of requests have the same difference, one line names all of these
     kinds.
@@ -31,13 +31,13 @@ def find_differences(live: Json, simulated: Json) -> list[str]:
     return sorted(f"{text}  [{'; '.join(kinds)}]" for text, kinds in kinds_by_text.items())
 
 
-def find_simulator_only_requests(live: Json, simulated: Json) -> list[str]:
+def find_simulator_only_requests(live: JsonObject, simulated: JsonObject) -> list[str]:
     """Return the kinds of requests that the product sent to the simulator and not to the real
     provider. The comparison says nothing about their responses."""
     return sorted(kind for kind in simulated if kind not in live)
 
 
-def _differences(status: str, live: Json, simulated_by_status: Json) -> Iterator[str]:
+def _differences(status: str, live: JsonObject, simulated_by_status: JsonObject) -> Iterator[str]:
     of_status = f"status {status}"
     simulated = simulated_by_status.get(status)
     if simulated is None:
@@ -54,7 +54,7 @@ def _differences(status: str, live: Json, simulated_by_status: Json) -> Iterator
             yield f"latency, {name}: {seconds} s instead of {before} s"
 
 
-def _members(what: str, live: Json, simulated: Json) -> Iterator[str]:
+def _members(what: str, live: JsonObject, simulated: JsonObject) -> Iterator[str]:
     """Yield the differences of headers or fields, in the order of their paths. The fields of an
     object are compared only if both records contain such an object."""
     met = [{_parent(path) for path in members} for members in (live, simulated)]
@@ -68,7 +68,7 @@ def _members(what: str, live: Json, simulated: Json) -> Iterator[str]:
             yield f"{what} {path}: missing"
 
 
-def _of_member(live: Json, simulated: Json) -> Iterator[str]:
+def _of_member(live: JsonObject, simulated: JsonObject) -> Iterator[str]:
     if live["presence"] != "always" and simulated["presence"] == "always":
         yield "sometimes missing"
     for name, label in (("forms", ""), ("sizes", "size ")):

@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 
 from localdev.live.record import RecordableNamesAndWords, Recorder
 from mailsync.credentials.vault import SealingKey
-from mailsync.model import AccountId, Provider
+from mailsync.model import AccountId, ProviderName
 from mailsync.store.credential_store import CredentialStore
 
 
@@ -26,7 +26,7 @@ class LiveComparisonFailed(Exception):
 class SimulatedProvider:
     """A simulated provider with one mailbox.
 
-    signed_in_relay_upstream: the provider as the relay's `add_upstream_and_make_token` takes it,
+    signed_in_upstream: the provider as the relay's `add_upstream_and_make_relay_token` takes it,
         like the result of `LiveComparisonKit.sign_in`.
     change_messages_as_owner: function that changes mail as the owner would, so that a check finds
         changes.
@@ -34,7 +34,7 @@ class SimulatedProvider:
         whose provider is the relay.
     """
 
-    signed_in_relay_upstream: Any
+    signed_in_upstream: Any
     change_messages_as_owner: Callable[[], None]
     build_stack_options: Callable[[str], Mapping[str, Any]]
 
@@ -42,14 +42,14 @@ class SimulatedProvider:
 class ProviderRelayInterface(Protocol):
     """Interface of the relay between the product and the providers; a context manager.
 
-    relay_base_url: URL of the relay for the product. Empty: the product needs only
+    http_base_url_or_empty: URL of the relay for the product. Empty: the product needs only
         `lambda_environment_variables`.
     lambda_environment_variables: environment variables with which the functions reach the relay.
         They are complete when all upstreams are added.
     """
 
     @property
-    def relay_base_url(self) -> str: ...
+    def http_base_url_or_empty(self) -> str: ...
 
     @property
     def lambda_environment_variables(self) -> Mapping[str, str]: ...
@@ -58,7 +58,7 @@ class ProviderRelayInterface(Protocol):
 
     def __exit__(self, *failure: object) -> None: ...
 
-    def add_upstream_and_make_token(self, upstream: Any, recorder: Recorder) -> str:
+    def add_upstream_and_make_relay_token(self, upstream: Any, recorder: Recorder) -> str:
         """Let the relay reach a further provider. Return the token or password with which the
         product's requests reach this provider."""
         ...
@@ -66,7 +66,7 @@ class ProviderRelayInterface(Protocol):
     def send_error_provoking_requests(self, token: str) -> None:
         """Send requests that the provider rejects, to record the provider's errors.
 
-        token: what `add_upstream_and_make_token` returned for the provider.
+        token: what `add_upstream_and_make_relay_token` returned for the provider.
         """
         ...
 
@@ -74,7 +74,7 @@ class ProviderRelayInterface(Protocol):
 class LiveComparisonKit(Protocol):
     """Interface of the kit that a mail provider supplies for the comparison with its simulator."""
 
-    provider: Provider
+    provider: ProviderName
     recordable_names_and_words: RecordableNamesAndWords
 
     def open_relay(self, folder: Path) -> ProviderRelayInterface:
@@ -93,7 +93,7 @@ class LiveComparisonKit(Protocol):
 
     def sign_in(self, environment: Mapping[str, str], recorder: Recorder) -> Any:
         """Let the user sign in to the real provider, with permissions that only read. Return the
-        provider as `ProviderRelayInterface.add_upstream_and_make_token` takes it.
+        provider as `ProviderRelayInterface.add_upstream_and_make_relay_token` takes it.
 
         Print what the user has to do, and wait until the user has done it.
 

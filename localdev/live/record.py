@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from threading import Lock
 from typing import Any
 
-Json = dict[str, Any]
+JsonObject = dict[str, Any]
 LISTED, UNLISTED = "a listed word", "a word outside the list"
 _CLASS_BOUNDS = [digit * 10.0**power for power in range(-4, 10) for digit in (1, 2, 5)]
 _MAX_DEPTH = 12
@@ -51,30 +51,30 @@ class RecordableNamesAndWords:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedExchange:
+class ExchangeToRecord:
     """One response of the provider.
 
     request_kind: what was requested, in fixed words without ids.
-    status: HTTP status. 0: the connection failed. A status that is not from 100 to 599 is recorded
-        as 0.
-    response_document: the parsed body. None: the body is not JSON.
+    http_status: HTTP status. 0: the connection failed. A status that is not from 100 to 599 is
+        recorded as 0.
+    parsed_response_body: the parsed body. None: the body is not JSON.
     duration_s: time from the request to the last byte. None: the time was not measured, as for an
         item of a batch.
     requested_page_size: page size that the request asked for. None: the request named no page size.
-    item_count_if_another_page_follows: number of items on the page, if another page follows. None:
+    item_count_of_non_last_page: number of items on the page, if another page follows. None:
         no page follows, so the number of items depends on the mailbox.
     """
 
     request_kind: str
-    status: int
+    http_status: int
     headers: Mapping[str, str] = field(default_factory=dict)
-    response_document: Any = None
+    parsed_response_body: Any = None
     duration_s: float | None = None
     requested_page_size: int | None = None
-    item_count_if_another_page_follows: int | None = None
+    item_count_of_non_last_page: int | None = None
 
 
-def describe_range_containing_number(number: float) -> str:
+def describe_number_as_range(number: float) -> str:
     """Return the class of a number as text, such as `51–100` for a whole number or `0.05–0.1` for a
     fraction. Classes end at 1, 2, 5, 10, 20, 50 and so on."""
     if number <= 0:
@@ -98,7 +98,7 @@ class _Field:
     forms: set[str] = field(default_factory=set)
     sizes: set[str] = field(default_factory=set)
 
-    def to_json(self, objects: int) -> Json:
+    def to_json(self, objects: int) -> JsonObject:
         presence = "always" if self.count >= objects else "sometimes"
         return {"presence": presence, "forms": sorted(self.forms), "sizes": sorted(self.sizes)}
 
@@ -115,9 +115,9 @@ class _Responses:
     objects: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     fields: dict[tuple[str, str], _Field] = field(default_factory=lambda: defaultdict(_Field))
 
-    def to_json(self) -> Json:
+    def to_json(self) -> JsonObject:
         return {
-            "responses": describe_range_containing_number(self.count),
+            "responses": describe_number_as_range(self.count),
             "seconds": _percentiles(self.seconds),
             "pages": sorted(self.pages),
             "headers": {name: each.to_json(self.count) for name, each in self.headers.items()},
@@ -136,25 +136,25 @@ class Recorder:
         self._lock = Lock()
         self._seen: dict[tuple[str, int], _Responses] = {}
 
-    def add_exchange(self, exchange: RecordedExchange) -> None:
+    def add_exchange(self, exchange: ExchangeToRecord) -> None:
         with self._lock:
-            status = exchange.status if 100 <= exchange.status <= 599 else 0
+            status = exchange.http_status if 100 <= exchange.http_status <= 599 else 0
             seen = self._seen.setdefault((exchange.request_kind, status), _Responses(status))
             seen.count += 1
             if exchange.duration_s is not None:
                 seen.seconds.append(exchange.duration_s)
-            if (item_count := exchange.item_count_if_another_page_follows) is not None:
+            if (item_count := exchange.item_count_of_non_last_page) is not None:
                 asked = exchange.requested_page_size
-                wanted = describe_range_containing_number(asked) if asked else "no size"
-                seen.pages.add(f"{describe_range_containing_number(item_count)} of {wanted}")
+                wanted = describe_number_as_range(asked) if asked else "no size"
+                seen.pages.add(f"{describe_number_as_range(item_count)} of {wanted}")
             for name, value in exchange.headers.items():
                 self._add_header(seen, name.lower(), value)
-            self._add(seen, "", exchange.response_document, 0)
+            self._add(seen, "", exchange.parsed_response_body, 0)
 
-    def to_json(self) -> Json:
+    def summarise_responses(self) -> JsonObject:
         """Return the record: a summary of the responses, by kind of request and status."""
         with self._lock:
-            record: Json = defaultdict(dict)
+            record: JsonObject = defaultdict(dict)
             for (kind, status), seen in sorted(self._seen.items()):
                 record[kind][str(status)] = seen.to_json()
             return dict(record)
@@ -171,7 +171,7 @@ class Recorder:
         elif name in self._vocabulary.names_of_fields_with_recorded_size:
             form, size = _header_number(value)
             found.forms.add(form)
-            found.sizes |= {describe_range_containing_number(size)} if size is not None else set()
+            found.sizes |= {describe_number_as_range(size)} if size is not None else set()
         else:
             found.forms.add("text")
 
@@ -207,7 +207,7 @@ class Recorder:
         form, size = _form_and_size(value)
         found.forms.add(form)
         if size is not None and name in self._vocabulary.names_of_fields_with_recorded_size:
-            found.sizes.add(describe_range_containing_number(size))
+            found.sizes.add(describe_number_as_range(size))
 
 
 def _form_and_size(value: Any) -> tuple[str, float | None]:
@@ -236,13 +236,13 @@ def _header_number(value: str) -> tuple[str, float | None]:
         return "text", None
 
 
-def _percentiles(seconds: Sequence[float]) -> Json:
+def _percentiles(seconds: Sequence[float]) -> JsonObject:
     """Return the classes of the 50th, 95th and 100th percentile. Return an empty object if there
     are no measurements."""
     ordered = sorted(seconds)
 
     def at(share: float) -> str:
-        return describe_range_containing_number(float(ordered[math.ceil(share * len(ordered)) - 1]))
+        return describe_number_as_range(float(ordered[math.ceil(share * len(ordered)) - 1]))
 
     return {"p50": at(0.5), "p95": at(0.95), "max": at(1)} if ordered else {}
 

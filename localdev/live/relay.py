@@ -18,10 +18,10 @@ import httpx
 
 from localdev.engine.dev_login import DEMO_USER_ID
 from localdev.http_server import Request, Response, Server
-from localdev.live.record import RecordedExchange, Recorder
+from localdev.live.record import ExchangeToRecord, Recorder
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import SealingKey
-from mailsync.model import AccessToken, AccountId, Provider
+from mailsync.model import AccessToken, AccountId, ProviderName
 from mailsync.store.credential_store import CredentialStore
 
 UPSTREAM_TIMEOUT_S = 60
@@ -33,7 +33,7 @@ _NOT_RELAYED = frozenset(
     )
 )
 _TOKEN_LIFETIME = timedelta(days=30)
-_NO_RESPONSE = Response(502, cut_after_bytes=-1)
+_NO_RESPONSE = Response(502, close_after_body_bytes=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class HttpProviderUpstream:
     get_access_token: Callable[[bool], str]
 
 
-class HttpRelayProviderInterface(Protocol):
+class HttpRelayKitInterface(Protocol):
     """Interface of what the relay needs of a provider with an HTTP API.
 
     error_probe_paths: paths of requests that the provider rejects. The relay sends them to record
@@ -91,9 +91,9 @@ class HttpRelayProviderInterface(Protocol):
         """Return whether the request only reads. The relay rejects all other requests."""
         ...
 
-    def build_recorded_exchanges_of_response(
+    def build_exchanges_to_record(
         self, request: RelayedRequest, received: ReceivedResponse
-    ) -> list[RecordedExchange]:
+    ) -> list[ExchangeToRecord]:
         """Return the exchanges to record for one response: the response itself and, for a batch,
         one exchange for each item."""
         ...
@@ -120,7 +120,7 @@ class HttpRelay:
 
     lambda_environment_variables: Mapping[str, str] = {}
 
-    def __init__(self, kit: HttpRelayProviderInterface) -> None:
+    def __init__(self, kit: HttpRelayKitInterface) -> None:
         self._kit = kit
         self._routes: dict[str, _Route] = {}
         self._server = Server(self._relay, port=0)
@@ -135,10 +135,10 @@ class HttpRelay:
             route.http.close()
 
     @property
-    def relay_base_url(self) -> str:
+    def http_base_url_or_empty(self) -> str:
         return f"http://127.0.0.1:{self._server.port}{RELAY_PATH_PREFIX}"
 
-    def add_upstream_and_make_token(
+    def add_upstream_and_make_relay_token(
         self, upstream: HttpProviderUpstream, recorder: Recorder
     ) -> str:
         """Let the relay send requests to a further provider. Return the token with which the
@@ -168,7 +168,7 @@ class HttpRelay:
         }
         relayed = RelayedRequest(
             request.method,
-            f"{target}?{request.query}" if request.query else target,
+            f"{target}?{request.query_string}" if request.query_string else target,
             headers,
             request.body,
         )
@@ -203,7 +203,9 @@ class HttpRelay:
             ReceivedResponse(received.status_code, received.headers, document, monotonic() - began),
         )
         content = received.content
-        if self._kit.point_page_links_to_relay(document, upstream.base_url, self.relay_base_url):
+        if self._kit.point_page_links_to_relay(
+            document, upstream.base_url, self.http_base_url_or_empty
+        ):
             content = json.dumps(document).encode()
         headers = {
             name: value
@@ -213,7 +215,7 @@ class HttpRelay:
         return Response(received.status_code, content, headers)
 
     def _record(self, route: _Route, request: RelayedRequest, received: ReceivedResponse) -> None:
-        for exchange in self._kit.build_recorded_exchanges_of_response(request, received):
+        for exchange in self._kit.build_exchanges_to_record(request, received):
             route.recorder.add_exchange(exchange)
 
 
@@ -224,8 +226,8 @@ def _parse(content: bytes) -> Any:
         return None
 
 
-def store_account_with_access_token(
-    provider: Provider, store: CredentialStore, key: SealingKey, token: str
+def store_account_with_relay_token(
+    provider: ProviderName, store: CredentialStore, key: SealingKey, token: str
 ) -> AccountId:
     """Store an account whose access token the relay accepts, as
     `LiveComparisonKit.store_account_with_relay_token` says."""

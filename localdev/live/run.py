@@ -10,7 +10,7 @@ from typing import Any
 from localdev.demo_account import DemoAccount
 from localdev.engine.aws_resources import make_aws_client
 from localdev.live.kit import LiveComparisonKit, ProviderRelayInterface
-from localdev.live.record import describe_range_containing_number
+from localdev.live.record import describe_number_as_range
 from localdev.stack import Stack
 from mailsync.credentials.vault import Vault
 from mailsync.settings import Settings
@@ -67,7 +67,7 @@ def sync_and_check_mailbox(
         first_sync=_result(status) if status["runId"] is None else "not finished in time",
         check=check,
         is_verified=account.status()["verifiedAt"] is not None,
-        messages=describe_range_containing_number(int(status["syncProgress"] or 0)),
+        messages=describe_number_as_range(int(status["syncProgress"] or 0)),
     )
 
 

@@ -20,12 +20,12 @@ from localdev.mail.mbox import (
     has_mail_header,
     is_mbox,
     split_mbox,
-    strip_byte_order_mark,
+    strip_bom_and_blank_lines,
 )
 from localdev.mail.modified_utf7 import decode_modified_utf7
 from localdev.mail.parse import parse_mail_and_find_malformations
 from localdev.mail.wire_form import convert_message_to_wire_bytes
-from mailsync.mime.charsets import decode_in_guessed_charset
+from mailsync.mime.charsets import guess_charset_and_decode
 
 _MAILDIR_PARTS = ("cur", "new")
 _STATUS = re.compile(rb"^Status:(.*)$", re.MULTILINE)
@@ -58,7 +58,7 @@ class MailFileProblem:
 
 
 @dataclass(slots=True)
-class LoadedMail:
+class LazilyLoadedMail:
     """The user's mail. Files are read, and both lists grow, while the caller iterates over `items`.
 
     problems_of_skipped_mail: messages that were not loaded.
@@ -79,7 +79,7 @@ class _RawMail:
     oddity: str = ""
 
 
-def load_mail(path: Path, *, keeps_originals: bool = False) -> LoadedMail:
+def load_mail_lazily(path: Path, *, keeps_originals: bool = False) -> LazilyLoadedMail:
     """Return the mail at the path. The files are read while the caller iterates over the messages.
 
     keeps_originals: whether `MailItem.original` has the raw bytes of each message.
@@ -89,12 +89,12 @@ def load_mail(path: Path, *, keeps_originals: bool = False) -> LoadedMail:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} is neither an mbox file nor a folder of mail.")
-    loaded = LoadedMail(iter(()))
+    loaded = LazilyLoadedMail(iter(()))
     loaded.items = _items(path, loaded, keeps_originals=keeps_originals)
     return loaded
 
 
-def _items(path: Path, loaded: LoadedMail, *, keeps_originals: bool) -> Iterator[MailItem]:
+def _items(path: Path, loaded: LazilyLoadedMail, *, keeps_originals: bool) -> Iterator[MailItem]:
     files = _folder if path.is_dir() else _single_file
     for mail in files(path, loaded.problems_of_skipped_mail):
         if not mail.content.strip():
@@ -111,7 +111,7 @@ def _items(path: Path, loaded: LoadedMail, *, keeps_originals: bool) -> Iterator
             )
 
 
-def _item(mail: _RawMail, loaded: LoadedMail) -> MailItem | None:
+def _item(mail: _RawMail, loaded: LazilyLoadedMail) -> MailItem | None:
     try:
         item, oddities = parse_mail_and_find_malformations(
             mail.content, folder=mail.folder, is_read=mail.is_read
@@ -173,7 +173,7 @@ def _maildir_message(
     flags = _FLAGS.search(path.name)
     is_read = flags is not None and "S" in flags[1]
     try:
-        content = strip_byte_order_mark(_regular(path).read_bytes())
+        content = strip_bom_and_blank_lines(_regular(path).read_bytes())
     except OSError as error:
         problems.append(MailFileProblem(source, _unreadable(error)))
         return
@@ -197,7 +197,7 @@ def _messages(
                     cause = f"it is compressed ({packed[0]}): unpack it first"
                     problems.append(MailFileProblem(source, cause))
                 elif path.suffix.lower() == ".eml" and not is_mbox(content):
-                    yield _RawMail(source, strip_byte_order_mark(content), folder)
+                    yield _RawMail(source, strip_bom_and_blank_lines(content), folder)
                 else:
                     yield from _mbox(content, source, folder, problems)
     except OSError as error:
@@ -239,4 +239,4 @@ def _maildir_folder(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 def _shown(name: str) -> str:
     """Return a file's name as printable text; Linux permits any bytes in it."""
-    return decode_in_guessed_charset(os.fsencode(name))[0]
+    return guess_charset_and_decode(os.fsencode(name))[0]

@@ -55,7 +55,7 @@ class MboxMessage:
     malformation_description: str = ""
 
 
-def strip_byte_order_mark(content: BytesOrMmap) -> bytes:
+def strip_bom_and_blank_lines(content: BytesOrMmap) -> bytes:
     """Return the content without the byte order mark and the blank lines at its start. A parser
     would take a blank line there for the end of the header."""
     return content[_start(content) :]

@@ -14,31 +14,32 @@ MAX_EXAMPLE_PROBLEMS = 5  # of each kind; the log has all
 class MailLoadingReport:
     """The result of loading the user's own mail: the number of messages, and how many had problems.
 
-    problems: descriptions of the first messages that were not loaded.
-    oddities: descriptions of the first messages that were loaded although they are malformed.
+    skipped_examples: descriptions of the first messages that were not loaded.
+    malformed_examples: descriptions of the first messages that were loaded although they are
+        malformed.
     """
 
-    loaded: int
-    problem_count: int
-    problems: tuple[str, ...]
-    oddity_count: int
-    oddities: tuple[str, ...]
+    loaded_count: int
+    skipped_count: int
+    skipped_examples: tuple[str, ...]
+    malformed_count: int
+    malformed_examples: tuple[str, ...]
 
     @classmethod
     def from_loaded_count_and_problems(
         cls, stored: int, problems: Sequence[MailFileProblem], oddities: Sequence[MailFileProblem]
     ) -> "MailLoadingReport":
         return cls(
-            loaded=stored,
-            problem_count=len(problems),
-            problems=tuple(map(str, problems[:MAX_EXAMPLE_PROBLEMS])),
-            oddity_count=len(oddities),
-            oddities=tuple(map(str, oddities[:MAX_EXAMPLE_PROBLEMS])),
+            loaded_count=stored,
+            skipped_count=len(problems),
+            skipped_examples=tuple(map(str, problems[:MAX_EXAMPLE_PROBLEMS])),
+            malformed_count=len(oddities),
+            malformed_examples=tuple(map(str, oddities[:MAX_EXAMPLE_PROBLEMS])),
         )
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "MailLoadingReport":
-        lists = {name: tuple(values[name]) for name in ("problems", "oddities")}
+        lists = {name: tuple(values[name]) for name in ("skipped_examples", "malformed_examples")}
         return cls(**{**values, **lists})
 
     def to_json(self) -> dict[str, Any]:
@@ -46,7 +47,7 @@ class MailLoadingReport:
 
     def build_no_messages_found_sentence(self, path: Path) -> str:
         """Return a sentence that says that no message was found at the path."""
-        cause = self.problems[0] if self.problems else "it is an empty folder"
+        cause = self.skipped_examples[0] if self.skipped_examples else "it is an empty folder"
         return (
             f"0 messages found in {path} ({cause}); give an mbox file, a Maildir, a folder of .eml"
             " files or a single message."
@@ -54,11 +55,11 @@ class MailLoadingReport:
 
     def terminal_lines(self, path: Path, log: Path) -> Iterator[str]:
         """Yield lines for the terminal: the number of messages, and examples of problems."""
-        messages = "message" if self.loaded == 1 else "messages"
-        yield f"Loaded {self.loaded:,} {messages} of {path} into the simulated mailbox."
+        messages = "message" if self.loaded_count == 1 else "messages"
+        yield f"Loaded {self.loaded_count:,} {messages} of {path} into the simulated mailbox."
         for count, examples, what in (
-            (self.problem_count, self.problems, "not loaded"),
-            (self.oddity_count, self.oddities, "loaded and odd"),
+            (self.skipped_count, self.skipped_examples, "not loaded"),
+            (self.malformed_count, self.malformed_examples, "loaded and odd"),
         ):
             for example in examples:
                 yield f"  {what}: {example}"

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from localdev.mail.generate import generate_mail
-from localdev.mail.load import load_mail
+from localdev.mail.load import load_mail_lazily
 from localdev.mail.report import MailLoadingReport
 from localdev.simulated_gmail import scale_quota_limits
 from localdev.simulators.behaviour import LATENCY_BY_NAME
@@ -49,7 +49,7 @@ def main() -> int:
     mail: MailLoadingReport | None = None
     for address in options.mailbox or [_ACCOUNT]:
         mail = _fill(simulators, address, options) or mail
-    if mail and not mail.loaded:
+    if mail and not mail.loaded_count:
         print(
             json.dumps({"failed": mail.build_no_messages_found_sentence(options.mbox)}), flush=True
         )
@@ -146,14 +146,14 @@ def _fill(
 
     Return the report on the mail of --mbox, or None when no mail was read.
     """
-    mailbox = simulators.add_mailbox(address)
+    mailbox = simulators.find_or_create_mailbox(address)
     if any(folder.total for folder in mailbox.folders.list_all_folders()):
         return None
     if options.messages:
         mailbox.import_mail_items(generate_mail(options.messages, owner=address, seed=options.seed))
     if not options.mbox:
         return None
-    loaded = load_mail(options.mbox, keeps_originals=options.provider != "graph")
+    loaded = load_mail_lazily(options.mbox, keeps_originals=options.provider != "graph")
     stored = mailbox.import_mail_items(loaded.items)
     for each in loaded.problems_of_skipped_mail:
         print(f"not loaded: {each}", file=sys.stderr)
@@ -166,7 +166,7 @@ def _fill(
 
 def _addresses(simulators: Simulators, options: argparse.Namespace) -> dict[str, object]:
     imap = simulators.imap
-    ports = {"imapPort": imap.port, "imapStarttlsPort": imap.starttls_port} if imap else {}
+    ports = {"imapPort": imap.tls_port, "imapStarttlsPort": imap.starttls_port} if imap else {}
     return {
         **ports,
         **({"imapPassword": imap.password} if imap else {}),

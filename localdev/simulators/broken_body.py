@@ -20,7 +20,7 @@ def apply_fault_to_response_body(response: Response, fault: Fault) -> Response:
     if fault.truncate_json:
         response = replace(response, body=response.body[: len(response.body) // 2])
     if fault.cut == "before answer":
-        return replace(response, cut_after_bytes=_CLOSED_WITHOUT_ANSWER)
+        return replace(response, close_after_body_bytes=_CLOSED_WITHOUT_ANSWER)
     if fault.cut == "mid body":
-        return replace(response, cut_after_bytes=len(response.body) // 2)
+        return replace(response, close_after_body_bytes=len(response.body) // 2)
     return response

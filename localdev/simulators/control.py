@@ -25,8 +25,8 @@ from localdev.simulators.entra.server import EntraServer
 from localdev.simulators.faults import FaultRule, FaultScript
 from localdev.simulators.folders import FolderMoveRefused, FolderNotFound
 from localdev.simulators.gmail.control import (
+    build_gmail_control_api_actions,
     build_gmail_mailbox_actions,
-    build_gmail_server_actions,
     find_label_folder_number,
 )
 from localdev.simulators.gmail.control import find_message_number as number_of_gmail_message
@@ -36,9 +36,9 @@ from localdev.simulators.google.control import build_google_mailbox_actions
 from localdev.simulators.google.server import GoogleIdentityServer
 from localdev.simulators.graph.notifications import Notifier
 from localdev.simulators.graph.outlook import OutlookMailbox
-from localdev.simulators.graph.owner import OutlookOwner
-from localdev.simulators.imap.control import build_imap_server_actions
-from localdev.simulators.imap.owner import find_folder_number, find_message_number_by_imap_id
+from localdev.simulators.graph.owner import OutlookMailboxEditor
+from localdev.simulators.imap.control import build_imap_control_api_actions
+from localdev.simulators.imap.owner import find_folder_number, find_message_number_by_mailsync_id
 from localdev.simulators.imap.server import ImapServer
 from localdev.simulators.imap.store import ImapMailbox
 from localdev.simulators.mailbox import Mailbox, MessageAlreadyPurged, MessageNotFound
@@ -100,8 +100,8 @@ class ControlApiHandler:
             ("DELETE", "faults"): lambda _: service.faults.remove_all_rules(),
             ("POST", "token-faults"): lambda fields: _add_faults(service.token_faults, fields),
             ("DELETE", "token-faults"): lambda _: service.token_faults.remove_all_rules(),
-            **(build_imap_server_actions(imap) if imap else {}),
-            **build_gmail_server_actions(gmail),
+            **(build_imap_control_api_actions(imap) if imap else {}),
+            **build_gmail_control_api_actions(gmail),
         }
         self._mailbox_actions: dict[str, Callable[..., Any]] = {
             **MAILBOX_ACTION_FUNCTION_BY_NAME,
@@ -119,7 +119,7 @@ class ControlApiHandler:
         if not hmac.compare_digest(given, self._authorization):
             sentence = "the control secret is missing: the simulators say it when they are ready"
             return _json(401, {"error": "Unauthorized", "message": sentence})
-        arguments = dict(parse_qsl(request.query))
+        arguments = dict(parse_qsl(request.query_string))
         try:
             arguments |= orjson.loads(request.body) if request.body else {}
             action = self._actions.get((request.method, name))
@@ -149,7 +149,7 @@ class ControlApiHandler:
 
     def _number_of_message(self, mailbox: Mailbox, text: str) -> int | None:
         presented = self._imap and ImapMailbox(mailbox, self._imap.options_for_mailbox(mailbox))
-        number = find_message_number_by_imap_id(presented, text) if presented else None
+        number = find_message_number_by_mailsync_id(presented, text) if presented else None
         return number or number_of_gmail_message(self._gmail, mailbox, text)
 
     def _number_of_folder(self, mailbox: Mailbox, text: str) -> int | None:
@@ -193,7 +193,7 @@ class ControlApiHandler:
         return [asdict(message) for message in OutlookMailbox(mailbox).list_messages(folder)]
 
     def _add_mailbox(self, arguments: JsonObject) -> JsonObject:
-        return {"id": self._service.add_mailbox(**arguments).user_id}
+        return {"id": self._service.find_or_create_mailbox(**arguments).user_id}
 
     def _set_behaviour(self, arguments: JsonObject) -> JsonObject:
         self._service.set_behaviour_switches(**arguments)
@@ -226,75 +226,83 @@ def mail_item_from_json(fields: JsonObject) -> MailItem:
 
 
 def _deliver(mailbox: Mailbox, *, folder: str = "inbox", **fields: Any) -> str:
-    owner = OutlookOwner(mailbox)
+    owner = OutlookMailboxEditor(mailbox)
     return owner.graph_id_of_message(
         mailbox.deliver_message(mail_item_from_json(fields), owner.find_folder_number(folder))
     )
 
 
 def _copy(mailbox: Mailbox, *, id: str, destination: str) -> str:
-    owner = OutlookOwner(mailbox)
+    owner = OutlookMailboxEditor(mailbox)
     return owner.graph_id_of_message(
         mailbox.copy_message(owner.find_message_number(id), owner.find_folder_number(destination))
     )
 
 
 def _renew(mailbox: Mailbox, *, id: str) -> str:
-    owner = OutlookOwner(mailbox)
+    owner = OutlookMailboxEditor(mailbox)
     return owner.graph_id_of_message(
         mailbox.replace_message_by_copy_with_new_id(owner.find_message_number(id))
     )
 
 
 def _send(mailbox: Mailbox, *, id: str) -> str:
-    owner = OutlookOwner(mailbox)
+    owner = OutlookMailboxEditor(mailbox)
     number = owner.find_message_number(id)
     mailbox.send_draft(number)
     return owner.graph_id_of_message(number)
 
 
 def _move_folder(mailbox: Mailbox, *, folder: str, parent: str) -> None:
-    owner = OutlookOwner(mailbox)
+    owner = OutlookMailboxEditor(mailbox)
     mailbox.folders.move_folder(
         owner.find_folder_number(folder), owner.find_folder_number(parent) or None
     )
 
 
 def _to_message(action: Callable[[Mailbox, int], None]) -> Callable[..., None]:
-    return lambda mailbox, *, id: action(mailbox, OutlookOwner(mailbox).find_message_number(id))
+    return lambda mailbox, *, id: action(
+        mailbox, OutlookMailboxEditor(mailbox).find_message_number(id)
+    )
 
 
 def _to_folder(action: Callable[[Mailbox, int], None]) -> Callable[..., None]:
     return lambda mailbox, *, folder: action(
-        mailbox, OutlookOwner(mailbox).find_folder_number(folder)
+        mailbox, OutlookMailboxEditor(mailbox).find_folder_number(folder)
     )
 
 
 MAILBOX_ACTION_FUNCTION_BY_NAME: dict[str, Callable[..., str | JsonObject | None]] = {
     "deliver": _deliver,
-    "update": lambda mailbox, *, id, changes: OutlookOwner(mailbox).update_message(id, changes),
-    "mark-read": _to_message(Mailbox.mark_message_read),
-    "move": lambda mailbox, *, id, destination: OutlookOwner(mailbox).move_message(id, destination),
-    "restore": lambda mailbox, *, id, destination="inbox": OutlookOwner(mailbox).move_message(
+    "update": lambda mailbox, *, id, changes: OutlookMailboxEditor(mailbox).update_message(
+        id, changes
+    ),
+    "mark-read": _to_message(Mailbox.set_message_read),
+    "move": lambda mailbox, *, id, destination: OutlookMailboxEditor(mailbox).move_message(
         id, destination
     ),
+    "restore": lambda mailbox, *, id, destination="inbox": OutlookMailboxEditor(
+        mailbox
+    ).move_message(id, destination),
     "copy": _copy,
-    "delete": _to_message(Mailbox.delete_message_recoverably),
+    "delete": _to_message(Mailbox.move_message_to_trash_or_retained),
     "delete-permanently": _to_message(Mailbox.move_message_to_purged_folder),
-    "purge": _to_message(Mailbox.erase_message),
+    "purge": _to_message(Mailbox.delete_message_from_database),
     "send-draft": _send,
     "renew-immutable-id": _renew,
-    "create-folder": lambda mailbox, **fields: OutlookOwner(mailbox).create_folder(**fields),
+    "create-folder": lambda mailbox, **fields: OutlookMailboxEditor(mailbox).create_folder(
+        **fields
+    ),
     "rename-folder": lambda mailbox, *, folder, name: mailbox.rename_folder(
-        OutlookOwner(mailbox).find_folder_number(folder), name
+        OutlookMailboxEditor(mailbox).find_folder_number(folder), name
     ),
     "move-folder": _move_folder,
-    "delete-folder": _to_folder(Mailbox.delete_folder),
-    "purge-folder": _to_folder(Mailbox.erase_folder),
-    "recreate-mailbox": lambda mailbox: OutlookOwner(mailbox).recreate_empty_mailbox(),
-    "expire-delta-links": lambda mailbox, *, folder=None: OutlookOwner(mailbox).expire_delta_links(
-        folder
-    ),
+    "delete-folder": _to_folder(Mailbox.move_folder_to_trash),
+    "purge-folder": _to_folder(Mailbox.delete_folder_from_database),
+    "recreate-mailbox": lambda mailbox: OutlookMailboxEditor(mailbox).recreate_empty_mailbox(),
+    "expire-delta-links": lambda mailbox, *, folder=None: OutlookMailboxEditor(
+        mailbox
+    ).expire_delta_links(folder),
 }
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from localdev.private_files import open_private_file
+from localdev.private_files import open_private_file_for_appending
 
 T = TypeVar("T")
 _SECRETS = "CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL)"
@@ -30,7 +30,7 @@ class SimulatorDatabase:
         self._lock = threading.RLock()
         self._kept: dict[Hashable, tuple[tuple[int, ...], Any]] = {}
         self._undone = 0  # SQLite counts rows that are written, but not that they are undone
-        open_private_file(
+        open_private_file_for_appending(
             path
         ).close()  # SQLite gives its mode to the files that it makes beside it
         for each in path.parent.glob(f"{path.name}-*"):

@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-ForgedResponseKind = Literal[
+ResponseForgery = Literal[
     "empty",
     "ever empty",
     "same link",
@@ -101,13 +101,13 @@ class Fault:
     delay_s: float = 0
     cut: ConnectionCutPoint | None = None
     truncate_json: bool = False
-    page: ForgedResponseKind | None = None
+    page: ResponseForgery | None = None
     about: Collection[str] = ()
     off_by: int = 1
 
     def __post_init__(self) -> None:
         known = (
-            self.page in (None, *get_args(ForgedResponseKind))
+            self.page in (None, *get_args(ResponseForgery))
             and self.cut in (None, *get_args(ConnectionCutPoint))
             and self.imap in (None, *get_args(ImapErrorStatus))
         )

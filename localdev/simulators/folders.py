@@ -140,7 +140,7 @@ class FolderTree:
             above = None if above.parent is None else self.find_folder(above.parent)
         self._set(reference, "parent", None if parent is None else self.find_folder(parent).number)
 
-    def remove_folder(self, reference: FolderNumberOrRole) -> None:
+    def remove_empty_folder(self, reference: FolderNumberOrRole) -> None:
         """Remove the folder. The caller must have moved or deleted the folder's mail before."""
         with self._database.transaction():
             folder = self.find_folder(reference)

@@ -10,8 +10,8 @@ from localdev.simulators.database import SimulatorDatabase
 class ChangeKind(StrEnum):
     """The kind of change that a journal entry records.
 
-    MESSAGE_ADDED: a message was put into a further folder: a new message, a copy, or a further
-        placement.
+    MESSAGE_ADDED_TO_FOLDER: a message was put into a further folder: a new message, a copy, or a
+        further placement.
     MESSAGE_REMOVED_FROM_FOLDER: a message was taken out of a folder; if that was its last folder,
         the message counts as deleted.
     MESSAGE_MOVED: a message was moved to another folder, or again to the folder that it was in.
@@ -21,7 +21,7 @@ class ChangeKind(StrEnum):
     CURSORS_EXPIRED: cursors of change feeds that were issued before this entry became invalid.
     """
 
-    MESSAGE_ADDED = "added"
+    MESSAGE_ADDED_TO_FOLDER = "added"
     MESSAGE_REMOVED_FROM_FOLDER = "removed"
     MESSAGE_MOVED = "moved"
     MESSAGE_CHANGED = "changed"
@@ -34,29 +34,33 @@ class ChangeKind(StrEnum):
 class JournalEntry:
     """One change of a simulated mailbox.
 
-    number: the change number, which grows with every change of the mailbox.
-    message: number of the message that changed. None: no message changed.
-    folder: number of a folder. If a message was added to a folder, this folder. If fields of a
-        message changed, the message's folder, or None if it is in several folders. If a folder
+    change_number: the change number, which grows with every change of the mailbox.
+    message_number: number of the message that changed. None: no message changed.
+    folder_number: number of a folder. If a message was added to a folder, this folder. If fields of
+        a message changed, the message's folder, or None if it is in several folders. If a folder
         itself changed, that folder. If cursors expired (CURSORS_EXPIRED), the folder whose cursors
         they are, or None for the cursors of all folders.
-    source: number of the folder that a message left. None: the message left no folder.
-    placement, source_placement: numbers of the message's placements in `folder` and in `source`.
-    fields: names of the message's changed fields of `MailItem`, or of its changed attributes
-        (`Message.provider_specific_attributes`).
+    source_folder_number: number of the folder that a message left. None: the message left no
+        folder.
+    placement_change_number, source_placement_change_number: numbers of the message's placements in
+        `folder_number` and in `source_folder_number`.
+    changed_field_names: names of the message's changed fields of `MailItem`, or of its changed
+        attributes (`Message.provider_specific_attributes`).
     """
 
-    number: int
+    change_number: int
     kind: ChangeKind
-    message: int | None
-    folder: int | None
-    placement: int | None
-    source: int | None
-    source_placement: int | None
-    fields: frozenset[str]
+    message_number: int | None
+    folder_number: int | None
+    placement_change_number: int | None
+    source_folder_number: int | None
+    source_placement_change_number: int | None
+    changed_field_names: frozenset[str]
 
 
-_COLUMNS = "number, kind, message, folder, placement, source, source_placement, fields"
+_COLUMNS = """number AS change_number, kind, message AS message_number, folder AS folder_number,
+    placement AS placement_change_number, source AS source_folder_number,
+    source_placement AS source_placement_change_number, fields"""
 
 
 class MailboxChangeJournal:
@@ -74,7 +78,7 @@ class MailboxChangeJournal:
         row = self._database.fetch_row("SELECT coalesce(max(number), 0) AS number FROM change")
         return int(row["number"]) if row else 0
 
-    def skip_change_numbers_until(self, until: int) -> None:
+    def set_minimum_next_change_number(self, until: int) -> None:
         """Leave a gap in the change numbers, so that the next change has at least the number
         `until`.
 
@@ -109,7 +113,7 @@ class MailboxChangeJournal:
                 ",".join(sorted(fields)),
             )
             number = self._database.last_inserted_row_id()
-            if kind in (ChangeKind.MESSAGE_ADDED, ChangeKind.MESSAGE_MOVED):
+            if kind in (ChangeKind.MESSAGE_ADDED_TO_FOLDER, ChangeKind.MESSAGE_MOVED):
                 self._database.execute_write(
                     "UPDATE change SET placement = number WHERE number = ?", number
                 )
@@ -152,5 +156,7 @@ class MailboxChangeJournal:
 
 
 def _entry(row: Row) -> JournalEntry:
-    fields = frozenset(filter(None, row["fields"].split(",")))
-    return JournalEntry(**{**dict(row), "kind": ChangeKind(row["kind"]), "fields": fields})
+    columns = dict(row)
+    fields = frozenset(filter(None, columns.pop("fields").split(",")))
+    kind = ChangeKind(columns.pop("kind"))
+    return JournalEntry(**columns, kind=kind, changed_field_names=fields)

@@ -22,7 +22,7 @@ from localdev.simulators.message import (
     SELECT_MESSAGE_SQL,
     Message,
     Placement,
-    blob_content_of_mail_item,
+    blob_json_of_mail_item,
     message_columns_of_mail_item,
     row_to_message,
 )
@@ -62,7 +62,7 @@ class Mailbox:
 
     def find_message(self, number: int) -> Message:
         """Return the message with this number. Raises MessageNotFound."""
-        found = self.find_messages([number])
+        found = self.find_messages_by_number([number])
         if not found:
             raise MessageNotFound(number)
         return found[0]
@@ -73,7 +73,7 @@ class Mailbox:
         row = self.database.fetch_row("SELECT content FROM original WHERE blob = ?", blob_number)
         return bytes(row["content"]) if row else None
 
-    def find_messages(self, numbers: Sequence[int]) -> list[Message]:
+    def find_messages_by_number(self, numbers: Sequence[int]) -> list[Message]:
         """Return the messages with these numbers, in any order; unknown numbers are skipped."""
         rows = self.database.fetch_rows(
             f"{SELECT_MESSAGE_SQL} WHERE m.mailbox_id = ?"
@@ -82,7 +82,7 @@ class Mailbox:
         )
         return [row_to_message(row) for row in rows]
 
-    def list_messages(
+    def list_messages_in_folders(
         self,
         *folders: FolderNumberOrRole,
         older_than: tuple[str, int] | None = None,
@@ -111,7 +111,7 @@ class Mailbox:
         )
         return [row_to_message(row) for row in rows]
 
-    def count_messages(self, *folders: FolderNumberOrRole) -> int:
+    def count_messages_in_folders(self, *folders: FolderNumberOrRole) -> int:
         """Return the number of different messages in the folders, counted from the placements."""
         numbers = [self.folders.find_folder(folder).number for folder in folders]
         row = self.database.fetch_row(
@@ -151,10 +151,10 @@ class Mailbox:
         assert folder is not None
         return folder.number
 
-    def mark_message_read(self, number: int, *, is_read: bool = True) -> None:
+    def set_message_read(self, number: int, *, is_read: bool = True) -> None:
         self.change_message_fields(number, is_read=is_read)
 
-    def mark_message_starred(self, number: int, *, is_starred: bool = True) -> None:
+    def set_message_starred(self, number: int, *, is_starred: bool = True) -> None:
         self.change_message_fields(number, is_flagged=is_starred)
 
     def change_message_fields(
@@ -168,7 +168,7 @@ class Mailbox:
             message = self.find_message(number)
             given = attributes or {}
             names = frozenset(fields) | frozenset(given)
-            item = replace(message.content_as_mail_item, **fields)
+            item = replace(message.mail_item, **fields)
             number_of_change = self._journal_of_field(message, names)
             modified_at = message.modified_at if names == {"is_read"} else datetime.now(UTC)
             blob = message.content_blob_id
@@ -225,9 +225,8 @@ class Mailbox:
         """Place the message in a further folder, as adding a label does."""
         with self.database.transaction():
             target = self.folders.find_folder(folder).number
-            self._place(
-                number, target, self._journal_of_placement(ChangeKind.MESSAGE_ADDED, number, target)
-            )
+            added = self._journal_of_placement(ChangeKind.MESSAGE_ADDED_TO_FOLDER, number, target)
+            self._place(number, target, added)
 
     def remove_message_from_folder(self, number: int, folder: FolderNumberOrRole) -> None:
         """Remove the message from a folder. The message stays in the database, even if it is then
@@ -237,7 +236,7 @@ class Mailbox:
             self._journal_of_placement(ChangeKind.MESSAGE_REMOVED_FROM_FOLDER, number, None, left)
             self._remove_placement(number, left)
 
-    def delete_message_recoverably(self, number: int) -> None:
+    def move_message_to_trash_or_retained(self, number: int) -> None:
         """Delete the message as a mail program does: move it to the trash. Move a message that is
         already in the trash to the folder RETAINED outside the folder tree.
 
@@ -259,7 +258,7 @@ class Mailbox:
             raise MessageAlreadyPurged(number)
         self.move_message(number, PURGED)
 
-    def erase_message(self, number: int) -> None:
+    def delete_message_from_database(self, number: int) -> None:
         """Delete the message from the database, as servers do after the retention period."""
         with self.database.transaction():
             placements = self.find_message(number).placements
@@ -283,7 +282,7 @@ class Mailbox:
         importing the message does. Return the number of the copy."""
         with self.database.transaction():
             copied = self.copy_message(number, self.find_message(number).only_folder_number)
-            self.erase_message(number)
+            self.delete_message_from_database(number)
             return copied
 
     def create_folder(self, name: str, **fields: Any) -> int:
@@ -293,18 +292,18 @@ class Mailbox:
     def rename_folder(self, folder: FolderNumberOrRole, name: str) -> None:
         self.folders.rename_folder(folder, name)
 
-    def delete_folder(self, folder: FolderNumberOrRole) -> None:
+    def move_folder_to_trash(self, folder: FolderNumberOrRole) -> None:
         """Move the folder with its mail to the trash."""
         self.folders.move_folder(folder, "trash")
 
-    def erase_folder(self, folder: FolderNumberOrRole) -> None:
+    def delete_folder_from_database(self, folder: FolderNumberOrRole) -> None:
         """Delete the folder, its child folders and all their mail."""
         with self.database.transaction():
             for child in self.folders.list_child_folders(folder):
-                self.erase_folder(child.number)
-            for message in self.list_messages(folder):
-                self.erase_message(message.message_number)
-            self.folders.remove_folder(folder)
+                self.delete_folder_from_database(child.number)
+            for message in self.list_messages_in_folders(folder):
+                self.delete_message_from_database(message.message_number)
+            self.folders.remove_empty_folder(folder)
 
     def recreate_empty_mailbox(self) -> None:
         """Delete all messages and folders of the mailbox, and create the standard folders.
@@ -337,15 +336,14 @@ class Mailbox:
             *(received_at, received_at, *message_columns_of_mail_item(item)),
         )
         number = self.database.last_inserted_row_id()
-        self._place(
-            number, folder, self._journal_of_placement(ChangeKind.MESSAGE_ADDED, number, folder)
-        )
+        added = self._journal_of_placement(ChangeKind.MESSAGE_ADDED_TO_FOLDER, number, folder)
+        self._place(number, folder, added)
         return number
 
     def _insert_blob(self, item: MailItem) -> int:
         self.database.execute_write(
             "INSERT INTO blob (content, preview, body_type, body) VALUES (?, ?, ?, ?)",
-            *(blob_content_of_mail_item(item), make_preview(item.body, item.body_type)),
+            *(blob_json_of_mail_item(item), make_preview(item.body, item.body_type)),
             *(item.body_type, item.body),
         )
         number = self.database.last_inserted_row_id()

@@ -39,9 +39,9 @@ class Message:
 
     message_number: the message's number, which stays when the message moves.
     content_blob_id: number of the message's content. Copies of a message have the same content.
-    content_as_mail_item: the message's content with its present read state, flag and so on.
-        `content_as_mail_item.folder` is not used.
-    thread_id_seed: text that all messages of one thread share.
+    mail_item: the message's content with its present read state, flag and so on.
+        `mail_item.folder` is not used.
+    thread_key: text that all messages of one thread share.
     preview: the first characters of the body as one line of text.
     modified_at: time of the last change, except changes of the read state.
     last_change_number: journal number of the message's last change.
@@ -52,8 +52,8 @@ class Message:
 
     message_number: int
     content_blob_id: int
-    content_as_mail_item: MailItem
-    thread_id_seed: str
+    mail_item: MailItem
+    thread_key: str
     preview: str
     modified_at: datetime
     last_change_number: int
@@ -62,7 +62,7 @@ class Message:
 
     @property
     def is_read(self) -> bool:
-        return self.content_as_mail_item.is_read
+        return self.mail_item.is_read
 
     @property
     def only_placement(self) -> Placement:
@@ -89,10 +89,10 @@ SELECT m.*, b.content, b.preview, b.body_type, b.body,
 def received_at_sort_key(message: Message) -> tuple[str, int]:
     """Return the key by which messages of a folder are sorted by age: the time of receipt and the
     message number."""
-    return format_utc_seconds(message.content_as_mail_item.received_at), message.message_number
+    return format_utc_seconds(message.mail_item.received_at), message.message_number
 
 
-def blob_content_of_mail_item(item: MailItem) -> str:
+def blob_json_of_mail_item(item: MailItem) -> str:
     """Return the JSON that a blob stores of a mail: all fields except the folder, the body and the
     values that a message's owner can change."""
     fields = {k: v for k, v in item_to_json(item).items() if k not in _NOT_IN_BLOB}
@@ -118,8 +118,8 @@ def row_to_message(row: sqlite3.Row) -> Message:
     return Message(
         message_number=row["number"],
         content_blob_id=row["blob"],
-        content_as_mail_item=item_from_json({**orjson.loads(row["content"]), **states}),
-        thread_id_seed=row["thread"],
+        mail_item=item_from_json({**orjson.loads(row["content"]), **states}),
+        thread_key=row["thread"],
         preview=row["preview"],
         modified_at=datetime.fromisoformat(row["modified_at"]),
         last_change_number=row["changed"],

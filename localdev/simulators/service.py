@@ -74,7 +74,7 @@ class SharedSimulatorState:
         """Set switches of `MicrosoftBehaviour` by name. Raises TypeError for an unknown switch."""
         self.behaviour = replace(self.behaviour, **values)
 
-    def add_mailbox(self, address: str, display_name: str) -> Mailbox:
+    def find_or_create_mailbox(self, address: str, display_name: str) -> Mailbox:
         """Return the mailbox with this address. Create the mailbox with the standard folders if it
         does not exist."""
         user_id = str(uuid5(NAMESPACE_DNS, address.lower()))

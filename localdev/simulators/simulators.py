@@ -142,8 +142,10 @@ class Simulators:
     def entra_authority_url(self) -> str:
         return f"{self.entra.base_url}/organizations"
 
-    def add_mailbox(self, address: str, display_name: str = "") -> Mailbox:
-        return self.service.add_mailbox(address, display_name or address.partition("@")[0].title())
+    def find_or_create_mailbox(self, address: str, display_name: str = "") -> Mailbox:
+        return self.service.find_or_create_mailbox(
+            address, display_name or address.partition("@")[0].title()
+        )
 
     def issue_access_token(
         self,
@@ -224,5 +226,5 @@ def _guard_of_sign_in(is_browser_path: Callable[[str], bool]) -> RequestGuard:
     """Accept a sign-in: it comes from the application's page, and its form from the page of the
     identity platform's server."""
     return RequestGuard(
-        accepts_requests_of_own_pages=True, accepts_navigation_to_path=is_path_opened_in_browser
+        accepts_requests_of_served_pages=True, accepts_navigation_to_path=is_path_opened_in_browser
     )

@@ -43,10 +43,10 @@ def pattern(route: str) -> re.Pattern[str]:
 @cache
 def _document() -> Document:
     """As a client reads it."""
-    from mailsync.api.app import build_app
+    from mailsync.api.app import build_app_with_all_routes
     from mailsync.api.openapi import build_openapi_document
 
-    text = json.dumps(build_openapi_document(build_app(), implemented_providers()))
+    text = json.dumps(build_openapi_document(build_app_with_all_routes(), implemented_providers()))
     document: Document = json.loads(text)
     return document
 

@@ -23,7 +23,7 @@ from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.google.server import GOOGLE_CLIENT_ID
 from localdev.simulators.service import ORGANISATION_TENANT_ID
 from mailsync.log import logger
-from mailsync.model import AccountId, Provider, RunRef
+from mailsync.model import AccountId, ProviderName, RunRef
 from mailsync.settings import Settings, load_settings
 from mailsync.store.connection import Database, connect, open_database
 from mailsync.store.credential_store import CredentialStore
@@ -101,7 +101,7 @@ def server(
         "MICROSOFT_TENANTS": ORGANISATION_TENANT_ID,
         "POWERTOOLS_METRICS_DISABLED": "true",
     }
-    simulators.add_mailbox(ANN)
+    simulators.find_or_create_mailbox(ANN)
     settings |= _provider_settings(
         simulators, read_or_create_token_kms_key(aws_url, logs / "key.json").arn
     )
@@ -135,7 +135,7 @@ def microsoft(
 ) -> Iterator[Simulators]:
     """Ann and Bo have mailboxes there, and the functions of this process use it."""
     for address in (ANN, BO):
-        simulators.add_mailbox(address)
+        simulators.find_or_create_mailbox(address)
     for name, value in _provider_settings(simulators, token_key_arn).items():
         environment.setenv(name, value)
     defaults = simulators.service.behaviour
@@ -197,7 +197,7 @@ def connect_account(database: Database) -> Connect:
     return partial(
         CredentialStore(database).connect_account,
         user_id="ann",
-        provider=Provider("microsoft"),
+        provider=ProviderName("microsoft"),
         provider_account_id="uid.utid",
         email_address="ann@example.org",
     )

@@ -27,7 +27,7 @@ def begin_run(
     account_id: AccountId,
     run_id: str = "r1",
     arn: str | None = None,
-    sync_type: SyncType = SyncType.AUTOMATICALLY_STARTED,
+    sync_type: SyncType = SyncType.AUTOMATIC,
 ) -> RunRef:
     """Begin a run that the API has started, or a new one."""
     run, owner = RunId(run_id), arn or f"arn-{run_id}"
@@ -48,7 +48,9 @@ def store_four_messages(database: Database, run: RunRef) -> None:
     """Three in F1 and one in F2; a data key must exist."""
     folders = FolderStore(database)
     folders.save_tree_changes(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
-    for folder, names in zip(folders.folders(run.account_id), ["abc", "d"], strict=True):
+    for folder, names in zip(
+        folders.read_existing_folders(run.account_id), ["abc", "d"], strict=True
+    ):
         messages = [Upsert(a_message(name, folder.ref.remote_id)) for name in names]
         MailStore(database).write_page(run, a_page_write(folder.feed, a_page(*messages)))
 

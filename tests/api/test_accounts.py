@@ -126,7 +126,7 @@ def test_a_folder_of_another_account_changes_nothing(
 ) -> None:
     other, folders = connect_account(user_id="bo"), FolderStore(database)
     folders.save_tree_changes(begin_run(database, other), [a_remote_folder("F9")], [])
-    theirs = folders.folders(other)[0].ref.id
+    theirs = folders.read_existing_folders(other)[0].ref.id
     first, _ = folder_ids(api, run.account_id)
     choices = [{"id": each, "selected": False} for each in (first, theirs)]
 

@@ -132,7 +132,7 @@ def test_a_mailbox_connected_again_is_the_same_account_and_another_one_is_new(
 def test_personal_and_work_accounts_are_both_connected(
     api: Api, microsoft: Simulators, connected: ApiResponse, sql: Sql
 ) -> None:
-    microsoft.add_mailbox("ann@outlook.com")
+    microsoft.find_or_create_mailbox("ann@outlook.com")
 
     assert sign_in(api, microsoft, "ann@outlook.com").status == 302
 

@@ -24,7 +24,7 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]
     with Simulators(
         tmp_path_factory.mktemp("imap"), imap_ports=SimulatedImapServerSettings()
     ) as running:
-        running.add_mailbox(USER)
+        running.find_or_create_mailbox(USER)
         yield running
 
 
@@ -36,7 +36,7 @@ def server(
     imap = simulators.imap
     assert imap
     with ExitStack() as running:
-        behind = (imap.port, imap.certificate)
+        behind = (imap.tls_port, imap.certificate)
         server = running.enter_context(scripted_imap(tmp_path, behind=behind))
         environment.setenv("TOKEN_KEY_ARN", token_key_arn)
         environment.setenv("IMAP_SERVERS", f"localhost:{server.port}")

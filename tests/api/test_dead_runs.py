@@ -38,7 +38,7 @@ def end_execution(run_id: str) -> None:
 
 
 def test_a_check_hands_its_run_over_to_an_execution(api: Api, account_id: AccountId) -> None:
-    open_sync_starter().continue_run_of_check_in_execution(
+    open_sync_starter().start_execution_for_run_of_check(
         account_id, RunId("of-a-check"), "schedule"
     )
 

@@ -23,7 +23,7 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]
     with Simulators(
         tmp_path_factory.mktemp("all"), imap_ports=SimulatedImapServerSettings()
     ) as running:
-        mailbox = running.add_mailbox(ANN)
+        mailbox = running.find_or_create_mailbox(ANN)
         mailbox.import_mail_items(generate_mail(MESSAGES, owner=ANN, seed=3))
         yield running
 
@@ -72,10 +72,10 @@ def test_over_imap_the_folders_are_counted(
 ) -> None:
     imap = simulators.imap
     assert imap
-    environment.setenv("IMAP_SERVERS", f"localhost:{imap.port}")
+    environment.setenv("IMAP_SERVERS", f"localhost:{imap.tls_port}")
     environment.setenv("CA_BUNDLE", str(imap.certificate))
     load_settings.cache_clear()
-    login = {"userName": ANN, "password": imap.password, "host": "localhost", "port": imap.port}
+    login = {"userName": ANN, "password": imap.password, "host": "localhost", "port": imap.tls_port}
     connected = ask("connect", "POST /api/email/accounts/imap", body=login)
 
     found = estimate(api, connected.json["accountId"])

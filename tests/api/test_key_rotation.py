@@ -24,7 +24,7 @@ IN_USE = """SELECT DISTINCT unnest(array[grant_key_id, access_key_id])
 def accounts(api: Api, environment: pytest.MonkeyPatch, microsoft: Simulators) -> list[str]:
     """Ann and Bo have signed in; Cy's organisation lets the app in."""
     environment.setenv("MICROSOFT_TENANTS", ORGANISATION_TENANT_ID)
-    microsoft.add_mailbox("cy@example.org")
+    microsoft.find_or_create_mailbox("cy@example.org")
     by_sign_in = [account_of(sign_in(api, microsoft, each)) for each in (ANN, BO)]
     return [*by_sign_in, connect_for_organisation(api, emailAddress="cy@example.org")]
 

@@ -10,7 +10,7 @@ import pytest
 from infra.catalog import ROUTES
 from mailsync.api.rate_limits import RateLimitedCall
 from mailsync.model import AccountId
-from mailsync.settings import DEFAULT_API_CALLS_PER_HOUR, Settings, load_settings
+from mailsync.settings import DEFAULT_MAX_API_CALLS_PER_HOUR_BY_KIND, Settings, load_settings
 from mailsync.store.connection import Database
 from mailsync.store.limit_store import RateLimitStore
 from tests.api.requests import Api, Sql, good_parts
@@ -42,7 +42,7 @@ def limit(environment: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 def test_every_limit_has_a_default() -> None:
-    assert {*RateLimitedCall} == DEFAULT_API_CALLS_PER_HOUR.keys()
+    assert {*RateLimitedCall} == DEFAULT_MAX_API_CALLS_PER_HOUR_BY_KIND.keys()
 
 
 @pytest.mark.parametrize("route", LIMITED)

@@ -71,7 +71,7 @@ def test_a_request_during_a_check_without_a_run_is_queued_until_the_check_has_en
     start(api, account_id)
 
     assert statuses(api, account_id, sql) == {"queued"}
-    CheckStore(database).save_idle_check(check, UnchangedMailboxCheckResult())
+    CheckStore(database).end_check_of_unchanged_mailbox(check, UnchangedMailboxCheckResult())
     assert statuses(api, account_id, sql) == {"queued"}
 
 

@@ -15,12 +15,12 @@ from mailsync import registry
 from mailsync.credentials import (
     StoredPasswordAsTokenSource,
     make_access_token_source,
-    make_token_source_for_disconnection,
+    make_fixed_token_source_without_lock,
 )
 from mailsync.credentials.token_set import make_grant_sealing_context, make_password_sealing_context
 from mailsync.credentials.vault import SealingContext, Vault
 from mailsync.errors import AccessRevoked, ProviderUnavailable
-from mailsync.model import Account, AccountId, Provider, SealedSecret
+from mailsync.model import Account, AccountId, ProviderName, SealedSecret
 from mailsync.providers.kit import (
     MailboxIdentity,
     MailboxUnreadableError,
@@ -38,7 +38,7 @@ from tests.api.test_provider_paths import ask
 
 PASSWORD, NEW_PASSWORD = "correct horse 'ü\"", "battery staple; --"
 POST = RegisteredProvider(
-    Provider("post"), "Post", "email/post.sync", implementation_module=__name__
+    ProviderName("post"), "Post", "email/post.sync", implementation_module=__name__
 )
 REFUSED_AT = "SELECT refused_at IS NOT NULL FROM mailsync.email_credentials"
 TABLES = """SELECT table_name FROM information_schema.tables
@@ -199,7 +199,7 @@ def test_the_password_is_the_access_token(
     access: StoredPasswordAsTokenSource, connected: Account, store: CredentialStore, vault: Vault
 ) -> None:
     assert access.get_current_token().token == PASSWORD
-    last = make_token_source_for_disconnection(connected, store, vault, load_settings())
+    last = make_fixed_token_source_without_lock(connected, store, vault, load_settings())
     assert last.get_current_token().token == PASSWORD
     assert PASSWORD not in repr(access.get_current_token())
 
@@ -209,7 +209,7 @@ def test_a_refused_password_ends_the_access_until_the_user_sends_another_one(
 ) -> None:
     refused = access.get_current_token()
     with pytest.raises(AccessRevoked, match="connect the mailbox again") as caught:
-        access.replace_refused_token(refused)
+        access.get_token_after_refusal(refused)
     assert caught.value.is_final
     assert PASSWORD not in str(caught.value)
     assert sql(REFUSED_AT) == [[True]]
@@ -221,7 +221,7 @@ def test_a_refused_password_ends_the_access_until_the_user_sends_another_one(
     assert sql(REFUSED_AT) == [[False]]
     assert sql("SELECT status FROM mailsync.email_accounts") == [["active"]]
     assert (
-        access.replace_refused_token(refused).token
+        access.get_token_after_refusal(refused).token
         == access.get_current_token().token
         == NEW_PASSWORD
     )
@@ -257,12 +257,12 @@ def test_a_grant_that_was_moved_to_the_password_does_not_open(vault: Vault, bind
 
 
 def test_a_provider_with_passwords_has_no_routes_of_a_sign_in() -> None:
-    from mailsync.api.app import build_app
+    from mailsync.api.app import build_app_with_all_routes
     from mailsync.api.openapi import build_openapi_document
 
     path = "/api/email/accounts/post"
 
-    document = build_openapi_document(build_app(), [POST])
+    document = build_openapi_document(build_app_with_all_routes(), [POST])
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
     assert [each for each in document["paths"] if "post" in each] == [path]
     assert [each.route_key for each in api_routes_of_provider(POST)] == [f"POST {path}"]

@@ -39,10 +39,12 @@ def reach_provider() -> Any:
 
 def paths_of(api: Api) -> set[str]:
     """Return the paths of the OpenAPI document that name a provider."""
-    from mailsync.api.app import build_app
+    from mailsync.api.app import build_app_with_all_routes
     from mailsync.api.openapi import build_openapi_document
 
-    paths = build_openapi_document(build_app(), load_settings().enabled_providers())["paths"]
+    paths = build_openapi_document(
+        build_app_with_all_routes(), load_settings().enabled_providers()
+    )["paths"]
     return {each for each in paths if each.startswith(("/api/auth/", "/api/webhooks/"))}
 
 

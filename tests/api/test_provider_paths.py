@@ -10,14 +10,14 @@ import pytest
 from infra.catalog import api_routes_of_provider
 from localdev.simulators import Simulators
 from mailsync import registry
-from mailsync.model import Provider
+from mailsync.model import ProviderName
 from mailsync.registry import GRAPH_URL_SETTING, RegisteredProvider
 from tests.api.requests import Api, ApiResponse, Sql, a_request, call
 from tests.api.sign_in import SignIn, refusal, stored
 from tests.support.builders import OAUTH
 
 OTHER = RegisteredProvider(
-    Provider("other"),
+    ProviderName("other"),
     "Another provider",
     "email/other.sync",
     implementation_module="mailsync.providers.graph.kit",
@@ -105,7 +105,7 @@ def test_a_mailbox_that_waits_is_confirmed_at_its_provider(
 def test_a_provider_without_app_only_access_has_no_route_for_organisations(
     microsoft: Simulators, monkeypatch: pytest.MonkeyPatch, sql: Sql
 ) -> None:
-    personal = replace(OTHER, oauth_access=replace(OAUTH, resource_url_setting=None))
+    personal = replace(OTHER, oauth_access=replace(OAUTH, app_only_token_resource_url_setting=None))
     monkeypatch.setattr(registry, "REGISTERED_PROVIDERS", (personal,))
     path = "POST /api/email/accounts/other"
 
@@ -115,10 +115,12 @@ def test_a_provider_without_app_only_access_has_no_route_for_organisations(
 
 
 def test_the_document_describes_the_routes_of_every_provider(api: Api, other: None) -> None:
-    from mailsync.api.app import build_app
+    from mailsync.api.app import build_app_with_all_routes
     from mailsync.api.openapi import build_openapi_document
 
-    paths = build_openapi_document(build_app(), registry.implemented_providers())["paths"]
+    paths = build_openapi_document(build_app_with_all_routes(), registry.implemented_providers())[
+        "paths"
+    ]
 
     for path in ("/api/auth/{}", "/api/auth/{}/callback", "/api/webhooks/{}"):
         ours, theirs = paths[path.format("microsoft")], paths[path.format("other")]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from localdev.simulators.faults import Fault
-from mailsync.credentials import FixedAccessTokenSource, make_token_source_for_disconnection
+from mailsync.credentials import FixedAccessTokenSource, make_fixed_token_source_without_lock
 from mailsync.errors import StoreUnavailable
 from mailsync.providers.graph.kit import GraphPushKit
 from mailsync.settings import load_settings
@@ -292,12 +292,12 @@ def test_a_disconnection_that_timed_out_sends_nothing_afterwards(
     left_behind = Event()
 
     def slow(*arguments: Any) -> FixedAccessTokenSource:
-        access = make_token_source_for_disconnection(*arguments)
+        access = make_fixed_token_source_without_lock(*arguments)
         left_behind.wait(10)
         return access
 
     monkeypatch.setattr(push, "END_SUBSCRIPTION_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(push, "make_token_source_for_disconnection", slow)
+    monkeypatch.setattr(push, "make_fixed_token_source_without_lock", slow)
 
     with subscribed.requests() as requests:
         subscribed.disconnect()
@@ -313,7 +313,7 @@ def test_a_tick_out_of_time_for_leftovers_still_ends_what_it_knows(
     subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subscribed.inject_fault("PATCH", ONE, GONE["404"])
-    monkeypatch.setattr(GraphPushKit, "leftover_subscription_search_limit_s", 0.0)
+    monkeypatch.setattr(GraphPushKit, "leftover_subscription_search_timeout_s", 0.0)
 
     with subscribed.requests() as requests:
         assert tick() == ONE_MADE

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from localdev.simulators.graph.owner import OutlookOwner
+from localdev.simulators.graph.owner import OutlookMailboxEditor
 from mailsync.settings import load_settings
 from tests.api.conftest import Connect
 from tests.api.sign_in import ANN
@@ -106,7 +106,7 @@ def test_a_renewal_comes_early_and_nothing_is_due_unless_the_old_one_is_gone(
 def test_a_mailbox_that_was_created_again_gets_a_subscription_of_its_own(ann: Subscribed) -> None:
     tick()
     [old] = ann.alive()
-    OutlookOwner(ann.microsoft.service.find_mailbox(ANN)).recreate_empty_mailbox()
+    OutlookMailboxEditor(ann.microsoft.service.find_mailbox(ANN)).recreate_empty_mailbox()
     ann.renew_now()
 
     assert tick() == ONE_MADE

@@ -16,7 +16,7 @@ RUNS = "GET /api/email/runs"
 
 
 def an_ended_run(database: Database, account_id: AccountId, name: str) -> None:
-    RunStore(database).complete_run(begin_run(database, account_id, name))
+    RunStore(database).complete_or_fail_run(begin_run(database, account_id, name))
 
 
 def test_the_history_is_the_same_for_each_page_size(
@@ -50,7 +50,7 @@ def test_a_run_shows_its_folders(api: Api, account_id: AccountId, database: Data
     runs, folders, parts = RunStore(database), FolderStore(database), RunFolderStore(database)
     run = begin_run(database, account_id, "r1", sync_type=SyncType.INITIAL)
     folders.save_tree_changes(run, [a_remote_folder("F1"), a_remote_folder("F2")], [])
-    first, second = folders.folders(account_id)
+    first, second = folders.read_existing_folders(account_id)
     parts.begin_feed(run, first.feed.ref)
     page = a_page(Upsert(a_message("m1")), Upsert(a_message("m2")))
     CredentialStore(database).add_data_key(b"wrapped")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.model import AccountId, Provider
+from mailsync.model import AccountId, ProviderName
 from mailsync.store.connection import Database
 from mailsync.store.folder_store import FolderStore
 from mailsync.store.run_store import RunStore
@@ -19,8 +19,8 @@ def mirrored(database: Database, account_id: AccountId, *names: str) -> list[int
     """The ids of folders that an earlier run has found."""
     folders, run = FolderStore(database), begin_run(database, account_id, f"before-{account_id}")
     folders.save_tree_changes(run, [a_remote_folder(each) for each in names], [])
-    RunStore(database).complete_run(run)
-    return [each.ref.id for each in folders.folders(account_id)]
+    RunStore(database).complete_or_fail_run(run)
+    return [each.ref.id for each in folders.read_existing_folders(account_id)]
 
 
 def test_an_accepted_sync_starts_its_execution(
@@ -106,7 +106,7 @@ def test_a_paused_or_closed_account_is_a_conflict_that_says_what_to_do(
 def test_a_provider_that_cannot_be_synced_yet_is_a_conflict(
     api: Api, connect_account: Connect
 ) -> None:
-    response = start(api, connect_account(provider=Provider("fax")))
+    response = start(api, connect_account(provider=ProviderName("fax")))
 
     assert response.status == 409
     assert "Mailboxes of fax cannot be synced yet" in response.json["detail"]

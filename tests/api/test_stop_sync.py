@@ -53,7 +53,7 @@ def test_a_function_that_still_works_cannot_write(
     with pytest.raises(LeaseLost):
         store_four_messages(database, run)
     with pytest.raises(LeaseLost):
-        RunStore(database).complete_run(run)
+        RunStore(database).complete_or_fail_run(run)
     assert sql("SELECT count(*) FROM mailsync.emails") == [[0]]
 
 

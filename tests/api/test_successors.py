@@ -46,12 +46,7 @@ def begin(database: Database, run: RunRef, name: str) -> RunRef | None:
     """As its first state does."""
     arn = executions()[name]["executionArn"]
     epoch = LeaseStore(database).take_lease(
-        run.account_id,
-        run.run_id,
-        arn,
-        SyncType.AUTOMATICALLY_STARTED,
-        "hand-over",
-        execution_name=name,
+        run.account_id, run.run_id, arn, SyncType.AUTOMATIC, "hand-over", execution_name=name
     )
     return RunRef(run.account_id, run.run_id, epoch) if epoch else None
 
@@ -108,7 +103,7 @@ def test_a_run_that_is_handed_over_while_its_execution_is_looked_up_stays_open(
         open_sync_starter().recover_stale_runs(RunStore(database).find_stale_runs(10))
     else:
         joined = open_sync_starter().start_sync(
-            run.account_id, SyncScope(SyncType.AUTOMATICALLY_STARTED), "api"
+            run.account_id, SyncScope(SyncType.AUTOMATIC), "api"
         )
         assert joined.id == run.run_id
 
@@ -146,7 +141,7 @@ def test_a_run_that_is_handed_over_while_it_is_closed_stays_open(
 def test_a_dead_successor_frees_the_mailbox(
     api: Api, run: RunRef, successor: str, database: Database, sql: Sql
 ) -> None:
-    open_sync_starter().start_successor(run.account_id, run.run_id, successor)
+    open_sync_starter().start_successor_execution(run.account_id, run.run_id, successor)
     assert begin(database, run, successor)
     arn = executions()[successor]["executionArn"]
     kill_execution(arn)
@@ -163,7 +158,7 @@ def test_stopping_the_sync_stops_the_successor(
     api: Api, run: RunRef, successor: str, sql: Sql, is_begun: bool
 ) -> None:
     database = open_database()
-    open_sync_starter().start_successor(run.account_id, run.run_id, successor)
+    open_sync_starter().start_successor_execution(run.account_id, run.run_id, successor)
     if is_begun:
         assert begin(database, run, successor)
 
@@ -210,7 +205,7 @@ def test_the_name_of_a_successor_fits_into_eighty_characters(
             account_id,
             run_id,
             f"arn:{names[-1]}",
-            SyncType.AUTOMATICALLY_STARTED,
+            SyncType.AUTOMATIC,
             "test",
             execution_name=names[-1],
         )

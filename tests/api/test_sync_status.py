@@ -43,7 +43,7 @@ def run(database: Database, account_id: AccountId) -> RunRef:
 
 
 def folder_of(database: Database, run: RunRef) -> StoredFolder:
-    (folder,) = FolderStore(database).folders(run.account_id)
+    (folder,) = FolderStore(database).read_existing_folders(run.account_id)
     return folder
 
 
@@ -203,7 +203,7 @@ def test_a_failed_sync_shows_everywhere_why_and_when_it_is_tried_again_if_it_is(
     api: Api, run: RunRef, database: Database, error: str, state: str
 ) -> None:
     if error == "VerificationFailed":
-        assert not RunStore(database).complete_run(run)
+        assert not RunStore(database).complete_or_fail_run(run)
     else:
         RunStore(database).fail_run(run.account_id, run.run_id, "arn-r1", error, "Why.")
 

@@ -81,7 +81,7 @@ def test_a_rejected_invocation_leaves_the_mailbox_to_the_tick_and_the_slot_to_ot
     for _ in range(MAX_WORKERS_FOR_NOTIFIED_MAILBOXES + 1):
         assert notify(api, a_notification()).status == 202
 
-    assert NotifiedMailboxQueueStore(database).take_worker_slot()
+    assert NotifiedMailboxQueueStore(database).take_slot_for_new_worker()
 
 
 def test_a_stage_without_the_functions_name_leaves_the_mailbox_to_the_tick(

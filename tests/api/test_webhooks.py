@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.model import AccountId, Provider, RemoteId, Subscription
+from mailsync.model import AccountId, ProviderName, RemoteId, Subscription
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
@@ -81,8 +81,8 @@ def account_id(connect_account: Connect, database: Database, sql: Sql) -> Accoun
     found = connect_account()
     sql(MIRRORED)
     store = PushStore(database)
-    store.add_missing_subscription_rows(Provider("microsoft"), CALLBACK)
-    claim = store.claim_due_subscription(Provider("microsoft"), CALLBACK, 600)
+    store.add_missing_subscription_rows(ProviderName("microsoft"), CALLBACK)
+    claim = store.claim_due_subscription(ProviderName("microsoft"), CALLBACK, 600)
     assert claim
     store.save_created_subscription(
         claim, Subscription(SUBSCRIPTION, datetime.now(UTC) + timedelta(days=2)), SECRET

@@ -15,7 +15,7 @@ import pytest
 
 from infra.deploy.__main__ import deploy
 from infra.deploy.aws_account import AwsAccount
-from infra.deploy.steps import Deployment, read_deployment_from_file
+from infra.deploy.steps import Deployment, read_deployment_from_settings_file
 from tests.deploy import synthesis
 from tests.deploy.aws_double import AwsDouble
 from tests.support.paths import ROOT
@@ -59,7 +59,7 @@ class Office:
         file = self.folder / "settings.json"
         file.write_text(json.dumps({"stage": self.stage, "secrets": self.secrets}))
         self.patch.setenv("CDK_CALLS", str(self.folder / "calls"))
-        deployment = read_deployment_from_file(
+        deployment = read_deployment_from_settings_file(
             "prod", file, lambda: (sys.executable, str(_PROGRAM))
         )
         code = deploy(

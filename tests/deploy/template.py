@@ -42,14 +42,14 @@ class Template:
         """Each function of the catalog with its properties."""
         by_handler = {each["Handler"]: each for each in self.all_of("AWS::Lambda::Function")}
         for spec in catalog.FUNCTIONS:
-            yield spec, by_handler[spec.handler_name]
+            yield spec, by_handler[spec.qualified_handler_name]
 
     def function(self, name: str) -> str:
         """The logical id of the function."""
         (function,) = (
             key
             for key, each in self.of_type("AWS::Lambda::Function").items()
-            if each["Properties"]["Handler"] == catalog.find_function(name).handler_name
+            if each["Properties"]["Handler"] == catalog.find_function(name).qualified_handler_name
         )
         return function
 

@@ -11,10 +11,10 @@ import pytest
 from infra.deploy import cdk_cli
 from infra.deploy.__main__ import main
 from infra.deploy.aws_account import (
-    account_problems,
-    account_warnings,
-    az_problems,
+    aws_account_problems,
+    aws_account_warnings,
     changed_database_kind_problems,
+    missing_az_problems,
     read_current_aws_account,
 )
 from infra.deploy.failure import DeploymentFailed
@@ -200,13 +200,13 @@ def test_reserved_concurrency_needs_a_quota(aws: AwsDouble) -> None:
     reserving = a_stage(reserved_concurrency={"sync-folder": 20})
     account = read_current_aws_account()
 
-    assert not list(account_problems(account, reserving))
+    assert not list(aws_account_problems(account, reserving))
     aws.concurrency = 119
-    assert "a quota of at least 120" in next(account_problems(account, reserving))
-    assert not list(account_problems(account, a_stage()))
-    assert not list(account_warnings(account))
+    assert "a quota of at least 120" in next(aws_account_problems(account, reserving))
+    assert not list(aws_account_problems(account, a_stage()))
+    assert not list(aws_account_warnings(account))
     aws.concurrency = 10
-    assert "at most 10 Lambda functions at once" in next(account_warnings(account))
+    assert "at most 10 Lambda functions at once" in next(aws_account_warnings(account))
 
 
 def test_a_certificate_must_be_issued_in_the_region(aws: AwsDouble) -> None:
@@ -216,7 +216,7 @@ def test_a_certificate_must_be_issued_in_the_region(aws: AwsDouble) -> None:
 
     def problem(certificate: str, domain: str = DOMAIN) -> str:
         stage = a_stage(domain_name=domain, certificate_arn=certificate)
-        return "".join(account_problems(account, stage))
+        return "".join(aws_account_problems(account, stage))
 
     assert "has the status PENDING_VALIDATION" in problem(arn)
     assert "request one in the region of the stage" in problem(elsewhere)
@@ -230,8 +230,10 @@ def test_alarms_notify_a_topic_of_their_region(aws: AwsDouble) -> None:
     account = read_current_aws_account()
     here = f"arn:aws:sns:{REGION}:111122223333:pager"
 
-    assert not list(account_problems(account, a_stage(alarm_topic_arn=here)))
-    (found,) = account_problems(account, a_stage(alarm_topic_arn=here.replace(REGION, "us-east-1")))
+    assert not list(aws_account_problems(account, a_stage(alarm_topic_arn=here)))
+    (found,) = aws_account_problems(
+        account, a_stage(alarm_topic_arn=here.replace(REGION, "us-east-1"))
+    )
     assert "alarm_topic_arn is a topic in us-east-1" in found
 
 
@@ -250,7 +252,7 @@ def test_the_zones_of_the_network_must_exist(aws: AwsDouble, tmp_path: Path) -> 
 
     def problem(*of: dict[str, object]) -> str:
         template.write_text(subnets(*of))
-        return "".join(az_problems(account, template))
+        return "".join(missing_az_problems(account, template))
 
     assert problem() == problem(*ids) == problem(*places[: len(zones)]) == ""
     assert "no availability zones use1-az3 in eu-west-1" in problem(
@@ -273,14 +275,14 @@ def test_a_machine_without_node_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PATH", "/none")
 
     with pytest.raises(DeploymentFailed, match=r"There is no Node.js \(node\)"):
-        cdk_cli.find_cdk_command()
+        cdk_cli.find_or_install_cdk_command()
 
 
 def test_npm_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     a_repository(tmp_path, monkeypatch, "exit 1")
 
     with pytest.raises(DeploymentFailed, match="npm could not install"):
-        cdk_cli.find_cdk_command(tmp_path)
+        cdk_cli.find_or_install_cdk_command(tmp_path)
 
 
 def a_repository(folder: Path, patch: pytest.MonkeyPatch, npm: str) -> None:
@@ -314,7 +316,7 @@ def test_the_pinned_command_line_is_installed_once(
     a_repository(tmp_path, monkeypatch, f"echo '{packages}' > {listed}; echo >> {tmp_path}/calls")
 
     for _ in range(2):
-        assert cdk_cli.find_cdk_command(tmp_path)[1] == str(program)
+        assert cdk_cli.find_or_install_cdk_command(tmp_path)[1] == str(program)
     assert (tmp_path / "calls").read_text() == "\n"
 
 

@@ -51,9 +51,9 @@ def test_alarms_watch_the_errors_of_their_group(sync: Template) -> None:
 
 def groups_with_an_alarm() -> list[tuple[str, ...]]:
     from infra.sync_alarms import (
-        DEAD_EXECUTION_ERROR_NAMES,
         DEFECT_ERROR_NAMES,
         INCOMPLETE_DEPLOYMENT_ERROR_NAMES,
+        INTERRUPTED_RUN_ERROR_NAMES,
         OUTAGE_ERROR_NAMES,
     )
 
@@ -61,7 +61,7 @@ def groups_with_an_alarm() -> list[tuple[str, ...]]:
         INCOMPLETE_DEPLOYMENT_ERROR_NAMES,
         DEFECT_ERROR_NAMES,
         OUTAGE_ERROR_NAMES,
-        DEAD_EXECUTION_ERROR_NAMES,
+        INTERRUPTED_RUN_ERROR_NAMES,
     ]
 
 

@@ -42,7 +42,7 @@ def bundles() -> type[LambdaBundle]:
 def bundle(bundles: type[LambdaBundle], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle for the processor of this machine."""
     folder = tmp_path_factory.mktemp("bundle")
-    bundles(architecture=HERE).write(folder)
+    bundles(architecture=HERE).write_to_folder(folder)
     return folder
 
 
@@ -93,7 +93,7 @@ def test_every_native_library_is_for_the_architecture_asked_for(
     bundles: type[LambdaBundle], bundle: Path, tmp_path: Path
 ) -> None:
     (other,) = ELF_MACHINE.keys() - {HERE}
-    bundles(architecture=other).write(tmp_path)
+    bundles(architecture=other).write_to_folder(tmp_path)
 
     for architecture, folder in ((HERE, bundle), (other, tmp_path)):
         libraries = list(folder.rglob("*.so"))
@@ -148,7 +148,9 @@ def test_a_dependency_whose_hash_is_not_the_locked_one_is_refused(
     cache = tmp_path / "cache"
 
     with pytest.raises(subprocess.CalledProcessError):
-        bundles(architecture="arm64", lambdas=lambdas, cache=cache).write(tmp_path / "out")
+        bundles(architecture="arm64", lambdas=lambdas, cache=cache).write_to_folder(
+            tmp_path / "out"
+        )
     assert list(cache.iterdir()) == []
 
 
@@ -166,7 +168,7 @@ def test_a_python_on_the_path_that_does_not_run_only_costs_the_bytecode(
     monkeypatch.setattr(sys, "version_info", (3, 11, 2, "final", 0))
     bundle = bundles(architecture=HERE, cache=tmp_path / "cache")
     monkeypatch.undo()
-    bundle.write(tmp_path / "out")
+    bundle.write_to_folder(tmp_path / "out")
 
     assert (tmp_path / "out" / "handlers" / "api.py").exists()
     assert not list((tmp_path / "out").rglob("*.pyc"))

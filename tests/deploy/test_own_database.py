@@ -12,9 +12,9 @@ import pytest
 
 from infra import catalog
 from infra.catalog import Capability
-from infra.settings import StageSettings, tcp_ports_by_provider
+from infra.settings import StageSettings, tcp_ports_by_provider_title
 from mailsync import registry
-from mailsync.model import Provider
+from mailsync.model import ProviderName
 from mailsync.registry import RegisteredProvider
 from tests.deploy import synthesis
 from tests.deploy.conftest import template_of
@@ -158,7 +158,7 @@ def test_functions_reach_each_port_of_the_providers_that_are_synced(
 ) -> None:
     """EC2 rejects a second rule for the same port."""
     post = RegisteredProvider(
-        Provider("post"), "Post", "email/post.sync", implementation_module=kit_module
+        ProviderName("post"), "Post", "email/post.sync", implementation_module=kit_module
     )
     known = (
         *registry.REGISTERED_PROVIDERS,
@@ -200,7 +200,7 @@ def network(folder: Path, **settings: object) -> Template:
         cdk.Stack(app, "Network"),
         "Network",
         retention="ONE_WEEK",
-        provider_ports=tcp_ports_by_provider(stage),
+        provider_ports=tcp_ports_by_provider_title(stage),
     )
     app.synth()
     return Template(json.loads((folder / "Network.template.json").read_text()))

@@ -39,7 +39,7 @@ def simulators(running: Simulators) -> Iterator[Simulators]:
 
 @pytest.fixture
 def mailbox(simulators: Simulators, tmp_path: Path) -> Mailbox:
-    return simulators.add_mailbox(f"{tmp_path.name.lower()}@example.com", "Ada Lovelace")
+    return simulators.find_or_create_mailbox(f"{tmp_path.name.lower()}@example.com", "Ada Lovelace")
 
 
 @pytest.fixture

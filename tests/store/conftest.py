@@ -46,7 +46,7 @@ class Mirror(MailboxStores):
     second: FolderId = NO_FOLDER
 
     def folder(self, folder_id: FolderId) -> StoredFolder:
-        return self.folder_store.find_folder(self.run.account_id, folder_id)
+        return self.folder_store.read_folder(self.run.account_id, folder_id)
 
     def feed_id(self, folder_id: FolderId) -> FeedId:
         return self.folder(folder_id).feed.ref.id
@@ -54,7 +54,7 @@ class Mirror(MailboxStores):
     def apply(self, folder_id: FolderId, *changes: Any, **fields: Any) -> WrittenRowCounts | None:
         """Store a page of changes behind the last one; by default nothing is left behind it."""
         feed = self.folder(folder_id).feed
-        cursor = feed.position.cursor
+        cursor = feed.position.sealed_cursor
         fields.setdefault("next_cursor", f"{(cursor.sealed_bytes if cursor else b'').decode()}+")
         return self.mail_store.write_page(self.run, a_page_write(feed, a_page(*changes, **fields)))
 
@@ -79,7 +79,9 @@ def mirror_of(database: Database, run: RunRef, *folders: RemoteFolder) -> Mirror
     """One or two folders whose full sync has not begun."""
     store = FolderStore(database)
     store.save_tree_changes(run, folders, [])
-    return Mirror(database, run, *(each.ref.id for each in store.folders(run.account_id)))
+    return Mirror(
+        database, run, *(each.ref.id for each in store.read_existing_folders(run.account_id))
+    )
 
 
 def connect_mirror(database: Database, who: str, *folders: RemoteFolder) -> Mirror:

@@ -75,9 +75,7 @@ def test_a_run_that_nobody_begins_is_overdue_although_its_mailbox_was_put_off(
 ) -> None:
     """So it is when executions cannot be started."""
     assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 600) == (account_id,)
-    runs.enqueue_run(
-        account_id, RunId("run-1"), SyncScope(SyncType.AUTOMATICALLY_STARTED), "schedule"
-    )
+    runs.enqueue_run(account_id, RunId("run-1"), SyncScope(SyncType.AUTOMATIC), "schedule")
     one(database, LONG_AGO)
 
     assert 900 <= backlog.measure_backlog().overdue_s < 930
@@ -97,7 +95,7 @@ def test_a_run_is_completed_and_counted_once_though_it_is_asked_twice(
     """A function may die between its commit and its answer."""
     with counted() as metrics:
         complete_verified(database, run)
-        assert runs.complete_run(run)
+        assert runs.complete_or_fail_run(run)
 
     assert metrics == {("RunsCompleted",): 1}
     assert rows(database, "SELECT type FROM mailsync.outbox") == [["sync.completed"]]
@@ -110,6 +108,6 @@ def test_a_run_that_lost_its_lease_to_another_is_counted_by_that_name(
     with counted() as metrics:
         begin_run(database, run.account_id, "run-2", "arn-2")
         with pytest.raises(LeaseLost):
-            runs.complete_run(run)
+            runs.complete_or_fail_run(run)
 
     assert metrics == {("RunsFailed", "LeaseLost"): 1}

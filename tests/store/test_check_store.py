@@ -51,7 +51,7 @@ def complete(mirror: Mirror) -> None:
     mirror.folder_store.recount_stored_messages(mirror.run)
     mirror.folder_store.mark_verified_by_counts(mirror.run, [mirror.first, mirror.second])
     mirror.rows("UPDATE mailsync.sync_runs SET started_at = now() - interval '1 day' RETURNING 1")
-    assert mirror.run_store.complete_run(mirror.run)
+    assert mirror.run_store.complete_or_fail_run(mirror.run)
 
 
 def check_of(mirror: Mirror) -> Check:
@@ -61,7 +61,8 @@ def check_of(mirror: Mirror) -> Check:
 
 
 def end(mirror: Mirror, check: Check, **what: object) -> None:
-    CheckStore(mirror.database).save_idle_check(check, UnchangedMailboxCheckResult(**what))  # type: ignore[arg-type]
+    result = UnchangedMailboxCheckResult(**what)  # type: ignore[arg-type]
+    CheckStore(mirror.database).end_check_of_unchanged_mailbox(check, result)
 
 
 def in_a_sync(mirror: Mirror, *happens: Happens) -> None:
@@ -79,28 +80,28 @@ def removed(mirror: Mirror) -> None:
 
 
 def said_to_be_gone(mirror: Mirror) -> None:
-    wait_s = mirror.removal_store.begin_removal_verification(
+    wait_s = mirror.removal_store.read_hidden_mail_and_schedule_rechecks(
         mirror.run
     ).deletion_confirmation_delay_s
-    ids = mirror.removal_store.hidden_message_ids_due_for_request(mirror.run, "", 100)
-    mirror.removal_store.mark_gone_or_delete_messages(mirror.run, ids, wait_s)
+    ids = mirror.removal_store.hidden_message_ids_due_for_recheck(mirror.run, "", 100)
+    mirror.removal_store.mark_gone_or_delete_if_marked(mirror.run, ids, wait_s)
 
 
 def said_to_be_gone_with_most_of_the_mailbox(mirror: Mirror) -> None:
-    ids = mirror.removal_store.hidden_message_ids_due_for_request(mirror.run, "", 100)
-    mirror.removal_store.mark_gone_or_delete_messages(
+    ids = mirror.removal_store.hidden_message_ids_due_for_recheck(mirror.run, "", 100)
+    mirror.removal_store.mark_gone_or_delete_if_marked(
         mirror.run, ids, timedelta(hours=24).total_seconds()
     )
 
 
 def folder_gone(mirror: Mirror) -> None:
     mirror.folder_store.save_tree_changes(mirror.run, [], [mirror.first])
-    mirror.mail_store.remove_batch_of_unmirrored_mail(mirror.run)
+    mirror.mail_store.remove_batch_of_stored_unmirrored_mail(mirror.run)
 
 
 def empty_folder_gone(mirror: Mirror) -> None:
     mirror.folder_store.save_tree_changes(mirror.run, [a_remote_folder("F3")], [])
-    third = mirror.folder_store.folders(mirror.run.account_id)[-1].ref.id
+    third = mirror.folder_store.read_existing_folders(mirror.run.account_id)[-1].ref.id
     mirror.folder_store.save_tree_changes(mirror.run, [], [third])
 
 
@@ -182,7 +183,7 @@ def test_a_check_knows_the_folders_that_exist_with_both_sides_of_their_counts(
     )
     assert compared_at is not None
     assert compared_at < datetime.now(UTC) - timedelta(hours=1)
-    assert check.stored_folders == synced.folder_store.folders(synced.run.account_id)
+    assert check.stored_folders == synced.folder_store.read_existing_folders(synced.run.account_id)
 
 
 def test_a_check_knows_how_long_ago_the_last_sync_was(synced: Mirror) -> None:
@@ -220,7 +221,7 @@ def test_a_feed_that_is_at_the_same_place_was_read_all_the_same(synced: Mirror) 
     check = check_of(synced)
     first, second = distinct_feeds_of_folders(check.stored_folders)
 
-    end(synced, check, new_cursors={first: SealedSecret(1, b"new"), second: None})
+    end(synced, check, new_cursor_by_feed={first: SealedSecret(1, b"new"), second: None})
 
     assert synced.rows(CURSORS) == [["F1", "new", True], ["F2", "+", True]]
 

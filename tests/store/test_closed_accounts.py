@@ -31,7 +31,7 @@ ADMITTED = (
 )
 NEXT_SYNC = "UPDATE mailsync.email_accounts SET next_sync_at = now() RETURNING 1"
 REFUSED = "SELECT refused_at IS NOT NULL, renew_after FROM mailsync.email_credentials"
-OF_AN_ORGANISATION = Credentials(None, None, None, organisation_id="tenant")
+OF_AN_ORGANISATION = Credentials(None, None, None, granting_organisation_id="tenant")
 
 
 def test_each_account_that_the_version_before_closed_is_tried_again_within_the_hour(
@@ -88,12 +88,14 @@ def test_what_the_identity_platform_asked_for_is_kept_until_it_gives_a_new_token
     with credentials.lock_credentials_for_renewal(account_id) as renewal:
         renewal.postpone_token_renewal_until(now + timedelta(seconds=60))
         renewal.mark_stored_grant_as_ended()
-    assert credentials.find_credentials(account_id).token_requests_paused_until == now + timedelta(
+    assert credentials.read_credentials(account_id).token_requests_paused_until == now + timedelta(
         seconds=60
     )
     with credentials.lock_credentials_for_renewal(account_id) as renewal:
-        issued = Credentials(None, None, None, organisation_id="tenant", access_token_issued_at=now)
+        issued = Credentials(
+            None, None, None, granting_organisation_id="tenant", access_token_issued_at=now
+        )
         renewal.save_credentials(issued)
 
-    assert credentials.find_credentials(account_id) == issued
+    assert credentials.read_credentials(account_id) == issued
     assert one(database, REFUSED) == [False, None]

@@ -102,7 +102,9 @@ def test_what_left_a_folder_leaves_its_quarantine_and_no_other_one(compared: Mir
     for folder_id, name in ((compared.first, "odd"), (compared.second, "odder")):
         compared.apply(folder_id, UnreadableMessage(RemoteId(name), "corrupt", ""))
 
-    compared.quarantine_store.remove_messages(compared.run, ids("odd", "odder"), compared.first)
+    compared.quarantine_store.remove_messages_from_quarantine(
+        compared.run, ids("odd", "odder"), compared.first
+    )
 
     assert (
         compared.quarantine_store.quarantined_ids_of_folder(compared.run, compared.first)

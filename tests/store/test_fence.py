@@ -15,10 +15,10 @@ from mailsync.model import (
     MessageRemovedFromFolder,
     NewestInboxMessages,
     PagePlan,
-    PlacementChange,
+    PlacementOrFlagChange,
     RemoteId,
     RunRef,
-    Slice,
+    TimeSlice,
     UnreadableMessage,
 )
 from mailsync.store.feed_store import FeedStore
@@ -47,7 +47,7 @@ STORES = (
     FullSyncSweepStore,
 )
 SHOWN, HIDDEN, ODD = (RemoteId(each) for each in ("F1-0000", "F1-0001", "odd"))
-A_SLICE = Slice({SHOWN: datetime(2026, 1, 1, tzinfo=UTC)})
+A_SLICE = TimeSlice({SHOWN: datetime(2026, 1, 1, tzinfo=UTC)})
 LISTED = [ListedMessage(SHOWN, False, "v2")]
 TABLES = (
     *("email_accounts", "email_folders", "change_feeds", "emails", "email_quarantine"),
@@ -61,11 +61,13 @@ WRITES: dict[str, Write] = {
     "MailStore.write_fetched_messages": lambda m, run: m.mail_store.write_fetched_messages(
         run, None, [a_message(SHOWN)]
     ),
-    "MailStore.write_pending_messages": lambda m, run: m.mail_store.write_pending_messages(
-        run, m.folder(m.first).feed.ref, PagePlan((a_message(SHOWN, subject="new"),)), [SHOWN]
+    "MailStore.write_fetched_pending_messages": lambda m, run: (
+        m.mail_store.write_fetched_pending_messages(
+            run, m.folder(m.first).feed.ref, PagePlan((a_message(SHOWN, subject="new"),)), [SHOWN]
+        )
     ),
     "MailStore.save_placement_changes": lambda m, run: m.mail_store.save_placement_changes(
-        run, [PlacementChange(SHOWN, removed_folder_ids=(RemoteId("F1"),))], None
+        run, [PlacementOrFlagChange(SHOWN, removed_folder_remote_ids=(RemoteId("F1"),))], None
     ),
     "MailStore.save_listed_message_versions": lambda m, run: (
         m.mail_store.save_listed_message_versions(run, LISTED)
@@ -73,8 +75,8 @@ WRITES: dict[str, Write] = {
     "NewestMailStore.save_newest_mail": lambda m, run: NewestMailStore(m.database).save_newest_mail(
         run, NewestInboxMessages(a_remote_folder("F3"))
     ),
-    "MailStore.remove_batch_of_unmirrored_mail": lambda m, run: (
-        m.mail_store.remove_batch_of_unmirrored_mail(run)
+    "MailStore.remove_batch_of_stored_unmirrored_mail": lambda m, run: (
+        m.mail_store.remove_batch_of_stored_unmirrored_mail(run)
     ),
     "FolderStore.save_tree_changes": lambda m, run: m.folder_store.save_tree_changes(
         run, [a_remote_folder("F3")], [m.first]
@@ -119,11 +121,11 @@ WRITES: dict[str, Write] = {
     "FolderStore.save_remote_overcounts_of_folders": lambda m, run: (
         m.folder_store.save_remote_overcounts_of_folders(run, {m.first: (1, 1)})
     ),
-    "QuarantineStore.remove_messages": lambda m, run: m.quarantine_store.remove_messages(
-        run, [ODD]
+    "QuarantineStore.remove_messages_from_quarantine": lambda m, run: (
+        m.quarantine_store.remove_messages_from_quarantine(run, [ODD])
     ),
-    "RemovalStore.begin_removal_verification": lambda m, run: (
-        m.removal_store.begin_removal_verification(run)
+    "RemovalStore.read_hidden_mail_and_schedule_rechecks": lambda m, run: (
+        m.removal_store.read_hidden_mail_and_schedule_rechecks(run)
     ),
     "RemovalStore.show_messages_again": lambda m, run: m.removal_store.show_messages_again(
         run, m.first, [HIDDEN], is_only_folder=True
@@ -131,8 +133,8 @@ WRITES: dict[str, Write] = {
     "RemovalStore.hide_messages_removed_from_folder": lambda m, run: (
         m.removal_store.hide_messages_removed_from_folder(run, m.first, [SHOWN])
     ),
-    "RemovalStore.mark_gone_or_delete_messages": lambda m, run: (
-        m.removal_store.mark_gone_or_delete_messages(run, [HIDDEN], 0.0)
+    "RemovalStore.mark_gone_or_delete_if_marked": lambda m, run: (
+        m.removal_store.mark_gone_or_delete_if_marked(run, [HIDDEN], 0.0)
     ),
     "SliceStore.claim_slices": lambda m, run: m.slice_store.claim_slices(
         run, m.feed_id(m.first), SliceClaimant(1, 9), 1
@@ -149,8 +151,8 @@ WRITES: dict[str, Write] = {
     "SliceStore.save_slice": lambda m, run: m.slice_store.save_slice(
         run, m.folder(m.first).feed, A_SLICE, None, next_for=None
     ),
-    "FullSyncSweepStore.hide_most_messages_unseen_by_full_sync": lambda m, run: (
-        m.full_sync_sweep_store.hide_most_messages_unseen_by_full_sync(
+    "FullSyncSweepStore.hide_unseen_messages_before_last_page": lambda m, run: (
+        m.full_sync_sweep_store.hide_unseen_messages_before_last_page(
             run, m.folder(m.first).feed, [], lambda: True
         )
     ),
@@ -181,7 +183,7 @@ def filled(mirror: Mirror) -> Mirror:
     mirror.apply(
         mirror.first, MessageRemovedFromFolder(HIDDEN), UnreadableMessage(ODD, "corrupt", "")
     )
-    mirror.removal_store.mark_gone_or_delete_messages(mirror.run, [HIDDEN], 0.0)
+    mirror.removal_store.mark_gone_or_delete_if_marked(mirror.run, [HIDDEN], 0.0)
     return mirror
 
 

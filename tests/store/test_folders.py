@@ -41,7 +41,10 @@ def hide_first(mirror: Mirror) -> None:
 
 
 def known(mirror: Mirror) -> dict[str, StoredFolder]:
-    return {each.ref.remote_id: each for each in mirror.folder_store.folders(mirror.run.account_id)}
+    return {
+        each.ref.remote_id: each
+        for each in mirror.folder_store.read_existing_folders(mirror.run.account_id)
+    }
 
 
 def asked_about(mirror: Mirror) -> list[str]:
@@ -72,7 +75,10 @@ def test_a_folder_that_comes_back_has_its_choice_its_cursor_and_is_compared_at_o
 
     after = known(mirror)["F1"]
     kept = replace(
-        before, display_name="Back", feed=after.feed, last_changed_at=after.last_changed_at
+        before,
+        display_name="Back",
+        feed=after.feed,
+        last_change_found_at=after.last_change_found_at,
     )
     assert after == kept
     assert after.feed.position == before.feed.position
@@ -161,7 +167,7 @@ def test_a_recount_counts_what_is_shown_and_what_is_only_in_quarantine(mirror: M
     assert replace(counted.stored_and_remote_counts, message_ids_compared_at=None) == FolderCounts(
         4, 2, 1, 2, 1
     )
-    assert (counted.is_full_sync_complete, counted.counts_of_last_message_listing) == (True, None)
+    assert (counted.is_full_sync_complete, counted.total_and_unread_of_last_listing) == (True, None)
 
 
 def test_what_a_count_is_wrong_by_is_kept_until_it_is_wrong_by_another_number(
@@ -188,7 +194,7 @@ def test_a_comparison_keeps_what_was_listed_only_of_a_complete_list(mirror: Mirr
         assert (
             mirror.folder_store.recount_stored_messages(mirror.run)[
                 mirror.first
-            ].counts_of_last_message_listing
+            ].total_and_unread_of_last_listing
             == listed
         )
         assert mirror.first in mirror.folder_store.mark_verified_by_counts(mirror.run, [])
@@ -258,37 +264,35 @@ def test_a_folder_in_which_changes_are_found_is_active_and_one_that_was_read_is_
 ) -> None:
     mirror.fill(mirror.first, 1)
     read = known(mirror)
-    assert read["F1"].last_changed_at is None, "a full sync finds what is old"
+    assert read["F1"].last_change_found_at is None, "a full sync finds what is old"
     assert read["F1"].feed.last_read_at is not None
     assert read["F2"].feed.last_read_at is None
 
     mirror.apply(mirror.first)
-    assert known(mirror)["F1"].last_changed_at is None
+    assert known(mirror)["F1"].last_change_found_at is None
     mirror.apply(mirror.first, MessageRemovedFromFolder(RemoteId("F1-0000")))
-    assert known(mirror)["F1"].last_changed_at is not None
+    assert known(mirror)["F1"].last_change_found_at is not None
 
 
 def test_a_feed_that_failed_is_remembered_until_a_full_sync_is_asked_for(mirror: Mirror) -> None:
     mirror.fill(mirror.first, 1)
     mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(mirror.first), fallback=2)
-    begun = FeedPosition(None, 2, is_full_sync_running=True, feed_fallback_index=2)
+    begun = FeedPosition(None, 2, is_full_sync_running=True, feed_kind_index=2)
     assert mirror.folder(mirror.first).feed.position == begun
 
     mirror.apply(mirror.first)
     mirror.feed_store.restart_full_sync(mirror.run, mirror.feed_id(mirror.first))
-    assert mirror.folder(mirror.first).feed.position.feed_fallback_index == 2, (
+    assert mirror.folder(mirror.first).feed.position.feed_kind_index == 2, (
         "an expired cursor is no reason"
     )
 
     mirror.apply(mirror.first)
     mirror.feed_store.restart_full_syncs(mirror.run, [mirror.first])
-    assert mirror.folder(mirror.first).feed.position.feed_fallback_index == 2, (
-        "it was read in this run"
-    )
+    assert mirror.folder(mirror.first).feed.position.feed_kind_index == 2, "it was read in this run"
 
     mirror.rows("UPDATE mailsync.sync_runs SET started_at = now()")
     mirror.feed_store.restart_full_syncs(mirror.run, [mirror.first])
-    assert mirror.folder(mirror.first).feed.position.feed_fallback_index == 0
+    assert mirror.folder(mirror.first).feed.position.feed_kind_index == 0
 
 
 def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_does_not_answer(
@@ -301,9 +305,7 @@ def test_a_feed_that_failed_is_tried_again_after_a_day_unless_its_message_still_
     for hours, fallbacks in ((23, {"F1": 1, "F2": 1}), (2, {"F1": 0, "F2": 1})):
         mirror.let_time_pass(hours)
         mirror.feed_store.switch_fallback_feeds_to_preferred_kind(mirror.run)
-        found = {
-            name: each.feed.position.feed_fallback_index for name, each in known(mirror).items()
-        }
+        found = {name: each.feed.position.feed_kind_index for name, each in known(mirror).items()}
         assert found == fallbacks
 
 

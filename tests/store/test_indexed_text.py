@@ -10,7 +10,7 @@ from mailsync.model import (
     MAX_REMOTE_ID_BYTES,
     MAX_USER_ID_CHARS,
     MessageListing,
-    Provider,
+    ProviderName,
     RemoteId,
     RunId,
     RunRef,
@@ -79,7 +79,7 @@ def a_run_of_the_longest_names(database: Database) -> RunRef:
     credentials.add_data_key(b"wrapped")
     account_id = credentials.connect_account(
         user_id=noise(MAX_USER_ID_CHARS),
-        provider=Provider("microsoft"),
+        provider=ProviderName("microsoft"),
         provider_account_id=f"{MAX_ID}.00000000-0000-0000-0000-000000000000",
         email_address="ann@example.org",
     )

@@ -24,7 +24,7 @@ MANUAL = SyncScope(SyncType.MANUAL)
 
 def begin(database: Database, account_id: AccountId, name: str) -> int | None:
     return LeaseStore(database).take_lease(
-        account_id, RunId(name), f"arn-{name}", SyncType.AUTOMATICALLY_STARTED, "test"
+        account_id, RunId(name), f"arn-{name}", SyncType.AUTOMATIC, "test"
     )
 
 
@@ -86,9 +86,9 @@ def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_f
 def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(mirror: Mirror) -> None:
     mirror.folder_store.mark_verified_by_counts(mirror.run, [mirror.first])
 
-    assert not mirror.run_store.complete_run(mirror.run)
-    account = AccountStore(mirror.database).find_account(mirror.run.account_id)
-    assert not account.initial_sync_completed
+    assert not mirror.run_store.complete_or_fail_run(mirror.run)
+    account = AccountStore(mirror.database).read_account(mirror.run.account_id)
+    assert not account.is_initial_sync_completed
 
 
 def test_a_grant_that_was_replaced_meanwhile_asks_for_nobody_and_the_new_one_is_tried_at_once(
@@ -111,7 +111,7 @@ def test_an_unknown_account_is_not_found_whatever_its_id_looks_like(
     database: Database, unknown: str
 ) -> None:
     with pytest.raises(AccountNotFound):
-        AccountStore(database).find_account(AccountId(unknown))
+        AccountStore(database).read_account(AccountId(unknown))
 
 
 @pytest.mark.parametrize("key", [None, "key"])

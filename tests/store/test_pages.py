@@ -23,7 +23,7 @@ def test_a_page_stores_its_messages_and_moves_the_cursor(mirror: Mirror) -> None
 
     assert counts == WrittenRowCounts(inserted=1)
     assert emails(mirror.database) == {"m1": ("F1", False)}
-    assert mirror.folder(mirror.first).feed.position.cursor == SealedSecret(1, b"+")
+    assert mirror.folder(mirror.first).feed.position.sealed_cursor == SealedSecret(1, b"+")
 
 
 def test_a_page_that_arrives_twice_is_refused_the_second_time_and_changes_nothing(
@@ -103,7 +103,7 @@ def test_what_a_page_names_in_the_state_that_is_stored_is_seen_by_the_walk(mirro
     page = a_page(*(MessageToFetchById(each.remote_id, each) for each in named))
     write = a_page_write(mirror.folder(folder_id).feed, page)
 
-    unchanged = mirror.mail_store.ids_of_unchanged_messages(run, folder_id, named)
+    unchanged = mirror.mail_store.find_unchanged_message_ids(run, folder_id, named)
     counts = mirror.mail_store.write_page(run, replace(write, unchanged_message_ids=unchanged))
 
     assert unchanged == ("m1",)
@@ -118,10 +118,11 @@ def test_a_message_that_is_hidden_or_elsewhere_or_differs_is_not_unchanged(mirro
     mirror.apply(mirror.first, MessageRemovedFromFolder(ids[0]))
     entries = [ListedMessage(each, False, "v1") for each in ids]
 
-    assert mail.ids_of_unchanged_messages(run, mirror.first, entries) == ("m2",)
-    assert mail.ids_of_unchanged_messages(run, mirror.second, entries) == ()
+    assert mail.find_unchanged_message_ids(run, mirror.first, entries) == ("m2",)
+    assert mail.find_unchanged_message_ids(run, mirror.second, entries) == ()
     assert (
-        mail.ids_of_unchanged_messages(run, mirror.first, [ListedMessage(ids[1], True, "v1")]) == ()
+        mail.find_unchanged_message_ids(run, mirror.first, [ListedMessage(ids[1], True, "v1")])
+        == ()
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from mailsync.decisions.plan import plan_database_writes_of_page
-from mailsync.model import PlacementChange, RemoteId, Role
+from mailsync.model import PlacementOrFlagChange, RemoteId, Role
 from mailsync.settings import Settings
 from mailsync.store import placement_changes
 from mailsync.store.connection import Database
@@ -41,10 +41,10 @@ def labels(mirror: Mirror) -> Mirror:
     return mirror
 
 
-def save(database: Database, mirror: Mirror, *changes: PlacementChange) -> None:
+def save(database: Database, mirror: Mirror, *changes: PlacementOrFlagChange) -> None:
     """Store one page of changes."""
     with FencedTransaction(database, mirror.run) as tx:
-        planned = plan_database_writes_of_page(a_page(*changes)).placement_changes
+        planned = plan_database_writes_of_page(a_page(*changes)).placement_or_flag_changes
         placement_changes.save_placement_changes(tx, mirror.run, planned, ALL_MAIL)
 
 
@@ -62,13 +62,15 @@ def test_changes_add_up_in_any_division_into_pages(labels: Mirror, seed: int) ->
         where, is_read = held[key]
         if dice.random() < 0.3:
             held[key] = (where, not is_read)
-            changes.append(PlacementChange(RemoteId(key), is_read=not is_read))
+            changes.append(PlacementOrFlagChange(RemoteId(key), is_read=not is_read))
         elif label in where:
             held[key] = (where - {label}, is_read)
-            changes.append(PlacementChange(RemoteId(key), removed_folder_ids=(RemoteId(label),)))
+            gone = (RemoteId(label),)
+            changes.append(PlacementOrFlagChange(RemoteId(key), removed_folder_remote_ids=gone))
         else:
             held[key] = (where | {label}, is_read)
-            changes.append(PlacementChange(RemoteId(key), added_folder_ids=(RemoteId(label),)))
+            added = (RemoteId(label),)
+            changes.append(PlacementOrFlagChange(RemoteId(key), added_folder_remote_ids=added))
 
     while changes:
         size = dice.randint(1, 20)
@@ -96,12 +98,15 @@ def test_of_two_workers_that_end_one_placement_each_the_second_hides_the_message
     save(
         labels.database,
         labels,
-        *(PlacementChange(each, added_folder_ids=(RemoteId("work"),)) for each in ids),
+        *(PlacementOrFlagChange(each, added_folder_remote_ids=(RemoteId("work"),)) for each in ids),
     )
 
     def end(label: str) -> None:
         with closing(Database(settings)) as database:
-            changes = (PlacementChange(each, removed_folder_ids=(RemoteId(label),)) for each in ids)
+            changes = (
+                PlacementOrFlagChange(each, removed_folder_remote_ids=(RemoteId(label),))
+                for each in ids
+            )
             save(database, labels, *changes)
 
     with ThreadPoolExecutor(2) as pool:
@@ -113,9 +118,15 @@ def test_of_two_workers_that_end_one_placement_each_the_second_hides_the_message
 def test_a_row_names_its_first_folder_and_unknown_ones_are_left_out(labels: Mirror) -> None:
     m0 = RemoteId("m0")
 
-    save(labels.database, labels, PlacementChange(m0, (RemoteId("work"), RemoteId("unknown"))))
+    save(
+        labels.database, labels, PlacementOrFlagChange(m0, (RemoteId("work"), RemoteId("unknown")))
+    )
     assert labels.one(FIRST) == ["inbox"]
-    save(labels.database, labels, PlacementChange(m0, (RemoteId("trash"),), (RemoteId("inbox"),)))
+    save(
+        labels.database,
+        labels,
+        PlacementOrFlagChange(m0, (RemoteId("trash"),), (RemoteId("inbox"),)),
+    )
 
     assert labels.one(FIRST) == ["trash"]
     assert places(labels)["m0"][2] == ["trash", "work"]

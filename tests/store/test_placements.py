@@ -117,7 +117,7 @@ def test_a_folder_that_is_not_stored_yet_is_mirrored_for_the_feed_of_a_folder_al
     folder = None if is_mailbox_feed else FolderRef(mirror.first, RemoteId("F1"))
 
     with FencedTransaction(mirror.database, mirror.run) as tx:
-        kept, left = page_rows.split_off_unmirrored_messages(tx, mirror.run, folder, messages)
+        kept, left = page_rows.split_into_mirrored_and_unmirrored(tx, mirror.run, folder, messages)
 
     folders = [(each.remote_id, *each.folder_remote_ids) for each in kept]
     if is_mailbox_feed:
@@ -134,13 +134,13 @@ def test_a_sweep_ends_only_placements_that_its_full_sync_has_not_seen(mirror: Mi
         locked = tx.run(
             "lock_messages", account_id=mirror.run.account_id, ids=encoded.to_jsonb(["m"])
         )
-        ended = page_rows.end_placements_of_row_locked_messages(tx, locked, None, unseen_before=7)
+        ended = page_rows.end_placements_of_locked_messages(tx, locked, None, unseen_before=7)
 
     assert (ended, placed(mirror)) == (1, ["F2"])
 
 
 def folder_of(mirror: Mirror, remote_id: str) -> FolderId:
-    folders = mirror.folder_store.folders(mirror.run.account_id)
+    folders = mirror.folder_store.read_existing_folders(mirror.run.account_id)
     return next(each.ref.id for each in folders if each.ref.remote_id == remote_id)
 
 
@@ -216,11 +216,11 @@ def test_a_folder_that_is_gone_or_deselected_hides_or_deletes_what_is_in_no_othe
     )
 
     labels.folder_store.save_tree_changes(labels.run, [], [labels.first])
-    assert labels.mail_store.remove_batch_of_unmirrored_mail(labels.run) == 2
+    assert labels.mail_store.remove_batch_of_stored_unmirrored_mail(labels.run) == 2
     assert labels.rows(ROWS) == [["both", "F2", False], ["one", "F1", True], ["two", "F2", False]]
 
     labels.rows(f"UPDATE mailsync.email_folders SET selected = false WHERE id = {labels.second}")
-    assert labels.mail_store.remove_batch_of_unmirrored_mail(labels.run) == 2
+    assert labels.mail_store.remove_batch_of_stored_unmirrored_mail(labels.run) == 2
     assert labels.rows(ROWS) == [["one", "F1", True]]
     assert labels.rows(PLACEMENTS) == []
 
@@ -292,9 +292,9 @@ def test_the_contract_step_waits_for_every_account(mirror: Mirror, settings: Set
         apply_schema_contraction(settings)
     assert mirror.one(FOR_THE_VERSION_BEFORE) == [3, True]
 
-    assert list(PlacementBackfillStore(mirror.database).create_missing_placements()) == [
-        mirror.run.account_id
-    ]
+    assert list(
+        PlacementBackfillStore(mirror.database).yield_accounts_after_creating_placements()
+    ) == [mirror.run.account_id]
     for _ in range(2):
         apply_schema_contraction(settings)
     assert mirror.one(FOR_THE_VERSION_BEFORE) == [0, False]

@@ -6,7 +6,7 @@ from mailsync.errors import StoreUnavailable
 from mailsync.model import AccountId
 from mailsync.store.connection import Database
 from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
-from mailsync.sync.purge import purge_accounts_in_background
+from mailsync.sync.purge import purge_accounts_marked_for_deletion
 from tests.store.rows import one
 from tests.support.builders import connect_account
 
@@ -29,7 +29,7 @@ def test_an_account_that_cannot_be_deleted_now_holds_no_other_up_and_is_not_kept
     first, _ = store.list_accounts_to_purge()
 
     with pytest.raises(StoreUnavailable):
-        purge_accounts_in_background(store, budget_s=10)
+        purge_accounts_marked_for_deletion(store, budget_s=10)
 
     assert store.list_accounts_to_purge() == (first,)
     assert one(database, "SELECT count(*) FROM mailsync.email_accounts") == [1]

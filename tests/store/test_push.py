@@ -79,7 +79,7 @@ def test_what_comes_while_a_sync_is_under_way_is_not_forgotten_at_its_end(
     schedule continues."""
     notification = SubscriptionNotification(REMOTE_ID, SECRET, NotificationKind.MAIL_CHANGED)
 
-    assert push.save_subscription_notifications([notification]) == 1
+    assert push.apply_subscription_notifications([notification]) == 1
 
     assert wait_after(run, database) <= 0
     following = begin_run(database, run.account_id, "run-2", "arn-2")
@@ -96,7 +96,9 @@ def test_a_disconnection_and_what_the_provider_says_meanwhile_do_not_bar_each_ot
     with closing(Database(settings)) as other, ThreadPoolExecutor(1) as provider:
         with database.transaction() as tx:
             tx.run("lock_account", account_id=run.account_id)
-            said = provider.submit(PushStore(other).save_subscription_notifications, [notification])
+            said = provider.submit(
+                PushStore(other).apply_subscription_notifications, [notification]
+            )
             assert wait([said], timeout=0.5).done == set()
             tx.run("forget_subscription", account_id=run.account_id)
         said.result(timeout=10)

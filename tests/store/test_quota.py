@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from mailsync.errors import ProviderThrottled, SettingMissing
-from mailsync.model import Account, AccountId, Provider
+from mailsync.model import Account, AccountId, ProviderName
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
 from mailsync.store.quota_store import (
@@ -22,7 +22,7 @@ from mailsync.store.quota_store import (
 from tests.store.rows import rows
 from tests.support.builders import connect_account
 
-GOOGLE = Provider("google")
+GOOGLE = ProviderName("google")
 Used = list[tuple[float, float, int]]
 """When each request for units began and ended, and the units."""
 LIMITS = QuotaLimits(6_000, 1_200_000)
@@ -114,7 +114,7 @@ def test_a_backfill_leaves_a_reserve_to_new_mail_and_pauses_for_it_several_times
     while not parts or parts[-1][0]:
         with (
             MailboxQuota(database, account_of(account_id), LIMITS, slept.append) as quota,
-            quota.treat_requests_as_backfill(),
+            quota.treating_requests_as_backfill(),
         ):
             parts.append(take_all(quota))
 
@@ -173,5 +173,5 @@ def test_the_limits_are_settings(database: Database, account_id: AccountId) -> N
             small.take_units(30)
     with pytest.raises(SettingMissing, match="GMAIL_UNITS_PER_MINUTE"):
         open_mailbox_quota(database, account, wrong)
-    microsoft = Account(account_id, Provider("microsoft"), "active")
+    microsoft = Account(account_id, ProviderName("microsoft"), "active")
     assert open_mailbox_quota(database, microsoft, wrong) is None

@@ -134,7 +134,7 @@ def test_what_is_hidden_is_hidden_from_readers_with_its_body_and_comes_back(
     mirror.apply(mirror.first, MessageRemovedFromFolder(RemoteId(gone)))
     assert shown() == all_of(kept, moved)
     mirror.folder_store.save_tree_changes(mirror.run, [], [mirror.second])
-    mirror.mail_store.remove_batch_of_unmirrored_mail(mirror.run)
+    mirror.mail_store.remove_batch_of_stored_unmirrored_mail(mirror.run)
     assert shown() == all_of(kept)
     assert mirror.one("SELECT count(*) FROM mailsync.emails") == [3]
     mirror.folder_store.save_tree_changes(mirror.run, [a_remote_folder("F2")], [])

@@ -20,7 +20,7 @@ PARTS = (
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal_store, "MAX_REQUESTS_SCHEDULED_PER_STATEMENT", PART)
+    monkeypatch.setattr(removal_store, "MAX_RECHECKS_SCHEDULED_PER_STATEMENT", PART)
     monkeypatch.setattr(mail_store, "MESSAGES_PER_DELETE_BATCH", PART)
     monkeypatch.setattr(sweep, "MAX_MESSAGES_HIDDEN_PER_TRANSACTION", PART)
 
@@ -30,7 +30,9 @@ def test_the_mail_of_a_folder_that_is_gone_is_hidden_in_parts(mirror: Mirror) ->
     mirror.fill(mirror.second, 1)
     mirror.folder_store.save_tree_changes(mirror.run, [], [mirror.first])
 
-    removed = [mirror.mail_store.remove_batch_of_unmirrored_mail(mirror.run) for _ in range(5)]
+    removed = [
+        mirror.mail_store.remove_batch_of_stored_unmirrored_mail(mirror.run) for _ in range(5)
+    ]
 
     assert removed == [10, 10, 10, 5, 0]
     assert mirror.rows(PARTS) == [[10], [10], [10], [5]]
@@ -43,7 +45,7 @@ def test_the_mail_of_a_deselected_folder_is_deleted_in_parts(mirror: Mirror) -> 
     mirror.rows(f"UPDATE mailsync.email_folders SET selected = false WHERE id = {mirror.first}")
 
     left = []
-    while mirror.mail_store.remove_batch_of_unmirrored_mail(mirror.run):
+    while mirror.mail_store.remove_batch_of_stored_unmirrored_mail(mirror.run):
         left += mirror.one("SELECT count(*) FROM mailsync.emails")
 
     # A part takes twice as many at most: by their placements, and by their rows.
@@ -63,11 +65,11 @@ def test_a_full_sync_hides_what_it_did_not_see_in_parts_and_goes_on_after_a_time
 
     seen = [RemoteId(each) for each in last]
     store = mirror.full_sync_sweep_store
-    assert not store.hide_most_messages_unseen_by_full_sync(
+    assert not store.hide_unseen_messages_before_last_page(
         mirror.run, feed, seen, lambda: next(has_time)
     )
     assert mirror.one(SHOWN) == [NUMBER - PART]
-    assert store.hide_most_messages_unseen_by_full_sync(mirror.run, feed, seen, lambda: True)
+    assert store.hide_unseen_messages_before_last_page(mirror.run, feed, seen, lambda: True)
     assert mirror.folder(mirror.first).feed.position == feed.position
     counts = mirror.mail_store.write_page(mirror.run, write)
 
@@ -91,7 +93,7 @@ def test_a_worker_whose_page_is_stored_already_hides_nothing(mirror: Mirror) -> 
         ),
     )
 
-    assert mirror.full_sync_sweep_store.hide_most_messages_unseen_by_full_sync(
+    assert mirror.full_sync_sweep_store.hide_unseen_messages_before_last_page(
         mirror.run, late, [], lambda: True
     )
 
@@ -101,9 +103,11 @@ def test_a_worker_whose_page_is_stored_already_hides_nothing(mirror: Mirror) -> 
 def test_all_gone_messages_are_scheduled_whatever_one_statement_takes(mirror: Mirror) -> None:
     ids = [RemoteId(each) for each in mirror.fill(mirror.first, NUMBER)]
     mirror.removal_store.hide_messages_removed_from_folder(mirror.run, mirror.first, ids)
-    mirror.removal_store.mark_gone_or_delete_messages(mirror.run, ids, 7200.0)
+    mirror.removal_store.mark_gone_or_delete_if_marked(mirror.run, ids, 7200.0)
 
-    assert mirror.removal_store.begin_removal_verification(mirror.run).is_unconfirmed_mass_removal
+    assert mirror.removal_store.read_hidden_mail_and_schedule_rechecks(
+        mirror.run
+    ).is_unconfirmed_mass_removal
 
     tomorrow = "SELECT count(*) FROM mailsync.emails WHERE confirm_at > now() + interval '23 hours'"
     assert mirror.one(tomorrow) == [NUMBER]

@@ -25,16 +25,16 @@ def hide(mirror: Mirror, names: Collection[str]) -> None:
 
 
 def due(mirror: Mirror) -> tuple[RemoteId, ...]:
-    mirror.removal_store.begin_removal_verification(mirror.run)
-    return mirror.removal_store.hidden_message_ids_due_for_request(mirror.run, "", 1_000)
+    mirror.removal_store.read_hidden_mail_and_schedule_rechecks(mirror.run)
+    return mirror.removal_store.hidden_message_ids_due_for_recheck(mirror.run, "", 1_000)
 
 
 def say_gone(mirror: Mirror, names: Collection[str]) -> int:
     """The provider says that they are gone, as a sync asks it; return how many are deleted."""
-    wait_s = mirror.removal_store.begin_removal_verification(
+    wait_s = mirror.removal_store.read_hidden_mail_and_schedule_rechecks(
         mirror.run
     ).deletion_confirmation_delay_s
-    return mirror.removal_store.mark_gone_or_delete_messages(
+    return mirror.removal_store.mark_gone_or_delete_if_marked(
         mirror.run, [RemoteId(each) for each in names], wait_s
     )
 
@@ -76,7 +76,7 @@ def test_messages_are_asked_about_in_pieces_in_the_order_of_their_ids(mirror: Mi
     names = mirror.fill(mirror.first, 5)
     hide(mirror, names)
     found = [
-        mirror.removal_store.hidden_message_ids_due_for_request(mirror.run, after, 2)
+        mirror.removal_store.hidden_message_ids_due_for_recheck(mirror.run, after, 2)
         for after in ("", names[1], names[3])
     ]
 
@@ -114,7 +114,7 @@ def is_not_walked(mirror: Mirror, name: str) -> None:
 
 def loses_its_folder(mirror: Mirror, name: str) -> None:
     mirror.folder_store.save_tree_changes(mirror.run, [], [mirror.first])
-    mirror.mail_store.remove_batch_of_unmirrored_mail(mirror.run)
+    mirror.mail_store.remove_batch_of_stored_unmirrored_mail(mirror.run)
 
 
 def is_moved_out_of_the_mirror(mirror: Mirror, name: str) -> None:
@@ -200,14 +200,14 @@ def test_most_of_a_mailbox_is_deleted_by_a_second_answer_a_day_after_the_first(
 ) -> None:
     gone = mirror.fill(mirror.first, MIN_SUSPICIOUS_REMOVAL_MESSAGES)
     hide(mirror, gone)
-    assert not mirror.removal_store.begin_removal_verification(
+    assert not mirror.removal_store.read_hidden_mail_and_schedule_rechecks(
         mirror.run
     ).is_unconfirmed_mass_removal, "no message is reported gone yet"
     assert say_gone(mirror, gone) == 0
 
     for hours in (2.1, 21.8):
         mirror.let_time_pass(hours)
-        removal = mirror.removal_store.begin_removal_verification(mirror.run)
+        removal = mirror.removal_store.read_hidden_mail_and_schedule_rechecks(mirror.run)
         assert removal.is_unconfirmed_mass_removal
         assert (
             removal.deletion_confirmation_delay_s
@@ -233,11 +233,11 @@ def test_most_is_more_than_half_of_the_mailbox_and_not_of_a_folder(
     mirror.fill(mirror.second, second)
     mirror.folder_store.recount_stored_messages(mirror.run)
     mirror.folder_store.save_tree_changes(mirror.run, [], [mirror.first])
-    mirror.mail_store.remove_batch_of_unmirrored_mail(mirror.run)
+    mirror.mail_store.remove_batch_of_stored_unmirrored_mail(mirror.run)
     say_gone(mirror, gone)
     mirror.let_time_pass(2.1)
 
-    removal = mirror.removal_store.begin_removal_verification(mirror.run)
+    removal = mirror.removal_store.read_hidden_mail_and_schedule_rechecks(mirror.run)
     assert removal.is_unconfirmed_mass_removal == is_suspicious
     assert (
         removal.hidden_message_count,
@@ -263,5 +263,7 @@ def test_a_confirmation_is_of_what_was_gone_by_then(mirror: Mirror) -> None:
     say_gone(mirror, late)
     mirror.let_time_pass(2.1)
 
-    assert mirror.removal_store.begin_removal_verification(mirror.run).is_unconfirmed_mass_removal
+    assert mirror.removal_store.read_hidden_mail_and_schedule_rechecks(
+        mirror.run
+    ).is_unconfirmed_mass_removal
     assert say_gone(mirror, late) == 0

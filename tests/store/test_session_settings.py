@@ -128,7 +128,7 @@ def stored(database: Database) -> dict[str, Any]:
     message = a_message(subject=SENT["text"], received_at=SENT["moment"])
     return {
         "counts": mirror.apply(mirror.first, Upsert(message), next_cursor="\x00\\A'é"),
-        "cursor": mirror.folder(mirror.first).feed.position.cursor,
+        "cursor": mirror.folder(mirror.first).feed.position.sealed_cursor,
         "rows": mirror.rows(STORED.format(mirror.run.account_id)),
     }
 

@@ -19,9 +19,9 @@ from mailsync.model import (
     MessageToFetchById,
     Page,
     RemoteId,
-    Slice,
-    SlicePage,
     StoredFeed,
+    TimeSlice,
+    TimeSlicePage,
 )
 from mailsync.settings import Settings
 from mailsync.store.connection import Database
@@ -74,8 +74,8 @@ def claim(mirror: Mirror, feed: StoredFeed, claimant: SliceClaimant = WORKER) ->
     return [sorted(each.received_at_by_pending_message_id) for each in found]
 
 
-def save(mirror: Mirror, feed: StoredFeed, part: Slice, *messages: Message) -> int:
-    page = SlicePage(messages, has_all_messages_of_slice=True)
+def save(mirror: Mirror, feed: StoredFeed, part: TimeSlice, *messages: Message) -> int:
+    page = TimeSlicePage(messages, has_all_messages_of_slice=True)
     return mirror.slice_store.save_slice(
         mirror.run, feed, part, page, next_for=None
     ).stored_message_count
@@ -165,7 +165,7 @@ def test_a_slice_of_an_earlier_full_sync_stores_nothing(mirror: Mirror) -> None:
 def test_a_page_that_ends_early_leaves_the_older_messages_to_another_slice(mirror: Mirror) -> None:
     feed = name(mirror, *map(a_named, range(1, 5)))
     [part] = mirror.slice_store.claim_slices(mirror.run, feed.ref.id, SliceClaimant(1, 4), 1)
-    page = SlicePage((a_full(4), a_full(2)), has_all_messages_of_slice=False)
+    page = TimeSlicePage((a_full(4), a_full(2)), has_all_messages_of_slice=False)
 
     saved = mirror.slice_store.save_slice(mirror.run, feed, part, page, next_for=OTHER)
 
@@ -182,7 +182,7 @@ def test_a_slice_without_a_message_of_its_own_leads_nowhere(mirror: Mirror) -> N
         mirror.run,
         feed,
         part,
-        SlicePage((a_full(9),), has_all_messages_of_slice=False),
+        TimeSlicePage((a_full(9),), has_all_messages_of_slice=False),
         next_for=None,
     )
 
@@ -226,8 +226,8 @@ class Reader:
         return None
 
     def fetch_slice(
-        self, feed: FeedRef, part: Slice, *, following: Slice | None = None
-    ) -> SlicePage | None:
+        self, feed: FeedRef, part: TimeSlice, *, following: TimeSlice | None = None
+    ) -> TimeSlicePage | None:
         if not self.asked:
             self.meanwhile()
         size = len(part.received_at_by_pending_message_id)
@@ -239,7 +239,7 @@ class Reader:
         found = [
             a_full(int(each.removeprefix("m"))) for each in part.received_at_by_pending_message_id
         ]
-        return SlicePage(tuple(found), has_all_messages_of_slice=True)
+        return TimeSlicePage(tuple(found), has_all_messages_of_slice=True)
 
 
 def worker_of(mirror: Mirror, feed: StoredFeed, reader: Reader) -> SliceWorker:

@@ -17,7 +17,7 @@ from mailsync.model import (
     FolderRef,
     Message,
     Page,
-    Provider,
+    ProviderName,
     RemoteFolder,
     RemoteId,
     Role,
@@ -36,7 +36,7 @@ from mailsync.store.page_writes import PageWrite
 from mailsync.store.run_store import RunStore
 from tests.store.rows import rows
 
-MICROSOFT = Provider("microsoft")
+MICROSOFT = ProviderName("microsoft")
 OAUTH = require_oauth_access_of_provider(MICROSOFT)
 A_MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -61,10 +61,7 @@ def a_page(
     *changes: Any, next_cursor: str = "c1", has_more: bool = False, void_id_prefix: str = ""
 ) -> Page:
     return Page(
-        tuple(changes),
-        Cursor(next_cursor),
-        has_more,
-        prefix_of_invalidated_remote_ids=void_id_prefix,
+        tuple(changes), Cursor(next_cursor), has_more, invalidated_message_id_prefix=void_id_prefix
     )
 
 
@@ -90,7 +87,7 @@ def a_known_folder(number: int = 1, remote_id: str = "F1", **fields: Any) -> Sto
         "parent_remote_id": None,
         "display_name": f"Folder {remote_id}",
         "role": Role.OTHER,
-        "is_hidden": False,
+        "is_hidden_at_provider": False,
         "is_mirrored": True,
     }
     ref = FolderRef(FolderId(number), RemoteId(remote_id))
@@ -103,12 +100,12 @@ def a_listing(*folders: RemoteFolder, **fields: Any) -> FolderListing:
     """A whole reading of a mailbox that has these folders, and an inbox unless they hold one."""
     if not any(each.role is Role.INBOX for each in folders):
         folders = (a_remote_folder("inbox", role=Role.INBOX), *folders)
-    for name in ("gone_folder_remote_ids", "existing_unlisted_folder_ids"):
+    for name in ("gone_folder_remote_ids", "existing_unlisted_folder_remote_ids"):
         fields[name] = frozenset(map(RemoteId, fields.get(name, ())))
     return FolderListing(folders, **fields)
 
 
-def connect_account(database: Database, who: str, provider: Provider = MICROSOFT) -> AccountId:
+def connect_account(database: Database, who: str, provider: ProviderName = MICROSOFT) -> AccountId:
     """An account without credentials, and a data key under which something may be sealed."""
     credentials = CredentialStore(database)
     credentials.add_data_key(b"wrapped")
@@ -126,11 +123,13 @@ def complete_verified(database: Database, run: RunRef) -> None:
     A mailbox without a stored folder gets one.
     """
     folders = FolderStore(database)
-    if not folders.folders(run.account_id):
+    if not folders.read_existing_folders(run.account_id):
         folders.save_tree_changes(run, [a_remote_folder()], [])
     rows(database, "UPDATE mailsync.change_feeds SET walking = false RETURNING 1")
-    folders.mark_verified_by_counts(run, [each.ref.id for each in folders.folders(run.account_id)])
-    assert RunStore(database).complete_run(run)
+    folders.mark_verified_by_counts(
+        run, [each.ref.id for each in folders.read_existing_folders(run.account_id)]
+    )
+    assert RunStore(database).complete_or_fail_run(run)
 
 
 def begin_run(
@@ -138,7 +137,7 @@ def begin_run(
 ) -> RunRef:
     """A run that holds the lease of the mailbox, for the execution of that ARN."""
     epoch = LeaseStore(database).take_lease(
-        account_id, RunId(run_id), arn, SyncType.AUTOMATICALLY_STARTED, "test"
+        account_id, RunId(run_id), arn, SyncType.AUTOMATIC, "test"
     )
     assert epoch is not None
     return RunRef(account_id, RunId(run_id), epoch)

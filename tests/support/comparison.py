@@ -119,7 +119,7 @@ def in_mailbox(mailbox: Mailbox, form: ProviderForm) -> Things:
     folders = [folder.number for folder in mailbox.folders.list_all_folders()]
     return {
         form.message_id(message.message_number): as_stored(message, form)
-        for message in mailbox.list_messages(*folders)
+        for message in mailbox.list_messages_in_folders(*folders)
     }
 
 
@@ -159,7 +159,7 @@ def folders_in(mailbox: Mailbox, form: ProviderForm) -> Things:
 
 def as_stored(message: Message, form: ProviderForm) -> dict[str, Any]:
     """The row that a message must have."""
-    item = message.content_as_mail_item
+    item = message.mail_item
     return {
         "folders": sorted(
             form.folder_id(placement.folder_number) for placement in message.placements

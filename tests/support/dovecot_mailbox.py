@@ -26,13 +26,18 @@ _CHANGES = (
         "move_message",
         "copy_message",
     ),
-    *("delete_message_recoverably", "move_message_to_purged_folder", "erase_message", "send_draft"),
+    *(
+        "move_message_to_trash_or_retained",
+        "move_message_to_purged_folder",
+        "delete_message_from_database",
+        "send_draft",
+    ),
     *(
         "replace_message_by_copy_with_new_id",
         "create_folder",
         "rename_folder",
-        "delete_folder",
-        "erase_folder",
+        "move_folder_to_trash",
+        "delete_folder_from_database",
     ),
     "expire_cursors",
 )
@@ -137,7 +142,7 @@ class DovecotMailbox(Mailbox):
         raw = ImapMailbox(self, self._options).read_message_bytes(wanted)
         assert raw is not None
         received_at = Time2Internaldate(
-            self.find_message(wanted.message_number).content_as_mail_item.received_at
+            self.find_message(wanted.message_number).mail_item.received_at
         )
         flags = f"({' '.join(sorted(wanted.flags))})"
         self._done(self._client.append(f'"{self._names[folder]}"', flags, received_at, raw))

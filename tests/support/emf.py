@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.metrics import emit_metrics
+from mailsync.metrics import emit_metrics_after_handler
 
 Emitted = dict[tuple[str, ...], float]
 """The sum of each metric, by its name and the values of its dimensions."""
@@ -28,7 +28,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     _emit({}, None)
 
 
-@emit_metrics
+@emit_metrics_after_handler
 def _emit(_event: dict[str, Any], _context: object) -> None:
     pass
 

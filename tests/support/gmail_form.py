@@ -47,12 +47,12 @@ class GmailForm:
         return ((ids[each.message_number], "") for each in messages)
 
     def fields(self, message: Message) -> dict[str, Any]:
-        item = message.content_as_mail_item
+        item = message.mail_item
         is_html = item.body_type == "html"
         (listed,) = self._gmail.find_messages_without_contents([message.message_number])
         return {
             "folders": sorted(to_folder_ids(map(RemoteId, listed.label_ids))),
-            "conversation": make_thread_id_from_seed(message.thread_id_seed),
+            "conversation": make_thread_id_from_seed(message.thread_key),
             "is draft": "DRAFT" in listed.label_ids,
             "importance": "high" if "IMPORTANT" in listed.label_ids else "normal",
             "categories": [],

@@ -40,7 +40,7 @@ class GmailImapForm(ImapForm):
 
     def ids_and_versions(self, messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
         for each in messages:
-            item = each.content_as_mail_item
+            item = each.mail_item
             states = {name: getattr(item, name) for name in ("is_read", "is_flagged", "is_draft")}
             flags = sorted(
                 map(
@@ -56,8 +56,8 @@ class GmailImapForm(ImapForm):
         return {
             **super().fields(message),
             "folders": sorted(map(self.folder_id, folders)),
-            "conversation": format(make_numeric_thread_id_from_seed(message.thread_id_seed), "x"),
-            "importance": "high" if message.content_as_mail_item.importance == "high" else "normal",
+            "conversation": format(make_numeric_thread_id_from_seed(message.thread_key), "x"),
+            "importance": "high" if message.mail_item.importance == "high" else "normal",
         }
 
     def folder_fields(self, folder: Folder) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from mailsync.model import (
     MessageNotFoundByIdResult,
     MessageRemovedFromFolder,
     MessageToFetchById,
-    PlacementChange,
+    PlacementOrFlagChange,
     RemoteId,
 )
 from mailsync.providers.gmail.labels import (
@@ -103,7 +103,7 @@ class GmailReplica:
             if isinstance(change, MessageRemovedFromFolder):
                 self.states.pop(change.remote_id, None)
                 continue
-            assert isinstance(change, PlacementChange | MessageToFetchById)
+            assert isinstance(change, PlacementOrFlagChange | MessageToFetchById)
             known = self.states.get(change.remote_id)
             if known is None or isinstance(change, MessageToFetchById):
                 unknown.append(change.remote_id)
@@ -121,10 +121,10 @@ def ids_of(messages: Iterable[object]) -> frozenset[str]:
     return frozenset(getattr(each, "remote_id", "") for each in messages)
 
 
-def _changed(state: State, change: PlacementChange) -> State:
+def _changed(state: State, change: PlacementOrFlagChange) -> State:
     folders, is_read, is_flagged, importance = state
-    labels = (folders - {*change.removed_folder_ids, ALL_MAIL_FOLDER_ID}) | {
-        *change.added_folder_ids
+    labels = (folders - {*change.removed_folder_remote_ids, ALL_MAIL_FOLDER_ID}) | {
+        *change.added_folder_remote_ids
     }
     return (
         frozenset(to_folder_ids(map(RemoteId, labels))),

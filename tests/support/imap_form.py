@@ -49,7 +49,7 @@ class ImapForm:
         return (found[each.message_number] for each in messages)
 
     def fields(self, message: Message) -> dict[str, Any]:
-        item = message.content_as_mail_item
+        item = message.mail_item
         is_html = item.body_type == "html"
         return {
             "web link": None,

@@ -55,7 +55,7 @@ def read_first_message(mailbox: ImapMailbox) -> object:
     except MailsyncError as error:
         return type(error).__name__
     if isinstance(found, UnreadableMessage):
-        return found.cause
+        return found.cause_name
     return [getattr(found, "body_text", None), getattr(found, "has_attachments", None)]
 
 

@@ -36,7 +36,7 @@ class ListingToy(ToyProvider):
     provider_limits = ProviderLimits(
         messages_per_fetch=10,
         max_messages_in_batch_of_small_folders=100,
-        feed_read_interval_if_pending_s=5.0,
+        max_feed_read_interval_while_pending_s=5.0,
     )
     do_counts_cost = has_all_mail = False
 
@@ -61,7 +61,7 @@ class ListingToy(ToyProvider):
                 for each in folders
             )
         if self.do_counts_cost:
-            self.sent_request_count += sum(each.message_count is not None for each in folders)
+            self.used_quota_units += sum(each.message_count is not None for each in folders)
         if self.has_all_mail:
             names = ALL_MAIL, None, "All Mail", model.Role.OTHER, None, None
             folders = (*folders, model.RemoteFolder(*names))
@@ -81,22 +81,22 @@ class ListingToy(ToyProvider):
         entries = journal.list_entries_after_change_number(int(since))
         if not entries:
             return Page((), Cursor(f"after {since}"), has_more=False)
-        self.sent_request_count += 2
+        self.used_quota_units += 2
         changes = tuple(c for each in entries[:limit] if (c := self._change(each)))
-        after = Cursor(f"after {entries[:limit][-1].number}")
+        after = Cursor(f"after {entries[:limit][-1].change_number}")
         return Page(changes, after, has_more=len(entries) > limit)
 
     def list_folder_messages(
         self, folder: model.FolderRef, *, has_flags: bool = True
     ) -> model.MessageListing:
-        self.sent_request_count += 4
+        self.used_quota_units += 4
         self.request()
         if folder.remote_id == ALL_MAIL:
             found = [each for each in self.all_messages() if ALL_MAIL in each.folder_remote_ids]
         else:
             found = [
                 self._message(each.message_number)
-                for each in self.mailbox.list_messages(self._label(folder))
+                for each in self.mailbox.list_messages_in_folders(self._label(folder))
             ]
         entries = tuple(
             ListedMessage(m.remote_id, m.is_read, is_flagged=m.is_flagged, importance=m.importance)
@@ -109,14 +109,17 @@ class ListingToy(ToyProvider):
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | MessageNotFoundByIdResult]:
-        self.sent_request_count += 20 * len(ids) - 1
+        self.used_quota_units += 20 * len(ids) - 1
         return super().fetch_messages(ids)
 
     def _list(self, since: str, older: tuple[str, int], limit: int) -> Page:
-        self.sent_request_count += 4
-        mail = self.mailbox.list_messages(*self._labels(), older_than=older, limit=limit + 1)
+        self.used_quota_units += 4
+        mail = self.mailbox.list_messages_in_folders(
+            *self._labels(), older_than=older, limit=limit + 1
+        )
         ids = tuple(
-            model.PlacementChange(self.message_id(each.message_number)) for each in mail[:limit]
+            model.PlacementOrFlagChange(self.message_id(each.message_number))
+            for each in mail[:limit]
         )
         if len(mail) <= limit:
             return Page(ids, Cursor(f"after {since}"), has_more=False, has_only_message_ids=True)
@@ -124,28 +127,28 @@ class ListingToy(ToyProvider):
         return Page(ids, Cursor(after), has_more=True, has_only_message_ids=True)
 
     def _change(self, entry: JournalEntry) -> model.MessageChange | None:
-        if entry.message is None:
+        if entry.message_number is None:
             return None
-        remote_id = self.message_id(entry.message)
-        found = self.mailbox.find_messages([entry.message])
+        remote_id = self.message_id(entry.message_number)
+        found = self.mailbox.find_messages_by_number([entry.message_number])
         if not found or not found[0].placements:
             return model.MessageRemovedFromFolder(remote_id)
         if entry.kind is ChangeKind.MESSAGE_CHANGED:
-            if entry.fields - FLAGS:
+            if entry.changed_field_names - FLAGS:
                 return model.MessageToFetchById(remote_id)
-            item = found[0].content_as_mail_item
+            item = found[0].mail_item
             flags = item.is_read, item.is_flagged, item.importance
-            return model.PlacementChange(remote_id, (), (), *flags)
-        has_come = entry.folder and entry.kind is not ChangeKind.MESSAGE_REMOVED_FROM_FOLDER
-        has_left = entry.source and entry.source != entry.folder
-        added = (RemoteId(str(entry.folder)),) if has_come else ()
-        removed = (RemoteId(str(entry.source)),) if has_left else ()
-        return model.PlacementChange(remote_id, added, removed)
+            return model.PlacementOrFlagChange(remote_id, (), (), *flags)
+        has_come = entry.folder_number and entry.kind is not ChangeKind.MESSAGE_REMOVED_FROM_FOLDER
+        has_left = entry.source_folder_number and entry.source_folder_number != entry.folder_number
+        added = (RemoteId(str(entry.folder_number)),) if has_come else ()
+        removed = (RemoteId(str(entry.source_folder_number)),) if has_left else ()
+        return model.PlacementOrFlagChange(remote_id, added, removed)
 
     def all_messages(self) -> list[Message]:
         return [
             self._message(each.message_number)
-            for each in self.mailbox.list_messages(*self._labels())
+            for each in self.mailbox.list_messages_in_folders(*self._labels())
         ]
 
     def _message(self, number: int) -> Message:

@@ -42,15 +42,13 @@ class OutlookForm:
 
     def fields(self, message: Message) -> dict[str, Any]:
         """The columns whose values are Graph's own; all text is HTML."""
-        conversation = make_conversation_uuid_hex(message.thread_id_seed)
-        is_text = message.content_as_mail_item.body_type == "text"
+        conversation = make_conversation_uuid_hex(message.thread_key)
+        is_text = message.mail_item.body_type == "text"
         return {
             "conversation": make_conversation_id(conversation),
             "web link": make_web_link(conversation),
             "preview": message.preview,
-            "html": text_to_html(message.content_as_mail_item.body)
-            if is_text
-            else message.content_as_mail_item.body,
+            "html": text_to_html(message.mail_item.body) if is_text else message.mail_item.body,
             "text": None,
         }
 

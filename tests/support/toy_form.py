@@ -17,7 +17,7 @@ _SAME = (
 
 def to_message(mail: Mail, remote_id: RemoteId, labels: Sequence[int]) -> Message:
     """The message with those of its labels that are among `labels`."""
-    item = mail.content_as_mail_item
+    item = mail.mail_item
     fields: dict[str, Any] = {name: getattr(item, name) for name in _SAME}
     for name in ("to", "cc", "bcc", "reply_to"):
         fields[name] = tuple(Address(p.name or p.address, p.address) for p in getattr(item, name))
@@ -28,7 +28,7 @@ def to_message(mail: Mail, remote_id: RemoteId, labels: Sequence[int]) -> Messag
             for each in mail.placements
             if each.folder_number in labels
         ),
-        conversation_id=mail.thread_id_seed,
+        conversation_id=mail.thread_key,
         sender=Address(item.sender.name, item.sender.address) if item.sender else None,
         preview=mail.preview,
         body_text=item.body,
@@ -60,12 +60,8 @@ class ToyForm:
         )
 
     def fields(self, message: Mail) -> dict[str, Any]:
-        texts = {
-            "preview": message.preview,
-            "html": None,
-            "text": message.content_as_mail_item.body,
-        }
-        same = {"conversation": message.thread_id_seed, "web link": None, **texts}
+        texts = {"preview": message.preview, "html": None, "text": message.mail_item.body}
+        same = {"conversation": message.thread_key, "web link": None, **texts}
         return same if self._has_versions else {**same, "modified at": None}
 
     def folder_fields(self, folder: Folder) -> dict[str, Any]:

@@ -29,12 +29,14 @@ from mailsync.registry import RegisteredProvider
 from tests.support.toy_form import to_message
 
 TOY = RegisteredProvider(
-    model.Provider("toy"), "Toy", "email/toy.sync", implementation_module=__name__
+    model.ProviderName("toy"), "Toy", "email/toy.sync", implementation_module=__name__
 )
 KINDS = {
     "labels": ProviderTraits(False, has_one_folder_per_message=False, do_ids_survive_moves=False),
     "folders": ProviderTraits(has_one_folder_per_message=False),
-    "listing": ProviderTraits(False, has_one_folder_per_message=False, are_lists_of_ids_cheap=True),
+    "listing": ProviderTraits(
+        False, has_one_folder_per_message=False, is_listing_cheaper_than_fetching=True
+    ),
 }
 MOVES = "SELECT count(*) FROM change WHERE message = ? AND kind = 'moved' AND number <= ?"
 
@@ -43,9 +45,9 @@ class ToyProvider:
     provider_limits = ProviderLimits(
         messages_per_fetch=10,
         max_messages_in_batch_of_small_folders=100,
-        sequential_feeds_per_connection=3,
+        feeds_to_read_per_connection=3,
     )
-    max_requests_in_flight, remaining_pause_s, sent_request_count = 4, 0.0, 0
+    max_requests_in_flight, remaining_provider_pause_s, used_quota_units = 4, 0.0, 0
 
     def __init__(self, mailbox: Mailbox, access: AccessTokenSource, kind: str = "labels") -> None:
         self.mailbox, self.access, self.provider_traits = mailbox, access, KINDS[kind]
@@ -53,7 +55,7 @@ class ToyProvider:
     def close(self) -> None: ...
 
     def request(self) -> None:
-        self.sent_request_count += 1
+        self.used_quota_units += 1
         self.access.get_current_token()
 
     def fetch_newest_inbox_mail(self, *, limit: int) -> None:
@@ -84,19 +86,21 @@ class ToyProvider:
             raise CursorExpired("The position has expired.")
         if kind == "list":
             older, labels = (place[0], int(place[1])), [label] if label else self._labels()
-            mail = self.mailbox.list_messages(*labels, older_than=older, limit=limit + 1)
+            mail = self.mailbox.list_messages_in_folders(*labels, older_than=older, limit=limit + 1)
             new = tuple(model.Upsert(self._message(each.message_number)) for each in mail[:limit])
             if len(mail) <= limit:
                 return Page(new, Cursor(f"after {since}"), has_more=False)
             after = "list {} {} {}".format(since, *received_at_sort_key(mail[limit - 1]))
             return Page(new, Cursor(after), has_more=True)
         entries = [
-            each for each in journal.list_entries_after_change_number(int(since)) if each.message
+            each
+            for each in journal.list_entries_after_change_number(int(since))
+            if each.message_number
         ]
         ends, until = dict[int, bool](), int(since)
         for each in entries[:limit]:
-            until, number = each.number, each.message or 0
-            ends[number] = ends.get(number, False) or label in (None, each.source)
+            until, number = each.change_number, each.message_number or 0
+            ends[number] = ends.get(number, False) or label in (None, each.source_folder_number)
         changes = (c for each in ends.items() for c in self._changes(*each, int(since), label))
         return Page(tuple(changes), Cursor(f"after {until}"), has_more=len(entries) > limit)
 
@@ -119,17 +123,17 @@ class ToyProvider:
         self.request()
         found = [
             self._message(each.message_number)
-            for each in self.mailbox.list_messages(self._label(folder))
+            for each in self.mailbox.list_messages_in_folders(self._label(folder))
         ]
         entries = tuple(
             model.ListedMessage(m.remote_id, m.is_read, m.remote_version) for m in found
         )
         return model.MessageListing(entries, len(entries))
 
-    def set_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
+    def announce_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def set_fetch_groups_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def announce_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         pass
 
     def fetch_messages(
@@ -137,7 +141,10 @@ class ToyProvider:
     ) -> Sequence[Message | MessageNotFoundByIdResult]:
         self.request()
         numbers = [int(each.partition(".")[0]) for each in ids]
-        mail = [self._message(each.message_number) for each in self.mailbox.find_messages(numbers)]
+        mail = [
+            self._message(each.message_number)
+            for each in self.mailbox.find_messages_by_number(numbers)
+        ]
         found = {each.remote_id: each for each in mail}
         return [found.get(each, MessageNotFoundByIdResult(each)) for each in ids]
 
@@ -147,7 +154,7 @@ class ToyProvider:
     def _changes(
         self, number: int, may_end: bool, since: int, label: int | None
     ) -> Sequence[MessageChange]:
-        found = self.mailbox.find_messages([number])
+        found = self.mailbox.find_messages_by_number([number])
         now = self._message(number) if found else None
         here = now and (str(label) in now.folder_remote_ids if label else now.folder_remote_ids)
         ended = self._ids_since(number, since)[: -1 if here else None] if may_end else []

@@ -89,7 +89,7 @@ class GmailLie(Lie):
     def rules(self, mailbox: Mailbox, form: ProviderForm) -> list[FaultRule]:
         folders = mailbox.folders.list_all_folders()
         labels = sorted({form.folder_id(each.number) for each in folders})
-        found = mailbox.list_messages(*(each.number for each in folders))
+        found = mailbox.list_messages_in_folders(*(each.number for each in folders))
         messages = sorted(form.message_id(each.message_number) for each in found) or ["0"]
         return [self._gmail_rule(*each, labels, messages) for each in GMAIL_LIES[self.name]]
 

@@ -89,7 +89,7 @@ class ImapLie(Lie):
     def rules(self, mailbox: Mailbox, form: ProviderForm) -> list[FaultRule]:
         folders = mailbox.folders.list_all_folders()
         names = sorted(form.folder_id(each.number) for each in folders)
-        found = mailbox.list_messages(*(each.number for each in folders))
+        found = mailbox.list_messages_in_folders(*(each.number for each in folders))
         assert isinstance(form, ImapForm)
         uids = sorted(form.uid(each.message_number) for each in found) or ["0"]
         return [self._imap_rule(*each, names, uids) for each in IMAP_LIES[self.name]]

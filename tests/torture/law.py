@@ -140,7 +140,7 @@ def truth(mailbox: Mailbox, form: ProviderForm) -> Truth:
     }
     ids = {number: form.folder_id(number) for number in known}
     folders = {ids[each.number]: _counts(each, form) for each in known.values()}
-    found = mailbox.list_messages(*known)
+    found = mailbox.list_messages_in_folders(*known)
     messages = {
         key: (
             frozenset(as_stored(message, form)["folders"]).intersection(ids.values()),

@@ -144,7 +144,7 @@ class Lie:
         form = OutlookForm(mailbox)
         ids = [form.folder_id(folder.number) for folder in folders]
         if LIES[self.name][0][0] in _OF_MESSAGES:
-            found = mailbox.list_messages(*(folder.number for folder in folders))
+            found = mailbox.list_messages_in_folders(*(folder.number for folder in folders))
             ids = [
                 form.message_id(number) for number in sorted(m.message_number for m in found)
             ] or ids

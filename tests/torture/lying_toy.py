@@ -46,9 +46,9 @@ class LyingToy(ToyProvider):
 
     def request(self) -> None:
         super().request()
-        if change := self._meanwhile.get(str(self.sent_request_count)):
+        if change := self._meanwhile.get(str(self.used_quota_units)):
             Change(*change).apply(self.mailbox)
-        if "outage" in self._lies and self.sent_request_count % 3 == 2:
+        if "outage" in self._lies and self.used_quota_units % 3 == 2:
             raise ProviderUnavailable("The toy is broken; trying again.")
 
     def fetch_feed_page(
@@ -57,7 +57,7 @@ class LyingToy(ToyProvider):
         page = super().fetch_feed_page(feed, cursor, limit=min(limit, self._page))
         changes = page.changes[1:] if "less" in self._lies else page.changes
         if "removed" in self._lies:
-            some = self.mailbox.list_messages("inbox", limit=2)
+            some = self.mailbox.list_messages_in_folders("inbox", limit=2)
             changes += tuple(
                 MessageRemovedFromFolder(self.message_id(each.message_number)) for each in some
             )

@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 from localdev.mail.generate import NEWEST_MESSAGE_TIME
 from localdev.mail.item import MailItem
 from localdev.simulators.folders import ORDINARY_FOLDER_ROLE, RETAINED, Folder
-from localdev.simulators.graph.well_known import CONVERSATION_HISTORY
+from localdev.simulators.graph.well_known import CONVERSATION_HISTORY_DISPLAY_NAME
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
 from tests.torture.gmail_changes import GMAIL_OWNER_KINDS, change_gmail
 
 T = TypeVar("T")
 # Renaming or deleting it is no change of this sort.
-FIXED = (CONVERSATION_HISTORY,)
+FIXED = (CONVERSATION_HISTORY_DISPLAY_NAME,)
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,12 @@ def _changed_there(mailbox: Mailbox, message: Message, where: Folder) -> None:
 
 
 def _send(mailbox: Mailbox, message: Message, _: Folder) -> None:
-    if message.content_as_mail_item.is_draft:
+    if message.mail_item.is_draft:
         mailbox.send_draft(message.message_number)
 
 
 def _restore(mailbox: Mailbox, _: Message, where: Folder) -> None:
-    for message in mailbox.list_messages(RETAINED)[:1]:
+    for message in mailbox.list_messages_in_folders(RETAINED)[:1]:
         mailbox.move_message(message.message_number, where.number)
 
 
@@ -134,8 +134,8 @@ _IN_A_FOLDER: dict[str, Callable[[Mailbox, Folder, int], object]] = {
 _OF_A_FOLDER: dict[str, Callable[[Mailbox, Folder, Folder], object]] = {
     "rename folder": _rename,
     "move folder": _move_folder,
-    "delete folder": lambda box, folder, where: box.delete_folder(folder.number),
-    "purge folder": lambda box, folder, where: box.erase_folder(folder.number),
+    "delete folder": lambda box, folder, where: box.move_folder_to_trash(folder.number),
+    "purge folder": lambda box, folder, where: box.delete_folder_from_database(folder.number),
 }
 _OF_A_MESSAGE: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
     "read": _update(is_read=True),
@@ -146,11 +146,13 @@ _OF_A_MESSAGE: dict[str, Callable[[Mailbox, Message, Folder], object]] = {
     "there and back": _there_and_back,
     "changed there": _changed_there,
     "copy": lambda box, message, where: box.copy_message(message.message_number, where.number),
-    "delete": lambda box, message, where: box.delete_message_recoverably(message.message_number),
+    "delete": lambda box, message, where: box.move_message_to_trash_or_retained(
+        message.message_number
+    ),
     "delete for good": lambda box, message, where: box.move_message_to_purged_folder(
         message.message_number
     ),
-    "purge": lambda box, message, where: box.erase_message(message.message_number),
+    "purge": lambda box, message, where: box.delete_message_from_database(message.message_number),
     "renew id": lambda box, message, where: box.replace_message_by_copy_with_new_id(
         message.message_number
     ),
@@ -180,7 +182,7 @@ GMAIL_CHANGES = (*KINDS, *_OF_GMAIL, *_OF_GMAIL)
 
 
 def _messages(mailbox: Mailbox, folders: Sequence[Folder]) -> list[Message]:
-    found = mailbox.list_messages(*(folder.number for folder in folders))
+    found = mailbox.list_messages_in_folders(*(folder.number for folder in folders))
     return sorted(found, key=lambda message: message.message_number)
 
 

@@ -61,7 +61,7 @@ def _returns(stage: Stage) -> None:
     stage.sync(is_forked=False)
     mailbox = stage.mailbox
     form = OutlookForm(mailbox)
-    number = mailbox.list_messages("inbox")[0].message_number
+    number = mailbox.list_messages_in_folders("inbox")[0].message_number
     folder, message = form.folder_id("archive"), form.message_id(number)
     mailbox.move_message(number, "archive")
     mailbox.move_message(number, "inbox")
@@ -80,12 +80,12 @@ def _silence(stage: Stage) -> None:
     stage.sync(is_forked=False)
     mailbox = stage.mailbox
     moved, purged, flagged, changed = (
-        each.message_number for each in mailbox.list_messages("inbox")[:4]
+        each.message_number for each in mailbox.list_messages_in_folders("inbox")[:4]
     )
     mailbox.move_message(moved, "archive")
     mailbox.copy_message(changed, "inbox")
-    mailbox.erase_message(purged)
-    mailbox.mark_message_starred(flagged)
+    mailbox.delete_message_from_database(purged)
+    mailbox.set_message_starred(flagged)
     mailbox.change_message_fields(changed, subject="changed in silence", is_read=True)
     swallowed = Fault(page="nothing")
     stage.service.faults.add_rules(FaultRule(fault=swallowed, path="/messages/delta", times=None))
@@ -102,10 +102,12 @@ def _new_ids(stage: Stage) -> None:
     for folder in mailbox.folders.list_all_folders():
         if folder.name == "Projects":
             mailbox.rename_folder(folder.number, "Projekte")
-    moved, copied, purged = (each.message_number for each in mailbox.list_messages("inbox")[:3])
+    moved, copied, purged = (
+        each.message_number for each in mailbox.list_messages_in_folders("inbox")[:3]
+    )
     mailbox.move_message(moved, "archive")
     mailbox.copy_message(copied, "archive")
-    mailbox.erase_message(purged)
+    mailbox.delete_message_from_database(purged)
 
 
 def _owner_acts(stage: Stage) -> None:

@@ -32,7 +32,7 @@ class Stage:
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        mailbox = self._world.simulators.add_mailbox(f"{self._name}@example.org")
+        mailbox = self._world.simulators.find_or_create_mailbox(f"{self._name}@example.org")
         fill(mailbox, messages=self._messages)
         with ExitStack() as opened:
             self._open = opened

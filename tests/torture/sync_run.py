@@ -179,7 +179,7 @@ def _start(order: Order) -> None:
 
 
 def _sync_type(order: Order) -> SyncType:
-    return SyncType.FULL if order.is_full else SyncType.AUTOMATICALLY_STARTED
+    return SyncType.FULL if order.is_full else SyncType.AUTOMATIC
 
 
 def _trigger() -> SyncStarter:

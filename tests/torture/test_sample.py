@@ -49,7 +49,9 @@ def mailboxes(world: World) -> Iterator[Stages]:
 @pytest.mark.parametrize("kind", sorted({*LABEL_KINDS, *GMAIL_CHANGES, *GMAIL_OWNER_KINDS}))
 def test_each_change_of_a_mailbox_can_be_made(world: World, kind: str) -> None:
     """Many are made by long histories only."""
-    mailbox = world.simulators.add_mailbox(f"{kind.replace(' ', '-')}@example.com", "Ada")
+    mailbox = world.simulators.find_or_create_mailbox(
+        f"{kind.replace(' ', '-')}@example.com", "Ada"
+    )
     mailbox.import_mail_items(generate_mail(12, owner=mailbox.address))
     for first in ("create folder", "gmail create label", "gmail write a draft", "gmail trash"):
         Change(first).apply(mailbox)

@@ -30,7 +30,7 @@ from localdev.simulators.mailbox import Mailbox
 from mailsync.credentials import FixedAccessTokenSource
 from mailsync.credentials.token_set import TokenSet, seal_password
 from mailsync.credentials.vault import Vault
-from mailsync.model import AccessToken, AccountId, Credentials, Provider
+from mailsync.model import AccessToken, AccountId, Credentials, ProviderName
 from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.registry import GOOGLE
 from mailsync.settings import Settings
@@ -171,7 +171,7 @@ class World:
             "MICROSOFT_CLIENT_ID": CLIENT_ID,
             "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
             "CA_BUNDLE": str(self.simulators.ca_bundle),
-            "IMAP_SERVERS": f"localhost:{self._imap.port}",
+            "IMAP_SERVERS": f"localhost:{self._imap.tls_port}",
             "GMAIL_URL": self.simulators.gmail_url,
             "GOOGLE_IDENTITY_URL": self.simulators.google.base_url,
             "GOOGLE_CLIENT_ID": self.simulators.google.client_id,
@@ -189,11 +189,13 @@ class World:
     def _identity(self, mailbox: Mailbox, kind: str) -> dict[str, Any]:
         if kind in IMAP_KINDS:
             has_labels = kind == GMAIL
-            address = ImapMailboxLocation("localhost", self._imap.port, mailbox.address, has_labels)
-            return {"provider": Provider("imap"), "provider_account_id": address.to_remote_id()}
+            address = ImapMailboxLocation(
+                "localhost", self._imap.tls_port, mailbox.address, has_labels
+            )
+            return {"provider": ProviderName("imap"), "provider_account_id": address.to_remote_id()}
         if kind == GMAIL_API:
             return {"provider": GOOGLE, "provider_account_id": mailbox.user_id}
-        provider = TOY.provider if kind in TOY_KINDS else Provider("microsoft")
+        provider = TOY.provider if kind in TOY_KINDS else ProviderName("microsoft")
         return {"provider": provider, "provider_account_id": mailbox.user_id}
 
     def _sealing(

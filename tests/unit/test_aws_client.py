@@ -20,12 +20,12 @@ from mailsync.aws.client import (
     AwsClient,
     AwsService,
 )
-from mailsync.aws.environment import find_aws_endpoint_url
+from mailsync.aws.environment import choose_aws_endpoint_url
 from mailsync.aws.errors import AwsError, AwsRejected, AwsUnavailable
 from mailsync.aws.signature import (
     AwsCredentials,
     CredentialScope,
-    presign_get_url,
+    presign_get_url_without_scheme,
     sign_post_request,
 )
 from mailsync.store import iam_token
@@ -37,7 +37,7 @@ TOKENS = pytest.mark.parametrize("token", [None, "FwoG/+=="])
 WELL = Response(200, b'{"SecretString": "{}"}')
 THROTTLED = Response(400, b'{"__type": "com.amazonaws.x#ThrottlingException"}')
 UNKNOWN = Response(400, b'{"Message": "s3cr3t"}', {"x-amzn-errortype": "NotFoundException:http://"})
-DROPPED = Response(200, cut_after_bytes=-1)
+DROPPED = Response(200, close_after_body_bytes=-1)
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def test_a_database_token_is_the_one_that_botocore_makes(token: str | None) -> N
     host, user = "proxy.example.com", "mail sync+/~"
     scope, action = CredentialScope("eu-west-1", "rds-db"), {"Action": "connect", "DBUser": user}
 
-    made = presign_get_url(
+    made = presign_get_url_without_scheme(
         *(AwsCredentials("AKIA", "s/k", token), scope, f"{host}:5432", action),
         expires_s=iam_token.TOKEN_LIFETIME_S,
         now=NOON,
@@ -91,7 +91,7 @@ def test_an_endpoint_is_the_one_of_botocore(
 
     client = Session().create_client(name, region)
 
-    assert client.meta.endpoint_url == find_aws_endpoint_url(service.endpoint_and_signing_name)
+    assert client.meta.endpoint_url == choose_aws_endpoint_url(service.endpoint_and_signing_name)
     assert client.meta.service_model.signing_name == service.endpoint_and_signing_name
     assert client.meta.service_model.metadata["targetPrefix"] == service.x_amz_target_prefix
     assert client.meta.service_model.metadata["jsonVersion"] == service.json_protocol_version

@@ -98,10 +98,12 @@ EXECUTIONS: dict[str, dict[str, object]] = {
     "an old round": {"folders": (folder(1), folder(2, mid_round=True))},
     "a new folder": {"plan": FolderTreeDiff((a_remote_folder("new"),), ())},
     "an omission": {
-        "listing": replace(WHOLE, existing_unlisted_folder_ids=frozenset({RemoteId("F3")}))
+        "listing": replace(WHOLE, existing_unlisted_folder_remote_ids=frozenset({RemoteId("F3")}))
     },
     "an unread folder": {
-        "listing": replace(WHOLE, failure_reason_by_folder_id={RemoteId("F2"): "No sub-folders."})
+        "listing": replace(
+            WHOLE, failure_reason_by_folder_remote_id={RemoteId("F2"): "No sub-folders."}
+        )
     },
     "no inbox": {"listing": FolderListing((a_remote_folder("F2"),))},
 }

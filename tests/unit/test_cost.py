@@ -91,7 +91,9 @@ def test_feeds_are_counted_as_checks_choose_them(folders: int, active: int) -> N
     for _ in range(24):
         now += every
         known = [
-            a_known_folder(number, feed_read_at=at, last_changed_at=at if number < active else None)
+            a_known_folder(
+                number, feed_read_at=at, last_change_found_at=at if number < active else None
+            )
             for number, at in read_at.items()
         ]
         chosen = choose_feeds_to_read(known, (), now=now, since_s=every.total_seconds())

@@ -8,8 +8,8 @@ from mailsync.decisions.folders import (
     MAX_MESSAGES_PER_SMALL_FOLDER_BATCH,
     batch_small_folders_for_full_sync,
     diff_folders,
-    explain_incomplete_folder_listing,
     find_folders_with_changed_counts,
+    find_reason_of_incomplete_listing,
     sort_feeds_by_reading_priority,
     sort_folders_by_last_change,
 )
@@ -50,7 +50,7 @@ def test_an_unchanged_tree_needs_no_write_nor_does_a_name_that_the_database_cann
         {"display_name": "Bills"},
         {"parent_remote_id": "F2"},
         {"role": Role.ARCHIVE},
-        {"is_hidden": True},
+        {"is_hidden_at_provider": True},
     ],
 )
 def test_a_folder_that_is_shown_otherwise_is_a_change(change: dict[str, object]) -> None:
@@ -74,8 +74,8 @@ def test_a_folder_made_again_under_its_old_name_is_a_new_one_and_the_old_one_is_
 def test_a_folder_that_is_merely_missing_from_the_listing_stays() -> None:
     known = [a_known_folder(at, f"F{at}") for at in range(4)]
     listing = a_listing(
-        existing_unlisted_folder_ids=["F0"],
-        failure_reason_by_folder_id={RemoteId("F1"): "403"},
+        existing_unlisted_folder_remote_ids=["F0"],
+        failure_reason_by_folder_remote_id={RemoteId("F1"): "403"},
         is_whole_tree=False,
     )
 
@@ -94,11 +94,11 @@ def test_a_provider_may_let_its_users_delete_the_folder_of_a_role() -> None:
     gone = frozenset({RemoteId(Role.TRASH)})
     only_inbox = frozenset({Role.INBOX})
     listing = FolderListing(
-        tuple(remote[:3]), gone_folder_remote_ids=gone, permanent_folder_roles=only_inbox
+        tuple(remote[:3]), gone_folder_remote_ids=gone, permanent_roles=only_inbox
     )
 
     assert diff_folders(listing, known).gone_folder_ids == (known[3].ref.id,)
-    assert explain_incomplete_folder_listing(listing, known) is None
+    assert find_reason_of_incomplete_listing(listing, known) is None
 
 
 @pytest.mark.parametrize("role", [*FIXED, Role.JUNK])
@@ -116,7 +116,7 @@ def test_in_a_mailbox_that_was_created_again_the_folder_of_a_role_gets_its_new_i
         (2,),
     )
     assert {each.remote_id for each in plan.new_and_changed_folders} >= {role}
-    assert explain_incomplete_folder_listing(listing, known) is None
+    assert find_reason_of_incomplete_listing(listing, known) is None
 
 
 @pytest.mark.parametrize(("gone", "stored"), [([], []), (["old"], ["inbox"])])
@@ -138,26 +138,27 @@ def test_a_folder_keeps_its_id_while_it_exists_or_another_folder_has_the_new_one
 def test_a_listing_is_whole_with_every_folder_but_those_gone_unread_or_not_looked_for() -> None:
     remote, known = folders_by_role(*FIXED, Role.ARCHIVE)
 
-    assert explain_incomplete_folder_listing(FolderListing(tuple(remote)), known) is None
-    assert explain_incomplete_folder_listing(FolderListing(tuple(remote)), []) is None
+    assert find_reason_of_incomplete_listing(FolderListing(tuple(remote)), known) is None
+    assert find_reason_of_incomplete_listing(FolderListing(tuple(remote)), []) is None
     remote, known = folders_by_role(*FIXED, Role.ARCHIVE, Role.JUNK, Role.OTHER)
     failures = {RemoteId(Role.SENT): "403", RemoteId(Role.ARCHIVE): "500"}
     shown = (remote[0], remote[2], remote[3])
     listing = FolderListing(
-        shown, False, frozenset({RemoteId(Role.JUNK)}), failure_reason_by_folder_id=failures
+        shown, False, frozenset({RemoteId(Role.JUNK)}), failure_reason_by_folder_remote_id=failures
     )
 
-    assert explain_incomplete_folder_listing(listing, known) is None
+    assert find_reason_of_incomplete_listing(listing, known) is None
 
 
 def test_a_listing_that_lacks_what_exists_is_at_fault() -> None:
     remote, known = folders_by_role(*FIXED)
     listing = FolderListing(
-        tuple(remote), existing_unlisted_folder_ids=frozenset({RemoteId("F1"), RemoteId("F2")})
+        tuple(remote),
+        existing_unlisted_folder_remote_ids=frozenset({RemoteId("F1"), RemoteId("F2")}),
     )
 
     assert (
-        explain_incomplete_folder_listing(listing, known)
+        find_reason_of_incomplete_listing(listing, known)
         == "The list of folders lacks 2 that exist."
     )
 
@@ -168,7 +169,7 @@ def test_a_listing_without_a_folder_that_every_mailbox_has_is_at_fault(role: Rol
     shown = tuple(each for each in remote if each.role is not role)
 
     for gone in (frozenset[RemoteId](), frozenset({RemoteId(role)})):
-        fault = explain_incomplete_folder_listing(
+        fault = find_reason_of_incomplete_listing(
             FolderListing(shown, gone_folder_remote_ids=gone), known
         )
         assert fault is not None
@@ -177,9 +178,9 @@ def test_a_listing_without_a_folder_that_every_mailbox_has_is_at_fault(role: Rol
 
 def test_a_listing_without_an_inbox_is_at_fault_also_where_none_is_known() -> None:
     assert (
-        explain_incomplete_folder_listing(FolderListing((a_remote_folder("F1"),)), []) is not None
+        find_reason_of_incomplete_listing(FolderListing((a_remote_folder("F1"),)), []) is not None
     )
-    assert explain_incomplete_folder_listing(FolderListing(()), []) is not None
+    assert find_reason_of_incomplete_listing(FolderListing(()), []) is not None
 
 
 def test_a_count_has_moved_when_either_number_is_another_than_last_time() -> None:
@@ -205,7 +206,7 @@ def test_a_count_has_moved_when_either_number_is_another_than_last_time() -> Non
 def test_the_folder_in_which_something_changed_last_comes_first() -> None:
     hours = (None, 3, 1, None, 2)
     known = [
-        a_known_folder(at, last_changed_at=A_MOMENT - timedelta(hours=ago) if ago else None)
+        a_known_folder(at, last_change_found_at=A_MOMENT - timedelta(hours=ago) if ago else None)
         for at, ago in enumerate(hours)
     ]
 
@@ -262,7 +263,7 @@ def test_folders_whose_walk_has_begun_or_ended_or_needs_another_feed_are_left_al
         a_known_folder(1, "begun", position=FeedPosition(sealed, 1, True)),
         a_known_folder(2, "walked", position=FeedPosition(sealed, 1, False)),
         a_known_folder(3, "unknown to the provider"),
-        a_known_folder(4, "failed", position=FeedPosition(None, 2, True, feed_fallback_index=1)),
+        a_known_folder(4, "failed", position=FeedPosition(None, 2, True, feed_kind_index=1)),
     ]
     remote = [a_remote_folder(each, message_count=1) for each in ("begun", "walked", "failed")]
 
@@ -281,7 +282,7 @@ def test_ten_thousand_folders_are_compared_within_a_second() -> None:
     began = time.process_time()
 
     plan = diff_folders(listing, known)
-    explain_incomplete_folder_listing(listing, known)
+    find_reason_of_incomplete_listing(listing, known)
     find_folders_with_changed_counts(listing, known)
 
     assert plan.gone_folder_ids == (FolderId(0),)

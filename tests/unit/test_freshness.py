@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from mailsync.decisions.freshness import (
     MAX_CHANGE_FEEDS_OF_SMALL_MAILBOX,
-    MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL,
     MAX_LAST_CHANGE_AGE_OF_ACTIVE_FOLDER,
+    MAX_TIME_BETWEEN_HIDDEN_FOLDER_SEARCHES,
     MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED,
     choose_feeds_to_read,
     choose_folder_tree_reading_mode,
@@ -25,7 +25,9 @@ FIVE_MINUTES_S, TWELFTH = 300.0, 10
 def inactive(
     number: int, ago: timedelta = MINUTE, active_at: datetime | None = None
 ) -> StoredFolder:
-    return a_known_folder(number, f"F{number}", feed_read_at=NOW - ago, last_changed_at=active_at)
+    return a_known_folder(
+        number, f"F{number}", feed_read_at=NOW - ago, last_change_found_at=active_at
+    )
 
 
 MANY = [inactive(each) for each in range(12 * TWELFTH)]
@@ -90,7 +92,7 @@ def test_the_share_is_at_least_one_folder_and_at_most_all() -> None:
         (SECOND, None, FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS),
         (
             SECOND,
-            MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL,
+            MAX_TIME_BETWEEN_HIDDEN_FOLDER_SEARCHES,
             FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS,
         ),
         (None, SECOND, FolderTreeReadingMode.ALL_LISTED_FOLDERS),
@@ -101,7 +103,7 @@ def test_the_share_is_at_least_one_folder_and_at_most_all() -> None:
         ),
         (
             MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED - SECOND,
-            MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL - SECOND,
+            MAX_TIME_BETWEEN_HIDDEN_FOLDER_SEARCHES - SECOND,
             FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS,
         ),
     ],

@@ -109,7 +109,7 @@ def test_the_id_of_a_mailbox_says_how_it_is_read() -> None:
         plain,
         one,
     ]
-    assert plain.to_remote_id_with_labels_toggled() == one.to_remote_id()
+    assert plain.to_remote_id_in_other_label_mode() == one.to_remote_id()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailsync.mime import ParsedMessage, parse_message
-from mailsync.providers.gmail.payload import parse_payload
+from mailsync.providers.gmail.payload import parse_message_from_payload
 from tests.support.gmail_payload import payload_of
 from tests.support.paths import ROOT
 from tests.unit.mime.test_round_trip import LETTERS, LINES, UNFOLDED, WORDS
@@ -58,7 +58,7 @@ def test_a_mail_is_the_same_from_its_parts_as_from_its_bytes_or_left_to_them(
 ) -> None:
     raw = written(data).as_bytes()
 
-    found = parse_payload(payload_of(raw, decodes_words=decodes_words))
+    found = parse_message_from_payload(payload_of(raw, decodes_words=decodes_words))
 
     assert without_details(found) in (None, without_details(parse_message(raw)))
     assert found or decodes_words
@@ -68,7 +68,7 @@ def test_a_mail_is_the_same_from_its_parts_as_from_its_bytes_or_left_to_them(
 def test_an_odd_mail_is_the_same_or_left_to_its_bytes(path: Path) -> None:
     raw = path.read_bytes()
 
-    found = parse_payload(payload_of(raw))
+    found = parse_message_from_payload(payload_of(raw))
 
     assert without_details(found) in (None, without_details(parse_message(raw)))
 
@@ -99,7 +99,7 @@ def a_payload(**changed: Any) -> dict[str, Any]:
     ],
 )
 def test_what_is_uncertain_is_left_to_the_raw_message(changed: dict[str, Any]) -> None:
-    assert parse_payload(a_payload()) is not None
+    assert parse_message_from_payload(a_payload()) is not None
 
-    assert parse_payload(a_payload(**changed)) is None
-    assert parse_payload(None) is None
+    assert parse_message_from_payload(a_payload(**changed)) is None
+    assert parse_message_from_payload(None) is None

@@ -20,7 +20,7 @@ from mailsync.providers.gmail.labels import (
     convert_labels_to_folders,
     parse_labels,
 )
-from mailsync.providers.gmail.responses import MalformedResponse, parse_response
+from mailsync.providers.gmail.responses import MalformedResponse, parse_http_response
 
 NOW = datetime(2026, 9, 20, 15, 16, tzinfo=UTC)
 BANDWIDTH = "User-rate limit exceeded.  Retry after {} (Forwarding rules)"
@@ -79,7 +79,7 @@ def test_a_403_without_a_reason_of_the_quota_is_no_pause(error: Mapping[str, Any
 
 
 def test_times_are_those_of_the_server() -> None:
-    response = parse_response(200, {"Date": "Sun, 20 Sep 2026 15:16:00 GMT"}, bytearray(b"{}"))
+    response = parse_http_response(200, {"Date": "Sun, 20 Sep 2026 15:16:00 GMT"}, bytearray(b"{}"))
 
     assert response.responded_at == NOW
 
@@ -118,7 +118,7 @@ def test_flags_and_chats_are_no_folders_and_categories_are_hidden_ones() -> None
 
     folders = convert_labels_to_folders(parse_labels(items), counts)
 
-    roles = {each.remote_id: (each.role, each.is_hidden) for each in folders}
+    roles = {each.remote_id: (each.role, each.is_hidden_at_provider) for each in folders}
     assert roles == {
         "INBOX": (Role.INBOX, False),
         "SENT": (Role.SENT, False),

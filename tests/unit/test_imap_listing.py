@@ -64,7 +64,7 @@ def test_a_line_names_a_folder_and_its_separator(line: bytes) -> None:
 def test_a_line_without_a_name_that_can_be_sent_back_is_counted(line: bytes) -> None:
     found = to_folder_list([line, b'() "/" a'], [], Namespaces())
 
-    assert ([each.name for each in found.folders], found.unreadable_line_count) == ([b"a"], 1)
+    assert ([each.name for each in found.own_folders], found.unreadable_line_count) == ([b"a"], 1)
 
 
 def test_a_name_can_be_a_literal_and_comes_with_its_numbers() -> None:
@@ -75,7 +75,7 @@ def test_a_name_can_be_a_literal_and_comes_with_its_numbers() -> None:
 
     found = to_folder_list(lines, statuses, Namespaces())
 
-    assert [(each.name, each.status_values) for each in found.folders] == [
+    assert [(each.name, each.status_values) for each in found.own_folders] == [
         (b'a"b ', {"MESSAGES": 2, "UIDNEXT": 5}),
         (b"c", {}),
     ]
@@ -86,7 +86,7 @@ def test_a_folder_that_is_listed_twice_is_one() -> None:
 
     found = to_folder_list(lines, [], Namespaces())
 
-    assert [(each.name, each.is_selectable) for each in found.folders] == [
+    assert [(each.name, each.is_selectable) for each in found.own_folders] == [
         (b"a", True),
         (b"INBOX", True),
     ]
@@ -99,7 +99,7 @@ def test_folders_of_others_are_left_out() -> None:
 
     found = to_folder_list([b'() "/" ' + each for each in names], [], namespaces)
 
-    assert [each.name for each in found.folders] == [b"own"]
+    assert [each.name for each in found.own_folders] == [b"own"]
     assert len(found.folder_names_of_other_owners) == 4
     assert parse_namespaces(b'(("INBOX." ".")) NIL NIL') == Namespaces((b"INBOX.",), ())
 
@@ -118,7 +118,7 @@ def test_roles_are_given_once_and_names_are_shown_below_the_folders_that_hold_ma
     listed: FolderList = to_folder_list(lines, [], Namespaces((b"Mail/",)))
 
     found = to_remote_folders(
-        [each for each in listed.folders if each.is_selectable], {}, listed.personal_prefixes
+        [each for each in listed.own_folders if each.is_selectable], {}, listed.personal_prefixes
     )
 
     assert {each.remote_id: (each.display_name, each.parent_remote_id) for each in found} == {
@@ -150,7 +150,7 @@ def test_any_bytes_are_read_in_little_time() -> None:
     began = time.thread_time()
 
     listed = to_folder_list(lines, lines, parse_namespaces(b" ".join(lines)))
-    to_remote_folders(listed.folders, {}, listed.personal_prefixes)
+    to_remote_folders(listed.own_folders, {}, listed.personal_prefixes)
 
     assert time.thread_time() - began < 1
     assert parse_status_line(b"a (MESSAGES 99999999999999999999 UNSEEN 3)") == (b"a", {"UNSEEN": 3})

@@ -15,8 +15,8 @@ from mailsync.metrics import (
     add_failed_run_to_metrics,
     add_to_metric,
     add_to_provider_metric,
-    emit_metrics,
-    report_all_gauge_metrics,
+    emit_metrics_after_handler,
+    set_all_gauge_metrics,
     to_error_dimension_value,
 )
 from mailsync.registry import MICROSOFT, implemented_providers
@@ -77,7 +77,7 @@ def test_an_invocation_tells_sums_in_one_line_and_one_more_per_error(
 def test_a_function_that_fails_tells_what_it_had_counted_and_the_next_begins_at_zero(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    @emit_metrics
+    @emit_metrics_after_handler
     def failing(_event: object, _context: object) -> None:
         add_to_metric(PROVIDER_REQUESTS, 3)
         raise RuntimeError
@@ -99,9 +99,7 @@ def test_graphs_add_up_events_and_neither_levels_nor_durations() -> None:
 
 def test_levels_are_told_by_one_function_only_so_that_they_are_not_added_up() -> None:
     users = [
-        each.name
-        for each in HANDLERS.glob("*.py")
-        if "report_all_gauge_metrics" in each.read_text()
+        each.name for each in HANDLERS.glob("*.py") if "set_all_gauge_metrics" in each.read_text()
     ]
 
     assert users == ["measure_backlog.py"]
@@ -115,14 +113,14 @@ def test_levels_are_told_by_one_function_only_so_that_they_are_not_added_up() ->
 def test_every_function_tells_what_it_counted(function: catalog.Function) -> None:
     text = (HANDLERS / f"{function.handler_module}.py").read_text()
 
-    assert "@emit_metrics\ndef handler(" in text
+    assert "@emit_metrics_after_handler\ndef handler(" in text
 
 
 def test_each_level_and_each_provider_is_told_under_its_name(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with counting(monkeypatch):
-        report_all_gauge_metrics(
+        set_all_gauge_metrics(
             due=1, overdue_s=2, unpublished_s=3, quarantined=4, contradicted=5, to_reconnect=6
         )
         add_to_provider_metric(PROVIDER_REQUESTS, MICROSOFT, 7)

@@ -31,7 +31,7 @@ REMOVED = MessageRemovedFromFolder(RemoteId("m1"))
     [
         ((Upsert(a_message("m1", subject="old")), WHOLE), "upserts"),
         ((REMOVED, WHOLE), "upserts"),
-        ((WHOLE, REMOVED), "message_ids_to_remove"),
+        ((WHOLE, REMOVED), "message_ids_to_remove_from_folder"),
         ((WHOLE, CHANGED), "messages_to_fetch_now"),
         ((CHANGED, WHOLE), "upserts"),
     ],
@@ -44,7 +44,7 @@ def test_the_last_change_of_a_message_in_a_page_counts(
 
     expected = {
         "upserts": WHOLE.message,
-        "message_ids_to_remove": "m1",
+        "message_ids_to_remove_from_folder": "m1",
         "messages_to_fetch_now": CHANGED,
     }
     for name, value in expected.items():
@@ -57,7 +57,7 @@ def test_an_unreadable_message_does_not_touch_the_others() -> None:
     )
 
     assert [each.remote_id for each in plan.upserts] == ["m1"]
-    assert [each.cause for each in plan.unreadable_messages] == ["corrupt"]
+    assert [each.cause_name for each in plan.unreadable_messages] == ["corrupt"]
 
 
 def test_writes_are_ordered_by_id_so_that_writers_do_not_deadlock() -> None:
@@ -70,7 +70,9 @@ def test_writes_are_ordered_by_id_so_that_writers_do_not_deadlock() -> None:
 def test_each_message_of_a_page_has_exactly_one_outcome(changes: list[MessageChange]) -> None:
     plan = plan_database_writes_of_page(a_page(*changes))
 
-    outcomes = [each.remote_id for each in plan.upserts] + list(plan.message_ids_to_remove)
+    outcomes = [each.remote_id for each in plan.upserts] + list(
+        plan.message_ids_to_remove_from_folder
+    )
     outcomes += [each.remote_id for each in plan.messages_to_fetch_now]
     outcomes += [each.remote_id for each in plan.unreadable_messages]
     assert sorted(outcomes) == sorted({each.remote_id for each in changes})

@@ -17,8 +17,8 @@ import pytest
 from mailsync.decisions.remaining_time import (
     MIN_PAGES_FOR_ESTIMATE,
     MIN_READING_TIME_FOR_ESTIMATE_S,
+    MIN_SLOW_BURST_DURATION_IN_PERIODS,
     PENDING_MAIL_FETCH_BURST_PERIOD_S,
-    SLOW_BURST_DURATION_TO_PERIOD_RATIO,
     QuotaStatus,
     ReadingProgress,
     estimate_remaining_s,
@@ -182,7 +182,7 @@ def test_with_a_quota_the_estimate_is_right_from_the_tenth_part_on(
         off_s = abs((estimate_s or 0) - (ends_at - then))
         if off_s > max(
             0.2 * (ends_at - then),
-            PENDING_MAIL_FETCH_BURST_PERIOD_S * SLOW_BURST_DURATION_TO_PERIOD_RATIO,
+            PENDING_MAIL_FETCH_BURST_PERIOD_S * MIN_SLOW_BURST_DURATION_IN_PERIODS,
         ):
             wrong.append((stored, estimate_s, ends_at - then))
 

@@ -18,8 +18,8 @@ from mailsync.model import (
     FolderRef,
     RemoteId,
     SealedSecret,
-    SlicePage,
     StoredFeed,
+    TimeSlicePage,
 )
 from mailsync.sync.map_items import split_feeds_into_map_items
 
@@ -56,7 +56,7 @@ def test_large_folders_are_sliced_while_workers_are_left(
     "position",
     [
         FeedPosition(SealedSecret(1, b"half read"), 1, True),
-        FeedPosition(None, 2, True, feed_fallback_index=1),
+        FeedPosition(None, 2, True, feed_kind_index=1),
         FeedPosition(None, 1, True, messages_per_page=25),
     ],
 )
@@ -89,7 +89,7 @@ def test_a_first_slice_with_a_fifth_of_its_messages_is_useful() -> None:
 def test_slices_grow_as_long_as_their_pages_are_small(
     size: int, claimed: int, size_kb: int | None, expected: int
 ) -> None:
-    page = None if size_kb is None else SlicePage((), True, size_kb * 1024)
+    page = None if size_kb is None else TimeSlicePage((), True, size_kb * 1024)
 
     assert choose_next_slice_message_count(size, claimed, page) == expected
 

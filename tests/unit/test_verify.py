@@ -66,8 +66,8 @@ def differences(
     """Without those fields that are empty."""
     rows = {RemoteId(name): row for name, row in stored.items()}
     found = compare_listing_with_rows(entries, rows, frozenset(map(RemoteId, quarantined.split())))
-    assert found.is_empty == (
-        replace(found, messages_stored_without_version=()) == ListingDifference()
+    assert found.is_mirror_equal_to_listing == (
+        replace(found, listed_messages_with_unstored_version=()) == ListingDifference()
     )
     return {name: value for name in ListingDifference.__slots__ if (value := getattr(found, name))}
 
@@ -81,23 +81,23 @@ def test_ids_are_compared_in_both_directions_and_by_their_state() -> None:
     )
 
     assert found == {
-        "unstored_message_ids": ("missing",),
-        "differing_message_ids": ("edited", "misread"),
-        "unlisted_message_ids": ("surplus",),
+        "unstored_remote_ids": ("missing",),
+        "differing_remote_ids": ("edited", "misread"),
+        "unlisted_remote_ids": ("surplus",),
     }
 
 
 def test_what_is_hidden_or_elsewhere_is_shown_again_where_it_is_listed() -> None:
     away = replace(ROW, is_placed_in_compared_folder=False)
 
-    assert differences(listed("m1"), m1=away) == {"message_ids_to_show_in_folder": ("m1",)}
-    assert differences(listed("m1", version="newer"), m1=away) == {"differing_message_ids": ("m1",)}
+    assert differences(listed("m1"), m1=away) == {"unplaced_remote_ids": ("m1",)}
+    assert differences(listed("m1", version="newer"), m1=away) == {"differing_remote_ids": ("m1",)}
     assert differences(m1=away) == {}
 
 
 def test_what_is_quarantined_and_no_longer_listed_is_released() -> None:
     assert differences(listed("m1"), quarantined="m1 m2") == {
-        "unlisted_quarantined_message_ids": ("m2",)
+        "unlisted_quarantined_remote_ids": ("m2",)
     }
 
 
@@ -106,18 +106,18 @@ def test_a_row_of_a_release_without_versions_is_equal_if_it_was_not_modified_sin
     unversioned = ListedMessage(RemoteId("m1"), True, None, A_MOMENT)
 
     assert differences(listed("m1"), m1=before) == {
-        "messages_stored_without_version": (listed("m1"),)
+        "listed_messages_with_unstored_version": (listed("m1"),)
     }
     assert differences(listed("m1"), m1=replace(before, remote_modified_at=LATER)) == {
-        "differing_message_ids": ("m1",)
+        "differing_remote_ids": ("m1",)
     }
     assert differences(listed("m1"), m1=replace(before, remote_modified_at=None)) == {
-        "differing_message_ids": ("m1",)
+        "differing_remote_ids": ("m1",)
     }
-    assert differences(listed("m1", is_read=False), m1=before) == {"differing_message_ids": ("m1",)}
+    assert differences(listed("m1", is_read=False), m1=before) == {"differing_remote_ids": ("m1",)}
     assert differences(unversioned, m1=ROW) == {}
     assert differences(unversioned, m1=replace(ROW, remote_modified_at=LATER)) == {
-        "differing_message_ids": ("m1",)
+        "differing_remote_ids": ("m1",)
     }
 
 
@@ -144,7 +144,7 @@ def test_what_is_said_by_id_against_the_listing_stays_with_its_cause() -> None:
 
     assert [(each.remote_id, each.kind) for each in found] == [
         ("phantom", ListingContradictionKind.LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER),
-        ("read", ListingContradictionKind.LISTED_AND_BY_ID_READ_STATES_DIFFER),
+        ("read", ListingContradictionKind.LISTED_READ_FLAG_DIFFERS_FROM_BY_ID),
         ("unlisted", ListingContradictionKind.FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED),
         ("elsewhere", ListingContradictionKind.LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER),
         ("unlisted and odd", ListingContradictionKind.FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED),
@@ -202,7 +202,7 @@ COUNTS = st.integers(-3, 9)
 def mended(rows: Rows, entries: list[ListedMessage], difference: ListingDifference) -> Rows:
     """The rows after what differs was fetched, shown, or hidden, and versions were saved."""
     known = {each.remote_id: each for each in entries}
-    fetched = difference.unstored_message_ids + difference.differing_message_ids
+    fetched = difference.unstored_remote_ids + difference.differing_remote_ids
     after = {
         **rows,
         **{
@@ -212,11 +212,11 @@ def mended(rows: Rows, entries: list[ListedMessage], difference: ListingDifferen
             for each in fetched
         },
     }
-    for remote_id in difference.message_ids_to_show_in_folder:
+    for remote_id in difference.unplaced_remote_ids:
         after[remote_id] = replace(after[remote_id], is_placed_in_compared_folder=True)
-    for remote_id in difference.unlisted_message_ids:
+    for remote_id in difference.unlisted_remote_ids:
         after[remote_id] = replace(after[remote_id], is_placed_in_compared_folder=False)
-    for entry in difference.messages_stored_without_version:
+    for entry in difference.listed_messages_with_unstored_version:
         after[entry.remote_id] = replace(
             after[entry.remote_id], remote_version=entry.remote_version
         )
@@ -229,9 +229,9 @@ def test_a_folder_that_was_mended_has_no_difference_and_shows_what_is_listed(
 ) -> None:
     difference = compare_listing_with_rows(entries, rows, quarantined)
     after = mended(rows, entries, difference)
-    quarantined -= set(difference.unlisted_quarantined_message_ids)
+    quarantined -= set(difference.unlisted_quarantined_remote_ids)
 
-    assert compare_listing_with_rows(entries, after, quarantined).is_empty
+    assert compare_listing_with_rows(entries, after, quarantined).is_mirror_equal_to_listing
     shown = {remote_id for remote_id, row in after.items() if row.is_placed_in_compared_folder}
     assert shown | quarantined == {each.remote_id for each in entries} | (quarantined & shown)
 
@@ -242,17 +242,17 @@ def test_each_message_differs_in_one_way_at_most(
 ) -> None:
     found = compare_listing_with_rows(entries, rows, quarantined)
     ways = (
-        found.unstored_message_ids
-        + found.differing_message_ids
-        + found.message_ids_to_show_in_folder
-        + found.unlisted_message_ids
+        found.unstored_remote_ids
+        + found.differing_remote_ids
+        + found.unplaced_remote_ids
+        + found.unlisted_remote_ids
     )
 
     assert len(set(ways)) == len(ways)
-    assert not set(found.unstored_message_ids) & (rows.keys() | quarantined)
-    assert {each.remote_id for each in found.messages_stored_without_version} <= rows.keys() - set(
-        ways
-    )
+    assert not set(found.unstored_remote_ids) & (rows.keys() | quarantined)
+    assert {
+        each.remote_id for each in found.listed_messages_with_unstored_version
+    } <= rows.keys() - set(ways)
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 2))

@@ -246,7 +246,7 @@ def test_the_events_that_a_visit_counts_are_an_upper_bound() -> None:
         choice, task = EVENTS["Choice"], EVENTS["Task"]
         assert (
             task + retries * successor.HISTORY_EVENTS_PER_STATE_RETRY + choice
-            <= successor.MAX_HISTORY_EVENTS_IF_ALL_RETRIES_FAIL
+            <= successor.MAX_HISTORY_EVENTS_OF_FAILED_STATE
         )
     of_first_states = 2 * EVENTS["Task"] + EVENTS["Choice"] + 1
     assert of_first_states <= 2 * successor.MAX_HISTORY_EVENTS_PER_ENTERED_STATE

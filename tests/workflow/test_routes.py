@@ -11,7 +11,7 @@ import pytest
 
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC_WORKFLOW
 from localdev.engine.aws_endpoint import AwsEndpoint
-from localdev.engine.aws_resources import create_workflows, make_aws_client, reset_moto_state
+from localdev.engine.aws_resources import create_state_machines, make_aws_client, reset_moto_state
 from tests.workflow.scripted import Scenario, ScriptedFunctions, Trace, call_key, items
 from tests.workflow.test_definitions import machines, successors
 
@@ -247,7 +247,7 @@ def engine() -> Iterator[Engine]:
     functions = ScriptedFunctions(SCENARIOS)
     endpoint = AwsEndpoint(functions, port=0)
     reset_moto_state()
-    arns = create_workflows(endpoint.url, [MAILBOX_SYNC_WORKFLOW], FUNCTIONS, time_scale=0)
+    arns = create_state_machines(endpoint.url, [MAILBOX_SYNC_WORKFLOW], FUNCTIONS, time_scale=0)
     client, machine = (
         make_aws_client("stepfunctions", endpoint.url),
         arns[MAILBOX_SYNC_WORKFLOW.name],

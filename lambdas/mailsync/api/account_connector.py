@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mailsync.api.problems import Problem
 from mailsync.credentials.vault import SealingKey, Vault
-from mailsync.model import AccountId, Credentials, Provider, RunId, SyncScope, SyncType
+from mailsync.model import AccountId, Credentials, ProviderName, RunId, SyncScope, SyncType
 from mailsync.providers.kit import MailboxIdentity, MailboxUnreadableError
 from mailsync.runs.trigger import SyncStarter
 from mailsync.store.credential_store import CredentialStore
@@ -29,7 +29,7 @@ class ConnectedAccount:
 class AccountConnector:
     """Stores accounts for mailboxes of one provider and starts their first syncs."""
 
-    provider_name: Provider
+    provider_name: ProviderName
     credential_store: CredentialStore
     encryption_vault: Vault
     sync_starter: SyncStarter
@@ -53,7 +53,7 @@ class AccountConnector:
             user_id=user_id,
             provider=self.provider_name,
             provider_account_id=mailbox.remote_account_id,
-            other_provider_account_id=mailbox.remote_account_id_of_earlier_release,
+            other_provider_account_id=mailbox.legacy_remote_account_id,
             email_address=mailbox.email_address,
             seal=lambda account_id: seal(account_id, key),
         )

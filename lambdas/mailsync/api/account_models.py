@@ -8,10 +8,10 @@ from pydantic.alias_generators import to_camel
 
 from mailsync.api.documented_values import (
     AccountIdFieldType,
-    AccountStatus,
+    AccountStatusFieldType,
     ContradictionKindFieldType,
-    FolderRole,
-    LatestSyncStatus,
+    FolderRoleFieldType,
+    LatestSyncStatusFieldType,
 )
 from mailsync.api.models import CamelModel, Failure, PositiveId
 from mailsync.api.removal_models import PendingRemoval
@@ -27,8 +27,8 @@ class AccountView(CamelModel):
     account_id: AccountIdFieldType
     email_address: str
     provider: str
-    status: AccountStatus
-    sync_status: LatestSyncStatus
+    status: AccountStatusFieldType
+    sync_status: LatestSyncStatusFieldType
     last_sync_at: datetime | None
     """When the last successful sync or check ended."""
     initial_sync_completed: bool
@@ -65,7 +65,7 @@ class FolderSelection(CamelModel):
     parent_id: int | None
     """The id of the parent folder. Null: a top-level folder."""
     display_name: str
-    role: FolderRole
+    role: FolderRoleFieldType
     selected: bool
     """Whether Mailsync mirrors the folder. Mailsync remembers the value even if the folder is
     deleted at the provider."""

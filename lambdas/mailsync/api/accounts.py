@@ -13,7 +13,6 @@ from mailsync.api.account_models import (
     AccountPatch,
     AccountView,
     DifferenceView,
-    FolderSelection,
     Notifications,
 )
 from mailsync.api.audit import write_audit_record
@@ -34,15 +33,11 @@ from mailsync.api.removal_models import (
     to_pending_removal,
     to_pending_removal_or_none,
 )
+from mailsync.api.sync_status import to_folder_selection
 from mailsync.decisions.verify import ListingContradictionKind
-from mailsync.model import AccountId, RunId
+from mailsync.model import AccountId, FolderId, RunId
 from mailsync.runs.trigger import open_sync_starter
-from mailsync.store.account_store import (
-    AccountRow,
-    AccountStore,
-    FolderWithSelection,
-    ListingContradictionRow,
-)
+from mailsync.store.account_store import AccountRow, AccountStore, ListingContradictionRow
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.store.push_store import PushStore
@@ -97,7 +92,7 @@ def show_account(account_id: AccountIdParameter) -> AccountDetail:
 )
 def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> AccountDetail:
     account = _account_of_caller(account_id)
-    count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
+    count_against_rate_limit(account.user_id, RateLimitedCall.OTHER_ACCOUNT_CALL)
     change = AccountControlStore(open_database()).change_pause_and_folder_selection(
         account, patch.paused, patch.map_folder_ids_to_is_selected()
     )
@@ -109,7 +104,7 @@ def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> Accou
         router.current_event,
         "account_changed",
         account.user_id,
-        account_id=account.id,
+        account_id=account.account_id,
         paused=patch.paused,
         folders={
             str(folder_id): selected
@@ -134,15 +129,15 @@ def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> Accou
 )
 def confirm_removal_of_hidden_mail(account_id: AccountIdParameter) -> RemovalConfirmed:
     account = _account_of_caller(account_id)
-    count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
+    count_against_rate_limit(account.user_id, RateLimitedCall.OTHER_ACCOUNT_CALL)
     removal = AccountControlStore(open_database()).confirm_hidden_mail_removal(account)
     if removal is None:
         raise ApiError(_NOTHING_TO_CONFIRM)
     event = router.current_event
-    ids = {"account_id": account.id, "messages": removal.reported_gone_message_count}
+    ids = {"account_id": account.account_id, "messages": removal.reported_gone_message_count}
     write_audit_record(event, "removal_confirmed", account.user_id, **ids)
     return RemovalConfirmed(
-        account_id=account.id,
+        account_id=account.account_id,
         pending_removal=to_pending_removal(removal),
         message="The next sync requests the messages again and deletes those that are still gone.",
     )
@@ -158,24 +153,24 @@ def _stop_run(run_id: RunId | None) -> None:
 
 
 def _detail(account: AccountOfRequestingUser) -> AccountDetail:
-    whole = require_caller_account(account.id, account.user_id)
-    id_of_remote = {folder.remote_id: folder.id for folder in whole.folders}
+    whole = require_caller_account(account.account_id, account.user_id)
+    id_by_remote_id = {each.remote_id: FolderId(each.id) for each in whole.folders}
     return AccountDetail(
         **_view(whole.account).model_dump(),
         notifications=_notifications(account),
-        folders=tuple(_folder(each, id_of_remote) for each in whole.folders),
+        folders=tuple(to_folder_selection(each, id_by_remote_id) for each in whole.folders),
         differences=tuple(_difference(each) for each in whole.messages_contradicting_listing),
     )
 
 
 def _notifications(account: AccountOfRequestingUser) -> Notifications | None:
-    found = PushStore(open_database()).push_state(account.id, account.user_id)
+    found = PushStore(open_database()).find_push_state(account.account_id, account.user_id)
     if found is None:
         return None
     return Notifications(
         state=found.notification_health,
         expires_at=found.expires_at,
-        last_received_at=found.notified_at,
+        last_received_at=found.last_notified_at,
         last_error=found.last_error_name,
     )
 
@@ -188,7 +183,7 @@ def _view(account: AccountRow) -> AccountView:
         status=account.status,
         sync_status=account.sync_status,
         last_sync_at=account.last_sync_at,
-        initial_sync_completed=account.initial_sync_completed,
+        initial_sync_completed=account.is_initial_sync_completed,
         verified_at=account.counts_verified_at,
         compared_at=account.oldest_id_comparison_at,
         pending_removal=to_pending_removal_or_none(account.hidden_mail_summary),
@@ -197,25 +192,6 @@ def _view(account: AccountRow) -> AccountView:
             account.last_error_name, account.last_error_message
         ),
         created_at=account.created_at,
-    )
-
-
-def _folder(folder: FolderWithSelection, id_of_remote: dict[str, int]) -> FolderSelection:
-    return FolderSelection(
-        id=folder.id,
-        parent_id=id_of_remote.get(folder.parent_remote_id or ""),
-        display_name=folder.display_name,
-        role=folder.role,
-        selected=folder.selected,
-        hidden=folder.hidden,
-        total=folder.total,
-        unread=folder.unread,
-        remote_total=folder.remote_total,
-        count_offset=folder.count_offset,
-        unread_offset=folder.unread_offset,
-        verified_at=folder.verified_at,
-        compared_at=folder.compared_at,
-        differing=folder.differing,
     )
 
 

@@ -9,7 +9,7 @@ step.
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from mailsync.api.html_pages import make_success_notice_response
+from mailsync.api.html_pages import make_html_or_json_success_response
 from mailsync.api.problems import ApiError, Problem
 from mailsync.api.sign_in_errors import make_page_link_to_application
 from mailsync.credentials.identity import AdminConsent
@@ -17,7 +17,9 @@ from mailsync.credentials.identity import AdminConsent
 _TITLE = "Your organisation agreed to the app"
 
 
-def finish_admin_consent(consent: AdminConsent, event: APIGatewayProxyEventV2) -> Response[str]:
+def make_admin_consent_response(
+    consent: AdminConsent, event: APIGatewayProxyEventV2
+) -> Response[str]:
     """Return a page (200) that confirms an administrator's consent.
 
     Raises:
@@ -29,9 +31,9 @@ def finish_admin_consent(consent: AdminConsent, event: APIGatewayProxyEventV2) -
                 type_urn_suffix="admin-consent-refused",
                 http_status=400,
                 title="Your organisation has not agreed to the app",
-                detail=consent.message_for_admin,
+                detail=consent.text_to_show_admin,
             )
         )
-    return make_success_notice_response(
-        _TITLE, consent.message_for_admin, event, make_page_link_to_application(event.path)
+    return make_html_or_json_success_response(
+        _TITLE, consent.text_to_show_admin, event, make_page_link_to_application(event.path)
     )

@@ -37,7 +37,7 @@ def respond_to_api_gateway_event(event: dict[str, Any], context: LambdaContext) 
     return _app_of_group(module).resolve(event, context)
 
 
-def build_app() -> APIGatewayHttpResolver:
+def build_app_with_all_routes() -> APIGatewayHttpResolver:
     """Return a resolver with the routes of all groups, for the OpenAPI document."""
     app = _new_app()
     for module in _MODULE_BY_PATH_PREFIX.values():

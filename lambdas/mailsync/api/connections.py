@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api import estimate, removal
 from mailsync.api.account_connector import AccountConnector, ConnectedAccount
-from mailsync.api.admin_consent import finish_admin_consent
+from mailsync.api.admin_consent import make_admin_consent_response
 from mailsync.api.audit import write_audit_record
 from mailsync.api.caller import NOT_ADMIN_PROBLEM, api_base_url, caller_user_id, is_caller_admin
 from mailsync.api.json_text import parse_untrusted_json
@@ -52,7 +52,7 @@ from mailsync.api.sign_in_errors import (
 )
 from mailsync.credentials.identity import import_identity_platform, require_oauth_access_of_provider
 from mailsync.credentials.vault import Vault
-from mailsync.model import Provider
+from mailsync.model import ProviderName
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import SyncStarter
 from mailsync.settings import Settings, load_settings
@@ -60,7 +60,7 @@ from mailsync.store.connection import open_database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.run_store import RunStore
 
-_PROVIDER = Provider("<provider>")
+_PROVIDER = ProviderName("<provider>")
 _CONNECTION = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _RETURN_TO = Problem(
     type_urn_suffix="return-to-not-allowed",
@@ -94,7 +94,7 @@ def begin_sign_in(provider: str) -> Response[str]:
     if return_to is not None and return_to != settings.app_inbox_url:
         raise ApiError(_RETURN_TO)
     base, user = api_base_url(event, settings), caller_user_id(event)
-    count_against_rate_limit(user, RateLimitedCall.SIGN_IN)
+    count_against_rate_limit(user, RateLimitedCall.USER_MAILBOX_CONNECTION)
     flow = _sign_in_flow(settings, provider)
     started = flow.begin_sign_in(user, base + sign_in_callback_path(flow.provider))
     cookies = [
@@ -123,7 +123,7 @@ def finish_sign_in(provider: str) -> Response[str]:
     )
     consent = platform.parse_admin_consent_redirect(event.query_string_parameters)
     if consent is not None:
-        return finish_admin_consent(consent, event)
+        return make_admin_consent_response(consent, event)
     build_application_redirect_url()  # raises SettingMissing before a mailbox is connected
     secure = _is_secure(api_base_url(event, settings))
     cookie = read_sign_in_cookie(event, secure=secure)
@@ -145,7 +145,7 @@ def confirm_connection(provider: str) -> Response[str]:
     """
     event, settings = router.current_event, load_settings()
     caller = caller_user_id(event)
-    count_against_rate_limit(caller, RateLimitedCall.ACCOUNT_CHANGE)
+    count_against_rate_limit(caller, RateLimitedCall.OTHER_ACCOUNT_CALL)
     body = _json_body(event)
     token = body.get("connection") if isinstance(body, dict) else None
     if not isinstance(token, str) or not _CONNECTION.fullmatch(token):
@@ -168,14 +168,14 @@ def connect_without_user_sign_in(provider: str) -> Response[str]:
     event, registration = router.current_event, require_provider(provider)
     if registration.oauth_access is None:
         return _connect_with_password(event, registration.provider)
-    if registration.oauth_access.resource_url_setting is None:
+    if registration.oauth_access.app_only_token_resource_url_setting is None:
         raise ApiError(UNKNOWN_PROVIDER_PROBLEM)
     return _connect_organisation_mailbox(event, registration.provider)
 
 
-def _connect_with_password(event: APIGatewayProxyEventV2, provider: Provider) -> Response[str]:
+def _connect_with_password(event: APIGatewayProxyEventV2, provider: ProviderName) -> Response[str]:
     settings, caller = load_settings(), caller_user_id(event)
-    count_against_rate_limit(caller, RateLimitedCall.SIGN_IN)
+    count_against_rate_limit(caller, RateLimitedCall.USER_MAILBOX_CONNECTION)
     wanted = parse_password_login(_json_body(event))
     try:
         connected = connect_with_password(wanted, caller, _connector(settings, provider), settings)
@@ -189,7 +189,7 @@ def _connect_with_password(event: APIGatewayProxyEventV2, provider: Provider) ->
 
 
 def _connect_organisation_mailbox(
-    event: APIGatewayProxyEventV2, provider: Provider
+    event: APIGatewayProxyEventV2, provider: ProviderName
 ) -> Response[str]:
     """Connect a mailbox by app-only access; the caller must be an administrator."""
     settings, caller = load_settings(), caller_user_id(event)
@@ -240,7 +240,7 @@ def _sign_in_flow(settings: Settings, provider: str) -> SignInFlow:
     return SignInFlow(_connector(settings, require_provider_with_sign_in(provider)), settings)
 
 
-def _connector(settings: Settings, provider: Provider) -> AccountConnector:
+def _connector(settings: Settings, provider: ProviderName) -> AccountConnector:
     credentials = CredentialStore(open_database())
     vault = Vault(settings.token_key_arn, credentials)
     trigger = SyncStarter(

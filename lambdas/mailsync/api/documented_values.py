@@ -19,13 +19,13 @@ def _named(name: str) -> WithJsonSchema:
 
 
 AccountIdFieldType = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
-AccountStatus = Annotated[str, _named("AccountStatus")]
-AccountOrOpenRunStatus = Annotated[str, _named("MailboxStatus")]
-LatestSyncStatus = Annotated[str, _named("SyncStatus")]
-RunStatus = Annotated[str, _named("RunStatus")]
-RunFolderStatus = Annotated[str, _named("RunFolderStatus")]
+AccountStatusFieldType = Annotated[str, _named("AccountStatus")]
+AccountOrOpenRunStatusFieldType = Annotated[str, _named("MailboxStatus")]
+LatestSyncStatusFieldType = Annotated[str, _named("SyncStatus")]
+RunStatusFieldType = Annotated[str, _named("RunStatus")]
+RunFolderStatusFieldType = Annotated[str, _named("RunFolderStatus")]
 SyncTypeFieldType = Annotated[str, _named("SyncType")]
-FolderRole = Annotated[str, _named("FolderRole")]
+FolderRoleFieldType = Annotated[str, _named("FolderRole")]
 ContradictionKindFieldType = Annotated[ListingContradictionKind, _named("ListingContradictionKind")]
 
 _STATUSES_OF_ACCOUNT = ("active", "paused", "reauth_required", "disconnected")

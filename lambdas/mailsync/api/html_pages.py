@@ -36,7 +36,7 @@ class PageLink:
     text: str
 
 
-def to_problem_page(
+def problem_to_html_or_json_response(
     problem: Problem, event: APIGatewayProxyEventV2, link: PageLink | None = None
 ) -> Response[str]:
     """Return the problem as an HTML page if the request accepts HTML, else as JSON."""
@@ -52,7 +52,7 @@ def to_problem_page(
     )
 
 
-def make_success_notice_response(
+def make_html_or_json_success_response(
     title: str, detail: str, event: APIGatewayProxyEventV2, link: PageLink | None = None
 ) -> Response[str]:
     """Return a notice (200) as an HTML page if the request accepts HTML, else as JSON."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from mailsync.api.documented_values import AccountIdFieldType, RunStatus
+from mailsync.api.documented_values import AccountIdFieldType, RunStatusFieldType
 from mailsync.model import FolderId, SyncScope, SyncType
 
 
@@ -72,7 +72,7 @@ class SyncAccepted(CamelModel):
     run_id: str
     execution_arn: str
     """ARN of the run's current Step Functions execution. Empty: it has not started yet."""
-    status: RunStatus
+    status: RunStatusFieldType
     status_url: str
     message: str
 

@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Tag
 from mailsync.api import syncs
 from mailsync.api.openapi_providers import (
     MAILBOX_CONNECTION_OPERATIONS_TAG,
-    PUBLIC_OPERATION_EXTENSION_FIELD,
+    UNAUTHENTICATED_OPERATION_FIELD,
     build_provider_path_items,
 )
 from mailsync.api.openapi_responses import (
@@ -23,7 +23,7 @@ from mailsync.api.openapi_responses import (
     describe_problem_response,
     describe_responses,
 )
-from mailsync.api.openapi_schemas import complete_and_prune_schemas
+from mailsync.api.openapi_schemas import add_missing_and_remove_unused_schemas
 from mailsync.registry import RegisteredProvider
 
 API_VERSION = "1.0.0"
@@ -67,7 +67,7 @@ def build_openapi_document(
     for path, operations in described["paths"].items():
         for operation in operations.values():
             _complete(path, operation)
-    complete_and_prune_schemas(described)
+    add_missing_and_remove_unused_schemas(described)
     return described
 
 
@@ -88,7 +88,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     if "304" in described:
         _describe_conditional_requests(operation)
     if path in (OPENAPI_DOCUMENT_PATH, "/api/health") or operation.pop(
-        PUBLIC_OPERATION_EXTENSION_FIELD, False
+        UNAUTHENTICATED_OPERATION_FIELD, False
     ):
         operation["security"] = []
     if path == OPENAPI_DOCUMENT_PATH:

@@ -18,7 +18,7 @@ from mailsync.providers.kit import webhook_path
 from mailsync.registry import DEFAULT_PROVIDER_OF_STORED_VALUES, RegisteredProvider
 
 MAILBOX_CONNECTION_OPERATIONS_TAG = "Connections"
-PUBLIC_OPERATION_EXTENSION_FIELD = "x-is-public"
+UNAUTHENTICATED_OPERATION_FIELD = "x-is-public"
 """Key that marks an operation that needs no token. `build_openapi_document` removes the key from
 the finished document."""
 _TEXT = {"type": "string"}
@@ -34,7 +34,10 @@ def build_provider_path_items(providers: Iterable[RegisteredProvider]) -> dict[s
             paths[sign_in_path(provider)] = {"get": _sign_in(registration)}
             paths[sign_in_callback_path(provider)] = {"get": _callback(registration)}
             paths[confirm_connection_path(provider)] = {"post": _confirmation(registration)}
-        if registration.oauth_access and registration.oauth_access.resource_url_setting:
+        if (
+            registration.oauth_access
+            and registration.oauth_access.app_only_token_resource_url_setting
+        ):
             paths[connect_mailbox_path(provider)] = {"post": _organisation(registration)}
         if registration.uses_password:
             paths[connect_mailbox_path(provider)] = {"post": _password(registration)}
@@ -69,7 +72,7 @@ def _callback(registration: RegisteredProvider) -> dict[str, Any]:
     responses = _sign_in_responses("ConsentGiven", 400, 403, 502, public=True)
     responses["200"]["content"]["text/html"] = _PAGE
     return {
-        PUBLIC_OPERATION_EXTENSION_FIELD: True,
+        UNAUTHENTICATED_OPERATION_FIELD: True,
         "operationId": _operation_id("finish_sign_in", registration),
         "summary": "Finish the sign-in; the identity platform redirects to this route",
         "description": "Connects the mailbox, starts its first sync and redirects to the inbox"
@@ -144,7 +147,7 @@ def _password_responses() -> dict[str, Any]:
 
 def _webhook(registration: RegisteredProvider) -> dict[str, Any]:
     return {
-        PUBLIC_OPERATION_EXTENSION_FIELD: True,
+        UNAUTHENTICATED_OPERATION_FIELD: True,
         "operationId": _operation_id("notify_of_changes", registration),
         "summary": f"Receive change notifications of {registration.display_name}",
         "description": "The provider calls this route. A notification makes its mailbox due. The"

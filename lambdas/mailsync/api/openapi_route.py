@@ -26,6 +26,8 @@ def show_openapi_document() -> Response[str]:
 
 @cache
 def _text() -> str:
-    from mailsync.api.app import build_app  # here: it imports this module
+    from mailsync.api.app import build_app_with_all_routes  # here: it imports this module
 
-    return json.dumps(build_openapi_document(build_app(), load_settings().enabled_providers()))
+    return json.dumps(
+        build_openapi_document(build_app_with_all_routes(), load_settings().enabled_providers())
+    )

@@ -109,7 +109,7 @@ _WITHOUT_MODEL: dict[str, Any] = {
 }
 
 
-def complete_and_prune_schemas(document: dict[str, Any]) -> None:
+def add_missing_and_remove_unused_schemas(document: dict[str, Any]) -> None:
     """Complete the schemas of the document in place. Remove the schemas that no operation uses."""
     document["paths"] = _tidy(document["paths"])
     schemas = _tidy(document["components"]["schemas"] | _WITHOUT_MODEL) | ENUM_SCHEMA_BY_NAME

@@ -82,7 +82,7 @@ def connect_organisation_mailbox(
     tokens = platform.request_app_only_tokens(settings, oauth, organisation_id)
     access = FixedAccessTokenSource(tokens.access_token)
     try:
-        found = load_provider_kit(provider).find_readable_organisation_mailbox(
+        found = load_provider_kit(provider).check_organisation_mailbox(
             organisation_id, wanted.address, access, settings
         )
     except MailboxUnreadableError as error:

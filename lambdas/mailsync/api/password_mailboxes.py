@@ -15,9 +15,9 @@ from mailsync.api.account_connector import (
 )
 from mailsync.api.password_problems import (
     APP_PASSWORD_NEEDED_PROBLEM,
-    MAIL_SERVER_CONNECTION_PROBLEM,
+    MAIL_SERVER_UNUSABLE_PROBLEM,
     PASSWORD_REFUSED_PROBLEM,
-    replace_advice_in_problem_detail,
+    replace_general_by_server_advice,
 )
 from mailsync.api.problems import ApiError, make_invalid_field_problem
 from mailsync.credentials.token_set import seal_password
@@ -27,7 +27,7 @@ from mailsync.providers.kit import (
     MailServerUnusable,
     PasswordLogin,
     PasswordRejected,
-    load_password_provider_kit,
+    load_password_kit,
 )
 from mailsync.settings import HOST_NAME_PATTERN, Settings
 
@@ -72,18 +72,18 @@ def connect_with_password(
         ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
     """
     try:
-        found = load_password_provider_kit(connector.provider_name).check_password(login, settings)
+        found = load_password_kit(connector.provider_name).check_password(login, settings)
     except AppPasswordNeeded as refusal:
         raise ApiError(
-            replace_advice_in_problem_detail(APP_PASSWORD_NEEDED_PROBLEM, str(refusal))
+            replace_general_by_server_advice(APP_PASSWORD_NEEDED_PROBLEM, str(refusal))
         ) from None
     except PasswordRejected as refusal:
         raise ApiError(
-            replace_advice_in_problem_detail(PASSWORD_REFUSED_PROBLEM, str(refusal))
+            replace_general_by_server_advice(PASSWORD_REFUSED_PROBLEM, str(refusal))
         ) from None
     except MailServerUnusable as error:
         detail = f"{error} No mailbox was connected."
-        raise ApiError(replace(MAIL_SERVER_CONNECTION_PROBLEM, detail=detail)) from None
+        raise ApiError(replace(MAIL_SERVER_UNUSABLE_PROBLEM, detail=detail)) from None
     except MailboxUnreadableError as error:
         raise ApiError(make_unreadable_mailbox_problem(error)) from None
     return connector.connect(

@@ -20,7 +20,7 @@ APP_PASSWORD_NEEDED_PROBLEM = Problem(
     " Switch on IMAP in the settings of the mailbox, create a password for apps there, and connect"
     " the mailbox with it.",
 )
-MAIL_SERVER_CONNECTION_PROBLEM = Problem(
+MAIL_SERVER_UNUSABLE_PROBLEM = Problem(
     type_urn_suffix="mail-server-unusable",
     http_status=422,
     title="The mail server cannot be used",
@@ -31,12 +31,12 @@ MAIL_SERVER_CONNECTION_PROBLEM = Problem(
 DOCUMENTED_PASSWORD_PROBLEMS = (
     PASSWORD_REFUSED_PROBLEM,
     APP_PASSWORD_NEEDED_PROBLEM,
-    MAIL_SERVER_CONNECTION_PROBLEM,
+    MAIL_SERVER_UNUSABLE_PROBLEM,
 )
 """All problems of this module, for the examples of the OpenAPI document."""
 
 
-def replace_advice_in_problem_detail(problem: Problem, advice: str) -> Problem:
+def replace_general_by_server_advice(problem: Problem, advice: str) -> Problem:
     """Return the problem with `advice` in place of the last sentence of its detail, which is valid
     for every mail server. Return the problem unchanged if `advice` is empty.
 

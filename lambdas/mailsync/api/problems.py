@@ -218,7 +218,7 @@ def make_problem_headers(problem: Problem) -> dict[str, str | list[str]]:
     return {"Cache-Control": "no-store", "Retry-After": str(problem.retry_after_s)}
 
 
-def reject_large_body(event: Mapping[str, Any]) -> dict[str, Any] | None:
+def make_large_body_response_or_none(event: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return a 413 response in Lambda's format if the request's body exceeds
     `MAX_REQUEST_BODY_BYTES`. Return None if the body is small enough.
 

@@ -4,7 +4,7 @@ import re
 
 from mailsync.api.problems import ApiError, Problem
 from mailsync.errors import SettingMissing
-from mailsync.model import Provider
+from mailsync.model import ProviderName
 from mailsync.registry import RegisteredProvider, find_provider
 from mailsync.settings import load_settings
 
@@ -19,19 +19,19 @@ UNKNOWN_PROVIDER_PROBLEM = Problem(
 )
 
 
-def sign_in_path(provider: Provider) -> str:
+def sign_in_path(provider: ProviderName) -> str:
     return f"/api/auth/{provider}"
 
 
-def sign_in_callback_path(provider: Provider) -> str:
+def sign_in_callback_path(provider: ProviderName) -> str:
     return f"/api/auth/{provider}/callback"
 
 
-def confirm_connection_path(provider: Provider) -> str:
+def confirm_connection_path(provider: ProviderName) -> str:
     return f"/api/auth/{provider}/confirm"
 
 
-def connect_mailbox_path(provider: Provider) -> str:
+def connect_mailbox_path(provider: ProviderName) -> str:
     return f"/api/email/accounts/{provider}"
 
 
@@ -43,7 +43,7 @@ def is_callback_path(path: str) -> bool:
     return _CALLBACK.fullmatch(path) is not None
 
 
-def choose_sign_in_path_for_request(path: str) -> str | None:
+def find_sign_in_path_of_named_or_first_provider(path: str) -> str | None:
     """Return the path of the sign-in for the provider that `path` names.
 
     If `path` names no provider, return the sign-in path of the first provider of this stage that
@@ -71,7 +71,7 @@ def require_provider(name: str) -> RegisteredProvider:
     return found
 
 
-def require_provider_with_sign_in(name: str) -> Provider:
+def require_provider_with_sign_in(name: str) -> ProviderName:
     """Return the provider with this name, if users connect its mailboxes by a sign-in.
 
     name: the name of a provider as the path of a request contains it.
@@ -86,7 +86,7 @@ def require_provider_with_sign_in(name: str) -> Provider:
     return found.provider
 
 
-def require_enabled_provider(provider: Provider) -> None:
+def require_enabled_provider(provider: ProviderName) -> None:
     """Raise an error unless this stage syncs mailboxes of the provider.
 
     Raises:

@@ -20,12 +20,12 @@ USER_ID_OF_LIMIT_FOR_ALL_USERS = ""
 
 class RateLimitedCall(StrEnum):
     """The groups of API calls. Each group has an hourly limit per user, in
-    `Settings.api_calls_per_hour_by_kind`."""
+    `Settings.max_api_calls_per_hour_by_kind`."""
 
     SYNC = "sync"
     FULL_SYNC = "full-sync"
-    ACCOUNT_CHANGE = "control"
-    SIGN_IN = "connect"
+    OTHER_ACCOUNT_CALL = "control"
+    USER_MAILBOX_CONNECTION = "connect"
     ORGANISATION_MAILBOX_CONNECTION = "organisation"
     SELF_TEST_BY_ONE_USER = "self-test"
     SELF_TEST_BY_ALL_USERS = "self-tests"
@@ -37,7 +37,7 @@ def count_against_rate_limit(user_id: str, kind: RateLimitedCall) -> None:
     Raises:
         ApiError: the limit is reached (429, with Retry-After).
     """
-    per_hour = load_settings().api_calls_per_hour_by_kind[kind]
+    per_hour = load_settings().max_api_calls_per_hour_by_kind[kind]
     wait_s = RateLimitStore(open_database()).count_api_call(user_id, kind, per_hour)
     if wait_s:
         logger.info("call_refused", kind=kind, wait_s=wait_s)

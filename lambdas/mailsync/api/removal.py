@@ -57,10 +57,10 @@ def disconnect_or_purge_account(account_id: str) -> Response[str]:
     """
     deadline = time.monotonic() + MAX_MAIL_DELETION_S_PER_REQUEST
     account, data = parse_account_and_caller_ids(account_id, router.current_event), _data()
-    count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
+    count_against_rate_limit(account.user_id, RateLimitedCall.OTHER_ACCOUNT_CALL)
     store = AccountControlStore(open_database())
     end_subscriptions_of_account(account)
-    revocation = prepare_revocation(account.id)
+    revocation = prepare_revocation(account.account_id)
     stopped = store.disconnect_account(account) if data == KEEP_DATA else store.begin_purge(account)
     access = revocation.revoke_grant() if revocation else None
     event = router.current_event
@@ -68,7 +68,7 @@ def disconnect_or_purge_account(account_id: str) -> Response[str]:
         event,
         "account_removed",
         account.user_id,
-        account_id=account.id,
+        account_id=account.account_id,
         data=data,
         run_id=stopped,
         **({"access": access} if access else {}),
@@ -77,7 +77,7 @@ def disconnect_or_purge_account(account_id: str) -> Response[str]:
     if data == KEEP_DATA:
         message = "The account is disconnected; its mail stays readable."
         return _removed(account, "disconnected", message, access)
-    if purge_account(store, account.id, deadline - time.monotonic()):
+    if purge_account(store, account.account_id, deadline - time.monotonic()):
         return _removed(account, "purged", "The account and its mail are deleted.", access)
     message = "The account is removed; the rest of its mail is being deleted."
     return _removed(account, "purging", message, access)
@@ -118,6 +118,6 @@ def _removed(
 ) -> Response[str]:
     if access is not None:
         message = f"{message} {_SENTENCE_OF_ACCESS[access]}"
-    body = {"success": True, "accountId": account.id, "status": status, "message": message}
+    body = {"success": True, "accountId": account.account_id, "status": status, "message": message}
     code = HTTPStatus.ACCEPTED if status == "purging" else HTTPStatus.OK
     return Response(code, APPLICATION_JSON, json.dumps(body), {"Cache-Control": "no-store"})

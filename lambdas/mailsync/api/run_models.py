@@ -4,9 +4,9 @@ from datetime import datetime
 
 from mailsync.api.documented_values import (
     AccountIdFieldType,
-    FolderRole,
-    RunFolderStatus,
-    RunStatus,
+    FolderRoleFieldType,
+    RunFolderStatusFieldType,
+    RunStatusFieldType,
     SyncTypeFieldType,
 )
 from mailsync.api.models import CamelModel, Failure
@@ -17,7 +17,7 @@ class RunView(CamelModel):
 
     run_id: str
     account_id: AccountIdFieldType
-    status: RunStatus
+    status: RunStatusFieldType
     sync_type: SyncTypeFieldType
     folders: tuple[int, ...] | None
     """Ids of the folders to which this full sync was limited. Null: the sync was not limited to
@@ -50,8 +50,8 @@ class RunFolderView(CamelModel):
     """Id of the folder. Null: the provider reports the changes of all folders together, and this
     entry is about all of them."""
     display_name: str
-    role: FolderRole
-    status: RunFolderStatus
+    role: FolderRoleFieldType
+    status: RunFolderStatusFieldType
     attempts: int
     pages: int
     requests: int

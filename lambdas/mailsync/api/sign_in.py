@@ -28,7 +28,7 @@ from mailsync.credentials.identity import (
 from mailsync.credentials.token_set import TokenSet
 from mailsync.credentials.vault import SealedColumn, SealingContext
 from mailsync.errors import AccessRevoked
-from mailsync.model import AccessToken, Provider
+from mailsync.model import AccessToken, ProviderName
 from mailsync.providers.kit import MailboxIdentity
 from mailsync.registry import DEFAULT_PROVIDER_OF_STORED_VALUES
 from mailsync.settings import Settings
@@ -81,7 +81,7 @@ class UnconfirmedConnection:
 class _Mailbox:
     """A mailbox with the tokens of a finished sign-in."""
 
-    provider: Provider
+    provider: ProviderName
     home_account_id: str
     address: str
     tokens: TokenSet
@@ -230,13 +230,13 @@ class SignInFlow:
         return flow
 
 
-def _provider_of(kept: Mapping[str, Any]) -> Provider:
+def _provider_of(kept: Mapping[str, Any]) -> ProviderName:
     """Return the provider that a stored sign-in or mailbox names.
 
     Earlier releases had only one provider and stored no name. If the name is missing, return that
     provider.
     """
-    return Provider(kept.get("provider", DEFAULT_PROVIDER_OF_STORED_VALUES))
+    return ProviderName(kept.get("provider", DEFAULT_PROVIDER_OF_STORED_VALUES))
 
 
 def _rejected_sign_in(code: str, message: str) -> Problem:

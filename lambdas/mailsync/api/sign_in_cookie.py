@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.problems import ApiError, Problem
 
-COOKIE_NAME = "mailsync_sign_in"
+COOKIE_NAME_WITHOUT_PREFIX = "mailsync_sign_in"
 
 _SEVERAL = Problem(
     type_urn_suffix="sign-in-unknown",
@@ -57,7 +57,7 @@ def read_sign_in_cookie(event: APIGatewayProxyEventV2, *, secure: bool) -> str:
 
 
 def _name(*, secure: bool) -> str:
-    return f"__Host-{COOKIE_NAME}" if secure else COOKIE_NAME
+    return f"__Host-{COOKIE_NAME_WITHOUT_PREFIX}" if secure else COOKIE_NAME_WITHOUT_PREFIX
 
 
 def _cookies(event: APIGatewayProxyEventV2) -> list[tuple[str, str]]:

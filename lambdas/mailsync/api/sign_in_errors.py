@@ -13,10 +13,10 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.audit import write_audit_record
-from mailsync.api.html_pages import PageLink, accepts_html, to_problem_page
+from mailsync.api.html_pages import PageLink, accepts_html, problem_to_html_or_json_response
 from mailsync.api.problems import Problem
 from mailsync.api.provider_paths import (
-    choose_sign_in_path_for_request,
+    find_sign_in_path_of_named_or_first_provider,
     is_callback_path,
     is_sign_in_path,
 )
@@ -57,7 +57,7 @@ def make_page_link_to_application(path: str) -> PageLink | None:
     try:
         return PageLink(load_settings().app_inbox_url, "Go to the application")
     except SettingMissing:
-        sign_in = choose_sign_in_path_for_request(path)
+        sign_in = find_sign_in_path_of_named_or_first_provider(path)
         return PageLink(sign_in, "Connect the mailbox again") if sign_in else None
 
 
@@ -68,7 +68,9 @@ def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> R
     if is_callback_path(event.path):
         write_audit_record(event, "sign_in_failed", problem=problem.type_urn_suffix)
     if not _ends_in_application(problem, event):
-        return to_problem_page(problem, event, make_page_link_to_application(event.path))
+        return problem_to_html_or_json_response(
+            problem, event, make_page_link_to_application(event.path)
+        )
     description = problem.detail
     if problem.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         description += f" (request {event.request_context.request_id})"
@@ -78,7 +80,9 @@ def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> R
             error_description=_NOT_IN_A_DESCRIPTION.sub("'", description),
         )
     except SettingMissing:
-        return to_problem_page(problem, event, make_page_link_to_application(event.path))
+        return problem_to_html_or_json_response(
+            problem, event, make_page_link_to_application(event.path)
+        )
     return Response(
         HTTPStatus.FOUND, headers={**SIGN_IN_RESPONSE_PRIVACY_HEADERS, "Location": location}
     )

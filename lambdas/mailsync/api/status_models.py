@@ -4,9 +4,9 @@ from datetime import datetime
 
 from mailsync.api.documented_values import (
     AccountIdFieldType,
-    AccountOrOpenRunStatus,
-    FolderRole,
-    LatestSyncStatus,
+    AccountOrOpenRunStatusFieldType,
+    FolderRoleFieldType,
+    LatestSyncStatusFieldType,
 )
 from mailsync.api.models import CamelModel, Failure
 from mailsync.api.removal_models import PendingRemoval
@@ -17,7 +17,7 @@ class FolderView(CamelModel):
 
     id: int
     display_name: str
-    role: FolderRole
+    role: FolderRoleFieldType
     total: int
     """Number of messages that Mailsync stores for the folder."""
     unread: int
@@ -53,8 +53,8 @@ class SyncStatusView(CamelModel):
     account_id: AccountIdFieldType
     email_address: str
     provider: str
-    status: AccountOrOpenRunStatus
-    sync_status: LatestSyncStatus
+    status: AccountOrOpenRunStatusFieldType
+    sync_status: LatestSyncStatusFieldType
     last_sync_at: datetime | None
     """When the last successful sync or check ended."""
     initial_sync_completed: bool

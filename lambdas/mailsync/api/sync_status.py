@@ -1,13 +1,17 @@
-"""Convert the stored status of an account to the sync status that the API returns. Pure
+"""Convert the stored status of an account and of its folders to what the API returns. Pure
 functions."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
+from mailsync.api.account_models import FolderSelection
 from mailsync.api.models import stored_error_to_failure_or_none
 from mailsync.api.removal_models import to_pending_removal_or_none
 from mailsync.api.status_models import FolderView, SyncStatusView
 from mailsync.decisions.remaining_time import estimate_remaining_s
+from mailsync.model import FolderId
 from mailsync.registry import find_provider
+from mailsync.store.account_store import FolderWithSelection
 from mailsync.store.status_store import AccountStatus, FolderStatus
 
 _OPEN_RUN_STATUSES = ("queued", "syncing")
@@ -19,7 +23,9 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
     syncing = account.sync_status in _OPEN_RUN_STATUSES and account.status == "active"
     progress, total = _progress(account)
     provider = find_provider(account.provider)
-    retries = account.successive_failure_count > 0 and account.status == "active" and not syncing
+    retries = (
+        account.successive_failed_sync_count > 0 and account.status == "active" and not syncing
+    )
     return SyncStatusView(
         account_id=account.id,
         email_address=account.email_address,
@@ -27,7 +33,7 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
         status=account.sync_status if syncing else account.status,
         sync_status=account.sync_status,
         last_sync_at=account.last_sync_at,
-        initial_sync_completed=account.initial_sync_completed,
+        initial_sync_completed=account.is_initial_sync_completed,
         sync_progress=progress,
         sync_total=total,
         folders=tuple(_folder(each) for each in account.folders),
@@ -39,11 +45,11 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
             account.last_error_name, account.last_error_message
         ),
         next_retry_at=account.next_sync_at if retries else None,
-        verified_at=account.verified_at,
+        verified_at=account.counts_verified_at,
         compared_at=account.oldest_id_comparison_at,
-        max_flag_age_seconds=provider.max_flag_change_delay_s if provider else None,
+        max_flag_age_seconds=provider.max_stored_flag_age_s if provider else None,
         pending_removal=to_pending_removal_or_none(account.hidden_mail),
-        run_id=account.run_id,
+        run_id=account.open_run_id,
     )
 
 
@@ -82,10 +88,10 @@ def _progress(account: AccountStatus) -> tuple[int, int]:
 def _rate(account: AccountStatus, now: datetime) -> float:
     """Return the number of new messages stored per second since the run started. Return 0 if no run
     has started."""
-    if account.run_started_at is None:
+    if account.open_run_started_at is None:
         return 0.0
     return account.reading_progress.new_message_count / max(
-        (now - account.run_started_at).total_seconds(), 1.0
+        (now - account.open_run_started_at).total_seconds(), 1.0
     )
 
 
@@ -122,6 +128,31 @@ def _folder(folder: FolderStatus) -> FolderView:
         differing=folder.listing_contradiction_count,
         walking=folder.is_full_sync_running,
         verified_at=folder.verified_at,
-        compared_at=folder.compared_at,
+        compared_at=folder.message_ids_compared_at,
         error=stored_error_to_failure_or_none(folder.error_name, folder.error_message),
+    )
+
+
+def to_folder_selection(
+    folder: FolderWithSelection, id_by_remote_id: Mapping[str, FolderId]
+) -> FolderSelection:
+    """Return a folder, mirrored or not, for a response.
+
+    id_by_remote_id: the ids of the account's folders by the ids that they have at the provider.
+    """
+    return FolderSelection(
+        id=folder.id,
+        parent_id=id_by_remote_id.get(folder.parent_remote_id or ""),
+        display_name=folder.display_name,
+        role=folder.role,
+        selected=folder.selected,
+        hidden=folder.is_hidden_at_provider,
+        total=folder.stored_total,
+        unread=folder.stored_unread,
+        remote_total=folder.remote_total,
+        count_offset=folder.remote_total_overcount,
+        unread_offset=folder.remote_unread_overcount,
+        verified_at=folder.verified_at,
+        compared_at=folder.message_ids_compared_at,
+        differing=folder.listing_contradiction_count,
     )

@@ -23,7 +23,7 @@ from mailsync.api.status_models import SyncStatusView
 from mailsync.api.sync_status import to_sync_status_view
 from mailsync.errors import AccountNotConnected, SettingMissing
 from mailsync.log import logger
-from mailsync.model import AccountId, Provider, SyncScope, SyncType
+from mailsync.model import AccountId, ProviderName, SyncScope, SyncType
 from mailsync.registry import implemented_providers
 from mailsync.runs.trigger import open_sync_starter
 from mailsync.settings import load_settings
@@ -107,15 +107,19 @@ def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStop
     account = AccountOfRequestingUser(
         AccountId(str(account_id)), caller_user_id(router.current_event)
     )
-    count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CHANGE)
+    count_against_rate_limit(account.user_id, RateLimitedCall.OTHER_ACCOUNT_CALL)
     run_id = AccountControlStore(open_database()).cancel_open_run(account)
     if run_id is None:
-        return SyncStopped(account_id=account.id, run_id=None, message="No sync was running.")
+        return SyncStopped(
+            account_id=account.account_id, run_id=None, message="No sync was running."
+        )
     open_sync_starter().stop_execution_of_closed_run(run_id)
     event = router.current_event
-    write_audit_record(event, "sync_stopped", account.user_id, account_id=account.id, run_id=run_id)
+    write_audit_record(
+        event, "sync_stopped", account.user_id, account_id=account.account_id, run_id=run_id
+    )
     message = "The sync was stopped; stored mail stays."
-    return SyncStopped(account_id=account.id, run_id=run_id, message=message)
+    return SyncStopped(account_id=account.account_id, run_id=run_id, message=message)
 
 
 @router.get(
@@ -192,7 +196,7 @@ def _require_syncable(account: AccountStatus, scope: SyncScope) -> None:
             " mailbox of another provider."
         )
     try:
-        load_settings().require_enabled_provider(Provider(account.provider))
+        load_settings().require_enabled_provider(ProviderName(account.provider))
     except SettingMissing as error:
         raise AccountNotConnected(str(error)) from None
     if unknown := {*scope.folder_ids} - {each.id for each in account.folders}:

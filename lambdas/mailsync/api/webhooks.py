@@ -19,7 +19,7 @@ from mailsync.api.problems import ApiError, Problem, register_problem_handler
 from mailsync.api.provider_paths import require_enabled_provider
 from mailsync.errors import ProviderRejected
 from mailsync.log import logger
-from mailsync.model import NotificationByEmailAddress, Provider, SubscriptionNotification
+from mailsync.model import NotificationByEmailAddress, ProviderName, SubscriptionNotification
 from mailsync.providers.kit import (
     MalformedNotification,
     NotificationResendNeededError,
@@ -28,7 +28,7 @@ from mailsync.providers.kit import (
     load_push_kit,
     webhook_path,
 )
-from mailsync.runs.batches import start_check_of_notified_mailboxes
+from mailsync.runs.batches import invoke_notified_mailbox_check_async
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.push_store import PushStore
@@ -87,7 +87,7 @@ def build_app() -> APIGatewayHttpResolver:
     return app
 
 
-@router.post(webhook_path(Provider("<provider>")))
+@router.post(webhook_path(ProviderName("<provider>")))
 def receive_notifications(provider: str) -> Response[str]:
     event, push = router.current_event, _push_kit(provider)
     try:
@@ -101,24 +101,24 @@ def receive_notifications(provider: str) -> Response[str]:
     except NotificationResendNeededError as reason:
         logger.warning("notification_postponed", reason=str(reason))
         raise ApiError(_POSTPONED) from None
-    genuine = _save(Provider(provider), notifications)
+    genuine = _save(ProviderName(provider), notifications)
     if genuine:
-        start_check_of_notified_mailboxes(NotifiedMailboxQueueStore(open_database()))
+        invoke_notified_mailbox_check_async(NotifiedMailboxQueueStore(open_database()))
     logger.info("notified", genuine=genuine, ignored=len(notifications) - genuine)
     return Response(HTTPStatus.ACCEPTED, _TEXT, "", _PLAIN_TEXT_HEADERS)
 
 
-def _save(provider: Provider, notifications: Sequence[ProviderNotification]) -> int:
+def _save(provider: ProviderName, notifications: Sequence[ProviderNotification]) -> int:
     """Make the notified mailboxes due; return the number of genuine notifications."""
     store = PushStore(open_database())
     addresses = [
         each.email_address for each in notifications if isinstance(each, NotificationByEmailAddress)
     ]
-    found = store.save_notifications_by_email_address(provider, addresses) if addresses else 0
+    found = store.apply_notifications_by_email_address(provider, addresses) if addresses else 0
     of_subscriptions = [
         each for each in notifications if isinstance(each, SubscriptionNotification)
     ]
-    return min(found, len(addresses)) + store.save_subscription_notifications(of_subscriptions)
+    return min(found, len(addresses)) + store.apply_subscription_notifications(of_subscriptions)
 
 
 def _push_kit(name: str) -> PushKit:
@@ -127,7 +127,7 @@ def _push_kit(name: str) -> PushKit:
     Raises:
         ApiError: the provider is unknown, sends no notifications, or is off in this stage (404).
     """
-    provider = Provider(name)
+    provider = ProviderName(name)
     try:
         push = load_push_kit(provider)
     except ProviderRejected:

@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mailsync.aws.environment import (
+    choose_aws_endpoint_url,
     find_aws_ca_bundle_path,
     find_aws_credentials,
-    find_aws_endpoint_url,
     find_aws_region,
 )
 from mailsync.aws.errors import AwsError, AwsRejected, AwsUnavailable
@@ -137,7 +137,7 @@ class AwsClient:
 
     def _connect(self) -> HTTPConnection:
         url = urlsplit(
-            self.endpoint_url or find_aws_endpoint_url(self.service.endpoint_and_signing_name)
+            self.endpoint_url or choose_aws_endpoint_url(self.service.endpoint_and_signing_name)
         )
         host = url.hostname or ""
         if url.scheme == "http" and host in _LOOPBACK_HOSTS:  # the local stack and tests

@@ -40,7 +40,7 @@ def find_aws_credentials() -> AwsCredentials:
     return AwsCredentials(frozen.access_key, frozen.secret_key, frozen.token)
 
 
-def find_aws_endpoint_url(service: str) -> str:
+def choose_aws_endpoint_url(service: str) -> str:
     """Return the URL of a service. If AWS_ENDPOINT_URL is set, it is the URL of every service."""
     if url := os.environ.get("AWS_ENDPOINT_URL"):
         return url

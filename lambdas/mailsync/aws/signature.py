@@ -67,7 +67,7 @@ def sign_post_request(
     }
 
 
-def presign_get_url(
+def presign_get_url_without_scheme(
     credentials: AwsCredentials,
     scope: CredentialScope,
     host: str,

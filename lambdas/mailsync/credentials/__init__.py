@@ -29,7 +29,7 @@ from mailsync.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from mailsync.model import NO_EXPIRY, AccessToken, Account, AccountId, Credentials, Provider
+from mailsync.model import NO_EXPIRY, AccessToken, Account, AccountId, Credentials, ProviderName
 from mailsync.registry import find_provider
 from mailsync.settings import Settings
 
@@ -68,7 +68,7 @@ class LockedCredentials(Protocol):
 class CredentialStore(Protocol):
     """Interface of the store of sealed (encrypted) credentials."""
 
-    def find_credentials(self, account_id: AccountId) -> Credentials:
+    def read_credentials(self, account_id: AccountId) -> Credentials:
         """Return the credentials of the account.
 
         Raises:
@@ -130,7 +130,7 @@ class StoredAccessTokenSource:
             self._access = self._renewed(refused=None)
         return self._access
 
-    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
+    def get_token_after_refusal(self, refused: AccessToken) -> AccessToken:
         """Replace the access token `refused` and return the new token. If another worker has just
         renewed the token, return that worker's token.
 
@@ -143,7 +143,7 @@ class StoredAccessTokenSource:
 
     def _renewed(self, refused: AccessToken | None) -> AccessToken:
         for _ in range(_MAX_ATTEMPTS):
-            before = self._known or self._store.find_credentials(self._account_id)
+            before = self._known or self._store.read_credentials(self._account_id)
             self._known = None
             stored = _stored(self._account_id, before, self._vault)
             if stored and _is_fresh(stored) and _is_usable(stored, before, refused):
@@ -173,7 +173,7 @@ class StoredAccessTokenSource:
     ) -> TokenSet | AccessRevoked | ProviderThrottled:
         try:
             renewed = _tokens(
-                self._settings, self._provider, grant, renewal.credentials.organisation_id
+                self._settings, self._provider, grant, renewal.credentials.granting_organisation_id
             )
         except ProviderThrottled as throttled:
             wait_s = (
@@ -221,12 +221,12 @@ class StoredPasswordAsTokenSource:
         """Return the password. If the stored password is encrypted with an older data key, encrypt
         and store it again with the newest data key."""
         if self._access is None:
-            stored = self._known or self._store.find_credentials(self._account_id)
+            stored = self._known or self._store.read_credentials(self._account_id)
             self._access = _password(self._account_id, stored, self._vault)
             self._seal_under_newest_key(stored, self._access)
         return self._access
 
-    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
+    def get_token_after_refusal(self, refused: AccessToken) -> AccessToken:
         """Return the newer password that the user has stored in place of the password `refused`.
 
         If the stored password still equals `refused`, record in the store that the mail server
@@ -236,7 +236,7 @@ class StoredPasswordAsTokenSource:
             AccessRevoked: the user has stored no newer password.
         """
         for _ in range(_MAX_ATTEMPTS):
-            stored = self._store.find_credentials(self._account_id)
+            stored = self._store.read_credentials(self._account_id)
             self._access = _password(self._account_id, stored, self._vault)
             if self._access.token != refused.token:
                 return self._access
@@ -276,7 +276,7 @@ class FixedAccessTokenSource:
     def get_current_token(self) -> AccessToken:
         return self._access
 
-    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
+    def get_token_after_refusal(self, refused: AccessToken) -> AccessToken:
         return self._access
 
 
@@ -303,7 +303,7 @@ def make_access_token_source(
     return StoredAccessTokenSource(account, store, vault, settings, known)
 
 
-def make_token_source_for_disconnection(
+def make_fixed_token_source_without_lock(
     account: Account, store: CredentialStore, vault: Vault, settings: Settings
 ) -> FixedAccessTokenSource:
     """Return a source of the account's access token or password, without locking the account's
@@ -312,7 +312,7 @@ def make_token_source_for_disconnection(
     If the token must be renewed, the new token is not stored. Without a lock other workers do not
     wait for this function. It raises the same errors as `StoredAccessTokenSource`.
     """
-    credentials = store.find_credentials(account.id)
+    credentials = store.read_credentials(account.id)
     if credentials.sealed_password is not None:
         return FixedAccessTokenSource(_password(account.id, credentials, vault))
     stored = _stored(account.id, credentials, vault)
@@ -320,7 +320,7 @@ def make_token_source_for_disconnection(
         return FixedAccessTokenSource(stored)
     _respect_pause(credentials)
     grant = decrypt_grant(account.id, credentials, vault)
-    issued = _tokens(settings, account.provider, grant, credentials.organisation_id)
+    issued = _tokens(settings, account.provider, grant, credentials.granting_organisation_id)
     return FixedAccessTokenSource(issued.access_token)
 
 
@@ -387,7 +387,7 @@ def _respect_pause(credentials: Credentials) -> None:
 
 
 def _tokens(
-    settings: Settings, provider: Provider, grant: str | None, organisation_id: str | None
+    settings: Settings, provider: ProviderName, grant: str | None, organisation_id: str | None
 ) -> TokenSet:
     oauth = require_oauth_access_of_provider(provider)
     platform = import_identity_platform(oauth)

@@ -14,15 +14,15 @@ class TokenSet:
 
     renewal_grant: the user's grant: a refresh token, and for Entra also the data with which to use
         it. None: app-only access, which an organisation has granted.
-    organisation_id: tenant id of the organisation that granted app-only access. None: access by a
-        user's grant.
+    granting_organisation_id: tenant id of the organisation that granted app-only access. None:
+        access by a user's grant.
     email_address: the account's present email address, if the identity platform named it with the
         access token. None: the platform named no address.
     """
 
     access_token: AccessToken
     renewal_grant: str | None = field(default=None, repr=False)
-    organisation_id: str | None = None
+    granting_organisation_id: str | None = None
     email_address: str | None = field(default=None, repr=False)
 
     def seal_tokens_for_account(self, account_id: AccountId, key: SealingKey) -> Credentials:
@@ -41,7 +41,7 @@ class TokenSet:
                 make_access_token_sealing_context(account_id), self.access_token.token
             ),
             access_token_expires_at=self.access_token.expires_at,
-            organisation_id=self.organisation_id,
+            granting_organisation_id=self.granting_organisation_id,
             access_token_issued_at=datetime.now(UTC),
         )
 

@@ -68,11 +68,11 @@ class SealingContext:
     """The column and the owner to which a sealed (encrypted) value is bound.
 
     sealed_column: the column that stores the value.
-    owner_id: the account id, or the user id of a sign-in.
+    account_or_user_id: the account id, or the user id of a sign-in.
     """
 
     sealed_column: SealedColumn
-    owner_id: str
+    account_or_user_id: str
 
     @property
     def aead_associated_data(self) -> bytes:
@@ -81,7 +81,7 @@ class SealingContext:
         It consists of the column's name, a NUL and the owner. Earlier versions used associated data
         without a NUL, and no stored text contains a NUL, so the two forms never coincide.
         """
-        return f"{self.sealed_column}\0{self.owner_id}".encode()
+        return f"{self.sealed_column}\0{self.account_or_user_id}".encode()
 
     @property
     def accepted_aead_associated_data(self) -> tuple[bytes, ...]:
@@ -90,7 +90,11 @@ class SealingContext:
         The first is the associated data of this release. A column that existed before migration
         0016 has a second: the owner alone, with which earlier releases sealed their values.
         """
-        earlier = (self.owner_id.encode(),) if self.sealed_column in _BOUND_TO_OWNER_ALONE else ()
+        earlier = (
+            (self.account_or_user_id.encode(),)
+            if self.sealed_column in _BOUND_TO_OWNER_ALONE
+            else ()
+        )
         return (self.aead_associated_data, *earlier)
 
 
@@ -101,7 +105,7 @@ class DataKeyStore(Protocol):
         """Return the data key that was made last. Return None if the store has no data key."""
         ...
 
-    def find_data_key(self, key_id: int) -> DataKey:
+    def read_data_key(self, key_id: int) -> DataKey:
         """Return the data key with this id."""
         ...
 
@@ -184,8 +188,9 @@ class Vault:
             except (InvalidTag, ValueError):
                 continue
         raise AccessRevoked(
-            f"A stored secret of {context.owner_id} ({context.sealed_column}) cannot be decrypted,"
-            " so mail is not synced. Stored mail stays readable; connect the mailbox again."
+            f"A stored secret of {context.account_or_user_id} ({context.sealed_column}) cannot be"
+            " decrypted, so mail is not synced. Stored mail stays readable; connect the mailbox"
+            " again."
         )
 
     def find_or_make_newest_sealing_key(self) -> SealingKey:
@@ -204,7 +209,7 @@ class Vault:
         for known in self._cached():
             if known.data_key_id == key_id:
                 return known
-        return self._unwrap(self._keys.find_data_key(key_id))
+        return self._unwrap(self._keys.read_data_key(key_id))
 
     def _cached(self) -> list[SealingKey]:
         now = self._clock()

@@ -4,7 +4,7 @@ mailbox."""
 from collections.abc import Collection, Iterable, Mapping
 from enum import Enum, auto
 
-from mailsync.decisions.folders import FolderTreeDiff, explain_incomplete_folder_listing
+from mailsync.decisions.folders import FolderTreeDiff, find_reason_of_incomplete_listing
 from mailsync.decisions.verify import FolderCounts, do_counts_match_provider
 from mailsync.model import (
     FeedId,
@@ -76,7 +76,9 @@ def classify_work_found_by_check(
     seen = [pages.get(feed.ref.id) for feed in feeds if feed.ref.id not in waiting]
     if any(folder.remote_id not in known for folder in plan.new_and_changed_folders):
         return CheckResult.NEEDS_EXECUTION
-    if listing.failure_reason_by_folder_id or explain_incomplete_folder_listing(listing, folders):
+    if listing.failure_reason_by_folder_remote_id or find_reason_of_incomplete_listing(
+        listing, folders
+    ):
         return CheckResult.NEEDS_EXECUTION
     if any(_is_unfinished(feed) for feed in feeds):
         return CheckResult.NEEDS_EXECUTION
@@ -100,5 +102,5 @@ def _is_unfinished(feed: StoredFeed) -> bool:
     return (
         position.is_full_sync_running
         or not position.is_next_page_first_of_round
-        or feed.has_pending_messages
+        or feed.has_pending_messages_due_soon
     )

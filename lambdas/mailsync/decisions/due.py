@@ -12,7 +12,7 @@ DUE_MAILBOX_CLAIM_LIFETIME_S = 600
 after this time."""
 NOTIFIED_MAILBOX_CLAIM_LIFETIME_S = 60
 """The lifetime in seconds of a worker's claim on a mailbox for which a notification arrived."""
-MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S = 15
+MIN_AVERAGE_TIME_BETWEEN_NOTIFIED_CHECKS_S = 15
 """The minimum average number of seconds between two checks of a mailbox that notifications start.
 Two such checks may follow each other at once. A check of a mailbox with 1,000 folders is 111
 requests. So notifications cause at most half of the 10,000 requests that Microsoft Graph allows in
@@ -22,16 +22,16 @@ MAX_WORKERS_FOR_NOTIFIED_MAILBOXES = 4
 may have only 10 concurrent functions, and the scheduled checks need some of them."""
 PARALLEL_NOTIFIED_CHECKS_PER_WORKER = 10
 """The number of notified mailboxes that one function checks in parallel."""
-MAX_MAILBOXES_COUNTED_TO_ADD_WORKER = (
+MAX_WAITING_MAILBOXES_COUNTED = (
     MAX_WORKERS_FOR_NOTIFIED_MAILBOXES * PARALLEL_NOTIFIED_CHECKS_PER_WORKER
 )
 """The maximum number of waiting notified mailboxes that are counted to decide whether another
 function is needed. More mailboxes would not change the decision."""
-MAX_NOTIFIED_MAILBOX_WAIT_FOR_WORKER_S = 2.0
+MAX_WAIT_BEFORE_ADDING_CHECK_WORKER_S = 2.0
 """The seconds that a notified mailbox waits for the functions that already check notified
 mailboxes. A function with a free thread looks for waiting mailboxes every second. So no thread is
 free if a mailbox has waited longer than this, and another function is invoked."""
-SCHEDULED_CLAIM_DELAY_IF_NOTIFIED_S = 60.0
+SCHEDULED_CHECK_DELAY_IF_NOTIFIED_S = 60.0
 """The seconds for which a tick of the schedule leaves a notified mailbox to functions that check
 notified mailboxes. After this time the tick claims the mailbox like any due mailbox. Without this
 delay, a tick after a thousand notifications would start 20 more functions, with ten connections to
@@ -97,7 +97,7 @@ def needs_another_check_worker(waits_s: Sequence[float], working: int) -> bool:
 
     Another function is needed if a mailbox waits and no function works, if more mailboxes wait than
     the working functions can check in parallel, or if a mailbox has waited longer than
-    `MAX_NOTIFIED_MAILBOX_WAIT_FOR_WORKER_S`. Otherwise the working functions suffice. Few functions
+    `MAX_WAIT_BEFORE_ADDING_CHECK_WORKER_S`. Otherwise the working functions suffice. Few functions
     with many mailboxes cost less than many functions that each wait for the provider.
 
     waits_s: for each notified mailbox that can be checked now, the seconds that it has waited.
@@ -107,7 +107,7 @@ def needs_another_check_worker(waits_s: Sequence[float], working: int) -> bool:
         return bool(waits_s)
     return (
         len(waits_s) > working * PARALLEL_NOTIFIED_CHECKS_PER_WORKER
-        or max(waits_s) > MAX_NOTIFIED_MAILBOX_WAIT_FOR_WORKER_S
+        or max(waits_s) > MAX_WAIT_BEFORE_ADDING_CHECK_WORKER_S
     )
 
 

@@ -58,7 +58,7 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
        again under its old name is one gone folder and one new folder.
     """
     before = {folder.ref.remote_id: folder for folder in known}
-    kept = listing.permanent_folder_roles - {folder.role for folder in listing.folders}
+    kept = listing.permanent_roles - {folder.role for folder in listing.folders}
     new_id_by_role = {
         folder.role: folder.remote_id
         for folder in listing.folders
@@ -85,7 +85,7 @@ def diff_folders(listing: FolderListing, known: Sequence[StoredFolder]) -> Folde
     )
 
 
-def explain_incomplete_folder_listing(
+def find_reason_of_incomplete_listing(
     listing: FolderListing, known: Iterable[StoredFolder]
 ) -> str | None:
     """Return the reason why the provider's folder listing is incomplete, as a sentence. An
@@ -94,14 +94,14 @@ def explain_incomplete_folder_listing(
     If the listing lacks a folder that is known to exist, the listing may also lack folders that the
     mirror does not know yet.
     """
-    if listing.existing_unlisted_folder_ids:
-        return f"The list of folders lacks {len(listing.existing_unlisted_folder_ids)} that exist."
+    if unlisted := len(listing.existing_unlisted_folder_remote_ids):
+        return f"The list of folders lacks {unlisted} that exist."
     shown = {folder.role for folder in listing.folders}
     expected = {
         folder.role
         for folder in known
-        if folder.role in listing.permanent_folder_roles
-        and folder.ref.remote_id not in listing.failure_reason_by_folder_id
+        if folder.role in listing.permanent_roles
+        and folder.ref.remote_id not in listing.failure_reason_by_folder_remote_id
     }
     if missing := (expected | {Role.INBOX}) - shown:
         lacked = ", ".join(sorted(missing))
@@ -133,7 +133,7 @@ def sort_folders_by_last_change(folders: Iterable[StoredFolder]) -> tuple[Stored
         sorted(
             folders,
             key=lambda folder: (
-                -folder.last_changed_at.timestamp() if folder.last_changed_at else 0.0
+                -folder.last_change_found_at.timestamp() if folder.last_change_found_at else 0.0
             ),
         )
     )
@@ -144,8 +144,8 @@ def _differs(remote: RemoteFolder, known: StoredFolder | None) -> bool:
         to_storable_text(remote.display_name),
         remote.parent_remote_id,
         remote.role,
-        remote.is_hidden,
-    ) != (known.display_name, known.parent_remote_id, known.role, known.is_hidden)
+        remote.is_hidden_at_provider,
+    ) != (known.display_name, known.parent_remote_id, known.role, known.is_hidden_at_provider)
 
 
 def sort_feeds_by_reading_priority(
@@ -221,6 +221,6 @@ def _is_untouched(position: FeedPosition) -> bool:
     """Return whether the full sync of the provider's first feed has not stored a page yet."""
     return (
         position.is_full_sync_running
-        and position.cursor is None
-        and position.feed_fallback_index == 0
+        and position.sealed_cursor is None
+        and position.feed_kind_index == 0
     )

@@ -26,7 +26,7 @@ MAX_LAST_CHANGE_AGE_OF_ACTIVE_FOLDER = timedelta(days=1)
 MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED = timedelta(hours=1)
 """The longest time between two readings of the same change feed. It is also the longest time
 between two readings of a mailbox's whole folder tree."""
-MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL = timedelta(days=1)
+MAX_TIME_BETWEEN_HIDDEN_FOLDER_SEARCHES = timedelta(days=1)
 """The longest time between two searches for hidden folders in a mailbox. Such a search looks below
 every folder (`FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS`)."""
 
@@ -80,7 +80,7 @@ def choose_folder_tree_reading_mode(
     whole_at: when a check last read all listed folders. None: never.
     thorough_at: when a check last searched for hidden folders as well. None: never.
     """
-    if thorough_at is None or now - thorough_at >= MAX_HIDDEN_FOLDER_DISCOVERY_INTERVAL:
+    if thorough_at is None or now - thorough_at >= MAX_TIME_BETWEEN_HIDDEN_FOLDER_SEARCHES:
         return FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
     if whole_at is None or now - whole_at >= MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED:
         return FolderTreeReadingMode.ALL_LISTED_FOLDERS
@@ -89,6 +89,6 @@ def choose_folder_tree_reading_mode(
 
 def _is_active(folder: StoredFolder, now: datetime) -> bool:
     return (
-        folder.last_changed_at is not None
-        and now - folder.last_changed_at < MAX_LAST_CHANGE_AGE_OF_ACTIVE_FOLDER
+        folder.last_change_found_at is not None
+        and now - folder.last_change_found_at < MAX_LAST_CHANGE_AGE_OF_ACTIVE_FOLDER
     )

@@ -5,22 +5,22 @@ from typing import TypeVar
 from mailsync.model import (
     MessageChange,
     MessageRemovedFromFolder,
-    MessageStateChange,
+    MessageStateUpsert,
     MessageToFetchById,
     Page,
     PagePlan,
-    PlacementChange,
+    PlacementOrFlagChange,
     RemoteId,
     UnreadableMessage,
     Upsert,
 )
 
-AnyChange = TypeVar(
-    "AnyChange",
+ChangeT = TypeVar(
+    "ChangeT",
     Upsert,
     MessageToFetchById,
-    MessageStateChange,
-    PlacementChange,
+    MessageStateUpsert,
+    PlacementOrFlagChange,
     MessageRemovedFromFolder,
     UnreadableMessage,
 )
@@ -44,14 +44,16 @@ def plan_database_writes_of_page(page: Page) -> PagePlan:
     return PagePlan(
         upserts=tuple(each.message for each in _only(last, Upsert)),
         messages_to_fetch_now=_only(last, MessageToFetchById),
-        message_ids_to_remove=tuple(
+        message_ids_to_remove_from_folder=tuple(
             each.remote_id for each in _only(last, MessageRemovedFromFolder)
         ),
         unreadable_messages=_only(last, UnreadableMessage),
-        state_changes=_only(last, MessageStateChange),
-        placement_changes=tuple(each for each in last.values() if isinstance(each, PlacementChange))
+        state_upserts=_only(last, MessageStateUpsert),
+        placement_or_flag_changes=tuple(
+            each for each in last.values() if isinstance(each, PlacementOrFlagChange)
+        )
         if page.has_only_message_ids
-        else _only(last, PlacementChange),
+        else _only(last, PlacementOrFlagChange),
     )
 
 
@@ -61,29 +63,32 @@ def _merged(earlier: MessageChange | None, change: MessageChange) -> MessageChan
     A change of placements is relative to the stored placements. After another kind of change on the
     same page the stored placements are outdated, so the result makes Mailsync fetch the message.
     """
-    if earlier is None or not isinstance(change, PlacementChange):
+    if earlier is None or not isinstance(change, PlacementOrFlagChange):
         return change
-    if not isinstance(earlier, PlacementChange):
+    if not isinstance(earlier, PlacementOrFlagChange):
         return MessageToFetchById(change.remote_id)
-    added, removed = frozenset(change.added_folder_ids), frozenset(change.removed_folder_ids)
-    return PlacementChange(
+    added, removed = (
+        frozenset(change.added_folder_remote_ids),
+        frozenset(change.removed_folder_remote_ids),
+    )
+    return PlacementOrFlagChange(
         change.remote_id,
-        added_folder_ids=tuple(
-            each for each in earlier.added_folder_ids if each not in removed | added
+        added_folder_remote_ids=tuple(
+            each for each in earlier.added_folder_remote_ids if each not in removed | added
         )
-        + change.added_folder_ids,
-        removed_folder_ids=tuple(
-            each for each in earlier.removed_folder_ids if each not in removed | added
+        + change.added_folder_remote_ids,
+        removed_folder_remote_ids=tuple(
+            each for each in earlier.removed_folder_remote_ids if each not in removed | added
         )
-        + change.removed_folder_ids,
+        + change.removed_folder_remote_ids,
         is_read=earlier.is_read if change.is_read is None else change.is_read,
         is_flagged=earlier.is_flagged if change.is_flagged is None else change.is_flagged,
         importance=change.importance or earlier.importance,
-        fetch_group_id=change.fetch_group_id or earlier.fetch_group_id,
+        conversation_id=change.conversation_id or earlier.conversation_id,
     )
 
 
-def _only(changes: dict[RemoteId, MessageChange], kind: type[AnyChange]) -> tuple[AnyChange, ...]:
+def _only(changes: dict[RemoteId, MessageChange], kind: type[ChangeT]) -> tuple[ChangeT, ...]:
     """Return the changes of one kind, sorted by message id: writers that lock rows in the same
     order do not deadlock."""
     return tuple(each for _, each in sorted(changes.items()) if isinstance(each, kind))

@@ -25,7 +25,7 @@ waits for an eighth of a minute and not for a whole minute."""
 PENDING_MAIL_FETCH_BURST_PERIOD_S = QUOTA_WINDOW_S / PENDING_MAIL_FETCH_BURSTS_PER_MINUTE
 """The seconds from the start of one burst of a backfill to the start of the next burst. A burst
 consists of the requests and a pause after the requests."""
-SLOW_BURST_DURATION_TO_PERIOD_RATIO = 1.25
+MIN_SLOW_BURST_DURATION_IN_PERIODS = 1.25
 """If a burst of a backfill takes longer than this factor times PENDING_MAIL_FETCH_BURST_PERIOD_S,
 the work limits the speed of the backfill, not the quota."""
 
@@ -146,7 +146,7 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     bursts_used = quota.units_used_by_run / burst_units
     bursts_begun, slowest_burst_s = (
         math.ceil(bursts_used),
-        PENDING_MAIL_FETCH_BURST_PERIOD_S * SLOW_BURST_DURATION_TO_PERIOD_RATIO,
+        PENDING_MAIL_FETCH_BURST_PERIOD_S * MIN_SLOW_BURST_DURATION_IN_PERIODS,
     )
     is_slow = progress.elapsed_reading_s > max(
         bursts_used * slowest_burst_s, bursts_begun * PENDING_MAIL_FETCH_BURST_PERIOD_S

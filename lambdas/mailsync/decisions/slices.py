@@ -4,7 +4,7 @@ has. Pure functions."""
 from collections.abc import Collection, Mapping, Sequence
 
 from mailsync.decisions.budget import grow_page_size, shrink_page_size
-from mailsync.model import FeedId, SlicePage, StoredFeed
+from mailsync.model import FeedId, StoredFeed, TimeSlicePage
 
 MAX_MESSAGES_OF_UNSLICED_FOLDER = 400
 """A folder with more messages than this can be read in slices. 400 messages are four pages, one
@@ -22,7 +22,7 @@ its messages are fetched by their ids."""
 TARGET_BYTES_PER_SLICE = 6 * 2**20
 """The target for the decompressed size of a slice that has more messages than a worker's first
 slice. 6 MB are 150 messages of 40 KB. A function holds two slices at a time."""
-MIN_STORED_SHARE_TO_CONTINUE_SLICING = 0.2
+MIN_NEWLY_STORED_SHARE_OF_FIRST_SLICE = 0.2
 """The minimum share of the messages of a full sync's first slice that the slice must store. If it
 stores fewer, the full sync uses no slices, because most messages would be requested by their ids.
 """
@@ -51,8 +51,8 @@ def choose_feeds_to_read_in_slices(
         for feed in left
         if feed.ref.id in begun
         or (
-            feed.position.cursor is None
-            and feed.position.feed_fallback_index == 0
+            feed.position.sealed_cursor is None
+            and feed.position.feed_kind_index == 0
             and feed.position.messages_per_page is None
             and totals.get(feed.ref.id, 0) > max(share, MAX_MESSAGES_OF_UNSLICED_FOLDER)
         )
@@ -66,10 +66,10 @@ def should_use_slices_after_first_slice(stored: int, claimed: int) -> bool:
     stored: number of messages that the first slice brought and that the worker stored.
     claimed: number of messages that the first slice should have brought.
     """
-    return stored >= MIN_STORED_SHARE_TO_CONTINUE_SLICING * claimed
+    return stored >= MIN_NEWLY_STORED_SHARE_OF_FIRST_SLICE * claimed
 
 
-def choose_next_slice_message_count(size: int, claimed: int, page: SlicePage | None) -> int:
+def choose_next_slice_message_count(size: int, claimed: int, page: TimeSlicePage | None) -> int:
     """Return the number of messages of a worker's next slice.
 
     After a failed slice the result is half of `size`. After any other slice the result is a quarter
@@ -82,13 +82,13 @@ def choose_next_slice_message_count(size: int, claimed: int, page: SlicePage | N
     """
     if page is None:
         return shrink_page_size(size)
-    fitting = claimed * TARGET_BYTES_PER_SLICE // max(1, page.size_bytes)
+    fitting = claimed * TARGET_BYTES_PER_SLICE // max(1, page.response_size_bytes)
     return min(
         grow_page_size(size, MAX_MESSAGES_PER_SLICE), max(INITIAL_MESSAGES_PER_SLICE, fitting)
     )
 
 
-def should_split_slice(claimed: int, page: SlicePage | None) -> bool:
+def should_split_failed_slice(claimed: int, page: TimeSlicePage | None) -> bool:
     """Return whether the messages of a slice must be fetched again in smaller slices: the slice
     failed, and it had more than `MIN_MESSAGES_PER_SLICE` messages.
 

@@ -36,7 +36,7 @@ MAX_HISTORY_EVENTS_PER_ENTERED_STATE = 13
 state: 5 of the Task, 2 of a Choice, 2 of a Wait, and 4 of a Map or of an iteration of a Map."""
 HISTORY_EVENTS_PER_STATE_RETRY = 3
 """The number of history events that one retry of a Task state costs."""
-MAX_HISTORY_EVENTS_IF_ALL_RETRIES_FAIL = 94
+MAX_HISTORY_EVENTS_OF_FAILED_STATE = 94
 """The maximum number of history events of a Task state that failed and could not count its own
 events, because its function may not have reached the database: the Task, its 29 retries, and a
 Choice. The state `folder-failed`, which comes next, counts these events."""
@@ -70,7 +70,7 @@ def require_cursor_expiries_within_limit(resets: int) -> None:
         )
 
 
-def compute_max_history_events_of_failure(retry_count: int | None) -> int:
+def compute_max_history_events_of_failed_state_and_handler(retry_count: int | None) -> int:
     """Return the largest number of history events that two visits together can cost: the visit of
     the state that failed, which could not count its own events, and the visit of the state
     `folder-failed` after it.
@@ -78,7 +78,7 @@ def compute_max_history_events_of_failure(retry_count: int | None) -> int:
     retry_count: number of retries of `folder-failed`. None: see
         `compute_max_history_events_of_state`.
     """
-    return MAX_HISTORY_EVENTS_IF_ALL_RETRIES_FAIL + compute_max_history_events_of_state(retry_count)
+    return MAX_HISTORY_EVENTS_OF_FAILED_STATE + compute_max_history_events_of_state(retry_count)
 
 
 def make_successor_execution_name(run_id: RunId, execution_name: str) -> str:

@@ -27,7 +27,7 @@ because the comparisons of an account's folders are spread over a day."""
 MAX_COMPARED_MESSAGES_PER_CHECK = 2_000
 """The maximum number of messages that one check compares by id, in all folders together. If the
 folders that are due have more messages, an execution compares them."""
-MAX_COMPARED_FOLDERS_PER_RUN = 25
+MAX_DUE_FOLDERS_COMPARED_PER_RUN = 25
 """The maximum number of folders that one run compares for the only reason that their weekly
 comparison is due. Further due folders wait for the next run."""
 MAX_FOLDERS_PER_REPAIR_ROUND = 100
@@ -163,32 +163,32 @@ class ListingDifference:
     """The differences between the provider's complete list of a folder and the stored messages, as
     message ids.
 
-    unstored_message_ids: listed messages that are not stored; fetch them by id.
-    differing_message_ids: listed messages whose stored state differs from the listed one; fetch
+    unstored_remote_ids: listed messages that are not stored; fetch them by id.
+    differing_remote_ids: listed messages whose stored state differs from the listed one; fetch
         them by id.
-    unlisted_message_ids: visible messages that the list lacks; request each by id.
-    message_ids_to_show_in_folder: listed messages that are stored in the listed state, but hidden
+    unlisted_remote_ids: visible messages that the list lacks; request each by id.
+    unplaced_remote_ids: listed messages that are stored in the listed state, but hidden
         or in another folder; make them visible in this folder.
-    unlisted_quarantined_message_ids: messages in quarantine that the list lacks.
-    messages_stored_without_version: listed messages that are stored in the listed state
+    unlisted_quarantined_remote_ids: messages in quarantine that the list lacks.
+    listed_messages_with_unstored_version: listed messages that are stored in the listed state
         without a version; store the version that the list names.
     """
 
-    unstored_message_ids: tuple[RemoteId, ...] = ()
-    unlisted_message_ids: tuple[RemoteId, ...] = ()
-    differing_message_ids: tuple[RemoteId, ...] = ()
-    message_ids_to_show_in_folder: tuple[RemoteId, ...] = ()
-    unlisted_quarantined_message_ids: tuple[RemoteId, ...] = ()
-    messages_stored_without_version: tuple[ListedMessage, ...] = ()
+    unstored_remote_ids: tuple[RemoteId, ...] = ()
+    unlisted_remote_ids: tuple[RemoteId, ...] = ()
+    differing_remote_ids: tuple[RemoteId, ...] = ()
+    unplaced_remote_ids: tuple[RemoteId, ...] = ()
+    unlisted_quarantined_remote_ids: tuple[RemoteId, ...] = ()
+    listed_messages_with_unstored_version: tuple[ListedMessage, ...] = ()
 
     @property
-    def is_empty(self) -> bool:
+    def is_mirror_equal_to_listing(self) -> bool:
         return not (
-            self.unstored_message_ids
-            or self.unlisted_message_ids
-            or self.differing_message_ids
-            or self.message_ids_to_show_in_folder
-            or self.unlisted_quarantined_message_ids
+            self.unstored_remote_ids
+            or self.unlisted_remote_ids
+            or self.differing_remote_ids
+            or self.unplaced_remote_ids
+            or self.unlisted_quarantined_remote_ids
         )
 
 
@@ -219,12 +219,12 @@ def compare_listing_with_rows(
             unversioned.append(entry)
     here = {remote_id for remote_id, row in stored.items() if row.is_placed_in_compared_folder}
     return ListingDifference(
-        unstored_message_ids=tuple(missing),
-        differing_message_ids=tuple(changed),
-        message_ids_to_show_in_folder=tuple(returned),
-        unlisted_message_ids=tuple(sorted(here - entries.keys())),
-        unlisted_quarantined_message_ids=tuple(sorted(quarantined - entries.keys())),
-        messages_stored_without_version=tuple(unversioned),
+        unstored_remote_ids=tuple(missing),
+        differing_remote_ids=tuple(changed),
+        unplaced_remote_ids=tuple(returned),
+        unlisted_remote_ids=tuple(sorted(here - entries.keys())),
+        unlisted_quarantined_remote_ids=tuple(sorted(quarantined - entries.keys())),
+        listed_messages_with_unstored_version=tuple(unversioned),
     )
 
 
@@ -236,12 +236,12 @@ class ListingContradictionKind(StrEnum):
         the message is gone or in another folder.
     FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED: the list lacks the message. According to the response the
         message is in the folder, or exists and cannot be read.
-    LISTED_AND_BY_ID_READ_STATES_DIFFER: the list and the response have different read states.
+    LISTED_READ_FLAG_DIFFERS_FROM_BY_ID: the list and the response have different read states.
     """
 
     LISTED_BUT_NOT_FOUND_BY_ID_IN_FOLDER = "missing"
     FOUND_BY_ID_IN_FOLDER_BUT_NOT_LISTED = "surplus"
-    LISTED_AND_BY_ID_READ_STATES_DIFFER = "misread"
+    LISTED_READ_FLAG_DIFFERS_FROM_BY_ID = "misread"
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,5 +286,5 @@ def _contradiction(
     return (
         None
         if listed[answer.remote_id] in (None, answer.is_read)
-        else ListingContradictionKind.LISTED_AND_BY_ID_READ_STATES_DIFFER
+        else ListingContradictionKind.LISTED_READ_FLAG_DIFFERS_FROM_BY_ID
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from mailsync.errors import AccountNotConnected, AccountNotFound, SettingMissing
 from mailsync.log import logger
-from mailsync.model import AccountId, Provider, SyncScope, SyncType
+from mailsync.model import AccountId, ProviderName, SyncScope, SyncType
 from mailsync.registry import find_provider_of_sync_event
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import SyncStarter
@@ -28,11 +28,11 @@ class RequestedSync:
 
     account_id: AccountId
     sync_type: SyncType
-    provider: Provider
+    provider: ProviderName
 
 
 @dataclass(frozen=True, slots=True)
-class InvalidEvent:
+class InvalidEventResult:
     """An event of the bus that is malformed or requests a sync that cannot start.
 
     reason: why the event is invalid, as a text for its sender. The text repeats no value of the
@@ -42,9 +42,9 @@ class InvalidEvent:
     reason: str
 
 
-def parse_event(kind: str, detail: Any, settings: Settings) -> RequestedSync | InvalidEvent:
-    """Return the sync that an event requests, or an InvalidEvent with the reason why the event is
-    invalid. An event without `syncType` requests a sync of the type `manual`.
+def parse_event(kind: str, detail: Any, settings: Settings) -> RequestedSync | InvalidEventResult:
+    """Return the sync that an event requests, or an InvalidEventResult with the reason why the
+    event is invalid. An event without `syncType` requests a sync of the type `manual`.
 
     Args:
         kind: the detail type of the event.
@@ -52,20 +52,22 @@ def parse_event(kind: str, detail: Any, settings: Settings) -> RequestedSync | I
     """
     registration = find_provider_of_sync_event(kind)
     if registration is None:
-        return InvalidEvent("This detail type is unknown, so no sync was started.")
+        return InvalidEventResult("This detail type is unknown, so no sync was started.")
     provider = registration.provider
     if registration.implementation_module is None:
-        return InvalidEvent(f"Mailboxes of {provider} cannot be synced yet; connect another one.")
+        return InvalidEventResult(
+            f"Mailboxes of {provider} cannot be synced yet; connect another one."
+        )
     try:
         settings.require_enabled_provider(provider)
     except SettingMissing as error:
-        return InvalidEvent(str(error))
+        return InvalidEventResult(str(error))
     requested = detail if isinstance(detail, dict) else {}
     account_id, sync_type = requested.get("accountId"), requested.get("syncType", SyncType.MANUAL)
     if not isinstance(account_id, str):
-        return InvalidEvent("The detail must have an accountId, the uuid of an account.")
+        return InvalidEventResult("The detail must have an accountId, the uuid of an account.")
     if sync_type not in list(SyncType):
-        return InvalidEvent(f"The syncType must be one of {', '.join(SyncType)}.")
+        return InvalidEventResult(f"The syncType must be one of {', '.join(SyncType)}.")
     return RequestedSync(AccountId(account_id), SyncType(sync_type), provider)
 
 
@@ -102,22 +104,24 @@ class SyncOrSelfTestEventReceiver:
             arn = self._step_functions.start_execution(self_test_arn, event_id, {})
             logger.info("self_test_started", execution=event_id)
             return {"executionArn": arn}
-        outcome: RequestedSync | InvalidEvent | dict[str, str]
+        outcome: RequestedSync | InvalidEventResult | dict[str, str]
         outcome = parse_event(kind, event.get("detail"), self._settings)
         if isinstance(outcome, RequestedSync):
             outcome = self._start(outcome, event_id)
-        if isinstance(outcome, InvalidEvent):
+        if isinstance(outcome, InvalidEventResult):
             logger.warning("event_refused", event_id=event_id, reason=outcome.reason)
             return {"refused": outcome.reason}
         return outcome
 
-    def _start(self, requested: RequestedSync, event_id: str) -> dict[str, str] | InvalidEvent:
+    def _start(
+        self, requested: RequestedSync, event_id: str
+    ) -> dict[str, str] | InvalidEventResult:
         try:
-            account = self._accounts.find_active_account(requested.account_id)
+            account = self._accounts.read_active_account(requested.account_id)
         except (AccountNotFound, AccountNotConnected) as error:
-            return InvalidEvent(str(error))
+            return InvalidEventResult(str(error))
         if account.provider != requested.provider:
-            return InvalidEvent(
+            return InvalidEventResult(
                 f"The account is a mailbox of {account.provider}, so no sync was started; send the"
                 " event type of that provider."
             )

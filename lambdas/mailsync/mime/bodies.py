@@ -15,7 +15,7 @@ from mailsync.mime.headers import HeaderSection
 from mailsync.mime.parts import MimePart
 from mailsync.storable import to_storable_text
 
-MAX_ENCODED_BODY_TEXT_BYTES = 10_000_000
+MAX_ENCODED_BYTES_OF_JOINED_TEXTS = 10_000_000
 """The maximum number of encoded bytes of the plain texts of a message together, and of its HTML
 texts together. The rest is cut off."""
 MAX_ATTACHMENTS = 1_000
@@ -79,13 +79,13 @@ class ClassifiedParts:
     plain_text_parts: the plain texts of the body.
     html_parts: the HTML texts of the body.
     attachment_parts: all other parts, which are attachments.
-    problems: phrases that say what is malformed in the texts.
+    problem_descriptions: phrases that say what is malformed in the texts.
     """
 
     plain_text_parts: list[MimePart] = field(default_factory=list)
     html_parts: list[MimePart] = field(default_factory=list)
     attachment_parts: list[MimePart] = field(default_factory=list)
-    problems: dict[str, None] = field(default_factory=dict)
+    problem_descriptions: dict[str, None] = field(default_factory=dict)
 
     def join_plain_texts(self) -> str | None:
         """Return all plain texts of the body, joined. Return None if there is no plain text."""
@@ -102,18 +102,19 @@ class ClassifiedParts:
             HTML.
         """
         if len(self.attachment_parts) > MAX_ATTACHMENTS:
-            self.problems[f"has more than {MAX_ATTACHMENTS} attachments"] = None
+            self.problem_descriptions[f"has more than {MAX_ATTACHMENTS} attachments"] = None
         shown = _shown_in(html) if html and self.attachment_parts else set()
         return tuple(_attachment(part, shown) for part in self.attachment_parts[:MAX_ATTACHMENTS])
 
     def _joined(self, parts: list[MimePart], separator: str) -> str | None:
         if not parts:
             return None
-        left, texts = MAX_ENCODED_BODY_TEXT_BYTES, []
+        left, texts = MAX_ENCODED_BYTES_OF_JOINED_TEXTS, []
         for part in parts:
             if part.content_end_offset - part.content_start_offset > left:
-                self.problems[
-                    f"has a text of more than {MAX_ENCODED_BODY_TEXT_BYTES:,} bytes, which is cut"
+                limit = f"{MAX_ENCODED_BYTES_OF_JOINED_TEXTS:,}"
+                self.problem_descriptions[
+                    f"has a text of more than {limit} bytes, which is cut"
                 ] = None
             texts.append(self._decoded(part, part.decode_content(left)))
             left = max(0, left - (part.content_end_offset - part.content_start_offset))
@@ -132,11 +133,13 @@ class ClassifiedParts:
             named = (
                 f"in its charset {_short(charset)}" if charset else "in UTF-8, and names no charset"
             )
-            self.problems[f"has a text that is not {named}; read as {guess}"] = None
+            self.problem_descriptions[f"has a text that is not {named}; read as {guess}"] = None
         elif charset and not is_known_charset(charset) and not content.isascii():
-            self.problems[f"names an unknown charset {_short(charset)}"] = None
+            self.problem_descriptions[f"names an unknown charset {_short(charset)}"] = None
         if "\ufffd" in text:
-            self.problems["has a text with U+FFFD in the place of what is no character"] = None
+            self.problem_descriptions[
+                "has a text with U+FFFD in the place of what is no character"
+            ] = None
         text = text.replace("\r\n", "\n") if "\r" in text else text
         if (
             part.content_type_parameters.get("format", "").lower() == "flowed"

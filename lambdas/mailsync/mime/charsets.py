@@ -114,13 +114,13 @@ def is_known_charset(charset: str) -> bool:
     return bool(_codecs_of(charset))
 
 
-def decode_in_guessed_charset(content: bytes) -> tuple[str, str]:
+def guess_charset_and_decode(content: bytes) -> tuple[str, str]:
     """Decode bytes for which the mail names no charset. Return the text and the name of the guessed
     charset: UTF-8 if most bytes above 127 are UTF-8, else Windows-1252."""
     return _guess(content)
 
 
-def recover_bytes_of_decoded_text(text: str, charset: str | None, size: int) -> bytes | None:
+def find_original_bytes_of_text(text: str, charset: str | None, size: int) -> bytes | None:
     """Find the bytes from which `decode_text` made this text, for a text whose original bytes are
     not at hand. The bytes are the text encoded in the charset, or else in UTF-8.
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_tz
 from urllib.parse import unquote_to_bytes
 
-from mailsync.mime.charsets import decode_in_guessed_charset, decode_text
+from mailsync.mime.charsets import decode_text, guess_charset_and_decode
 from mailsync.mime.transfer import decode_transfer_encoding
 from mailsync.storable import to_storable_text
 
@@ -123,7 +123,7 @@ def unfold_raw_value(value: bytes) -> str:
     """Return the raw value of a field as text on one line. Bytes above 127 are decoded as UTF-8 if
     most of them are UTF-8, else as Windows-1252."""
     is_plain = value.isascii() and b"\x1b" not in value
-    text = value.decode("ascii") if is_plain else decode_in_guessed_charset(value)[0]
+    text = value.decode("ascii") if is_plain else guess_charset_and_decode(value)[0]
     return to_storable_text(" ".join(text.split()))
 
 

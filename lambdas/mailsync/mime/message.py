@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mailsync.mime.addresses import parse_addresses
 from mailsync.mime.bodies import Attachment, classify_parts
-from mailsync.mime.charsets import decode_in_guessed_charset
+from mailsync.mime.charsets import guess_charset_and_decode
 from mailsync.mime.headers import HeaderSection, parse_date, parse_message_ids, read_header_section
 from mailsync.mime.parts import MimePart, split_message_into_parts
 from mailsync.mime.preview import make_preview
@@ -111,11 +111,15 @@ def parse_message_from_parts(root: MimePart, problems: tuple[str, ...] = ()) -> 
         importance=_importance(header),
         sent_at=sent_at,
         message_kind=_kind(root, text or ""),
-        parsing_problem_descriptions=(*problems, *fields.problems(sent_at), *bodies.problems),
+        parsing_problem_descriptions=(
+            *problems,
+            *fields.problems(sent_at),
+            *bodies.problem_descriptions,
+        ),
     )
 
 
-def parse_internet_message_id(raw: bytes) -> str | None:
+def find_internet_message_id(raw: bytes) -> str | None:
     """Return the Message-ID of a raw message or of a header alone. Return None if there is no
     Message-ID."""
     raw = _normalised(raw)
@@ -149,7 +153,7 @@ class _Fields:
     def problems(self, sent_at: datetime | None) -> tuple[str, ...]:
         found = []
         if odd := {
-            name.title(): decode_in_guessed_charset(value)[1]
+            name.title(): guess_charset_and_decode(value)[1]
             for name, value in self._header.fields
             if not value.isascii()
         }:

@@ -8,7 +8,7 @@ from typing import NewType
 
 from mailsync.model.ids import AccountId, RemoteId
 
-Provider = NewType("Provider", str)
+ProviderName = NewType("ProviderName", str)
 """The name of a mail provider as stored in the database; `mailsync.registry` lists all names."""
 NO_EXPIRY = datetime.max.replace(tzinfo=UTC)
 """The value of `AccessToken.expires_at` for a password, which does not expire."""
@@ -31,26 +31,27 @@ class Account:
     """A connected mailbox, without its credentials and its email address.
 
     status: status of the account as stored, such as `active` or `paused`.
-    initial_sync_completed: whether the first sync of the mailbox has ended successfully.
+    is_initial_sync_completed: whether the first sync of the mailbox has ended successfully.
     remote_account_id: the provider's id of the mailbox or of the mailbox's user.
-    organisation_id: tenant id of the organisation that grants access. None: a person grants access.
+    granting_organisation_id: tenant id of the organisation that grants access. None: a person
+        grants access.
     max_requests_in_flight: number of concurrent requests that the provider last accepted. None: the
         number that the provider documents applies.
     remaining_provider_pause_s: remaining seconds of a pause that the provider requested. 0: there
         is no pause.
-    is_placement_backfill_completed: whether every stored message has its placements. False: earlier
+    has_placements_of_all_messages: whether every stored message has its placements. False: earlier
         releases stored messages without placements, and a sync must still add the placements.
     """
 
     id: AccountId
-    provider: Provider
+    provider: ProviderName
     status: str
-    initial_sync_completed: bool = False
+    is_initial_sync_completed: bool = False
     remote_account_id: str = ""
-    organisation_id: str | None = None
+    granting_organisation_id: str | None = None
     max_requests_in_flight: int | None = None
     remaining_provider_pause_s: float = 0.0
-    is_placement_backfill_completed: bool = True
+    has_placements_of_all_messages: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ class Credentials:
     sealed_access_token: the last access token, encrypted. None: no access token was requested yet,
         or access by a password.
     access_token_expires_at: when the last access token expires. None: there is no access token.
-    organisation_id: tenant id of the organisation that grants access. None: access by a grant or by
-        a password.
+    granting_organisation_id: tenant id of the organisation that grants access. None: access by a
+        grant or by a password.
     access_token_issued_at: when the last access token was issued. None: unknown.
     token_requests_paused_until: end of a pause that the identity platform requested. Before this
         time no token may be requested. None: no pause.
@@ -92,7 +93,7 @@ class Credentials:
     sealed_refresh_token: SealedSecret | None
     sealed_access_token: SealedSecret | None
     access_token_expires_at: datetime | None
-    organisation_id: str | None = None
+    granting_organisation_id: str | None = None
     access_token_issued_at: datetime | None = None
     token_requests_paused_until: datetime | None = None
     sealed_password: SealedSecret | None = None

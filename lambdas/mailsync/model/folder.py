@@ -26,7 +26,7 @@ class Role(StrEnum):
 
 PERMANENT_ROLES = frozenset({Role.INBOX, Role.SENT, Role.DRAFTS, Role.TRASH})
 """The roles of the folders that every mailbox has and that its owner cannot delete. A provider with
-other rules names its roles in `FolderListing.permanent_folder_roles`."""
+other rules names its roles in `FolderListing.permanent_roles`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class RemoteFolder:
     parent_remote_id: the provider's id of the parent folder. None: a top-level folder.
     message_count, unread_message_count: the provider's counts of all and of unread messages. None:
         the provider does not count this folder, or the counts were not fetched.
-    is_hidden: whether the provider marks the folder as hidden.
+    is_hidden_at_provider: whether the provider marks the folder as hidden.
     has_fetched_counts: whether this reading fetched the folder's counts. False: `message_count` and
         `unread_message_count` are None, and the database keeps the folder's stored counts.
     """
@@ -47,7 +47,7 @@ class RemoteFolder:
     role: Role
     message_count: int | None
     unread_message_count: int | None
-    is_hidden: bool = False
+    is_hidden_at_provider: bool = False
     has_fetched_counts: bool = True
 
 
@@ -78,16 +78,16 @@ class FolderListing:
     is_whole_tree: whether the whole tree was read. False: some folders were left out on purpose.
     gone_folder_remote_ids: provider ids of stored folders that no longer exist, according to
         requests by their ids.
-    existing_unlisted_folder_ids: provider ids of stored folders that exist according to
+    existing_unlisted_folder_remote_ids: provider ids of stored folders that exist according to
         requests by their ids, although the provider's list lacks them.
-    failure_reason_by_folder_id: the folders that could not be read completely. The key is the
-        provider's folder id, the value is a sentence with the reason.
+    failure_reason_by_folder_remote_id: the folders that could not be read completely. The key is
+        the provider's folder id, the value is a sentence with the reason.
     new_folder_id_by_old_id: the stored folders that were recognised as renamed, at a provider where
         a folder's id changes with its name. The key is the old id, the value is the new id.
-    message_id_prefix_by_pre_rename_prefix: one entry for each folder of `new_folder_id_by_old_id`
+    new_message_id_prefix_by_old_prefix: one entry for each folder of `new_folder_id_by_old_id`
         that has mail. The ids of a folder's messages begin with a prefix that names the folder. The
         key is the prefix before the renaming, the value is the prefix now.
-    permanent_folder_roles: the roles of the folders that every mailbox of this provider has and
+    permanent_roles: the roles of the folders that every mailbox of this provider has and
         that its owner cannot delete.
 
     A stored folder that appears in none of these fields was not part of this reading.
@@ -96,11 +96,11 @@ class FolderListing:
     folders: tuple[RemoteFolder, ...]
     is_whole_tree: bool = True
     gone_folder_remote_ids: frozenset[RemoteId] = frozenset()
-    existing_unlisted_folder_ids: frozenset[RemoteId] = frozenset()
-    failure_reason_by_folder_id: Mapping[RemoteId, str] = field(default_factory=dict)
+    existing_unlisted_folder_remote_ids: frozenset[RemoteId] = frozenset()
+    failure_reason_by_folder_remote_id: Mapping[RemoteId, str] = field(default_factory=dict)
     new_folder_id_by_old_id: Mapping[RemoteId, RemoteId] = field(default_factory=dict)
-    message_id_prefix_by_pre_rename_prefix: Mapping[str, str] = field(default_factory=dict)
-    permanent_folder_roles: frozenset[Role] = PERMANENT_ROLES
+    new_message_id_prefix_by_old_prefix: Mapping[str, str] = field(default_factory=dict)
+    permanent_roles: frozenset[Role] = PERMANENT_ROLES
 
     @property
     def has_fetched_all_counts(self) -> bool:
@@ -128,13 +128,13 @@ class StoredFolder:
     """A folder as stored in the database.
 
     parent_remote_id: the provider's id of the parent folder. None: a top-level folder.
-    is_hidden: whether the provider marks the folder as hidden.
+    is_hidden_at_provider: whether the provider marks the folder as hidden.
     is_mirrored: whether the folder's mail is mirrored.
     feed: the change feed that reports the folder's changes. The feed belongs to this folder
         or to the whole mailbox.
     remote_total, remote_unread: the provider's counts of all and of unread
         messages when the folder tree was last read. None: the provider does not count this folder.
-    last_changed_at: when a sync last found a change in the folder. None: no sync has
+    last_change_found_at: when a sync last found a change in the folder. None: no sync has
         found a change.
     are_remote_counts_outdated: whether changes of the folder were stored since the provider's
         counts were last fetched, so that they must be fetched again. See
@@ -145,12 +145,12 @@ class StoredFolder:
     parent_remote_id: RemoteId | None
     display_name: str
     role: Role
-    is_hidden: bool
+    is_hidden_at_provider: bool
     is_mirrored: bool
     feed: StoredFeed
     remote_total: int | None = None
     remote_unread: int | None = None
-    last_changed_at: datetime | None = None
+    last_change_found_at: datetime | None = None
     are_remote_counts_outdated: bool = False
 
 

@@ -23,10 +23,10 @@ class Message:
     that are not mail (such as a contact in Deleted Items) lack most fields.
 
     remote_id: the provider's id of the message, or the id under which Mailsync stores the message;
-        see `current_remote_id`.
+        see `remote_id_after_move`.
     folder_remote_ids: the provider's ids of all folders that contain the message.
     preview: the beginning of the text.
-    provider_item_type: the provider's type of the item, such as `message` or `eventMessageRequest`.
+    message_kind: the provider's type of the item, such as `message` or `eventMessageRequest`.
     """
 
     remote_id: RemoteId
@@ -52,7 +52,7 @@ class Message:
     sent_at: datetime | None = None
     modified_at: datetime | None = None
     web_link: str | None = None
-    provider_item_type: str = "message"
+    message_kind: str = "message"
     remote_version: str | None = None
     """Text that the provider changes whenever it changes the message, such as an ETag. None: the
     provider gave no version."""
@@ -65,7 +65,7 @@ class Message:
     """UUIDs that connect the messages of a conversation: two messages that share one of them belong
     to the same conversation. Only used if the provider does not name conversations. None:
     `conversation_id` is the provider's id of the conversation."""
-    current_remote_id: RemoteId | None = None
+    remote_id_after_move: RemoteId | None = None
     """The provider's present id of the message, if the provider's ids change when a message moves;
     then `remote_id` is the id under which Mailsync stores the message. None: `remote_id` is the
     provider's present id."""
@@ -76,7 +76,7 @@ class MessageState:
     """The state of a message: the fields that can change after the message has arrived. Used for
     providers at which sender, recipients, subject and body of a message never change.
 
-    remote_version: text computed from the other fields. Two states with different fields have
+    computed_version: text computed from the other fields. Two states with different fields have
         different versions.
     importance: importance of the message. None: at this provider the importance never changes.
     """
@@ -85,7 +85,7 @@ class MessageState:
     is_flagged: bool
     is_draft: bool
     categories: tuple[str, ...]
-    remote_version: str
+    computed_version: str
     importance: str | None = None
 
 
@@ -105,27 +105,27 @@ class MessageToFetchById:
     """A new or changed message whose contents are missing on the page of the change feed, or are
     incomplete. The message must be fetched by its id.
 
-    state_on_page: the message's state as the page reports it. If the stored row has
+    listed_message: the message's state as the page reports it. If the stored row has
         this state, the message need not be fetched. None: the page does not report the whole state.
     received_at: when the message arrived. None: the page does not report the time.
     """
 
     remote_id: RemoteId
-    state_on_page: "ListedMessage | None" = None
+    listed_message: "ListedMessage | None" = None
     received_at: datetime | None = None
 
     @property
     def can_be_fetched_in_slice(self) -> bool:
         """Return whether a worker can fetch the message with a slice (`Slice`): the page reports
         when the message arrived, and its version."""
-        state = self.state_on_page
+        state = self.listed_message
         return (
             self.received_at is not None and state is not None and state.remote_version is not None
         )
 
 
 @dataclass(frozen=True, slots=True)
-class MessageStateChange:
+class MessageStateUpsert:
     """A message that is new in the feed's folder, or whose state has changed, with its complete
     present state. Used for providers at which the contents of a message never change: only a
     message that is not stored yet must be fetched by its id.
@@ -142,28 +142,28 @@ class MessageStateChange:
 
 
 @dataclass(frozen=True, slots=True)
-class PlacementChange:
+class PlacementOrFlagChange:
     """A message that exists, with the changes of its folders and flags since the feed last named
     the message. A page that only lists messages (`Page.has_only_message_ids`) names no changes.
 
     Used for providers at which the contents of a message never change: only a message that
-    is not stored yet must be fetched by its id. In contrast to a PlacementChange, a
-    MessageStateChange contains the complete present state.
+    is not stored yet must be fetched by its id. In contrast to a PlacementOrFlagChange, a
+    MessageStateUpsert contains the complete present state.
 
-    added_folder_ids: the provider's ids of the folders into which the message was put.
-    removed_folder_ids: the provider's ids of the folders from which the message was taken.
+    added_folder_remote_ids: the provider's ids of the folders into which the message was put.
+    removed_folder_remote_ids: the provider's ids of the folders from which the message was taken.
     is_read, is_flagged, importance: the new value. None: unchanged.
-    fetch_group_id: id of a group of messages. Fetching the contents of a whole group together
+    conversation_id: id of a group of messages. Fetching the contents of a whole group together
         costs less. At most `MAX_REMOTE_ID_BYTES` bytes. None: no group is known.
     """
 
     remote_id: RemoteId
-    added_folder_ids: tuple[RemoteId, ...] = ()
-    removed_folder_ids: tuple[RemoteId, ...] = ()
+    added_folder_remote_ids: tuple[RemoteId, ...] = ()
+    removed_folder_remote_ids: tuple[RemoteId, ...] = ()
     is_read: bool | None = None
     is_flagged: bool | None = None
     importance: str | None = None
-    fetch_group_id: str | None = None
+    conversation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,15 +181,15 @@ class MessageRemovedFromFolder:
 class UnreadableMessage:
     """A message that exists at the provider and whose contents could not be read.
 
-    cause: name of the reason, from a fixed set of names, such as `malformed`.
-    detail: sentence that explains the reason.
+    cause_name: name of the reason, from a fixed set of names, such as `malformed`.
+    cause_explanation: sentence that explains the reason.
     folder_remote_ids: the provider's ids of the message's folders. Empty: the provider named none,
         so the message is in the folder of the page.
     """
 
     remote_id: RemoteId
-    cause: str
-    detail: str
+    cause_name: str
+    cause_explanation: str
     folder_remote_ids: tuple[RemoteId, ...] = ()
 
 
@@ -211,8 +211,8 @@ class MessageNotFoundByIdResult:
 MessageChange = (
     Upsert
     | MessageToFetchById
-    | MessageStateChange
-    | PlacementChange
+    | MessageStateUpsert
+    | PlacementOrFlagChange
     | MessageRemovedFromFolder
     | UnreadableMessage
 )
@@ -229,16 +229,16 @@ class Page:
         False: this is the last page of the round.
     next_round_is_full_sync: whether the next round must be a full sync, because `next_cursor`
         cannot be used for another round.
-    prefix_of_valid_remote_ids: the prefix of all present message ids of the folder. A stored
+    valid_message_id_prefix: the prefix of all present message ids of the folder. A stored
         message of the folder with another prefix has got a new id. Empty: ids have no such prefix.
     remote_ids_of_all_messages_of_feed: the ids of all messages that exist in the feed's folder, or
         in the mailbox if the feed covers the mailbox. The provider needs this list if it knows that
         messages were removed, but not which messages. None: `changes` names every removed message.
-    prefix_of_invalidated_remote_ids: the prefix of message ids that have become invalid, because
+    invalidated_message_id_prefix: the prefix of message ids that have become invalid, because
         the provider has numbered the folder's messages anew. Stored messages lose ids with this
         prefix. Empty: no ids have become invalid.
-    message_states_to_compare: present states of messages, if the provider does not report which
-        messages have changed. A message whose stored state differs has changed.
+    possibly_changed_message_states: present states of messages, if the provider does not report
+        which messages have changed. A message whose stored state differs has changed.
     has_only_message_ids: whether this page of a full sync only lists messages, the newest first.
         Listed messages that are not stored become pending and are fetched later. Listed messages
         that are stored count as seen by the full sync, with all their placements.
@@ -248,10 +248,10 @@ class Page:
     next_cursor: Cursor
     has_more: bool
     next_round_is_full_sync: bool = False
-    prefix_of_valid_remote_ids: str = ""
+    valid_message_id_prefix: str = ""
     remote_ids_of_all_messages_of_feed: frozenset[RemoteId] | None = None
-    prefix_of_invalidated_remote_ids: str = ""
-    message_states_to_compare: tuple[MessageStateChange, ...] = ()
+    invalidated_message_id_prefix: str = ""
+    possibly_changed_message_states: tuple[MessageStateUpsert, ...] = ()
     has_only_message_ids: bool = False
 
 
@@ -298,13 +298,13 @@ class PagePlan:
     upserts: complete messages to insert or update.
     messages_to_fetch_now: changes of messages that must be fetched by their ids before this page is
         stored.
-    message_ids_to_remove: ids of messages to take out of the feed's folder.
+    message_ids_to_remove_from_folder: ids of messages to take out of the feed's folder.
     unreadable_messages: messages to put into quarantine.
-    state_changes, placement_changes: changes to apply to stored messages.
+    state_upserts, placement_or_flag_changes: changes to apply to stored messages.
     pending_message_ids: ids of messages to store as pending; their contents are fetched later. The
         reason is that the page only lists ids, or that the contents would need too much memory.
     message_ids_to_stamp_with_generation: ids of stored messages that the page of a full sync lists.
-    fetch_group_id_by_message_id: `PlacementChange.fetch_group_id` of the pending
+    conversation_id_by_pending_message_id: `PlacementOrFlagChange.conversation_id` of the pending
         messages that have one.
     messages_to_fetch_in_slices: changes of the pending messages that workers fetch in slices
         (`Slice`).
@@ -314,13 +314,13 @@ class PagePlan:
 
     upserts: tuple[Message, ...] = ()
     messages_to_fetch_now: tuple[MessageToFetchById, ...] = ()
-    message_ids_to_remove: tuple[RemoteId, ...] = ()
+    message_ids_to_remove_from_folder: tuple[RemoteId, ...] = ()
     unreadable_messages: tuple[UnreadableMessage, ...] = ()
-    state_changes: tuple[MessageStateChange, ...] = ()
-    placement_changes: tuple[PlacementChange, ...] = ()
+    state_upserts: tuple[MessageStateUpsert, ...] = ()
+    placement_or_flag_changes: tuple[PlacementOrFlagChange, ...] = ()
     pending_message_ids: tuple[RemoteId, ...] = ()
     message_ids_to_stamp_with_generation: tuple[RemoteId, ...] = ()
-    fetch_group_id_by_message_id: Mapping[RemoteId, str] = field(default_factory=dict)
+    conversation_id_by_pending_message_id: Mapping[RemoteId, str] = field(default_factory=dict)
     messages_to_fetch_in_slices: tuple[MessageToFetchById, ...] = ()
     possibly_gone_message_ids: tuple[RemoteId, ...] = ()
 

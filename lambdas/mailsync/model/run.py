@@ -13,7 +13,7 @@ class SyncType(StrEnum):
 
     INITIAL = "initial"
     MANUAL = "manual"
-    AUTOMATICALLY_STARTED = "auto"
+    AUTOMATIC = "auto"
     FULL = "full"
 
 

@@ -10,7 +10,7 @@ from mailsync.model.message import Message
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class TimeSlice:
     """The messages of one folder that arrived within a span of time. One worker fetches them with
     one list request for that span.
 
@@ -31,16 +31,16 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
-class SlicePage:
+class TimeSlicePage:
     """The provider's response to the request for a slice: the newest messages of the
     folder that arrived within the slice's span of time.
 
     messages: the messages with their contents.
     has_all_messages_of_slice: whether the page has all messages of the span. False: older messages
         are missing.
-    size_bytes: decompressed size of the provider's responses for this page.
+    response_size_bytes: decompressed size of the provider's responses for this page.
     """
 
     messages: tuple[Message, ...]
     has_all_messages_of_slice: bool
-    size_bytes: int = 0
+    response_size_bytes: int = 0

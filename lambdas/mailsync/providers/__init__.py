@@ -19,10 +19,10 @@ from mailsync.model import (
     NewestInboxMessages,
     Page,
     RemoteId,
-    Slice,
-    SlicePage,
     StoredFolder,
     Subscription,
+    TimeSlice,
+    TimeSlicePage,
     UnreadableMessage,
 )
 
@@ -32,7 +32,7 @@ class AccessTokenSource(Protocol):
 
     def get_current_token(self) -> AccessToken: ...
 
-    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
+    def get_token_after_refusal(self, refused: AccessToken) -> AccessToken:
         """Return an access token to use instead of `refused`, which the provider rejected.
 
         The result is `refused` itself if that token was issued so recently that a renewal would not
@@ -65,12 +65,12 @@ class ProviderLimits:
     max_messages_in_batch_of_small_folders: number of messages that the provider delivers in about
         half a minute. The first full syncs of small folders, with together at most this many
         messages, run in one function; all other folders are left to parallel functions.
-    sequential_feeds_per_connection: number of change feeds that one Lambda function reads one after
+    feeds_to_read_per_connection: number of change feeds that one Lambda function reads one after
         the other over one connection. 1: a new connection costs nothing.
     has_single_request_per_fetch_call: one call of `fetch_messages` is one request for all its
         messages. False: the provider counts a request per message, and processes several of them at
         the same time.
-    feed_read_interval_if_pending_s: longest time in seconds between two readings of a feed's
+    max_feed_read_interval_while_pending_s: longest time in seconds between two readings of a feed's
         changes while messages of the feed are pending. None: the changes are read only after all
         pending messages were fetched.
     messages_per_page: number of messages to request per page, if larger pages than the default are
@@ -80,9 +80,9 @@ class ProviderLimits:
 
     messages_per_fetch: int
     max_messages_in_batch_of_small_folders: int
-    sequential_feeds_per_connection: int = 1
+    feeds_to_read_per_connection: int = 1
     has_single_request_per_fetch_call: bool = False
-    feed_read_interval_if_pending_s: float | None = None
+    max_feed_read_interval_while_pending_s: float | None = None
     messages_per_page: int = 0
 
 
@@ -98,9 +98,9 @@ class ProviderTraits:
         id, so a missing id does not prove that the message is gone.
     all_mail_folder_id: the provider's id of the folder that contains every message outside trash
         and junk. The store derives a message's placement in this folder from the other placements
-        after each PlacementChange. None: there is no such folder.
-    are_lists_of_ids_cheap: listing the ids of a folder costs much less than fetching its messages.
-        A comparison then repairs placements and read states from the list alone. False: a
+        after each PlacementOrFlagChange. None: there is no such folder.
+    is_listing_cheaper_than_fetching: listing the ids of a folder costs much less than fetching its
+        messages. A comparison then repairs placements and read states from the list alone. False: a
         comparison fetches the messages that differ.
     """
 
@@ -108,15 +108,15 @@ class ProviderTraits:
     has_one_folder_per_message: bool = True
     do_ids_survive_moves: bool = True
     all_mail_folder_id: RemoteId | None = None
-    are_lists_of_ids_cheap: bool = False
+    is_listing_cheaper_than_fetching: bool = False
 
 
 @runtime_checkable
-class MessagesWithContentsLister(Protocol):
+class CompleteMessageLister(Protocol):
     """Interface of a provider that can list the complete messages of a folder. Many messages of a
     folder then cost one request per page instead of one per message."""
 
-    def list_messages_with_contents(
+    def iter_pages_of_complete_messages(
         self, folder: FolderRef
     ) -> Iterator[Sequence[Message | UnreadableMessage]]:
         """Yield the complete messages of a folder, page by page, in their state after the call. The
@@ -131,7 +131,7 @@ class MessagesWithContentsLister(Protocol):
 
 
 @runtime_checkable
-class SliceReader(Protocol):
+class TimeSliceReader(Protocol):
     """Interface of a provider from which several workers can fetch the messages of one folder at
     the same time, each worker a span of time (a slice). The folder's change feed then only names
     the messages. Every method may raise the errors of `MailProvider`."""
@@ -150,9 +150,9 @@ class SliceReader(Protocol):
         """
         ...
 
-    def fetch_slice(
-        self, feed: FeedRef, part: Slice, *, following: Slice | None = None
-    ) -> SlicePage | None:
+    def fetch_time_slice(
+        self, feed: FeedRef, part: TimeSlice, *, following: TimeSlice | None = None
+    ) -> TimeSlicePage | None:
         """Fetch the newest messages of a folder that arrived within the time span of a slice. The
         result has at most as many messages as the slice. Several workers, each in a process of its
         own, may call this method for one folder at the same time.
@@ -178,7 +178,7 @@ class MailProvider(Protocol):
     """
 
     @property
-    def sent_request_count(self) -> int:
+    def used_quota_units(self) -> int:
         """Return the number of requests that this object has sent, in units of the provider's
         quota."""
         ...
@@ -195,7 +195,7 @@ class MailProvider(Protocol):
         ...
 
     @property
-    def remaining_pause_s(self) -> float:
+    def remaining_provider_pause_s(self) -> float:
         """Return the remaining seconds of a pause that the provider requested; 0 without a
         pause."""
         ...
@@ -280,7 +280,7 @@ class MailProvider(Protocol):
         """
         ...
 
-    def set_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
+    def announce_next_feed(self, feed: FeedRef | None) -> None:
         """Note the feed whose full sync begins after the present feed was read, so that the
         provider may read it ahead. A provider that does not read ahead does nothing.
 
@@ -288,12 +288,12 @@ class MailProvider(Protocol):
         """
         ...
 
-    def set_fetch_groups_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def announce_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         """Note which messages belong together, before `fetch_messages` is called for them. The
         provider may fetch the messages of a group together, such as the messages of a Gmail thread.
         A provider without groups does nothing.
 
-        groups: group of each message (`PlacementChange.fetch_group_id`), by message id.
+        groups: group of each message (`PlacementOrFlagChange.conversation_id`), by message id.
         """
         ...
 

@@ -17,7 +17,7 @@ from mailsync.model import (
     Account,
     FolderTreeReadingMode,
     NotificationByEmailAddress,
-    Provider,
+    ProviderName,
     Role,
     SubscriptionNotification,
 )
@@ -71,14 +71,14 @@ class MailboxIdentity:
     remote_account_id: the provider's id of the mailbox; it does not depend on how the mailbox was
         connected.
     email_address: the mailbox's primary email address.
-    remote_account_id_of_earlier_release: another id under which the mailbox may be stored already,
+    legacy_remote_account_id: another id under which the mailbox may be stored already,
         by a release that read such mailboxes in another way. An account that is stored under this
         id keeps it. None: there is no such id.
     """
 
     remote_account_id: str
     email_address: str
-    remote_account_id_of_earlier_release: str | None = None
+    legacy_remote_account_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +96,16 @@ class PushKit(Protocol):
     """Interface of the functions for push subscriptions that a provider's package supplies to the
     common code.
 
-    subscription_lifetime: lifetime that Mailsync requests for a subscription.
+    requested_subscription_lifetime: lifetime that Mailsync requests for a subscription.
     has_one_subscription_per_mailbox: all accounts of a mailbox share one subscription. A new
         subscription replaces it. If it ends, no account of the mailbox gets notifications any more.
-    leftover_subscription_search_limit_s: seconds for which one invocation of `renew-subscriptions`
-        may
-        search, over all mailboxes, for leftover subscriptions: those that exist at the provider and
-        that Mailsync no longer uses.
+    leftover_subscription_search_timeout_s: seconds for which one invocation of
+        `renew-subscriptions` may search, over all mailboxes, for leftover subscriptions: those that
+        exist at the provider and that Mailsync no longer uses.
     """
 
-    subscription_lifetime: timedelta
-    leftover_subscription_search_limit_s: float
+    requested_subscription_lifetime: timedelta
+    leftover_subscription_search_timeout_s: float
     has_one_subscription_per_mailbox: bool
 
     def is_configured(self, settings: Settings) -> bool:
@@ -156,14 +155,14 @@ class ProviderKit(Protocol):
     interface.
 
     push_kit: functions for push subscriptions. None: the provider sends no notifications.
-    first_sync_estimate_rates: figures for the estimate of a first sync: requests, seconds and US
+    first_sync_cost_rates: figures for the estimate of a first sync: requests, seconds and US
         dollars per message and per sync.
     """
 
     push_kit: PushKit | None
     """The provider's functions for push subscriptions. None: the provider sends no notifications.
     """
-    first_sync_estimate_rates: FirstSyncCostRates
+    first_sync_cost_rates: FirstSyncCostRates
 
     def open_mailbox(
         self,
@@ -192,7 +191,7 @@ class ProviderKit(Protocol):
         """
         ...
 
-    def find_readable_organisation_mailbox(
+    def check_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
     ) -> MailboxIdentity:
         """Find the organisation's mailbox with this address, test that the application may read the
@@ -237,7 +236,7 @@ class PasswordKit(Protocol):
         ...
 
 
-def load_provider_kit(provider: Provider) -> ProviderKit:
+def load_provider_kit(provider: ProviderName) -> ProviderKit:
     """Import and return the kit of a provider. Packages of other providers are not imported.
 
     Raises:
@@ -249,7 +248,7 @@ def load_provider_kit(provider: Provider) -> ProviderKit:
     return cast(ProviderKit, import_module(registration.implementation_module).KIT)
 
 
-def load_password_provider_kit(provider: Provider) -> PasswordKit:
+def load_password_kit(provider: ProviderName) -> PasswordKit:
     """Return the kit of a provider whose mailboxes are opened with a password.
 
     Raises:
@@ -258,7 +257,7 @@ def load_password_provider_kit(provider: Provider) -> PasswordKit:
     return cast(PasswordKit, load_provider_kit(provider))
 
 
-def load_push_kit(provider: Provider) -> PushKit:
+def load_push_kit(provider: ProviderName) -> PushKit:
     """Import the kit of a provider, and return its functions for push subscriptions.
 
     Raises:
@@ -288,6 +287,6 @@ def sum_folder_message_counts(mailbox: MailProvider) -> int:
     )
 
 
-def webhook_path(provider: Provider) -> str:
+def webhook_path(provider: ProviderName) -> str:
     """Return the path of the API route that receives the provider's notifications."""
     return f"/api/webhooks/{provider}"

@@ -35,7 +35,7 @@ class ResponseMemoryShare:
         self._held = 0
         self._is_large = False
 
-    def reserve_bytes(self, size: int) -> bool:
+    def try_reserve_bytes(self, size: int) -> bool:
         """Add `size` bytes to the memory that this mailbox uses, and return True. Return False
         without adding them if the mailbox would exceed its limit."""
         memory, held = self._memory, self._held + size

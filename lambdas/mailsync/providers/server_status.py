@@ -9,7 +9,7 @@ from mailsync.settings import Settings
 _TIMEOUT_S = 10
 
 
-def fetch_http_status(server: UrlSetting, settings: Settings) -> int:
+def fetch_server_http_status(server: UrlSetting, settings: Settings) -> int:
     """Send a request without credentials to a provider's server, and return the HTTP status. Any
     status shows that the server responds.
 

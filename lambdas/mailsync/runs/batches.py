@@ -43,7 +43,7 @@ class SyncAccountsLambdaClient:
         )
 
 
-class CheckBatchInvoker:
+class DueCheckInvoker:
     """Invokes the Lambda function `sync-accounts` for batches of due mailboxes that the caller has
     claimed."""
 
@@ -77,7 +77,7 @@ def _check_function(arn: str) -> SyncAccountsLambdaClient:
     return SyncAccountsLambdaClient(arn)
 
 
-def start_check_of_notified_mailboxes(queue: NotifiedMailboxQueueStore) -> bool:
+def invoke_notified_mailbox_check_async(queue: NotifiedMailboxQueueStore) -> bool:
     """Invoke `sync-accounts` asynchronously to check the notified mailboxes, if some can be checked
     now. Return whether the function was invoked.
 
@@ -88,7 +88,7 @@ def start_check_of_notified_mailboxes(queue: NotifiedMailboxQueueStore) -> bool:
     holder = None
     try:
         function = _check_function(load_settings().sync_accounts_function_arn)
-        if holder := queue.take_worker_slot():
+        if holder := queue.take_slot_for_new_worker():
             function.invoke_async({"holder": holder})
     except Exception as failure:
         logger.warning("notified_check_not_started", cause=type(failure).__name__)

@@ -67,12 +67,12 @@ class SyncStarter:
             return replace(run, execution_arn=run.execution_arn or arn)
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
 
-    def continue_run_of_check_in_execution(
+    def start_execution_for_run_of_check(
         self, account_id: AccountId, run_id: RunId, trigger: str
     ) -> None:
         """Start an execution that continues the run of a check. The check could not finish the
         run."""
-        self._start(run_id, account_id, SyncType.AUTOMATICALLY_STARTED, trigger)
+        self._start(run_id, account_id, SyncType.AUTOMATIC, trigger)
 
     def recover_stale_run(self, run: StaleRun) -> None:
         """Start the current execution of a stale run if it was never started; close the run if
@@ -85,9 +85,7 @@ class SyncStarter:
         )
         if action is ActionForExistingRun.START_EXECUTION:
             name = run.execution_name
-            self._start(
-                run.id, run.account_id, SyncType.AUTOMATICALLY_STARTED, "schedule", name=name
-            )
+            self._start(run.id, run.account_id, SyncType.AUTOMATIC, "schedule", name=name)
         elif action is ActionForExistingRun.CLOSE_DEAD_RUN:
             self.fail_run_of_dead_execution(run.account_id, run.id, run.execution_name)
 
@@ -117,14 +115,14 @@ class SyncStarter:
         except (AwsError, SettingMissing, StoreUnavailable) as error:
             logger.warning("execution_not_stopped", run_id=run_id, cause=type(error).__name__)
 
-    def start_successor(self, account_id: AccountId, run_id: RunId, name: str) -> None:
+    def start_successor_execution(self, account_id: AccountId, run_id: RunId, name: str) -> None:
         """Start the execution `name`, which goes on with a run that was handed over to it.
 
         Raises:
             StoreUnavailable: Step Functions did not respond.
         """
         try:
-            self._start(run_id, account_id, SyncType.AUTOMATICALLY_STARTED, "hand-over", name=name)
+            self._start(run_id, account_id, SyncType.AUTOMATIC, "hand-over", name=name)
         except AwsError as error:
             raise StoreUnavailable(
                 f"Step Functions did not start {name} ({type(error).__name__}). The stored mail"

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from mailsync.errors import AccountNotConnected, AccountNotFound
-from mailsync.model import Account, AccountId, Provider
+from mailsync.model import Account, AccountId, ProviderName
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.removal_store import MailPendingDeletionSummary, hidden_mail_summary_by_account
 
@@ -30,7 +30,7 @@ class AccountRow:
     status: str
     sync_status: str
     last_sync_at: datetime | None
-    initial_sync_completed: bool
+    is_initial_sync_completed: bool
     counts_verified_at: datetime | None
     oldest_id_comparison_at: datetime | None
     last_error_name: str | None
@@ -45,12 +45,12 @@ class FolderWithSelection:
     """A folder of a mailbox, and whether its mail is mirrored.
 
     selected: whether the folder's mail is mirrored.
-    total, unread: numbers of all and of unread stored messages.
-    count_offset, unread_offset: by how much the provider's own counts of all and of unread messages
-        exceed the true numbers.
-    compared_at: when ids and versions were last compared. None: never.
-    differing: number of messages for which, at the last comparison, the provider's response by id
-        contradicted its list.
+    stored_total, stored_unread: numbers of all and of unread stored messages.
+    remote_total_overcount, remote_unread_overcount: by how much the provider's own counts of all
+        and of unread messages exceed the true numbers.
+    message_ids_compared_at: when ids and versions were last compared. None: never.
+    listing_contradiction_count: number of messages for which, at the last comparison, the
+        provider's response by id contradicted its list.
     """
 
     id: int
@@ -59,15 +59,15 @@ class FolderWithSelection:
     parent_remote_id: str | None
     remote_id: str
     selected: bool
-    hidden: bool
-    total: int
-    unread: int
+    is_hidden_at_provider: bool
+    stored_total: int
+    stored_unread: int
     remote_total: int
-    count_offset: int
-    unread_offset: int
+    remote_total_overcount: int
+    remote_unread_overcount: int
     verified_at: datetime | None
-    compared_at: datetime | None
-    differing: int
+    message_ids_compared_at: datetime | None
+    listing_contradiction_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class AccountStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find_account(self, account_id: AccountId) -> Account:
+    def read_account(self, account_id: AccountId) -> Account:
         """Return the account with this id.
 
         Raises:
@@ -131,14 +131,14 @@ class AccountStore:
             )
         return bool(is_connected)
 
-    def find_active_account(self, account_id: AccountId) -> Account:
+    def read_active_account(self, account_id: AccountId) -> Account:
         """Return the account with this id if it may be synced.
 
         Raises:
             AccountNotFound: there is no such account.
             AccountNotConnected: the account is paused, disconnected or closed.
         """
-        account = self.find_account(account_id)
+        account = self.read_account(account_id)
         if account.status != "active":
             raise AccountNotConnected(
                 f"Account {account_id} is {account.status}; connect or resume it first."
@@ -199,14 +199,14 @@ def row_to_account(row: Sequence[Any]) -> Account:
     max_in_flight, throttled_for_s, are_placements_backfilled = limits
     return Account(
         id=AccountId(number),
-        provider=Provider(provider),
+        provider=ProviderName(provider),
         status=status,
-        initial_sync_completed=is_complete,
+        is_initial_sync_completed=is_complete,
         remote_account_id=remote_id,
-        organisation_id=organisation_id,
+        granting_organisation_id=organisation_id,
         max_requests_in_flight=max_in_flight,
         remaining_provider_pause_s=throttled_for_s,
-        is_placement_backfill_completed=are_placements_backfilled,
+        has_placements_of_all_messages=are_placements_backfilled,
     )
 
 

@@ -40,8 +40,8 @@ from mailsync.store.account_store import row_to_account
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.credential_store import row_to_credentials
 from mailsync.store.folder_store import (
-    GONE_FOLDER_SQL_TIME_PARAMETERS_S,
-    count_messages_of_listing,
+    GONE_FOLDER_TIME_LIMIT_PARAMETERS_S,
+    listing_counts_to_sql_parameters,
     row_to_stored_folder,
 )
 from mailsync.store.lease_store import LEASE_LIFETIME_S, LEASE_OWNER_OF_CHECKS
@@ -66,7 +66,7 @@ class Check:
     folder_tree_read_at: when every listed folder was last read (mode LISTED). None: never.
     hidden_remote_folders_read_at: when hidden folders were last looked for (mode
         LISTED_AND_HIDDEN_FOLDERS). None: never.
-    successive_failure_count: number of failed syncs since the last successful one.
+    successive_failed_sync_count: number of failed syncs since the last successful one.
     message_counts_by_folder_id: for each folder, the stored counts, and the provider's counts when
         the folder tree was last read.
     """
@@ -80,7 +80,7 @@ class Check:
     time_since_last_sync_s: float
     folder_tree_read_at: datetime | None
     hidden_remote_folders_read_at: datetime | None
-    successive_failure_count: int
+    successive_failed_sync_count: int
     stored_folders: tuple[StoredFolder, ...]
     message_counts_by_folder_id: Mapping[FolderId, FolderCounts]
     credentials: Credentials | None
@@ -96,15 +96,15 @@ class Check:
 class UnchangedMailboxCheckResult:
     """The result of a check that found nothing new in the mailbox.
 
-    new_cursors: for each change feed that was read, the new cursor. None: the provider returned the
-        old cursor again.
+    new_cursor_by_feed: for each change feed that was read, the new cursor. None: the provider
+        returned the old cursor again.
     message_listing_by_folder_id: for each folder whose message ids were compared, the provider's
         complete listing, which equals the stored messages.
     is_list_of_folders_complete: whether the provider listed every folder with its counts.
     folder_tree_reading_mode: how much of the folder tree was read.
     """
 
-    new_cursors: Mapping[StoredFeed, SealedSecret | None] = field(default_factory=dict)
+    new_cursor_by_feed: Mapping[StoredFeed, SealedSecret | None] = field(default_factory=dict)
     message_listing_by_folder_id: Mapping[FolderId, MessageListing] = field(default_factory=dict)
     is_list_of_folders_complete: bool = True
     folder_tree_reading_mode: FolderTreeReadingMode = FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS
@@ -132,7 +132,7 @@ class CheckStore:
                 account_id=account_id,
                 checker=LEASE_OWNER_OF_CHECKS,
                 seconds=CHECK_LEASE_LIFETIME_S,
-                **GONE_FOLDER_SQL_TIME_PARAMETERS_S,
+                **GONE_FOLDER_TIME_LIMIT_PARAMETERS_S,
             )
             if not found:
                 return None
@@ -151,13 +151,15 @@ class CheckStore:
             time_since_last_sync_s=since_s,
             folder_tree_read_at=whole,
             hidden_remote_folders_read_at=thorough,
-            successive_failure_count=failures,
+            successive_failed_sync_count=failures,
             stored_folders=tuple(row_to_stored_folder(row[:-6]) for row in folders),
             message_counts_by_folder_id={FolderId(row[0]): _count(row) for row in folders},
             credentials=row_to_credentials(credentials) if has_credentials else None,
         )
 
-    def save_idle_check(self, check: Check, end: UnchangedMailboxCheckResult) -> None:
+    def end_check_of_unchanged_mailbox(
+        self, check: Check, end: UnchangedMailboxCheckResult
+    ) -> None:
         """End a check that found nothing new. Record the mailbox as verified if the provider listed
         every folder with its counts and no message is pending."""
         wait_s = seconds_until_sync_after_success(
@@ -173,7 +175,7 @@ class CheckStore:
                 began_at=check.check_began_at,
                 next_in_s=wait_s,
                 recheck_s=float(RECHECK_DELAY_AFTER_NOTIFIED_CHECK_S),
-                cursors=_cursor_rows(end.new_cursors),
+                cursors=_cursor_rows(end.new_cursor_by_feed),
                 compared=_compared_rows(end.message_listing_by_folder_id),
                 is_whole=end.is_list_of_folders_complete,
                 is_tree_read=end.is_list_of_folders_complete
@@ -210,7 +212,7 @@ class CheckStore:
                 "enqueue_run",
                 account_id=check.run_ref.account_id,
                 run_id=check.run_ref.run_id,
-                sync_type=SyncType.AUTOMATICALLY_STARTED,
+                sync_type=SyncType.AUTOMATIC,
                 folder_ids=None,
                 trigger=RUN_TRIGGER_NAME_OF_CHECKS,
                 idempotency_key=None,
@@ -249,7 +251,7 @@ class CheckStore:
         """
         jitter = random()  # noqa: S311
         wait_s = seconds_until_sync_after_failure(
-            failures=check.successive_failure_count + 1, cause=None, jitter=jitter
+            failures=check.successive_failed_sync_count + 1, cause=None, jitter=jitter
         )
         with self._database.transaction() as tx:
             left = tx.run("stay_closed", **_fence(check), error_message=message, next_in_s=wait_s)
@@ -276,7 +278,7 @@ def _open_run(tx: Transaction, check: Check) -> bool:
             "open_check_run",
             run_id=check.run_ref.run_id,
             account_id=check.run_ref.account_id,
-            sync_type=SyncType.AUTOMATICALLY_STARTED,
+            sync_type=SyncType.AUTOMATIC,
             trigger=RUN_TRIGGER_NAME_OF_CHECKS,
             began_at=check.check_began_at,
         )
@@ -313,7 +315,7 @@ def _cursor_rows(cursors: Mapping[StoredFeed, SealedSecret | None]) -> Any:
 
 def _compared_rows(compared: Mapping[FolderId, MessageListing]) -> Any:
     entries = [
-        {"folder_id": folder_id, **count_messages_of_listing(listing)}
+        {"folder_id": folder_id, **listing_counts_to_sql_parameters(listing)}
         for folder_id, listing in compared.items()
     ]
     return to_jsonb(entries)

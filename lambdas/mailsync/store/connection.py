@@ -26,7 +26,7 @@ from mailsync.store.database_url import ConnectionParameters, parse_database_url
 from mailsync.store.iam_token import iam_token
 from mailsync.store.large_parameters import LargeParameterConnection
 from mailsync.store.parameters import JsonBytes, replace_named_parameters
-from mailsync.store.session import BEGIN_TRANSACTION_SQL, END_SESSION_BEGUN_READ_ONLY_SQL
+from mailsync.store.session import BEGIN_TRANSACTION_SQL, TERMINATE_READ_ONLY_SESSION_SQL
 from mailsync.store.sqlstate import error_from_postgres_fields, make_read_only_database_error
 from mailsync.store.statements import load_sql_statements
 
@@ -131,7 +131,7 @@ def connect(settings: Settings, *, as_owner: bool = False) -> Connection:
             URL is malformed, or no IAM token can be signed.
     """
     target = read_connection_parameters(settings, as_owner=as_owner)
-    tls = _tls(target, settings.database_ca_bundle_path)
+    tls = _tls(target, settings.database_ca_bundle_pem_or_path)
     password = _password(target, settings.database_auth)
     sock: socket.socket | None = None
     try:
@@ -390,7 +390,7 @@ class Database:
         """End our session, and at the server one that stays read-only."""
         if is_read_only and self._connection is connection:
             with suppress(pg8000.native.DatabaseError, *BROKEN_CONNECTION_ERRORS):
-                connection.run(END_SESSION_BEGUN_READ_ONLY_SQL)
+                connection.run(TERMINATE_READ_ONLY_SESSION_SQL)
         self.close()
 
 

@@ -39,7 +39,7 @@ class AccountOfRequestingUser:
     """The id of an account, with the id of the user who sent the request. The store checks that the
     account belongs to this user."""
 
-    id: AccountId
+    account_id: AccountId
     user_id: str
 
 
@@ -200,11 +200,11 @@ class AccountControlStore:
     @contextmanager
     def _held(self, own: AccountOfRequestingUser) -> Iterator[_Held]:
         with self._database.transaction() as tx:
-            found = tx.run("lock_caller_account", account_id=own.id, user_id=own.user_id)
+            found = tx.run("lock_caller_account", account_id=own.account_id, user_id=own.user_id)
             if not found:
                 raise AccountNotFound("The user has no account of this id.")
             status, failures = found[0]
-            yield _Held(tx, own.id, status, failures)
+            yield _Held(tx, own.account_id, status, failures)
 
 
 def _unknown_folders(held: _Held, choices: Mapping[FolderId, bool]) -> frozenset[FolderId]:

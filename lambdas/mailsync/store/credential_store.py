@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from mailsync.errors import AccountNotConnected
-from mailsync.model import AccountId, Credentials, DataKey, Provider, SealedSecret
+from mailsync.model import AccountId, Credentials, DataKey, ProviderName, SealedSecret
 from mailsync.store.connection import Database, Transaction
 
 
@@ -67,14 +67,14 @@ class CredentialStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find_credentials(self, account_id: AccountId) -> Credentials:
+    def read_credentials(self, account_id: AccountId) -> Credentials:
         """Return the account's credentials.
 
         Raises:
             AccountNotConnected: the account has no credentials.
         """
         with self._database.transaction() as tx:
-            return _credentials(tx.run("find_credentials", account_id=account_id), account_id)
+            return _credentials(tx.run("read_credentials", account_id=account_id), account_id)
 
     def save_email_address(self, account_id: AccountId, address: str) -> None:
         """Store the email address that the account has now at its provider."""
@@ -99,7 +99,7 @@ class CredentialStore:
         self,
         *,
         user_id: str,
-        provider: Provider,
+        provider: ProviderName,
         provider_account_id: str,
         email_address: str,
         other_provider_account_id: str | None = None,
@@ -132,9 +132,9 @@ class CredentialStore:
             found = tx.run("newest_data_key")
         return DataKey(*found[0]) if found else None
 
-    def find_data_key(self, key_id: int) -> DataKey:
+    def read_data_key(self, key_id: int) -> DataKey:
         with self._database.transaction() as tx:
-            return DataKey(*tx.run("find_data_key", key_id=key_id)[0])
+            return DataKey(*tx.run("read_data_key", key_id=key_id)[0])
 
     def add_data_key(self, wrapped: bytes) -> DataKey:
         with self._database.transaction() as tx:
@@ -210,14 +210,14 @@ def _credentials(found: list[list[Any]], account_id: AccountId) -> Credentials:
 
 
 def row_to_credentials(row: list[Any]) -> Credentials:
-    """Convert a row that the query `find_credentials` returned to Credentials."""
+    """Convert a row that the query `read_credentials` returned to Credentials."""
     grant_key_id, grant, access_key_id, access, expires_at, organisation_id, *rest = row
     issued_at, renew_after, password_key_id, password = rest
     return Credentials(
         sealed_refresh_token=SealedSecret(grant_key_id, grant) if grant is not None else None,
         sealed_access_token=SealedSecret(access_key_id, access) if access is not None else None,
         access_token_expires_at=expires_at,
-        organisation_id=organisation_id,
+        granting_organisation_id=organisation_id,
         access_token_issued_at=issued_at,
         token_requests_paused_until=renew_after,
         sealed_password=SealedSecret(password_key_id, password) if password is not None else None,
@@ -238,7 +238,7 @@ def _save(tx: Transaction, account_id: AccountId, credentials: Credentials) -> N
         access_key_id=access.key_id if access else None,
         access_sealed=access.sealed_bytes if access else None,
         access_expires_at=credentials.access_token_expires_at,
-        organisation_id=credentials.organisation_id,
+        organisation_id=credentials.granting_organisation_id,
         access_issued_at=credentials.access_token_issued_at,
         password_key_id=password.key_id if password else None,
         password_sealed=password.sealed_bytes if password else None,

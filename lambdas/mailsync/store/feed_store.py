@@ -31,7 +31,7 @@ class FeedStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find_feed(self, account_id: AccountId, feed_id: FeedId) -> StoredFeed:
+    def read_feed(self, account_id: AccountId, feed_id: FeedId) -> StoredFeed:
         """Return the change feed of the account that has this id.
 
         Raises:
@@ -39,7 +39,7 @@ class FeedStore:
                 provider.
         """
         with self._database.transaction() as tx:
-            found = tx.run("find_feed", account_id=account_id, feed_id=feed_id)
+            found = tx.run("read_feed", account_id=account_id, feed_id=feed_id)
         if not found or found[0][3]:
             raise FolderGone(f"The folder of feed {feed_id} no longer exists.")
         number, folder_id, remote_id, _, *position, read_at, has_pending, wait_s, has_slices = (
@@ -55,7 +55,7 @@ class FeedStore:
 
         A message is pending if a page has named it and its contents are still to be fetched. A
         group is a set of messages that the provider fetches more cheaply together, such as a thread
-        (`PlacementChange.fetch_group_id`). None: the message is in no group. Messages that
+        (`PlacementOrFlagChange.conversation_id`). None: the message is in no group. Messages that
         must not be requested yet after a failed request, or that a worker has claimed, are left
         out.
         """
@@ -119,10 +119,10 @@ def columns_to_feed_position(columns: Sequence[Any]) -> FeedPosition:
     row."""
     key_id, cursor, generation, full_sync_running, page_size, mid_round, fallback = columns
     return FeedPosition(
-        cursor=SealedSecret(key_id, cursor) if cursor is not None else None,
+        sealed_cursor=SealedSecret(key_id, cursor) if cursor is not None else None,
         full_sync_generation=generation,
         is_full_sync_running=full_sync_running,
         messages_per_page=page_size,
         has_unfinished_round=mid_round,
-        feed_fallback_index=fallback,
+        feed_kind_index=fallback,
     )

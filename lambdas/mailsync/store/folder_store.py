@@ -38,7 +38,7 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.feed_store import columns_to_feed_position
 from mailsync.store.fence import FencedTransaction
 
-GONE_FOLDER_SQL_TIME_PARAMETERS_S = {
+GONE_FOLDER_TIME_LIMIT_PARAMETERS_S = {
     "confirmed_s": MIN_TIME_FROM_REMOVAL_TO_DELETION.total_seconds(),
     "choice_s": GONE_FOLDER_DESELECTION_RETENTION.total_seconds(),
 }
@@ -56,7 +56,7 @@ class FolderWithCounts:
 
     stored_and_remote_counts: the stored counts and the provider's counts.
     is_full_sync_complete: whether the folder's full sync has ended.
-    counts_of_last_message_listing: numbers of all and of unread messages in the provider's last
+    total_and_unread_of_last_listing: numbers of all and of unread messages in the provider's last
         list of the folder. None: that list was incomplete.
     listing_contradiction_count: number of messages for which the provider's response by id
         contradicted this list. A verification by counts resets the number to 0.
@@ -64,7 +64,7 @@ class FolderWithCounts:
 
     stored_and_remote_counts: FolderCounts
     is_full_sync_complete: bool
-    counts_of_last_message_listing: tuple[int, int] | None
+    total_and_unread_of_last_listing: tuple[int, int] | None
     listing_contradiction_count: int
 
 
@@ -74,7 +74,7 @@ class FolderStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def folders(self, account_id: AccountId) -> tuple[StoredFolder, ...]:
+    def read_existing_folders(self, account_id: AccountId) -> tuple[StoredFolder, ...]:
         """Return the account's stored folders that exist at the provider."""
         with self._database.transaction() as tx:
             found = tx.run("known_folders", account_id=account_id)
@@ -88,11 +88,11 @@ class FolderStore:
         with self._database.transaction() as tx:
             known = tx.run("known_folders", account_id=account_id)
             gone = tx.run(
-                "hidden_folders", account_id=account_id, **GONE_FOLDER_SQL_TIME_PARAMETERS_S
+                "hidden_folders", account_id=account_id, **GONE_FOLDER_TIME_LIMIT_PARAMETERS_S
             )
         return tuple(map(row_to_stored_folder, known)), tuple(map(row_to_stored_folder, gone))
 
-    def find_folder(self, account_id: AccountId, folder_id: FolderId) -> StoredFolder:
+    def read_folder(self, account_id: AccountId, folder_id: FolderId) -> StoredFolder:
         """Return the folder of the account that has this id.
 
         Raises:
@@ -117,7 +117,7 @@ class FolderStore:
         do_ids_survive_moves: bool = True,
     ) -> None:
         """Store new and changed folders; hide the folders that are gone.
-        `MailStore.remove_batch_of_unmirrored_mail` then hides their mail.
+        `MailStore.remove_batch_of_stored_unmirrored_mail` then hides their mail.
 
         new_ids: the new id at the provider, by the id of the stored folder. The folder keeps its
             selection and its mail, and starts a full sync. The folder is hidden instead if another
@@ -171,7 +171,7 @@ class FolderStore:
                 "drop_gone_folders",
                 account_id=run.account_id,
                 remote_ids=rows.to_jsonb(sorted(gone)),
-                **GONE_FOLDER_SQL_TIME_PARAMETERS_S,
+                **GONE_FOLDER_TIME_LIMIT_PARAMETERS_S,
             )
 
     def recount_stored_messages(
@@ -243,7 +243,7 @@ class FolderStore:
                 run_id=run.run_id,
                 folder_id=folder_id,
                 has_flags=has_flags,
-                **count_messages_of_listing(listing),
+                **listing_counts_to_sql_parameters(listing),
             )
             if left:
                 tx.run(
@@ -256,7 +256,7 @@ class FolderStore:
                     ),
                 )
 
-    def are_flags_compared_in_all_mail_folder(
+    def are_flags_compared_in_other_folder(
         self, run: RunRef, folder_id: FolderId, elsewhere: RemoteId
     ) -> bool:
         """Return whether the comparison of another folder covers the flags of this folder's
@@ -311,7 +311,7 @@ class FolderStore:
             tx.run("save_offsets", offsets=rows.to_jsonb(entries))
 
 
-def count_messages_of_listing(listing: MessageListing) -> dict[str, int | None]:
+def listing_counts_to_sql_parameters(listing: MessageListing) -> dict[str, int | None]:
     """Count the messages of a listing; return the statement parameters `total` (all messages) and
     `unread`. Both are None if the listing is incomplete. `unread` is also None if the listing has
     no read states."""
@@ -333,7 +333,7 @@ def row_to_stored_folder(row: Sequence[Any]) -> StoredFolder:
         parent_remote_id=RemoteId(parent) if parent else None,
         display_name=name,
         role=Role(role),
-        is_hidden=hidden,
+        is_hidden_at_provider=hidden,
         is_mirrored=selected,
         feed=StoredFeed(
             FeedRef(FeedId(feed_id), None if is_mailbox_feed else ref),
@@ -343,7 +343,7 @@ def row_to_stored_folder(row: Sequence[Any]) -> StoredFolder:
         ),
         remote_total=total,
         remote_unread=unread,
-        last_changed_at=active_at,
+        last_change_found_at=active_at,
         are_remote_counts_outdated=wants_counts,
     )
 
@@ -383,6 +383,6 @@ def _counted(*row: Any) -> FolderWithCounts:
             message_ids_compared_at=compared_at,
         ),
         is_full_sync_complete=not full_sync_running,
-        counts_of_last_message_listing=None if list_total is None else (list_total, list_unread),
+        total_and_unread_of_last_listing=None if list_total is None else (list_total, list_unread),
         listing_contradiction_count=differing,
     )

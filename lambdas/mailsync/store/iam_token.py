@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from mailsync.aws.environment import find_aws_credentials, find_aws_region
 from mailsync.aws.errors import AwsUnavailable
-from mailsync.aws.signature import CredentialScope, presign_get_url
+from mailsync.aws.signature import CredentialScope, presign_get_url_without_scheme
 from mailsync.errors import SettingMissing
 
 TOKEN_LIFETIME_S = 900
@@ -31,6 +31,6 @@ def iam_token(host: str, port: int, user: str) -> str:
         ) from None
     action = {"Action": "connect", "DBUser": user}
     now = datetime.now(UTC)
-    return presign_get_url(
+    return presign_get_url_without_scheme(
         credentials, scope, f"{host}:{port}", action, expires_s=TOKEN_LIFETIME_S, now=now
     )

@@ -18,7 +18,7 @@ from mailsync.model import (
     ListedMessage,
     Message,
     PagePlan,
-    PlacementChange,
+    PlacementOrFlagChange,
     RemoteId,
     RunRef,
     UnreadableMessage,
@@ -29,7 +29,7 @@ from mailsync.store.connection import Database
 from mailsync.store.conversations import any_message_needs_conversation_id
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_writes import PageWrite
-from mailsync.store.placement_changes import ClassifiedChanges
+from mailsync.store.placement_changes import ClassifiedPlacementChanges
 
 MESSAGES_PER_DELETE_BATCH = 2000
 """The number of messages that one transaction deletes together with their bodies: about a second of
@@ -42,7 +42,7 @@ class MailStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def remove_batch_of_unmirrored_mail(self, run: RunRef) -> int:
+    def remove_batch_of_stored_unmirrored_mail(self, run: RunRef) -> int:
         """Process the next messages in folders that are not mirrored. Delete messages that are only
         in unselected folders. Take messages out of folders that no longer exist at the provider.
         Return the number of processed messages, at most MESSAGES_PER_DELETE_BATCH; 0 if no such
@@ -55,7 +55,7 @@ class MailStore:
                 email_ids = rows.to_jsonb([email_id for (email_id,) in locked])
                 tx.run("drop_unselected", email_ids=email_ids)
                 dropped = tx.run("dropped_folder_ids", account_id=run.account_id)
-                page_rows.end_placements_of_row_locked_messages(
+                page_rows.end_placements_of_locked_messages(
                     tx, locked, [each for (each,) in dropped]
                 )
         return len(locked)
@@ -117,7 +117,7 @@ class MailStore:
         _count_stored(counts)
         return counts
 
-    def write_pending_messages(
+    def write_fetched_pending_messages(
         self,
         run: RunRef,
         feed: FeedRef,
@@ -149,10 +149,10 @@ class MailStore:
                     tx, run, feed.folder, plan.unreadable_messages
                 )
                 tx.run("drop_pending", feed_id=feed.id, ids=rows.to_jsonb(list(fetched)))
-                counts += pending_messages.record_pending_messages_not_found_by_id(
+                counts += pending_messages.record_pending_messages_reported_gone(
                     tx, run, feed, plan
                 )
-                page_writes.add_pending_messages_to_run_counts(
+                page_writes.add_fetched_pending_messages_to_run_counts(
                     tx, run, feed, counts, requests=request_count, has_more=has_more
                 )
                 return counts
@@ -204,21 +204,21 @@ class MailStore:
         self,
         run: RunRef,
         feed: FeedRef,
-        changes: Sequence[PlacementChange],
+        changes: Sequence[PlacementOrFlagChange],
         all_mail: RemoteId | None,
-    ) -> ClassifiedChanges:
+    ) -> ClassifiedPlacementChanges:
         """Classify the messages of placement changes: which are stored and not hidden, which are
         pending, and which enter a mirrored folder. A placement is a message in a folder.
 
         all_mail: the folder of all mail (`ProviderTraits.all_mail_folder_id`). None: there is none.
         """
         if not changes:
-            return ClassifiedChanges()
+            return ClassifiedPlacementChanges()
         with self._database.transaction() as tx:
             return placement_changes.classify_placement_changes(tx, run, feed.id, changes, all_mail)
 
     def save_placement_changes(
-        self, run: RunRef, changes: Sequence[PlacementChange], all_mail: RemoteId | None
+        self, run: RunRef, changes: Sequence[PlacementOrFlagChange], all_mail: RemoteId | None
     ) -> None:
         """Apply changes of placements (which folders a message is in) and of flags to stored
         messages. The provider's list of a folder has shown the changes.
@@ -237,7 +237,7 @@ class MailStore:
             found = tx.run("placed_ids", account_id=run.account_id)
         return frozenset(RemoteId(each) for (each,) in found)
 
-    def ids_of_unchanged_messages(
+    def find_unchanged_message_ids(
         self, run: RunRef, folder_id: FolderId, entries: Sequence[ListedMessage]
     ) -> tuple[RemoteId, ...]:
         """Return the ids of the listed messages whose stored state in this folder equals the listed

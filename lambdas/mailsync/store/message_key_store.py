@@ -14,7 +14,7 @@ from mailsync.store.parameters import JsonBytes
 
 
 @dataclass(frozen=True, slots=True)
-class ArrivalUnderNewProviderKey:
+class ArrivalUnderUnknownProviderKey:
     """A message that arrived under a key that no stored message has.
 
     folder_id: the folder in which the message arrived. None: the change feed that reported the
@@ -63,7 +63,7 @@ class ProviderMessageKeyStore:
             found = tx.run("keys_in_folder", account_id=run.account_id, folder_id=folder_id)
         return frozenset(RemoteId(key) for (key,) in found)
 
-    def keys_of_new_or_changed_messages(
+    def find_keys_of_new_or_changed_messages(
         self, run: RunRef, folder_id: FolderId, versions: Mapping[RemoteId, str]
     ) -> frozenset[RemoteId]:
         """Return the keys of messages that are not stored in this folder, or that are stored in
@@ -81,14 +81,14 @@ class ProviderMessageKeyStore:
             )
         return frozenset(RemoteId(key) for (key,) in found)
 
-    def fingerprints_in_folder(
+    def find_move_invariant_fingerprints_by_key(
         self, run: RunRef, folder_id: FolderId, keys: Collection[RemoteId]
     ) -> dict[RemoteId, str | None]:
         """Return the fingerprints of the folder's messages that have one of these keys, by key.
         None: the message has no fingerprint."""
         with self._database.transaction() as tx:
             found = tx.run(
-                "fingerprints_in_folder",
+                "find_move_invariant_fingerprints_by_key",
                 account_id=run.account_id,
                 folder_id=folder_id,
                 keys=_json(keys),
@@ -124,7 +124,7 @@ class ProviderMessageKeyStore:
     def assign_new_keys_to_stored_messages(
         self,
         run: RunRef,
-        arrivals: Iterable[ArrivalUnderNewProviderKey],
+        arrivals: Iterable[ArrivalUnderUnknownProviderKey],
         valid_keys: Collection[RemoteId],
         *,
         is_only_folder: bool,

@@ -12,7 +12,7 @@ from mailsync.store import page_rows, rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.conversations import any_message_needs_conversation_id
 from mailsync.store.fence import FencedTransaction
-from mailsync.store.page_writes import add_non_page_messages_to_run_counts
+from mailsync.store.page_writes import add_messages_outside_pages_to_run_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,5 +93,5 @@ def _save_messages(tx: Transaction, run: RunRef, newest: NewestInboxMessages) ->
         folder_id=folder.id,
         ids=rows.to_jsonb([each.remote_id for each in new]),
     )
-    add_non_page_messages_to_run_counts(tx, run, FeedRef(FeedId(feed_id), folder), counts)
+    add_messages_outside_pages_to_run_counts(tx, run, FeedRef(FeedId(feed_id), folder), counts)
     return counts.inserted

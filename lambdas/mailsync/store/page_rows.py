@@ -14,7 +14,7 @@ from mailsync.model import (
     FolderId,
     FolderRef,
     Message,
-    MessageStateChange,
+    MessageStateUpsert,
     PagePlan,
     RemoteId,
     RunRef,
@@ -32,7 +32,7 @@ default, attachments included, so real text is shorter. Measured: a function tha
 12 million characters (36 MB) uses 151 MB in all."""
 
 WriteFunctionResult = TypeVar("WriteFunctionResult")
-MessageOrItsStateChange = TypeVar("MessageOrItsStateChange", Message, MessageStateChange)
+MessageOrItsStateChange = TypeVar("MessageOrItsStateChange", Message, MessageStateUpsert)
 
 
 def retry_write_with_savepoints(
@@ -78,7 +78,7 @@ def save_messages(
     """
     folder_id = folder.id if folder else None
     counts = WrittenRowCounts()
-    messages, left = split_off_unmirrored_messages(tx, run, folder, messages)
+    messages, left = split_into_mirrored_and_unmirrored(tx, run, folder, messages)
     messages = assign_conversation_ids(tx, run, messages)
     if left:
         counts = WrittenRowCounts(removed=end_placements(tx, run, sorted(left), folder_id=None))
@@ -89,7 +89,7 @@ def save_messages(
     upsert = _upsert_with_savepoints if savepoints else _upsert
     saved, refused = upsert(tx, run, folder_id, sent)
     refused += [
-        rows.to_quarantine_row(each.remote_id, each.folder_remote_ids, "too_large", _TOO_LARGE)
+        rows.build_quarantine_row(each.remote_id, each.folder_remote_ids, "too_large", _TOO_LARGE)
         for each in large
     ]
     _enter_quarantine(tx, run, folder_id, refused)
@@ -111,16 +111,16 @@ def hide_removed_messages(
 
     The messages also leave the quarantine, the list of messages that could not be stored.
     """
-    if not plan.message_ids_to_remove:
+    if not plan.message_ids_to_remove_from_folder:
         return WrittenRowCounts()
     folder_id = feed.folder.id if feed.folder else None
     tx.run(
         "leave_quarantine",
         account_id=run.account_id,
         folder_id=folder_id,
-        ids=rows.to_jsonb(plan.message_ids_to_remove),
+        ids=rows.to_jsonb(plan.message_ids_to_remove_from_folder),
     )
-    removed = end_placements(tx, run, plan.message_ids_to_remove, folder_id=folder_id)
+    removed = end_placements(tx, run, plan.message_ids_to_remove_from_folder, folder_id=folder_id)
     return WrittenRowCounts(removed=removed)
 
 
@@ -137,12 +137,10 @@ def end_placements(
     first.
     """
     locked = tx.run("lock_messages", account_id=run.account_id, ids=rows.to_jsonb(ids))
-    return end_placements_of_row_locked_messages(
-        tx, locked, None if folder_id is None else [folder_id]
-    )
+    return end_placements_of_locked_messages(tx, locked, None if folder_id is None else [folder_id])
 
 
-def end_placements_of_row_locked_messages(
+def end_placements_of_locked_messages(
     tx: Transaction,
     locked: Sequence[Sequence[int]],
     folder_ids: Sequence[FolderId] | None,
@@ -176,7 +174,9 @@ def quarantine_messages(
         which they are already in quarantine.
     """
     entries = [
-        rows.to_quarantine_row(each.remote_id, each.folder_remote_ids, each.cause, each.detail)
+        rows.build_quarantine_row(
+            each.remote_id, each.folder_remote_ids, each.cause_name, each.cause_explanation
+        )
         for each in unreadable
     ]
     _enter_quarantine(tx, run, folder.id if folder else None, entries)
@@ -204,10 +204,10 @@ def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> Non
 def _key_row(message: Message) -> JsonRow:
     """Return the values of `save_keys` for a message by name; none if it needs no row there."""
     is_conversation_ours = needs_conversation_id(message)
-    if not (message.current_remote_id or is_conversation_ours):
+    if not (message.remote_id_after_move or is_conversation_ours):
         return {}
     return {
-        "remote_key": message.current_remote_id or message.remote_id,
+        "remote_key": message.remote_id_after_move or message.remote_id,
         "fingerprint": message.move_invariant_fingerprint,
         "own_conversation_id": message.conversation_id if is_conversation_ours else None,
     }
@@ -216,7 +216,7 @@ def _key_row(message: Message) -> JsonRow:
 _TOO_LARGE = f"The body has more than {MAX_BODY_CHARS:,} characters."
 
 
-def split_off_unmirrored_messages(
+def split_into_mirrored_and_unmirrored(
     tx: Transaction,
     run: RunRef,
     folder: FolderRef | None,
@@ -318,7 +318,7 @@ def _upsert_with_savepoints(
             row = sent[0]
             remote_id, folders = row["message_id"], row["folder_remote_ids"]
             return WrittenRowCounts(), [
-                rows.to_quarantine_row(remote_id, folders, "refused", str(rejected))
+                rows.build_quarantine_row(remote_id, folders, "refused", str(rejected))
             ]
     half = len(sent) // 2
     first, refused_first = _upsert_with_savepoints(tx, run, folder_id, sent[:half])

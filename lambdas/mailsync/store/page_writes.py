@@ -34,7 +34,7 @@ class PageWrite:
         page was not requested just now.
     unchanged_message_ids: ids of messages whose stored version and flags equal those that the page
         reports. The messages are stored in the feed's folder.
-    is_each_message_in_one_folder: whether a message of this provider is in one folder only.
+    has_one_folder_per_message: whether a message of this provider is in one folder only.
     all_mail_folder_id: the provider's id of the folder that contains every message outside trash
         and junk. None: there is no such folder.
     """
@@ -46,7 +46,7 @@ class PageWrite:
     request_count: int
     time_since_page_request_s: float = 0.0
     unchanged_message_ids: Sequence[RemoteId] = ()
-    is_each_message_in_one_folder: bool = True
+    has_one_folder_per_message: bool = True
     all_mail_folder_id: RemoteId | None = None
 
     @property
@@ -61,8 +61,8 @@ class PageWrite:
         plan = self.planned_message_writes
         return (
             *(each.remote_id for each in plan.upserts),
-            *(each.remote_id for each in plan.state_changes),
-            *(each.remote_id for each in plan.placement_changes),
+            *(each.remote_id for each in plan.state_upserts),
+            *(each.remote_id for each in plan.placement_or_flag_changes),
             *(each.remote_id for each in plan.unreadable_messages),
             *self.unchanged_message_ids,
             *plan.message_ids_to_stamp_with_generation,
@@ -102,7 +102,7 @@ def write_pages(
     return all_counts
 
 
-def add_pending_messages_to_run_counts(
+def add_fetched_pending_messages_to_run_counts(
     tx: Transaction,
     run: RunRef,
     feed: FeedRef,
@@ -119,7 +119,7 @@ def add_pending_messages_to_run_counts(
     _count_pages(tx, run, [_counts(feed, counts, requests, has_more=has_more)])
 
 
-def add_non_page_messages_to_run_counts(
+def add_messages_outside_pages_to_run_counts(
     tx: Transaction, run: RunRef, feed: FeedRef, counts: WrittenRowCounts
 ) -> None:
     """Add written messages to the counts of the run and of the feed's folder. The messages were
@@ -133,7 +133,7 @@ def _advance(tx: Transaction, writes: Sequence[PageWrite]) -> frozenset[FeedId]:
         {
             "feed_id": write.feed.ref.id,
             "generation": write.feed.position.full_sync_generation,
-            "cursor": _base64(write.feed.position.cursor),
+            "cursor": _base64(write.feed.position.sealed_cursor),
             "next_key_id": write.next_cursor.key_id,
             "next_cursor": _base64(write.next_cursor),
             "has_more": write.page.has_more,
@@ -155,8 +155,8 @@ def _apply_page(
 ) -> WrittenRowCounts:
     ref, position, plan = write.feed.ref, write.feed.position, write.planned_message_writes
     changed_ids = _ids_in_changed_folders(write)
-    left = placement_changes.folders_of_messages(tx, run, changed_ids)
-    if prefix := write.page.prefix_of_invalidated_remote_ids:
+    left = placement_changes.list_ids_of_folders_with_messages(tx, run, changed_ids)
+    if prefix := write.page.invalidated_message_id_prefix:
         tx.run("declare_keys_void", account_id=run.account_id, prefix=prefix)
     counts = page_rows.save_messages(
         tx,
@@ -170,19 +170,19 @@ def _apply_page(
         tx, run, (*write.unchanged_message_ids, *plan.message_ids_to_stamp_with_generation)
     )
     counts += state_rows.save_message_flags_and_placements(
-        tx, run, ref.folder, plan.state_changes, is_only_folder=write.is_each_message_in_one_folder
+        tx, run, ref.folder, plan.state_upserts, is_only_folder=write.has_one_folder_per_message
     )
     counts += placement_changes.save_placement_changes(
-        tx, run, plan.placement_changes, write.all_mail_folder_id
+        tx, run, plan.placement_or_flag_changes, write.all_mail_folder_id
     )
     counts += page_rows.hide_removed_messages(tx, run, ref, plan)
     counts += page_rows.quarantine_messages(tx, run, ref.folder, plan.unreadable_messages)
     if not ref.folder:
-        pending_messages.drop_fetched_from_pending(tx, ref, plan)
-        pending_messages.mark_pending_messages_removed_by_page(tx, write.feed, write.page, plan)
+        pending_messages.remove_fetched_messages_from_pending(tx, ref, plan)
+        pending_messages.mark_pending_messages_reported_removed(tx, write.feed, write.page, plan)
     is_news = not position.is_full_sync_running
     counts += pending_messages.save_pending_messages(tx, run, ref, plan, is_news=is_news)
-    counts += pending_messages.record_pending_messages_not_found_by_id(tx, run, ref, plan)
+    counts += pending_messages.record_pending_messages_reported_gone(tx, run, ref, plan)
     if write.ends_full_sync:
         counts += hide_messages_unseen_by_full_sync(
             tx, run, write.feed, is_listing=write.page.has_only_message_ids

@@ -37,7 +37,7 @@ def save_pending_messages(
                 [
                     [
                         each,
-                        plan.fetch_group_id_by_message_id.get(each),
+                        plan.conversation_id_by_pending_message_id.get(each),
                         *_time_and_version(sliced.get(each)),
                     ]
                     for each in pending
@@ -49,12 +49,12 @@ def save_pending_messages(
 
 
 def _time_and_version(change: MessageToFetchById | None) -> tuple[datetime | None, str | None]:
-    if change is None or change.state_on_page is None:
+    if change is None or change.listed_message is None:
         return None, None
-    return change.received_at, change.state_on_page.remote_version
+    return change.received_at, change.listed_message.remote_version
 
 
-def mark_pending_messages_removed_by_page(
+def mark_pending_messages_reported_removed(
     tx: Transaction, feed: StoredFeed, page: Page, plan: PagePlan
 ) -> None:
     """Mark the pending messages that a page reports as removed. If the page is the first of a list
@@ -64,13 +64,17 @@ def mark_pending_messages_removed_by_page(
     A marked message is requested by id once more. If the provider then reports the message as gone,
     the message is no longer pending.
     """
-    is_first_of_list = page.has_only_message_ids and feed.position.cursor is None
-    if plan.message_ids_to_remove or is_first_of_list:
-        ids = None if is_first_of_list else rows.to_jsonb(list(plan.message_ids_to_remove))
+    is_first_of_list = page.has_only_message_ids and feed.position.sealed_cursor is None
+    if plan.message_ids_to_remove_from_folder or is_first_of_list:
+        ids = (
+            None
+            if is_first_of_list
+            else rows.to_jsonb(list(plan.message_ids_to_remove_from_folder))
+        )
         tx.run("note_removed_pending", feed_id=feed.ref.id, ids=ids)
 
 
-def record_pending_messages_not_found_by_id(
+def record_pending_messages_reported_gone(
     tx: Transaction, run: RunRef, feed: FeedRef, plan: PagePlan
 ) -> WrittenRowCounts:
     """Record that the provider, requested by id, reports pending messages as gone
@@ -91,10 +95,10 @@ def record_pending_messages_not_found_by_id(
         confirmed_s=MIN_TIME_FROM_REMOVAL_TO_DELETION.total_seconds(),
     )
     gone = tuple(RemoteId(each) for (each,) in confirmed)
-    return hide_removed_messages(tx, run, feed, PagePlan(message_ids_to_remove=gone))
+    return hide_removed_messages(tx, run, feed, PagePlan(message_ids_to_remove_from_folder=gone))
 
 
-def drop_fetched_from_pending(tx: Transaction, feed: FeedRef, plan: PagePlan) -> None:
+def remove_fetched_messages_from_pending(tx: Transaction, feed: FeedRef, plan: PagePlan) -> None:
     """Delete the pending records of messages whose contents this page contains, so that they are
     not fetched again. A message that the page reports as removed stays pending, because the
     provider may be wrong."""

@@ -8,7 +8,7 @@ from mailsync.model import (
     FeedId,
     FolderId,
     PagePlan,
-    PlacementChange,
+    PlacementOrFlagChange,
     RemoteId,
     RunRef,
     WrittenRowCounts,
@@ -19,7 +19,7 @@ from mailsync.store.parameters import JsonBytes
 
 
 @dataclass(frozen=True, slots=True)
-class ClassifiedChanges:
+class ClassifiedPlacementChanges:
     """The ids of messages that entered or left folders, in three sets. A message can be in several
     of the sets.
 
@@ -38,15 +38,15 @@ def classify_placement_changes(
     tx: Transaction,
     run: RunRef,
     feed_id: FeedId,
-    changes: Sequence[PlacementChange],
+    changes: Sequence[PlacementOrFlagChange],
     all_mail: RemoteId | None,
-) -> ClassifiedChanges:
+) -> ClassifiedPlacementChanges:
     """Classify the changed messages: which are stored and not hidden, which are pending, and which
     enter a mirrored folder.
 
     all_mail: the folder of all mail (`ProviderTraits.all_mail_folder_id`). None: there is none.
     """
-    result = ClassifiedChanges()
+    result = ClassifiedPlacementChanges()
     for message_id, is_shown, is_pending, is_mirrored in tx.run(
         "sort_changes",
         account_id=run.account_id,
@@ -65,7 +65,10 @@ def classify_placement_changes(
 
 
 def save_placement_changes(
-    tx: Transaction, run: RunRef, changes: Sequence[PlacementChange], all_mail: RemoteId | None
+    tx: Transaction,
+    run: RunRef,
+    changes: Sequence[PlacementOrFlagChange],
+    all_mail: RemoteId | None,
 ) -> WrittenRowCounts:
     """Apply changes of placements and flags to stored messages. Hide a message that is in no folder
     afterwards.
@@ -86,13 +89,15 @@ def save_placement_changes(
     return WrittenRowCounts(updated=updated, unchanged=len(changes) - updated)
 
 
-def folders_of_messages(
+def list_ids_of_folders_with_messages(
     tx: Transaction, run: RunRef, ids: Sequence[RemoteId]
 ) -> tuple[FolderId, ...]:
     """Return the ids of the folders that contain these messages."""
     if not ids:
         return ()
-    found = tx.run("folders_of_messages", account_id=run.account_id, ids=rows.to_jsonb(list(ids)))
+    found = tx.run(
+        "list_ids_of_folders_with_messages", account_id=run.account_id, ids=rows.to_jsonb(list(ids))
+    )
     return tuple(FolderId(folder_id) for (folder_id,) in found)
 
 
@@ -117,18 +122,18 @@ def list_ids_of_messages_changed_by_page(plan: PagePlan) -> tuple[RemoteId, ...]
     """Return the ids of the messages that a page of changes writes."""
     return (
         *(each.remote_id for each in plan.upserts),
-        *(each.remote_id for each in plan.placement_changes),
-        *plan.message_ids_to_remove,
+        *(each.remote_id for each in plan.placement_or_flag_changes),
+        *plan.message_ids_to_remove_from_folder,
     )
 
 
-def _changes_json(changes: Iterable[PlacementChange]) -> JsonBytes:
+def _changes_json(changes: Iterable[PlacementOrFlagChange]) -> JsonBytes:
     return rows.to_jsonb(
         [
             {
                 "message_id": each.remote_id,
-                "added": list(each.added_folder_ids),
-                "removed": list(each.removed_folder_ids),
+                "added": list(each.added_folder_remote_ids),
+                "removed": list(each.removed_folder_remote_ids),
                 "is_read": each.is_read,
                 "is_flagged": each.is_flagged,
                 "importance": each.importance,

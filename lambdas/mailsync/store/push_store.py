@@ -20,7 +20,7 @@ from mailsync.decisions.push_health import PushHealth, classify_push_health
 from mailsync.model import (
     AccountId,
     NotificationKind,
-    Provider,
+    ProviderName,
     RemoteId,
     Subscription,
     SubscriptionNotification,
@@ -42,14 +42,14 @@ class SubscriptionClaim:
 
     remote_id: the provider's id of the current subscription. None: a subscription must be created.
     claimed_until: when other workers may claim the mailbox; it also identifies this claim.
-    callback_url: URL that the current subscription notifies.
+    current_callback_url: URL that the current subscription notifies.
     failed_attempt_count: number of failures since the subscription was last created or renewed.
     """
 
     account_id: AccountId
     remote_id: RemoteId | None
     claimed_until: datetime
-    callback_url: str = ""
+    current_callback_url: str = ""
     failed_attempt_count: int = 0
 
 
@@ -59,14 +59,14 @@ class PushState:
 
     notification_health: whether the notifications work.
     expires_at: expiry of the subscription. None: there is no subscription.
-    notified_at: when the last genuine notification arrived. None: no notification arrived yet.
+    last_notified_at: when the last genuine notification arrived. None: no notification arrived yet.
     last_error_name: error name of the last attempt to create or renew the subscription. None: the
         attempt succeeded.
     """
 
     notification_health: PushHealth
     expires_at: datetime | None
-    notified_at: datetime | None
+    last_notified_at: datetime | None
     last_error_name: str | None
 
 
@@ -79,7 +79,7 @@ class PushStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_missing_subscription_rows(self, provider: Provider, callback_url: str) -> int:
+    def add_missing_subscription_rows(self, provider: ProviderName, callback_url: str) -> int:
         """Add a row for each active mailbox that has no subscription, so that a worker creates one.
         Return the number of added rows."""
         with self._database.transaction() as tx:
@@ -88,7 +88,7 @@ class PushStore:
             )
 
     def claim_due_subscription(
-        self, provider: Provider, callback_url: str, wait_s: int
+        self, provider: ProviderName, callback_url: str, wait_s: int
     ) -> SubscriptionClaim | None:
         """Claim the push subscription that has been due for creation or renewal the longest. Return
         None if no subscription is due.
@@ -159,7 +159,7 @@ class PushStore:
                 next_in_s=wait_s,
             )
 
-    def claim_subscription_to_end(
+    def claim_subscription_before_disconnect(
         self, account_id: AccountId, user_id: str
     ) -> SubscriptionClaim | None:
         """Claim the subscription of an account that is about to be disconnected, for a minute.
@@ -170,7 +170,7 @@ class PushStore:
         with self._database.transaction() as tx:
             return _claim(tx.run("withdraw_subscription", account_id=account_id, user_id=user_id))
 
-    def unused_subscription_ids(
+    def find_unused_remote_subscription_ids(
         self, claim: SubscriptionClaim, remote_ids: Sequence[RemoteId]
     ) -> list[RemoteId]:
         """Return the subscription ids of this mailbox that no account uses. Return no id while
@@ -190,11 +190,11 @@ class PushStore:
             )
         return [RemoteId(remote_id) for (remote_id,) in found]
 
-    def push_state(self, account_id: AccountId, user_id: str) -> PushState | None:
+    def find_push_state(self, account_id: AccountId, user_id: str) -> PushState | None:
         """Return the state of an account's push notifications. None: Mailsync never requested a
         subscription for the account."""
         with self._database.transaction() as tx:
-            found = tx.run("push_state", account_id=account_id, user_id=user_id)
+            found = tx.run("find_push_state", account_id=account_id, user_id=user_id)
         if not found:
             return None
         expires_at, subscribed_at, notified_at, changed_at, last_error, now = found[0]
@@ -207,14 +207,14 @@ class PushStore:
         )
         return PushState(health, expires_at, notified_at, last_error)
 
-    def is_subscribed_by_another_account(self, account_id: AccountId) -> bool:
+    def is_mailbox_subscribed_by_another_account(self, account_id: AccountId) -> bool:
         """Return whether another account of the same mailbox has a push subscription."""
         with self._database.transaction() as tx:
             [[is_subscribed]] = tx.run("is_subscribed_by_others", account_id=account_id)
         return bool(is_subscribed)
 
-    def save_notifications_by_email_address(
-        self, provider: Provider, addresses: Sequence[str]
+    def apply_notifications_by_email_address(
+        self, provider: ProviderName, addresses: Sequence[str]
     ) -> int:
         """Make each mailbox due for which a notification with an email address arrived. Return the
         number of accounts of these mailboxes. The caller has verified who sent the notifications.
@@ -234,7 +234,7 @@ class PushStore:
             _notify(tx, [AccountId(account_id) for (account_id,) in found])
         return len(found)
 
-    def save_subscription_notifications(
+    def apply_subscription_notifications(
         self, notifications: Sequence[SubscriptionNotification]
     ) -> int:
         """Make each mailbox due for whose subscription a genuine notification arrived. Return the

@@ -16,7 +16,7 @@ class QuarantineStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def remove_messages(
+    def remove_messages_from_quarantine(
         self, run: RunRef, ids: Collection[RemoteId], folder_id: FolderId | None = None
     ) -> None:
         """Remove messages from the quarantine of one folder.

@@ -6,11 +6,11 @@ from uuid import uuid4
 
 from mailsync.decisions.due import (
     CHECK_WORKER_SLOT_LIFETIME_S,
-    MAX_MAILBOXES_COUNTED_TO_ADD_WORKER,
+    MAX_WAITING_MAILBOXES_COUNTED,
     MAX_WORKERS_FOR_NOTIFIED_MAILBOXES,
-    MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S,
+    MIN_AVERAGE_TIME_BETWEEN_NOTIFIED_CHECKS_S,
     NOTIFIED_MAILBOX_CLAIM_LIFETIME_S,
-    SCHEDULED_CLAIM_DELAY_IF_NOTIFIED_S,
+    SCHEDULED_CHECK_DELAY_IF_NOTIFIED_S,
     needs_another_check_worker,
 )
 from mailsync.model import AccountId
@@ -34,14 +34,14 @@ class DueMailboxQueueStore:
         mailbox. If the worker dies, the mailbox becomes due again after that time.
 
         While a function is checking notified mailboxes, this method leaves out mailboxes that were
-        notified less than `SCHEDULED_CLAIM_DELAY_IF_NOTIFIED_S` seconds ago.
+        notified less than `SCHEDULED_CHECK_DELAY_IF_NOTIFIED_S` seconds ago.
         """
         with self._database.transaction() as tx:
             found = tx.run(
                 "claim_due_accounts",
                 limit=limit,
                 next_in_s=wait_s,
-                notified_wait_s=SCHEDULED_CLAIM_DELAY_IF_NOTIFIED_S,
+                notified_wait_s=SCHEDULED_CHECK_DELAY_IF_NOTIFIED_S,
             )
         return tuple(AccountId(each) for (each,) in found)
 
@@ -65,7 +65,7 @@ class NotifiedMailboxQueueStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take_worker_slot(self) -> str | None:
+    def take_slot_for_new_worker(self) -> str | None:
         """Take a slot for a function that the caller then invokes; return the name under which the
         function holds the slot.
 
@@ -78,7 +78,7 @@ class NotifiedMailboxQueueStore:
             waits = [
                 waited_s
                 for _, waited_s in tx.run(
-                    "find_notified_accounts", limit=MAX_MAILBOXES_COUNTED_TO_ADD_WORKER
+                    "find_notified_accounts", limit=MAX_WAITING_MAILBOXES_COUNTED
                 )
             ]
             [[working]] = tx.run("count_check_slots")
@@ -113,7 +113,7 @@ class NotifiedMailboxQueueStore:
                 "claim_notified_accounts",
                 ids=to_jsonb([account_id for account_id, _ in found]),
                 next_in_s=float(NOTIFIED_MAILBOX_CLAIM_LIFETIME_S),
-                pause_s=float(MIN_TIME_BETWEEN_NOTIFIED_CHECKS_S),
+                pause_s=float(MIN_AVERAGE_TIME_BETWEEN_NOTIFIED_CHECKS_S),
             )
         return tuple(AccountId(account_id) for (account_id,) in claimed)
 

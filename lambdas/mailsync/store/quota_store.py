@@ -26,7 +26,7 @@ from mailsync.decisions.remaining_time import (
 )
 from mailsync.errors import ProviderThrottled, SettingMissing
 from mailsync.log import logger
-from mailsync.model import Account, AccountId, Provider
+from mailsync.model import Account, AccountId, ProviderName
 from mailsync.registry import NumberSetting, QuotaSettings, find_provider
 from mailsync.settings import Settings, SettingsSection
 from mailsync.store import rows
@@ -36,7 +36,7 @@ PROJECT_QUOTA_SHARD_COUNT = 8
 """The number of database rows among which the quota of a project is divided. With several rows,
 functions seldom wait for each other's lock."""
 MAX_PROJECT_QUOTA_SHARDS_TRIED = 3
-UNITS_TAKEN_PER_TRANSACTION = 200
+QUOTA_UNITS_PER_BLOCK = 200
 """The number of units that one transaction takes as a block, unless one request needs more."""
 QUOTA_WINDOW_S = 60.0
 TAKEN_UNITS_LIFETIME_IN_QUOTA_WINDOWS = 1 / 60
@@ -147,7 +147,7 @@ class MailboxQuota:
             self._give_back()
 
     @contextmanager
-    def treat_requests_as_backfill(self) -> Iterator[None]:
+    def treating_requests_as_backfill(self) -> Iterator[None]:
         """Treat all requests in the `with` block as requests for old mail. They leave a reserve, a
         tenth of the quota, to requests for new mail."""
         self._is_backfilling = True
@@ -230,7 +230,7 @@ class MailboxQuota:
         """Take a block of the mailbox's quota and of the project's: both, or none. Return it, or
         the seconds until there are so many units. Slots are locked in order, against deadlocks."""
         taken_at = time.monotonic()
-        wanted = _Wanted(units, UNITS_TAKEN_PER_TRANSACTION, is_backfill)
+        wanted = _Wanted(units, QUOTA_UNITS_PER_BLOCK, is_backfill)
         mailbox = self._take_of(tx, 0, wanted, is_project=False)
         if not mailbox.units:
             return mailbox.wait_s
@@ -306,7 +306,7 @@ def open_mailbox_quota(
     return MailboxQuota(database, account, limits)
 
 
-def find_mailbox_quota_units_per_minute(provider: Provider, settings: Settings) -> int | None:
+def find_mailbox_quota_units_per_minute(provider: ProviderName, settings: Settings) -> int | None:
     """Return the quota of one mailbox, in the provider's units per minute. None: the provider has
     no quota."""
     found = find_provider(provider)

@@ -20,7 +20,7 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import FencedTransaction
 from mailsync.store.page_rows import end_placements
 
-MAX_REQUESTS_SCHEDULED_PER_STATEMENT = 20_000
+MAX_RECHECKS_SCHEDULED_PER_STATEMENT = 20_000
 """The maximum number of messages whose next request by id one statement schedules: about a second
 of work."""
 
@@ -39,8 +39,8 @@ class MailPendingDeletionSummary:
         user last confirmed a removal.
     removal_confirmed_by_user_at: when the user confirmed the removal of these messages. None: the
         user has not confirmed it.
-    stored_message_count: number of all messages including hidden ones. 0: not counted, because too
-        few messages are gone to be suspicious.
+    stored_message_count_with_hidden: number of all messages including hidden ones. 0: not counted,
+        because too few messages are gone to be suspicious.
     gone_mirrored_folder_count: number of mirrored folders that are hidden, because they no longer
         exist at the provider.
     """
@@ -48,7 +48,7 @@ class MailPendingDeletionSummary:
     hidden_message_count: int
     reported_gone_message_count: int
     gone_message_count_unconfirmed_by_user: int
-    stored_message_count: int
+    stored_message_count_with_hidden: int
     first_reported_gone_at: datetime | None
     removal_confirmed_by_user_at: datetime | None
     gone_mirrored_folder_count: int
@@ -57,7 +57,7 @@ class MailPendingDeletionSummary:
     def is_mass_removal(self) -> bool:
         """Return whether the messages reported gone are most of the mailbox."""
         return is_removal_of_most_messages(
-            stored=self.stored_message_count, removing=self.reported_gone_message_count
+            stored=self.stored_message_count_with_hidden, removing=self.reported_gone_message_count
         )
 
     @property
@@ -65,17 +65,19 @@ class MailPendingDeletionSummary:
         """Return whether the messages reported gone are most of the mailbox, and no person has
         confirmed their removal."""
         return is_removal_of_most_messages(
-            stored=self.stored_message_count, removing=self.gone_message_count_unconfirmed_by_user
+            stored=self.stored_message_count_with_hidden,
+            removing=self.gone_message_count_unconfirmed_by_user,
         )
 
     @property
     def explanation_for_user(self) -> str:
         """Return a text for the user that says what happened to the mail and what to do."""
+        gone, stored = self.reported_gone_message_count, self.stored_message_count_with_hidden
         return (
-            f"{self.reported_gone_message_count} of {self.stored_message_count} messages are no"
-            " longer in any folder at the provider. They are hidden here. Confirm the removal if it"
-            " is intended; otherwise they are deleted if the provider still reports them as gone"
-            " after a day. Messages that come back are shown again."
+            f"{gone} of {stored} messages are no longer in any folder at the provider. They are"
+            " hidden here. Confirm the removal if it is intended; otherwise they are deleted if the"
+            " provider still reports them as gone after a day. Messages that come back are shown"
+            " again."
         )
 
     @property
@@ -110,7 +112,7 @@ class RemovalStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin_removal_verification(self, run: RunRef) -> MailPendingDeletionSummary:
+    def read_hidden_mail_and_schedule_rechecks(self, run: RunRef) -> MailPendingDeletionSummary:
         """Return how much of the mailbox is hidden. If most of the mailbox is reported as gone,
         also schedule the second request by id of each of these messages. A message is deleted only
         after its second request."""
@@ -133,13 +135,17 @@ class RemovalStore:
         with FencedTransaction(self._database, run) as tx:
             return end_placements(tx, run, ids, folder_id=folder_id)
 
-    def ids_in_trash_or_junk(self, run: RunRef, ids: Sequence[RemoteId]) -> frozenset[RemoteId]:
+    def find_message_ids_in_trash_or_junk(
+        self, run: RunRef, ids: Sequence[RemoteId]
+    ) -> frozenset[RemoteId]:
         """Return which of these messages are in trash or junk."""
         if not ids:
             return frozenset()
         with self._database.transaction() as tx:
             found = tx.run(
-                "ids_in_trash_or_junk", account_id=run.account_id, ids=rows.to_jsonb(list(ids))
+                "find_message_ids_in_trash_or_junk",
+                account_id=run.account_id,
+                ids=rows.to_jsonb(list(ids)),
             )
         return frozenset(RemoteId(each) for (each,) in found)
 
@@ -162,7 +168,7 @@ class RemovalStore:
                 is_only_folder=is_only_folder,
             )
 
-    def hidden_message_ids_due_for_request(
+    def hidden_message_ids_due_for_recheck(
         self, run: RunRef, after: str, limit: int
     ) -> tuple[RemoteId, ...]:
         """Return the ids of up to `limit` hidden messages that are due for a request by id. The ids
@@ -174,7 +180,7 @@ class RemovalStore:
             found = tx.run("removed_ids", account_id=run.account_id, after=after, limit=limit)
         return tuple(RemoteId(message_id) for (message_id,) in found)
 
-    def mark_gone_or_delete_messages(
+    def mark_gone_or_delete_if_marked(
         self,
         run: RunRef,
         ids: Collection[RemoteId],
@@ -228,7 +234,7 @@ def schedule_recheck_before_deletion(
     """Set the time of the second request by id for each message of the account that the provider
     has reported as gone: `MailPendingDeletionSummary.deletion_confirmation_delay_s` after the first
     report."""
-    limit = MAX_REQUESTS_SCHEDULED_PER_STATEMENT
+    limit = MAX_RECHECKS_SCHEDULED_PER_STATEMENT
     scheduled = limit
     while scheduled == limit:
         scheduled = tx.run_returning_row_count(

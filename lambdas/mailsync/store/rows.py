@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from mailsync.decisions.verify import MessageContradictingListing
-from mailsync.model import Address, Message, MessageStateChange, RemoteFolder
+from mailsync.model import Address, Message, MessageStateUpsert, RemoteFolder
 from mailsync.storable import to_storable_text
 from mailsync.store.parameters import JsonBytes
 
@@ -47,7 +47,7 @@ def message_to_row(message: Message) -> JsonRow:
         "sent_at": message.sent_at,
         "modified_at": message.modified_at,
         "web_link": message.web_link,
-        "kind": message.provider_item_type,
+        "kind": message.message_kind,
     }
     row = {name: _storable(value) for name, value in row.items()}
     html, text = _body_json(message.body_html), _body_json(message.body_text)
@@ -106,7 +106,7 @@ def message_and_folder_ids_json(rows: Iterable[JsonRow]) -> JsonBytes:
     return to_jsonb([{name: row[name] for name in wanted} for row in rows])
 
 
-def folder_ids_of_state_changes_json(changes: Iterable[MessageStateChange]) -> JsonBytes:
+def message_and_folder_ids_of_changes_json(changes: Iterable[MessageStateUpsert]) -> JsonBytes:
     """Return the message ids and folder ids of the changes as JSON."""
     return to_jsonb(
         [
@@ -116,7 +116,7 @@ def folder_ids_of_state_changes_json(changes: Iterable[MessageStateChange]) -> J
     )
 
 
-def state_changes_json(changes: Iterable[MessageStateChange]) -> JsonBytes:
+def state_changes_json(changes: Iterable[MessageStateUpsert]) -> JsonBytes:
     """Return the message ids and states of the changes as JSON."""
     return to_jsonb(
         [
@@ -126,7 +126,7 @@ def state_changes_json(changes: Iterable[MessageStateChange]) -> JsonBytes:
                 "is_flagged": each.state.is_flagged,
                 "is_draft": each.state.is_draft,
                 "categories": _storable(list(each.state.categories)),
-                "version": _storable(each.state.remote_version),
+                "version": _storable(each.state.computed_version),
                 "importance": each.state.importance,
             }
             for each in changes
@@ -134,7 +134,7 @@ def state_changes_json(changes: Iterable[MessageStateChange]) -> JsonBytes:
     )
 
 
-def to_quarantine_row(
+def build_quarantine_row(
     remote_id: str, folder_remote_ids: Sequence[str], cause: str, detail: str
 ) -> JsonRow:
     return {
@@ -157,7 +157,7 @@ def folders_json(folders: Iterable[RemoteFolder]) -> JsonBytes:
                 "parent_remote_id": each.parent_remote_id,
                 "display_name": _storable(each.display_name),
                 "role": each.role,
-                "hidden": each.is_hidden,
+                "hidden": each.is_hidden_at_provider,
                 "total": each.message_count,
                 "unread": each.unread_message_count,
             }

@@ -85,7 +85,7 @@ class RunStore:
         try:
             found = self._enqueued(account_id, run_id, scope, trigger, idempotency_key)
         except StoreRejected:
-            AccountStore(self._database).find_account(account_id)
+            AccountStore(self._database).read_account(account_id)
             raise
         if found is None:  # the run that barred ours ended between the two statements
             return self.enqueue_run(account_id, run_id, scope, trigger, idempotency_key)
@@ -160,7 +160,7 @@ class RunStore:
             sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]
         return _wish(sync_type, folder_ids), rounds
 
-    def complete_run(self, run: RunRef, *, requests: int = 0) -> bool | None:
+    def complete_or_fail_run(self, run: RunRef, *, requests: int = 0) -> bool | None:
         """Close the run as completed if every folder is verified, else as failed. Return whether a
         completed run has stored every message that the provider named. False: some messages are
         still pending, because the provider named them and then reported them as gone. Return None

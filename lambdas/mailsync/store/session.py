@@ -71,7 +71,7 @@ BEGIN_TRANSACTION_SQL = _begin(_TIMEOUTS)
 transaction is read-only."""
 BEGIN_MIGRATION_TRANSACTION_SQL = _begin(_OF_MIGRATIONS)
 
-END_SESSION_BEGUN_READ_ONLY_SQL = (
+TERMINATE_READ_ONLY_SESSION_SQL = (
     "ROLLBACK; SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())"
     " FROM pg_catalog.pg_settings"
     " WHERE name = 'default_transaction_read_only' AND setting = 'on'"

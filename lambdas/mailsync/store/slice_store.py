@@ -20,9 +20,9 @@ from mailsync.model import (
     Message,
     RemoteId,
     RunRef,
-    Slice,
-    SlicePage,
     StoredFeed,
+    TimeSlice,
+    TimeSlicePage,
     WrittenRowCounts,
 )
 from mailsync.store import page_rows, page_writes, rows
@@ -74,7 +74,7 @@ class SliceStoringResult:
 
     written_row_counts: WrittenRowCounts
     stored_message_count: int
-    next_claimed_slice: Slice | None
+    next_claimed_slice: TimeSlice | None
 
 
 class SliceStore:
@@ -83,7 +83,7 @@ class SliceStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def sliced_feed_ids(self, account_id: AccountId) -> frozenset[FeedId]:
+    def feed_ids_with_pending_slices(self, account_id: AccountId) -> frozenset[FeedId]:
         """Return the ids of the feeds with pending messages that slices fetch."""
         with self._database.transaction() as tx:
             found = tx.run("sliced_feeds", account_id=account_id)
@@ -102,13 +102,13 @@ class SliceStore:
 
     def claim_slices(
         self, run: RunRef, feed_id: FeedId, claimant: SliceClaimant, count: int
-    ) -> list[Slice]:
+    ) -> list[TimeSlice]:
         """Claim up to `count` slices, the newest messages first."""
         with FencedTransaction(self._database, run) as tx:
             claimed = [_claim(tx, feed_id, claimant) for _ in range(count)]
         return [each for each in claimed if each]
 
-    def release_slice_claim(self, run: RunRef, feed_id: FeedId, part: Slice) -> None:
+    def release_slice_claim(self, run: RunRef, feed_id: FeedId, part: TimeSlice) -> None:
         """End the claim on a slice that could not be fetched. Workers can then claim its messages
         again, in smaller slices."""
         with FencedTransaction(self._database, run) as tx:
@@ -141,8 +141,8 @@ class SliceStore:
         self,
         run: RunRef,
         feed: StoredFeed,
-        part: Slice,
-        page: SlicePage | None,
+        part: TimeSlice,
+        page: TimeSlicePage | None,
         *,
         next_for: SliceClaimant | None,
     ) -> SliceStoringResult:
@@ -175,7 +175,7 @@ class SliceStore:
         return stored
 
 
-def _claim(tx: Transaction, feed_id: FeedId, claimant: SliceClaimant) -> Slice | None:
+def _claim(tx: Transaction, feed_id: FeedId, claimant: SliceClaimant) -> TimeSlice | None:
     """Claim a slice, once other workers' claims are committed.
 
     Two workers that claim at the same time would each skip rows that the other one has locked: both
@@ -191,7 +191,9 @@ def _claim(tx: Transaction, feed_id: FeedId, claimant: SliceClaimant) -> Slice |
         worker_count=claimant.worker_count,
         claim_s=CLAIM_LIFETIME_S,
     )
-    return Slice({RemoteId(each): received_at for each, received_at in found}) if found else None
+    return (
+        TimeSlice({RemoteId(each): received_at for each, received_at in found}) if found else None
+    )
 
 
 def _named(
@@ -233,12 +235,12 @@ def _save(
     )
     ids = rows.to_jsonb([each.remote_id for each in named])
     tx.run("drop_pending", feed_id=feed.ref.id, ids=ids)
-    page_writes.add_non_page_messages_to_run_counts(tx, run, feed.ref, counts)
+    page_writes.add_messages_outside_pages_to_run_counts(tx, run, feed.ref, counts)
     return counts
 
 
 def _split_rest(
-    part: Slice, page: SlicePage | None, stored: Collection[RemoteId]
+    part: TimeSlice, page: TimeSlicePage | None, stored: Collection[RemoteId]
 ) -> tuple[list[RemoteId], list[RemoteId]]:
     """Return the messages of a slice that were not stored: those to fetch by id, and those for
     another slice, because the page ended before it reached their times.

@@ -3,17 +3,17 @@ functions work in the caller's transaction."""
 
 from collections.abc import Sequence
 
-from mailsync.model import FolderRef, MessageStateChange, RunRef, WrittenRowCounts
+from mailsync.model import FolderRef, MessageStateUpsert, RunRef, WrittenRowCounts
 from mailsync.store import rows
 from mailsync.store.connection import Transaction
-from mailsync.store.page_rows import end_placements, split_off_unmirrored_messages
+from mailsync.store.page_rows import end_placements, split_into_mirrored_and_unmirrored
 
 
 def save_message_flags_and_placements(
     tx: Transaction,
     run: RunRef,
     folder: FolderRef | None,
-    changes: Sequence[MessageStateChange],
+    changes: Sequence[MessageStateUpsert],
     *,
     is_only_folder: bool,
 ) -> WrittenRowCounts:
@@ -42,9 +42,9 @@ def save_message_flags_and_placements(
 
 
 def _save_states_and_folders(
-    tx: Transaction, run: RunRef, changes: Sequence[MessageStateChange]
+    tx: Transaction, run: RunRef, changes: Sequence[MessageStateUpsert]
 ) -> WrittenRowCounts:
-    changes, left = split_off_unmirrored_messages(tx, run, None, changes)
+    changes, left = split_into_mirrored_and_unmirrored(tx, run, None, changes)
     removed = end_placements(tx, run, sorted(left), folder_id=None) if left else 0
     if not changes:
         return WrittenRowCounts(removed=removed)
@@ -60,7 +60,7 @@ def _save_states_and_folders(
         "save_placements",
         account_id=run.account_id,
         folder_id=None,
-        keys=rows.folder_ids_of_state_changes_json(changes),
+        keys=rows.message_and_folder_ids_of_changes_json(changes),
     )
     email_ids = rows.to_jsonb([email_id for (email_id,) in locked])
     tx.run("show_in_placements", email_ids=email_ids)

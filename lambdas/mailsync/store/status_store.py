@@ -24,7 +24,7 @@ class FolderStatus:
     remote_total_overcount, remote_unread_overcount: by how much the provider's own counts of
         all and of unread messages exceed the true numbers.
     verified_at: when the stored counts last agreed with the provider's.
-    compared_at: when ids and versions were last compared. None: never.
+    message_ids_compared_at: when ids and versions were last compared. None: never.
     is_full_sync_running: whether a full sync of the folder is running.
     quarantined_total: number of messages in quarantine.
     listing_contradiction_count: number of messages for which, at the last comparison, the
@@ -40,7 +40,7 @@ class FolderStatus:
     remote_total_overcount: int
     remote_unread_overcount: int
     verified_at: datetime | None
-    compared_at: datetime | None
+    message_ids_compared_at: datetime | None
     error_name: str | None
     error_message: str | None
     is_full_sync_running: bool
@@ -53,10 +53,10 @@ class AccountStatus:
     """An account with its mirrored folders and its open run.
 
     sync_status: `queued` or `syncing` while a run is open, else the result of the last run.
-    run_started_at: start of the open run. None: no run is open, or it has not begun.
+    open_run_started_at: start of the open run. None: no run is open, or it has not begun.
     message_count: number of stored messages of the account at the last count. None: messages are
         counted only by folder, because each message of this provider is in one folder.
-    successive_failure_count: number of syncs that failed since the last successful one.
+    successive_failed_sync_count: number of syncs that failed since the last successful one.
     reading_progress: how many messages and pages the open run has read.
     hidden_mail: how much of the mailbox is hidden and may be deleted.
     quota_status: state of the provider's quota of the mailbox. None: the provider has no quota.
@@ -68,14 +68,14 @@ class AccountStatus:
     status: str
     sync_status: str
     last_sync_at: datetime | None
-    initial_sync_completed: bool
-    verified_at: datetime | None
+    is_initial_sync_completed: bool
+    counts_verified_at: datetime | None
     last_error_name: str | None
     last_error_message: str | None
     next_sync_at: datetime
-    successive_failure_count: int
-    run_id: str | None
-    run_started_at: datetime | None
+    successive_failed_sync_count: int
+    open_run_id: str | None
+    open_run_started_at: datetime | None
     message_count: int | None
     reading_progress: ReadingProgress
     folders: tuple[FolderStatus, ...]
@@ -86,7 +86,9 @@ class AccountStatus:
     def oldest_id_comparison_at(self) -> datetime | None:
         """Return the time of the last comparison of message ids in the folder whose last comparison
         is the oldest. None: some folder was never compared."""
-        times = [each.compared_at for each in self.folders if each.compared_at]
+        times = [
+            each.message_ids_compared_at for each in self.folders if each.message_ids_compared_at
+        ]
         return min(times) if times and len(times) == len(self.folders) else None
 
 
@@ -102,7 +104,7 @@ class StatusStore:
         found = self._read([account_id], user_id=user_id, is_for_operator=False)
         return found[0] if found else None
 
-    def statuses_of_all_users(self, account_ids: Sequence[AccountId]) -> tuple[AccountStatus, ...]:
+    def statuses_across_users(self, account_ids: Sequence[AccountId]) -> tuple[AccountStatus, ...]:
         """Return the sync status of accounts of any users, ordered by email address. This is only
         for operators; the API never calls it."""
         return self._read(account_ids, user_id=None, is_for_operator=True)

@@ -1,7 +1,7 @@
 """Store the hand-over of a run from one execution to the next."""
 
 from mailsync.decisions.successor import (
-    compute_max_history_events_of_failure,
+    compute_max_history_events_of_failed_state_and_handler,
     compute_max_history_events_of_state,
     make_successor_execution_name,
 )
@@ -48,15 +48,16 @@ class SuccessorStore:
             tx.run("name_successor", run_id=run.run_id, execution_name=successor)
         return successor
 
-    def add_state_visit_to_history_event_count(self, run: RunRef, retry_count: int | None) -> None:
+    def count_history_events_of_state_visit(self, run: RunRef, retry_count: int | None) -> None:
         """Add the history events of a state's visit to the count of the run's current execution;
         see `compute_max_history_events_of_state`."""
         self._count_events(run, compute_max_history_events_of_state(retry_count))
 
-    def add_failed_state_to_history_event_count(self, run: RunRef, retry_count: int | None) -> None:
+    def count_history_events_of_failed_state(self, run: RunRef, retry_count: int | None) -> None:
         """Add the history events of a failed state and of the state `folder-failed` after it to the
-        count of the run's current execution; see `compute_max_history_events_of_failure`."""
-        self._count_events(run, compute_max_history_events_of_failure(retry_count))
+        count of the run's current execution; see
+        `compute_max_history_events_of_failed_state_and_handler`."""
+        self._count_events(run, compute_max_history_events_of_failed_state_and_handler(retry_count))
 
     def _count_events(self, run: RunRef, events: int) -> None:
         with self._database.transaction() as tx:

@@ -13,7 +13,7 @@ from mailsync.model import FolderId, RemoteId, RunRef, StoredFeed, WrittenRowCou
 from mailsync.store import rows
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.fence import FencedTransaction
-from mailsync.store.page_rows import end_placements_of_row_locked_messages
+from mailsync.store.page_rows import end_placements_of_locked_messages
 
 MAX_MESSAGES_HIDDEN_PER_TRANSACTION = 5_000
 """The maximum number of messages that one transaction hides: about half a second of work."""
@@ -26,7 +26,7 @@ class FullSyncSweepStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def hide_most_messages_unseen_by_full_sync(
+    def hide_unseen_messages_before_last_page(
         self, run: RunRef, feed: StoredFeed, seen: Sequence[RemoteId], has_time: Callable[[], bool]
     ) -> bool:
         """Hide the messages that a full sync did not see, until
@@ -72,9 +72,7 @@ def hide_messages_unseen_by_full_sync(
         sizes = _sizes(tx, run, feed, ())
         doubtful = [folder_id for folder_id, _, is_doubtful in sizes if is_doubtful]
         credible = [folder_id for folder_id, size, is_doubtful in sizes if size and not is_doubtful]
-        removed = end_placements_of_row_locked_messages(
-            tx, unseen, credible, unseen_before=generation
-        )
+        removed = end_placements_of_locked_messages(tx, unseen, credible, unseen_before=generation)
     tx.run(
         "full_sync_ended",
         feed_id=feed.ref.id,
@@ -99,7 +97,7 @@ def _hide_part(
         folder_ids=rows.to_jsonb(list(folder_ids)),
         limit=MAX_MESSAGES_HIDDEN_PER_TRANSACTION,
     )
-    hidden = end_placements_of_row_locked_messages(
+    hidden = end_placements_of_locked_messages(
         tx, unseen, folder_ids, unseen_before=feed.position.full_sync_generation
     )
     logger.info("unseen_hidden", feed_id=feed.ref.id, messages=hidden)
@@ -125,7 +123,7 @@ def _sizes(
 
 
 def _lock_position(tx: Transaction, feed: StoredFeed) -> bool:
-    cursor = feed.position.cursor
+    cursor = feed.position.sealed_cursor
     return bool(
         tx.run(
             "lock_position",

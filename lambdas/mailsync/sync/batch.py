@@ -64,7 +64,7 @@ class CheckBatchReport:
         )
 
 
-def sync_accounts(
+def check_batch_of_mailboxes(
     account_ids: Sequence[AccountId], remaining_s: Callable[[], float]
 ) -> CheckBatchReport:
     """Check each mailbox of a batch: look for changes, and store small ones. Release the claims on
@@ -139,9 +139,7 @@ def _workers() -> "SimpleQueue[CheckWorker]":
 
     def start(account_id: AccountId, run_id: RunId) -> None:
         with starting:
-            trigger.continue_run_of_check_in_execution(
-                account_id, run_id, RUN_TRIGGER_NAME_OF_CHECKS
-            )
+            trigger.start_execution_for_run_of_check(account_id, run_id, RUN_TRIGGER_NAME_OF_CHECKS)
 
     memory = ResponseMemoryBudget(
         own_bytes=WORKER_RESPONSE_BYTES, large_bytes=SHARED_RESPONSE_BYTES, wait_s=SHARED_WAIT_S

@@ -104,12 +104,12 @@ class CheckWorker:
     connection.
 
     open_mailbox: function that opens the mailbox of a check.
-    start_execution: function that starts the execution of a run.
+    start_execution_of_run: function that starts the execution of a run.
     """
 
     database: Database
     open_mailbox: Callable[[Check], AbstractContextManager[Mailbox]]
-    start_execution: Callable[[AccountId, RunId], None]
+    start_execution_of_run: Callable[[AccountId, RunId], None]
 
     @property
     def store_of_checks(self) -> CheckStore:
@@ -163,7 +163,7 @@ class _Work:
 
     @property
     def requests(self) -> int:
-        return self._mailbox.provider.sent_request_count if self._mailbox else 0
+        return self._mailbox.provider.used_quota_units if self._mailbox else 0
 
     def run(self) -> CheckOutcome:
         check = self._worker.store_of_checks.begin_check(self._account_id, RunId(str(uuid4())))
@@ -221,11 +221,11 @@ class _Work:
 
         Gives the messages of an earlier version their placements, if one transaction can.
         """
-        if not check.account.initial_sync_completed:
+        if not check.account.is_initial_sync_completed:
             return "first sync"
         if len(check.stored_folders) > MAX_MAILBOX_FOLDERS_FOR_CHECK:
             return "many folders"
-        if check.account.is_placement_backfill_completed:
+        if check.account.has_placements_of_all_messages:
             return None
         is_left = PlacementBackfillStore(self._worker.database).create_placements_of_next_batch(
             self._account_id
@@ -244,11 +244,11 @@ class _Work:
         counts = dict(_counts(check, seen))
         result = classify_work_found_by_check(
             is_fully_verified=check.is_mailbox_fully_verified,
-            listing=seen.listing_of_folders,
-            plan=diff_folders(seen.listing_of_folders, check.stored_folders),
+            listing=seen.folder_listing,
+            plan=diff_folders(seen.folder_listing, check.stored_folders),
             folders=check.stored_folders,
-            pages=seen.page_by_feed_id,
-            waiting=seen.postponed_feed_ids,
+            pages=seen.next_page_by_feed_id,
+            waiting=seen.feed_ids_left_to_later_sync,
             moved=seen.folder_ids_with_changed_counts,
             counts=counts.values(),
         )
@@ -272,13 +272,13 @@ class _Work:
         if compared is None:
             return self._hand_over(check, "ids to compare")
         end = UnchangedMailboxCheckResult(
-            new_cursors=_cursors(mailbox, check, seen),
+            new_cursor_by_feed=_cursors(mailbox, check, seen),
             message_listing_by_folder_id=compared,
-            is_list_of_folders_complete=seen.listing_of_folders.is_whole_tree
-            and seen.listing_of_folders.has_fetched_all_counts,
+            is_list_of_folders_complete=seen.folder_listing.is_whole_tree
+            and seen.folder_listing.has_fetched_all_counts,
             folder_tree_reading_mode=seen.tree_reading_mode,
         )
-        self._worker.store_of_checks.save_idle_check(check, end)
+        self._worker.store_of_checks.end_check_of_unchanged_mailbox(check, end)
         return CheckOutcome.NOTHING_NEW
 
     def _sync(self, check: Check, mailbox: Mailbox, seen: MailboxSnapshot) -> CheckOutcome:
@@ -287,10 +287,10 @@ class _Work:
             return self._hand_over(check, "more than a page")
         # Where each count costs a request, those of unchanged folders are read hourly.
         is_quick = check.is_mailbox_fully_verified and (
-            not seen.listing_of_folders.has_fetched_all_counts
+            not seen.folder_listing.has_fetched_all_counts
             or (
                 seen.tree_reading_mode is FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS
-                and seen.listing_of_folders.is_whole_tree
+                and seen.folder_listing.is_whole_tree
             )
         )
         reading = (
@@ -302,8 +302,8 @@ class _Work:
             mailbox, self._remaining_s, reading, synced
         ).is_done:
             return self._hand_over(check, "counts differ")
-        mailbox.feed_reading_log.log_feed_counts()
-        proven = mailbox.run_store.complete_run(check.run_ref, requests=self.requests)
+        mailbox.feed_reading_log.log_and_count()
+        proven = mailbox.run_store.complete_or_fail_run(check.run_ref, requests=self.requests)
         if proven is None:
             return CheckOutcome.FAILED
         logger.info("sync_completed", proven=proven)
@@ -315,7 +315,7 @@ class _Work:
             return CheckOutcome.LEASE_UNAVAILABLE
         logger.info("handed_over", account_id=self._account_id, cause=cause)
         try:
-            self._worker.start_execution(check.run_ref.account_id, check.run_ref.run_id)
+            self._worker.start_execution_of_run(check.run_ref.account_id, check.run_ref.run_id)
         except Exception as failure:
             logger.warning("execution_not_started", cause=type(failure).__name__)
         return CheckOutcome.HANDED_TO_EXECUTION
@@ -329,7 +329,7 @@ class _Work:
 
 def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, FolderCounts]]:
     """Yield the counts of the listed mirrored folders, with the provider's current ones."""
-    remote = {folder.remote_id: folder for folder in seen.listing_of_folders.folders}
+    remote = {folder.remote_id: folder for folder in seen.folder_listing.folders}
     for folder in check.stored_folders:
         shown = remote.get(folder.ref.remote_id)
         if not folder.is_mirrored or not shown:
@@ -362,7 +362,7 @@ def _compare(
         if room < 0:
             return compared or None
         listing, difference = compare_folder(mailbox, folders[folder_id])
-        if not difference.is_empty:
+        if not difference.is_mirror_equal_to_listing:
             return None
         compared[folder_id] = listing
     return compared
@@ -377,5 +377,5 @@ def _cursors(
         if page.next_cursor != mailbox.decrypt_cursor(feed)
         else None
         for feed in distinct_feeds_of_folders(check.stored_folders)
-        if (page := seen.page_by_feed_id.get(feed.ref.id))
+        if (page := seen.next_page_by_feed_id.get(feed.ref.id))
     }

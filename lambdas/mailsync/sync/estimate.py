@@ -28,7 +28,7 @@ def estimate_first_sync_of_account(account_id: AccountId) -> FirstSyncEstimate:
         MailsyncError: any other error of the provider.
     """
     database, settings = open_database(), load_settings()
-    account = AccountStore(database).find_active_account(account_id)
+    account = AccountStore(database).read_active_account(account_id)
     require_no_provider_pause(account)
     access = make_access_token_source(
         account, CredentialStore(database), open_encryption_vault(), settings
@@ -39,4 +39,4 @@ def estimate_first_sync_of_account(account_id: AccountId) -> FirstSyncEstimate:
     with quota or nullcontext(), closing(mailbox):
         messages = kit.count_messages(mailbox)
     per_minute = find_mailbox_quota_units_per_minute(account.provider, settings)
-    return estimate_first_sync(messages, kit.first_sync_estimate_rates, per_minute)
+    return estimate_first_sync(messages, kit.first_sync_cost_rates, per_minute)

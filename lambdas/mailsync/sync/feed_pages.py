@@ -27,19 +27,19 @@ from mailsync.errors import (
 from mailsync.log import logger
 from mailsync.model import FeedId, FeedPosition, FeedRef, Page, StoredFeed, WrittenRowCounts
 from mailsync.providers import (
+    CompleteMessageLister,
     FeedUnreadableError,
     MailProvider,
-    MessagesWithContentsLister,
-    SliceReader,
+    TimeSliceReader,
 )
-from mailsync.sync.listed_contents import can_list_folder_for_pending_messages
+from mailsync.sync.listed_contents import can_read_pending_messages_from_list
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.slices import (
     fetch_and_store_remaining_slices,
     store_first_slice,
     store_slices_as_additional_worker,
 )
-from mailsync.sync.store_page import compute_max_page_size, store_page, store_pending_messages
+from mailsync.sync.store_page import compute_initial_page_size, store_page, store_pending_messages
 
 TRANSIENT_FAILURE_PAUSE_S = 5.0
 """The pause in seconds after a transient failure for which the provider requested no pause. It
@@ -66,7 +66,7 @@ def sync_map_item(
 ) -> RemainingFeeds:
     """Do the work of one item of the workflow's Map state; return the feeds that remain.
 
-    worker: the value of `slice` in the item. `WORKER_INDEX_OF_FEED_READER`: the worker reads the
+    worker: the value of `slice` in the item. `FEED_READING_WORKER_NUMBER`: the worker reads the
         feed and leaves most messages to slices. A larger number: the worker only fetches slices.
         None: the worker reads the feeds of the item without slices.
     """
@@ -114,9 +114,9 @@ def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
     starting: FeedRef | None = None
     for each in following:
         with suppress(FolderGone):  # raised where it is read
-            feed = mailbox.feed_store.find_feed(mailbox.run_ref.account_id, each)
-            starting = feed.ref if feed.position.cursor is None else None
-    mailbox.provider.set_feed_to_read_ahead(starting)
+            feed = mailbox.feed_store.read_feed(mailbox.run_ref.account_id, each)
+            starting = feed.ref if feed.position.sealed_cursor is None else None
+    mailbox.provider.announce_next_feed(starting)
 
 
 def sync_feed(
@@ -133,16 +133,16 @@ def sync_feed(
         MailsyncError: any other error of the provider or the store.
     """
     run, feeds = mailbox.run_ref, mailbox.feed_store
-    mailbox.run_folder_store.begin_feed(run, feeds.find_feed(run.account_id, feed_id).ref)
+    mailbox.run_folder_store.begin_feed(run, feeds.read_feed(run.account_id, feed_id).ref)
     slowest_s, is_new_round, has_progressed = 0.0, False, False
     news, series = _NewsClock(mailbox.provider), EndlessPagingDetector()
     page: Page | None
     while has_time_for_page(remaining_s(), slowest_s):
         page = None  # else two are in memory during the next request
         started = time.monotonic()
-        feed = feeds.find_feed(run.account_id, feed_id)
+        feed = feeds.read_feed(run.account_id, feed_id)
         try:
-            if not feed.has_pending_messages and news.is_read:
+            if not feed.has_pending_messages_due_soon and news.is_read:
                 return RemainingFeeds()
             if before := _store_before_page(mailbox, feed, news, remaining_s):
                 if before.remaining_feed_ids:
@@ -159,12 +159,12 @@ def sync_feed(
         except (ProviderThrottled, ProviderUnavailable) as failure:
             return _paused(mailbox, feed.ref, failure, progressed=has_progressed)
         # A reading without effect succeeds without end, and takes no pending message's turn.
-        is_progress = not feed.has_pending_messages or page.has_more or _has_effect(counts)
+        is_progress = not feed.has_pending_messages_due_soon or page.has_more or _has_effect(counts)
         has_progressed |= is_progress
         is_new_round |= feed.position.is_next_page_first_of_round
         news.add(page, counts, is_start=feed.position.is_next_page_first_of_round)
         is_read = is_feed_up_to_date_after_page(page, counts, started_in_this_sync=is_new_round)
-        if is_read and not feed.has_pending_messages:
+        if is_read and not feed.has_pending_messages_due_soon:
             return RemainingFeeds()
         series = _add_to_series(series, page)
         slowest_s = max(slowest_s, is_progress * (time.monotonic() - started))
@@ -191,7 +191,7 @@ def _store_before_page(
             return None
         fetch_and_store_remaining_slices(mailbox, feed, remaining_s)
         return RemainingFeeds()
-    if not feed.has_pending_messages or news.is_due(feed.position):
+    if not feed.has_pending_messages_due_soon or news.is_due(feed.position):
         return None
     if feed.pending_fetch_due_in_s:
         return RemainingFeeds(
@@ -207,7 +207,7 @@ def _store_before_page(
 def _are_slices_useful(mailbox: Mailbox, feed: StoredFeed, counts: WrittenRowCounts | None) -> bool:
     """Return whether a full sync whose first page was stored goes on with slices. If not, begin it
     anew: a page with contents costs less than a request for each message."""
-    if feed.position.cursor is not None or not counts or not counts.pending:
+    if feed.position.sealed_cursor is not None or not counts or not counts.pending:
         return True
     if store_first_slice(mailbox, feed):
         return True
@@ -243,10 +243,10 @@ class _NewsClock:
     def __init__(self, provider: MailProvider) -> None:
         self.has_stored_pending = False
         self._interval_s = (
-            provider.provider_limits.feed_read_interval_if_pending_s
+            provider.provider_limits.max_feed_read_interval_while_pending_s
         )  # None: after all pending messages
         # What many pages of a round name can then be listed at once.
-        self._is_round_read_first = isinstance(provider, MessagesWithContentsLister)
+        self._is_round_read_first = isinstance(provider, CompleteMessageLister)
         self._began_at: float | None = None
         self._read_from: float | None = None
 
@@ -260,7 +260,7 @@ class _NewsClock:
         if self._interval_s is None:
             return (
                 self._is_round_read_first
-                and can_list_folder_for_pending_messages(position)
+                and can_read_pending_messages_from_list(position)
                 and not position.is_next_page_first_of_round
             )
         if self._read_from is None or not position.is_next_page_first_of_round:
@@ -348,12 +348,12 @@ def _fetch_names(mailbox: Mailbox, feed: StoredFeed) -> Page | None:
     """Fetch the first page of a full sync that only names messages. None: no such full sync
     begins."""
     provider, position = mailbox.provider, feed.position
-    if position.cursor is not None or position.feed_fallback_index or position.messages_per_page:
+    if position.sealed_cursor is not None or position.feed_kind_index or position.messages_per_page:
         return None
-    if not isinstance(provider, SliceReader):
+    if not isinstance(provider, TimeSliceReader):
         return None
     return provider.fetch_first_page_of_message_ids(
-        feed.ref, limit=compute_max_page_size(mailbox.provider.provider_limits)
+        feed.ref, limit=compute_initial_page_size(mailbox.provider.provider_limits)
     )
 
 
@@ -361,14 +361,11 @@ def _fetch(mailbox: Mailbox, feed: StoredFeed, *, is_sliced: bool) -> Page:
     """Fetch a page in the size that last worked: halved after a failure, then growing back."""
     if is_sliced and (names := _fetch_names(mailbox, feed)):
         return names
-    position, largest = feed.position, compute_max_page_size(mailbox.provider.provider_limits)
+    position, largest = feed.position, compute_initial_page_size(mailbox.provider.provider_limits)
     size = min(position.messages_per_page or largest, largest)
     try:
         page = mailbox.provider.fetch_feed_page(
-            feed.ref,
-            mailbox.decrypt_cursor(feed),
-            limit=size,
-            fallback=position.feed_fallback_index,
+            feed.ref, mailbox.decrypt_cursor(feed), limit=size, fallback=position.feed_kind_index
         )
     except ProviderUnavailable:
         if size > 1:
@@ -383,6 +380,6 @@ def _fetch(mailbox: Mailbox, feed: StoredFeed, *, is_sliced: bool) -> Page:
 
 def _fall_back(mailbox: Mailbox, feed: StoredFeed) -> None:
     """Restart with the provider's next feed, since this one cannot get past a message."""
-    fallback = feed.position.feed_fallback_index + 1
+    fallback = feed.position.feed_kind_index + 1
     logger.warning("feed_failed", **feed.ref.log_fields, fallback=fallback)
     mailbox.feed_store.restart_full_sync(mailbox.run_ref, feed.ref.id, fallback=fallback)

@@ -34,7 +34,7 @@ from mailsync.sync.feed_pages import is_feed_up_to_date_after_page
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.newest import store_newest_mail
 from mailsync.sync.store_page import DEFAULT_PAGE_SIZE, store_pages
-from mailsync.sync.stored_tree import remove_unmirrored_mail, save_folder_tree
+from mailsync.sync.stored_tree import remove_stored_unmirrored_mail, save_folder_tree
 
 MAX_FEEDS_READ_PER_SNAPSHOT = 1_500
 """The maximum number of change feeds whose next pages one function reads together. With four
@@ -47,23 +47,23 @@ class MailboxSnapshot:
     """The state of a mailbox that a sync has read from the provider and has not stored yet.
 
     previously_stored_folders: the folders that were stored before this reading.
-    listing_of_folders: the folder tree at the provider.
+    folder_listing: the folder tree at the provider.
     tree_reading_mode: how much of the folder tree was read.
-    pages_requested_at: value of the monotonic clock before the folders and pages were
+    pages_requested_at_monotonic_s: value of the monotonic clock before the folders and pages were
         requested.
-    page_by_feed_id: the next page of each change feed that was read.
+    next_page_by_feed_id: the next page of each change feed that was read.
     folder_ids_with_changed_counts: provider ids of folders whose counts changed since the last
         reading.
-    postponed_feed_ids: ids of change feeds that only a later sync reads.
+    feed_ids_left_to_later_sync: ids of change feeds that only a later sync reads.
     """
 
     previously_stored_folders: Sequence[StoredFolder]
-    listing_of_folders: FolderListing
+    folder_listing: FolderListing
     tree_reading_mode: FolderTreeReadingMode
-    pages_requested_at: float
-    page_by_feed_id: Mapping[FeedId, Page]
+    pages_requested_at_monotonic_s: float
+    next_page_by_feed_id: Mapping[FeedId, Page]
     folder_ids_with_changed_counts: frozenset[RemoteId]
-    postponed_feed_ids: frozenset[FeedId]
+    feed_ids_left_to_later_sync: frozenset[FeedId]
 
 
 def read_folder_tree_and_feed_pages(
@@ -105,14 +105,14 @@ class FolderSyncResult:
         of the Inbox is first, then come the feeds with the most messages.
     existing_folders: the stored folders that exist at the provider.
     gone_folders: the stored folders that no longer exist there and are hidden.
-    is_unmirrored_mail_removed: whether all mail of gone and of deselected folders was
+    is_all_unmirrored_mail_removed: whether all mail of gone and of deselected folders was
         removed.
     """
 
     remaining_feeds: tuple[StoredFeed, ...]
     existing_folders: Sequence[StoredFolder]
     gone_folders: Sequence[StoredFolder]
-    is_unmirrored_mail_removed: bool
+    is_all_unmirrored_mail_removed: bool
 
 
 def sync_folders(
@@ -131,21 +131,22 @@ def sync_folders(
     run, restart, failed_before = mailbox.run_ref, None, frozenset[FeedId]()
     if seen is None:
         asked, rounds = mailbox.run_store.read_sync_scope_and_repair_round_count(run)
-        known = mailbox.folder_store.folders(run.account_id)
+        known = mailbox.folder_store.read_existing_folders(run.account_id)
         if is_begun := not known and store_newest_mail(mailbox) is not None:
-            known = mailbox.folder_store.folders(run.account_id)
+            known = mailbox.folder_store.read_existing_folders(run.account_id)
         seen = _snapshot(mailbox, known, asked.sync_type, is_begun=is_begun)
         failed_before = mailbox.run_folder_store.feed_ids_failed_in_past_executions(run)
         if asked.sync_type is SyncType.FULL and rounds == 0:  # else new folders have appeared since
             restart = asked.folder_ids
-    listing = seen.listing_of_folders
+    listing = seen.folder_listing
     stored, gone, is_mail_removed = _store_tree(
         mailbox, seen, restart, lambda: has_time_for_more_folders(remaining_s())
     )
     folders = [each for each in stored if each.is_mirrored]
     synced = [each for each in folders if not each.feed.position.is_full_sync_running]
     synced_feeds = distinct_feeds_of_folders(synced)
-    done = _apply(mailbox, synced_feeds, seen.page_by_feed_id, seen.pages_requested_at, remaining_s)
+    pages, requested_at = seen.next_page_by_feed_id, seen.pages_requested_at_monotonic_s
+    done = _apply(mailbox, synced_feeds, pages, requested_at, remaining_s)
     if moved := _moved_silently(synced, seen):
         mailbox.folder_store.make_message_id_comparison_due(run, moved)
     starts = batch_small_folders_for_full_sync(
@@ -155,10 +156,9 @@ def sync_folders(
         max_messages=mailbox.provider.provider_limits.max_messages_in_batch_of_small_folders,
     )
     done |= _start_full_syncs(mailbox, list(starts), remaining_s)
-    waiting = seen.postponed_feed_ids & {each.ref.id for each in synced_feeds} | failed_before
-    left = [
-        each for each in distinct_feeds_of_folders(folders) if each.ref.id not in done | waiting
-    ]
+    later = seen.feed_ids_left_to_later_sync & {each.ref.id for each in synced_feeds}
+    excluded = done | later | failed_before
+    left = [each for each in distinct_feeds_of_folders(folders) if each.ref.id not in excluded]
     return FolderSyncResult(
         sort_feeds_by_reading_priority(left, folders), stored, gone, is_mail_removed
     )
@@ -181,16 +181,16 @@ def _store_tree(
             mailbox,
             stores,
             seen.previously_stored_folders,
-            seen.listing_of_folders,
+            seen.folder_listing,
             seen.tree_reading_mode,
         )
         if restart is not None:
             stores.feed_store.restart_full_syncs(run, restart)
-        if any(each.feed.position.feed_fallback_index for each in seen.previously_stored_folders):
+        if any(each.feed.position.feed_kind_index for each in seen.previously_stored_folders):
             stores.feed_store.switch_fallback_feeds_to_preferred_kind(run)
-        is_removed = remove_unmirrored_mail(mailbox, stores, lambda: False)
+        is_removed = remove_stored_unmirrored_mail(mailbox, stores, lambda: False)
         known, gone = stores.folder_store.read_existing_and_gone_folders(run.account_id)
-    return known, gone, is_removed or remove_unmirrored_mail(mailbox, mailbox, has_time)
+    return known, gone, is_removed or remove_stored_unmirrored_mail(mailbox, mailbox, has_time)
 
 
 def _start_full_syncs(
@@ -232,7 +232,7 @@ def _snapshot(
         if thorough
         else FolderTreeReadingMode.ALL_LISTED_FOLDERS
     )
-    since_s = 0.0 if sync_type is SyncType.AUTOMATICALLY_STARTED else float("inf")
+    since_s = 0.0 if sync_type is SyncType.AUTOMATIC else float("inf")
     return read_folder_tree_and_feed_pages(mailbox, known, reading, since_s=since_s)
 
 
@@ -242,7 +242,7 @@ def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> C
         folder.ref.id
         for folder in folders
         if folder.ref.remote_id in seen.folder_ids_with_changed_counts
-        and (page := seen.page_by_feed_id.get(folder.feed.ref.id))
+        and (page := seen.next_page_by_feed_id.get(folder.feed.ref.id))
         and not page.changes
         and page.remote_ids_of_all_messages_of_feed is None
         and not page.has_more
@@ -281,7 +281,7 @@ def _apply(
         feed.ref.id
         for feed in feeds
         if feed.ref.id in stored
-        and not feed.has_pending_messages
+        and not feed.has_pending_messages_due_soon
         and is_feed_up_to_date_after_page(
             pages[feed.ref.id],
             stored[feed.ref.id],

@@ -19,25 +19,25 @@ from mailsync.model import (
     StoredFeed,
     UnreadableMessage,
 )
-from mailsync.providers import MessagesWithContentsLister
+from mailsync.providers import CompleteMessageLister
 from mailsync.sync.mailbox import Mailbox
 
 MIN_PENDING_MESSAGES_TO_LIST_FOLDER = 200
 """The minimum number of pending messages of a folder for which the folder is listed, instead of
 requesting each message by id."""
-MAX_LISTED_TO_PENDING_MESSAGES_RATIO = 8
+MAX_FOLDER_MESSAGES_PER_PENDING_MESSAGE = 8
 """A folder is listed only if it has at most this number of messages for each pending message. On a
 page of a list, a message takes at most an eighth of the time of a request by id."""
 _MAX_NAMED_PER_PAGE = 20
 
 
-def can_list_folder_for_pending_messages(position: FeedPosition) -> bool:
+def can_read_pending_messages_from_list(position: FeedPosition) -> bool:
     """Return whether the pending messages of a feed may be read from pages of the folder's list.
 
     Return False during a full sync, and after the provider's preferred feed of the folder has
     failed. In both cases the messages are pending because a page that contains them fails.
     """
-    return not position.is_full_sync_running and position.feed_fallback_index == 0
+    return not position.is_full_sync_running and position.feed_kind_index == 0
 
 
 def should_leave_messages_pending(
@@ -49,14 +49,14 @@ def should_leave_messages_pending(
     wanted: ids of the messages that the page names without contents.
     """
     return (
-        isinstance(mailbox.provider, MessagesWithContentsLister)
+        isinstance(mailbox.provider, CompleteMessageLister)
         and len(wanted) > _MAX_NAMED_PER_PAGE
-        and (page.has_more or feed.has_pending_messages)
-        and can_list_folder_for_pending_messages(feed.position)
+        and (page.has_more or feed.has_pending_messages_due_soon)
+        and can_read_pending_messages_from_list(feed.position)
     )
 
 
-def list_folder_to_store_pending_messages(
+def store_pending_messages_from_list(
     mailbox: Mailbox, stored: StoredFeed, has_time: Callable[[], bool]
 ) -> bool:
     """Store the pending messages of a feed from a list of the feed's folder, if these messages are
@@ -66,11 +66,11 @@ def list_folder_to_store_pending_messages(
     has_time: returns whether there is time for another page of the list.
     """
     feed, provider = stored.ref, mailbox.provider
-    if feed.folder is None or not isinstance(provider, MessagesWithContentsLister):
+    if feed.folder is None or not isinstance(provider, CompleteMessageLister):
         return False
-    if not can_list_folder_for_pending_messages(stored.position):
+    if not can_read_pending_messages_from_list(stored.position):
         return False
-    folder = mailbox.folder_store.find_folder(mailbox.run_ref.account_id, feed.folder.id)
+    folder = mailbox.folder_store.read_folder(mailbox.run_ref.account_id, feed.folder.id)
     total = folder.remote_total or 0
     pending = set(
         mailbox.feed_store.next_pending_message_ids(
@@ -79,10 +79,10 @@ def list_folder_to_store_pending_messages(
     )
     number = len(pending)
     if number < max(
-        MIN_PENDING_MESSAGES_TO_LIST_FOLDER, total / MAX_LISTED_TO_PENDING_MESSAGES_RATIO
+        MIN_PENDING_MESSAGES_TO_LIST_FOLDER, total / MAX_FOLDER_MESSAGES_PER_PENDING_MESSAGE
     ):
         return False
-    for page in provider.list_messages_with_contents(feed.folder):
+    for page in provider.iter_pages_of_complete_messages(feed.folder):
         found = {_id_of(each): each for each in page if _id_of(each) in pending}
         if found:
             pending -= found.keys()
@@ -105,6 +105,6 @@ def _store(
         upserts=tuple(each for each in in_order if isinstance(each, Message)),
         unreadable_messages=tuple(each for each in in_order if isinstance(each, UnreadableMessage)),
     )
-    mailbox.mail_store.write_pending_messages(
+    mailbox.mail_store.write_fetched_pending_messages(
         mailbox.run_ref, feed, plan, sorted(found), has_more=True
     )

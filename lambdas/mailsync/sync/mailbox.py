@@ -62,7 +62,7 @@ class FeedReadingLog:
         elif feed.ref.id not in self.ids_of_feeds_read_from_start:
             self.ids_of_feeds_read_from_cursor.add(feed.ref.id)
 
-    def log_feed_counts(self) -> dict[str, int]:
+    def log_and_count(self) -> dict[str, int]:
         """Log how many feeds were read from their beginning and how many from a cursor. Return both
         numbers for the output of a workflow state."""
         full_syncs, cursors_used = (
@@ -92,11 +92,13 @@ class Mailbox(MailboxStores):
     mailbox_quota: MailboxQuota | None = None
 
     @contextmanager
-    def treat_requests_as_backfill(self) -> Iterator[None]:
+    def treating_requests_as_backfill(self) -> Iterator[None]:
         """Treat all requests in the `with` block as requests for old mail. They leave a part of the
         provider's quota, the reserve, to requests for new mail."""
         with (
-            self.mailbox_quota.treat_requests_as_backfill() if self.mailbox_quota else nullcontext()
+            self.mailbox_quota.treating_requests_as_backfill()
+            if self.mailbox_quota
+            else nullcontext()
         ):
             yield
 
@@ -107,7 +109,7 @@ class Mailbox(MailboxStores):
         Raises:
             CursorExpired: the stored cursor cannot be decrypted; the feed needs a full sync.
         """
-        sealed = feed.position.cursor
+        sealed = feed.position.sealed_cursor
         if sealed is None:
             return None
         try:
@@ -132,7 +134,7 @@ class Mailbox(MailboxStores):
             this function. None: the provider requested no such pause.
         """
         asked_s = (failure.retry_after_s if failure else None) or 0.0
-        pause_s = max(asked_s, self.provider.remaining_pause_s)
+        pause_s = max(asked_s, self.provider.remaining_provider_pause_s)
         if pause_s > MAX_PAUSE_WITHOUT_WAIT_STATE_S:
             self.lease_store.save_pause_requested_by_provider(self.run_ref, pause_s)
         if self.provider.max_requests_in_flight < self.max_requests_in_flight:
@@ -174,13 +176,13 @@ def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
     """
     run, retry_count = RunRef.from_workflow_state(state), state.get("retryCount")
     database = open_database()
-    account = AccountStore(database).find_active_account(run.account_id)
+    account = AccountStore(database).read_active_account(run.account_id)
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, provider=account.provider)
     leases = LeaseStore(database)
     is_spent = leases.renew_lease(run, events=compute_max_history_events_of_state(retry_count))
     if is_spent and retry_count is not None:
         raise HandOverToSuccessorDue
-    if not account.is_placement_backfill_completed:
+    if not account.has_placements_of_all_messages:
         _fill_placements(database, account.id)
     if at_once := state.get("atOnce"):
         account = replace(account, max_requests_in_flight=at_once)
@@ -193,7 +195,7 @@ def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
             save_provider_throttling_on_exit(mailbox),
         ):
             yield mailbox
-    leases.renew_lease(run, requests=mailbox.provider.sent_request_count)
+    leases.renew_lease(run, requests=mailbox.provider.used_quota_units)
 
 
 def _connect(database: Database, account: Account, run: RunRef) -> Mailbox:

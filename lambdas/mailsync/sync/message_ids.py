@@ -28,7 +28,7 @@ from mailsync.model import (
     MessageListing,
     MessageNotFoundByIdResult,
     MessageRemovedFromFolder,
-    MessageStateChange,
+    MessageStateUpsert,
     Page,
     RemoteId,
     RunRef,
@@ -41,7 +41,7 @@ from mailsync.storable import to_storable_text
 from mailsync.store.connection import Database
 from mailsync.store.message_key_store import (
     REUSED_KEY_SUFFIX_SEPARATOR,
-    ArrivalUnderNewProviderKey,
+    ArrivalUnderUnknownProviderKey,
     ProviderMessageKeyStore,
 )
 from mailsync.store.removal_store import RemovalStore
@@ -75,8 +75,8 @@ class StableIdProviderWrapper:
         self._removals = removals
 
     @property
-    def sent_request_count(self) -> int:
-        return self._provider.sent_request_count
+    def used_quota_units(self) -> int:
+        return self._provider.used_quota_units
 
     @property
     def provider_limits(self) -> ProviderLimits:
@@ -91,8 +91,8 @@ class StableIdProviderWrapper:
         return self._provider.max_requests_in_flight
 
     @property
-    def remaining_pause_s(self) -> float:
-        return self._provider.remaining_pause_s
+    def remaining_provider_pause_s(self) -> float:
+        return self._provider.remaining_provider_pause_s
 
     def fetch_newest_inbox_mail(self, *, limit: int) -> None:
         """Return None: such a provider cannot fetch the newest messages outside a page. Only a page
@@ -109,9 +109,7 @@ class StableIdProviderWrapper:
             return listing
         renamed, prefixes = find_renamed_folders(self._provider, self._keys, self._run, gone, new)
         return replace(
-            listing,
-            new_folder_id_by_old_id=renamed,
-            message_id_prefix_by_pre_rename_prefix=prefixes,
+            listing, new_folder_id_by_old_id=renamed, new_message_id_prefix_by_old_prefix=prefixes
         )
 
     def fetch_feed_page(
@@ -143,10 +141,10 @@ class StableIdProviderWrapper:
         entries = (replace(each, remote_id=ids[each.remote_id]) for each in listing.messages)
         return replace(listing, messages=tuple(entries))
 
-    def set_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
-        self._provider.set_feed_to_read_ahead(feed)
+    def announce_next_feed(self, feed: FeedRef | None) -> None:
+        self._provider.announce_next_feed(feed)
 
-    def set_fetch_groups_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def announce_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: a provider whose ids change names no groups."""
 
     def fetch_messages(
@@ -185,8 +183,8 @@ class StableIdProviderWrapper:
                 [ids.get(each, each) for each in removed],
             )
         arrivals = [
-            ArrivalUnderNewProviderKey(
-                key, it, feed.folder.id if feed.folder else None, page.prefix_of_valid_remote_ids
+            ArrivalUnderUnknownProviderKey(
+                key, it, feed.folder.id if feed.folder else None, page.valid_message_id_prefix
             )
             for feed, page in pages
             for key, it in _arrivals(page.changes)
@@ -220,19 +218,20 @@ class StableIdProviderWrapper:
     def _with_changed_states(self, feed: FeedRef, page: Page) -> Page:
         """Return the page with its compared states turned into changes. States whose version is
         already stored are left out."""
-        if not page.message_states_to_compare or feed.folder is None:
+        if not page.possibly_changed_message_states or feed.folder is None:
             return page
         versions = {
-            each.remote_id: each.state.remote_version for each in page.message_states_to_compare
+            each.remote_id: each.state.computed_version
+            for each in page.possibly_changed_message_states
         }
-        changed_keys = self._keys.keys_of_new_or_changed_messages(
+        changed_keys = self._keys.find_keys_of_new_or_changed_messages(
             self._run, feed.folder.id, versions
         )
         changed_keys -= {each.remote_id for each in page.changes}
         changed = (
-            each for each in page.message_states_to_compare if each.remote_id in changed_keys
+            each for each in page.possibly_changed_message_states if each.remote_id in changed_keys
         )
-        return replace(page, changes=(*page.changes, *changed), message_states_to_compare=())
+        return replace(page, changes=(*page.changes, *changed), possibly_changed_message_states=())
 
     def _matched_newest(
         self, folder: FolderRef, listed: Sequence[RemoteId], known: Mapping[RemoteId, RemoteId]
@@ -245,7 +244,7 @@ class StableIdProviderWrapper:
                 newest, None, limit=MAX_MESSAGES_SEARCHED_FOR_MOVES
             )
             arrivals = [
-                ArrivalUnderNewProviderKey(key, it, folder.id, page.prefix_of_valid_remote_ids)
+                ArrivalUnderUnknownProviderKey(key, it, folder.id, page.valid_message_id_prefix)
                 for key, it in _arrivals(page.changes)
                 if key not in known
             ]
@@ -282,7 +281,7 @@ def _of_id(
     present = found.internet_message_id
     if internet_message_id and present and to_storable_text(present) != internet_message_id:
         return MessageNotFoundByIdResult(remote_id)
-    return replace(found, remote_id=remote_id, current_remote_id=key)
+    return replace(found, remote_id=remote_id, remote_id_after_move=key)
 
 
 def _first_key(remote_id: RemoteId) -> RemoteId:
@@ -295,7 +294,7 @@ def _arrivals(changes: Iterable[MessageChange]) -> Iterable[tuple[RemoteId, str]
     """Yield the keys and fingerprints of the changes that can be arrivals."""
     for each in changes:
         of = each.message if isinstance(each, Upsert) else each
-        if isinstance(of, Message | MessageStateChange) and of.move_invariant_fingerprint:
+        if isinstance(of, Message | MessageStateUpsert) and of.move_invariant_fingerprint:
             yield of.remote_id, of.move_invariant_fingerprint
 
 
@@ -310,5 +309,5 @@ def _valid_keys(pages: Iterable[Page]) -> frozenset[RemoteId]:
 def _with_id(change: MessageChange, ids: Mapping[RemoteId, RemoteId]) -> MessageChange:
     if isinstance(change, Upsert):
         key = change.remote_id
-        return Upsert(replace(change.message, remote_id=ids[key], current_remote_id=key))
+        return Upsert(replace(change.message, remote_id=ids[key], remote_id_after_move=key))
     return replace(change, remote_id=ids[change.remote_id])

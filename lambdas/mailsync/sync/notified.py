@@ -18,7 +18,7 @@ from mailsync.sync.batch import (
 )
 from mailsync.sync.check import CheckReport
 
-MAX_TIME_BETWEEN_CLAIMS_FROM_QUEUE_S = 1.0
+MAX_PAUSE_BEFORE_NEXT_CLAIM_S = 1.0
 """The maximum seconds until a function with a free thread claims again while a check is running."""
 
 
@@ -37,7 +37,11 @@ def check_notified_mailboxes(
         finally:
             queue.release_worker_slot(slot)
         # A notification that arrived between the last claim and the release found no free slot.
-        slot = queue.take_worker_slot() if remaining_s() >= MIN_REMAINING_TIME_FOR_CHECK_S else None
+        slot = (
+            queue.take_slot_for_new_worker()
+            if remaining_s() >= MIN_REMAINING_TIME_FOR_CHECK_S
+            else None
+        )
     return log_batch_report(all_checked)
 
 
@@ -55,7 +59,7 @@ def _drain(
             }
             if not running:
                 return all_checked
-            done, running = wait(running, MAX_TIME_BETWEEN_CLAIMS_FROM_QUEUE_S, FIRST_COMPLETED)
+            done, running = wait(running, MAX_PAUSE_BEFORE_NEXT_CLAIM_S, FIRST_COMPLETED)
             all_checked += [each.result() for each in done]
         queue.release_worker_slot(holder)  # another function begins while the last checks end
         return all_checked + [each.result() for each in running]

@@ -4,7 +4,7 @@ change feed of the whole mailbox."""
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from mailsync.model import FeedRef, Page, PagePlan, PlacementChange, RemoteId
+from mailsync.model import FeedRef, Page, PagePlan, PlacementOrFlagChange, RemoteId
 from mailsync.sync.mailbox import Mailbox
 
 
@@ -20,24 +20,24 @@ def split_off_messages_to_fetch(
     """
     all_mail = mailbox.provider.provider_traits.all_mail_folder_id
     found = mailbox.mail_store.classify_changes_by_stored_state(
-        mailbox.run_ref, feed, plan.placement_changes, all_mail
+        mailbox.run_ref, feed, plan.placement_or_flag_changes, all_mail
     )
     kept = tuple(
         each
-        for each in plan.placement_changes
+        for each in plan.placement_or_flag_changes
         if each.remote_id in found.stored_and_shown_message_ids
     )
     wanted = [
         each.remote_id
-        for each in plan.placement_changes
+        for each in plan.placement_or_flag_changes
         if each.remote_id
         in found.message_ids_added_to_mirrored_folders - found.stored_and_shown_message_ids
-        and (each.added_folder_ids or each.remote_id not in found.pending_message_ids)
+        and (each.added_folder_remote_ids or each.remote_id not in found.pending_message_ids)
     ]
-    return replace(plan, placement_changes=kept), wanted
+    return replace(plan, placement_or_flag_changes=kept), wanted
 
 
-def plan_page_of_message_ids(
+def plan_writes_of_id_only_page(
     mailbox: Mailbox, feed: FeedRef, page: Page, plan: PagePlan
 ) -> PagePlan:
     """Return the writes for a page of a full sync that lists only message ids. Stored messages
@@ -50,9 +50,9 @@ def plan_page_of_message_ids(
     """
     all_mail = mailbox.provider.provider_traits.all_mail_folder_id
     found = mailbox.mail_store.classify_changes_by_stored_state(
-        mailbox.run_ref, feed, plan.placement_changes, all_mail
+        mailbox.run_ref, feed, plan.placement_or_flag_changes, all_mail
     )
-    listed = [each.remote_id for each in plan.placement_changes]
+    listed = [each.remote_id for each in plan.placement_or_flag_changes]
     pending: Sequence[RemoteId]
     seen = tuple(each for each in listed if each in found.stored_and_shown_message_ids)
     if all_mail is None or _is_mirrored(mailbox, all_mail):
@@ -60,30 +60,30 @@ def plan_page_of_message_ids(
     else:
         pending = [] if page.has_more else _ids_in_mirrored_folders(mailbox, feed)
     groups = {
-        each.remote_id: each.fetch_group_id
-        for each in plan.placement_changes
-        if each.fetch_group_id
+        each.remote_id: each.conversation_id
+        for each in plan.placement_or_flag_changes
+        if each.conversation_id
     }
     return replace(
         plan,
-        placement_changes=(),
+        placement_or_flag_changes=(),
         message_ids_to_stamp_with_generation=seen,
         pending_message_ids=tuple(pending),
-        fetch_group_id_by_message_id=groups,
+        conversation_id_by_pending_message_id=groups,
     )
 
 
 def _is_mirrored(mailbox: Mailbox, remote_id: RemoteId) -> bool:
     return any(
         each.is_mirrored and each.ref.remote_id == remote_id
-        for each in mailbox.folder_store.folders(mailbox.run_ref.account_id)
+        for each in mailbox.folder_store.read_existing_folders(mailbox.run_ref.account_id)
     )
 
 
 def _ids_in_mirrored_folders(mailbox: Mailbox, feed: FeedRef) -> Sequence[RemoteId]:
     """Return the messages of the mirrored folders that are not shown, each once."""
     ids: dict[RemoteId, None] = {}
-    for folder in mailbox.folder_store.folders(mailbox.run_ref.account_id):
+    for folder in mailbox.folder_store.read_existing_folders(mailbox.run_ref.account_id):
         if folder.is_mirrored:
             listing = mailbox.provider.list_folder_messages(folder.ref, has_flags=False)
             ids |= dict.fromkeys(each.remote_id for each in listing.messages)
@@ -93,5 +93,5 @@ def _ids_in_mirrored_folders(mailbox: Mailbox, feed: FeedRef) -> Sequence[Remote
     return [each for each in ids if each not in shown]
 
 
-def _unchanged(ids: Iterable[RemoteId]) -> Iterable[PlacementChange]:
-    return (PlacementChange(each) for each in ids)
+def _unchanged(ids: Iterable[RemoteId]) -> Iterable[PlacementOrFlagChange]:
+    return (PlacementOrFlagChange(each) for each in ids)

@@ -22,7 +22,7 @@ def purge_account(store: AccountControlStore, account_id: AccountId, budget_s: f
     return True
 
 
-def purge_accounts_in_background(store: AccountControlStore, budget_s: float) -> int:
+def purge_accounts_marked_for_deletion(store: AccountControlStore, budget_s: float) -> int:
     """Delete the accounts that are marked for deletion, within about `budget_s` seconds. Return how
     many accounts were deleted completely.
 

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from secrets import token_urlsafe
 from threading import Thread
 
-from mailsync.credentials import make_access_token_source, make_token_source_for_disconnection
+from mailsync.credentials import make_access_token_source, make_fixed_token_source_without_lock
 from mailsync.credentials.vault import Vault
 from mailsync.errors import MailsyncError, ProviderRejected
 from mailsync.log import logger
-from mailsync.model import AccountId, Provider, RemoteId, Subscription
+from mailsync.model import AccountId, ProviderName, RemoteId, Subscription
 from mailsync.providers import PushProvider
 from mailsync.providers.kit import PushKit, load_provider_kit, load_push_kit, webhook_path
 from mailsync.providers.retry_budget import RetryBudget
@@ -58,7 +58,7 @@ def renew_due_subscriptions(
     store = PushStore(open_database())
     for provider, push_kit in _push_kits():
         leftovers = LeftoverSubscriptionCleaner(
-            store, push_kit.leftover_subscription_search_limit_s
+            store, push_kit.leftover_subscription_search_timeout_s
         )
         callback_url = f"{public_url}{webhook_path(provider)}"
         store.add_missing_subscription_rows(provider, callback_url)
@@ -78,7 +78,7 @@ def renew_due_subscriptions(
     return SubscriptionRenewalCounts(renewed, failed)
 
 
-def _push_kits() -> Iterator[tuple[Provider, PushKit]]:
+def _push_kits() -> Iterator[tuple[ProviderName, PushKit]]:
     settings = load_settings()
     for registration in settings.enabled_providers():
         push_kit = load_provider_kit(registration.provider).push_kit
@@ -94,7 +94,9 @@ def end_subscriptions_of_account(own: AccountOfRequestingUser) -> None:
     and of KMS are logged and not raised, because deleting the account must not depend on them. A
     subscription that remains expires within 70 hours, and its notifications have no effect.
     """
-    claim = PushStore(open_database()).claim_subscription_to_end(own.id, own.user_id)
+    claim = PushStore(open_database()).claim_subscription_before_disconnect(
+        own.account_id, own.user_id
+    )
     if claim is None:
         return
     # With a connection of its own, since the caller's is not for two threads.
@@ -102,14 +104,17 @@ def end_subscriptions_of_account(own: AccountOfRequestingUser) -> None:
     leftovers = LeftoverSubscriptionCleaner(PushStore(database), END_SUBSCRIPTION_TIMEOUT_S)
     # The provider's libraries bound single reads, not their sum; what is too slow is left behind.
     ending = Thread(
-        name=f"end-push-{own.id}", target=_end, args=(database, leftovers, claim), daemon=True
+        name=f"end-push-{own.account_id}",
+        target=_end,
+        args=(database, leftovers, claim),
+        daemon=True,
     )
     ending.start()
     ending.join(END_SUBSCRIPTION_TIMEOUT_S)
     if ending.is_alive():
         # Lambda may resume the thread in a later invocation, which may have made new subscriptions.
         leftovers.stop_sending_requests()
-        logger.warning("push_not_ended", account_id=own.id, cause="TooSlow")
+        logger.warning("push_not_ended", account_id=own.account_id, cause="TooSlow")
 
 
 def _end(
@@ -117,17 +122,17 @@ def _end(
 ) -> None:
     settings, account_id = load_settings(), claim.account_id
     try:
-        account = AccountStore(database).find_account(account_id)
+        account = AccountStore(database).read_account(account_id)
         credentials = CredentialStore(database)
         vault = Vault(settings.token_key_arn, credentials)
-        access = make_token_source_for_disconnection(account, credentials, vault, settings)
+        access = make_fixed_token_source_without_lock(account, credentials, vault, settings)
         kit, no_retries = load_push_kit(account.provider), RetryBudget(total_s=0)
         if not _may_end(PushStore(database), account_id, kit):
             logger.info("push_left_to_others", account_id=account_id)
             return
         with closing(kit.open_push_provider(account, access, settings, no_retries)) as push:
             leftovers.end_leftover_subscriptions(
-                push, claim, named=claim.remote_id, callback_urls=[claim.callback_url]
+                push, claim, named=claim.remote_id, callback_urls=[claim.current_callback_url]
             )
         logger.info("push_ended", account_id=account_id)
     except Exception as failure:
@@ -141,7 +146,7 @@ def _may_end(store: PushStore, account_id: AccountId, push_kit: PushKit) -> bool
     theirs."""
     return not (
         push_kit.has_one_subscription_per_mailbox
-        and store.is_subscribed_by_another_account(account_id)
+        and store.is_mailbox_subscribed_by_another_account(account_id)
     )
 
 
@@ -185,7 +190,7 @@ class _Renewal:
         """Renew the subscription; return False if it must be created: there is none, it is gone, or
         it notifies another URL."""
         remote_id = self.claim.remote_id
-        if remote_id is None or self.claim.callback_url != self.callback_url:
+        if remote_id is None or self.claim.current_callback_url != self.callback_url:
             return False
         expires_at = self.push.renew_subscription(remote_id, self.callback_url, self._until())
         if expires_at is None:
@@ -230,7 +235,7 @@ class _Renewal:
         """End leftover subscriptions; return how many. Failures are logged."""
         if self.push_kit.has_one_subscription_per_mailbox:
             return 0  # a new one has replaced it, and its end would end that one
-        urls = list({self.claim.callback_url, self.callback_url})
+        urls = list({self.claim.current_callback_url, self.callback_url})
         account_id = self.claim.account_id
         try:
             ended = self.leftovers.end_leftover_subscriptions(
@@ -245,13 +250,13 @@ class _Renewal:
         return ended
 
     def _until(self) -> datetime:
-        return datetime.now(UTC) + self.push_kit.subscription_lifetime
+        return datetime.now(UTC) + self.push_kit.requested_subscription_lifetime
 
 
 @contextmanager
 def _push_of(account_id: AccountId) -> Iterator[PushProvider]:
     settings, credentials = load_settings(), CredentialStore(open_database())
-    account = AccountStore(open_database()).find_account(account_id)
+    account = AccountStore(open_database()).read_account(account_id)
     access = make_access_token_source(account, credentials, open_encryption_vault(), settings)
     with closing(
         load_push_kit(account.provider).open_push_provider(account, access, settings)

@@ -69,7 +69,9 @@ class LeftoverSubscriptionCleaner:
         found, incomplete = self._find(push, callback_urls)
         # The row may still hold the named one, which is listed if "gone" was a mistake.
         again = [named] if named in found else []
-        for each in dict.fromkeys([*again, *self._store.unused_subscription_ids(claim, found)]):
+        for each in dict.fromkeys(
+            [*again, *self._store.find_unused_remote_subscription_ids(claim, found)]
+        ):
             for _ in range(2):
                 if outcomes.get(each) is not True and not self._is_over():
                     outcomes[each] = _ended(push, each)

@@ -26,7 +26,7 @@ def retry_quarantined_messages(
         return
     here = {
         each.ref.remote_id
-        for each in mailbox.folder_store.folders(run.account_id)
+        for each in mailbox.folder_store.read_existing_folders(run.account_id)
         if each.is_mirrored
     }
     tried = 0
@@ -40,5 +40,5 @@ def retry_quarantined_messages(
         elif isinstance(found, Message) and here.intersection(found.folder_remote_ids):
             mail.write_fetched_messages(run, None, [found])
         else:
-            mailbox.quarantine_store.remove_messages(run, [remote_id])
+            mailbox.quarantine_store.remove_messages_from_quarantine(run, [remote_id])
     logger.info("quarantine_retried", tried=tried)

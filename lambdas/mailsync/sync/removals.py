@@ -26,7 +26,7 @@ def has_time_to_fetch_message_batch(remaining_s: float) -> bool:
     return remaining_s > RESERVED_TIME_BEFORE_LAMBDA_TIMEOUT_S + _SLOWEST_BATCH_S
 
 
-def confirm_or_undo_removals(
+def delete_or_show_hidden_messages(
     mailbox: Mailbox, removal: MailPendingDeletionSummary, remaining_s: Callable[[], float]
 ) -> int:
     """Request by id each hidden message that is due for a request; return how many messages were
@@ -38,7 +38,7 @@ def confirm_or_undo_removals(
     removal: how much of the mailbox is hidden.
     """
     after, deleted = "", 0
-    while ids := mailbox.removal_store.hidden_message_ids_due_for_request(
+    while ids := mailbox.removal_store.hidden_message_ids_due_for_recheck(
         mailbox.run_ref, after, _READ_AT_ONCE
     ):
         after = ids[-1]
@@ -46,9 +46,9 @@ def confirm_or_undo_removals(
             if not has_time_to_fetch_message_batch(remaining_s()):
                 logger.info("removals_left_for_later")
                 return deleted
-            for found in fetch_messages_in_chunks(mailbox, batch):
-                _, gone = store_fetched_mirrored_messages(mailbox, found)
-                deleted += mailbox.removal_store.mark_gone_or_delete_messages(
+            for found in iterate_over_fetched_messages(mailbox, batch):
+                _, gone = store_messages_in_mirrored_folders(mailbox, found)
+                deleted += mailbox.removal_store.mark_gone_or_delete_if_marked(
                     mailbox.run_ref,
                     gone,
                     removal.deletion_confirmation_delay_s,
@@ -59,7 +59,7 @@ def confirm_or_undo_removals(
     return deleted
 
 
-def fetch_messages_in_chunks(
+def iterate_over_fetched_messages(
     mailbox: Mailbox, ids: Sequence[RemoteId], *, one_by_one: bool = False
 ) -> Iterator[Sequence[MessageFetchResult]]:
     """Fetch messages by id, and yield the results in parts. Each part fits into the memory limit.
@@ -80,7 +80,7 @@ def fetch_messages_in_chunks(
             yield found
 
 
-def store_fetched_mirrored_messages(
+def store_messages_in_mirrored_folders(
     mailbox: Mailbox, found: Sequence[MessageFetchResult]
 ) -> tuple[frozenset[RemoteId], frozenset[RemoteId]]:
     """Store each fetched message that is in a mirrored folder.
@@ -92,7 +92,7 @@ def store_fetched_mirrored_messages(
     run = mailbox.run_ref
     here = {
         each.ref.remote_id
-        for each in mailbox.folder_store.folders(run.account_id)
+        for each in mailbox.folder_store.read_existing_folders(run.account_id)
         if each.is_mirrored
     }
     alive = [

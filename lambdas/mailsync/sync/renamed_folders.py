@@ -16,7 +16,7 @@ from mailsync.model import (
     FeedRef,
     FolderId,
     FolderRef,
-    MessageStateChange,
+    MessageStateUpsert,
     RemoteFolder,
     RemoteId,
     RunRef,
@@ -71,7 +71,7 @@ def _read_sample(provider: MailProvider, folder: RemoteId) -> Mapping[RemoteId, 
     feed = FeedRef(FeedId(0), FolderRef(FolderId(0), folder))
     with suppress(FolderGone, ProviderRejected):
         page = provider.fetch_feed_page(feed, None, limit=MESSAGES_PER_FOLDER_SAMPLE)
-        states = (each for each in page.changes if isinstance(each, MessageStateChange))
+        states = (each for each in page.changes if isinstance(each, MessageStateUpsert))
         return {
             each.remote_id: each.move_invariant_fingerprint
             for each in states
@@ -91,7 +91,7 @@ def _is_same(
     the sample, and none has another fingerprint. A sync of the previous version may have renamed
     their keys without the folder."""
     former = {_former_key(key, before.ref.remote_id, name): key for key in sample}
-    stored = keys.fingerprints_in_folder(run, before.ref.id, [*former, *sample])
+    stored = keys.find_move_invariant_fingerprints_by_key(run, before.ref.id, [*former, *sample])
     agrees = [sample[former.get(key, key)] == each for key, each in stored.items()]
     return bool(agrees) and all(agrees)
 

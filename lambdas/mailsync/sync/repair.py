@@ -18,7 +18,7 @@ from mailsync.model import (
     FolderId,
     Message,
     MessageListing,
-    PlacementChange,
+    PlacementOrFlagChange,
     RemoteId,
     Role,
     StoredFolder,
@@ -27,15 +27,16 @@ from mailsync.model import (
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.removals import (
     MessageFetchResult,
-    fetch_messages_in_chunks,
     has_time_to_fetch_message_batch,
+    iterate_over_fetched_messages,
     split_ids_into_fetch_batches,
-    store_fetched_mirrored_messages,
+    store_messages_in_mirrored_folders,
 )
 
-MAX_MESSAGES_FETCHED_TO_CHECK_LISTING = 10
+MAX_MESSAGES_REQUESTED_TO_CHECK_LISTING = 10
 """The maximum number of messages that are requested by id to check whether a list of a folder is
-complete. It applies to a provider whose lists of ids are cheap (`are_lists_of_ids_cheap`)."""
+complete. It applies to a provider whose lists of ids are cheap
+(`is_listing_cheaper_than_fetching`)."""
 
 
 def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[], float]) -> None:
@@ -56,37 +57,37 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
         ProviderUnavailable: the list is incomplete.
     """
     run = mailbox.run_ref
-    folder = mailbox.folder_store.find_folder(run.account_id, folder_id)
+    folder = mailbox.folder_store.read_folder(run.account_id, folder_id)
     has_flags = not _is_read_with_all_mail(mailbox, folder)
     listing, difference = compare_folder(mailbox, folder, has_flags=has_flags)
-    if mailbox.provider.provider_traits.are_lists_of_ids_cheap:
+    if mailbox.provider.provider_traits.is_listing_cheaper_than_fetching:
         difference = _adopt_listing(mailbox, folder, listing, difference)
-    if difference.message_ids_to_show_in_folder:
+    if difference.unplaced_remote_ids:
         mailbox.removal_store.show_messages_again(
             run,
             folder_id,
-            difference.message_ids_to_show_in_folder,
+            difference.unplaced_remote_ids,
             is_only_folder=mailbox.provider.provider_traits.has_one_folder_per_message,
         )
-    if gone := difference.unlisted_quarantined_message_ids:
-        mailbox.quarantine_store.remove_messages(run, gone, folder_id)
-    wanted = difference.unstored_message_ids + difference.differing_message_ids
+    if gone := difference.unlisted_quarantined_remote_ids:
+        mailbox.quarantine_store.remove_messages_from_quarantine(run, gone, folder_id)
+    wanted = difference.unstored_remote_ids + difference.differing_remote_ids
     listed = {entry.remote_id: entry.is_read for entry in listing.messages}
     left: list[MessageContradictingListing] = []
     asked = 0
-    for found in _mended(mailbox, folder, wanted, difference.unlisted_message_ids, remaining_s):
+    for found in _mended(mailbox, folder, wanted, difference.unlisted_remote_ids, remaining_s):
         asked += len(found)
         left += find_listing_contradictions(listed, found, folder.ref.remote_id)
     logger.info(
         "folder_compared",
         folder_id=folder_id,
-        missing=len(difference.unstored_message_ids),
-        surplus=len(difference.unlisted_message_ids),
-        changed=len(difference.differing_message_ids),
-        returned=len(difference.message_ids_to_show_in_folder),
+        missing=len(difference.unstored_remote_ids),
+        surplus=len(difference.unlisted_remote_ids),
+        changed=len(difference.differing_remote_ids),
+        returned=len(difference.unplaced_remote_ids),
         left=len(left),
     )
-    if asked == len(wanted) + len(difference.unlisted_message_ids):
+    if asked == len(wanted) + len(difference.unlisted_remote_ids):
         mailbox.folder_store.save_id_comparison(run, folder_id, listing, left, has_flags=has_flags)
 
 
@@ -96,7 +97,7 @@ def _is_read_with_all_mail(mailbox: Mailbox, folder: StoredFolder) -> bool:
     all_mail = mailbox.provider.provider_traits.all_mail_folder_id
     if all_mail in (None, folder.ref.remote_id) or folder.role in (Role.TRASH, Role.JUNK):
         return False
-    return mailbox.folder_store.are_flags_compared_in_all_mail_folder(
+    return mailbox.folder_store.are_flags_compared_in_other_folder(
         mailbox.run_ref, folder.ref.id, all_mail
     )
 
@@ -118,21 +119,21 @@ def _adopt_listing(
     mailbox.mail_store.save_placement_changes(
         mailbox.run_ref,
         [
-            PlacementChange(
+            PlacementOrFlagChange(
                 each,
-                added_folder_ids=(folder.ref.remote_id,),
+                added_folder_remote_ids=(folder.ref.remote_id,),
                 is_read=entries[each].is_read,
                 is_flagged=entries[each].is_flagged,
                 importance=entries[each].importance,
             )
-            for each in difference.differing_message_ids + difference.message_ids_to_show_in_folder
+            for each in difference.differing_remote_ids + difference.unplaced_remote_ids
         ],
         None if is_all_mail else all_mail,
     )
-    leaving = frozenset(difference.unlisted_message_ids)
+    leaving = frozenset(difference.unlisted_remote_ids)
     if is_all_mail:
-        leaving = mailbox.removal_store.ids_in_trash_or_junk(
-            mailbox.run_ref, difference.unlisted_message_ids
+        leaving = mailbox.removal_store.find_message_ids_in_trash_or_junk(
+            mailbox.run_ref, difference.unlisted_remote_ids
         )
     elif not _is_as_long_as_counted(listing, folder):
         leaving = frozenset()
@@ -142,12 +143,9 @@ def _adopt_listing(
     if all_mail and folder.role in (Role.TRASH, Role.JUNK):
         # Deleted there, or moved out of it: then in the folder of all mail, too.
         leaving -= _shown_ids(mailbox, folder, leaving)
-    unlisted = tuple(each for each in difference.unlisted_message_ids if each not in leaving)
+    unlisted = tuple(each for each in difference.unlisted_remote_ids if each not in leaving)
     return replace(
-        difference,
-        differing_message_ids=(),
-        message_ids_to_show_in_folder=(),
-        unlisted_message_ids=unlisted,
+        difference, differing_remote_ids=(), unplaced_remote_ids=(), unlisted_remote_ids=unlisted
     )
 
 
@@ -155,7 +153,7 @@ def _shown_ids(
     mailbox: Mailbox, folder: StoredFolder, ids: Collection[RemoteId]
 ) -> frozenset[RemoteId]:
     """Return the ids of those messages that are in a folder."""
-    changes = [PlacementChange(each) for each in ids]
+    changes = [PlacementOrFlagChange(each) for each in ids]
     found = mailbox.mail_store.classify_changes_by_stored_state(
         mailbox.run_ref, folder.feed.ref, changes, None
     )
@@ -199,8 +197,8 @@ def compare_folder(
         mail.stored_message_states(run, folder.ref.id, ids),
         mailbox.quarantine_store.quarantined_ids_of_folder(run, folder.ref.id),
     )
-    if difference.messages_stored_without_version:
-        mail.save_listed_message_versions(run, difference.messages_stored_without_version)
+    if difference.listed_messages_with_unstored_version:
+        mail.save_listed_message_versions(run, difference.listed_messages_with_unstored_version)
     _require_credible(mailbox, folder, listing, difference)
     return listing, difference
 
@@ -213,15 +211,15 @@ def _require_credible(
     Raises:
         ProviderUnavailable: one of them, requested by its id, is in the folder.
     """
-    surplus = difference.unlisted_message_ids
+    surplus = difference.unlisted_remote_ids
     if not is_removal_of_most_messages(
         stored=len(listing.messages) + len(surplus), removing=len(surplus)
     ):
         return
     sample = next(split_ids_into_fetch_batches(mailbox, surplus))
-    if mailbox.provider.provider_traits.are_lists_of_ids_cheap:
-        sample = surplus[:: math.ceil(len(surplus) / MAX_MESSAGES_FETCHED_TO_CHECK_LISTING)]
-    for part in fetch_messages_in_chunks(mailbox, sample, one_by_one=True):
+    if mailbox.provider.provider_traits.is_listing_cheaper_than_fetching:
+        sample = surplus[:: math.ceil(len(surplus) / MAX_MESSAGES_REQUESTED_TO_CHECK_LISTING)]
+    for part in iterate_over_fetched_messages(mailbox, sample, one_by_one=True):
         for found in part:
             if isinstance(found, Message) and folder.ref.remote_id in found.folder_remote_ids:
                 raise ProviderUnavailable(
@@ -241,7 +239,7 @@ def _mended(
     for batch in split_ids_into_fetch_batches(mailbox, wanted):
         if not has_time_to_fetch_message_batch(remaining_s()):
             return
-        for found in fetch_messages_in_chunks(mailbox, batch, one_by_one=True):
+        for found in iterate_over_fetched_messages(mailbox, batch, one_by_one=True):
             mailbox.mail_store.write_fetched_messages(
                 mailbox.run_ref,
                 folder.ref,
@@ -252,8 +250,8 @@ def _mended(
     for batch in split_ids_into_fetch_batches(mailbox, surplus):
         if not has_time_to_fetch_message_batch(remaining_s()):
             return
-        for found in fetch_messages_in_chunks(mailbox, batch, one_by_one=True):
-            _, gone = store_fetched_mirrored_messages(mailbox, found)
+        for found in iterate_over_fetched_messages(mailbox, batch, one_by_one=True):
+            _, gone = store_messages_in_mirrored_folders(mailbox, found)
             if gone:
                 mailbox.removal_store.hide_messages_removed_from_folder(
                     mailbox.run_ref, folder.ref.id, sorted(gone)

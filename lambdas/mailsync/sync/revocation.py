@@ -82,7 +82,7 @@ class Revocation:
             oauth = require_oauth_access_of_provider(account.provider)
             platform = import_identity_platform(oauth)
             if grant is not None:
-                ended.append(platform.revoke_grant(settings, oauth, grant))
+                ended.append(platform.revoke_all_grants_of_user(settings, oauth, grant))
         except Exception as failure:
             cause = type(failure).__name__
             logger.warning("grant_not_revoked", account_id=account.id, cause=cause)
@@ -97,11 +97,11 @@ def prepare_revocation(account_id: AccountId) -> Revocation | None:
     """
     database = open_database()
     try:
-        account = AccountStore(database).find_account(account_id)
+        account = AccountStore(database).read_account(account_id)
         registration = find_provider(account.provider)
         oauth = registration.oauth_access if registration else None
         if oauth is None or not oauth.can_revoke_grants:
             return None
-        return Revocation(account, CredentialStore(database).find_credentials(account_id))
+        return Revocation(account, CredentialStore(database).read_credentials(account_id))
     except (AccountNotFound, AccountNotConnected):
         return None

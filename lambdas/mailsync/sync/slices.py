@@ -11,17 +11,17 @@ from mailsync.decisions.budget import has_time_for_page
 from mailsync.decisions.slices import (
     choose_feeds_to_read_in_slices,
     choose_next_slice_message_count,
-    should_split_slice,
+    should_split_failed_slice,
     should_use_slices_after_first_slice,
 )
 from mailsync.errors import FolderGone
 from mailsync.log import logger
-from mailsync.model import FeedId, Slice, StoredFeed
-from mailsync.providers import SliceReader
+from mailsync.model import FeedId, StoredFeed, TimeSlice
+from mailsync.providers import TimeSliceReader
 from mailsync.store.slice_store import SliceClaimant
 from mailsync.sync.mailbox import Mailbox
 
-WORKER_INDEX_OF_FEED_READER = 0
+FEED_READING_WORKER_NUMBER = 0
 """The number of the worker that reads the change feed."""
 MAX_WAIT_FOR_SLICE_S = 20.0
 """The seconds after which a worker ends if it has found no slice. The worker that reads the feed
@@ -48,7 +48,7 @@ class SliceWorker:
         worker_count = mailbox.provider.max_requests_in_flight
         self._claimant = SliceClaimant(number, decisions.INITIAL_MESSAGES_PER_SLICE, worker_count)
         self._is_single = is_single
-        self._claimed: list[Slice] = []
+        self._claimed: list[TimeSlice] = []
 
     def store_next_slice(self) -> tuple[int, int] | None:
         """Fetch and store the next slice. Return the number of its messages that were stored, and
@@ -66,12 +66,14 @@ class SliceWorker:
         if not self._claimed:
             return None
         part, *others = self._claimed
-        assert isinstance(mailbox.provider, SliceReader), "only such a provider has slices"
-        page = mailbox.provider.fetch_slice(feed.ref, part, following=others[0] if others else None)
+        assert isinstance(mailbox.provider, TimeSliceReader), "only such a provider has slices"
+        page = mailbox.provider.fetch_time_slice(
+            feed.ref, part, following=others[0] if others else None
+        )
         claimed = len(part.received_at_by_pending_message_id)
         size = choose_next_slice_message_count(self._claimant.max_messages_per_slice, claimed, page)
         self._claimant = replace(self._claimant, max_messages_per_slice=size)
-        if should_split_slice(claimed, page):
+        if should_split_failed_slice(claimed, page):
             mailbox.slice_store.release_slice_claim(mailbox.run_ref, feed.ref.id, part)
             self._claimed = others
             return 0, claimed
@@ -133,9 +135,9 @@ def fetch_and_store_remaining_slices(
     """Store slices of a feed whose round (its pass over all message ids) has ended. Stop when the
     time budget is spent, or when no worker has a slice of the feed left to store."""
     mailbox.slice_store.release_claims_of_worker(
-        mailbox.run_ref, (feed.ref.id,), WORKER_INDEX_OF_FEED_READER
+        mailbox.run_ref, (feed.ref.id,), FEED_READING_WORKER_NUMBER
     )
-    worker = SliceWorker(mailbox, feed, WORKER_INDEX_OF_FEED_READER)
+    worker = SliceWorker(mailbox, feed, FEED_READING_WORKER_NUMBER)
     slowest_s = 0.0
     pauses = _Pauses()
     while has_time_for_page(remaining_s(), slowest_s):
@@ -171,13 +173,13 @@ def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple
     has started yet.
     """
     account_id = mailbox.run_ref.account_id
-    if not left or not isinstance(mailbox.provider, SliceReader):
+    if not left or not isinstance(mailbox.provider, TimeSliceReader):
         return ()
-    begun = mailbox.slice_store.sliced_feed_ids(account_id)
+    begun = mailbox.slice_store.feed_ids_with_pending_slices(account_id)
     if begun:
         mailbox.slice_store.release_claims_of_worker(mailbox.run_ref, begun, None)
     totals: Counter[FeedId] = Counter()
-    for folder in mailbox.folder_store.folders(account_id):
+    for folder in mailbox.folder_store.read_existing_folders(account_id):
         totals[folder.feed.ref.id] += folder.remote_total or 0
     in_flight = mailbox.provider.max_requests_in_flight
     return choose_feeds_to_read_in_slices(left, totals, begun, in_flight)
@@ -187,14 +189,14 @@ def store_first_slice(mailbox: Mailbox, feed: StoredFeed) -> bool:
     """Store the first slice of a full sync. Return whether further slices are worth their
     requests; True if no slice was free."""
     found = SliceWorker(
-        mailbox, feed, WORKER_INDEX_OF_FEED_READER, is_single=True
+        mailbox, feed, FEED_READING_WORKER_NUMBER, is_single=True
     ).store_next_slice()
     return found is None or should_use_slices_after_first_slice(*found)
 
 
 def _worker(mailbox: Mailbox, feed_id: FeedId, number: int) -> SliceWorker | None:
     try:
-        feed = mailbox.feed_store.find_feed(mailbox.run_ref.account_id, feed_id)
+        feed = mailbox.feed_store.read_feed(mailbox.run_ref.account_id, feed_id)
     except FolderGone:
         return None
     return SliceWorker(mailbox, feed, number)

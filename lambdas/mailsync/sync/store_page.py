@@ -21,15 +21,15 @@ from mailsync.model import (
     UnreadableMessage,
     WrittenRowCounts,
 )
-from mailsync.providers import ProviderLimits, ResponseTooLarge, SliceReader
+from mailsync.providers import ProviderLimits, ResponseTooLarge, TimeSliceReader
 from mailsync.store.page_rows import MAX_BODY_CHARS, count_body_chars
 from mailsync.store.page_writes import PageWrite
 from mailsync.sync.listed_contents import (
-    list_folder_to_store_pending_messages,
     should_leave_messages_pending,
+    store_pending_messages_from_list,
 )
 from mailsync.sync.mailbox import Mailbox
-from mailsync.sync.placement_changes import plan_page_of_message_ids, split_off_messages_to_fetch
+from mailsync.sync.placement_changes import plan_writes_of_id_only_page, split_off_messages_to_fetch
 
 DEFAULT_PAGE_SIZE = 100
 MIN_MESSAGES_TO_SLICE = 21
@@ -41,7 +41,7 @@ equals the maximum length of one body. Measured: 100 bodies of 3 million charact
 while they are stored."""
 
 
-def compute_max_page_size(limits: ProviderLimits) -> int:
+def compute_initial_page_size(limits: ProviderLimits) -> int:
     """Return the number of messages per page to request if no page has failed."""
     return max(DEFAULT_PAGE_SIZE, limits.messages_per_page)
 
@@ -125,7 +125,7 @@ def _is_swept(mailbox: Mailbox, write: PageWrite, has_time: Callable[[], bool]) 
     for what one transaction can hide. Return False if there was no time for that."""
     if not write.ends_full_sync or write.feed.position.full_sync_generation == 1:
         return True
-    return mailbox.full_sync_sweep_store.hide_most_messages_unseen_by_full_sync(
+    return mailbox.full_sync_sweep_store.hide_unseen_messages_before_last_page(
         mailbox.run_ref, write.feed, write.ids_of_messages_present_on_page, has_time
     )
 
@@ -135,9 +135,9 @@ def _needs_stored_state(page: Page, plan: PagePlan) -> bool:
     return bool(
         page.has_only_message_ids
         or page.remote_ids_of_all_messages_of_feed is not None
-        or plan.state_changes
-        or plan.placement_changes
-        or any(change.state_on_page for change in plan.messages_to_fetch_now)
+        or plan.state_upserts
+        or plan.placement_or_flag_changes
+        or any(change.listed_message for change in plan.messages_to_fetch_now)
     )
 
 
@@ -184,7 +184,7 @@ def _prepare(
     """Return the write of a page, with the contents that the page lacks and the sealed cursor."""
     unchanged = _unchanged(mailbox, feed.ref, plan)
     if page.has_only_message_ids:
-        plan = plan_page_of_message_ids(mailbox, feed.ref, page, plan)
+        plan = plan_writes_of_id_only_page(mailbox, feed.ref, page, plan)
     else:
         plan = _with_listed_removals(mailbox, feed.ref, page, plan)
         plan = _with_contents(mailbox, feed, page, plan, unchanged, one_by_one=one_by_one)
@@ -196,7 +196,7 @@ def _prepare(
         request_count=1,
         time_since_page_request_s=time.monotonic() - requested_at,
         unchanged_message_ids=unchanged,
-        is_each_message_in_one_folder=mailbox.provider.provider_traits.has_one_folder_per_message,
+        has_one_folder_per_message=mailbox.provider.provider_traits.has_one_folder_per_message,
         all_mail_folder_id=mailbox.provider.provider_traits.all_mail_folder_id,
     )
 
@@ -234,13 +234,8 @@ def _with_contents(
     known = frozenset(unchanged)
     named = [each for each in plan.messages_to_fetch_now if each.remote_id not in known]
     if sliced := _sliced(mailbox, feed, named):
-        pending = tuple(each.remote_id for each in named)
-        return replace(
-            plan,
-            messages_to_fetch_now=(),
-            pending_message_ids=pending,
-            messages_to_fetch_in_slices=sliced,
-        )
+        plan = replace(plan, messages_to_fetch_now=(), messages_to_fetch_in_slices=sliced)
+        return replace(plan, pending_message_ids=tuple(each.remote_id for each in named))
     wanted = [each.remote_id for each in named]
     plan, not_stored = _split_state_changes(mailbox, feed.ref, plan)
     plan, not_known = split_off_messages_to_fetch(mailbox, feed.ref, plan)
@@ -256,9 +251,9 @@ def _sliced(
     """Return those of the named messages that are fetched by slices; none if there are few, or if
     no slice may have one of them."""
     if (
-        not isinstance(mailbox.provider, SliceReader)
+        not isinstance(mailbox.provider, TimeSliceReader)
         or not feed.position.is_full_sync_running
-        or feed.position.feed_fallback_index  # by a message that no page may contain
+        or feed.position.feed_kind_index  # by a message that no page may contain
     ):
         return ()
     sliced = tuple(each for each in named if each.can_be_fetched_in_slice)
@@ -271,21 +266,22 @@ def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteI
     A state in the feed of a mailbox does not say in which folders the message is.
     """
     entries = [
-        change.state_on_page for change in plan.messages_to_fetch_now if change.state_on_page
+        change.listed_message for change in plan.messages_to_fetch_now if change.listed_message
     ]
     if not entries or feed.folder is None:
         return ()
-    return mailbox.mail_store.ids_of_unchanged_messages(mailbox.run_ref, feed.folder.id, entries)
+    return mailbox.mail_store.find_unchanged_message_ids(mailbox.run_ref, feed.folder.id, entries)
 
 
 def _with_listed_removals(mailbox: Mailbox, feed: FeedRef, page: Page, plan: PagePlan) -> PagePlan:
     """Return the plan with the removals that only the complete list of a mailbox's ids shows."""
     if page.remote_ids_of_all_messages_of_feed is None or feed.folder is not None:
         return plan
-    named = {each.remote_id for each in plan.state_changes}
+    named = {each.remote_id for each in plan.state_upserts}
     stored = mailbox.mail_store.ids_of_messages_in_any_folder(mailbox.run_ref)
     gone = stored - page.remote_ids_of_all_messages_of_feed - named
-    return replace(plan, message_ids_to_remove=tuple(sorted({*plan.message_ids_to_remove, *gone})))
+    removed = tuple(sorted({*plan.message_ids_to_remove_from_folder, *gone}))
+    return replace(plan, message_ids_to_remove_from_folder=removed)
 
 
 def _split_state_changes(
@@ -293,15 +289,15 @@ def _split_state_changes(
 ) -> tuple[PagePlan, Sequence[RemoteId]]:
     """Return the plan with the state changes of stored messages, and the ids of the other messages,
     whose contents must be fetched. A message that is in no mirrored folder is not fetched."""
-    changed = [each.remote_id for each in plan.state_changes]
+    changed = [each.remote_id for each in plan.state_upserts]
     stored = mailbox.mail_store.find_stored_message_ids(mailbox.run_ref, changed)
-    kept = tuple(each for each in plan.state_changes if each.remote_id in stored)
-    others = [each for each in plan.state_changes if each.remote_id not in stored]
+    kept = tuple(each for each in plan.state_upserts if each.remote_id in stored)
+    others = [each for each in plan.state_upserts if each.remote_id not in stored]
     if others and feed.folder is None:
-        folders = mailbox.folder_store.folders(mailbox.run_ref.account_id)
+        folders = mailbox.folder_store.read_existing_folders(mailbox.run_ref.account_id)
         mirrored = {each.ref.remote_id for each in folders if each.is_mirrored}
         others = [each for each in others if mirrored.intersection(each.folder_remote_ids)]
-    return replace(plan, state_changes=kept), [each.remote_id for each in others]
+    return replace(plan, state_upserts=kept), [each.remote_id for each in others]
 
 
 def store_pending_messages(
@@ -318,23 +314,24 @@ def store_pending_messages(
         ProviderThrottled: the provider requested a pause before the first message.
     """
     feed = stored.ref
-    if list_folder_to_store_pending_messages(mailbox, stored, has_time):
+    if store_pending_messages_from_list(mailbox, stored, has_time):
         return None
     groups = mailbox.feed_store.next_pending_message_ids(feed.id, DEFAULT_PAGE_SIZE)
     wanted = tuple(groups)
-    mailbox.provider.set_fetch_groups_of_messages({each: it for each, it in groups.items() if it})
-    requests_before = mailbox.provider.sent_request_count
-    with mailbox.treat_requests_as_backfill():
+    known = {each: it for each, it in groups.items() if it}
+    mailbox.provider.announce_conversations_of_messages(known)
+    requests_before = mailbox.provider.used_quota_units
+    with mailbox.treating_requests_as_backfill():
         plan, pause = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
     missing = frozenset(plan.possibly_gone_message_ids)
     requested = wanted[: len(wanted) - len(plan.pending_message_ids)]
     fetched = [each for each in requested if each not in missing]
-    counts = mailbox.mail_store.write_pending_messages(
+    counts = mailbox.mail_store.write_fetched_pending_messages(
         mailbox.run_ref,
         feed,
         plan,
         fetched,
-        request_count=mailbox.provider.sent_request_count - requests_before,
+        request_count=mailbox.provider.used_quota_units - requests_before,
         has_more=bool(plan.pending_message_ids) or len(wanted) == DEFAULT_PAGE_SIZE,
     )
     logger.info(
@@ -361,7 +358,7 @@ def _completed(
     is_alone = one_by_one and not limits.has_single_request_per_fetch_call
     at_once = 1 if is_alone else limits.messages_per_fetch
     while (
-        len(fetched) < min(len(wanted), compute_max_page_size(limits))
+        len(fetched) < min(len(wanted), compute_initial_page_size(limits))
         and chars <= MAX_FETCHED_BODY_CHARS_PER_PAGE
     ):
         batch = wanted[len(fetched) : len(fetched) + at_once]
@@ -388,7 +385,7 @@ def _completed(
         plan,
         messages_to_fetch_now=(),
         upserts=plan.upserts + tuple(each for each in fetched if isinstance(each, Message)),
-        message_ids_to_remove=plan.message_ids_to_remove + certainly_gone,
+        message_ids_to_remove_from_folder=plan.message_ids_to_remove_from_folder + certainly_gone,
         possibly_gone_message_ids=tuple(
             {each.remote_id for each in gone}.difference(certainly_gone)
         ),

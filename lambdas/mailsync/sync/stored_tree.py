@@ -35,7 +35,7 @@ def save_folder_tree(
             plan.new_and_changed_folders,
             plan.gone_folder_ids,
             new_ids=plan.replacement_remote_id_by_folder_id,
-            new_key_prefixes=listing.message_id_prefix_by_pre_rename_prefix,
+            new_key_prefixes=listing.new_message_id_prefix_by_old_prefix,
             has_feed_per_folder=traits.has_feed_per_folder,
             do_ids_survive_moves=traits.do_ids_survive_moves,
         )
@@ -55,7 +55,7 @@ def save_folder_tree(
     return has_changed
 
 
-def remove_unmirrored_mail(
+def remove_stored_unmirrored_mail(
     mailbox: Mailbox, stores: MailboxStores, has_time: Callable[[], bool]
 ) -> bool:
     """Delete the stored mail of folders that the user has deselected, and hide the mail of folders
@@ -70,7 +70,7 @@ def remove_unmirrored_mail(
     """
     removed = 0
     while (
-        part := stores.mail_store.remove_batch_of_unmirrored_mail(mailbox.run_ref)
+        part := stores.mail_store.remove_batch_of_stored_unmirrored_mail(mailbox.run_ref)
     ) and has_time():
         removed += part
     if removed or part:

@@ -15,13 +15,13 @@ class MessagesToRequestById:
     provider still has them or can deliver them.
 
     quarantined_ids_due_for_retry: ids of messages in quarantine whose next attempt is due.
-    pending_deletion_summary: the numbers of messages that readers no longer see, and that are
+    hidden_messages_summary: the numbers of messages that readers no longer see, and that are
         deleted once the provider has confirmed that they are gone.
     has_hidden_messages_to_request_by_id: whether such a confirmation is due.
     """
 
     quarantined_ids_due_for_retry: tuple[RemoteId, ...]
-    pending_deletion_summary: MailPendingDeletionSummary
+    hidden_messages_summary: MailPendingDeletionSummary
     has_hidden_messages_to_request_by_id: bool
 
     @property
@@ -40,9 +40,9 @@ def find_messages_to_request_by_id(
     stores: the stores from which the messages are read.
     """
     run = mailbox.run_ref
-    removal = stores.removal_store.begin_removal_verification(run)
+    removal = stores.removal_store.read_hidden_mail_and_schedule_rechecks(run)
     is_due = removal.hidden_message_count > 0 and bool(
-        stores.removal_store.hidden_message_ids_due_for_request(run, "", 1)
+        stores.removal_store.hidden_message_ids_due_for_recheck(run, "", 1)
     )
     due = stores.quarantine_store.message_ids_due_for_retry(run, MAX_RETRIED_MESSAGES_PER_RUN)
     return MessagesToRequestById(due, removal, is_due)

@@ -8,11 +8,11 @@ from typing import Any
 
 from mailsync.decisions.budget import has_time_for_more_folders
 from mailsync.decisions.folders import (
-    explain_incomplete_folder_listing,
+    find_reason_of_incomplete_listing,
     sort_folders_by_last_change,
 )
 from mailsync.decisions.verify import (
-    MAX_COMPARED_FOLDERS_PER_RUN,
+    MAX_DUE_FOLDERS_COMPARED_PER_RUN,
     MAX_FOLDERS_PER_REPAIR_ROUND,
     MAX_REPAIRS_PER_FOLDER_AND_RUN,
     compute_max_repair_rounds,
@@ -28,8 +28,8 @@ from mailsync.store.stores import MailboxStores
 from mailsync.sync.folder_tree import FolderSyncResult
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.quarantine import retry_quarantined_messages
-from mailsync.sync.removals import confirm_or_undo_removals
-from mailsync.sync.stored_tree import remove_unmirrored_mail, save_folder_tree
+from mailsync.sync.removals import delete_or_show_hidden_messages
+from mailsync.sync.stored_tree import remove_stored_unmirrored_mail, save_folder_tree
 from mailsync.sync.unclear_messages import find_messages_to_request_by_id
 
 FOLDER_NOT_READ_ERROR_NAME = "FolderNotRead"
@@ -43,16 +43,16 @@ class RemainingVerification:
     is empty, False or 0.
 
     folder_ids_to_compare: folders whose message ids must be compared with the provider's.
-    failed_folder_count: number of folders that could not be synced.
+    unsynced_folder_count: number of folders that could not be synced.
     has_new_folders: whether folders appeared since the tree was read; they must be synced first.
-    unverified_folder_count: number of folders that still differ after the last repair round.
+    unrepaired_folder_count: number of folders that still differ after the last repair round.
     differences_sentence: sentence about the unverified folders.
     """
 
     folder_ids_to_compare: tuple[FolderId, ...] = ()
-    failed_folder_count: int = 0
+    unsynced_folder_count: int = 0
     has_new_folders: bool = False
-    unverified_folder_count: int = 0
+    unrepaired_folder_count: int = 0
     differences_sentence: str = ""
 
     def to_state_output(self) -> dict[str, Any]:
@@ -61,9 +61,9 @@ class RemainingVerification:
         return {
             "folderIds": list(self.folder_ids_to_compare),
             "differing": len(self.folder_ids_to_compare),
-            "failedFolders": self.failed_folder_count,
+            "failedFolders": self.unsynced_folder_count,
             "hasNewFolders": self.has_new_folders,
-            "unverified": self.unverified_folder_count,
+            "unverified": self.unrepaired_folder_count,
             "message": self.differences_sentence,
             "handOver": False,
         }
@@ -72,9 +72,9 @@ class RemainingVerification:
     def is_done(self) -> bool:
         return not (
             self.folder_ids_to_compare
-            or self.failed_folder_count
+            or self.unsynced_folder_count
             or self.has_new_folders
-            or self.unverified_folder_count
+            or self.unrepaired_folder_count
         )
 
 
@@ -104,27 +104,27 @@ def recount_messages_and_verify_folders(
     listing = mailbox.provider.list_folders((*sort_folders_by_last_change(before), *gone), reading)
     with mailbox.begin_transaction(run) as stores:
         has_changed = save_folder_tree(mailbox, stores, before, listing, reading)
-        known = stores.folder_store.folders(run.account_id) if has_changed else before
-        fault = explain_incomplete_folder_listing(listing, known)
+        known = stores.folder_store.read_existing_folders(run.account_id) if has_changed else before
+        fault = find_reason_of_incomplete_listing(listing, known)
         if not fault:
             _fail_unread(mailbox, stores, known, listing)
             tree = _Tree(before, known, listing)
             # What `synced` stands for includes this, unless a folder is gone since.
-            is_removed = bool(synced and synced.is_unmirrored_mail_removed and not has_changed)
-            is_removed = is_removed or remove_unmirrored_mail(mailbox, stores, lambda: False)
+            is_removed = bool(synced and synced.is_all_unmirrored_mail_removed and not has_changed)
+            is_removed = is_removed or remove_stored_unmirrored_mail(mailbox, stores, lambda: False)
             unclear = find_messages_to_request_by_id(mailbox, stores)
             if is_removed and not unclear.has_messages_to_request_by_id:
                 return _verify(mailbox, stores, tree, reading)
     if fault:
         raise ProviderUnavailable(f"{fault} No mail is deleted for that; trying again.")
     if not is_removed:
-        if not remove_unmirrored_mail(
+        if not remove_stored_unmirrored_mail(
             mailbox, mailbox, lambda: has_time_for_more_folders(remaining_s())
         ):
             return RemainingVerification(has_new_folders=True)
         unclear = find_messages_to_request_by_id(mailbox, mailbox)
     retry_quarantined_messages(mailbox, unclear.quarantined_ids_due_for_retry, remaining_s)
-    confirm_or_undo_removals(mailbox, unclear.pending_deletion_summary, remaining_s)
+    delete_or_show_hidden_messages(mailbox, unclear.hidden_messages_summary, remaining_s)
     with mailbox.begin_transaction(run) as stores:
         return _verify(mailbox, stores, tree, reading)
 
@@ -188,7 +188,7 @@ def _fail_unread(
     with the remaining folders."""
     for folder in known:
         if folder.is_mirrored and (
-            sentence := listing.failure_reason_by_folder_id.get(folder.ref.remote_id)
+            sentence := listing.failure_reason_by_folder_remote_id.get(folder.ref.remote_id)
         ):
             stores.run_folder_store.fail_folder(
                 mailbox.run_ref, folder.ref.id, FOLDER_NOT_READ_ERROR_NAME, sentence
@@ -212,7 +212,7 @@ def _classify(
     new = [each for each, folder in counted.items() if not folder.is_full_sync_complete]
     if new and may_repair:
         stores.run_folder_store.increment_repair_round_count(run)
-        return RemainingVerification(failed_folder_count=failed, has_new_folders=True)
+        return RemainingVerification(unsynced_folder_count=failed, has_new_folders=True)
     by_counts = frozenset(each for each, folder in counted.items() if _is_equal(folder))
     equal = stores.folder_store.mark_verified_by_counts(run, sorted(by_counts))
     verified = _with_offsets(mailbox, stores, counted, steady, equal)
@@ -234,8 +234,8 @@ def _classify(
     if mismatched:
         add_to_metric(FOLDERS_LEFT_UNVERIFIED, len(mismatched))
     return RemainingVerification(
-        failed_folder_count=failed,
-        unverified_folder_count=len(mismatched),
+        unsynced_folder_count=failed,
+        unrepaired_folder_count=len(mismatched),
         differences_sentence=_sentence(counted[each] for each in mismatched),
     )
 
@@ -265,7 +265,7 @@ def _all_mail_last(
     all_mail = mailbox.provider.provider_traits.all_mail_folder_id
     if all_mail is None:
         return folder_ids
-    known = stores.folder_store.folders(mailbox.run_ref.account_id)
+    known = stores.folder_store.read_existing_folders(mailbox.run_ref.account_id)
     last = {each.ref.id for each in known if each.ref.remote_id == all_mail}
     return tuple(sorted(folder_ids, key=lambda each: each in last))
 
@@ -311,8 +311,10 @@ def _with_offsets(
     explained = {
         each
         for each, folder in off.items()
-        if folder.counts_of_last_message_listing
-        and (each in offsets or _is_contradicted(folder, folder.counts_of_last_message_listing[0]))
+        if folder.total_and_unread_of_last_listing
+        and (
+            each in offsets or _is_contradicted(folder, folder.total_and_unread_of_last_listing[0])
+        )
     }
     return (equal & counted.keys()) - (off.keys() - explained)
 
@@ -330,8 +332,8 @@ def _is_miscounted(folder: FolderWithCounts) -> bool:
     complete."""
     count = folder.stored_and_remote_counts
     return (
-        folder.counts_of_last_message_listing is None
-        or folder.counts_of_last_message_listing[0]
+        folder.total_and_unread_of_last_listing is None
+        or folder.total_and_unread_of_last_listing[0]
         == count.stored_total + count.quarantined_message_count
     )
 
@@ -339,7 +341,7 @@ def _is_miscounted(folder: FolderWithCounts) -> bool:
 def _due(counted: _CountedFolders, verified: frozenset[FolderId]) -> tuple[FolderId, ...]:
     counts = {each: counted[each].stored_and_remote_counts for each in verified}
     return find_folders_due_for_comparison(counts, now=datetime.now(UTC))[
-        :MAX_COMPARED_FOLDERS_PER_RUN
+        :MAX_DUE_FOLDERS_COMPARED_PER_RUN
     ]
 
 

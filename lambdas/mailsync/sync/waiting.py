@@ -16,12 +16,12 @@ class HandOverToSuccessorDue(Exception):
     work."""
 
 
-def make_timeout_countdown(context: LambdaContext) -> Callable[[], float]:
+def make_remaining_seconds_function(context: LambdaContext) -> Callable[[], float]:
     """Return a function that returns the seconds until the time-out of this Lambda function."""
     return lambda: context.get_remaining_time_in_millis() / 1000
 
 
-def run_state_or_request_wait(
+def run_state_or_return_pause(
     step: Callable[[], Mapping[str, Any]],
     nothing: Mapping[str, Any],
     *,

@@ -14,16 +14,16 @@ from localdev.live.gmail.sign_in import (
 from localdev.live.gmail.words import (
     MAILBOX_PATH_PREFIX,
     RECORDABLE_NAMES_AND_WORDS,
-    build_recorded_exchange,
+    build_exchange_to_record,
 )
 from localdev.live.kit import SimulatedProvider
-from localdev.live.record import RecordedExchange, Recorder
+from localdev.live.record import ExchangeToRecord, Recorder
 from localdev.live.relay import (
     HttpProviderUpstream,
     HttpRelay,
     ReceivedResponse,
     RelayedRequest,
-    store_account_with_access_token,
+    store_account_with_relay_token,
 )
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem
@@ -47,7 +47,7 @@ _REFUSED = "0000000000000001", "0000000000000002"
 
 class GmailLiveComparisonKit:
     """Compares the Gmail API with its simulator; implements `LiveComparisonKit` and
-    `HttpRelayProviderInterface`."""
+    `HttpRelayKitInterface`."""
 
     provider = GOOGLE
     recordable_names_and_words = RECORDABLE_NAMES_AND_WORDS
@@ -66,15 +66,15 @@ class GmailLiveComparisonKit:
     def store_account_with_relay_token(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
-        return store_account_with_access_token(self.provider, store, key, token)
+        return store_account_with_relay_token(self.provider, store, key, token)
 
     def is_read_only_request(self, request: RelayedRequest) -> bool:
         return request.method == "GET" and request.path_and_query.startswith(MAILBOX_PATH_PREFIX)
 
-    def build_recorded_exchanges_of_response(
+    def build_exchanges_to_record(
         self, request: RelayedRequest, received: ReceivedResponse
-    ) -> list[RecordedExchange]:
-        return [build_recorded_exchange(request, received)]
+    ) -> list[ExchangeToRecord]:
+        return [build_exchange_to_record(request, received)]
 
     def point_page_links_to_relay(self, document: Any, base_url: str, relay_url: str) -> bool:
         """Return False and change nothing, because pages of the Gmail API have tokens and no
@@ -89,7 +89,7 @@ class GmailLiveComparisonKit:
         self, folder: Path, recorder: Recorder, *, latency: str
     ) -> Iterator[SimulatedProvider]:
         with Simulators(folder) as simulators:
-            mailbox = simulators.add_mailbox(_ADDRESS)
+            mailbox = simulators.find_or_create_mailbox(_ADDRESS)
             mailbox.import_mail_items(_generate_baseline())
             simulators.service.latency = LATENCY_BY_NAME[latency]
             # So that the shapes of refusals are known; mailboxes are throttled sometimes.
@@ -114,20 +114,20 @@ class GmailRelay(HttpRelay):
     def __init__(self, kit: GmailLiveComparisonKit) -> None:
         super().__init__(kit)
         self.lambda_environment_variables = {
-            GMAIL_URL_SETTING.name: self.relay_base_url,
+            GMAIL_URL_SETTING.name: self.http_base_url_or_empty,
             "GOOGLE_CLIENT_ID": "held-by-the-relay",
             "GOOGLE_CLIENT_SECRET": "held-by-the-relay",
         }
 
-    def add_upstream_and_make_token(
+    def add_upstream_and_make_relay_token(
         self, upstream: HttpProviderUpstream, recorder: Recorder
     ) -> str:
         if isinstance(upstream, GmailUpstream):
             self.lambda_environment_variables = {
                 **self.lambda_environment_variables,
-                **upstream.lambda_environment_variables,
+                **upstream.additional_lambda_environment_variables,
             }
-        return super().add_upstream_and_make_token(upstream, recorder)
+        return super().add_upstream_and_make_relay_token(upstream, recorder)
 
 
 KIT = GmailLiveComparisonKit()
@@ -144,12 +144,12 @@ def _generate_baseline() -> Iterator[MailItem]:
 def _change_mailbox(mailbox: Mailbox) -> None:
     """Deliver some messages, and change labels of others: the history reports each in a way of its
     own."""
-    unread = [each for each in mailbox.list_messages("inbox") if not each.is_read]
+    unread = [each for each in mailbox.list_messages_in_folders("inbox") if not each.is_read]
     for message in unread[:_CHANGED]:
-        mailbox.mark_message_read(message.message_number, is_read=True)
-    read = [each for each in mailbox.list_messages("inbox") if each.is_read]
+        mailbox.set_message_read(message.message_number, is_read=True)
+    read = [each for each in mailbox.list_messages_in_folders("inbox") if each.is_read]
     for message in read[:_CHANGED]:
-        mailbox.mark_message_starred(message.message_number)
+        mailbox.set_message_starred(message.message_number)
     for message in read[_CHANGED : _CHANGED + 2]:
         mailbox.move_message_to_purged_folder(message.message_number)
     for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):

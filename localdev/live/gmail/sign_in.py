@@ -17,7 +17,7 @@ import httpx
 from localdev.guard import RequestGuard
 from localdev.http_server import Request, Response, Server
 from localdev.live.kit import LiveComparisonFailed
-from localdev.live.record import RecordedExchange, Recorder
+from localdev.live.record import ExchangeToRecord, Recorder
 from localdev.live.relay import HttpProviderUpstream
 from localdev.simulators import Simulators
 from mailsync.credentials.identity import google_errors
@@ -52,10 +52,10 @@ _PAGE = "docs/live.md says how to register an OAuth client for this."
 class GmailUpstream(HttpProviderUpstream):
     """The Gmail API with a user's tokens.
 
-    lambda_environment_variables: settings of the functions for this provider.
+    additional_lambda_environment_variables: settings of the functions for this provider.
     """
 
-    lambda_environment_variables: Mapping[str, str] = field(default_factory=dict)
+    additional_lambda_environment_variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> GmailUpstream:
@@ -78,7 +78,7 @@ def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> Gmai
         base_url=gmail_url,
         tls_context=settings.provider_tls_context(),
         get_access_token=sign_in.get_access_token,
-        lambda_environment_variables=limits,
+        additional_lambda_environment_variables=limits,
     )
 
 
@@ -112,7 +112,7 @@ def make_signed_in_simulated_upstream(
         base_url=simulators.gmail_url,
         tls_context=trust,
         get_access_token=sign_in.get_access_token,
-        lambda_environment_variables={"GOOGLE_IDENTITY_URL": google.base_url},
+        additional_lambda_environment_variables={"GOOGLE_IDENTITY_URL": google.base_url},
     )
 
 
@@ -191,11 +191,11 @@ class _BrowserSignIn:
             )
         document = _parse(response)
         self._recorder.add_exchange(
-            RecordedExchange(
+            ExchangeToRecord(
                 request_kind=f"sign-in, token by {_KINDS[grant_type]}",
-                status=response.status_code,
+                http_status=response.status_code,
                 headers=response.headers,
-                response_document=document,
+                parsed_response_body=document,
                 duration_s=monotonic() - began,
             )
         )
@@ -214,7 +214,8 @@ class _Landing:
         self.state = ""
         self._queries: SimpleQueue[dict[str, str]] = SimpleQueue()
         guard = RequestGuard(
-            accepts_requests_of_own_pages=True, accepts_navigation_to_path=lambda path: path == "/"
+            accepts_requests_of_served_pages=True,
+            accepts_navigation_to_path=lambda path: path == "/",
         )
         self._server = Server(self._take, port=0, guard=guard).start()
 
@@ -237,7 +238,7 @@ class _Landing:
         self._server.stop()
 
     def _take(self, request: Request) -> Response:
-        query = dict(parse_qsl(request.query))
+        query = dict(parse_qsl(request.query_string))
         is_own = bool(self.state) and query.get("state") == self.state
         if (
             request.path != "/"

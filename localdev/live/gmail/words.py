@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from localdev.live.record import (
+    ExchangeToRecord,
     RecordableNamesAndWords,
-    RecordedExchange,
     parse_allowed_words_by_field,
 )
 from localdev.live.relay import ReceivedResponse, RelayedRequest
@@ -73,9 +73,9 @@ RECORDABLE_NAMES_AND_WORDS = RecordableNamesAndWords(
 )
 
 
-def build_recorded_exchange(
+def build_exchange_to_record(
     request: RelayedRequest, received: ReceivedResponse
-) -> RecordedExchange:
+) -> ExchangeToRecord:
     """Return the exchange to record for a request and its response.
 
     The exchange has an item count only if another page follows, because the size of the last page
@@ -90,14 +90,14 @@ def build_recorded_exchange(
             items = next((document[each] for each in _LISTS if each in document), [])
         rest = {name: value for name, value in document.items() if name != _TOKEN}
         document = {**rest, "following": [token] if token else []}
-    return RecordedExchange(
+    return ExchangeToRecord(
         request_kind=f"GET {redact_request_target(request.path_and_query)}",
-        status=received.status,
+        http_status=received.status,
         headers=received.headers,
-        response_document=_without_mail(document),
+        parsed_response_body=_without_mail(document),
         duration_s=received.duration_s,
         requested_page_size=_asked_items(request.path_and_query),
-        item_count_if_another_page_follows=len(items) if isinstance(items, list) else None,
+        item_count_of_non_last_page=len(items) if isinstance(items, list) else None,
     )
 
 

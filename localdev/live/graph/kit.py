@@ -17,8 +17,8 @@ from urllib.parse import parse_qsl, unquote
 from localdev.live.graph.sign_in import let_user_sign_in, make_signed_in_simulated_upstream
 from localdev.live.kit import SimulatedProvider
 from localdev.live.record import (
+    ExchangeToRecord,
     RecordableNamesAndWords,
-    RecordedExchange,
     Recorder,
     parse_allowed_words_by_field,
 )
@@ -27,7 +27,7 @@ from localdev.live.relay import (
     HttpRelay,
     ReceivedResponse,
     RelayedRequest,
-    store_account_with_access_token,
+    store_account_with_relay_token,
 )
 from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
@@ -109,7 +109,7 @@ _RECORDABLE_VOCABULARY = RecordableNamesAndWords(
 
 class GraphLiveComparisonKit:
     """Compares Microsoft Graph with its simulator; implements `LiveComparisonKit` and
-    `HttpRelayProviderInterface`."""
+    `HttpRelayKitInterface`."""
 
     provider = MICROSOFT
     recordable_names_and_words = _RECORDABLE_VOCABULARY
@@ -127,7 +127,7 @@ class GraphLiveComparisonKit:
     def store_account_with_relay_token(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
-        return store_account_with_access_token(self.provider, store, key, token)
+        return store_account_with_relay_token(self.provider, store, key, token)
 
     def is_read_only_request(self, request: RelayedRequest) -> bool:
         if request.method == "POST" and request.path_and_query == _BATCH_PATH:
@@ -135,9 +135,9 @@ class GraphLiveComparisonKit:
             return bool(items) and all(item.get("method") == "GET" for item in items)
         return request.method == "GET"
 
-    def build_recorded_exchanges_of_response(
+    def build_exchanges_to_record(
         self, request: RelayedRequest, received: ReceivedResponse
-    ) -> list[RecordedExchange]:
+    ) -> list[ExchangeToRecord]:
         status, headers, document = received.status, received.headers, received.json_body
         if request.path_and_query != _BATCH_PATH:
             asked = _asked_items(request.path_and_query, request.headers)
@@ -149,11 +149,11 @@ class GraphLiveComparisonKit:
         if isinstance(document, dict) and "responses" in document:
             envelope = {**document, "responses": []}
         found = [
-            RecordedExchange(
+            ExchangeToRecord(
                 request_kind="POST $batch",
-                status=status,
+                http_status=status,
                 headers=headers,
-                response_document=envelope,
+                parsed_response_body=envelope,
                 duration_s=received.duration_s,
             )
         ]
@@ -191,7 +191,7 @@ class GraphLiveComparisonKit:
         self, folder: Path, recorder: Recorder, *, latency: str
     ) -> Iterator[SimulatedProvider]:
         with Simulators(folder) as simulators:
-            mailbox = simulators.add_mailbox(_ADDRESS)
+            mailbox = simulators.find_or_create_mailbox(_ADDRESS)
             mailbox.import_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
             # One folder of several pages beside the inbox, which is read in slices.
             mailbox.import_mail_items(
@@ -220,9 +220,11 @@ def _change_mailbox(mailbox: Mailbox) -> None:
     """Deliver some messages, and mark others as read, or drafts as unread: delta reports these
     without their other properties, so the product fetches them by id."""
     for folder, is_read in (("inbox", True), ("drafts", False)):
-        messages = [each for each in mailbox.list_messages(folder) if each.is_read is not is_read]
+        messages = [
+            each for each in mailbox.list_messages_in_folders(folder) if each.is_read is not is_read
+        ]
         for message in messages[:_CHANGED]:
-            mailbox.mark_message_read(message.message_number, is_read=is_read)
+            mailbox.set_message_read(message.message_number, is_read=is_read)
     for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
         mailbox.deliver_message(item)
 
@@ -269,18 +271,18 @@ def _describe_segment(segment: str) -> str:
 
 def _exchange(
     kind: str, status: int, headers: Mapping[str, str], document: Any, asked_items: int | None
-) -> RecordedExchange:
+) -> ExchangeToRecord:
     """Return an exchange. It has an item count only if another page follows, because the size of
     the last page depends on the mailbox."""
     has_next = isinstance(document, dict) and "@odata.nextLink" in document
     items = document.get("value") if has_next else None
-    return RecordedExchange(
+    return ExchangeToRecord(
         request_kind=kind,
-        status=status,
+        http_status=status,
         headers=headers,
-        response_document=document,
+        parsed_response_body=document,
         requested_page_size=asked_items,
-        item_count_if_another_page_follows=len(items) if isinstance(items, list) else None,
+        item_count_of_non_last_page=len(items) if isinstance(items, list) else None,
     )
 
 

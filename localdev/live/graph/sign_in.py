@@ -14,7 +14,7 @@ import msal
 import requests
 
 from localdev.live.kit import LiveComparisonFailed
-from localdev.live.record import RecordedExchange, Recorder
+from localdev.live.record import ExchangeToRecord, Recorder
 from localdev.live.relay import HttpProviderUpstream
 from localdev.simulators import Simulators
 from localdev.simulators.entra.server import CLIENT_ID
@@ -162,11 +162,11 @@ class _RecordingHttp:
         by = _GRANTS.get(str(grant).rpartition(":")[2])
         endpoint = _ENDPOINTS.get(url.partition("?")[0].rpartition("/")[2], "other")
         self._recorder.add_exchange(
-            RecordedExchange(
+            ExchangeToRecord(
                 request_kind=f"sign-in, {endpoint}" + (f" by {by}" if by else ""),
-                status=response.status_code,
+                http_status=response.status_code,
                 headers=response.headers,
-                response_document=document,
+                parsed_response_body=document,
                 duration_s=monotonic() - began,
             )
         )

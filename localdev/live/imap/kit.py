@@ -12,7 +12,7 @@ from localdev.live.imap.relay import (
     ImapRelay,
     ImapUpstream,
     UpstreamConnection,
-    is_relay_token_of_gmail_server,
+    is_token_of_server_with_labels,
     port_of_relay_token,
 )
 from localdev.live.imap.words import RECORDABLE_NAMES_AND_WORDS
@@ -24,7 +24,7 @@ from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.mailbox import Mailbox
 from mailsync.credentials.token_set import seal_password
 from mailsync.credentials.vault import SealingKey
-from mailsync.model import AccountId, Provider
+from mailsync.model import AccountId, ProviderName
 from mailsync.providers.imap.address import TLS_PORT, ImapMailboxLocation
 from mailsync.providers.imap.known_servers import find_server_of_address
 from mailsync.settings import Settings
@@ -38,7 +38,7 @@ _PAGE = "docs/live.md says how to run this."
 class ImapLiveComparisonKit:
     """Compares a mail server with the built-in one; implements `LiveComparisonKit`."""
 
-    provider = Provider("imap")
+    provider = ProviderName("imap")
     recordable_names_and_words = RECORDABLE_NAMES_AND_WORDS
 
     def open_relay(self, folder: Path) -> ImapRelay:
@@ -47,7 +47,7 @@ class ImapLiveComparisonKit:
     def store_account_with_relay_token(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
-        has_labels = is_relay_token_of_gmail_server(token)
+        has_labels = is_token_of_server_with_labels(token)
         address = ImapMailboxLocation(
             "localhost", port_of_relay_token(token), RELAY_USER_NAME, has_labels
         )
@@ -102,13 +102,13 @@ class ImapLiveComparisonKit:
             folder, imap_ports=SimulatedImapServerSettings(password=_PASSWORD)
         ) as simulators:
             assert simulators.imap
-            mailbox = simulators.add_mailbox(_ADDRESS)
+            mailbox = simulators.find_or_create_mailbox(_ADDRESS)
             mailbox.import_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
             simulators.service.latency = LATENCY_BY_NAME[latency]
             trust = Settings({"CA_BUNDLE": str(simulators.imap.certificate)}).provider_tls_context()
             upstream = ImapUpstream(
                 host="localhost",
-                port=simulators.imap.port,
+                port=simulators.imap.tls_port,
                 tls_context=trust,
                 user_name=_ADDRESS,
                 password=_PASSWORD,
@@ -127,9 +127,9 @@ def _changes(mailbox: Mailbox) -> Callable[[], None]:
     """Return a function that delivers some messages, and marks others as read."""
 
     def change() -> None:
-        unread = [each for each in mailbox.list_messages("inbox") if not each.is_read]
+        unread = [each for each in mailbox.list_messages_in_folders("inbox") if not each.is_read]
         for message in unread[:_CHANGED]:
-            mailbox.mark_message_read(message.message_number, is_read=True)
+            mailbox.set_message_read(message.message_number, is_read=True)
         for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
             mailbox.deliver_message(item)
 

@@ -20,7 +20,7 @@ from typing import IO, Self
 
 from localdev.live.imap.words import build_response_document, redact_command
 from localdev.live.kit import LiveComparisonFailed
-from localdev.live.record import RecordedExchange, Recorder
+from localdev.live.record import ExchangeToRecord, Recorder
 from localdev.simulators.entra.certificates import open_server_tls_context
 from mailsync.providers.imap.address import STARTTLS_PORT
 from mailsync.providers.imap.responses import ImaplibUntaggedResponse
@@ -81,7 +81,7 @@ class ImapRelay:
             listener.close()
 
     @property
-    def relay_base_url(self) -> str:
+    def http_base_url_or_empty(self) -> str:
         return ""
 
     @property
@@ -91,7 +91,7 @@ class ImapRelay:
         servers = ",".join(f"localhost:{port_of_relay_token(each)}" for each in self._listeners)
         return {"IMAP_SERVERS": servers, "CA_BUNDLE": str(self.ca_file)}
 
-    def add_upstream_and_make_token(self, upstream: ImapUpstream, recorder: Recorder) -> str:
+    def add_upstream_and_make_relay_token(self, upstream: ImapUpstream, recorder: Recorder) -> str:
         """Let the relay reach a further mail server. Return the relay's password for this server.
 
         The password contains the relay's port for this server, and whether the server has Gmail's
@@ -246,10 +246,10 @@ class UpstreamConnection:
     ) -> None:
         status, _, text = tagged.partition(b" ")[2].decode("latin-1").partition(" ")
         self._recorder.add_exchange(
-            RecordedExchange(
+            ExchangeToRecord(
                 request_kind=kind,
-                status=_STATUS.get(status.upper(), 0),
-                response_document=build_response_document(untagged, f"{status} {text}"),
+                http_status=_STATUS.get(status.upper(), 0),
+                parsed_response_body=build_response_document(untagged, f"{status} {text}"),
                 duration_s=time.monotonic() - began,
             )
         )
@@ -290,7 +290,7 @@ def _has_labels(upstream: ImapUpstream, recorder: Recorder) -> bool:
     return False
 
 
-def is_relay_token_of_gmail_server(token: str) -> bool:
+def is_token_of_server_with_labels(token: str) -> bool:
     """Return whether the mail server behind this password of the relay has Gmail's IMAP
     extensions."""
     return token.split("-")[1] == _WITH_LABELS

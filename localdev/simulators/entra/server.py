@@ -25,7 +25,7 @@ from localdev.simulators.identity.answers import (
     error_page_response,
     html_page_response,
     json_response,
-    redirect_response,
+    redirect_to_application_response,
 )
 from localdev.simulators.identity.sign_in_page import render_sign_in_page
 from localdev.simulators.service import (
@@ -112,7 +112,7 @@ class EntraServer:
         return json_response(200, {"keys": [self._signer.public_jwk()]})
 
     def _authorize(self, tenant: str, request: Request) -> Response:
-        query = dict(parse_qsl(request.query))
+        query = dict(parse_qsl(request.query_string))
         fault = self._authorize_fault(query)
         if fault:
             return fault
@@ -121,13 +121,13 @@ class EntraServer:
 
     def _sign_in(self, tenant: str, request: Request) -> Response:
         """Handle the sign-in form: parameters of the authorize request, and the chosen account."""
-        query = dict(parse_qsl(request.query)) | dict(parse_qsl(request.body.decode()))
+        query = dict(parse_qsl(request.query_string)) | dict(parse_qsl(request.body.decode()))
         fault = self._authorize_fault(query)
         if fault:
             return fault
         if query.get("decline"):
             sentence = "AADSTS65004: User declined to consent to access the app."
-            return redirect_response(
+            return redirect_to_application_response(
                 query, {"error": "access_denied", "error_description": sentence}
             )
         return self._consented(query, query.get("account", ""))
@@ -170,7 +170,7 @@ class EntraServer:
 
         Source: v2-admin-consent.
         """
-        query = dict(parse_qsl(request.query))
+        query = dict(parse_qsl(request.query_string))
         fault = self._authorize_fault(query | {"response_type": "code"})
         if fault:
             return fault
@@ -180,7 +180,7 @@ class EntraServer:
             "tenant": ORGANISATION_TENANT_ID,
             "scope": query.get("scope", ""),
         }
-        return redirect_response(query, granted)
+        return redirect_to_application_response(query, granted)
 
     def _authorize_fault(self, query: dict[str, str]) -> Response | None:
         """Return an error page for a wrong authorize request, or None if the request is right. The
@@ -198,7 +198,7 @@ class EntraServer:
             user_id = self._service.find_mailbox(account).user_id
         except UserNotFound:
             sentence = "AADSTS50058: A silent sign-in request was sent but no user is signed in."
-            return redirect_response(
+            return redirect_to_application_response(
                 query, {"error": "login_required", "error_description": sentence}
             )
         code = self.consents.issue_authorization_code(
@@ -208,7 +208,9 @@ class EntraServer:
             challenge=query.get("code_challenge"),
             nonce=query.get("nonce"),
         )
-        return redirect_response(query, {"code": code, "session_state": str(uuid4())})
+        return redirect_to_application_response(
+            query, {"code": code, "session_state": str(uuid4())}
+        )
 
     def _token(self, tenant: str, request: Request) -> Response:
         form = dict(parse_qsl(request.body.decode()))

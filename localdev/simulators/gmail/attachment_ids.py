@@ -15,7 +15,7 @@ class AttachmentIdRegistry:
         self._issues = count(1)
         self._valid: dict[str, dict[str, str]] = {}
 
-    def renew_ids_of_message(self, message_id: str) -> AttachmentIdMaker:
+    def invalidate_ids_and_build_id_maker(self, message_id: str) -> AttachmentIdMaker:
         """Make all attachment ids of a message invalid; return a function that makes new attachment
         ids."""
         issue, valid = next(self._issues), dict[str, str]()

@@ -8,7 +8,7 @@ from localdev.simulators.gmail.payload import decode_content, parse_mime_message
 from localdev.simulators.gmail.reading import require_body_reading_scope
 
 
-def find_attachment(raw: bytes, part_id: str) -> bytes | None:
+def find_part_content(raw: bytes, part_id: str) -> bytes | None:
     """Return the content of a part of a raw message. Return None if the message has no such
     part."""
     parts = dict(walk_parts(parse_mime_message(raw)))
@@ -20,7 +20,7 @@ def get_attachment(call: GmailCall) -> GmailResult:
     message_id, attachment_id = call.resource_ids_in_path
     message = call.gmail_mailbox.find_message(message_id)
     part_id = call.attachment_id_registry.find_part_id(message_id, attachment_id)
-    content = None if part_id is None else find_attachment(message.raw_bytes, part_id)
+    content = None if part_id is None else find_part_content(message.raw_bytes, part_id)
     if content is None:
         raise invalid_argument_error("Invalid attachment token")
     data = urlsafe_b64encode(content).decode().rstrip("=")

@@ -10,7 +10,7 @@ from typing import Any
 from localdev.mail.item import MailItem
 from localdev.simulators.gmail.ids import is_well_formed_id
 from localdev.simulators.gmail.labels import SYSTEM_LABEL_IDS
-from localdev.simulators.gmail.owner import GmailOwner, folder_number_of_label
+from localdev.simulators.gmail.owner import GmailMailboxEditor, folder_number_of_label
 from localdev.simulators.gmail.server import GmailServer
 from localdev.simulators.gmail.tokens import READONLY_SCOPE
 from localdev.simulators.mailbox import Mailbox
@@ -19,7 +19,7 @@ JsonObject = dict[str, Any]
 MailItemParser = Callable[[JsonObject], MailItem]
 
 
-def build_gmail_server_actions(
+def build_gmail_control_api_actions(
     server: GmailServer,
 ) -> dict[tuple[str, str], Callable[[JsonObject], Any]]:
     """Return the actions by method and name: quota counts, switches, watches and pushes."""
@@ -42,7 +42,9 @@ def build_gmail_mailbox_actions(
     """
 
     def of_owner(action: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda mailbox, **fields: action(GmailOwner(mailbox, server.behaviour), **fields)
+        return lambda mailbox, **fields: action(
+            GmailMailboxEditor(mailbox, server.behaviour), **fields
+        )
 
     def of_message(action: Callable[..., Any]) -> Callable[..., Any]:
         return of_owner(lambda owner, *, id, **fields: action(owner, id, **fields))
@@ -50,28 +52,28 @@ def build_gmail_mailbox_actions(
     return {
         "gmail-deliver": of_owner(partial(_deliver, read_mail)),
         "gmail-chat": of_owner(_chat),
-        "gmail-modify": of_message(GmailOwner.change_labels),
+        "gmail-modify": of_message(GmailMailboxEditor.change_labels),
         "gmail-modify-all": of_owner(
             lambda owner, *, labels, **fields: {
                 "changed": owner.change_labels_of_newest_messages(labels, **fields)
             }
         ),
-        "gmail-archive": of_message(GmailOwner.archive_message),
-        "gmail-trash": of_message(GmailOwner.trash_message),
-        "gmail-untrash": of_message(GmailOwner.untrash_message),
-        "gmail-spam": of_message(GmailOwner.mark_message_as_spam),
-        "gmail-unspam": of_message(GmailOwner.unmark_message_as_spam),
-        "gmail-star": of_message(GmailOwner.mark_message_starred),
-        "gmail-mark-read": of_message(GmailOwner.mark_message_read),
-        "gmail-mark-important": of_message(GmailOwner.mark_message_important),
-        "gmail-delete-for-good": of_message(GmailOwner.erase_message),
+        "gmail-archive": of_message(GmailMailboxEditor.archive_message),
+        "gmail-trash": of_message(GmailMailboxEditor.trash_message),
+        "gmail-untrash": of_message(GmailMailboxEditor.untrash_message),
+        "gmail-spam": of_message(GmailMailboxEditor.mark_message_as_spam),
+        "gmail-unspam": of_message(GmailMailboxEditor.unmark_message_as_spam),
+        "gmail-star": of_message(GmailMailboxEditor.set_message_starred),
+        "gmail-mark-read": of_message(GmailMailboxEditor.set_message_read),
+        "gmail-mark-important": of_message(GmailMailboxEditor.set_message_important),
+        "gmail-delete-for-good": of_message(GmailMailboxEditor.erase_message),
         "gmail-empty-trash": of_owner(lambda owner: {"deleted": owner.empty_trash()}),
-        "gmail-edit-draft": of_message(GmailOwner.edit_draft),
-        "gmail-send-draft": of_message(GmailOwner.send_draft),
-        "gmail-create-label": of_owner(GmailOwner.create_label),
-        "gmail-rename-label": of_owner(GmailOwner.rename_label),
-        "gmail-nest-label": of_owner(GmailOwner.set_parent_of_label),
-        "gmail-delete-label": of_owner(GmailOwner.delete_label),
+        "gmail-edit-draft": of_message(GmailMailboxEditor.edit_draft),
+        "gmail-send-draft": of_message(GmailMailboxEditor.send_draft),
+        "gmail-create-label": of_owner(GmailMailboxEditor.create_label),
+        "gmail-rename-label": of_owner(GmailMailboxEditor.rename_label),
+        "gmail-nest-label": of_owner(GmailMailboxEditor.set_parent_of_label),
+        "gmail-delete-label": of_owner(GmailMailboxEditor.delete_label),
         "gmail-add-unknown-label": of_message(_add_unknown_label),
         "gmail-hold-history": server.withhold_new_history_records,
         "gmail-token": partial(_register_token, server),
@@ -84,7 +86,7 @@ def build_gmail_mailbox_actions(
 
 def _deliver(
     read_mail: MailItemParser,
-    owner: GmailOwner,
+    owner: GmailMailboxEditor,
     *,
     labels: Collection[str] = ("INBOX",),
     **fields: Any,
@@ -92,7 +94,7 @@ def _deliver(
     return owner.deliver_message(read_mail(fields), labels)
 
 
-def _add_unknown_label(owner: GmailOwner, message_id: str, *, label: str) -> None:
+def _add_unknown_label(owner: GmailMailboxEditor, message_id: str, *, label: str) -> None:
     owner.give_message_label_unknown_to_api(message_id, label)
 
 
@@ -125,5 +127,5 @@ def _set_behaviour(server: GmailServer, fields: JsonObject) -> JsonObject:
     return asdict(server.behaviour)
 
 
-def _chat(owner: GmailOwner, *, text: str, when: str | None = None) -> str:
+def _chat(owner: GmailMailboxEditor, *, text: str, when: str | None = None) -> str:
     return owner.store_chat_message(text, datetime.fromisoformat(when) if when else None)

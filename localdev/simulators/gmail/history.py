@@ -14,8 +14,8 @@ import orjson
 from localdev.simulators.folders import PURGED, RETAINED
 from localdev.simulators.gmail.ids import (
     change_number_of_history_id,
-    format_message_id,
     make_history_id_of_change,
+    make_message_id_of_change,
     make_thread_id_from_seed,
 )
 from localdev.simulators.gmail.labels import LABEL_IDS_OUTSIDE_ALL_MAIL
@@ -113,14 +113,16 @@ class History:
             for each in self._gmail.simulated_mailbox.journal.list_entries_after_change_number(
                 change_number_of_history_id(start) - 1
             )
-            if each.message is not None
+            if each.message_number is not None
         ]
-        pasts = self._pasts({each.message for each in entries if each.message is not None})
+        pasts = self._pasts(
+            {each.message_number for each in entries if each.message_number is not None}
+        )
         found: list[JsonObject] = []
         for entry in reversed(entries):
-            assert entry.message is not None
-            before, after = self._undo(entry, pasts[entry.message])
-            if entry.number in hidden or (until is not None and entry.number > until):
+            assert entry.message_number is not None
+            before, after = self._undo(entry, pasts[entry.message_number])
+            if entry.change_number in hidden or (until is not None and entry.change_number > until):
                 continue
             found += reversed(list(self._records(entry, before, after)))
         return [each for each in reversed(found) if int(each["id"]) > start]
@@ -154,17 +156,17 @@ class History:
     def _undo(self, entry: JournalEntry, past: _Past) -> tuple[_State, _State]:
         """Return the message before and after a journal entry. Change `past` to the state before
         the entry."""
-        after = self._state(past, entry.number)
+        after = self._state(past, entry.change_number)
         if (
-            entry.kind in (ChangeKind.MESSAGE_ADDED, ChangeKind.MESSAGE_MOVED)
-            and entry.folder is not None
+            entry.kind in (ChangeKind.MESSAGE_ADDED_TO_FOLDER, ChangeKind.MESSAGE_MOVED)
+            and entry.folder_number is not None
         ):
-            past.placements.discard(entry.folder)
-        if entry.source is not None:
-            past.placements.add(entry.source)
-        is_first = not past.versions or past.versions[-1][0] == entry.number
+            past.placements.discard(entry.folder_number)
+        if entry.source_folder_number is not None:
+            past.placements.add(entry.source_folder_number)
+        is_first = not past.versions or past.versions[-1][0] == entry.change_number
         past.exists = not is_first
-        return self._state(past, entry.number - 1), after
+        return self._state(past, entry.change_number - 1), after
 
     def _state(self, past: _Past, number: int) -> _State:
         version = past.version_at(number)
@@ -174,7 +176,7 @@ class History:
         labels = self._gmail.labels.find_label_ids_even_of_deleted_folders(
             past.placements
         ) | past.flags_at(number)
-        return _State(format_message_id(version[0]), thread, frozenset(labels))
+        return _State(make_message_id_of_change(version[0]), thread, frozenset(labels))
 
     def _records(self, entry: JournalEntry, before: _State, after: _State) -> Iterator[JsonObject]:
         for place, (name, state, labels) in enumerate(self._events(before, after)):
@@ -185,7 +187,7 @@ class History:
                 item["labelIds"] = sorted(labels)
             bare = {"id": message["id"], "threadId": message["threadId"]}
             yield {
-                "id": str(make_history_id_of_change(entry.number, place)),
+                "id": str(make_history_id_of_change(entry.change_number, place)),
                 "messages": [bare],
                 name: [item],
             }

@@ -23,11 +23,11 @@ _TOKEN = re.compile(r"([0-9]{20})(?:~[0-9a-f]{8})?")
 _SEED_BY_THREAD_ID: dict[str, str] = {}
 
 
-def format_message_id(id_number: int) -> str:
+def make_message_id_of_change(id_number: int) -> str:
     return f"{FIRST_MESSAGE_ID + id_number:016x}"
 
 
-def parse_message_id(text: str) -> int | None:
+def change_number_of_message_id(text: str) -> int | None:
     """Return the number that a message's id contains. Return None if the text has not the form of
     an id."""
     return int(text, 16) - FIRST_MESSAGE_ID if _MESSAGE_ID.fullmatch(text) else None
@@ -51,7 +51,7 @@ def make_thread_id_from_seed(thread_id_seed: str) -> str:
     return found
 
 
-def find_cached_thread_id_seed(text: str) -> str | None:
+def find_cached_seed_of_thread_id(text: str) -> str | None:
     """Return the seed of the thread with this id, from the memory of this process. Return None if
     this process has not made the thread's id yet.
 

@@ -12,13 +12,13 @@ from localdev.simulators.folders import PURGED, RETAINED
 from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.errors import GmailError, invalid_argument_error, not_found_error
 from localdev.simulators.gmail.ids import (
-    find_cached_thread_id_seed,
-    format_message_id,
+    change_number_of_message_id,
+    find_cached_seed_of_thread_id,
     is_well_formed_id,
     make_history_id_of_change,
+    make_message_id_of_change,
     make_message_page_token,
     make_thread_id_from_seed,
-    parse_message_id,
     parse_message_page_token,
 )
 from localdev.simulators.gmail.labels import (
@@ -130,7 +130,7 @@ class GmailMailbox:
         row = self._database.fetch_row(
             "SELECT message FROM gmail_message v WHERE id_number = ? AND mailbox_id = ?"
             " AND id_number = (SELECT max(id_number) FROM gmail_message WHERE message = v.message)",
-            *(parse_message_id(text), self.simulated_mailbox.user_id),
+            *(change_number_of_message_id(text), self.simulated_mailbox.user_id),
         )
         if row is None or not self.find_messages_without_contents([row["message"]]):
             raise not_found_error()
@@ -148,7 +148,8 @@ class GmailMailbox:
         """Return the messages with these numbers, in the order of `numbers`. Leave out messages
         that do not exist or that their owner deleted permanently."""
         found = {
-            each.message_number: each for each in self.simulated_mailbox.find_messages(numbers)
+            each.message_number: each
+            for each in self.simulated_mailbox.find_messages_by_number(numbers)
         }
         listed = {
             each.message_number: each for each in self.find_messages_without_contents(numbers)
@@ -208,7 +209,7 @@ class GmailMailbox:
         assert row is not None
         return dict(row)
 
-    def list_threads(
+    def list_thread_page(
         self,
         label_ids: Collection[str],
         *,
@@ -253,7 +254,7 @@ class GmailMailbox:
         """
         if not is_well_formed_id(text):
             raise invalid_argument_error("Invalid id value")
-        seed = find_cached_thread_id_seed(text) or self._find_thread_id_seed(text)
+        seed = find_cached_seed_of_thread_id(text) or self._find_thread_id_seed(text)
         rows = self._rows("AND v.thread = ? ORDER BY m.received_at, m.number", seed)
         if not rows:
             raise not_found_error()
@@ -316,7 +317,7 @@ class GmailMailbox:
         )
         return MessageWithoutContents(
             message_number=row["number"],
-            id=format_message_id(row["id_number"]),
+            id=make_message_id_of_change(row["id_number"]),
             thread_id=make_thread_id_from_seed(row["thread"]),
             label_ids=tuple(sorted(labels)),
             received_at=row["received_at"],
@@ -324,7 +325,7 @@ class GmailMailbox:
 
     def _message(self, listed: MessageWithoutContents, message: Message) -> GmailMessage:
         original = self.simulated_mailbox.read_original_message_bytes(message.content_blob_id)
-        raw = compose_message(message.content_as_mail_item) if original is None else original
+        raw = compose_message(message.mail_item) if original is None else original
         row = self._database.fetch_row(
             "SELECT max(number) AS number FROM change WHERE message = ?", listed.message_number
         )
@@ -333,13 +334,11 @@ class GmailMailbox:
             thread_id=listed.thread_id,
             label_ids=listed.label_ids,
             history_id=str(make_history_id_of_change(row["number"] if row else 0)),
-            internal_date_ms=round(message.content_as_mail_item.received_at.timestamp() * 1000),
+            internal_date_ms=round(message.mail_item.received_at.timestamp() * 1000),
             size_estimate=len(raw),
             snippet=message.preview,
             raw_bytes=raw,
-            chat_message_text=message.content_as_mail_item.body
-            if CHAT in listed.label_ids
-            else None,
+            chat_message_text=message.mail_item.body if CHAT in listed.label_ids else None,
         )
 
     def _register(self) -> None:

@@ -24,7 +24,7 @@ _FIELD_BY_FLAG: dict[str, Callable[[bool], dict[str, Any]]] = {
 }
 
 
-class GmailOwner:
+class GmailMailboxEditor:
     """Changes a mailbox on behalf of its owner."""
 
     def __init__(self, mailbox: Mailbox, behaviour: GmailBehaviour | None = None) -> None:
@@ -97,24 +97,24 @@ class GmailOwner:
     def unmark_message_as_spam(self, message_id: str) -> None:
         self.change_labels(message_id, add=["INBOX"], remove=["SPAM"])
 
-    def mark_message_starred(self, message_id: str, *, is_starred: bool = True) -> None:
+    def set_message_starred(self, message_id: str, *, is_starred: bool = True) -> None:
         self._flag(message_id, STARRED, is_set=is_starred)
 
-    def mark_message_read(self, message_id: str, *, is_read: bool = True) -> None:
+    def set_message_read(self, message_id: str, *, is_read: bool = True) -> None:
         self._flag(message_id, UNREAD, is_set=not is_read)
 
-    def mark_message_important(self, message_id: str, *, is_important: bool = True) -> None:
+    def set_message_important(self, message_id: str, *, is_important: bool = True) -> None:
         self._flag(message_id, IMPORTANT, is_set=is_important)
 
     def erase_message(self, message_id: str) -> None:
-        self._mailbox.erase_message(self.gmail.find_message_number(message_id))
+        self._mailbox.delete_message_from_database(self.gmail.find_message_number(message_id))
 
     def empty_trash(self) -> int:
         """Delete all messages in the trash for good; return their number."""
-        trashed = self._mailbox.list_messages("trash")
+        trashed = self._mailbox.list_messages_in_folders("trash")
         with self._database.transaction():
             for each in trashed:
-                self._mailbox.erase_message(each.message_number)
+                self._mailbox.delete_message_from_database(each.message_number)
         return len(trashed)
 
     def edit_draft(self, message_id: str, **fields: Any) -> str:
@@ -194,9 +194,9 @@ class GmailOwner:
             for child in self._mailbox.folders.list_child_folders(folder):
                 self._mailbox.folders.move_folder(child.number, None)
                 self._mailbox.rename_folder(child.number, names[child.number])
-            for message in self._mailbox.list_messages(folder):
+            for message in self._mailbox.list_messages_in_folders(folder):
                 self._modify(message.message_number, set(), {label})
-            self._mailbox.folders.remove_folder(folder)
+            self._mailbox.folders.remove_empty_folder(folder)
 
     def give_message_label_unknown_to_api(self, message_id: str, label_id: str) -> None:
         """Give a message a label that neither `labels.list` nor `labels.get` knows."""
@@ -207,7 +207,7 @@ class GmailOwner:
         self._mailbox.add_message_to_folder(self.gmail.find_message_number(message_id), folder)
 
     @contextmanager
-    def pause_history_recording(self) -> Iterator[None]:
+    def omit_changes_from_history(self) -> Iterator[None]:
         """Leave the changes that are made in the `with` block out of Gmail's history. No other
         thread may change the mailbox meanwhile."""
         newest = self._mailbox.journal.newest_change_number
@@ -223,7 +223,7 @@ class GmailOwner:
         if self.gmail.behaviour.is_label_deletion_in_history:
             yield
             return
-        with self.pause_history_recording():
+        with self.omit_changes_from_history():
             yield
 
     @property

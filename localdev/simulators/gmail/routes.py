@@ -14,7 +14,7 @@ from localdev.simulators.gmail import attachments, messages, reading, threads, w
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError
 
-VERSION_PATH_PREFIX = "/gmail/v1/users/"
+USERS_PATH_PREFIX = "/gmail/v1/users/"
 RouteHandler = Callable[[GmailCall], GmailResult]
 
 
@@ -23,13 +23,13 @@ class Route:
     """A method of the Gmail API.
 
     method: HTTP method.
-    path_pattern: path below the user, with `*` for an id, such as `messages/*`.
+    path_with_wildcards: path below the user, with `*` for an id, such as `messages/*`.
     api_method_name: name of the API method, such as `messages.get`.
     quota_units: quota units that a request costs.
     """
 
     method: str
-    path_pattern: str
+    path_with_wildcards: str
     api_method_name: str
     quota_units: int
     handler: RouteHandler
@@ -52,7 +52,8 @@ ROUTES = (
     Route("POST", "stop", "stop", 50, watches.stop_watch),
 )
 _ROUTE_EXPRESSIONS = [
-    (each, re.compile(re.escape(each.path_pattern).replace(r"\*", "([^/]+)"))) for each in ROUTES
+    (each, re.compile(re.escape(each.path_with_wildcards).replace(r"\*", "([^/]+)")))
+    for each in ROUTES
 ]
 
 
@@ -62,9 +63,9 @@ def split_user_from_path(path: str) -> tuple[str, str]:
     Raises:
         GmailError: 404 if the path is not below a user.
     """
-    if not path.startswith(VERSION_PATH_PREFIX):
+    if not path.startswith(USERS_PATH_PREFIX):
         raise GmailError(404, "notFound", "Not Found")
-    user, _, rest = path.removeprefix(VERSION_PATH_PREFIX).partition("/")
+    user, _, rest = path.removeprefix(USERS_PATH_PREFIX).partition("/")
     return unquote(user), rest
 
 

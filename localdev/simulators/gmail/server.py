@@ -130,7 +130,7 @@ class GmailServer:
                 gmail_mailbox=self.open_gmail_mailbox(mailbox),
                 attachment_id_registry=self.attachment_id_registry,
                 resource_ids_in_path=names,
-                query_parameters=parse_qs(request.query, keep_blank_values=True),
+                query_parameters=parse_qs(request.query_string, keep_blank_values=True),
                 json_body=_json_body(request),
                 scopes=bearer.scopes,
             )
@@ -173,8 +173,8 @@ class GmailServer:
                 at=time.time(),
                 method=request.method,
                 path=request.path,
-                query=request.query,
-                link="next" if "pageToken" in request.query else None,
+                query=request.query_string,
+                link="next" if "pageToken" in request.query_string else None,
                 prefer="",
                 status=response.status,
                 mailbox=visit.mailbox.address if visit.mailbox else None,
@@ -222,7 +222,7 @@ def _json_body(request: Request) -> Any:
 
 def _target(request: Request) -> str:
     """Return the text that fault rules are matched with: decoded path and query."""
-    query = f"?{unquote_plus(request.query)}" if request.query else ""
+    query = f"?{unquote_plus(request.query_string)}" if request.query_string else ""
     return unquote(request.path) + query
 
 

@@ -51,7 +51,7 @@ def message_to_json(
         document["raw"] = urlsafe_b64encode(message.raw_bytes).decode()
     elif form == "full":
         new_id, mail = (
-            attachment_ids.renew_ids_of_message(message.id),
+            attachment_ids.invalidate_ids_and_build_id_maker(message.id),
             parse_mime_message(_shown(message)),
         )
         document["payload"] = payload_to_json(mail, new_id, max_inline_bytes=max_inline_bytes)

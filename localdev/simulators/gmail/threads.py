@@ -56,7 +56,7 @@ def list_threads(call: GmailCall) -> GmailResult:
         require_body_reading_scope(call)
         raise invalid_argument_error("The simulator does not search mail.")
     with call.gmail_mailbox.simulated_mailbox.database.transaction():
-        page, token = call.gmail_mailbox.list_threads(
+        page, token = call.gmail_mailbox.list_thread_page(
             call.read_repeated_parameter("labelIds"),
             includes_spam_trash=call.read_bool_parameter("includeSpamTrash"),
             token=call.read_text_parameter("pageToken"),

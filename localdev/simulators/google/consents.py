@@ -34,7 +34,7 @@ class GrantEndReason(StrEnum):
     PASSWORD_CHANGED = "password changed"
     ACCOUNT_DELETED = "account deleted"
     REAUTHENTICATION_REQUIRED = "rapt_required"
-    REAUTHENTICATION_FAILED = "invalid_rapt"
+    REAUTHENTICATION_PROOF_INVALID = "invalid_rapt"
 
 
 class GrantRefusedError(Exception):
@@ -78,7 +78,7 @@ class ConsentStore(consents.ConsentStore):
             return GrantRefusedError("Account has been deleted")
         if end in (
             GrantEndReason.REAUTHENTICATION_REQUIRED,
-            GrantEndReason.REAUTHENTICATION_FAILED,
+            GrantEndReason.REAUTHENTICATION_PROOF_INVALID,
         ):
             return GrantRefusedError(f"reauth related error ({end})", str(end))
         return GrantRefusedError(_ENDED)
@@ -163,7 +163,7 @@ class ConsentStore(consents.ConsentStore):
         for table in ("consent", "code", "refresh_token", "offline_consent", "access_token"):
             self._write(f"DELETE FROM {{}}{table}")
 
-    def revoke_token(self, token: str) -> bool:
+    def end_all_consents_of_token_owner(self, token: str) -> bool:
         """End all tokens of the account to which a refresh or access token belongs.
 
         Return False if the token is unknown or its consent has ended.

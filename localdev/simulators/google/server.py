@@ -29,7 +29,7 @@ from localdev.simulators.identity.answers import (
     error_page_response,
     html_page_response,
     json_response,
-    redirect_response,
+    redirect_to_application_response,
 )
 from localdev.simulators.identity.sign_in_page import render_sign_in_page
 from localdev.simulators.identity.signing import SigningKey, make_random_claim_value
@@ -117,7 +117,7 @@ class GoogleIdentityServer:
         return json_response(200, {"keys": [self._key.public_jwk()]})
 
     def _authorize(self, request: Request) -> Response:
-        query = dict(parse_qsl(request.query))
+        query = dict(parse_qsl(request.query_string))
         fault = self._authorize_fault(query)
         if fault:
             return fault
@@ -131,12 +131,12 @@ class GoogleIdentityServer:
         """Handle the sign-in form: parameters of the authorize request, the chosen account, and the
         scopes whose boxes are ticked."""
         form = parse_qsl(request.body.decode())
-        query = dict(parse_qsl(request.query)) | dict(form)
+        query = dict(parse_qsl(request.query_string)) | dict(form)
         fault = self._authorize_fault(query)
         if fault:
             return fault
         if query.get("decline"):
-            return redirect_response(query, {"error": "access_denied"})
+            return redirect_to_application_response(query, {"error": "access_denied"})
         try:
             account = self.accounts.find_account(query.get("account", ""))
         except UserNotFound:
@@ -145,7 +145,7 @@ class GoogleIdentityServer:
         if organisation is not None and account.organisation_domain != organisation:
             return error_page_response("Error 403: org_internal. This app is restricted.", 403)
         if self.behaviour.is_app_blocked:
-            return redirect_response(query, {"error": "admin_policy_enforced"})
+            return redirect_to_application_response(query, {"error": "admin_policy_enforced"})
         ticked = [value for name, value in form if name == "tick"]
         return self._consented(query, account, ticked if "granular" in query else None)
 
@@ -197,7 +197,9 @@ class GoogleIdentityServer:
                 self.consents.consent_id_of_authorization_code(code)
             )
         answer = {"code": code, "scope": " ".join(sorted(granted)), "authuser": "0"}
-        return redirect_response(query, {**answer, "prompt": "consent", "iss": GOOGLE_TOKEN_ISSUER})
+        return redirect_to_application_response(
+            query, {**answer, "prompt": "consent", "iss": GOOGLE_TOKEN_ISSUER}
+        )
 
     def _token(self, request: Request) -> Response:
         form = dict(parse_qsl(request.body.decode()))
@@ -283,8 +285,8 @@ class GoogleIdentityServer:
         return self._key.sign(claims, lifetime_s=3600, now=now)
 
     def _revoke(self, request: Request) -> Response:
-        form = dict(parse_qsl(request.query)) | dict(parse_qsl(request.body.decode()))
-        if self.consents.revoke_token(form.get("token", "")):
+        form = dict(parse_qsl(request.query_string)) | dict(parse_qsl(request.body.decode()))
+        if self.consents.end_all_consents_of_token_owner(form.get("token", "")):
             return json_response(200, {})
         sentence = "Token expired or revoked"
         return json_response(400, {"error": "invalid_token", "error_description": sentence})

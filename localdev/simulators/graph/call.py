@@ -19,7 +19,7 @@ from localdev.simulators.graph.shapes import MessageJsonOptions
 class GraphCall:
     """A request to the simulated Graph, as the handler of its route gets it.
 
-    user_id: id of the signed-in user. None: the application acts without a user.
+    signed_in_user_id: id of the signed-in user. None: the application acts without a user.
     requested_mailbox_url_path: the mailbox as the request's URL names it, `me` or `users('…')`.
     resource_ids_in_path: the ids in the request's path, such as folder id and message id.
     json_body: the parsed JSON body. None: the request has no body.
@@ -27,7 +27,7 @@ class GraphCall:
     """
 
     mailbox: OutlookMailbox
-    user_id: str | None
+    signed_in_user_id: str | None
     requested_mailbox_url_path: str
     resource_ids_in_path: tuple[str, ...]
     odata_query: ODataQuery
@@ -48,7 +48,7 @@ class GraphCall:
             has_immutable_ids=self.prefer_header.prefers_immutable_ids,
         )
 
-    def build_absolute_url(self, path: str, options: Mapping[str, str | int]) -> str:
+    def build_mailbox_url(self, path: str, options: Mapping[str, str | int]) -> str:
         """Return the absolute URL of `path` below the request's mailbox, with ids in function form
         (`mailFolders('ID')`), as Graph writes its links."""
         query = urlencode({f"${name}": value for name, value in options.items()}, safe="$,'")

@@ -31,7 +31,7 @@ class DeltaFeed(Protocol):
     ) -> DeltaItemsPage: ...
 
 
-def parse_delta_cursor(call: GraphCall, owner_id: str, folder: int | None) -> DeltaCursor:
+def read_or_create_delta_cursor(call: GraphCall, owner_id: str, folder: int | None) -> DeltaCursor:
     """Return the cursor of a request. Read it from the request's delta link, or start a new chain
     of links if the request has no link.
 
@@ -63,32 +63,45 @@ def serve_delta_page(call: GraphCall, feed: DeltaFeed, cursor: DeltaCursor) -> G
     """Return one page of a delta round. The page has a `nextLink` if another page follows, or the
     `deltaLink` of the next round."""
     newest = call.mailbox.simulated_mailbox.journal.newest_change_number
-    until = cursor.until
+    until = cursor.up_to_change_number
     size = min(
         call.prefer_header.page_size or DEFAULT_PAGE_SIZE, call.behaviour_switches.largest_page
     )
-    if cursor.walking:
-        value, position, more = feed.list_existing_items(cursor.position, size)
+    if cursor.is_in_first_listing:
+        value, position, more = feed.list_existing_items(cursor.last_reported_item_sort_key, size)
     else:
         until = newest if until is None else until
-        since = cursor.since
-        if cursor.position is None:
+        since = cursor.after_change_number
+        if cursor.last_reported_item_sort_key is None:
             since = max(0, since - call.behaviour_switches.replayed_changes)
-        value, position, more = feed.list_changes(since, until, cursor.position, size)
-    following = replace(cursor, until=until, position=position, issued=newest)
+        value, position, more = feed.list_changes(
+            since, until, cursor.last_reported_item_sort_key, size
+        )
+    following = replace(
+        cursor,
+        up_to_change_number=until,
+        last_reported_item_sort_key=position,
+        issued_at_change_number=newest,
+    )
     if not more:
-        since = cursor.since if cursor.walking else (until or 0)
-        following = replace(following, walking=False, since=since, until=None, position=None)
+        since = cursor.after_change_number if cursor.is_in_first_listing else (until or 0)
+        following = replace(
+            following,
+            is_in_first_listing=False,
+            after_change_number=since,
+            up_to_change_number=None,
+            last_reported_item_sort_key=None,
+        )
     name, kind = ("skiptoken", "nextLink") if more else ("deltatoken", "deltaLink")
-    link = call.build_absolute_url(
+    link = call.build_mailbox_url(
         feed.delta_path, {name: call.delta_link_issuer.seal_delta_cursor(following)}
     )
     return GraphResult(json_body={f"@odata.{kind}": link, "value": value})
 
 
-def get_query_of_first_delta_request(cursor: DeltaCursor) -> ODataQuery:
+def get_query_of_chain_start(cursor: DeltaCursor) -> ODataQuery:
     """Return the query options of the request that started the chain of delta links.
 
     Options of later requests are ignored.
     """
-    return ODataQuery(cursor.options)
+    return ODataQuery(cursor.first_request_query_options)

@@ -37,7 +37,7 @@ class FolderMessageEvent:
 
 
 _COMING = {
-    ChangeKind.MESSAGE_ADDED: FolderMessageEventKind.CREATED,
+    ChangeKind.MESSAGE_ADDED_TO_FOLDER: FolderMessageEventKind.CREATED,
     ChangeKind.MESSAGE_MOVED: FolderMessageEventKind.MOVED_IN,
     ChangeKind.MESSAGE_CHANGED: FolderMessageEventKind.UPDATED,
 }
@@ -46,15 +46,17 @@ _COMING = {
 def events_of_journal_entry(entry: JournalEntry) -> Iterator[FolderMessageEvent]:
     """Yield the events of a journal entry, oldest first. A moved message first leaves its folder
     and then arrives in the other one."""
-    message = entry.message
+    message = entry.message_number
     if message is None:
         return
-    if entry.source is not None and entry.source_placement is not None:
-        left = entry.source, entry.source_placement
+    if entry.source_folder_number is not None and entry.source_placement_change_number is not None:
+        left = entry.source_folder_number, entry.source_placement_change_number
         yield FolderMessageEvent(
-            2 * entry.number, FolderMessageEventKind.LEFT_FOLDER, message, *left
+            2 * entry.change_number, FolderMessageEventKind.LEFT_FOLDER, message, *left
         )
-    if entry.folder is not None and entry.placement is not None:
-        fields = frozenset(GRAPH_PROPERTY_BY_MAIL_FIELD.get(field, field) for field in entry.fields)
-        kind, here = _COMING[entry.kind], (entry.folder, entry.placement)
-        yield FolderMessageEvent(2 * entry.number + 1, kind, message, *here, fields)
+    if entry.folder_number is not None and entry.placement_change_number is not None:
+        fields = frozenset(
+            GRAPH_PROPERTY_BY_MAIL_FIELD.get(field, field) for field in entry.changed_field_names
+        )
+        kind, here = _COMING[entry.kind], (entry.folder_number, entry.placement_change_number)
+        yield FolderMessageEvent(2 * entry.change_number + 1, kind, message, *here, fields)

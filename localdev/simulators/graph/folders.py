@@ -46,7 +46,7 @@ def _page_of_children(call: GraphCall, parent: str, path: str) -> GraphResult:
             "skip": skip + top,
         }
         hidden = options.pop("includehiddenfolders", None)
-        document |= {"@odata.nextLink": call.build_absolute_url(path, options)}
+        document |= {"@odata.nextLink": call.build_mailbox_url(path, options)}
         if hidden:
             document["@odata.nextLink"] += f"&includeHiddenFolders={hidden}"
     return GraphResult(json_body={**document, "value": [folder_json(one, select) for one in page]})

@@ -81,7 +81,7 @@ class OutlookIds:
         numbers = self._numbers(_FOLDER, folder_id, 1)
         return numbers[0] if numbers else None
 
-    def parse_message_id(self, message_id: str) -> tuple[int, int | None] | None:
+    def parse_message_and_placement_numbers(self, message_id: str) -> tuple[int, int | None] | None:
         """Return the message number and the placement number that a message id contains. The
         placement number is None in an immutable id. Return None if the text is no message id of
         this mailbox."""
@@ -93,7 +93,9 @@ class OutlookIds:
 
     def is_id_of_this_mailbox(self, text: str) -> bool:
         """Return whether the text is the id of a folder or message that this mailbox has or had."""
-        return bool(self._numbers(_FOLDER, text, 1) or self.parse_message_id(text))
+        return bool(
+            self._numbers(_FOLDER, text, 1) or self.parse_message_and_placement_numbers(text)
+        )
 
     def _id(self, form: _Form, *numbers: int) -> str:
         prefix, size, suffix = form

@@ -29,26 +29,28 @@ _SEAL_BYTES = 16
 class DeltaCursor:
     """The position of a chain of delta links, and the query options with which the chain started.
 
-    chain: id of the chain.
-    generation: number of the link in its chain.
-    walking: whether the chain is still in its first listing of all items. False: the chain reports
-        changes.
-    since, until: change numbers. A round reports the changes above `since`, up to `until`. During
-        the first listing, `since` is the newest change number when the listing started. None as
-        `until`: the round has not begun.
-    position: sort key of the last item that this round returned. None: it returned no item yet.
-    issued: newest change number when the link was issued.
-    options: query options of the request that started the chain.
+    chain_id: id of the chain.
+    link_number_in_chain: number of the link in its chain.
+    is_in_first_listing: whether the chain is still in its first listing of all items. False: the
+        chain reports changes.
+    after_change_number, up_to_change_number: change numbers. A round reports the changes above
+        `after_change_number`, up to `up_to_change_number`. During the first listing,
+        `after_change_number` is the newest change number when the listing started. None as
+        `up_to_change_number`: the round has not begun.
+    last_reported_item_sort_key: sort key of the last item that this round returned. None: it
+        returned no item yet.
+    issued_at_change_number: newest change number when the link was issued.
+    first_request_query_options: query options of the request that started the chain.
     """
 
-    chain: str
-    generation: int
-    walking: bool
-    since: int
-    issued: int
-    until: int | None = None
-    position: tuple[str | int, ...] | None = None
-    options: dict[str, str]
+    chain_id: str
+    link_number_in_chain: int
+    is_in_first_listing: bool
+    after_change_number: int
+    issued_at_change_number: int
+    up_to_change_number: int | None = None
+    last_reported_item_sort_key: tuple[str | int, ...] | None = None
+    first_request_query_options: dict[str, str]
 
 
 class DeltaLinkIssuer:
@@ -70,12 +72,12 @@ class DeltaLinkIssuer:
             "INSERT INTO chain (id, owner_id, highest) VALUES (?, ?, 0)", chain, owner_id
         )
         return DeltaCursor(
-            chain=chain,
-            generation=0,
-            walking=True,
-            since=journal_end,
-            issued=journal_end,
-            options=options,
+            chain_id=chain,
+            link_number_in_chain=0,
+            is_in_first_listing=True,
+            after_change_number=journal_end,
+            issued_at_change_number=journal_end,
+            first_request_query_options=options,
         )
 
     def open_delta_token(
@@ -96,29 +98,29 @@ class DeltaLinkIssuer:
         """
         cursor = self._unseal(token)
         chain = self._database.fetch_row(
-            "SELECT * FROM chain WHERE id = ? AND owner_id = ?", cursor.chain, owner_id
+            "SELECT * FROM chain WHERE id = ? AND owner_id = ?", cursor.chain_id, owner_id
         )
         if chain is None:
             raise bad_request_error("Badly formed token.")
         oldest = chain["highest"] - behaviour.generations_kept + 1
-        if has_expired(cursor.issued):
+        if has_expired(cursor.issued_at_change_number):
             oldest = chain["highest"] + 1
-        if cursor.generation < oldest:
+        if cursor.link_number_in_chain < oldest:
             kept = "".join(f"[{number}]" for number in range(oldest, chain["highest"] + 1))
             raise GraphError(
                 410,
                 "SyncStateNotFound",
                 "The sync state generation is not found; "
-                f"generation={cursor.generation};[highest={chain['highest']}]{kept}.",
+                f"generation={cursor.link_number_in_chain};[highest={chain['highest']}]{kept}.",
             )
         return cursor
 
     def seal_delta_cursor(self, cursor: DeltaCursor) -> str:
         """Return a signed delta token that contains the cursor with the next generation number."""
-        cursor = replace(cursor, generation=cursor.generation + 1)
+        cursor = replace(cursor, link_number_in_chain=cursor.link_number_in_chain + 1)
         self._database.execute_write(
             "UPDATE chain SET highest = max(highest, ?) WHERE id = ?",
-            *(cursor.generation, cursor.chain),
+            *(cursor.link_number_in_chain, cursor.chain_id),
         )
         text = orjson.dumps(asdict(cursor))
         return urlsafe_b64encode(self._mac(text) + text).decode().rstrip("=")
@@ -132,10 +134,12 @@ class DeltaLinkIssuer:
         if not hmac.compare_digest(mac, self._mac(text)):
             raise bad_request_error("Badly formed token.")
         fields = orjson.loads(text)
-        if "issued" not in fields:  # of an earlier release
+        if "issued_at_change_number" not in fields:  # of an earlier release
             raise bad_request_error("Badly formed token.")
-        position = tuple(fields["position"]) if fields["position"] else None
-        return DeltaCursor(**{**fields, "position": position})
+        sort_key = fields.pop("last_reported_item_sort_key")
+        return DeltaCursor(
+            **fields, last_reported_item_sort_key=tuple(sort_key) if sort_key else None
+        )
 
     def _mac(self, text: bytes) -> bytes:
         return hmac.digest(self._key, text, hashlib.sha256)[:_SEAL_BYTES]

@@ -14,8 +14,8 @@ from localdev.simulators.graph.call import GraphCall, GraphResult
 from localdev.simulators.graph.delta import (
     DeltaItemsPage,
     LastReportedItemSortKey,
-    get_query_of_first_delta_request,
-    parse_delta_cursor,
+    get_query_of_chain_start,
+    read_or_create_delta_cursor,
     serve_delta_page,
 )
 from localdev.simulators.graph.errors import bad_request_error
@@ -57,7 +57,7 @@ class MessageFeed:
         self._mailbox = call.mailbox.simulated_mailbox
         self._behaviour = call.behaviour_switches
         self._view = call.message_json_options_for_query(query)
-        query.require_newest_first_order()
+        query.require_newest_first_without_filter()
 
     def list_existing_items(
         self, position: LastReportedItemSortKey | None, size: int
@@ -68,7 +68,9 @@ class MessageFeed:
         size: maximum number of messages.
         """
         older_than = (str(position[0]), int(position[1])) if position else None
-        found = self._mailbox.list_messages(self.folder, older_than=older_than, limit=size + 1)
+        found = self._mailbox.list_messages_in_folders(
+            self.folder, older_than=older_than, limit=size + 1
+        )
         page = found[:size]
         end = received_at_sort_key(page[-1]) if page else position
         objects = [
@@ -115,7 +117,9 @@ class MessageFeed:
         )
 
     def _messages(self, numbers: Sequence[int]) -> dict[int, OutlookMessage]:
-        found = self._outlook.convert_to_outlook_messages(self._mailbox.find_messages(numbers))
+        found = self._outlook.convert_to_outlook_messages(
+            self._mailbox.find_messages_by_number(numbers)
+        )
         return {message.message_number: message for message in found}
 
     def _objects(
@@ -226,16 +230,16 @@ def serve_message_delta(call: GraphCall) -> GraphResult:
     if folder.search_folder_filter is not None:
         raise bad_request_error("Change tracking is not supported for search folders.")
     with call.mailbox.simulated_mailbox.database.transaction():
-        cursor = parse_delta_cursor(call, folder.id, folder.folder_number)
-        feed = MessageFeed(call, folder, get_query_of_first_delta_request(cursor))
+        cursor = read_or_create_delta_cursor(call, folder.id, folder.folder_number)
+        feed = MessageFeed(call, folder, get_query_of_chain_start(cursor))
         result = serve_delta_page(call, feed, cursor)
     context = {"@odata.context": call.build_odata_context("Collection(message)")}
     whole = sum("@odata.etag" in each for each in result.json_body["value"])
     full = (
         whole
-        if call.message_json_options_for_query(
-            get_query_of_first_delta_request(cursor)
-        ).includes_property("body")
+        if call.message_json_options_for_query(get_query_of_chain_start(cursor)).includes_property(
+            "body"
+        )
         else 0
     )
     return GraphResult(

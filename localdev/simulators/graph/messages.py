@@ -19,7 +19,7 @@ def list_messages(call: GraphCall) -> GraphResult:
     skip = call.odata_query.get_integer_option("skip", default=0)
     since, before = call.odata_query.parse_received_time_filter() or ("", "99999")
     neutral = call.mailbox.simulated_mailbox
-    found = neutral.list_messages(
+    found = neutral.list_messages_in_folders(
         *folders, older_than=(before, 0), since=since, skip=skip, limit=top + 1
     )
     view = call.message_json_options
@@ -28,9 +28,9 @@ def list_messages(call: GraphCall) -> GraphResult:
     ]
     document: dict[str, Any] = {"@odata.context": call.build_mailbox_odata_context(path)}
     if call.odata_query.is_option_true("count"):
-        document["@odata.count"] = neutral.count_messages(*folders)
+        document["@odata.count"] = neutral.count_messages_in_folders(*folders)
     if len(found) > top:
-        document["@odata.nextLink"] = call.build_absolute_url(
+        document["@odata.nextLink"] = call.build_mailbox_url(
             path, {**call.odata_query.option_value_by_name, "skip": skip + top}
         )
     full = len(value) if view.includes_property("body") else 0

@@ -145,7 +145,7 @@ class Notifier:
                     self._queue(subscription, subscription["notification_url"], body)
             self._database.execute_write(
                 "UPDATE subscription SET seen = ? WHERE id = ?",
-                *(entries[-1].number, subscription["id"]),
+                *(entries[-1].change_number, subscription["id"]),
             )
 
     def _queue(self, subscription: Row, url: str, body: JsonObject) -> None:

@@ -16,7 +16,7 @@ from localdev.simulators.graph.ids import OutlookIds
 from localdev.simulators.graph.properties import graph_message_properties
 from localdev.simulators.graph.well_known import (
     ROLE_BY_WELL_KNOWN_NAME,
-    ROOT_FOLDER_NAME,
+    ROOT_FOLDER_WELL_KNOWN_NAME,
     WELL_KNOWN_NAME_BY_ROLE,
 )
 from localdev.simulators.mailbox import Mailbox, MessageNotFound
@@ -93,7 +93,7 @@ class OutlookMailbox:
     def find_message_number(self, message_id: str) -> int:
         """Return the number of the message with this id in the simulated mailbox. Raises
         MessageNotFound."""
-        numbers = self.ids.parse_message_id(message_id)
+        numbers = self.ids.parse_message_and_placement_numbers(message_id)
         if numbers is None:
             raise MessageNotFound(message_id)
         number, placement = numbers
@@ -108,7 +108,9 @@ class OutlookMailbox:
     def list_messages(self, folder: str) -> list[OutlookMessage]:
         """Return all messages of a folder, newest first."""
         return self.convert_to_outlook_messages(
-            self.simulated_mailbox.list_messages(self.folders.find_folder(folder).folder_number)
+            self.simulated_mailbox.list_messages_in_folders(
+                self.folders.find_folder(folder).folder_number
+            )
         )
 
     def is_message_purged(self, message: OutlookMessage) -> bool:
@@ -134,8 +136,8 @@ class OutlookMailbox:
             received_at=received_at_sort_key(message)[0],
             is_read=message.is_read,
             properties=graph_message_properties(message),
-            body_type=message.content_as_mail_item.body_type,
-            body=message.content_as_mail_item.body,
+            body_type=message.mail_item.body_type,
+            body=message.mail_item.body,
         )
 
     def _versions(self, numbers: Sequence[int]) -> dict[int, int]:
@@ -169,7 +171,7 @@ class OutlookFolderReader:
         """Return the number of the folder with this id or well-known name in the simulated mailbox;
         0 for the root folder. Raises FolderNotFound."""
         name = reference.lower()
-        if name == ROOT_FOLDER_NAME:
+        if name == ROOT_FOLDER_WELL_KNOWN_NAME:
             return 0
         try:
             if name in ROLE_BY_WELL_KNOWN_NAME:
@@ -206,7 +208,7 @@ class OutlookFolderReader:
             id=self._ids.make_root_folder_id(),
             parent_id=None,
             display_name=_ROOT_NAME,
-            role=ROOT_FOLDER_NAME,
+            role=ROOT_FOLDER_WELL_KNOWN_NAME,
             is_hidden=False,
             search_folder_filter=None,
             visible_child_count=len(

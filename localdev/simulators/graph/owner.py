@@ -6,14 +6,17 @@ from typing import Any
 
 from localdev.simulators.graph.ids import renew_message_and_folder_ids
 from localdev.simulators.graph.outlook import OutlookMailbox
-from localdev.simulators.graph.well_known import ROOT_FOLDER_NAME, add_conversation_history_folder
+from localdev.simulators.graph.well_known import (
+    ROOT_FOLDER_WELL_KNOWN_NAME,
+    add_conversation_history_folder,
+)
 from localdev.simulators.mailbox import Mailbox
 from mailsync.model import Address
 
 _Value = Callable[[Any], Any]
 
 
-class OutlookOwner:
+class OutlookMailboxEditor:
     """Changes a mailbox on behalf of its owner. Methods take and return Graph's ids, and take
     well-known folder names."""
 
@@ -57,7 +60,9 @@ class OutlookOwner:
         )
         return self.graph_id_of_message(self.find_message_number(message_id))
 
-    def create_folder(self, *, name: str, parent: str = ROOT_FOLDER_NAME, **fields: Any) -> str:
+    def create_folder(
+        self, *, name: str, parent: str = ROOT_FOLDER_WELL_KNOWN_NAME, **fields: Any
+    ) -> str:
         above = self.find_folder_number(parent) or None
         return self._outlook.ids.make_folder_id(
             self._mailbox.create_folder(name, parent=above, **fields)

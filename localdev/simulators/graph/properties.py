@@ -16,8 +16,8 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
     If a draft has no sender, `from` and `sender` are left out and not null. A value in
     `Message.provider_specific_attributes` replaces the property of the same name.
     """
-    item = message.content_as_mail_item
-    conversation = make_conversation_uuid_hex(message.thread_id_seed)
+    item = message.mail_item
+    conversation = make_conversation_uuid_hex(message.thread_key)
     sender = {"from": _recipient(item.sender), "sender": _recipient(item.sender)}
     received_at = format_utc_seconds(item.received_at)
     return {

@@ -16,7 +16,7 @@ RouteHandler = Callable[[GraphCall], GraphResult]
 _IN_FUNCTION_FORM = re.compile(r"^(\w+)\('(.*)'\)$")
 
 
-def get_signed_in_user(call: GraphCall) -> GraphResult:
+def get_user(call: GraphCall) -> GraphResult:
     mailbox = call.mailbox
     return GraphResult(
         json_body={
@@ -30,7 +30,7 @@ def get_signed_in_user(call: GraphCall) -> GraphResult:
 
 
 ROUTES: dict[tuple[str, str], RouteHandler] = {
-    ("GET", ""): get_signed_in_user,
+    ("GET", ""): get_user,
     ("GET", "mailfolders"): folders.list_folders,
     ("GET", "mailfolders/delta"): serve_folder_delta,
     ("GET", "mailfolders/*"): folders.get_folder,

@@ -34,8 +34,8 @@ from localdev.simulators.graph.query import ODataQuery, PreferHeader
 from localdev.simulators.graph.routes import find_route, split_mailbox_path
 from localdev.simulators.graph.subscriptions import (
     SUBSCRIPTIONS_PATH,
-    find_mailbox_of_subscription_request,
-    list_application_subscriptions,
+    find_mailbox_id_or_address,
+    list_subscriptions_of_all_mailboxes,
 )
 from localdev.simulators.graph.throttle import MailboxThrottle
 from localdev.simulators.mailbox import Mailbox, MessageNotFound
@@ -55,12 +55,12 @@ class LoggedMailboxAndConcurrency:
     """Facts about a request that the request log records besides the request itself.
 
     mailbox: the mailbox of the request. None: the request reached no mailbox.
-    concurrent_request_count: number of the mailbox's other requests in flight when the request
+    other_in_flight_request_count: number of the mailbox's other requests in flight when the request
         arrived.
     """
 
     mailbox: Mailbox | None = None
-    concurrent_request_count: int = 0
+    other_in_flight_request_count: int = 0
 
 
 class GraphServer:
@@ -116,14 +116,12 @@ class GraphServer:
         if bearer.user_id is None and _is_of_subscriptions(rest):
             if request.method == "GET" and len(rest) == 1:
                 return self._list_of_application(request, bearer, fault)
-            owner = find_mailbox_of_subscription_request(
-                self._service.database, rest, _json_body(request)
-            )
+            owner = find_mailbox_id_or_address(self._service.database, rest, _json_body(request))
         mailbox = visit.mailbox = self._mailbox(bearer, owner, of_mailbox=bool(rest))
-        visit.concurrent_request_count = self.throttle.in_flight_request_count(mailbox.user_id)
+        visit.other_in_flight_request_count = self.throttle.in_flight_request_count(mailbox.user_id)
         with ExitStack() as held:
             held.enter_context(
-                self.throttle.track_request_in_flight(mailbox.user_id, self._service.behaviour)
+                self.throttle.throttle_and_count_request(mailbox.user_id, self._service.behaviour)
             )
             _inject(fault)
             began = time.monotonic()
@@ -171,8 +169,11 @@ class GraphServer:
         if not bearer.has_any_scope_or_role(*_READING):
             raise _denied()
         service = self._service
-        result = list_application_subscriptions(
-            service.database, ODataQuery.parse(request.query), service.behaviour, self.base_url
+        result = list_subscriptions_of_all_mailboxes(
+            service.database,
+            ODataQuery.parse(request.query_string),
+            service.behaviour,
+            self.base_url,
         )
         time.sleep(service.latency.compute_response_latency_s())
         return corrupt_graph_result(result, fault, self._own_url(request)) if fault else result
@@ -187,10 +188,10 @@ class GraphServer:
     ) -> GraphCall:
         return GraphCall(
             mailbox=OutlookMailbox(mailbox),
-            user_id=bearer.user_id,
+            signed_in_user_id=bearer.user_id,
             requested_mailbox_url_path=f"users('{owner}')" if owner else "me",
             resource_ids_in_path=names,
-            odata_query=ODataQuery.parse(request.query),
+            odata_query=ODataQuery.parse(request.query_string),
             prefer_header=PreferHeader.parse(request.headers.get_all("Prefer", [])),
             request_headers=dict(request.headers.items()),
             json_body=_json_body(request),
@@ -234,7 +235,9 @@ class GraphServer:
 
     def _own_url(self, request: Request) -> str:
         path = request.path.removeprefix(VERSION_PATH_PREFIX)
-        return f"{self.base_url}{path}" + (f"?{request.query}" if request.query else "")
+        return f"{self.base_url}{path}" + (
+            f"?{request.query_string}" if request.query_string else ""
+        )
 
     def _record(
         self,
@@ -245,18 +248,18 @@ class GraphServer:
         began: float,
         in_batch: bool,
     ) -> None:
-        query = request.query.replace("%24", "$")
+        query = request.query_string.replace("%24", "$")
         links = {"next": "$skiptoken" in query, "delta": "$deltatoken" in query}
         record = RequestRecord(
             at=time.time(),
             method=request.method,
             path=request.path,
-            query=request.query,
+            query=request.query_string,
             link=next((name for name, present in links.items() if present), None),
             prefer=", ".join(request.headers.get_all("Prefer", [])),
             status=response.status,
             mailbox=visit.mailbox.address if visit.mailbox else None,
-            in_flight=visit.concurrent_request_count,
+            in_flight=visit.other_in_flight_request_count,
             in_batch=in_batch,
             duration_s=time.monotonic() - began,
         )
@@ -265,7 +268,7 @@ class GraphServer:
 
 def _target(request: Request) -> str:
     """Return the text in which fault rules search: the decoded path and query."""
-    query = f"?{unquote_plus(request.query)}" if request.query else ""
+    query = f"?{unquote_plus(request.query_string)}" if request.query_string else ""
     return unquote(request.path) + query
 
 

@@ -44,9 +44,7 @@ _APP = "the application"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def find_mailbox_of_subscription_request(
-    database: SimulatorDatabase, names: Sequence[str], body: Any
-) -> str:
+def find_mailbox_id_or_address(database: SimulatorDatabase, names: Sequence[str], body: Any) -> str:
     """Return the id or address of the mailbox that a request for subscriptions concerns. The
     request comes from the application without a user.
 
@@ -85,7 +83,7 @@ def create_subscription(call: GraphCall) -> GraphResult:
             " coalesce(max(number), 0), ? FROM change",
             *(subscription_id, call.mailbox.user_id, folder_id, wanted["resource"]),
             *(",".join(change_types), url, lifecycle_url, state, expires_at),
-            *(call.prefer_header.prefers_immutable_ids, call.user_id or _APP),
+            *(call.prefer_header.prefers_immutable_ids, call.signed_in_user_id or _APP),
         )
     return GraphResult(status=201, json_body=_entity(call, _stored(call, subscription_id)))
 
@@ -101,7 +99,7 @@ def list_subscriptions(call: GraphCall) -> GraphResult:
     )
 
 
-def list_application_subscriptions(
+def list_subscriptions_of_all_mailboxes(
     database: SimulatorDatabase, query: ODataQuery, behaviour: MicrosoftBehaviour, base_url: str
 ) -> GraphResult:
     """Return one page of the subscriptions of all mailboxes, for the application without a user.
@@ -174,7 +172,7 @@ def _stored(call: GraphCall, subscription_id: str) -> Row:
     """Return the subscription with this id. Raises GraphError 404 if the subscription is another
     user's, is missing or has expired."""
     row = _found(call.mailbox.simulated_mailbox.database, subscription_id)
-    if call.user_id and {row["mailbox_id"], _creator(row)} != {call.user_id}:
+    if call.signed_in_user_id and {row["mailbox_id"], _creator(row)} != {call.signed_in_user_id}:
         raise _unknown()
     return row
 

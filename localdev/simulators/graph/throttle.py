@@ -29,7 +29,7 @@ class MailboxThrottle:
             return self._in_flight[mailbox_id]
 
     @contextmanager
-    def track_request_in_flight(
+    def throttle_and_count_request(
         self, mailbox_id: str, behaviour: MicrosoftBehaviour
     ) -> Iterator[None]:
         """Count a request to the mailbox as in flight while the `with` block runs.

@@ -3,7 +3,7 @@
 from localdev.simulators.folders import PURGED, RETAINED
 from localdev.simulators.mailbox import Mailbox
 
-ROOT_FOLDER_NAME = "msgfolderroot"
+ROOT_FOLDER_WELL_KNOWN_NAME = "msgfolderroot"
 ROLE_BY_WELL_KNOWN_NAME = {
     "inbox": "inbox",
     "drafts": "drafts",
@@ -19,15 +19,15 @@ ROLE_BY_WELL_KNOWN_NAME = {
 WELL_KNOWN_NAME_BY_ROLE = {role: name for name, role in ROLE_BY_WELL_KNOWN_NAME.items()}
 WELL_KNOWN_FOLDER_NAMES = frozenset(ROLE_BY_WELL_KNOWN_NAME) | {
     *("clutter", "conflicts", "conversationhistory", "localfailures", "scheduled"),
-    *("searchfolders", "serverfailures", "syncissues", ROOT_FOLDER_NAME),
+    *("searchfolders", "serverfailures", "syncissues", ROOT_FOLDER_WELL_KNOWN_NAME),
 }
 """All well-known names. Not every mailbox has a folder for each."""
-CONVERSATION_HISTORY = "Conversation History"
+CONVERSATION_HISTORY_DISPLAY_NAME = "Conversation History"
 
 
 def add_conversation_history_folder(mailbox: Mailbox) -> None:
     """Create Outlook's hidden folder Conversation History, for which no role exists."""
-    number = mailbox.create_folder(CONVERSATION_HISTORY, hidden=True)
+    number = mailbox.create_folder(CONVERSATION_HISTORY_DISPLAY_NAME, hidden=True)
     mailbox.database.execute_write(
         "INSERT INTO outlook_folder VALUES (?, ?)", number, "conversationhistory"
     )

@@ -24,7 +24,7 @@ def error_page_response(sentence: str, status: int = 400) -> Response:
     return Response(status, sentence.encode(), {"Content-Type": "text/plain; charset=utf-8"})
 
 
-def redirect_response(query: dict[str, str], parameters: dict[str, str]) -> Response:
+def redirect_to_application_response(query: dict[str, str], parameters: dict[str, str]) -> Response:
     """Redirect the browser to the application, with the state of its authorize request."""
     if "state" in query:
         parameters = {**parameters, "state": query["state"]}
@@ -42,7 +42,7 @@ def build_injected_fault_response(fault: Fault, document: Any) -> Response:
     if fault.retry_after is not None:
         headers["Retry-After"] = f"{fault.retry_after:g}"
     if fault.cut:
-        return Response(200, b"", cut_after_bytes=-1)
+        return Response(200, b"", close_after_body_bytes=-1)
     if fault.body is not None:
         return Response(fault.status or 503, fault.body.encode(), headers)
     response = json_response(fault.status or 503, document)

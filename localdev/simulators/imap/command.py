@@ -137,7 +137,7 @@ def parse_text_argument(token: ParsedArgument) -> str:
         raise BadCommand("An argument is not UTF-8.") from None
 
 
-def parse_keyword_argument(token: ParsedArgument) -> str:
+def parse_uppercase_text_argument(token: ParsedArgument) -> str:
     """Return an argument as text in capitals. Raises BadCommand if the argument is a list or not
     UTF-8."""
     return parse_text_argument(token).upper()

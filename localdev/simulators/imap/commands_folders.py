@@ -9,9 +9,9 @@ from localdev.simulators.imap.command import (
     BadCommand,
     Command,
     ParsedArgument,
-    parse_keyword_argument,
     parse_list_argument,
     parse_text_argument,
+    parse_uppercase_text_argument,
 )
 from localdev.simulators.imap.flags import canonical_flag
 from localdev.simulators.imap.names import ImapFolder, matches_list_pattern
@@ -19,7 +19,7 @@ from localdev.simulators.imap.response import (
     FolderStatusResponse,
     PrerenderedResponse,
     UntaggedResponse,
-    quote,
+    format_imap_string,
 )
 from localdev.simulators.imap.session import CommandHandler, Session
 from localdev.simulators.imap.store import ImapMailbox
@@ -47,7 +47,7 @@ def _list(session: Session, command: Command) -> Iterator[UntaggedResponse | str
     if not rest and not selection and not isinstance(patterns, list):
         returned = {"CHILDREN", "SPECIAL-USE"}
     if patterns == b"" and not isinstance(patterns, list):
-        separator = quote(mailbox.options.separator)
+        separator = format_imap_string(mailbox.options.separator)
         yield PrerenderedResponse("LIST", b'LIST (\\Noselect) %b ""' % separator)
         return
     wanted = patterns if isinstance(patterns, list) else [patterns]
@@ -81,7 +81,7 @@ def _list_options(session: Session, arguments: list[ParsedArgument], extension: 
         return []
     session.require_extension(extension)
     return [
-        parse_keyword_argument(each)
+        parse_uppercase_text_argument(each)
         for each in parse_list_argument(arguments.pop(0))
         if not isinstance(each, list)
     ]
@@ -92,7 +92,7 @@ def _return_options(session: Session, rest: list[ParsedArgument]) -> tuple[set[s
     empty without this option."""
     if not rest:
         return set(), []
-    if len(rest) != 2 or parse_keyword_argument(rest[0]) != "RETURN":
+    if len(rest) != 2 or parse_uppercase_text_argument(rest[0]) != "RETURN":
         raise BadCommand("Error in IMAP command LIST.")
     options = parse_list_argument(rest[1])
     names, items = set[str](), list[str]()
@@ -102,10 +102,10 @@ def _return_options(session: Session, rest: list[ParsedArgument]) -> tuple[set[s
                 raise BadCommand("Error in IMAP command LIST.")
             items = _status_items(session, option)
         else:
-            names.add(parse_keyword_argument(option))
+            names.add(parse_uppercase_text_argument(option))
             session.require_extension(
                 _EXTENSION_OF_RETURN.get(
-                    parse_keyword_argument(option), parse_keyword_argument(option)
+                    parse_uppercase_text_argument(option), parse_uppercase_text_argument(option)
                 )
             )
     return names, items
@@ -126,7 +126,7 @@ def _listed(
     returned: Collection[str] = (),
 ) -> PrerenderedResponse:
     attributes = " ".join(folder.list_response_attributes(returned)).encode()
-    separator = quote(mailbox.options.separator)
+    separator = format_imap_string(mailbox.options.separator)
     line = b"%b (%b) %b %b" % (
         kind.encode(),
         attributes,
@@ -152,11 +152,11 @@ def _status(session: Session, command: Command) -> Iterator[UntaggedResponse | s
     items = _status_items(session, parse_list_argument(command.arguments[1]))
     folder = mailbox.find_folder(parse_folder_name(session, command.arguments[0]))
     yield _status_response(session, mailbox, folder, items)
-    yield from session.report_folder_changes(may_expunge=True)
+    yield from session.generate_folder_change_responses(may_expunge=True)
 
 
 def _status_items(session: Session, tokens: list[ParsedArgument]) -> list[str]:
-    items = [parse_keyword_argument(each) for each in tokens]
+    items = [parse_uppercase_text_argument(each) for each in tokens]
     for item in items:
         if item in _MORE_STATUS_ITEMS:
             session.require_extension(_MORE_STATUS_ITEMS[item])
@@ -203,7 +203,7 @@ def folder_object_id(folder: ImapFolder) -> str:
 def _create(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
     name = _names(session, command, 1)[0]
     session.require_logged_in_mailbox().create_folder(name)
-    yield from session.report_folder_changes(may_expunge=True)
+    yield from session.generate_folder_change_responses(may_expunge=True)
 
 
 def _delete(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
@@ -215,17 +215,17 @@ def _delete(session: Session, command: Command) -> Iterator[UntaggedResponse | s
         and not mailbox.make_folder_reader(session.selected.folder).is_folder_present
     ):
         session.selected = None
-    yield from session.report_folder_changes(may_expunge=True)
+    yield from session.generate_folder_change_responses(may_expunge=True)
 
 
 def _rename(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
     session.require_logged_in_mailbox().rename_folder(*_names(session, command, 2))
-    yield from session.report_folder_changes(may_expunge=True)
+    yield from session.generate_folder_change_responses(may_expunge=True)
 
 
 def _subscribe(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
     session.require_logged_in_mailbox().find_folder(_names(session, command, 1)[0])
-    yield from session.report_folder_changes(may_expunge=True)
+    yield from session.generate_folder_change_responses(may_expunge=True)
 
 
 def _names(session: Session, command: Command, count: int) -> list[str]:
@@ -251,7 +251,7 @@ def _append(session: Session, command: Command) -> Iterator[UntaggedResponse | s
     received_at = _date_time(parse_text_argument(options[0])) if options else datetime.now(UTC)
     folder = mailbox.find_folder(parse_folder_name(session, name), code="TRYCREATE")
     uid = mailbox.append_message(folder, message, flags - {"\\Recent"}, received_at)
-    yield from session.report_folder_changes(may_expunge=True)
+    yield from session.generate_folder_change_responses(may_expunge=True)
     if session.options.has_extension("UIDPLUS"):
         uid_validity = mailbox.make_folder_reader(folder).uid_validity
         yield f"[APPENDUID {uid_validity} {uid}] Append completed."

@@ -7,10 +7,10 @@ from localdev.simulators.imap.command import (
     BadCommand,
     Command,
     ParsedArgument,
-    parse_keyword_argument,
     parse_list_argument,
     parse_number_argument,
     parse_text_argument,
+    parse_uppercase_text_argument,
 )
 from localdev.simulators.imap.commands_folders import folder_object_id, parse_folder_name
 from localdev.simulators.imap.flags import SYSTEM_FLAGS, canonical_flag, format_flags
@@ -25,9 +25,9 @@ from localdev.simulators.imap.response import (
     vanished_response,
 )
 from localdev.simulators.imap.selection import (
-    filter_messages_by_flag,
     find_messages_in_sequence_set,
     is_uid_command,
+    messages_with_flag,
 )
 from localdev.simulators.imap.session import CommandHandler, SelectedFolder, Session
 from localdev.simulators.imap.store import ImapMailbox
@@ -104,7 +104,7 @@ def _select_parameters(session: Session, rest: list[ParsedArgument]) -> _Known |
                 raise BadCommand("Unexpected parameters.")
             known = _known(token)
             continue
-        name = parse_keyword_argument(token)
+        name = parse_uppercase_text_argument(token)
         if name not in ("CONDSTORE", "QRESYNC"):
             raise BadCommand("Unknown parameter.")
         session.require_extension(name)
@@ -158,14 +158,14 @@ def _expunge(session: Session, command: Command) -> Iterator[UntaggedResponse | 
         )
         deleted = [each for each in deleted if each.uid in set(wanted)]
     mailbox.expunge_messages(selected.folder, deleted)
-    yield from session.report_folder_changes(may_expunge=True)
+    yield from session.generate_folder_change_responses(may_expunge=True)
 
 
 def _deleted(mailbox: ImapMailbox, selected: SelectedFolder) -> list[MessageWithoutContents]:
     """Return the messages that are known to the session and have the flag \\Deleted now."""
     known = set(selected.uids)
     present = mailbox.make_folder_reader(selected.folder).list_messages()
-    return filter_messages_by_flag([each for each in present if each.uid in known], "\\Deleted")
+    return messages_with_flag([each for each in present if each.uid in known], "\\Deleted")
 
 
 def _store(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
@@ -177,7 +177,7 @@ def _store(session: Session, command: Command) -> Iterator[UntaggedResponse | st
     if len(arguments) < 3:
         raise BadCommand("STORE needs messages, an item and flags.")
     numbers, item, *given = arguments
-    operation, is_silent = _operation(parse_keyword_argument(item))
+    operation, is_silent = _operation(parse_uppercase_text_argument(item))
     words = given[0] if isinstance(given[0], list) else given
     flags = frozenset(canonical_flag(parse_text_argument(each)) for each in words)
     if "\\Recent" in flags:
@@ -194,7 +194,7 @@ def _store(session: Session, command: Command) -> Iterator[UntaggedResponse | st
             if limit is not None and fresh.get(each.uid, each).mod_seq > limit:
                 modified.append(each.uid if is_uid_command(command) else number)
             else:
-                mailbox.set_flags(each, lambda present: _result(operation, present, flags))
+                mailbox.change_flags(each, lambda present: _result(operation, present, flags))
     silent = {each.uid for _, each in chosen} if is_silent else set()
     yield from _stored(session, silent, by_uid=is_uid_command(command))
     if modified:
@@ -203,7 +203,7 @@ def _store(session: Session, command: Command) -> Iterator[UntaggedResponse | st
 
 def _stored(session: Session, silent: set[int], *, by_uid: bool) -> Iterator[UntaggedResponse]:
     """Yield the changed flags; of a silent STORE only the new mod-sequences, if at all."""
-    for each in session.report_folder_changes(may_expunge=by_uid, with_uid=by_uid):
+    for each in session.generate_folder_change_responses(may_expunge=by_uid, with_uid=by_uid):
         if not isinstance(each, FetchResponse) or each.uid not in silent:
             yield each
         elif "CONDSTORE" in session.enabled_extensions:
@@ -231,7 +231,7 @@ def _result(operation: str, present: frozenset[str], given: frozenset[str]) -> f
 
 def _unchanged_since(session: Session, modifiers: list[ParsedArgument]) -> int:
     session.require_extension("CONDSTORE")
-    if len(modifiers) != 2 or parse_keyword_argument(modifiers[0]) != "UNCHANGEDSINCE":
+    if len(modifiers) != 2 or parse_uppercase_text_argument(modifiers[0]) != "UNCHANGEDSINCE":
         raise BadCommand("Unknown modifier of STORE.")
     session.enabled_extensions.add("CONDSTORE")
     return parse_number_argument(modifiers[1])
@@ -263,7 +263,9 @@ def _copy(session: Session, command: Command) -> Iterator[UntaggedResponse | str
     if is_move and code:
         yield PrerenderedResponse("COPYUID", f"OK {code}Moved UIDs.".encode())
         code = ""
-    yield from session.report_folder_changes(may_expunge=is_move or is_uid_command(command))
+    yield from session.generate_folder_change_responses(
+        may_expunge=is_move or is_uid_command(command)
+    )
     yield f"{code}{command.verb.capitalize()} completed."
 
 

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from localdev.simulators.imap.command import (
     BadCommand,
     Command,
-    parse_keyword_argument,
     parse_text_argument,
+    parse_uppercase_text_argument,
 )
 from localdev.simulators.imap.options import MAX_LITERAL_BYTES, ImapOptions
 from localdev.simulators.imap.response import (
     CommandRejectedError,
     PrerenderedResponse,
     UntaggedResponse,
-    quote,
+    format_imap_string,
 )
 from localdev.simulators.imap.session import CommandHandler, Session
 from localdev.simulators.imap.store import ImapMailbox
@@ -58,12 +58,12 @@ def _capability(session: Session, _: Command) -> Iterator[UntaggedResponse | str
 
 
 def _noop(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
-    yield from session.report_folder_changes(may_expunge=True)
+    yield from session.generate_folder_change_responses(may_expunge=True)
 
 
 def _check(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
     session.require_open_folder()
-    yield from session.report_folder_changes(may_expunge=True)
+    yield from session.generate_folder_change_responses(may_expunge=True)
 
 
 def _logout(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
@@ -78,7 +78,10 @@ def _id(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
 def _namespace(session: Session, _: Command) -> Iterator[UntaggedResponse | str]:
     session.require_extension("NAMESPACE")
     options: ImapOptions = session.require_logged_in_mailbox().options
-    line = b"NAMESPACE ((%b %b)) NIL NIL" % (quote(options.prefix), quote(options.separator))
+    line = b"NAMESPACE ((%b %b)) NIL NIL" % (
+        format_imap_string(options.prefix),
+        format_imap_string(options.separator),
+    )
     yield PrerenderedResponse("NAMESPACE", line)
 
 
@@ -88,7 +91,7 @@ def _enable(session: Session, command: Command) -> Iterator[UntaggedResponse | s
     if not command.arguments:
         raise BadCommand("ENABLE needs the names of extensions.")
     names = []
-    for name in map(parse_keyword_argument, command.arguments):
+    for name in map(parse_uppercase_text_argument, command.arguments):
         if name in _ENABLED_WITH and session.options.has_extension(name):
             session.enabled_extensions |= _ENABLED_WITH[name]
             names.append(name)
@@ -120,7 +123,7 @@ def _authenticate(session: Session, command: Command) -> Iterator[UntaggedRespon
     _require_login_is_possible(session)
     if not 1 <= len(command.arguments) <= 2:
         raise BadCommand("AUTHENTICATE needs a mechanism.")
-    mechanism = parse_keyword_argument(command.arguments[0])
+    mechanism = parse_uppercase_text_argument(command.arguments[0])
     if not session.options.has_extension(f"AUTH={mechanism}"):
         raise CommandRejectedError("Unsupported authentication mechanism.")
     if len(command.arguments) == 2:

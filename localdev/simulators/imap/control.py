@@ -10,7 +10,7 @@ from localdev.simulators.imap.server import ImapServer
 JsonObject = dict[str, Any]
 
 
-def build_imap_server_actions(
+def build_imap_control_api_actions(
     server: ImapServer,
 ) -> dict[tuple[str, str], Callable[[JsonObject], Any]]:
     """Return the actions by method and name: read and clear the commands that the server received,

@@ -10,10 +10,10 @@ from localdev.simulators.imap.command import (
     BadCommand,
     Command,
     ParsedArgument,
-    parse_keyword_argument,
     parse_list_argument,
     parse_number_argument,
     parse_text_argument,
+    parse_uppercase_text_argument,
 )
 from localdev.simulators.imap.flags import format_flags
 from localdev.simulators.imap.folder_state import GmailMessageAttributes, MessageWithoutContents
@@ -98,12 +98,12 @@ def _fetch(session: Session, command: Command) -> Iterator[UntaggedResponse | st
     has_parts = any(each.section is not None for each in items)
     is_gone = False
     for number, message in changed:
-        exists = not has_parts or mailbox.is_message_in_folder(message, selected.folder)
+        exists = not has_parts or mailbox.is_listed_message_still_there(message, selected.folder)
         is_gone |= not exists
         if marks_read and exists:
-            mailbox.set_flags(message, lambda present: present | {"\\Seen"})
+            mailbox.change_flags(message, lambda present: present | {"\\Seen"})
         yield FetchResponse(number, message.uid, _values(mailbox, message, items, exists=exists))
-    yield from session.report_folder_changes(may_expunge=by_uid, with_uid=by_uid)
+    yield from session.generate_folder_change_responses(may_expunge=by_uid, with_uid=by_uid)
     if is_gone:
         yield "[EXPUNGEISSUED] Some messages were already expunged."
 
@@ -113,9 +113,9 @@ def _modifiers(session: Session, rest: Sequence[ParsedArgument], *, by_uid: bool
     if not words:
         return _Modifiers()
     session.require_extension("CONDSTORE")
-    if parse_keyword_argument(words[0]) != "CHANGEDSINCE" or not 2 <= len(words) <= 3:
+    if parse_uppercase_text_argument(words[0]) != "CHANGEDSINCE" or not 2 <= len(words) <= 3:
         raise BadCommand("Unknown FETCH modifier.")
-    reports_vanished = len(words) == 3 and parse_keyword_argument(words[2]) == "VANISHED"
+    reports_vanished = len(words) == 3 and parse_uppercase_text_argument(words[2]) == "VANISHED"
     if len(words) == 3 and not reports_vanished:
         raise BadCommand("Unknown FETCH modifier.")
     if reports_vanished and not (by_uid and session.is_qresync_enabled):
@@ -212,7 +212,7 @@ def _plain_value(message: MessageWithoutContents, label: str, size: int) -> byte
 
 
 def _thread_id(message: MessageWithoutContents) -> bytes:
-    digest = sha256(message.thread_id_seed.encode("utf-8", "replace")).hexdigest()[:32]
+    digest = sha256(message.thread_key.encode("utf-8", "replace")).hexdigest()[:32]
     return f"(T{digest})".encode()
 
 

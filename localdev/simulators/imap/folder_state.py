@@ -24,7 +24,7 @@ _CHANGES_CONTENTS = "(kind = '{}' AND ({}))".format(
     ChangeKind.MESSAGE_CHANGED,
     " OR ".join(f"instr(',' || fields || ',', ',{name},')" for name in _CONTENTS),
 )
-_ARRIVES = f"kind IN ('{ChangeKind.MESSAGE_ADDED}', '{ChangeKind.MESSAGE_MOVED}')"
+_ARRIVES = f"kind IN ('{ChangeKind.MESSAGE_ADDED_TO_FOLDER}', '{ChangeKind.MESSAGE_MOVED}')"
 _GETS_UID = f"({_ARRIVES} OR {_CHANGES_CONTENTS})"
 _LISTED = f"""
 SELECT p.message AS number, p.received_at, max(p.number, coalesce(c.number, 0)) AS uid, m.blob,
@@ -81,7 +81,7 @@ class MessageWithoutContents:
     message_number: number of the message in the simulated mailbox; this is no IMAP sequence number.
     content_blob_id: number of the message's content in the simulated mailbox.
     mod_seq: mod-sequence of the message (RFC 7162).
-    kept_original_size_bytes: size in bytes of the message as it was received. None: the original
+    original_message_size_bytes: size in bytes of the message as it was received. None: the original
         was not kept.
     gmail_attributes: values of Gmail's IMAP extensions. None: the server is not Gmail's.
     """
@@ -89,11 +89,11 @@ class MessageWithoutContents:
     uid: int
     message_number: int
     content_blob_id: int
-    thread_id_seed: str
+    thread_key: str
     received_at: str
     mod_seq: int
     flags: frozenset[str]
-    kept_original_size_bytes: int | None
+    original_message_size_bytes: int | None
     gmail_attributes: GmailMessageAttributes | None = None
 
 

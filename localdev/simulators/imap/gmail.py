@@ -114,7 +114,7 @@ class GmailMailboxView:
         self._read_on()
         return self._newest_uids.get(folder, 0), self._newest_changes.get(folder, 1)
 
-    def is_message_in_folder(self, listed: MessageWithoutContents, folder: int) -> bool:
+    def is_listed_message_still_there(self, listed: MessageWithoutContents, folder: int) -> bool:
         """Return whether the folder shows the message with the UID that it had when it was listed.
 
         Return False if the message was deleted, left the folder, or has another UID now.
@@ -182,30 +182,32 @@ class GmailMailboxView:
         find = self.mailbox.folders.find_folder
         roles = {role: find(role).number for role in ("archive", "trash", "junk", RETAINED, PURGED)}
         for entry in self.mailbox.journal.list_entries_after_change_number(self._until):
-            self._until = entry.number
-            if entry.message is not None:
+            self._until = entry.change_number
+            if entry.message_number is not None:
                 self._apply(entry, roles)
 
     def _apply(self, entry: JournalEntry, roles: Mapping[str, int]) -> None:
-        assert entry.message is not None
-        seen = self._seen.setdefault(entry.message, _Seen(entry.number, entry.number))
-        seen.mod_seq = entry.number
-        if entry.source is not None:
-            seen.placements.discard(entry.source)
+        assert entry.message_number is not None
+        seen = self._seen.setdefault(
+            entry.message_number, _Seen(entry.change_number, entry.change_number)
+        )
+        seen.mod_seq = entry.change_number
+        if entry.source_folder_number is not None:
+            seen.placements.discard(entry.source_folder_number)
         if (
-            entry.kind in (ChangeKind.MESSAGE_ADDED, ChangeKind.MESSAGE_MOVED)
-            and entry.folder is not None
+            entry.kind in (ChangeKind.MESSAGE_ADDED_TO_FOLDER, ChangeKind.MESSAGE_MOVED)
+            and entry.folder_number is not None
         ):
-            seen.placements.add(entry.folder)
+            seen.placements.add(entry.folder_number)
         before = seen.uids
-        if entry.kind is ChangeKind.MESSAGE_CHANGED and entry.fields & _CONTENTS:
-            seen.contents, before = entry.number, {}
+        if entry.kind is ChangeKind.MESSAGE_CHANGED and entry.changed_field_names & _CONTENTS:
+            seen.contents, before = entry.change_number, {}
         shown = _shown(seen.placements, roles)
         for folder in {*shown, *seen.uids}:
-            self._newest_changes[folder] = entry.number
+            self._newest_changes[folder] = entry.change_number
         for folder in shown - before.keys():
-            self._newest_uids[folder] = entry.number
-        seen.uids = {folder: before.get(folder, entry.number) for folder in shown}
+            self._newest_uids[folder] = entry.change_number
+        seen.uids = {folder: before.get(folder, entry.change_number) for folder in shown}
 
 
 class SimulatedGmailFolderReader(SimulatedFolderReader):

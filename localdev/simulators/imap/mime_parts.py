@@ -11,7 +11,7 @@ from email.utils import getaddresses
 from typing import Any
 
 from localdev.simulators.imap.message_bytes import extract_message_section, header_value
-from localdev.simulators.imap.response import quote
+from localdev.simulators.imap.response import format_imap_string
 
 MAX_DEPTH, MAX_PARTS = 20, 1000
 _NIL = b"NIL"
@@ -103,12 +103,12 @@ def format_body_structure(part: Part) -> bytes:
     tail = [_disposition(part), _text(part.headers.get("Content-Language")), _NIL]
     if part.is_multipart:
         children = b"".join(map(format_body_structure, part.children))
-        return b"(%b)" % b" ".join([children + b" " + quote(kind), parameters, *tail])
+        return b"(%b)" % b" ".join([children + b" " + format_imap_string(kind), parameters, *tail])
     body, main = part.body, part.headers.get_content_maintype()
     values = [
-        *(quote(main), quote(kind), parameters),
+        *(format_imap_string(main), format_imap_string(kind), parameters),
         *(_text(part.headers.get(name)) for name in ("Content-ID", "Content-Description")),
-        quote(str(part.headers.get("Content-Transfer-Encoding", "7bit")).strip()),
+        format_imap_string(str(part.headers.get("Content-Transfer-Encoding", "7bit")).strip()),
         b"%d" % len(body),
     ]
     if part.has_enclosed_message:
@@ -156,7 +156,11 @@ def _addresses(raw: bytes, field: str) -> bytes:
 def _address(name: str, address: str) -> bytes:
     mailbox, at, host = address.rpartition("@")
     local = mailbox if at else host
-    return b"(%b NIL %b %b)" % (_text(name or None), quote(local), quote(host if at else ""))
+    return b"(%b NIL %b %b)" % (
+        _text(name or None),
+        format_imap_string(local),
+        format_imap_string(host if at else ""),
+    )
 
 
 def _parameters(part: Part, header: str) -> bytes:
@@ -165,7 +169,7 @@ def _parameters(part: Part, header: str) -> bytes:
     is_text = header == "content-type" and part.headers.get_content_maintype() == "text"
     if is_text and not any(name.lower() == "charset" for name, _ in pairs):
         pairs.append(("charset", "us-ascii"))
-    words = b" ".join(quote(word) for pair in pairs for word in pair)
+    words = b" ".join(format_imap_string(word) for pair in pairs for word in pair)
     return b"(%b)" % words if words else _NIL
 
 
@@ -173,11 +177,11 @@ def _disposition(part: Part) -> bytes:
     kind = _attempt(part.headers.get_content_disposition)
     if not kind:
         return _NIL
-    return b"(%b %b)" % (quote(kind), _parameters(part, "content-disposition"))
+    return b"(%b %b)" % (format_imap_string(kind), _parameters(part, "content-disposition"))
 
 
 def _text(value: object) -> bytes:
-    return _NIL if value is None else quote(" ".join(str(value).split()))
+    return _NIL if value is None else format_imap_string(" ".join(str(value).split()))
 
 
 def _or(value: bytes, default: bytes) -> bytes:

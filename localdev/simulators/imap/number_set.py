@@ -20,7 +20,7 @@ class SequenceSet:
     ranges: tuple[tuple[int, int], ...]
 
     @property
-    def highest_number(self) -> int:
+    def highest_number_except_star(self) -> int:
         """Return the highest number of the set; `*` does not count."""
         return max(max(ends) for ends in self.ranges)
 

@@ -20,7 +20,7 @@ def find_folder_number(mailbox: ImapMailbox, name: str) -> int | None:
     return folder.simulated_folder.number if folder else None
 
 
-def find_message_number_by_imap_id(mailbox: ImapMailbox, place: str) -> int | None:
+def find_message_number_by_mailsync_id(mailbox: ImapMailbox, place: str) -> int | None:
     """Return the number of the message with this id in the simulated mailbox. Return None if no
     message has this id now."""
     match = _MESSAGE.fullmatch(place)

@@ -83,13 +83,14 @@ class FetchResponse:
     sequence_number: IMAP sequence number of the message.
     data_item_name_value_pairs: names and rendered values of the data items, in the order of the
         response.
-    is_flag_change: whether the server reports changed flags. False: the client fetched the message.
+    reports_changed_flags: whether the server reports changed flags. False: the client fetched the
+        message.
     """
 
     sequence_number: int
     uid: int
     data_item_name_value_pairs: tuple[tuple[str, bytes], ...]
-    is_flag_change: bool = False
+    reports_changed_flags: bool = False
     response_name: str = "FETCH"
 
     @property
@@ -153,7 +154,7 @@ def vanished_response(uids: Sequence[int], *, earlier: bool) -> NumberListRespon
     )
 
 
-def quote(text: str) -> bytes:
+def format_imap_string(text: str) -> bytes:
     """Return a text as a quoted string; return a long text, or a text that quotes cannot hold,
     as a literal."""
     content = text.encode("utf-8", "replace")

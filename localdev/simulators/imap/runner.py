@@ -115,7 +115,7 @@ def _write(session: Session, response: UntaggedResponse, fault: Fault | None) ->
     if fault and fault.cut == "mid body" and len(line) > 1:
         literal = line.find(b"}\r\n")
         if literal >= 0 or not isinstance(response, FetchResponse):
-            session.wire.send_line_cut_by_fault(
+            session.wire.send_partial_line(
                 line[: max(literal, 0) + (len(line) - max(literal, 0)) // 2]
             )
             raise ConnectionClosed

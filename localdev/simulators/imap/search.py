@@ -11,10 +11,10 @@ from localdev.simulators.imap.command import (
     BadCommand,
     Command,
     ParsedArgument,
-    parse_keyword_argument,
     parse_list_argument,
     parse_number_argument,
     parse_text_argument,
+    parse_uppercase_text_argument,
 )
 from localdev.simulators.imap.flags import canonical_flag
 from localdev.simulators.imap.folder_state import MessageWithoutContents
@@ -83,7 +83,7 @@ class _Keys:
             test = inner.read_all(depth + 1)
             self.uses_mod_seq |= inner.uses_mod_seq
             return test
-        name = parse_keyword_argument(token)
+        name = parse_uppercase_text_argument(token)
         if re.fullmatch(r"[\d*][\d:,*]*", name):
             return self._in_set(parse_sequence_set(name), by_uid=False)
         match name:
@@ -182,14 +182,14 @@ def _search(session: Session, command: Command) -> Iterator[UntaggedResponse | s
     returned = None
     if len(arguments) >= 2 and arguments[0] == b"RETURN" and isinstance(arguments[1], list):
         session.require_extension("ESEARCH")
-        returned = [parse_keyword_argument(each) for each in parse_list_argument(arguments[1])] or [
-            "ALL"
-        ]
+        returned = [
+            parse_uppercase_text_argument(each) for each in parse_list_argument(arguments[1])
+        ] or ["ALL"]
         if not set(returned) <= set(_RETURNS):
             raise BadCommand("Unknown return option of SEARCH.")
         del arguments[:2]
     if len(arguments) >= 2 and arguments[0] == b"CHARSET":
-        if parse_keyword_argument(arguments[1]) not in ("UTF-8", "US-ASCII"):
+        if parse_uppercase_text_argument(arguments[1]) not in ("UTF-8", "US-ASCII"):
             raise CommandRejectedError("Unknown charset", "BADCHARSET (UTF-8 US-ASCII)")
         del arguments[:2]
     keys = _Keys(session, arguments)
@@ -202,7 +202,7 @@ def _search(session: Session, command: Command) -> Iterator[UntaggedResponse | s
     ]
     mod_seq = max((mod_seq for _, mod_seq in found), default=0) if keys.uses_mod_seq else 0
     yield _result(command, [number for number, _ in found], returned, mod_seq)
-    yield from session.report_folder_changes(may_expunge=by_uid)
+    yield from session.generate_folder_change_responses(may_expunge=by_uid)
 
 
 def _result(

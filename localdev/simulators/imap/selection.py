@@ -30,7 +30,7 @@ def find_messages_in_sequence_set(
     """
     wanted = parse_sequence_set(parse_text_argument(numbers))
     if not by_uid:
-        if wanted.highest_number > len(selected.messages):
+        if wanted.highest_number_except_star > len(selected.messages):
             raise BadCommand("Invalid messageset: the mailbox has fewer messages.")
         chosen = wanted.filter_numbers(range(1, len(selected.messages) + 1))
         return [(number, selected.messages[number - 1]) for number in chosen]
@@ -41,7 +41,7 @@ def find_messages_in_sequence_set(
     ]
 
 
-def filter_messages_by_flag(
+def messages_with_flag(
     messages: Iterator[MessageWithoutContents] | list[MessageWithoutContents], flag: str
 ) -> list[MessageWithoutContents]:
     return [each for each in messages if flag in each.flags]

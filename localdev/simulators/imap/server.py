@@ -102,7 +102,7 @@ class ImapServer:
         self._plain_listener = _Listener(self, starttls_port, None)
 
     @property
-    def port(self) -> int:
+    def tls_port(self) -> int:
         return int(self._tls_listener.server_address[1])
 
     @property

@@ -119,7 +119,7 @@ class Session:
     def quote_folder_name(self, name: str) -> bytes:
         return quote_folder_name(name, is_utf8=self.is_utf8_enabled)
 
-    def report_folder_changes(
+    def generate_folder_change_responses(
         self, *, may_expunge: bool, with_uid: bool = False
     ) -> Iterator[UntaggedResponse]:
         """Yield the responses that report changes of the open folder since the last such report.
@@ -170,7 +170,7 @@ class Session:
             items.insert(0, ("UID", b"%d" % message.uid))
         if "CONDSTORE" in self.enabled_extensions:
             items.append(("MODSEQ", b"(%d)" % message.mod_seq))
-        return FetchResponse(number, message.uid, tuple(items), is_flag_change=True)
+        return FetchResponse(number, message.uid, tuple(items), reports_changed_flags=True)
 
     def _removed(self, selected: SelectedFolder, numbers: list[int]) -> Iterator[UntaggedResponse]:
         if self.is_qresync_enabled and numbers:

@@ -65,10 +65,12 @@ class ImapMailbox:
             else SimulatedFolderReader(self.simulated_mailbox, number)
         )
 
-    def is_message_in_folder(self, listed: MessageWithoutContents, folder: ImapFolder) -> bool:
+    def is_listed_message_still_there(
+        self, listed: MessageWithoutContents, folder: ImapFolder
+    ) -> bool:
         """Return whether the message is still in the folder."""
         if self._gmail:
-            return self._gmail.is_message_in_folder(listed, folder.simulated_folder.number)
+            return self._gmail.is_listed_message_still_there(listed, folder.simulated_folder.number)
         return (
             self.simulated_mailbox.database.fetch_row(
                 "SELECT 1 FROM placement WHERE message = ? AND folder = ?",
@@ -79,7 +81,7 @@ class ImapMailbox:
 
     def read_message_bytes(self, listed: MessageWithoutContents) -> bytes | None:
         """Return the bytes of a message (RFC 5322). Return None if the message no longer exists."""
-        if listed.kept_original_size_bytes is not None:
+        if listed.original_message_size_bytes is not None:
             # A client reads a large message in parts, one after the other.
             if self._newest_original[0] != listed.content_blob_id:
                 content = self.simulated_mailbox.read_original_message_bytes(listed.content_blob_id)
@@ -89,17 +91,17 @@ class ImapMailbox:
             message = self.simulated_mailbox.find_message(listed.message_number)
         except MessageNotFound:
             return None
-        return compose_message(_without_states(message.content_as_mail_item))
+        return compose_message(_without_states(message.mail_item))
 
     def read_message_size_bytes(self, listed: MessageWithoutContents) -> int | None:
         """Return the size of a message in bytes (RFC822.SIZE). Return None if the message no longer
         exists."""
-        if listed.kept_original_size_bytes is not None:
-            return listed.kept_original_size_bytes
+        if listed.original_message_size_bytes is not None:
+            return listed.original_message_size_bytes
         raw = self.read_message_bytes(listed)
         return None if raw is None else len(raw)
 
-    def set_flags(
+    def change_flags(
         self, listed: MessageWithoutContents, change: Callable[[frozenset[str]], frozenset[str]]
     ) -> None:
         """Change the flags of a message. Write nothing if the flags stay the same or the message no
@@ -117,7 +119,7 @@ class ImapMailbox:
             if wanted == present:
                 return
             fields, attributes = flags_to_mail_fields_and_attributes(
-                wanted, message.content_as_mail_item.categories
+                wanted, message.mail_item.categories
             )
             self.simulated_mailbox.change_message_fields(
                 listed.message_number, attributes=attributes, **fields
@@ -217,7 +219,7 @@ class ImapMailbox:
                         each.message_number, folder.simulated_folder.number
                     )
                 else:
-                    self.simulated_mailbox.erase_message(each.message_number)
+                    self.simulated_mailbox.delete_message_from_database(each.message_number)
 
     def create_folder(self, name: str) -> None:
         """Create a folder with this name, and all missing parent folders. Raises
@@ -242,15 +244,15 @@ class ImapMailbox:
         if self._gmail:
             self._delete_label(folder)
         else:
-            self.simulated_mailbox.erase_folder(folder.simulated_folder.number)
+            self.simulated_mailbox.delete_folder_from_database(folder.simulated_folder.number)
 
     def _delete_label(self, folder: ImapFolder) -> None:
         """Delete the label of a folder, and keep its messages."""
         number = folder.simulated_folder.number
         with self.transaction():
-            for each in self.simulated_mailbox.list_messages(number):
+            for each in self.simulated_mailbox.list_messages_in_folders(number):
                 self._take_label(each, number)
-            self.simulated_mailbox.folders.remove_folder(number)
+            self.simulated_mailbox.folders.remove_empty_folder(number)
 
     def _take_label(self, message: Message, folder: int) -> None:
         """Remove a message from a folder. A message that is in no other folder moves to the
@@ -306,7 +308,9 @@ class ImapMailbox:
         self, messages: Sequence[MessageWithoutContents]
     ) -> Iterable[MessageWithoutContents]:
         numbers = [each.message_number for each in messages]
-        exist = {each.message_number for each in self.simulated_mailbox.find_messages(numbers)}
+        exist = {
+            each.message_number for each in self.simulated_mailbox.find_messages_by_number(numbers)
+        }
         return [each for each in messages if each.message_number in exist]
 
     def _uid(self, number: int, folder: ImapFolder) -> int:
@@ -320,11 +324,10 @@ class ImapMailbox:
 
 def _flags(message: Message) -> frozenset[str]:
     fields = {
-        name: getattr(message.content_as_mail_item, name)
-        for name in ("is_read", "is_flagged", "is_draft")
+        name: getattr(message.mail_item, name) for name in ("is_read", "is_flagged", "is_draft")
     }
     return flags_of_message(
-        fields, message.content_as_mail_item.categories, message.provider_specific_attributes
+        fields, message.mail_item.categories, message.provider_specific_attributes
     )
 
 

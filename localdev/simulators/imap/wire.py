@@ -95,7 +95,7 @@ class ClientConnection:
         if len(self._pending) > _FLUSH_BYTES:
             self.flush()
 
-    def send_line_cut_by_fault(self, part: bytes) -> None:
+    def send_partial_line(self, part: bytes) -> None:
         """Send the beginning of a line, without a line break, at once. The caller then closes the
         connection, as a fault demands that cuts a response."""
         self._pending += part

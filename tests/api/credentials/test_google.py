@@ -114,7 +114,7 @@ def consent_too_often(google: Simulators, grant: str) -> None:
 
 
 def revoke_elsewhere(google: Simulators, grant: str) -> None:
-    google.google.consents.revoke_token(consent(google))
+    google.google.consents.end_all_consents_of_token_owner(consent(google))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_grant_that_has_ended_closes_the_account_and_lists_the_possible_causes
     ("end", "sentence"),
     [
         (GrantEndReason.REAUTHENTICATION_REQUIRED, "asks for a new sign-in at intervals"),
-        (GrantEndReason.REAUTHENTICATION_FAILED, "ask an administrator to trust the app"),
+        (GrantEndReason.REAUTHENTICATION_PROOF_INVALID, "ask an administrator to trust the app"),
         (GrantEndReason.ACCOUNT_DELETED, "connect the mailbox again"),
     ],
 )
@@ -217,8 +217,8 @@ def test_revoking_ends_every_token_of_the_account(
 ) -> None:
     other = consent(google)
 
-    assert platform.revoke_grant(app, OAUTH, other)
-    assert not platform.revoke_grant(app, OAUTH, other)
+    assert platform.revoke_all_grants_of_user(app, OAUTH, other)
+    assert not platform.revoke_all_grants_of_user(app, OAUTH, other)
     with pytest.raises(AccessRevoked):
         renew()
 

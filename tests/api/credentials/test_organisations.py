@@ -82,7 +82,9 @@ def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
     microsoft: Simulators, vault: Vault, store: CredentialStore, connect_account: Connect, sql: Sql
 ) -> None:
     account_id = connect_account(
-        seal=lambda _: Credentials(None, None, None, organisation_id=ORGANISATION_TENANT_ID)
+        seal=lambda _: Credentials(
+            None, None, None, granting_organisation_id=ORGANISATION_TENANT_ID
+        )
     )
     opened = [
         make_access_token_source(Account(account_id, MICROSOFT, "active"), store, vault, an_app())
@@ -98,5 +100,5 @@ def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
     microsoft.service.set_behaviour_switches(tenant_consented=False)
     age_token(sql)
     with pytest.raises(AccessRevoked):
-        opened[2].replace_refused_token(first)
+        opened[2].get_token_after_refusal(first)
     assert refused_at is None, "an administrator may admit the app again"

@@ -50,7 +50,7 @@ class Worker:
         )
 
     def stored(self) -> Credentials:
-        return self.store.find_credentials(self.account_id)
+        return self.store.read_credentials(self.account_id)
 
     def open(
         self, settings: Settings | None = None
@@ -85,10 +85,12 @@ def test_a_refused_token_is_renewed_once_for_all_workers_and_not_right_after_its
     worker.connect(minutes_left=60)
     one, other = worker.open(), worker.open()
     refused = one.get_current_token()
-    newest = one.replace_refused_token(refused)
+    newest = one.get_token_after_refusal(refused)
 
-    assert other.replace_refused_token(refused) == newest
-    assert [worker.open().replace_refused_token(newest).token for _ in range(5)] == ["access-2"] * 5
+    assert other.get_token_after_refusal(refused) == newest
+    assert [worker.open().get_token_after_refusal(newest).token for _ in range(5)] == [
+        "access-2"
+    ] * 5
     assert len(worker.platform.redeemed) == 2
 
 
@@ -152,7 +154,7 @@ def test_an_account_without_credentials_is_not_connected(worker: Worker) -> None
     worker.account_id = worker.connect_account()
 
     with pytest.raises(AccountNotConnected):
-        worker.open().replace_refused_token(AccessToken("any", datetime.now(UTC)))
+        worker.open().get_token_after_refusal(AccessToken("any", datetime.now(UTC)))
 
 
 def test_no_token_is_used_where_the_stage_lacks_the_settings_of_the_provider(

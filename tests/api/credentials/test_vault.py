@@ -79,7 +79,7 @@ def test_a_data_key_is_replaced_after_thirty_days_and_still_opens(
 def test_a_data_key_is_wrapped_for_one_purpose(
     vault: Vault, kms: Any, store: CredentialStore
 ) -> None:
-    wrapped = store.find_data_key(vault.seal_text(GRANT, "grant").key_id).wrapped_key
+    wrapped = store.read_data_key(vault.seal_text(GRANT, "grant").key_id).wrapped_key
 
     with pytest.raises(kms.exceptions.InvalidCiphertextException):
         kms.decrypt(CiphertextBlob=wrapped, EncryptionContext={"purpose": "x"})

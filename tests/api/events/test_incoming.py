@@ -6,7 +6,7 @@ import pytest
 
 from mailsync.errors import StoreUnavailable
 from mailsync.events.incoming import SyncOrSelfTestEventReceiver
-from mailsync.model import AccountId, Provider, RunId
+from mailsync.model import AccountId, ProviderName, RunId
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import SyncStarter
 from mailsync.settings import Settings
@@ -117,7 +117,7 @@ def test_an_impossible_event_is_refused_and_logged_with_the_reason(
 def test_an_account_of_another_provider_or_a_paused_one_is_refused(
     receiver: SyncOrSelfTestEventReceiver, database: Database, account_id: AccountId
 ) -> None:
-    other = connect_account(database, "ben", Provider("imap"))
+    other = connect_account(database, "ben", ProviderName("imap"))
     rows(database, "UPDATE mailsync.email_accounts SET status = 'paused' WHERE user_id = 'ann'")
 
     refusals = [
@@ -132,7 +132,7 @@ def test_an_account_of_another_provider_or_a_paused_one_is_refused(
 def test_an_event_requests_a_sync_of_a_mailbox_over_imap(
     database: Database, runs: RunStore, workflows: RunningForEver
 ) -> None:
-    account = connect_account(database, "ben", Provider("imap"))
+    account = connect_account(database, "ben", ProviderName("imap"))
     stage = Settings({"IMAP_SERVERS": "public"})
     trigger = SyncStarter(runs, workflows, MACHINE)
     receiver = SyncOrSelfTestEventReceiver(AccountStore(database), trigger, workflows, stage)

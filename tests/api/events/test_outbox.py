@@ -167,7 +167,7 @@ def test_events_beyond_ten_reach_the_real_bus_in_calls_of_ten(
 
     assert publish_outbox(outbox, EventBus(BUS)).published_event_count == 11
 
-    assert sorted(each["detail"]["n"] for each in local_bus.list_recent_bus_events()) == list(
+    assert sorted(each["detail"]["n"] for each in local_bus.list_recent_local_bus_events()) == list(
         range(11)
     )
     assert rows(database, WAITING) == []

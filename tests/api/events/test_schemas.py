@@ -55,7 +55,7 @@ def test_each_outcome_is_one_event_as_its_schema_says(
 ) -> None:
     runs = RunStore(database)
     complete_verified(database, begin_run(database, account_id, "verified"))
-    assert not runs.complete_run(begin_run(database, account_id, "no folder was verified"))
+    assert not runs.complete_or_fail_run(begin_run(database, account_id, "no folder was verified"))
     begin_run(database, account_id, "stopped")
     AccountControlStore(database).cancel_open_run(AccountOfRequestingUser(account_id, "ann"))
     begin_run(database, account_id, "replaced")

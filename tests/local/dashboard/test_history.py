@@ -9,7 +9,7 @@ import pytest
 from dashboard.definition import StateGraph
 from dashboard.forecast import (
     build_step_label,
-    forecast_next_event,
+    forecast_next_event_of_run,
     last_status_by_state,
     set_next_attempt_at_of_waiting_steps,
 )
@@ -42,7 +42,7 @@ def test_the_mixed_events_of_folders_become_the_steps_of_each(recorded: Recorded
     inside = [
         each.name
         for each in steps
-        if each.containing_map == "sync-each-folder" and each.folder_id == 9
+        if each.containing_map_name == "sync-each-folder" and each.folder_id == 9
     ]
     assert inside == [
         *("sync-folder", "more-pages?", "honour-retry-after"),
@@ -52,7 +52,7 @@ def test_the_mixed_events_of_folders_become_the_steps_of_each(recorded: Recorded
         "sync-folder: Inbox",
         "sync-folder: Archive",
     }
-    assert [each.containing_map for each in steps if each.name == "mark-complete"] == [None]
+    assert [each.containing_map_name for each in steps if each.name == "mark-complete"] == [None]
 
 
 def test_each_attempt_shows_its_error_and_how_long_the_next_one_waited(recorded: Recorded) -> None:
@@ -81,7 +81,7 @@ def test_a_step_that_waits_for_a_retry_says_until_when_at_most(
         longest = timedelta(seconds=5 * 2 ** (len(step.attempts) - 1))
         assert last.next_attempt_at == last.finished_at + longest
     assert last_status_by_state(steps)["sync-folder"] == "waiting"
-    forecast = forecast_next_event(A_RUN, steps, scope, FOLDERS)
+    forecast = forecast_next_event_of_run(A_RUN, steps, scope, FOLDERS)
     assert forecast is not None
     assert forecast.at == min(each.attempts[-1].next_attempt_at or NOW for each in waiting)
     assert "of sync-folder: " in forecast.what
@@ -108,7 +108,7 @@ def test_a_wait_that_the_provider_asked_for_is_told_with_its_end(
     (first, second) = [each for each in steps if each.type == "Wait"]
 
     assert last_status_by_state(steps)["honour-retry-after"] == "waiting"
-    forecast = forecast_next_event(A_RUN, steps, scope, FOLDERS)
+    forecast = forecast_next_event_of_run(A_RUN, steps, scope, FOLDERS)
     assert forecast is not None
     assert forecast.at == first.started_at + timedelta(seconds=first.input["page"]["waitSeconds"])
     assert second.started_at >= first.started_at
@@ -131,7 +131,7 @@ def test_every_wait_of_the_workflow_is_told_with_its_end(scope: StateGraph) -> N
 
     for name, result in WAITS.items():
         state = {result: {"waitSeconds": 30}}
-        forecast = forecast_next_event(
+        forecast = forecast_next_event_of_run(
             A_RUN, [Step(1, name, "Wait", NOW, state, status="waiting")], scope, FOLDERS
         )
         assert forecast is not None
@@ -176,7 +176,7 @@ def test_a_closed_run_tells_what_its_mailbox_waits_for(
 ) -> None:
     closed = {**A_RUN, "status": "failed", "accountStatus": status}
 
-    forecast = forecast_next_event(
+    forecast = forecast_next_event_of_run(
         closed, steps_of_execution_history(recorded("network_cut")), scope, FOLDERS
     )
 

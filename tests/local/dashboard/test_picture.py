@@ -25,12 +25,12 @@ def overlap(one: StateBox, other: StateBox) -> bool:
 
 def crossings(picture: StateMachinePicture) -> list[str]:
     """Lines that run through a state; a Map's own lines are inside of it."""
-    scopes = {node.name: node.containing_map for node in picture.nodes}
+    scopes = {node.name: node.containing_map_name for node in picture.nodes}
     return [
         f"{edge.source} -> {edge.target} through {node.name}"
         for edge in picture.edges
         for node in picture.nodes
-        if node.containing_map == scopes[edge.source]
+        if node.containing_map_name == scopes[edge.source]
         for (x1, y1), (x2, y2) in pairwise(edge.points)
         if overlap(node, StateBox("", "", min(x1, x2), min(y1, y2), abs(x1 - x2), abs(y1 - y2), ""))
     ]
@@ -56,12 +56,12 @@ def test_no_states_overlap_no_line_crosses_one_and_a_map_frames_its_own(workflow
     nodes = {node.name: node for node in picture.nodes}
     for one, other in combinations(picture.nodes, 2):
         assert (
-            one.name in (other.name, other.containing_map)
-            or other.name == one.containing_map
+            one.name in (other.name, other.containing_map_name)
+            or other.name == one.containing_map_name
             or not overlap(one, other)
         )
     for node in picture.nodes:
-        frame = nodes[node.containing_map] if node.containing_map else None
+        frame = nodes[node.containing_map_name] if node.containing_map_name else None
         right, bottom = (
             (frame.x + frame.width, frame.y + frame.height)
             if frame

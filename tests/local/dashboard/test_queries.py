@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dashboard.queries import MAX_ROW_ID, SQL_FILE, DashboardQueries, RowNotFound
-from dashboard.to_json import Json
+from dashboard.to_json import JsonObject
 from mailsync.settings import Settings
 from mailsync.store.connection import connect
 from mailsync.store.statements import load_sql_statements
@@ -83,7 +83,7 @@ def test_paging_shows_every_message_once_the_undated_ones_first(
         with closing(connect(settings)) as connection:
             connection.run("UPDATE mailsync.email_accounts SET placements_filled_to = 0")
             connection.run("DELETE FROM mailsync.email_placements")
-    seen: list[Json] = []
+    seen: list[JsonObject] = []
     before: tuple[datetime | None, int] = (None, MAX_ROW_ID)
     while page := queries.list_messages(folder, before, 7):
         seen += page
@@ -118,7 +118,7 @@ def test_hidden_mail_and_hidden_folders_are_not_there(
         )
         assert queries.list_messages(folder, (None, MAX_ROW_ID), 50) == others
         assert queries.read_account(ADA).hidden_mail.hidden_message_count == 1
-        for ask in (queries.read_message, queries.read_message_body):
+        for ask in (queries.read_message, queries.read_subject_and_bodies):
             with pytest.raises(RowNotFound):
                 ask(first["id"])
         connection.run("UPDATE mailsync.email_folders SET gone_at = now()")
@@ -134,7 +134,7 @@ def test_hidden_mail_and_hidden_folders_are_not_there(
 def test_paging_shows_every_run_once_the_newest_first(
     queries: DashboardQueries, folder: int
 ) -> None:
-    seen: list[Json] = []
+    seen: list[JsonObject] = []
     before = (END, "")
     while page := queries.list_runs(before=before, limit=7):
         seen += page
@@ -160,12 +160,14 @@ def test_paging_shows_every_account_that_matches_once_and_how_many_these_are(
         connection.run(MANY_ACCOUNTS)
     seen: list[AccountStatus] = []
     after, which = ("", NO_ID), {"search": "ACCOUNT", "status": None}
-    while page := queries.list_accounts(**which, after=after, limit=7)[0]:
+    while page := queries.list_account_page_and_total(**which, after=after, limit=7)[0]:
         seen += page
         after = page[-1].email_address, page[-1].id
 
     def found(search: str | None, status: str | None) -> int:
-        return queries.list_accounts(search=search, status=status, after=("", NO_ID), limit=1)[1]
+        return queries.list_account_page_and_total(
+            search=search, status=status, after=("", NO_ID), limit=1
+        )[1]
 
     assert [each.email_address for each in seen] == sorted(each.email_address for each in seen)
     assert len({each.id for each in seen}) == len(seen) == found(None, None) == 40
@@ -173,7 +175,10 @@ def test_paging_shows_every_account_that_matches_once_and_how_many_these_are(
     assert (found("account", "failing"), found("%", None)) == (4, 0)
     for address, number in (("Account2@example.com", 2), ("2@example.com", 0)):
         of_address = {"search": None, "status": None, "address": address}
-        assert queries.list_accounts(**of_address, after=("", NO_ID), limit=7)[1] == number
+        assert (
+            queries.list_account_page_and_total(**of_address, after=("", NO_ID), limit=7)[1]
+            == number
+        )
 
 
 def test_what_does_not_exist_is_said_to_be_missing(queries: DashboardQueries) -> None:
@@ -183,7 +188,7 @@ def test_what_does_not_exist_is_said_to_be_missing(queries: DashboardQueries) ->
         lambda: queries.read_account(ADA),
         lambda: queries.list_messages(1, (None, MAX_ROW_ID), 7),
         lambda: queries.read_message(1),
-        lambda: queries.read_message_body(1),
+        lambda: queries.read_subject_and_bodies(1),
     ):
         with pytest.raises(RowNotFound, match="There is no"):
             ask()
@@ -219,10 +224,10 @@ def test_a_transaction_of_the_dashboard_cannot_write(
     queries.close()
 
 
-def test_no_function_reads_the_accounts_of_all_users() -> None:
+def test_no_function_reads_the_accounts_across_users() -> None:
     """The API reads one user's; whose they are is a parameter that it cannot leave out."""
     sources = (ROOT / "lambdas").rglob("*.py")
 
-    assert [each.name for each in sources if "of_all_users" in each.read_text()] == [
+    assert [each.name for each in sources if "across_users" in each.read_text()] == [
         "status_store.py"
     ]

@@ -101,7 +101,7 @@ def test_whatever_goes_wrong_is_one_sentence(
 def test_a_sign_in_that_cannot_start_leads_to_a_page_that_says_why() -> None:
     """The browser has left the page with the button, so JSON would be all that it shows."""
     local = stage_sources(Settings({"DATABASE_URL": "postgresql:///"}), lambda _: None)
-    local = replace(local, stage_name="local", make_user_token=lambda: "token")
+    local = replace(local, stage_name="local", get_user_token_or_none=lambda: "token")
     with opened(local, token_required=False) as (_, client):
         response = client.get("/data/sign-in")
 

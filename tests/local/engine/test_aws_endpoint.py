@@ -16,7 +16,7 @@ from localdev.engine import aws_endpoint, executions
 from localdev.engine.aws_endpoint import AwsEndpoint
 from localdev.engine.aws_resources import (
     create_event_bus,
-    create_workflows,
+    create_state_machines,
     make_aws_client,
     read_or_create_token_kms_key,
     reset_moto_state,
@@ -56,9 +56,9 @@ def endpoint(host: LambdaHost) -> Iterator[AwsEndpoint]:
 @pytest.fixture
 def arn(endpoint: AwsEndpoint) -> str:
     """Of the state machine of `OneTask`."""
-    return create_workflows(endpoint.url, [OneTask(name="one-task", asl_file_name="")], [BEHAVE])[
-        "one-task"
-    ]
+    return create_state_machines(
+        endpoint.url, [OneTask(name="one-task", asl_file_name="")], [BEHAVE]
+    )["one-task"]
 
 
 def execute(endpoint: AwsEndpoint, arn: str, event: object, name: str = "run-1") -> dict[str, str]:
@@ -96,9 +96,9 @@ class Endless(Workflow):
 def test_an_execution_with_a_longer_history_than_aws_allows_fails_as_there(
     endpoint: AwsEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert executions.MAX_HISTORY_EVENTS == 25_000
-    monkeypatch.setattr(executions, "MAX_HISTORY_EVENTS", 1_000)
-    arns = create_workflows(endpoint.url, [Endless(name="endless", asl_file_name="")], [])
+    assert executions.HISTORY_EVENT_QUOTA_PER_EXECUTION == 25_000
+    monkeypatch.setattr(executions, "HISTORY_EVENT_QUOTA_PER_EXECUTION", 1_000)
+    arns = create_state_machines(endpoint.url, [Endless(name="endless", asl_file_name="")], [])
 
     execution = execute(endpoint, arns["endless"], [1, 2])
 
@@ -162,7 +162,7 @@ def test_a_scaled_workflow_fails_under_its_error_s_name_without_the_wait(
     endpoint: AwsEndpoint,
 ) -> None:
     workflow = OneTask(name="one-task", asl_file_name="")
-    arns = create_workflows(endpoint.url, [workflow], [BEHAVE], time_scale=0.01)
+    arns = create_state_machines(endpoint.url, [workflow], [BEHAVE], time_scale=0.01)
     began = time.monotonic()
 
     execution = execute(endpoint, arns["one-task"], {"do": "raise"})
@@ -172,7 +172,7 @@ def test_a_scaled_workflow_fails_under_its_error_s_name_without_the_wait(
 
 
 def test_the_product_s_workflows_and_bus_can_be_created(endpoint: AwsEndpoint) -> None:
-    arns = create_workflows(endpoint.url, WORKFLOWS, FUNCTIONS)
+    arns = create_state_machines(endpoint.url, WORKFLOWS, FUNCTIONS)
     create_event_bus(endpoint.url)
 
     machines = make_aws_client("stepfunctions", endpoint.url).list_state_machines()["stateMachines"]

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from localdev.engine.dev_login import (
     DEMO_USER_ID,
-    make_demo_user_token_factory,
+    make_demo_user_token_function,
     read_or_create_jwt_secret,
 )
 from mailsync.api.bearer import Caller, verify_bearer_token
@@ -24,7 +24,9 @@ def test_the_product_takes_a_development_token_for_the_demo_user_s(tmp_path: Pat
     settings = Settings({"JWT_SECRET": key})
 
     caller = verify_bearer_token(
-        f"Bearer {make_demo_user_token_factory(key)()}", settings, build_verification_keys(settings)
+        f"Bearer {make_demo_user_token_function(key)()}",
+        settings,
+        build_verification_keys(settings),
     )
 
     assert caller == Caller(DEMO_USER_ID, is_admin=False)

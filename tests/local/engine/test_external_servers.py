@@ -256,7 +256,7 @@ def test_the_demo_runs_against_servers_whose_authority_is_named_by_a_relative_pa
     tmp_path: Path,
 ) -> None:
     with Simulators(tmp_path / "elsewhere") as simulators:
-        simulators.add_mailbox("ada@example.com").import_mail_items(
+        simulators.find_or_create_mailbox("ada@example.com").import_mail_items(
             generate_mail(40, owner="ada@example.com")
         )
         shown = demo(tmp_path, simulators)

@@ -4,7 +4,7 @@ from email.message import Message
 
 import pytest
 
-from localdev.guard import BROWSER_REJECTING_GUARD, RequestGuard
+from localdev.guard import PROGRAMS_ONLY_GUARD, RequestGuard
 
 PORT = 3000
 HOST = {"Host": f"localhost:{PORT}"}
@@ -12,7 +12,7 @@ OWN = {"Origin": f"http://localhost:{PORT}", "Sec-Fetch-Site": "same-origin"}
 TYPED = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 LINK = {**TYPED, "Sec-Fetch-Site": "cross-site"}
 PAGES = RequestGuard(
-    accepts_requests_of_own_pages=True,
+    accepts_requests_of_served_pages=True,
     accepted_page_origins=frozenset({"https://app.example.com"}),
     accepts_navigation_to_path=lambda path: path == "/sign-in",
 )
@@ -39,13 +39,13 @@ def takes(
     return guard.rejection_reason(method, path, sent, port=PORT) is None
 
 
-@pytest.mark.parametrize("guard", [BROWSER_REJECTING_GUARD, PAGES])
+@pytest.mark.parametrize("guard", [PROGRAMS_ONLY_GUARD, PAGES])
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])
 def test_programs_are_served_under_each_name_of_loopback(guard: RequestGuard, name: str) -> None:
     assert takes(guard, {"Host": f"{name}:{PORT}"}, method="POST")
 
 
-@pytest.mark.parametrize("guard", [BROWSER_REJECTING_GUARD, PAGES])
+@pytest.mark.parametrize("guard", [PROGRAMS_ONLY_GUARD, PAGES])
 @pytest.mark.parametrize(
     "host", ["evil.example:3000", "localhost.evil.example:3000", "localhost:1", "localhost", ""]
 )
@@ -56,7 +56,7 @@ def test_no_other_host_is_served(guard: RequestGuard, host: str) -> None:
 
 @pytest.mark.parametrize("headers", [*FOREIGN, OWN, TYPED], ids=str)
 def test_a_port_for_programs_takes_nothing_of_a_browser(headers: dict[str, str]) -> None:
-    assert not takes(BROWSER_REJECTING_GUARD, headers)
+    assert not takes(PROGRAMS_ONLY_GUARD, headers)
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
@@ -82,4 +82,4 @@ def test_on_a_default_port_clients_leave_the_port_out() -> None:
     sent = Message()
     sent["Host"] = "localhost"
 
-    assert BROWSER_REJECTING_GUARD.rejection_reason("GET", "/", sent, port=80) is None
+    assert PROGRAMS_ONLY_GUARD.rejection_reason("GET", "/", sent, port=80) is None

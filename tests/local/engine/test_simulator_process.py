@@ -11,7 +11,7 @@ import pytest
 
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import SimulatorProcess
-from localdev.mail.load import load_mail
+from localdev.mail.load import load_mail_lazily
 from localdev.mail.report import MAX_EXAMPLE_PROBLEMS, MailLoadingReport
 from localdev.stack import REPOSITORY_ROOT
 
@@ -39,7 +39,7 @@ def test_what_is_odd_and_what_is_left_out_is_named(tmp_path: Path) -> None:
     for name in odd:
         (mail / name).write_bytes(ODD)
     with running(tmp_path, mail) as process:
-        report = process.mail_loading_report
+        report = process.own_mail_loading_report
 
     assert report is not None
     assert list(report.terminal_lines(mail, log)) == [
@@ -73,7 +73,7 @@ def test_a_source_without_mail_is_said_in_one_sentence(
         mail.mkdir()
     else:
         mail.write_bytes(content)
-    loaded = load_mail(mail)
+    loaded = load_mail_lazily(mail)
 
     assert list(loaded.items) == []
     sentence = MailLoadingReport.from_loaded_count_and_problems(
@@ -110,5 +110,5 @@ def test_one_message_is_loaded_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "one.eml").write_bytes(GOOD)
 
     with running(tmp_path, tmp_path / "one.eml") as process:
-        assert process.mail_loading_report
-        assert process.mail_loading_report.loaded == 1
+        assert process.own_mail_loading_report
+        assert process.own_mail_loading_report.loaded_count == 1

@@ -9,7 +9,7 @@ import boto3
 import httpx
 import pytest
 
-from localdev.engine.dev_login import make_demo_user_token_factory
+from localdev.engine.dev_login import make_demo_user_token_function
 from localdev.engine.failure import StartFailed
 from localdev.engine.postgres import lock_data_folder
 from localdev.options import DEMO_DEFAULT_OPTIONS, Options, parse_command_line
@@ -145,7 +145,7 @@ def test_what_it_prints_to_try_can_be_pasted(printed: Printed) -> None:
 
 def test_a_token_that_the_application_signed_is_accepted(printed: Printed) -> None:
     (url,) = printed.find(r"API +(\S+)")
-    token = make_demo_user_token_factory(JWT_SECRET)()
+    token = make_demo_user_token_function(JWT_SECRET)()
 
     accounts = httpx.get(
         f"{url}/api/email/accounts", headers={"Authorization": f"Bearer {token}"}, timeout=30

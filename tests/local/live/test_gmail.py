@@ -81,7 +81,7 @@ def consent(simulators: Simulators, text: str, **form: Any) -> None:
 
 
 def run_live(folder: Path, simulators: Simulators, gmail_url: str = "") -> GmailRun:
-    mailbox = simulators.add_mailbox(OWNER, "Grace Brewster Hopper")
+    mailbox = simulators.find_or_create_mailbox(OWNER, "Grace Brewster Hopper")
     mailbox.import_mail_items(generate_mail(MESSAGES, owner=OWNER, seed=7))
     process = start_live(folder, ARGUMENTS, settings(simulators, gmail_url))
     printed = ""
@@ -168,8 +168,8 @@ def personal_values(mailbox: Mailbox) -> Iterator[str]:
     yield from (mailbox.user_id, mailbox.address, mailbox.display_name, "Hopper")
     form, folders = GmailForm(mailbox), mailbox.folders.list_all_folders()
     yield from (each.name for each in folders if " " in each.name)
-    for message in mailbox.list_messages(*(each.number for each in folders)):
-        item = message.content_as_mail_item
+    for message in mailbox.list_messages_in_folders(*(each.number for each in folders)):
+        item = message.mail_item
         yield from (
             form.message_id(message.message_number),
             str(form.fields(message)["conversation"]),
@@ -213,7 +213,7 @@ def test_without_a_token_that_only_reads_it_ends_with_a_sentence(
     form = {name: value for name, value in case.items() if name not in change}
     monkeypatch.chdir(tmp_path)
     with Simulators(tmp_path / "provider") as simulators:
-        simulators.add_mailbox(OWNER)
+        simulators.find_or_create_mailbox(OWNER)
         monkeypatch.setattr(
             gmail_sign_in, "print", lambda text, **_: consent(simulators, text, **form), False
         )

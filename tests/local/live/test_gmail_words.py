@@ -41,12 +41,12 @@ def test_no_place_of_a_response_brings_a_value_into_the_record(
         "history?startHistoryId=1&maxResults=500",
     ):
         request = RelayedRequest(SECRET, MAILBOX_PATH_PREFIX + target, HEADERS, SECRET.encode())
-        for exchange in KIT.build_recorded_exchanges_of_response(
+        for exchange in KIT.build_exchanges_to_record(
             request, ReceivedResponse(status, HEADERS, document, 0.1)
         ):
             recorder.add_exchange(exchange)
 
-    record = json.dumps(recorder.to_json()).lower()
+    record = json.dumps(recorder.summarise_responses()).lower()
     assert "get messages/{id}?{option}" in record
     assert [each for each in (SECRET.lower(), str(PHONE), "navy") if each in record] == []
 

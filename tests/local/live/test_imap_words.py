@@ -10,7 +10,7 @@ from localdev.live.imap.words import (
     build_response_document,
     redact_command,
 )
-from localdev.live.record import RecordedExchange, Recorder
+from localdev.live.record import ExchangeToRecord, Recorder
 
 SECRET = "Grace"
 COMMANDS = (
@@ -57,10 +57,10 @@ def test_a_response_is_recorded_without_its_values(response: str, status: str) -
     document = build_response_document([[line]], f"{status} [{SECRET}] {SECRET} done")
     number = {"OK": 200, "NO": 400, "BAD": 500}[status]
     recorder.add_exchange(
-        RecordedExchange(request_kind="x", status=number, response_document=document)
+        ExchangeToRecord(request_kind="x", http_status=number, parsed_response_body=document)
     )
 
-    assert SECRET.upper() not in json.dumps(recorder.to_json()).upper()
+    assert SECRET.upper() not in json.dumps(recorder.summarise_responses()).upper()
 
 
 def test_known_commands_keep_their_words() -> None:

@@ -73,7 +73,7 @@ def sign_in(simulators: Simulators, process: subprocess.Popen[str], *, stop_at: 
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphRun]:
     folder = tmp_path_factory.mktemp("live")
     with changed_provider(folder / "provider") as simulators:
-        mailbox = simulators.add_mailbox(OWNER, "Grace Brewster Hopper")
+        mailbox = simulators.find_or_create_mailbox(OWNER, "Grace Brewster Hopper")
         mailbox.import_mail_items(generate_mail(MESSAGES, owner=OWNER, seed=7))
         archived = generate_mail(350, owner=OWNER, seed=8)
         mailbox.import_mail_items(replace(each, folder=("Archive",)) for each in archived)
@@ -129,7 +129,7 @@ def test_nothing_is_written_at_the_provider_and_no_mail_stays_here(live: GraphRu
 
 def test_an_interrupted_run_deletes_the_mail(tmp_path: Path) -> None:
     with changed_provider(tmp_path / "provider") as simulators:
-        simulators.add_mailbox(OWNER)
+        simulators.find_or_create_mailbox(OWNER)
         process = start_live(tmp_path, ARGUMENTS, settings(simulators))
         sign_in(simulators, process, stop_at="of 1,050 messages")
 
@@ -170,7 +170,7 @@ def run_here(
     """The exit code, without a process of its own; `granted` is added to each token."""
     patch.chdir(folder)
     with Simulators(folder / "provider") as simulators:
-        simulators.add_mailbox(OWNER)
+        simulators.find_or_create_mailbox(OWNER)
         simulators.service.set_behaviour_switches(public_clients_allowed=public)
         simulators.service.database.execute_write(
             "CREATE TRIGGER granted AFTER INSERT ON device_code BEGIN"

@@ -27,14 +27,14 @@ def simulators(tmp_path: Path) -> Iterator[Simulators]:
 @pytest.fixture
 def relayed(simulators: Simulators) -> Iterator[httpx.Client]:
     """A client of the relay, before a simulated mailbox."""
-    owner = simulators.add_mailbox("grace@navy.example").user_id
+    owner = simulators.find_or_create_mailbox("grace@navy.example").user_id
     recorder = Recorder(KIT.recordable_names_and_words)
     with HttpRelay(KIT) as relay:
-        token = relay.add_upstream_and_make_token(
+        token = relay.add_upstream_and_make_relay_token(
             make_signed_in_simulated_upstream(simulators, owner, recorder), recorder
         )
         headers = {"Authorization": f"Bearer {token}"}
-        with httpx.Client(base_url=relay.relay_base_url, headers=headers) as client:
+        with httpx.Client(base_url=relay.http_base_url_or_empty, headers=headers) as client:
             yield client
 
 
@@ -102,9 +102,9 @@ def test_no_place_of_a_response_brings_a_value_into_the_record(status: int) -> N
         )
         request = RelayedRequest("POST", target, headers, sent.encode())
         response = ReceivedResponse(status, headers, received, 0.1)
-        for exchange in KIT.build_recorded_exchanges_of_response(request, response):
+        for exchange in KIT.build_exchanges_to_record(request, response):
             recorder.add_exchange(exchange)
 
-    record = json.dumps(recorder.to_json()).lower()
+    record = json.dumps(recorder.summarise_responses()).lower()
     assert "batch item get /me/{id}" in record
     assert [each for each in (SECRET.lower(), str(PHONE), "navy", "1906") if each in record] == []

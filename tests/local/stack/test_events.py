@@ -55,7 +55,7 @@ def test_the_end_of_a_sync_reaches_a_queue_that_listens(mirror: Mirror) -> None:
     assert event["detail"]["accountId"] == mirror.account.id
     assert event["detail"]["eventId"] in {
         each["detail"].get("eventId")
-        for each in mirror.stack.simulated_event_bus.list_recent_bus_events()
+        for each in mirror.stack.simulated_event_bus.list_recent_local_bus_events()
     }
 
 

@@ -66,7 +66,7 @@ class Drill:
     def times_published(self) -> int:
         """How often the bus got the event that was in the outbox at the time of the backup."""
         self.mirror.invoke("publish-events")
-        bus = self.mirror.stack.simulated_event_bus.list_recent_bus_events()
+        bus = self.mirror.stack.simulated_event_bus.list_recent_local_bus_events()
         return sum(each["detail"].get("eventId") == self.event for each in bus)
 
     def connect(self, user: str) -> None:

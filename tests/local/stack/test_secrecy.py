@@ -251,7 +251,7 @@ def test_neither_stands_in_an_event_on_the_bus(
 ) -> None:
     mirror.invoke("publish-events")
 
-    events = mirror.stack.simulated_event_bus.list_recent_bus_events()
+    events = mirror.stack.simulated_event_bus.list_recent_local_bus_events()
 
     assert "sync.completed" in {each["type"] for each in events}
     assert leaked(session.keys | mail, json.dumps(events)) == []

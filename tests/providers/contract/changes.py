@@ -18,10 +18,10 @@ def _moved_and_edited(box: Mailbox, number: int) -> None:
 
 CHANGES: Mapping[str, Callable[[Mailbox, int], object]] = {
     "arrived": lambda box, _: box.deliver_message(a_mail("new")),
-    "read": lambda box, number: box.mark_message_read(number),
-    "unread": lambda box, number: box.mark_message_read(number, is_read=False),
-    "starred": lambda box, number: box.mark_message_starred(number),
-    "unstarred": lambda box, number: box.mark_message_starred(number, is_starred=False),
+    "read": lambda box, number: box.set_message_read(number),
+    "unread": lambda box, number: box.set_message_read(number, is_read=False),
+    "starred": lambda box, number: box.set_message_starred(number),
+    "unstarred": lambda box, number: box.set_message_starred(number, is_starred=False),
     "categorized": lambda box, number: box.change_message_fields(number, categories=("Travel",)),
     "edited": lambda box, number: box.change_message_fields(
         number, subject="edited", body="other words"
@@ -30,8 +30,8 @@ CHANGES: Mapping[str, Callable[[Mailbox, int], object]] = {
     "moved and edited": _moved_and_edited,
     "there and back": there_and_back,
     "copied": lambda box, number: box.copy_message(number, "archive"),
-    "deleted": lambda box, number: box.delete_message_recoverably(number),
+    "deleted": lambda box, number: box.move_message_to_trash_or_retained(number),
     "deleted for good": lambda box, number: box.move_message_to_purged_folder(number),
-    "purged": lambda box, number: box.erase_message(number),
+    "purged": lambda box, number: box.delete_message_from_database(number),
     "sent": lambda box, number: box.send_draft(number),
 }

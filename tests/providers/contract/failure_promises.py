@@ -37,7 +37,9 @@ each_method = pytest.mark.parametrize("method", METHODS)
 
 
 def _id_of_newest(server: ContractServer) -> RemoteId:
-    return RemoteId(server.form.message_id(server.mailbox.list_messages("inbox")[0].message_number))
+    return RemoteId(
+        server.form.message_id(server.mailbox.list_messages_in_folders("inbox")[0].message_number)
+    )
 
 
 class FailureContract:
@@ -69,12 +71,12 @@ class FailureContract:
             with pytest.raises(ProviderThrottled) as raised:
                 METHODS[method](server)
             assert raised.value.retry_after_s == pytest.approx(PAUSE_S, abs=2)
-            requests = server.provider.sent_request_count
-        assert server.provider.remaining_pause_s == pytest.approx(PAUSE_S, abs=2)
+            requests = server.provider.used_quota_units
+        assert server.provider.remaining_provider_pause_s == pytest.approx(PAUSE_S, abs=2)
         server.recover()
         with pytest.raises(ProviderThrottled):
             METHODS[method](server)
-        assert server.provider.sent_request_count == requests, "nothing is sent during the pause"
+        assert server.provider.used_quota_units == requests, "nothing is sent during the pause"
 
     @each_method
     def test_an_outage_is_an_outage_and_changes_nothing(

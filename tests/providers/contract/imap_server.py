@@ -42,7 +42,7 @@ class Passwords:
     def get_current_token(self) -> AccessToken:
         return AccessToken(self.present, NO_EXPIRY)
 
-    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
+    def get_token_after_refusal(self, refused: AccessToken) -> AccessToken:
         self.renewed += 1
         self.present = self.next
         return self.get_current_token()

@@ -51,17 +51,19 @@ class Played:
 def _outcome(found: Message | MessageNotFoundByIdResult | UnreadableMessage) -> str:
     if isinstance(found, Message):
         return found.subject
-    return found.cause if isinstance(found, UnreadableMessage) else "gone"
+    return found.cause_name if isinstance(found, UnreadableMessage) else "gone"
 
 
 @contextmanager
 def play_imap(simulators: Simulators, folder: Path) -> Iterator[Played]:
     imap = simulators.imap
     assert imap
-    mailbox = simulators.add_mailbox(f"{folder.name.lower()}@example.com", "Ada Lovelace")
+    mailbox = simulators.find_or_create_mailbox(
+        f"{folder.name.lower()}@example.com", "Ada Lovelace"
+    )
     for subject in ALL:
         mailbox.deliver_message(a_mail(subject))
-    with scripted_imap(folder, behind=(imap.port, imap.certificate)) as server:
+    with scripted_imap(folder, behind=(imap.tls_port, imap.certificate)) as server:
         slept: list[float] = []
         budget = RetryBudget(slept.append)
         client = open_imap_mailbox(

@@ -12,8 +12,8 @@ from mailsync.model import (
     FolderTreeReadingMode,
     Message,
     MessageNotFoundByIdResult,
-    MessageStateChange,
-    PlacementChange,
+    MessageStateUpsert,
+    PlacementOrFlagChange,
     RemoteFolder,
     RemoteId,
     Upsert,
@@ -73,7 +73,7 @@ class ProviderContract:
         replica.read_on()
 
         assert len(pages) > 1
-        kinds = Upsert | MessageStateChange | PlacementChange
+        kinds = Upsert | MessageStateUpsert | PlacementOrFlagChange
         ids = [change.remote_id for change in changes if isinstance(change, kinds)]
         assert len(changes) == len(ids) == len({*ids}) == MESSAGES + 3
         assert replica.shows_the_mailbox()
@@ -82,9 +82,9 @@ class ProviderContract:
         self, server: ContractServer, replica: Replica
     ) -> None:
         inbox = feed_of(server, "inbox")
-        for number in [each.message_number for each in server.mailbox.list_messages("inbox")][
-            : PAGE + 2
-        ]:
+        for number in [
+            each.message_number for each in server.mailbox.list_messages_in_folders("inbox")
+        ][: PAGE + 2]:
             server.mailbox.change_message_fields(number, subject=f"edited {number}")
         for start in (None, replica.cursors[inbox]):
             pages = read_round(server, inbox, start)
@@ -109,7 +109,9 @@ class ProviderContract:
     def test_a_change_is_known_once_the_feeds_are_read_on(
         self, server: ContractServer, replica: Replica, change: str
     ) -> None:
-        CHANGES[change](server.mailbox, server.mailbox.list_messages("inbox")[2].message_number)
+        CHANGES[change](
+            server.mailbox, server.mailbox.list_messages_in_folders("inbox")[2].message_number
+        )
 
         replica.read_on()
 
@@ -123,9 +125,9 @@ class ProviderContract:
     def test_a_message_that_is_restored_is_known_again(
         self, server: ContractServer, replica: Replica, deletions: int
     ) -> None:
-        number = server.mailbox.list_messages("inbox")[0].message_number
+        number = server.mailbox.list_messages_in_folders("inbox")[0].message_number
         for _ in range(deletions):
-            server.mailbox.delete_message_recoverably(number)
+            server.mailbox.move_message_to_trash_or_retained(number)
         replica.read_on()
         assert replica.shows_the_mailbox()
 
@@ -138,12 +140,14 @@ class ProviderContract:
         self, server: ContractServer, replica: Replica
     ) -> None:
         inbox, fresh = feed_of(server, "inbox"), Replica(server)
-        first, *others = (each.message_number for each in server.mailbox.list_messages("inbox"))
+        first, *others = (
+            each.message_number for each in server.mailbox.list_messages_in_folders("inbox")
+        )
         page = server.provider.fetch_feed_page(inbox, None, limit=PAGE)
         fresh.take(page.changes)
         fresh.cursors[inbox] = page.next_cursor
         server.mailbox.change_message_fields(first, subject="edited behind the first page")
-        server.mailbox.erase_message(others[0])
+        server.mailbox.delete_message_from_database(others[0])
         server.mailbox.move_message(others[-1], "archive")
         server.mailbox.deliver_message(a_mail("new", minutes=10**5))
 
@@ -156,7 +160,7 @@ class ProviderContract:
         self, server: ContractServer, replica: Replica
     ) -> None:
         box, archive = server.mailbox, server.form.folder_id("archive")
-        number = box.list_messages("inbox")[0].message_number
+        number = box.list_messages_in_folders("inbox")[0].message_number
         if server.provider.provider_traits.has_one_folder_per_message:
             box.move_message(number, "archive")
         else:
@@ -174,7 +178,7 @@ class ProviderContract:
     def test_a_message_that_went_and_came_back_is_never_lost_after_the_ids_were_compared(
         self, server: ContractServer, replica: Replica
     ) -> None:
-        for message in server.mailbox.list_messages("inbox")[:3]:
+        for message in server.mailbox.list_messages_in_folders("inbox")[:3]:
             there_and_back(server.mailbox, message.message_number)
         replica.read_on()
         replica.compare_ids()
@@ -199,7 +203,7 @@ class ProviderContract:
         number = server.mailbox.find_or_create_folder(("Archive", "Old"))
         old, feed = reference(server, number), feed_of(server, number)
         known = [a_known_folder(1, old.remote_id)]
-        server.mailbox.erase_folder(number)
+        server.mailbox.delete_folder_from_database(number)
 
         for cursor in (None, replica.cursors.pop(feed)) if feed.folder else ():
             with pytest.raises(FolderGone):
@@ -219,8 +223,10 @@ class ProviderContract:
         soon_gone = server.mailbox.create_folder("Soon gone")
         gone = feed_of(server, soon_gone)
         read_round(server, gone, None)
-        server.mailbox.erase_folder(soon_gone)
-        server.mailbox.mark_message_read(server.mailbox.list_messages("archive")[0].message_number)
+        server.mailbox.delete_folder_from_database(soon_gone)
+        server.mailbox.set_message_read(
+            server.mailbox.list_messages_in_folders("archive")[0].message_number
+        )
         positions = [*replica.cursors.items(), *([(gone, None)] if gone.folder else [])]
 
         pages = server.provider.fetch_next_page_of_each_feed(positions, limit=PAGE)
@@ -235,13 +241,15 @@ class ProviderContract:
         self, server: ContractServer
     ) -> None:
         old = server.mailbox.find_or_create_folder(("Archive", "Old"))
-        server.mailbox.mark_message_read(server.mailbox.list_messages(old)[1].message_number)
+        server.mailbox.set_message_read(
+            server.mailbox.list_messages_in_folders(old)[1].message_number
+        )
 
         listing = server.provider.list_folder_messages(reference(server, old))
 
         assert listing.is_complete
         found = [(entry.remote_id, entry.is_read) for entry in listing.messages]
-        held = server.mailbox.list_messages(old)
+        held = server.mailbox.list_messages_in_folders(old)
         assert sorted(found) == sorted(
             (server.form.message_id(each.message_number), each.is_read) for each in held
         )
@@ -252,10 +260,10 @@ class ProviderContract:
     ) -> None:
         ids = [
             server.form.message_id(each.message_number)
-            for each in server.mailbox.list_messages("inbox")
+            for each in server.mailbox.list_messages_in_folders("inbox")
         ]
-        purged = server.mailbox.list_messages("inbox")[1].message_number
-        server.mailbox.erase_message(purged)
+        purged = server.mailbox.list_messages_in_folders("inbox")[1].message_number
+        server.mailbox.delete_message_from_database(purged)
         asked = [RemoteId(each) for each in (*ids[::-1], ids[0][:-1] + "~", *ids[:1])]
 
         found = server.provider.fetch_messages(asked, one_by_one=one_by_one)
@@ -295,20 +303,20 @@ class ProviderContract:
         assert again[RemoteId(form.folder_id(hidden))].parent_remote_id == form.folder_id(outer)
 
     def test_requests_are_counted_and_the_limits_are_positive(self, server: ContractServer) -> None:
-        before = server.provider.sent_request_count
+        before = server.provider.used_quota_units
         server.provider.list_folder_messages(reference(server, "inbox"))
 
-        assert server.provider.sent_request_count > before
+        assert server.provider.used_quota_units > before
         assert server.provider.max_requests_in_flight >= 1
         assert min(
             server.provider.provider_limits.messages_per_fetch,
             server.provider.provider_limits.max_messages_in_batch_of_small_folders,
         )
-        assert server.provider.remaining_pause_s == 0
+        assert server.provider.remaining_provider_pause_s == 0
 
 
 def folders_of(server: ContractServer) -> dict[RemoteId, RemoteFolder]:
     """The folders of a thorough reading, which is whole and without a failure."""
     listing = server.provider.list_folders((), FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS)
-    assert (listing.is_whole_tree, listing.failure_reason_by_folder_id) == (True, {})
+    assert (listing.is_whole_tree, listing.failure_reason_by_folder_remote_id) == (True, {})
     return {folder.remote_id: folder for folder in listing.folders}

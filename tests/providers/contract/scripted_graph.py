@@ -55,7 +55,7 @@ class TwoTokens:
     def get_current_token(self) -> AccessToken:
         return AccessToken(f"token-{self.renewed}", datetime.now(UTC) + timedelta(hours=1))
 
-    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
+    def get_token_after_refusal(self, refused: AccessToken) -> AccessToken:
         self.renewed += 1
         return self.get_current_token()
 

@@ -18,10 +18,10 @@ from mailsync.model import (
     MessageChange,
     MessageNotFoundByIdResult,
     MessageRemovedFromFolder,
-    MessageStateChange,
+    MessageStateUpsert,
     MessageToFetchById,
     Page,
-    PlacementChange,
+    PlacementOrFlagChange,
     RemoteFolder,
     RemoteId,
     Upsert,
@@ -30,7 +30,7 @@ from mailsync.providers import MailProvider
 from tests.support.comparison import ProviderForm, Things, folders_in, in_mailbox
 
 Malformation = Literal["another protocol", "half an answer", "cut off", "closed"]
-NAMED = MessageToFetchById | PlacementChange | MessageRemovedFromFolder | MessageStateChange
+NAMED = MessageToFetchById | PlacementOrFlagChange | MessageRemovedFromFolder | MessageStateUpsert
 LISTED_FLAGS = ("is_read", "is_flagged", "importance")
 PAGE = 5
 MAX_PAGES = 50
@@ -42,7 +42,7 @@ class CountingAccess(Protocol):
     renewed: int
 
     def get_current_token(self) -> AccessToken: ...
-    def replace_refused_token(self, refused: AccessToken) -> AccessToken: ...
+    def get_token_after_refusal(self, refused: AccessToken) -> AccessToken: ...
 
 
 class ContractServer(Protocol):
@@ -121,7 +121,9 @@ class Replica:
         for feed in sorted(feeds(self.server), key=lambda feed: feed.id):
             pages = read_round(self.server, feed, self.cursors.get(feed))
             for page in pages:
-                self.take((*page.changes, *filter(self._is_news, page.message_states_to_compare)))
+                self.take(
+                    (*page.changes, *filter(self._is_news, page.possibly_changed_message_states))
+                )
                 if page.remote_ids_of_all_messages_of_feed is not None:
                     self._keep(feed, page.remote_ids_of_all_messages_of_feed)
             if feed not in self.cursors:
@@ -173,18 +175,18 @@ class Replica:
             known = self.messages.get(change.remote_id)
             if isinstance(change, Upsert):
                 self.messages[change.message.remote_id] = change.message
-            elif isinstance(change, MessageStateChange) and known:
+            elif isinstance(change, MessageStateUpsert) and known:
                 self.messages[known.remote_id] = _with_state(known, change)
-            elif isinstance(change, PlacementChange) and known:
+            elif isinstance(change, PlacementOrFlagChange) and known:
                 self.messages[known.remote_id] = self._placed(known, change)
             else:
                 assert isinstance(change, NAMED), change
                 self._ask({change.remote_id})
 
-    def _placed(self, known: Message, change: PlacementChange) -> Message:
+    def _placed(self, known: Message, change: PlacementOrFlagChange) -> Message:
         fields = {name: getattr(change, name) for name in LISTED_FLAGS}
-        folders = {*known.folder_remote_ids, *change.added_folder_ids} - {
-            *change.removed_folder_ids
+        folders = {*known.folder_remote_ids, *change.added_folder_remote_ids} - {
+            *change.removed_folder_remote_ids
         }
         if all_mail := self.server.provider.provider_traits.all_mail_folder_id:
             outside = {RemoteId(self.server.form.folder_id(each)) for each in ("trash", "junk")}
@@ -197,9 +199,9 @@ class Replica:
         all_mail = self.server.provider.provider_traits.all_mail_folder_id
         return tuple(sorted(folders, key=lambda each: (each == all_mail, each)))
 
-    def _is_news(self, compared: MessageStateChange) -> bool:
+    def _is_news(self, compared: MessageStateUpsert) -> bool:
         known = self.messages.get(compared.remote_id)
-        return known is None or known.remote_version != compared.state.remote_version
+        return known is None or known.remote_version != compared.state.computed_version
 
     def _keep(self, feed: FeedRef, listed: frozenset[RemoteId]) -> None:
         """Ask for messages of the feed's folder, or of the mailbox, that are not among all that the
@@ -223,7 +225,7 @@ class Replica:
                 self.messages.pop(remote_id, None)
 
 
-def _with_state(known: Message, change: MessageStateChange) -> Message:
+def _with_state(known: Message, change: MessageStateUpsert) -> Message:
     fields = {name: it for name, it in asdict(change.state).items() if it is not None}
     folders = change.folder_remote_ids or known.folder_remote_ids
     return replace(known, **fields, folder_remote_ids=folders)
@@ -271,7 +273,7 @@ def folder_fields(folder: RemoteFolder) -> dict[str, object]:
         "name": folder.display_name,
         "parent": folder.parent_remote_id,
         "role": folder.role,
-        "hidden": folder.is_hidden,
+        "hidden": folder.is_hidden_at_provider,
         "total": folder.message_count,
         "unread": folder.unread_message_count,
     }

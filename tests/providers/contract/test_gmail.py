@@ -49,7 +49,7 @@ class RegisteredTokens:
     def get_current_token(self) -> AccessToken:
         return self._access
 
-    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
+    def get_token_after_refusal(self, refused: AccessToken) -> AccessToken:
         self.renewed += 1
         self._access = self._issue()
         if self.is_revoked:

@@ -14,7 +14,7 @@ from mailsync.model import (
     FeedRef,
     MessageRemovedFromFolder,
     MessageToFetchById,
-    PlacementChange,
+    PlacementOrFlagChange,
     RemoteId,
 )
 from mailsync.providers.gmail.cursor import (
@@ -61,7 +61,7 @@ def at(start: int) -> Cursor:
 
 def params(gmail: ScriptedGmail, path: str) -> list[Mapping[str, list[str]]]:
     return [
-        parse_qs(each.query)
+        parse_qs(each.query_string)
         for each, found in zip(gmail.requests, gmail.paths(), strict=True)
         if found == path
     ]
@@ -77,7 +77,9 @@ def test_a_full_sync_takes_the_history_id_before_it_lists_and_reads_on_from_it(
 
     assert gmail.paths()[:2] == ["profile", "messages"]
     changes = (*first.changes, *second.changes)
-    assert changes == tuple(PlacementChange(RemoteId(each), fetch_group_id=each) for each in "cbba")
+    assert changes == tuple(
+        PlacementOrFlagChange(RemoteId(each), conversation_id=each) for each in "cbba"
+    )
     assert (first.has_only_message_ids, first.has_more) == (
         second.has_only_message_ids,
         not second.has_more,
@@ -86,7 +88,7 @@ def test_a_full_sync_takes_the_history_id_before_it_lists_and_reads_on_from_it(
     first_list, _, second_list = params(gmail, "messages")
     assert first_list == {"includeSpamTrash": ["true"], "maxResults": ["500"]}
     assert second_list == {**first_list, "pageToken": ["0012"]}
-    assert gmail.mailbox.sent_request_count == sum(gmail.quota.taken) == 1 + 3 * 5
+    assert gmail.mailbox.used_quota_units == sum(gmail.quota.taken) == 1 + 3 * 5
 
 
 def test_chats_are_not_listed(gmail: ScriptedGmail) -> None:
@@ -94,7 +96,7 @@ def test_chats_are_not_listed(gmail: ScriptedGmail) -> None:
 
     page = gmail.mailbox.fetch_feed_page(FEED, None, limit=100)
 
-    assert page.changes == (PlacementChange(RemoteId("mail"), fetch_group_id="mail"),)
+    assert page.changes == (PlacementOrFlagChange(RemoteId("mail"), conversation_id="mail"),)
     assert params(gmail, "messages")[1]["labelIds"] == ["CHAT"]
 
 
@@ -106,7 +108,7 @@ def test_a_listing_whose_page_is_refused_starts_over_under_the_same_history_id(
 
     page = gmail.mailbox.fetch_feed_page(FEED, cursor, limit=100)
 
-    assert page.changes == (PlacementChange(RemoteId("a"), fetch_group_id="a"),)
+    assert page.changes == (PlacementOrFlagChange(RemoteId("a"), conversation_id="a"),)
     assert parse_cursor(page.next_cursor) == MessageListCursor(7, "new", restart_count=1)
     gmail.script(messages=BAD_TOKEN)
     with pytest.raises(ProviderUnavailable, match="again and again"):
@@ -121,7 +123,7 @@ def test_a_check_without_news_costs_one_unit(gmail: ScriptedGmail) -> None:
     page = gmail.mailbox.fetch_next_page_of_each_feed([(FEED, at(7))], limit=100)[FEED.id]
 
     assert (page.changes, page.has_more, page.next_cursor) == ((), False, at(7))
-    assert gmail.mailbox.sent_request_count == 1
+    assert gmail.mailbox.used_quota_units == 1
 
 
 def test_all_pages_of_a_round_have_its_start_and_the_next_begins_where_the_first_page_said(
@@ -141,7 +143,7 @@ def test_all_pages_of_a_round_have_its_start_and_the_next_begins_where_the_first
     )
     assert second.next_cursor == at(20)
     assert [each["startHistoryId"] for each in params(gmail, "history")] == [["7"], ["7"]]
-    assert gmail.mailbox.sent_request_count == 1 + 2 + 2
+    assert gmail.mailbox.used_quota_units == 1 + 2 + 2
 
 
 def test_an_older_history_id_never_moves_the_cursor_back(gmail: ScriptedGmail) -> None:
@@ -190,7 +192,7 @@ def test_the_last_record_about_a_label_decides_whatever_the_order(gmail: Scripte
     page = gmail.mailbox.fetch_feed_page(FEED, at(7), limit=100)
 
     label, inbox = RemoteId("Label_1"), RemoteId("INBOX")
-    expected = PlacementChange(
+    expected = PlacementOrFlagChange(
         RemoteId("a"), (label,), (inbox,), is_read=True, is_flagged=False, importance="high"
     )
     assert page.changes == (expected,)
@@ -208,7 +210,7 @@ def test_a_draft_that_was_edited_twice_is_one_that_is_left(gmail: ScriptedGmail)
     assert {each.remote_id: type(each) for each in changes if not hasattr(each, "message")} == {
         "d10": MessageRemovedFromFolder,
         "d11": MessageRemovedFromFolder,
-        "d12": PlacementChange,
+        "d12": PlacementOrFlagChange,
     }
 
 
@@ -225,9 +227,9 @@ def test_trash_takes_a_message_out_of_the_inbox_and_if_that_is_unclear_it_is_fet
     trash, spam, inbox = map(RemoteId, ("TRASH", "SPAM", "INBOX"))
 
     assert gmail.mailbox.fetch_feed_page(FEED, at(7), limit=100).changes == (
-        PlacementChange(RemoteId("a"), (trash,), (inbox,)),
+        PlacementOrFlagChange(RemoteId("a"), (trash,), (inbox,)),
         MessageToFetchById(RemoteId("b")),
-        PlacementChange(RemoteId("c"), (spam,), (inbox,)),
+        PlacementOrFlagChange(RemoteId("c"), (spam,), (inbox,)),
     )
 
 
@@ -237,7 +239,9 @@ def test_history_of_chats_is_left_out(gmail: ScriptedGmail) -> None:
 
     changes = gmail.mailbox.fetch_feed_page(FEED, at(7), limit=100).changes
 
-    assert [each.remote_id for each in changes if isinstance(each, PlacementChange)] == ["mail"]
+    assert [each.remote_id for each in changes if isinstance(each, PlacementOrFlagChange)] == [
+        "mail"
+    ]
 
 
 WRONG_PAGES = {

@@ -44,7 +44,7 @@ def test_counts_are_read_where_they_are_wanted_and_a_unit_each(
     listing = gmail.mailbox.list_folders(known, reading)
 
     assert sorted(gmail.paths()) == sorted(["labels", *(f"labels/{each}" for each in counted)])
-    assert gmail.mailbox.sent_request_count == 1 + len(counted)
+    assert gmail.mailbox.used_quota_units == 1 + len(counted)
     read = {
         each.remote_id: (each.message_count, each.unread_message_count)
         for each in listing.folders
@@ -64,7 +64,7 @@ def test_a_label_that_the_list_lacks_is_gone_only_if_a_request_for_it_says_so(
     listing = gmail.mailbox.list_folders(known, QUICK)
 
     assert listing.gone_folder_remote_ids == {RemoteId("Label_2")}
-    assert listing.existing_unlisted_folder_ids == {RemoteId("Label_1")}
+    assert listing.existing_unlisted_folder_remote_ids == {RemoteId("Label_1")}
     gmail.script(labels__Label_1=refusal(503, "backendError"))
     with pytest.raises(ProviderUnavailable):
         gmail.mailbox.list_folders(known, QUICK)
@@ -90,7 +90,7 @@ def test_messages_whose_count_is_left_out_are_counted_by_lists(
 
     inbox, _ = gmail.mailbox.list_folders((), WHOLE).folders
 
-    queries = [each.query for each in gmail.requests if each.path.endswith("/messages")]
+    queries = [each.query_string for each in gmail.requests if each.path.endswith("/messages")]
     assert [re.findall("labelIds=([A-Z]+)", each) for each in queries] == [
         *(["INBOX"], ["INBOX", "UNREAD"], ["CHAT"])
     ]

@@ -9,14 +9,14 @@ import pytest
 from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
 from localdev.simulators.gmail.behaviour import GmailBehaviour
-from localdev.simulators.gmail.owner import GmailOwner
+from localdev.simulators.gmail.owner import GmailMailboxEditor
 from localdev.simulators.mailbox import Mailbox
 from mailsync.errors import CursorExpired
 from mailsync.model import FolderTreeReadingMode, RemoteId
 from tests.support.gmail_replica import GmailReplica, open_gmail, states_of
 from tests.support.mail import a_mail
 
-ACTIONS: Mapping[str, Callable[[GmailOwner, str, str], object]] = {
+ACTIONS: Mapping[str, Callable[[GmailMailboxEditor, str, str], object]] = {
     "deliver": lambda owner, _, label: owner.deliver_message(a_mail("new"), ["INBOX", label]),
     "sent to oneself": lambda owner, *_: owner.deliver_message(a_mail("to me"), ["INBOX", "SENT"]),
     "archive": lambda owner, mail, _: owner.archive_message(mail),
@@ -27,21 +27,21 @@ ACTIONS: Mapping[str, Callable[[GmailOwner, str, str], object]] = {
     "untrash": lambda owner, mail, _: owner.untrash_message(mail),
     "spam": lambda owner, mail, _: owner.mark_message_as_spam(mail),
     "no spam": lambda owner, mail, _: owner.unmark_message_as_spam(mail),
-    "star": lambda owner, mail, _: owner.mark_message_starred(mail),
-    "unstar": lambda owner, mail, _: owner.mark_message_starred(mail, is_starred=False),
-    "read": lambda owner, mail, _: owner.mark_message_read(mail),
-    "unread": lambda owner, mail, _: owner.mark_message_read(mail, is_read=False),
-    "important": lambda owner, mail, _: owner.mark_message_important(mail),
+    "star": lambda owner, mail, _: owner.set_message_starred(mail),
+    "unstar": lambda owner, mail, _: owner.set_message_starred(mail, is_starred=False),
+    "read": lambda owner, mail, _: owner.set_message_read(mail),
+    "unread": lambda owner, mail, _: owner.set_message_read(mail, is_read=False),
+    "important": lambda owner, mail, _: owner.set_message_important(mail),
     "delete": lambda owner, mail, _: owner.erase_message(mail),
     "chat": lambda owner, *_: owner.store_chat_message("Hi there."),
 }
 
 
 @pytest.fixture
-def owner(simulators: Simulators, mailbox: Mailbox) -> Iterator[GmailOwner]:
+def owner(simulators: Simulators, mailbox: Mailbox) -> Iterator[GmailMailboxEditor]:
     """Of a mailbox with forty messages and two labels."""
     mailbox.import_mail_items(generate_mail(40, owner=mailbox.address))
-    owner = GmailOwner(mailbox)
+    owner = GmailMailboxEditor(mailbox)
     owner.create_label("Work")
     owner.create_label("Work/Done")
     yield owner
@@ -49,7 +49,9 @@ def owner(simulators: Simulators, mailbox: Mailbox) -> Iterator[GmailOwner]:
 
 
 @pytest.fixture
-def replica(simulators: Simulators, mailbox: Mailbox, owner: GmailOwner) -> Iterator[GmailReplica]:
+def replica(
+    simulators: Simulators, mailbox: Mailbox, owner: GmailMailboxEditor
+) -> Iterator[GmailReplica]:
     """Of the mailbox, read once."""
     with closing(open_gmail(simulators, mailbox)) as provider:
         replica = GmailReplica(provider)
@@ -57,7 +59,7 @@ def replica(simulators: Simulators, mailbox: Mailbox, owner: GmailOwner) -> Iter
         yield replica
 
 
-def act(owner: GmailOwner, chance: Random) -> None:
+def act(owner: GmailMailboxEditor, chance: Random) -> None:
     """Do something with a message that exists."""
     labels = [each for each in owner.gmail.labels.label_by_id if each.startswith("Label_")]
     messages = sorted(states_of(owner.gmail))
@@ -66,7 +68,7 @@ def act(owner: GmailOwner, chance: Random) -> None:
 
 
 def test_a_full_sync_lists_and_fetches_every_message(
-    replica: GmailReplica, owner: GmailOwner
+    replica: GmailReplica, owner: GmailMailboxEditor
 ) -> None:
     assert len(replica.states) > 30
     assert replica.states == states_of(owner.gmail)
@@ -87,7 +89,7 @@ def test_a_full_sync_lists_and_fetches_every_message(
 def test_whatever_the_owner_does_is_known_after_a_round_and_seen_by_a_comparison(
     simulators: Simulators,
     replica: GmailReplica,
-    owner: GmailOwner,
+    owner: GmailMailboxEditor,
     seed: int,
     switches: Mapping[str, bool | int],
 ) -> None:
@@ -103,10 +105,10 @@ def test_whatever_the_owner_does_is_known_after_a_round_and_seen_by_a_comparison
 
 
 def test_what_no_history_reports_is_seen_by_a_comparison(
-    replica: GmailReplica, owner: GmailOwner
+    replica: GmailReplica, owner: GmailMailboxEditor
 ) -> None:
     chance = Random(7)
-    with owner.pause_history_recording():
+    with owner.omit_changes_from_history():
         for _ in range(20):
             act(owner, chance)
 
@@ -114,7 +116,7 @@ def test_what_no_history_reports_is_seen_by_a_comparison(
 
 
 def test_an_expired_history_means_a_listing_that_costs_no_message(
-    replica: GmailReplica, owner: GmailOwner, mailbox: Mailbox
+    replica: GmailReplica, owner: GmailMailboxEditor, mailbox: Mailbox
 ) -> None:
     chance = Random(3)
     for _ in range(10):
@@ -123,16 +125,16 @@ def test_an_expired_history_means_a_listing_that_costs_no_message(
     with pytest.raises(CursorExpired):
         replica.read_on()
 
-    before, replica.cursor = replica.provider.sent_request_count, None
+    before, replica.cursor = replica.provider.used_quota_units, None
     unknown = states_of(owner.gmail).keys() - replica.states.keys()
     replica.read_on()
 
     assert states_of(owner.gmail).keys() <= replica.states.keys()
-    assert replica.provider.sent_request_count - before <= 1 + 5 + 5 + 3 + 20 * len(unknown)
+    assert replica.provider.used_quota_units - before <= 1 + 5 + 5 + 3 + 20 * len(unknown)
 
 
 def test_a_label_is_renamed_nested_and_deleted_without_a_request_for_a_message(
-    replica: GmailReplica, owner: GmailOwner
+    replica: GmailReplica, owner: GmailMailboxEditor
 ) -> None:
     def names() -> dict[RemoteId, tuple[str, str | None]]:
         folders = replica.provider.list_folders(

@@ -54,8 +54,8 @@ def test_a_message_has_its_labels_as_folders_and_columns(gmail: ScriptedGmail) -
     assert (message.importance, message.conversation_id) == ("high", "t")
     assert message.received_at == datetime(2026, 7, 18, 14, 37, 3, 123_000, UTC)
     assert (message.subject, message.body_text) == ("hello", "body\n")
-    assert gmail.requests[0].query == "format=raw"
-    assert gmail.mailbox.sent_request_count == 20
+    assert gmail.requests[0].query_string == "format=raw"
+    assert gmail.mailbox.used_quota_units == 20
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_message_in_another_form_is_requested_again_and_then_unreadable(
     found = fetched(gmail, **WRONG[wrong])
 
     assert isinstance(found, UnreadableMessage)
-    assert found.cause == "unanswered"
+    assert found.cause_name == "unanswered"
     assert gmail.paths().count("messages/a") > 1
 
 
@@ -136,7 +136,7 @@ def test_one_message_that_fails_keeps_no_other_out(gmail: ScriptedGmail) -> None
     failed, message = gmail.mailbox.fetch_messages([A, B])
 
     assert isinstance(failed, UnreadableMessage)
-    assert (failed.remote_id, failed.cause) == (A, "unanswered")
+    assert (failed.remote_id, failed.cause_name) == (A, "unanswered")
     assert isinstance(message, Message)
 
 
@@ -212,14 +212,14 @@ def test_a_message_that_exceeds_the_memory_is_set_aside(
     gmail: ScriptedGmail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "MAX_MESSAGE_RESPONSE_BYTES", 1_000)
-    monkeypatch.setattr(http, "MIN_BYTES_TO_READ_RESPONSE_ALONE", 500)
+    monkeypatch.setattr(http, "MIN_LARGE_RESPONSE_BYTES", 500)
     large = answer(raw_message(mail=RAW * 100))
     gmail.script(messages__a=large, messages__b=answer(raw_message("b", RAW * 10)))
 
     too_large, message = gmail.mailbox.fetch_messages([A, B])
 
     assert isinstance(too_large, UnreadableMessage)
-    assert too_large.cause == "too_large"
+    assert too_large.cause_name == "too_large"
     assert isinstance(message, Message)
 
 
@@ -249,7 +249,7 @@ def test_a_label_is_listed_with_read_states_and_the_count_of_gmail(gmail: Script
 
     assert {*listing.messages} == {ListedMessage(A, True), ListedMessage(B, False)}
     assert listing.is_complete
-    queries = [each.query for each in gmail.requests if each.path.endswith("/messages")]
+    queries = [each.query_string for each in gmail.requests if each.path.endswith("/messages")]
     assert "labelIds=Label_1&includeSpamTrash=true" in queries[0]
     assert "labelIds=Label_1&includeSpamTrash=true&labelIds=UNREAD" in queries[1]
 
@@ -279,7 +279,7 @@ def test_all_mail_is_listed_without_spam_and_trash_and_with_all_flags(gmail: Scr
         ListedMessage(B, True, is_flagged=False, importance="high"),
     }
     assert listing.remote_message_count is None
-    queries = [each.query.partition("&maxResults")[0] for each in gmail.requests]
+    queries = [each.query_string.partition("&maxResults")[0] for each in gmail.requests]
     labels = [f"labelIds={each}" for each in ("UNREAD", "STARRED", "IMPORTANT")]
     assert queries == ["maxResults=500", *labels, "includeSpamTrash=true&labelIds=CHAT"]
 
@@ -318,10 +318,10 @@ def test_a_large_message_is_read_without_a_copy_of_its_text(
 ) -> None:
     monkeypatch.setattr(responses, "_CHUNK_CHARS", 8)
     content = bytearray(json.dumps({**extra, "raw": f"8J-YgFhZWg{padding}", "id": "a"}).encode())
-    usual = responses.parse_response(200, {}, bytearray(content)).body
+    usual = responses.parse_http_response(200, {}, bytearray(content)).body
     monkeypatch.setattr(responses, "_MIN_LARGE_BYTES", 1)
 
-    large = responses.parse_response(200, {}, content).body
+    large = responses.parse_http_response(200, {}, content).body
 
     assert isinstance(large["raw"], memoryview) == ("payload" not in extra)
     decoded = [responses.decode_base64url(each, "raw") for each in (usual, large)]

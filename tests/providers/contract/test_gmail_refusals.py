@@ -56,7 +56,7 @@ def test_a_used_up_quota_is_a_pause_that_all_functions_learn_of(
     assert len(gmail.requests) == 1
     [report] = gmail.quota.reports
     assert report == (pause_s, is_project)
-    assert gmail.mailbox.remaining_pause_s == pytest.approx(pause_s, abs=1.5)
+    assert gmail.mailbox.remaining_provider_pause_s == pytest.approx(pause_s, abs=1.5)
 
 
 def test_too_many_requests_at_once_lower_their_number_and_use_up_no_quota(
@@ -83,7 +83,7 @@ def test_a_short_pause_is_slept_and_only_what_failed_is_sent_again(gmail: Script
 
     assert all(isinstance(each, Message) for each in found)
     assert gmail.paths() == ["messages/a", "messages/b", "messages/b"]
-    assert gmail.mailbox.sent_request_count == 60
+    assert gmail.mailbox.used_quota_units == 60
 
 
 TRANSIENT = {
@@ -174,7 +174,7 @@ def test_without_units_no_request_is_sent(
 
 @pytest.mark.parametrize(
     ("one_by_one", "at_once"),
-    [(False, http.MAX_REQUESTS_IN_FLIGHT), (True, http.MAX_REQUESTS_IN_FLIGHT_PER_WORKER)],
+    [(False, http.MAX_REQUESTS_IN_FLIGHT), (True, http.MAX_REQUESTS_IN_FLIGHT_IF_SHARED)],
 )
 def test_several_messages_are_fetched_at_the_same_time_and_fewer_beside_other_workers(
     gmail: ScriptedGmail, one_by_one: bool, at_once: int

@@ -12,7 +12,7 @@ from mailsync.model import (
     FeedRef,
     Message,
     MessageNotFoundByIdResult,
-    PlacementChange,
+    PlacementOrFlagChange,
     RemoteId,
     UnreadableMessage,
 )
@@ -55,9 +55,9 @@ def script_thread(gmail: ScriptedGmail, items: Sequence[Mapping[str, Any]]) -> N
     gmail.script(threads__t=answer({"id": "t", "historyId": "9", "messages": items}))
     gmail.script(**{f"messages__{each}": answer(raw_message(each, mail(each))) for each in IDS})
     page = gmail.mailbox.fetch_feed_page(FEED, MessageListCursor(7).to_text(), limit=100)
-    gmail.mailbox.set_fetch_groups_of_messages(
-        {each.remote_id: each.fetch_group_id for each in page.changes
-         if isinstance(each, PlacementChange) and each.fetch_group_id}
+    gmail.mailbox.announce_conversations_of_messages(
+        {each.remote_id: each.conversation_id for each in page.changes
+         if isinstance(each, PlacementOrFlagChange) and each.conversation_id}
     )  # fmt: skip
     gmail.requests.clear()
 
@@ -67,14 +67,14 @@ def test_three_wanted_messages_of_a_thread_cost_forty_units_and_equal_the_raw_on
 ) -> None:
     script_thread(gmail, [full_message(each, mail(each)) for each in IDS])
     raw = [gmail.mailbox.fetch_messages([each])[0] for each in IDS]
-    before = gmail.mailbox.sent_request_count
+    before = gmail.mailbox.used_quota_units
     gmail.requests.clear()
 
     found = gmail.mailbox.fetch_messages(IDS[1:])
 
     assert gmail.paths() == ["threads/t"]
-    assert gmail.mailbox.sent_request_count - before == 40
-    assert gmail.requests[0].query == "format=full"
+    assert gmail.mailbox.used_quota_units - before == 40
+    assert gmail.requests[0].query_string == "format=full"
     assert found == raw[1:]
     assert all(isinstance(each, Message) and each.body_text for each in found)
 
@@ -135,10 +135,10 @@ def test_a_large_message_is_read_without_its_attachments(
 
     [found] = gmail.mailbox.fetch_messages([IDS[0]])
 
-    assert [each.query for each in gmail.requests] == ["format=raw", "format=full"]
+    assert [each.query_string for each in gmail.requests] == ["format=raw", "format=full"]
     if is_certain:
         assert isinstance(found, Message)
         assert (found.body_text, found.has_attachments) == ("Grüße von m1\n", True)
     else:
         assert isinstance(found, UnreadableMessage)
-        assert found.cause == "too_large"
+        assert found.cause_name == "too_large"

@@ -38,7 +38,7 @@ class SignedTokens:
     def get_current_token(self) -> AccessToken:
         return self._access
 
-    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
+    def get_token_after_refusal(self, refused: AccessToken) -> AccessToken:
         self.renewed += 1
         return self.issue(self.lifetime_s)
 

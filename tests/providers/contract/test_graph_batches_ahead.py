@@ -75,7 +75,7 @@ def test_one_batch_has_the_newest_messages_and_the_whole_of_a_small_tree(
     [request] = graph.requests
     items = [each["url"] for each in json.loads(request.body)["requests"]]
     assert "orderby=receivedDateTime%20desc&$top=2" in items[0]
-    assert graph.mailbox.sent_request_count == len(items) == ROLES + 3
+    assert graph.mailbox.used_quota_units == len(items) == ROLES + 3
 
 
 def test_what_the_first_batch_lacks_of_the_tree_is_requested(graph: ScriptedGraph) -> None:
@@ -115,7 +115,7 @@ def test_each_batch_is_requested_once_and_before_its_caller_needs_it(graph: Scri
 
     assert [list(each) for each in (first, second, third)] == [[1, 2], [3, 4], [5]]
     assert third[FeedId(5)].changes[0].message.remote_id == "e"  # type: ignore[union-attr]
-    assert (len(graph.requests), mailbox.sent_request_count, graph.most_in_flight) == (3, 5, 1)
+    assert (len(graph.requests), mailbox.used_quota_units, graph.most_in_flight) == (3, 5, 1)
 
 
 def test_another_batch_is_not_mistaken_for_the_one_ahead(graph: ScriptedGraph) -> None:

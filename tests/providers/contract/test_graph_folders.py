@@ -97,14 +97,14 @@ def test_all_levels_and_pages_of_the_tree_are_listed_without_search_folders(
     found = graph.mailbox.list_folders((), FolderTreeReadingMode.ALL_LISTED_FOLDERS)
 
     assert tree(found) == {"a": None, "b": None, "aa": "a", "aaa": "aa"}
-    assert [each.is_hidden for each in found.folders] == [False, False, False, True]
+    assert [each.is_hidden_at_provider for each in found.folders] == [False, False, False, True]
     first = found.folders[0]
     assert (first.display_name, first.message_count, first.unread_message_count) == ("A", 3, 1)
     assert found.is_whole_tree
     assert (
         found.gone_folder_remote_ids,
-        found.existing_unlisted_folder_ids,
-        found.failure_reason_by_folder_id,
+        found.existing_unlisted_folder_remote_ids,
+        found.failure_reason_by_folder_remote_id,
     ) == (frozenset(), frozenset(), {})
     assert len(graph.requests) == 6
 
@@ -118,7 +118,7 @@ def test_a_tree_that_is_known_is_listed_in_one_request(graph: ScriptedGraph) -> 
 
     assert tree(found) == {"inbox": None, "a": None, "b": "a"}
     assert asked(graph) == ["/delta"]
-    assert graph.mailbox.sent_request_count == 1
+    assert graph.mailbox.used_quota_units == 1
 
 
 def test_children_that_the_feed_does_not_name_are_listed(graph: ScriptedGraph) -> None:
@@ -154,7 +154,7 @@ def test_a_thorough_reading_looks_for_hidden_folders_below_every_folder(
 def test_a_thorough_reading_of_a_large_mailbox_ends_before_the_limit_of_requests(
     graph: ScriptedGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folders, "MAX_PRECAUTIONARY_CHILD_FOLDER_LISTS", 1)
+    monkeypatch.setattr(folders, "MAX_PRECAUTIONARY_CHILD_FOLDER_REQUESTS", 1)
     listed = page(*(folder(name) for name in ("inbox", "a")), folder("b", childFolderCount=1))
     graph.answers = [listed, listed, batch(children(), children(folder("c", "b"))), NO_ROLES]
 
@@ -223,8 +223,8 @@ def test_what_no_list_shows_is_asked_for_by_its_id(
     found = list_quickly(graph, inbox=None, a=None, b=None, c=None, h=None)
 
     assert found.gone_folder_remote_ids == {"a"}
-    assert found.failure_reason_by_folder_id.keys() == {"b"}
-    assert found.existing_unlisted_folder_ids == ({"c", "inbox"} if list_is_empty else {"c"})
+    assert found.failure_reason_by_folder_remote_id.keys() == {"b"}
+    assert found.existing_unlisted_folder_remote_ids == ({"c", "inbox"} if list_is_empty else {"c"})
     assert tree(found) == {"inbox": None, "c": None, "h": None}
 
 
@@ -240,7 +240,10 @@ def test_a_folder_is_gone_only_by_the_answers_that_say_so(
     found = list_quickly(graph, inbox=None, a=None)
 
     assert found.gone_folder_remote_ids == frozenset()
-    assert "a" in found.failure_reason_by_folder_id or "a" in found.existing_unlisted_folder_ids
+    assert (
+        "a" in found.failure_reason_by_folder_remote_id
+        or "a" in found.existing_unlisted_folder_remote_ids
+    )
 
 
 def test_a_deleted_folder_that_is_readable_outside_the_tree_is_gone_with_what_is_below_it(
@@ -276,8 +279,8 @@ def test_children_that_cannot_be_listed_fail_their_parent_and_nothing_else(
     )
 
     assert tree(found) == {"inbox": None, "a": None, "b": None, "bb": "b", "aa": "a", "aaa": "aa"}
-    assert found.failure_reason_by_folder_id.keys() == {"a"}
-    assert (found.gone_folder_remote_ids, found.existing_unlisted_folder_ids) == (
+    assert found.failure_reason_by_folder_remote_id.keys() == {"a"}
+    assert (found.gone_folder_remote_ids, found.existing_unlisted_folder_remote_ids) == (
         frozenset(),
         frozenset(),
     )
@@ -290,7 +293,7 @@ def test_a_folder_without_a_count_has_failed_and_is_shown(graph: ScriptedGraph, 
 
     found = list_quickly(graph, inbox=None, a=None)
 
-    assert found.failure_reason_by_folder_id.keys() == {"a"}
+    assert found.failure_reason_by_folder_remote_id.keys() == {"a"}
     assert tree(found) == {"inbox": None, "a": None}
 
 
@@ -310,8 +313,8 @@ def test_without_a_feed_parents_take_turns_and_a_whole_reading_leaves_none_out(
     assert not {"cp00", "cp01"} & tree(quick).keys()
     assert (
         quick.gone_folder_remote_ids,
-        quick.existing_unlisted_folder_ids,
-        quick.failure_reason_by_folder_id,
+        quick.existing_unlisted_folder_remote_ids,
+        quick.failure_reason_by_folder_remote_id,
     ) == (frozenset(), frozenset(), {})
 
     first, rest = names[:MAX_BATCH_REQUESTS], names[MAX_BATCH_REQUESTS:]

@@ -62,7 +62,7 @@ def test_forty_one_folders_are_probed_in_three_calls_which_are_forty_one_request
     cursor = a_probe_cursor(graph, "/x?1")
     good = (200, {"value": [], "@odata.deltaLink": f"{graph.url}/x?2"})
     graph.answers = [batch(*[good] * 20), batch(*[good] * 20), batch(good)]
-    requests, calls = graph.mailbox.sent_request_count, len(graph.requests)
+    requests, calls = graph.mailbox.used_quota_units, len(graph.requests)
 
     pages = graph.mailbox.fetch_next_page_of_each_feed(
         [(a_feed(n), cursor) for n in range(41)], limit=9
@@ -70,7 +70,7 @@ def test_forty_one_folders_are_probed_in_three_calls_which_are_forty_one_request
 
     assert len(pages) == 41
     assert len(graph.requests) - calls == 3
-    assert graph.mailbox.sent_request_count - requests == 41
+    assert graph.mailbox.used_quota_units - requests == 41
 
 
 REFUSED = (401, error("InvalidAuthenticationToken"))
@@ -125,7 +125,7 @@ def test_a_message_that_cannot_be_read_does_not_stop_the_others(graph: ScriptedG
 
     *bad, gone, good = graph.mailbox.fetch_messages(messages("m1", "m2", "m3", "m4", "m5"))
 
-    causes = [each.cause for each in bad if isinstance(each, UnreadableMessage)]
+    causes = [each.cause_name for each in bad if isinstance(each, UnreadableMessage)]
     assert causes == ["corrupt", "malformed", "other_id"]
     assert gone == MessageNotFoundByIdResult(RemoteId("m4"))
     assert isinstance(good, Message)
@@ -149,7 +149,7 @@ def test_a_message_that_does_not_answer_is_unanswered_where_another_one_does(
     bad, good = graph.mailbox.fetch_messages(messages("m1", "m2"))
 
     assert isinstance(bad, UnreadableMessage)
-    assert (bad.remote_id, bad.cause) == ("m1", "unanswered")
+    assert (bad.remote_id, bad.cause_name) == ("m1", "unanswered")
     assert isinstance(good, Message)
 
 

@@ -53,7 +53,7 @@ def test_a_message_is_read_whole() -> None:
         Message(
             remote_id=RemoteId("m1"),
             folder_remote_ids=(RemoteId("F1"),),
-            provider_item_type="eventMessageRequest",
+            message_kind="eventMessageRequest",
             subject="Hi",
             sender=Address("Ann", "ann@example.org"),
             to=(Address("Ann", "ann@example.org"),),
@@ -163,8 +163,8 @@ def test_an_absurd_value_makes_the_message_unreadable_and_names_the_property(
     change = parse_change({**FULL, **absurd})
 
     assert isinstance(change, UnreadableMessage)
-    assert change.cause == "malformed"
-    assert next(iter(absurd)) in change.detail
+    assert change.cause_name == "malformed"
+    assert next(iter(absurd)) in change.cause_explanation
 
 
 @pytest.mark.parametrize("read", [parse_change, parse_change_without_body, parse_listed_message])

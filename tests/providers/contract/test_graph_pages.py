@@ -62,10 +62,10 @@ def test_every_request_of_a_chain_asks_for_immutable_ids_and_a_page_size_but_nev
     sizes = [each.headers["Prefer"] for each in graph.requests]
     assert sizes == [f'IdType="ImmutableId", odata.maxpagesize={n}' for n in (7, 3)]
     assert graph.requests[0].path == "/v1.0/me/mailFolders/in%2Fbox%3D/messages/delta"
-    assert "isRead" in graph.requests[0].query
-    assert "top" not in graph.requests[0].query
-    assert f"{graph.requests[1].path}?{graph.requests[1].query}" == f"/v1.0{LAST}"
-    assert graph.mailbox.sent_request_count == 2
+    assert "isRead" in graph.requests[0].query_string
+    assert "top" not in graph.requests[0].query_string
+    assert f"{graph.requests[1].path}?{graph.requests[1].query_string}" == f"/v1.0{LAST}"
+    assert graph.mailbox.used_quota_units == 2
 
 
 def test_behind_an_empty_page_is_more_unless_its_link_leads_to_itself(graph: ScriptedGraph) -> None:
@@ -291,7 +291,7 @@ def test_the_first_feed_that_comes_after_one_that_failed_has_no_bodies(
     state = ListedMessage(RemoteId("m1"), True, "e")
     assert first.changes == again.changes == (MessageToFetchById(state.remote_id, state),)
     assert graph.requests[0].path.endswith("/messages/delta")
-    assert "body" not in graph.requests[0].query
+    assert "body" not in graph.requests[0].query_string
     assert not first.next_round_is_full_sync
 
 
@@ -303,7 +303,7 @@ def test_the_last_feed_is_a_list_of_ids_that_begins_anew_each_time(graph: Script
     assert isinstance(found.changes[0], MessageToFetchById)
     assert (found.has_more, found.next_round_is_full_sync) == (False, True)
     assert graph.requests[0].path.endswith("/messages")
-    assert "body" not in graph.requests[0].query
+    assert "body" not in graph.requests[0].query_string
     with pytest.raises(CursorExpired, match="read as a list"):
         graph.mailbox.fetch_feed_page(FEED, found.next_cursor, limit=5)
 

@@ -18,7 +18,7 @@ from mailsync.providers.graph.provider import (
     GraphMailbox,
 )
 from mailsync.providers.response_memory import ResponseMemoryBudget
-from mailsync.sync.store_page import compute_max_page_size
+from mailsync.sync.store_page import compute_initial_page_size
 from tests.providers.contract.scripted_graph import ScriptedGraph, TwoTokens, answer, entry, refusal
 
 FEED = FeedRef(FeedId(1), FolderRef(FolderId(1), RemoteId("F")))
@@ -65,8 +65,8 @@ def test_each_page_is_requested_once_and_before_its_caller_needs_it(graph: Scrip
     third = fetch(graph.mailbox, second.next_cursor)
 
     assert [ids(second), ids(third), third.has_more] == [["b"], ["c"], False]
-    assert [each.query for each in graph.requests][1:] == ["2", "3"]
-    assert graph.mailbox.sent_request_count == 3
+    assert [each.query_string for each in graph.requests][1:] == ["2", "3"]
+    assert graph.mailbox.used_quota_units == 3
     assert all(f"maxpagesize={SIZE}" in each.headers["Prefer"] for each in graph.requests)
 
 
@@ -100,7 +100,7 @@ def test_a_long_pause_is_requested_where_the_page_is_needed(graph: ScriptedGraph
         fetch(graph.mailbox, cursor)
 
     assert raised.value.retry_after_s == 600
-    assert graph.mailbox.remaining_pause_s > 590
+    assert graph.mailbox.remaining_provider_pause_s > 590
     assert len(graph.requests) == 2, "no request within the pause"
 
 
@@ -161,7 +161,7 @@ def test_nothing_is_read_ahead_where_mailboxes_share_the_memory(
     mailbox = GraphMailbox(base_url=graph.url, access=access, ca_bundle=None, memory=share)
     with closing(mailbox):
         fetch(mailbox)
-        assert mailbox.sent_request_count == 1
+        assert mailbox.used_quota_units == 1
 
 
 @pytest.mark.parametrize("way", ["cut off", "too large", "more than there is memory for"])
@@ -174,12 +174,12 @@ def test_a_response_that_is_dropped_frees_its_memory(
         monkeypatch.setattr(http, "MAX_RESPONSE_BYTES", 10**6)
     memory = ResponseMemoryBudget(own_bytes=3 * 10**6, large_bytes=3 * 10**6, wait_s=0)
     share = memory.create_share_for_mailbox()
-    graph.answers = [replace(page(graph, "a", text="x" * size), cut_after_bytes=cut)]
+    graph.answers = [replace(page(graph, "a", text="x" * size), close_after_body_bytes=cut)]
     mailbox = GraphMailbox(base_url=graph.url, access=access, ca_bundle=None, memory=share)
     with closing(mailbox):
         with pytest.raises(ProviderUnavailable):
             fetch(mailbox)
-        assert share.reserve_bytes(3 * 10**6)
+        assert share.try_reserve_bytes(3 * 10**6)
 
 
 @pytest.mark.parametrize(("limit", "fallback"), [(SIZE - 1, 0), (SIZE, 2)])
@@ -188,7 +188,7 @@ def test_smaller_pages_and_lists_of_ids_come_one_by_one(
 ) -> None:
     graph.answers = [page(graph, "a", following="2")]
     graph.mailbox.fetch_feed_page(FEED, None, limit=limit, fallback=fallback)
-    assert graph.mailbox.sent_request_count == 1
+    assert graph.mailbox.used_quota_units == 1
 
 
 def two_pages(graph: ScriptedGraph, *, before_second: Callable[[], object]) -> None:
@@ -199,7 +199,7 @@ def two_pages(graph: ScriptedGraph, *, before_second: Callable[[], object]) -> N
 
 
 def test_the_pages_of_a_sync_that_meets_no_failure_are_large_enough() -> None:
-    assert compute_max_page_size(PROVIDER_LIMITS) >= MIN_PAGE_SIZE_TO_READ_AHEAD
+    assert compute_initial_page_size(PROVIDER_LIMITS) >= MIN_PAGE_SIZE_TO_READ_AHEAD
 
 
 def test_no_request_is_in_flight_after_the_end(graph: ScriptedGraph) -> None:

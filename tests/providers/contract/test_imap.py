@@ -111,7 +111,7 @@ def options(request: pytest.FixtureRequest) -> ImapOptions:
 
 @pytest.fixture
 def mailbox(simulators: Simulators) -> Mailbox:
-    return simulators.add_mailbox(_user(next(_numbers)), "Ada")
+    return simulators.find_or_create_mailbox(_user(next(_numbers)), "Ada")
 
 
 class TestDovecot(ProviderContract, FailureContract):
@@ -139,7 +139,7 @@ class TestGmail(ProviderContract, FailureContract):
     ) -> Iterator[ProxiedImap]:
         assert simulators.imap
         simulators.imap.options_by_user_id[mailbox.user_id] = GMAIL_OPTIONS
-        proxy.behind = (simulators.imap.port, simulators.imap.certificate)
+        proxy.behind = (simulators.imap.tls_port, simulators.imap.certificate)
         form = GmailImapForm(mailbox)
         with closing(ProxiedImap(proxy, mailbox, form, mailbox.address)) as server:
             yield server
@@ -154,7 +154,7 @@ class TestSimulatedServer(ProviderContract):
     ) -> Iterator[ProxiedImap]:
         assert simulators.imap
         simulators.imap.options_by_user_id[mailbox.user_id] = options
-        proxy.behind = (simulators.imap.port, simulators.imap.certificate)
+        proxy.behind = (simulators.imap.tls_port, simulators.imap.certificate)
         form = ImapForm(mailbox, options)
         with closing(ProxiedImap(proxy, mailbox, form, mailbox.address)) as server:
             yield server

@@ -15,7 +15,7 @@ from mailsync.model import (
     Cursor,
     FolderTreeReadingMode,
     MessageRemovedFromFolder,
-    MessageStateChange,
+    MessageStateUpsert,
     Page,
     RemoteId,
 )
@@ -61,9 +61,9 @@ class Mirror:
                 for each, it in self.flags.items()
                 if each in page.remote_ids_of_all_messages_of_feed
             }
-        for change in (*page.changes, *page.message_states_to_compare):
-            if isinstance(change, MessageStateChange):
-                self.flags[change.remote_id] = change.state.remote_version
+        for change in (*page.changes, *page.possibly_changed_message_states):
+            if isinstance(change, MessageStateUpsert):
+                self.flags[change.remote_id] = change.state.computed_version
             elif isinstance(change, MessageRemovedFromFolder):
                 self.flags.pop(change.remote_id, None)
 
@@ -131,7 +131,7 @@ def imap(simulators: Simulators) -> ImapServer:
 def played(imap: ImapServer, mailbox: Mailbox, tmp_path: Path) -> Iterator[Played]:
     for number in range(COUNT):
         mailbox.deliver_message(a_mail(f"mail {number}"))
-    behind = (imap.port, imap.certificate)
+    behind = (imap.tls_port, imap.certificate)
     with scripted_imap(tmp_path, behind=behind) as server, RawImap(*behind) as other:
         other.login(mailbox.address, PASSWORD)
         other.command("SELECT INBOX")
@@ -309,7 +309,7 @@ def test_rows_of_the_field_about_lists_of_folders(played: Played, row: int) -> N
     assert len(names) == len(set(names))
     counts = {str(each.remote_id): each.message_count for each in listing.folders}
     assert counts["INBOX"] == COUNT
-    assert set(listing.failure_reason_by_folder_id) == {
+    assert set(listing.failure_reason_by_folder_remote_id) == {
         each for each, total in counts.items() if total is None
     }
 
@@ -335,4 +335,4 @@ def test_only_folders_of_the_owner_are_listed_and_gone_ones_are_requested_by_nam
     listing = played.mirror.client.list_folders(known, FolderTreeReadingMode.ALL_LISTED_FOLDERS)
 
     assert listing.gone_folder_remote_ids == frozenset()
-    assert listing.existing_unlisted_folder_ids == {"Archive", "Other/bob", "Lost"}
+    assert listing.existing_unlisted_folder_remote_ids == {"Archive", "Other/bob", "Lost"}

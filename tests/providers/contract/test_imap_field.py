@@ -55,7 +55,7 @@ class Access:
     def get_current_token(self) -> AccessToken:
         return self.token
 
-    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
+    def get_token_after_refusal(self, refused: AccessToken) -> AccessToken:
         self.token = self._renew()
         return self.token
 
@@ -129,7 +129,7 @@ def test_a_token_that_expires_in_mid_session_is_renewed_and_all_is_stored(tmp_pa
     """Row 45: BYE, then the refusal of the same token, then a new one."""
     ports = SimulatedImapServerSettings(password=PASSWORD)
     with Simulators(tmp_path / "simulators", imap_ports=ports) as simulators:
-        mailbox, imap = simulators.add_mailbox("ann@example.com"), simulators.imap
+        mailbox, imap = simulators.find_or_create_mailbox("ann@example.com"), simulators.imap
         assert imap
         for subject in ALL:
             mailbox.deliver_message(a_mail(subject))
@@ -144,7 +144,7 @@ def test_a_token_that_expires_in_mid_session_is_renewed_and_all_is_stored(tmp_pa
         access = Access(issue(), issue)
         first = access.token
         with (
-            scripted_imap(tmp_path, behind=(imap.port, imap.certificate)) as script,
+            scripted_imap(tmp_path, behind=(imap.tls_port, imap.certificate)) as script,
             closing(_opened(script, access)) as client,
         ):
             ids = [it.remote_id for it in client.fetch_feed_page(INBOX, None, limit=9).changes]
@@ -229,4 +229,4 @@ def test_a_server_without_status_proves_no_folder_gone(played: Played) -> None:
         RemoteId("INBOX")
     ] == len(ALL)
     assert listing.gone_folder_remote_ids == frozenset()
-    assert listing.existing_unlisted_folder_ids == {"Archive"}
+    assert listing.existing_unlisted_folder_remote_ids == {"Archive"}

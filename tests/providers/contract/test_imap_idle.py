@@ -110,14 +110,14 @@ def test_a_check_of_the_simulated_server_is_two_round_trips(
     imap = simulators.imap
     assert imap
     imap.current_options = ImapOptions(extensions=extensions)
-    with RawImap(imap.port, imap.certificate) as client:
+    with RawImap(imap.tls_port, imap.certificate) as client:
         client.login(mailbox.address, PASSWORD)
         for number in range(20):
             assert client.command(f'CREATE "Folder {number}"').status == "OK"
         feeds = _positions(client, "HIGHESTMODSEQ" if "CONDSTORE" in extensions else "")
 
     def opened() -> ImapMailbox:
-        return open_imap_mailbox(imap.port, imap.certificate, mailbox.address, PASSWORD)
+        return open_imap_mailbox(imap.tls_port, imap.certificate, mailbox.address, PASSWORD)
 
     _assert_cheap(opened, feeds, monkeypatch)
 

@@ -88,15 +88,15 @@ def test_the_simulated_server_checks_tokens_as_well(tmp_path: Path, mechanism: s
     with Simulators(
         tmp_path, imap_ports=SimulatedImapServerSettings(password=PASSWORD)
     ) as simulators:
-        mailbox, imap = simulators.add_mailbox("ann@example.org"), simulators.imap
+        mailbox, imap = simulators.find_or_create_mailbox("ann@example.org"), simulators.imap
         assert imap
         imap.current_options = ImapOptions(extensions=("SASL-IR", f"AUTH={mechanism}", "ENABLE"))
         token = simulators.issue_access_token(
             mailbox, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
         )
-        with connection(imap.port, imap.certificate) as refused, pytest.raises(LoginRefused):
+        with connection(imap.tls_port, imap.certificate) as refused, pytest.raises(LoginRefused):
             refused.login(mailbox.address, "no token", is_token=True)
-        with connection(imap.port, imap.certificate) as signed_in:
+        with connection(imap.tls_port, imap.certificate) as signed_in:
             signed_in.login(mailbox.address, token, is_token=True)
             assert signed_in.examine(b"INBOX").message_count == 0
 
@@ -112,7 +112,7 @@ class Tokens:
     def get_current_token(self) -> AccessToken:
         return AccessToken(self._server.access_token(lifetime_s=-10), self._expires_at)
 
-    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
+    def get_token_after_refusal(self, refused: AccessToken) -> AccessToken:
         self.renewed.append(refused)
         return AccessToken(self._server.access_token(), self._expires_at)
 
@@ -160,13 +160,13 @@ def test_a_password_that_is_not_ascii_signs_in(tmp_path: Path, offered: tuple[st
     with Simulators(
         tmp_path, imap_ports=SimulatedImapServerSettings(password=password)
     ) as simulators:
-        mailbox, imap = simulators.add_mailbox("ann@example.org"), simulators.imap
+        mailbox, imap = simulators.find_or_create_mailbox("ann@example.org"), simulators.imap
         assert imap
         imap.current_options = ImapOptions(extensions=offered)
-        with connection(imap.port, imap.certificate) as signed_in:
+        with connection(imap.tls_port, imap.certificate) as signed_in:
             signed_in.login(mailbox.address, password)
             assert signed_in.examine(b"INBOX").message_count == 0
-        with connection(imap.port, imap.certificate) as refused, pytest.raises(LoginRefused):
+        with connection(imap.tls_port, imap.certificate) as refused, pytest.raises(LoginRefused):
             refused.login(mailbox.address, password + "ü")
 
 
@@ -277,7 +277,7 @@ def test_responses_to_the_first_command_are_kept_wherever_they_come(
     )
     with connection(script.port, script.certificate) as opened:
         opened.login("ann", PASSWORD)
-        assert {it.name for it in list_folders(opened).folders} == {b"INBOX", b"Work"}
+        assert {it.name for it in list_folders(opened).own_folders} == {b"INBOX", b"Work"}
         assert opened.has_qresync
 
 

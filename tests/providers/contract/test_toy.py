@@ -38,10 +38,12 @@ class ToyServer(ToyProvider):
         self._pause_s, self._is_broken = 0.0, False
 
     def request(self) -> None:
-        if self.remaining_pause_s:
-            raise ProviderThrottled("The pause is not over.", retry_after_s=self.remaining_pause_s)
+        if self.remaining_provider_pause_s:
+            raise ProviderThrottled(
+                "The pause is not over.", retry_after_s=self.remaining_provider_pause_s
+            )
         super().request()
-        self.remaining_pause_s = self._pause_s
+        self.remaining_provider_pause_s = self._pause_s
         if self._pause_s:
             raise ProviderThrottled("The toy asks for a pause.", retry_after_s=self._pause_s)
         if self._is_broken:
@@ -49,7 +51,7 @@ class ToyServer(ToyProvider):
         token = self.access.get_current_token()
         if self._token and self._token not in (
             token.token,
-            self.access.replace_refused_token(token).token,
+            self.access.get_token_after_refusal(token).token,
         ):
             raise ProviderUnavailable("The toy refuses every token.")
 

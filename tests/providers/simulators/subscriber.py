@@ -41,7 +41,7 @@ class Subscriber:
         return True
 
     def _answer(self, request: Request) -> Response:
-        tokens = parse_qs(request.query).get("validationToken")
+        tokens = parse_qs(request.query_string).get("validationToken")
         if tokens:
             self.handshakes += 1
             self.at_handshake()

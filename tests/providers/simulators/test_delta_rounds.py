@@ -29,7 +29,7 @@ def test_read_state_comes_as_a_partial_object_without_etag(
     message = mailbox.deliver_message(a_mail())
     _, link = delta_round(graph, INBOX_DELTA)
 
-    mailbox.mark_message_read(message)
+    mailbox.set_message_read(message)
 
     assert delta_round(graph, link)[0] == [
         {

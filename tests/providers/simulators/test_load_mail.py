@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem, item_to_json
-from localdev.mail.load import load_mail
+from localdev.mail.load import load_mail_lazily
 from localdev.mail.parse import parse_mail, parse_mail_and_find_malformations
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.wire_time import format_utc_seconds
@@ -131,7 +131,7 @@ def test_files_of_a_folder_that_are_no_mail_are_named(tmp_path: Path) -> None:
     (tmp_path / "linked").symlink_to(NASTY)
     os.mkfifo(tmp_path / "pipe.eml")
 
-    loaded = load_mail(tmp_path)
+    loaded = load_mail_lazily(tmp_path)
 
     assert [(each.folder, each.subject) for each in loaded.items] == [
         (("Work",), "Two bodies"),
@@ -161,14 +161,14 @@ def test_a_maildir_may_have_odd_names(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(GOOD)
         (tmp_path / name).parent.with_name("cur").mkdir(exist_ok=True)
 
-    loaded = load_mail(tmp_path)
+    loaded = load_mail_lazily(tmp_path)
 
     found = sorted((each.folder, each.is_read) for each in loaded.items)
     assert (found, loaded.problems_of_skipped_mail) == (sorted(names.values()), [])
 
 
 def test_every_nasty_mail_is_served_by_the_simulator(mailbox: Mailbox, graph: httpx.Client) -> None:
-    stored = mailbox.import_mail_items(load_mail(NASTY).items)
+    stored = mailbox.import_mail_items(load_mail_lazily(NASTY).items)
 
     listed = graph.get("/me/mailFolders/inbox/messages?$top=100").json()["value"]
 
@@ -189,7 +189,7 @@ def test_whatever_happens_to_its_bytes_a_mail_is_loaded_or_named(
     path = tmp_path_factory.getbasetemp() / name
     path.write_bytes(content)
 
-    loaded = load_mail(path)
+    loaded = load_mail_lazily(path)
     items = list(loaded.items)
 
     assert items or loaded.problems_of_skipped_mail

@@ -8,7 +8,7 @@ import pytest
 from localdev.simulators import Simulators
 from localdev.simulators.folders import FolderNumberOrRole
 from localdev.simulators.graph.outlook import OutlookMailbox
-from localdev.simulators.graph.owner import OutlookOwner
+from localdev.simulators.graph.owner import OutlookMailboxEditor
 from localdev.simulators.journal import ChangeKind
 from localdev.simulators.mailbox import Mailbox, MessageNotInFolder
 from tests.providers.simulators.graph_client import INBOX_DELTA, delta_round, error_of
@@ -29,13 +29,13 @@ def test_a_message_under_three_labels_is_one_message_that_each_of_them_counts(
     label = mailbox.create_folder("Label")
     mailbox.add_message_to_folder(number, label)
     mailbox.add_message_to_folder(number, "archive")
-    mailbox.mark_message_read(number)
+    mailbox.set_message_read(number)
 
-    assert [each.message_number for each in mailbox.list_messages("inbox", label, "archive")] == [
-        number
-    ]
+    assert [
+        each.message_number for each in mailbox.list_messages_in_folders("inbox", label, "archive")
+    ] == [number]
     assert counts(mailbox, "inbox") == counts(mailbox, "archive") == (1, 0)
-    assert mailbox.count_messages("inbox", label, "archive") == 1
+    assert mailbox.count_messages_in_folders("inbox", label, "archive") == 1
 
     folders: tuple[FolderNumberOrRole, ...] = ("inbox", label, "archive")
     for folder in folders:
@@ -49,20 +49,23 @@ def test_every_change_is_one_entry_with_a_number_that_grows(mailbox: Mailbox) ->
     number = mailbox.deliver_message(a_mail())
     inbox, archive = (mailbox.folders.find_folder(role).number for role in ("inbox", "archive"))
     mailbox.move_message(number, "archive")
-    mailbox.mark_message_starred(number)
+    mailbox.set_message_starred(number)
     mailbox.change_message_fields(number, subject="other", is_read=True)
-    mailbox.erase_message(number)
+    mailbox.delete_message_from_database(number)
 
     entries = mailbox.journal.list_entries_after_change_number(since)
 
-    assert [(each.kind, each.source, each.folder, each.fields) for each in entries] == [
-        (ChangeKind.MESSAGE_ADDED, None, inbox, frozenset()),
+    assert [
+        (each.kind, each.source_folder_number, each.folder_number, each.changed_field_names)
+        for each in entries
+    ] == [
+        (ChangeKind.MESSAGE_ADDED_TO_FOLDER, None, inbox, frozenset()),
         (ChangeKind.MESSAGE_MOVED, inbox, archive, frozenset()),
         (ChangeKind.MESSAGE_CHANGED, None, archive, {"is_flagged"}),
         (ChangeKind.MESSAGE_CHANGED, None, archive, {"subject", "is_read"}),
         (ChangeKind.MESSAGE_REMOVED_FROM_FOLDER, archive, None, frozenset()),
     ]
-    numbers = [each.number for each in entries]
+    numbers = [each.change_number for each in entries]
     assert numbers == sorted({*numbers})
     assert mailbox.journal.list_entries_after_change_number(since, folder=inbox) == entries[:2]
 
@@ -78,11 +81,11 @@ def test_a_copy_shares_the_content_until_one_of_them_changes(mailbox: Mailbox) -
         copied, subject="changed", sent_at=datetime(2026, 1, 1, tzinfo=UTC)
     )
 
-    assert mailbox.find_message(number).content_as_mail_item.subject == "same"
-    assert mailbox.find_message(copied).content_as_mail_item.subject == "changed"
+    assert mailbox.find_message(number).mail_item.subject == "same"
+    assert mailbox.find_message(copied).mail_item.subject == "changed"
     blobs = [mailbox.find_message(each).content_blob_id for each in (number, copied)]
-    mailbox.erase_message(number)
-    mailbox.erase_message(copied)
+    mailbox.delete_message_from_database(number)
+    mailbox.delete_message_from_database(copied)
     assert mailbox.database.fetch_rows("SELECT 1 FROM blob WHERE number IN (?, ?)", *blobs) == []
 
 
@@ -112,7 +115,7 @@ def test_an_id_that_leads_nowhere_is_refused_as_gone_foreign_or_malformed(
 ) -> None:
     number, folder = mailbox.deliver_message(a_mail()), mailbox.create_folder("Old")
     own = form.message_id(number) if kind == "messages" else form.folder_id(folder)
-    OutlookOwner(mailbox).recreate_empty_mailbox()
+    OutlookMailboxEditor(mailbox).recreate_empty_mailbox()
     forged = own[:-2] + ("A" if own[-2] != "A" else "B") + own[-1]
 
     for foreign in (own, forged):
@@ -121,7 +124,7 @@ def test_an_id_that_leads_nowhere_is_refused_as_gone_foreign_or_malformed(
     for malformed in ("no-id", own[:-4], own.lower(), f"{own} ", "\N{SNOWMAN}"):
         assert error_of(graph.get(f"/me/{kind}/{malformed}")) == (400, "ErrorInvalidIdMalformed")
     gone = form.folder_id("archive")
-    mailbox.folders.remove_folder("archive")
+    mailbox.folders.remove_empty_folder("archive")
     for missing in (gone, "archive", "clutter"):
         assert error_of(graph.get(f"/me/mailFolders/{missing}")) == (404, "ErrorItemNotFound")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from localdev.mail.item import MailItem
-from localdev.mail.load import MailFileProblem, load_mail
+from localdev.mail.load import MailFileProblem, load_mail_lazily
 
 FIRST = b"From: a@example.com\nSubject: first\nDate: Fri, 1 May 2026 12:00:00 +0000\n\n"
 SECOND = b"From: b@example.com\nSubject: second\nDate: Fri, 1 May 2026 12:00:00 +0000\n\n"
@@ -18,7 +18,7 @@ def loaded(
 ) -> tuple[list[MailItem], list[MailFileProblem], list[MailFileProblem]]:
     path = tmp_path / "box"
     path.write_bytes(content)
-    found = load_mail(path)
+    found = load_mail_lazily(path)
     return list(found.items), found.problems_of_skipped_mail, found.problems_of_loaded_mail
 
 

@@ -30,7 +30,7 @@ def test_deleting_moves_first_and_purged_mail_is_readable_by_id_only(
     message = mailbox.deliver_message(a_mail())
     url = f"/me/messages/{form.message_id(message)}"
 
-    mailbox.delete_message_recoverably(message)
+    mailbox.move_message_to_trash_or_retained(message)
     assert graph.get(url).json()["parentFolderId"] == form.folder_id("trash")
     mailbox.move_message_to_purged_folder(message)
     assert graph.get(url).status_code == 200
@@ -68,7 +68,7 @@ def test_every_collection_and_entity_names_its_context(
 def test_a_move_is_refused_as_graph_refuses_it(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox, form: OutlookForm
 ) -> None:
-    foreign = OutlookForm(simulators.add_mailbox("grace@example.com"))
+    foreign = OutlookForm(simulators.find_or_create_mailbox("grace@example.com"))
     message = form.message_id(mailbox.deliver_message(a_mail()))
     url = f"/me/messages/{message}/move"
     reader = simulators.issue_access_token(mailbox, scope="Mail.Read")
@@ -90,7 +90,7 @@ def test_a_move_is_refused_as_graph_refuses_it(
 def test_bad_and_expired_tokens_and_foreign_mailboxes_are_refused(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox
 ) -> None:
-    other = simulators.add_mailbox("grace@example.com")
+    other = simulators.find_or_create_mailbox("grace@example.com")
     expired = simulators.issue_access_token(mailbox, lifetime_s=-1)
 
     for token in ("garbage", "a.b.c", expired):

@@ -76,7 +76,7 @@ def test_the_application_lists_those_of_all_mailboxes_page_by_page_and_no_secret
     for each in simulators.notifier.list_active_subscriptions():
         simulators.notifier.make_subscriptions_expire_now(each["mailbox_id"])
     simulators.service.set_behaviour_switches(subscriptions_per_page=2)
-    bob = simulators.add_mailbox("bob@example.com")
+    bob = simulators.find_or_create_mailbox("bob@example.com")
     expected = [subscribe(graph, subscriber)["id"] for _ in range(3)]
     with app_client(simulators) as app:
         resource = f"/users/{bob.user_id}/messages"
@@ -107,7 +107,7 @@ def test_a_subscription_and_what_it_has_not_delivered_survive_a_restart(
     tmp_path: Path, subscriber: Subscriber
 ) -> None:
     with Simulators(tmp_path) as before:
-        mailbox = before.add_mailbox("ada@example.com")
+        mailbox = before.find_or_create_mailbox("ada@example.com")
         before.service.set_behaviour_switches(notification_retry_s=0.3)
         with graph_client(before, mailbox) as graph:
             created = subscribe(graph, subscriber)

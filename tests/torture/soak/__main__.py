@@ -126,7 +126,7 @@ def _running(folder: Path, simulators: Simulators) -> Iterator[Stack]:
             "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
             "CA_BUNDLE": str(simulators.ca_bundle),
             "API_LIMITS": "connect=100000",  # one user connects all mailboxes
-            "IMAP_SERVERS": f"{IMAP_HOST}:{simulators.imap.port}" if simulators.imap else "",
+            "IMAP_SERVERS": f"{IMAP_HOST}:{simulators.imap.tls_port}" if simulators.imap else "",
         },
         time_scale=TICK_S / 60,
     )
@@ -139,9 +139,9 @@ def _connected(stack: Stack, simulators: Simulators, number: int) -> dict[str, M
     connected: dict[str, Mailbox] = {}
     provider, imap = stack.provider, simulators.imap
     if imap:
-        provider = replace(provider, imap_port=imap.port, imap_password=imap.password)
+        provider = replace(provider, imap_port=imap.tls_port, imap_password=imap.password)
     for each in range(number):
-        mailbox = simulators.add_mailbox(f"soak-{each}@example.org")
+        mailbox = simulators.find_or_create_mailbox(f"soak-{each}@example.org")
         fill(mailbox)
         account = connect(stack.api_url, provider, stack.token(), mailbox.address)
         while account.status()["runId"]:

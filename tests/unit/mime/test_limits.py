@@ -10,7 +10,7 @@ import tracemalloc
 import pytest
 
 from mailsync.mime import make_thread_keys, parse_message
-from mailsync.mime.bodies import MAX_ATTACHMENTS, MAX_ENCODED_BODY_TEXT_BYTES
+from mailsync.mime.bodies import MAX_ATTACHMENTS, MAX_ENCODED_BYTES_OF_JOINED_TEXTS
 from mailsync.mime.message import MAX_ADDRESSES
 from mailsync.mime.parts import MAX_PART_NESTING_DEPTH, MAX_PARTS
 from tests.support.paths import ROOT
@@ -111,8 +111,8 @@ def test_a_text_needs_few_times_its_bytes(charset: bytes, repeated: bytes) -> No
          f"has more than {MAX_ADDRESSES:,} addresses in one field"),
         (b"X: y\n" * 6_000 + b"\n",
          "has a header that is too long, so the rest of it is ignored"),
-        (b"\n" + b"x" * (MAX_ENCODED_BODY_TEXT_BYTES + 5),
-         f"has a text of more than {MAX_ENCODED_BODY_TEXT_BYTES:,} bytes, which is cut"),
+        (b"\n" + b"x" * (MAX_ENCODED_BYTES_OF_JOINED_TEXTS + 5),
+         f"has a text of more than {MAX_ENCODED_BYTES_OF_JOINED_TEXTS:,} bytes, which is cut"),
     ],
     ids=["depth", "parts", "attachments", "addresses", "header", "text"],
 )  # fmt: skip

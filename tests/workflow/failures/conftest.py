@@ -12,10 +12,10 @@ from pg8000.native import Connection
 from localdev.engine.postgres import Postgres
 from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
-from localdev.simulators.graph.well_known import CONVERSATION_HISTORY
+from localdev.simulators.graph.well_known import CONVERSATION_HISTORY_DISPLAY_NAME
 from localdev.simulators.mailbox import Mailbox
 from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME
-from mailsync.model import AccountId, Provider
+from mailsync.model import AccountId, ProviderName
 from mailsync.registry import GOOGLE
 from mailsync.settings import Settings
 from mailsync.store.connection import Database, connect
@@ -93,14 +93,14 @@ def shared(postgres: Postgres, owner: Settings) -> Settings:
 
 @pytest.fixture(scope="session")
 def prepared(running: Simulators, owner: Settings, shared: Settings) -> Iterator[Prepared]:
-    remote = running.add_mailbox(ADDRESS)
+    remote = running.find_or_create_mailbox(ADDRESS)
     for role in MISSING:
-        remote.folders.remove_folder(role)
-    remote.folders.remove_folder(
+        remote.folders.remove_empty_folder(role)
+    remote.folders.remove_empty_folder(
         next(
             each.number
             for each in remote.folders.list_all_folders()
-            if each.name == CONVERSATION_HISTORY
+            if each.name == CONVERSATION_HISTORY_DISPLAY_NAME
         )
     )
     folders: list[tuple[str, ...]] = [(), ("Archive",), ("Archive", "Projects")]
@@ -109,7 +109,7 @@ def prepared(running: Simulators, owner: Settings, shared: Settings) -> Iterator
     with closing(connect(owner)) as tables, closing(Database(shared)) as database:
         account_id = CredentialStore(database).connect_account(
             user_id="ann",
-            provider=Provider("microsoft"),
+            provider=ProviderName("microsoft"),
             provider_account_id=remote.user_id,
             email_address=ADDRESS,
         )
@@ -152,7 +152,7 @@ def gmail(
     simulators: Simulators, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[GmailWorld]:
     """An empty Gmail mailbox, connected and not yet synced."""
-    remote = simulators.add_mailbox(f"{next(_numbers)}@gmail.example")
+    remote = simulators.find_or_create_mailbox(f"{next(_numbers)}@gmail.example")
     defaults, quota = simulators.gmail.behaviour, simulators.gmail.quota
     clock = quota.clock
     with closing(Database(settings)) as database:

@@ -18,7 +18,7 @@ import pytest
 
 from localdev.simulators.gmail.labels import CATEGORY_LABEL_IDS
 from localdev.simulators.gmail.mailbox import GmailMailbox as SimulatedMailbox
-from localdev.simulators.gmail.owner import GmailOwner
+from localdev.simulators.gmail.owner import GmailMailboxEditor
 from mailsync.decisions.budget import MAX_TOTAL_PAUSE_PER_CHECK_S
 from mailsync.model import AccessToken, Account
 from mailsync.providers import MailProvider
@@ -95,8 +95,8 @@ class GmailWorld(World):
         )
 
     @property
-    def owner(self) -> GmailOwner:
-        return GmailOwner(self.remote, self.simulators.gmail.behaviour)
+    def owner(self) -> GmailMailboxEditor:
+        return GmailMailboxEditor(self.remote, self.simulators.gmail.behaviour)
 
     @contextmanager
     def counted(self) -> Iterator[Used]:

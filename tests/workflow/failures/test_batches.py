@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from mailsync.model import AccountId
-from mailsync.runs.batches import MAILBOXES_PER_BATCH, CheckBatchInvoker
+from mailsync.runs.batches import MAILBOXES_PER_BATCH, DueCheckInvoker
 from mailsync.store.check_store import CheckStore
 from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.sync import batch
-from mailsync.sync.batch import MIN_REMAINING_TIME_FOR_CHECK_S, sync_accounts
+from mailsync.sync.batch import MIN_REMAINING_TIME_FOR_CHECK_S, check_batch_of_mailboxes
 from mailsync.sync.check import CheckWorker
 from tests.workflow.failures.world import World
 
@@ -53,8 +53,8 @@ def one_worker(claimed: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return claimed
 
 
-def waking(world: World, accepts: int) -> tuple[CheckBatchInvoker, Lambda]:
-    batches, host = CheckBatchInvoker(DueMailboxQueueStore(world.database), "arn"), Lambda(accepts)
+def waking(world: World, accepts: int) -> tuple[DueCheckInvoker, Lambda]:
+    batches, host = (DueCheckInvoker(DueMailboxQueueStore(world.database), "arn"), Lambda(accepts))
     named: Any = batches._function
     named._client = host
     return batches, host
@@ -80,7 +80,7 @@ def test_what_lambda_refuses_is_due_again_at_once(claimed: World) -> None:
 
 
 def test_a_mailbox_for_which_no_time_is_left_is_due_again_at_once(one_worker: World) -> None:
-    tally = sync_accounts(
+    tally = check_batch_of_mailboxes(
         [one_worker.account_id], remaining_s=lambda: MIN_REMAINING_TIME_FOR_CHECK_S - 1
     )
 
@@ -92,7 +92,7 @@ def test_a_batch_tells_what_came_of_its_mailboxes_and_what_checks_cost(one_worke
     one_worker.sync()
     one_worker.check()  # the first one looks for hidden folders
 
-    tally = sync_accounts([one_worker.account_id, NOBODY], remaining_s=lambda: 180)
+    tally = check_batch_of_mailboxes([one_worker.account_id, NOBODY], remaining_s=lambda: 180)
 
     assert tally.outcomes == {"idle": 1, "busy": 1}
     assert (tally.requests, tally.statements) == (5, 7)
@@ -109,4 +109,6 @@ def test_a_database_that_is_away_fails_no_batch(
 
     monkeypatch.setattr(CheckStore, "begin_check", away)
 
-    assert sync_accounts([one_worker.account_id], remaining_s=lambda: 180).outcomes == {"lost": 1}
+    assert check_batch_of_mailboxes([one_worker.account_id], remaining_s=lambda: 180).outcomes == {
+        "lost": 1
+    }

@@ -92,7 +92,7 @@ def test_what_fits_on_a_page_is_mirrored_without_an_execution(
     first = synced.newest()
     changes: dict[str, Callable[[], object]] = {
         "deliver": lambda: synced.remote.deliver_message(a_mail("new")),
-        "read": lambda: synced.remote.mark_message_read(first),
+        "read": lambda: synced.remote.set_message_read(first),
         "move": lambda: synced.remote.move_message(first, "archive"),
         "delete": lambda: synced.remote.move_message_to_purged_folder(first),
     }
@@ -257,7 +257,7 @@ def test_what_was_handed_over_cannot_be_written_any_more(synced: World) -> None:
     with pytest.raises(LeaseLost):
         FolderStore(synced.database).delete_folders_reported_gone_twice(check.run_ref, [])
     with pytest.raises(LeaseLost):
-        checks.save_idle_check(check, UnchangedMailboxCheckResult())
+        checks.end_check_of_unchanged_mailbox(check, UnchangedMailboxCheckResult())
     with pytest.raises(LeaseLost):
         checks.hand_over_run_to_execution(check)
 

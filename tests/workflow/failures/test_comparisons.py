@@ -56,7 +56,7 @@ def test_a_change_that_is_swallowed_and_moves_a_count_is_found_at_once(synced: W
     swallow(synced)
     synced.remote.move_message_to_purged_folder(synced.newest())
     new = synced.remote.deliver_message(a_mail("new"))
-    synced.remote.mark_message_read(new)
+    synced.remote.set_message_read(new)
     synced.remote.deliver_message(a_mail("newer"))
 
     synced.check_to_the_end()
@@ -70,13 +70,13 @@ def test_a_change_that_is_swallowed_and_counts_nothing_is_found_within_a_week(
 ) -> None:
     """A flag, or as many deletions as deliveries: counts agree before and after."""
     swallow(synced)
-    for message in synced.remote.list_messages("inbox")[:3]:
+    for message in synced.remote.list_messages_in_folders("inbox")[:3]:
         if change == "flag":
-            synced.remote.mark_message_starred(message.message_number)
+            synced.remote.set_message_starred(message.message_number)
         else:
             synced.remote.move_message_to_purged_folder(message.message_number)
             new = synced.remote.deliver_message(a_mail("new"))
-            synced.remote.mark_message_read(new, is_read=message.is_read)
+            synced.remote.set_message_read(new, is_read=message.is_read)
     assert synced.sync() == "completed"
     assert synced.one(ACCOUNT)[2] is not None
 

@@ -60,7 +60,9 @@ def test_what_is_not_listed_but_there_by_id_is_kept_and_shown(synced: World) -> 
 
 def test_a_list_that_lacks_what_is_there_by_id_verifies_nothing(synced: World) -> None:
     """It may lack others as well: here one that is missing from the rows."""
-    lost, kept, *_ = (each.message_number for each in synced.remote.list_messages("inbox"))
+    lost, kept, *_ = (
+        each.message_number for each in synced.remote.list_messages_in_folders("inbox")
+    )
     synced.lose(lost)
     without = frozenset({synced.id_of(lost), synced.id_of(kept)})
     listing = listing_of(synced, "inbox", without=without)

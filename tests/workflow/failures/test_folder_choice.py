@@ -134,7 +134,7 @@ def test_new_folders_are_selected_below_unselected_ones_too(chosen: World) -> No
 def test_a_choice_stops_the_run_so_that_each_has_one_selection(synced: World) -> None:
     runs = RunStore(synced.database)
     LeaseStore(synced.database).take_lease(
-        synced.account_id, RunId("under-way"), "arn", SyncType.AUTOMATICALLY_STARTED, "test"
+        synced.account_id, RunId("under-way"), "arn", SyncType.AUTOMATIC, "test"
     )
 
     choose(synced, False)

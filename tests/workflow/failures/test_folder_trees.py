@@ -15,7 +15,7 @@ CHECK_H = 5 / 60
 
 
 def test_the_inbox_is_read_first_though_another_folder_is_larger(world: World) -> None:
-    for _ in world.remote.list_messages("inbox"):
+    for _ in world.remote.list_messages_in_folders("inbox"):
         world.remote.deliver_message(a_mail(), "archive")
     world.switch(largest_page=5)
     world.inject_fault("/inbox/messages", status=503)
@@ -76,9 +76,9 @@ def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
     assert world.mirrors()
 
     world.remote.deliver_message(a_mail("new"))
-    world.remote.mark_message_read(world.remote.list_messages("inbox")[1].message_number)
+    world.remote.set_message_read(world.remote.list_messages_in_folders("inbox")[1].message_number)
     world.remote.move_message_to_purged_folder(
-        world.remote.list_messages("inbox")[2].message_number
+        world.remote.list_messages_in_folders("inbox")[2].message_number
     )
     world.remote.move_message(world.newest("archive"), "inbox")
     assert world.mirrors()
@@ -90,7 +90,7 @@ def test_a_cloud_without_delta_is_mirrored_by_lists(world: World) -> None:
 def test_a_page_that_never_answers_is_read_without_bodies_or_by_lists(
     world: World, feed: str, fallback: int
 ) -> None:
-    bad = world.id_of(world.remote.list_messages("inbox")[5].message_number)
+    bad = world.id_of(world.remote.list_messages_in_folders("inbox")[5].message_number)
     inbox = world.folder_id("inbox")
     world.inject_fault("/inbox/messages", status=500, times=None)
     world.inject_fault(f"{inbox}.*{feed}", status=500, times=None)
@@ -158,7 +158,7 @@ def test_a_quiet_folder_among_many_is_read_within_the_hour(synced: World) -> Non
     synced.check()
     assert synced.stores(message)
 
-    synced.remote.mark_message_starred(message)
+    synced.remote.set_message_starred(message)
     synced.rows("UPDATE mailsync.email_folders SET active_at = now() - interval '2 days'")
     for _ in range(12):
         synced.let_time_pass(CHECK_H)

@@ -8,7 +8,7 @@ from typing import Any
 
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem
-from localdev.mail.load import load_mail
+from localdev.mail.load import load_mail_lazily
 from tests.providers.simulators.gmail.client import GmailClient
 from tests.providers.simulators.gmail.google_client import all_pages, fetch_batched, google_client
 from tests.workflow.failures.gmail_world import GmailWorld
@@ -31,7 +31,7 @@ FLAGS = {"UNREAD", "STARRED", "IMPORTANT"}
 def mail(owner: str) -> Iterator[MailItem]:
     """The messages of the mbox file that MBOX in the environment names; else generated ones."""
     if path := os.environ.get("MBOX"):
-        return load_mail(Path(path), keeps_originals=True).items
+        return load_mail_lazily(Path(path), keeps_originals=True).items
     return generate_mail(MESSAGES, owner=owner, seed=7)
 
 

@@ -315,7 +315,7 @@ def test_chats_are_no_mail_and_no_failure(gmail: GmailWorld, is_new: bool) -> No
         gmail.owner.store_chat_message(f"line {n}", raw=b"MIME-Ver" * (n % 2)) for n in range(4)
     ]
 
-    for sync_type in (SyncType.AUTOMATICALLY_STARTED, SyncType.FULL):
+    for sync_type in (SyncType.AUTOMATIC, SyncType.FULL):
         assert gmail.sync(sync_type) == "completed"
 
     assert gmail.stored().keys() == mail
@@ -367,7 +367,7 @@ def test_the_same_mail_in_two_mailboxes_is_a_row_in_each(
 
 def another(gmail: GmailWorld) -> GmailWorld:
     """A second mailbox, of the same user."""
-    remote = gmail.simulators.add_mailbox(f"second-{next(_numbers)}@gmail.example")
+    remote = gmail.simulators.find_or_create_mailbox(f"second-{next(_numbers)}@gmail.example")
     account_id = CredentialStore(gmail.database).connect_account(
         user_id="ann",
         provider=GOOGLE,

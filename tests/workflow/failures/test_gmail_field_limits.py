@@ -152,7 +152,7 @@ def test_first_syncs_that_drain_the_project_leave_a_reserve_to_checks(gmail: Gma
         with (
             suppress(ProviderThrottled),
             MailboxQuota(gmail.database, account, limits, lambda _: None) as quota,
-            quota.treat_requests_as_backfill(),
+            quota.treating_requests_as_backfill(),
         ):
             while True:
                 quota.take_units(20)
@@ -247,7 +247,7 @@ def test_large_mails_are_read_one_at_a_time_and_keep_no_other_out(
 ) -> None:
     """Row 49: twentyhq/twenty PR 5132, onyx-dot-app/onyx PR 5948. In thousandths of the sizes."""
     monkeypatch.setattr(http, "MAX_MESSAGE_RESPONSE_BYTES", 72_000)
-    monkeypatch.setattr(http, "MIN_BYTES_TO_READ_RESPONSE_ALONE", 6_000)
+    monkeypatch.setattr(http, "MIN_LARGE_RESPONSE_BYTES", 6_000)
     gmail.fill(10)
     sizes = (*[35_000] * 5, 60_000)
     large = [

@@ -7,7 +7,7 @@ import pytest
 
 from mailsync.decisions.verify import MAX_FOLDERS_PER_REPAIR_ROUND
 from mailsync.model import RemoteId
-from mailsync.sync.repair import MAX_MESSAGES_FETCHED_TO_CHECK_LISTING
+from mailsync.sync.repair import MAX_MESSAGES_REQUESTED_TO_CHECK_LISTING
 from tests.support.mail import a_mail
 from tests.workflow.failures.gmail_world import NEW_PROJECT, GmailWorld, Used, sized
 
@@ -100,7 +100,7 @@ def test_in_a_mailbox_of_many_labels(gmail: GmailWorld) -> None:
         for each in {ids[number % 60], ids[number * 7 % 60]}:
             owner.change_labels(each, add=[label])
     assert gmail.sync() == "completed"
-    with owner.pause_history_recording():
+    with owner.omit_changes_from_history():
         for number, each in enumerate(ids[:20]):
             owner.change_labels(each, add=[labels[number * 2]], remove=["UNREAD", labels[number]])
     gmail.remote.expire_cursors()
@@ -182,7 +182,7 @@ def test_with_most_of_a_label_and_the_trash_gone_elsewhere(
     with gmail.counted() as used:
         assert gmail.sync() == "completed"
 
-    assert fetched(used) <= MAX_MESSAGES_FETCHED_TO_CHECK_LISTING, (
+    assert fetched(used) <= MAX_MESSAGES_REQUESTED_TO_CHECK_LISTING, (
         "of the list that lacks most of its messages"
     )
     assert gmail.is_exact()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from localdev.simulators.gmail.owner import GmailOwner
+from localdev.simulators.gmail.owner import GmailMailboxEditor
 from mailsync.model import SyncType
 from tests.workflow.failures.gmail_world import GmailWorld, sized
 
@@ -29,7 +29,7 @@ def message_ids(gmail: GmailWorld) -> list[str]:
     return [each.id for each in gmail.owner.gmail.list_all_messages()]
 
 
-def label_of(owner: GmailOwner, name: str) -> str:
+def label_of(owner: GmailMailboxEditor, name: str) -> str:
     return next(each.id for each in owner.gmail.labels.label_by_id.values() if each.name == name)
 
 
@@ -42,7 +42,7 @@ def settle(gmail: GmailWorld) -> bool:
     return gmail.is_exact()
 
 
-OF_LABELS: dict[str, Callable[[GmailOwner], object]] = {
+OF_LABELS: dict[str, Callable[[GmailMailboxEditor], object]] = {
     "renamed": lambda it: it.rename_label(label_of(it, "Work"), "Office"),
     "renamed below another": lambda it: it.rename_label(label_of(it, "Work/Deep"), "Work/Shallow"),
     "nested elsewhere": lambda it: it.set_parent_of_label(
@@ -85,7 +85,7 @@ def test_a_message_moves_through_all_its_labels(labelled: GmailWorld) -> None:
         assert settle(labelled)
 
 
-def labels_of(owner: GmailOwner, message: str) -> list[str]:
+def labels_of(owner: GmailMailboxEditor, message: str) -> list[str]:
     """The labels that place a message."""
     return [
         label
@@ -116,7 +116,7 @@ def test_a_filter_labels_very_many_messages_at_once(gmail: GmailWorld) -> None:
 def test_labels_come_back_by_their_lists_after_a_full_sync(labelled: GmailWorld) -> None:
     owner = labelled.owner
     new = owner.create_label("New")
-    with owner.pause_history_recording():
+    with owner.omit_changes_from_history():
         for each in message_ids(labelled)[:5]:
             owner.change_labels(
                 each, add=[new, "STARRED"], remove=[label_of(owner, "Work"), "INBOX"]
@@ -130,7 +130,7 @@ def test_labels_come_back_by_their_lists_after_a_full_sync(labelled: GmailWorld)
     assert labelled.is_exact()
 
 
-IN_AND_OUT: dict[str, Callable[[GmailOwner, str], object]] = {
+IN_AND_OUT: dict[str, Callable[[GmailMailboxEditor, str], object]] = {
     "to spam": lambda it, message: it.mark_message_as_spam(message),
     "to the trash": lambda it, message: it.trash_message(message),
     "out of the trash, with a label": lambda it, message: it.untrash_message(message),
@@ -145,7 +145,7 @@ def test_what_only_counts_show_is_right_in_all_mail_as_well(
     if change.startswith("out"):
         owner.trash_message(message)
         labelled.check_to_the_end()
-    with owner.pause_history_recording():
+    with owner.omit_changes_from_history():
         IN_AND_OUT[change](owner, message)
 
     labelled.let_time_pass(hours=1.1)

@@ -89,7 +89,7 @@ def delete(gmail: GmailWorld, message: str) -> None:
 
 
 def delete_unseen(gmail: GmailWorld, message: str) -> None:
-    with gmail.owner.pause_history_recording():
+    with gmail.owner.omit_changes_from_history():
         gmail.owner.erase_message(message)
 
 

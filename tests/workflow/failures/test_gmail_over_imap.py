@@ -111,13 +111,13 @@ def connected(
     """A mailbox with mail under many labels, connected and not yet synced."""
     prepared, shared = map(request.getfixturevalue, ("prepared", "shared"))
     prepared.connected.restore()
-    mailbox = imap_servers.add_mailbox(f"gmail{next(_numbers)}@example.com")
+    mailbox = imap_servers.find_or_create_mailbox(f"gmail{next(_numbers)}@example.com")
     mail = generate_mail(MESSAGES, owner=mailbox.address)
     folders = ((), ("Work",), ("Archive", "Old"))
     mailbox.import_mail_items(replace(each, folder=folders[at % 3]) for at, each in enumerate(mail))
     assert imap_servers.imap
     imap_servers.imap.options_by_user_id[mailbox.user_id] = GMAIL_OPTIONS
-    behind = (imap_servers.imap.port, imap_servers.imap.certificate)
+    behind = (imap_servers.imap.tls_port, imap_servers.imap.certificate)
     with ExitStack() as opened:
         database = opened.enter_context(closing(Database(shared)))
         world = GmailWorld(imap_servers, mailbox, shared, database, prepared.account_id)
@@ -201,7 +201,7 @@ def test_a_mail_that_is_deleted_for_good_is_hidden_and_deleted_later(
     """The page says that it is gone, unless another mail has arrived in junk at the same time."""
     for _ in range(arrivals):
         gmail.remote.deliver_message(a_mail("spam"), "junk")
-    gmail.remote.erase_message(gmail.newest())
+    gmail.remote.delete_message_from_database(gmail.newest())
     assert gmail.mirrors()
     assert (gmail.one(HIDDEN), gmail.one(REPAIRS)) == ([1], [arrivals])
 
@@ -237,7 +237,7 @@ def test_a_check_in_which_nothing_happened_opens_no_folder(gmail: GmailWorld) ->
 def test_a_change_that_the_server_shows_later_than_its_number_is_not_missed(
     gmail: GmailWorld,
 ) -> None:
-    gmail.remote.mark_message_starred(gmail.newest())
+    gmail.remote.set_message_starred(gmail.newest())
     gmail.script.rules[:] = [Rule("^UID FETCH .*CHANGEDSINCE", without("FETCH"))]
     assert gmail.sync() == "completed"
     assert gmail.stored() != gmail.in_mailbox()
@@ -270,12 +270,14 @@ LIES: dict[str, Callable[[], list[Rule]]] = {
 @pytest.mark.parametrize("lie", LIES)
 def test_a_wrong_answer_deletes_nothing_and_is_mended(gmail: GmailWorld, lie: str) -> None:
     box = gmail.remote
-    first, second, binned = (each.message_number for each in box.list_messages("inbox")[:3])
+    first, second, binned = (
+        each.message_number for each in box.list_messages_in_folders("inbox")[:3]
+    )
     box.move_message(binned, "trash")
     assert gmail.mirrors()
     rows = dict(gmail.rows(ROWS))
     box.move_message(first, "trash")
-    box.mark_message_starred(second)
+    box.set_message_starred(second)
     box.deliver_message(a_mail("news"))
     gmail.script.rules[:] = LIES[lie]()
 
@@ -310,16 +312,18 @@ def test_a_mailbox_without_all_mail_says_where_to_show_it(connected: GmailWorld)
 
 
 def test_mail_without_a_selected_label_is_not_fetched(gmail: GmailWorld) -> None:
-    archived = gmail.remote.list_messages(gmail.label("Work"))[0].message_number
+    archived = gmail.remote.list_messages_in_folders(gmail.label("Work"))[0].message_number
     gmail.rows("UPDATE mailsync.email_folders SET selected = remote_id = 'INBOX' RETURNING 1")
     for _ in range(2):
         assert gmail.sync(SyncType.FULL) == "completed"
         gmail.let_time_pass(hours=25)
     gmail.fetched.clear()
-    gmail.remote.mark_message_starred(archived)
+    gmail.remote.set_message_starred(archived)
     assert gmail.sync(SyncType.FULL) == "completed"
     assert gmail.fetched == []
-    inbox = {gmail.id_of(each.message_number) for each in gmail.remote.list_messages("inbox")}
+    inbox = {
+        gmail.id_of(each.message_number) for each in gmail.remote.list_messages_in_folders("inbox")
+    }
     assert gmail.stored().keys() == inbox
 
     gmail.remote.move_message(archived, "inbox")

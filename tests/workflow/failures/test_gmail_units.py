@@ -96,7 +96,7 @@ def with_unseen_change(gmail: GmailWorld) -> GmailWorld:
     gmail.fill(30)
     label = gmail.owner.create_label("Work")
     assert gmail.sync() == "completed"
-    with gmail.owner.pause_history_recording():
+    with gmail.owner.omit_changes_from_history():
         gmail.owner.change_labels(gmail.owner.gmail.list_all_messages()[0].id, add=[label])
     return gmail
 

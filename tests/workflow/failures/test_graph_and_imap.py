@@ -22,7 +22,7 @@ from localdev.simulators.imap.flags import keyword_of_category
 from localdev.simulators.imap.options import EXTENSIONS_EXCEPT_QRESYNC, ImapOptions
 from localdev.simulators.mailbox import Mailbox
 from mailsync.credentials import FixedAccessTokenSource
-from mailsync.model import AccessToken, Provider
+from mailsync.model import AccessToken, ProviderName
 from mailsync.providers import MailProvider
 from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.providers.imap.provider import ImapMailbox
@@ -81,7 +81,7 @@ SELECT to_jsonb(m) || to_jsonb(b)
 class ImapWorld(World):
     def provider(self, *_: object) -> MailProvider:
         assert self.simulators.imap
-        port = self.simulators.imap.port
+        port = self.simulators.imap.tls_port
         access = FixedAccessTokenSource(AccessToken(PASSWORD, datetime.max.replace(tzinfo=UTC)))
         servers = AllowedServers(
             frozenset({f"localhost:{port}"}), is_any_public_server_allowed=False
@@ -105,12 +105,12 @@ class PlainGmailWorld(GmailWorld):
 
 @pytest.fixture
 def worlds(simulators: Simulators, settings: Settings) -> Iterator[tuple[World, World, World]]:
-    remote = simulators.add_mailbox(ADDRESS)
+    remote = simulators.find_or_create_mailbox(ADDRESS)
     with closing(Database(settings)) as database:
         graph, imap, gmail = (
             CredentialStore(database).connect_account(
                 user_id="ann",
-                provider=Provider(name),
+                provider=ProviderName(name),
                 provider_account_id=remote.user_id,
                 email_address=ADDRESS,
             )

@@ -6,7 +6,7 @@ from itertools import groupby
 
 import pytest
 
-from mailsync.model import Page, PlacementChange, RemoteId
+from mailsync.model import Page, PlacementOrFlagChange, RemoteId
 from tests.workflow.failures.test_listings import ListedWorld, RecordedToy, listed
 
 __all__ = ["listed"]  # a fixture
@@ -19,11 +19,11 @@ class GroupedToy(RecordedToy):
 
     def _list(self, since: str, older: tuple[str, int], limit: int) -> Page:
         page = super()._list(since, older, limit)
-        changes = (each for each in page.changes if isinstance(each, PlacementChange))
+        changes = (each for each in page.changes if isinstance(each, PlacementOrFlagChange))
         return replace(
             page,
             changes=tuple(
-                replace(each, fetch_group_id=group_of(each.remote_id)) for each in changes
+                replace(each, conversation_id=group_of(each.remote_id)) for each in changes
             ),
         )
 

@@ -93,11 +93,11 @@ def world(
     profile, prepared = SERVER_PROFILES[request.param], request.getfixturevalue("prepared")
     shared = request.getfixturevalue("shared")
     prepared.connected.restore()
-    mailbox = imap_servers.add_mailbox(f"user{next(_numbers)}@example.com")
+    mailbox = imap_servers.find_or_create_mailbox(f"user{next(_numbers)}@example.com")
     mailbox.import_mail_items(generate_mail(60, owner=mailbox.address))
     assert imap_servers.imap
     imap_servers.imap.options_by_user_id[mailbox.user_id] = profile.options
-    behind = (imap_servers.imap.port, imap_servers.imap.certificate)
+    behind = (imap_servers.imap.tls_port, imap_servers.imap.certificate)
     with ExitStack() as opened:
         database = opened.enter_context(closing(Database(shared)))
         world = ProfileWorld(imap_servers, mailbox, shared, database, prepared.account_id)
@@ -114,11 +114,11 @@ def test_a_mailbox_on_each_kind_of_server_is_mirrored_exactly(world: ProfileWorl
     assert world.differences() == {}
     before = dict(world.rows("SELECT message_id, id FROM mailsync.emails"))
     first, second, third, fourth = (
-        each.message_number for each in world.remote.list_messages("inbox")[:4]
+        each.message_number for each in world.remote.list_messages_in_folders("inbox")[:4]
     )
-    world.remote.mark_message_starred(first)
+    world.remote.set_message_starred(first)
     world.remote.move_message(second, "archive")
-    world.remote.erase_message(third)
+    world.remote.delete_message_from_database(third)
     world.remote.copy_message(fourth, "archive")
     world.remote.deliver_message(a_mail("news"))
 

@@ -13,7 +13,7 @@ import pytest
 
 from infra.catalog import FUNCTIONS, MAILBOX_SYNC_WORKFLOW
 from localdev.engine.aws_endpoint import AwsEndpoint
-from localdev.engine.aws_resources import create_workflows, make_aws_client, reset_moto_state
+from localdev.engine.aws_resources import create_state_machines, make_aws_client, reset_moto_state
 from localdev.engine.lambda_host import InvocationResult
 from localdev.engine.names import function_name_from_arn_or_name
 from localdev.simulators import Simulators
@@ -105,7 +105,7 @@ def test_a_message_under_three_labels_is_one_row_in_three_lists(toy: ToyWorld) -
 
     for change in (
         partial(toy.remote.remove_message_from_folder, number, projects),
-        partial(toy.remote.mark_message_read, number),
+        partial(toy.remote.set_message_read, number),
         partial(toy.remote.remove_message_from_folder, number, "inbox"),
         partial(toy.remote.move_message, number, "trash"),
         partial(toy.remote.move_message, number, "inbox"),
@@ -118,7 +118,9 @@ def test_a_message_under_three_labels_is_one_row_in_three_lists(toy: ToyWorld) -
 
 def test_progress_counts_messages_and_not_the_folders_that_they_are_in(toy: ToyWorld) -> None:
     projects = toy.remote.folders.list_child_folders("archive")[0].number
-    for number in [each.message_number for each in toy.remote.list_messages("inbox")][:5]:
+    for number in [each.message_number for each in toy.remote.list_messages_in_folders("inbox")][
+        :5
+    ]:
         toy.remote.add_message_to_folder(number, projects)
     assert toy.mirrors()
 
@@ -147,7 +149,9 @@ def test_a_new_full_sync_hides_what_has_lost_a_label_unseen(toy: ToyWorld) -> No
     toy.remote.add_message_to_folder(number, "archive")
     assert toy.mirrors()
     toy.remote.remove_message_from_folder(number, "archive")
-    toy.remote.erase_message(toy.remote.list_messages("archive")[0].message_number)
+    toy.remote.delete_message_from_database(
+        toy.remote.list_messages_in_folders("archive")[0].message_number
+    )
 
     toy.remote.expire_cursors()
     assert toy.sync(SyncType.FULL) == "completed"
@@ -163,7 +167,7 @@ def test_a_new_full_sync_hides_what_has_lost_a_label_unseen(toy: ToyWorld) -> No
 def test_an_id_that_ended_is_deleted_only_after_every_feed_was_read_since(toy: ToyWorld) -> None:
     """It may be of a message that has arrived, under another id, where nothing was read yet."""
     assert toy.mirrors()
-    toy.remote.erase_message(toy.newest())
+    toy.remote.delete_message_from_database(toy.newest())
     assert toy.mirrors()
     toy.before["recalculate_counts"] = lambda: toy.rows(NOT_READ_SINCE)
 
@@ -222,7 +226,7 @@ def test_the_local_engine_syncs_it(toy: ToyWorld) -> None:
     endpoint = AwsEndpoint(_Functions(toy), port=0)
     try:
         reset_moto_state()
-        arns = create_workflows(endpoint.url, [MAILBOX_SYNC_WORKFLOW], FUNCTIONS, time_scale=0)
+        arns = create_state_machines(endpoint.url, [MAILBOX_SYNC_WORKFLOW], FUNCTIONS, time_scale=0)
         client = make_aws_client("stepfunctions", endpoint.url)
         started = client.start_execution(
             stateMachineArn=arns[MAILBOX_SYNC_WORKFLOW.name],

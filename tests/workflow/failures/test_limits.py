@@ -100,7 +100,7 @@ def test_a_pause_is_slept_where_it_is_short_and_left_to_the_workflow_where_it_is
 def test_a_long_pause_is_kept_in_every_state(synced: World, path: str) -> None:
     synced.rows(LOSE_ONE_OF_EACH_FOLDER)
     synced.remote.move_message_to_purged_folder(
-        synced.remote.list_messages("inbox")[-1].message_number
+        synced.remote.list_messages_in_folders("inbox")[-1].message_number
     )
     synced.simulators.service.log.clear()
     synced.inject_fault(path, status=429, code="ApplicationThrottled", retry_after=45)
@@ -188,7 +188,7 @@ def test_bodies_that_a_page_only_names_are_held_a_few_at_once(
     ]
     world.sync()
     for each in large:
-        world.remote.mark_message_read(each)
+        world.remote.set_message_read(each)
     left = "SELECT count(*) FROM mailsync.pending_messages"
     found: list[int] = []
     world.before["sync_folder"] = lambda: found.extend(world.one(left))
@@ -205,8 +205,10 @@ def test_messages_left_pending_are_fetched_by_the_next_sync(
 ) -> None:
     """A check that dies between a page and its messages leaves them to an execution."""
     monkeypatch.setattr(store_page, "MAX_FETCHED_BODY_CHARS_PER_PAGE", 1)
-    for number in [each.message_number for each in synced.remote.list_messages("inbox")][:3]:
-        synced.remote.mark_message_read(
+    for number in [each.message_number for each in synced.remote.list_messages_in_folders("inbox")][
+        :3
+    ]:
+        synced.remote.set_message_read(
             number, is_read=not synced.remote.find_message(number).is_read
         )
     assert synced.check().outcome == "handedOver"

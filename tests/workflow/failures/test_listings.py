@@ -98,7 +98,8 @@ def test_a_first_sync_fetches_every_message_once_the_newest_first(listed: Listed
 
     numbers = [folder.number for folder in listed.remote.folders.list_all_folders()]
     newest_first = [
-        listed.id_of(each.message_number) for each in listed.remote.list_messages(*numbers)
+        listed.id_of(each.message_number)
+        for each in listed.remote.list_messages_in_folders(*numbers)
     ]
     assert RecordedToy.fetched == newest_first
     assert listed.are_placements_exact()
@@ -172,19 +173,21 @@ def test_a_backfill_that_gets_no_message_ends_although_the_feed_repeats_a_remova
 
 
 def _with_interval(limits: Any, seconds: float) -> Any:
-    return type(limits)(limits.messages_per_fetch, 100, feed_read_interval_if_pending_s=seconds)
+    return type(limits)(
+        limits.messages_per_fetch, 100, max_feed_read_interval_while_pending_s=seconds
+    )
 
 
 def test_an_expired_position_costs_no_message_that_is_stored(synced: ListedWorld) -> None:
     box, number = synced.remote, synced.newest()
     box.add_message_to_folder(number, "archive")
-    both = box.list_messages("inbox")[1].message_number
+    both = box.list_messages_in_folders("inbox")[1].message_number
     box.move_message(both, "archive", source="inbox")
-    box.add_message_to_folder(box.list_messages("inbox")[2].message_number, "archive")
-    box.mark_message_read(number, is_read=not box.find_message(number).content_as_mail_item.is_read)
-    box.mark_message_starred(box.list_messages("inbox")[3].message_number)
-    gone = box.list_messages("inbox")[4].message_number
-    box.erase_message(gone)
+    box.add_message_to_folder(box.list_messages_in_folders("inbox")[2].message_number, "archive")
+    box.set_message_read(number, is_read=not box.find_message(number).mail_item.is_read)
+    box.set_message_starred(box.list_messages_in_folders("inbox")[3].message_number)
+    gone = box.list_messages_in_folders("inbox")[4].message_number
+    box.delete_message_from_database(gone)
     new = RemoteId(synced.id_of(box.deliver_message(a_mail())))
     box.expire_cursors()
 
@@ -216,7 +219,8 @@ def test_without_all_mail_only_messages_of_mirrored_labels_are_fetched(listed: L
     listed.remote.add_message_to_folder(listed.newest(), "archive")
     assert listed.sync() == "completed"
     archived = {
-        listed.id_of(each.message_number) for each in listed.remote.list_messages("archive")
+        listed.id_of(each.message_number)
+        for each in listed.remote.list_messages_in_folders("archive")
     }
     others = f"remote_id = '{listed.folder_id('archive')}'"
     listed.rows(SELECTED.format(others))
@@ -231,7 +235,7 @@ def test_without_all_mail_only_messages_of_mirrored_labels_are_fetched(listed: L
     assert set(RecordedToy.fetched) == set(listed.stored()) == archived
 
     listed.remote.deliver_message(a_mail())
-    number = listed.remote.list_messages("inbox")[-1].message_number
+    number = listed.remote.list_messages_in_folders("inbox")[-1].message_number
     listed.remote.add_message_to_folder(number, "archive")
     assert listed.sync() == "completed"
     assert set(listed.stored()) == archived | {listed.id_of(number)}

@@ -30,7 +30,9 @@ def test_an_expired_position_is_walked_again_and_what_left_meanwhile_is_swept(
     synced: World,
 ) -> None:
     """Row 1."""
-    synced.remote.erase_message(synced.remote.list_messages("inbox")[3].message_number)
+    synced.remote.delete_message_from_database(
+        synced.remote.list_messages_in_folders("inbox")[3].message_number
+    )
     synced.remote.deliver_message(a_mail("new"))
     synced.remote.expire_cursors()
 
@@ -111,7 +113,7 @@ def test_a_folder_that_never_comes_holds_up_only_itself(world: World) -> None:
     assert world.sync() == "FoldersFailed"
     waiting = world.in_mailbox().keys() - world.stored().keys()
     assert waiting == {
-        world.id_of(each.message_number) for each in world.remote.list_messages("inbox")
+        world.id_of(each.message_number) for each in world.remote.list_messages_in_folders("inbox")
     }
     assert world.rows(FAILED) == [["inbox", "ProviderUnavailable"]]
 
@@ -176,9 +178,9 @@ def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(wor
     world.inject_fault("/delta", **FULL)
     assert world.mirrors()
 
-    world.remote.erase_message(world.newest())
+    world.remote.delete_message_from_database(world.newest())
     world.remote.change_message_fields(
-        world.remote.list_messages("inbox")[1].message_number, subject="changed"
+        world.remote.list_messages_in_folders("inbox")[1].message_number, subject="changed"
     )
     assert world.mirrors()
     assert world.one(PROVEN) == [True]
@@ -192,7 +194,9 @@ def test_a_full_mailbox_is_listed_and_followed_by_changes_once_there_is_room(wor
 
 def test_a_mailbox_that_becomes_full_goes_on_by_lists(synced: World) -> None:
     """Row 21, with a chain begun before; and a list whose second link is left out, row 12."""
-    synced.remote.erase_message(synced.remote.list_messages("inbox")[5].message_number)
+    synced.remote.delete_message_from_database(
+        synced.remote.list_messages_in_folders("inbox")[5].message_number
+    )
     synced.remote.deliver_message(a_mail("new"))
     synced.inject_fault("/delta", **FULL)
 

@@ -13,9 +13,9 @@ WRITTEN = "SELECT coalesce(sum(inserted + updated + removed), 0) FROM mailsync.s
 
 def read(world: World) -> None:
     """Rows 5 and 6: a read state comes alone, without an etag."""
-    world.remote.mark_message_read(world.newest())
-    world.remote.mark_message_read(
-        world.remote.list_messages("inbox")[1].message_number, is_read=False
+    world.remote.set_message_read(world.newest())
+    world.remote.set_message_read(
+        world.remote.list_messages_in_folders("inbox")[1].message_number, is_read=False
     )
 
 
@@ -31,7 +31,9 @@ def move_down(world: World) -> None:
 def move_older(world: World) -> None:
     """Row 13: mail that is older than its new folder's is told twice."""
     world.remote.deliver_message(a_mail("old", minutes=-(10**6)))
-    world.remote.move_message(world.remote.list_messages("inbox")[-1].message_number, "trash")
+    world.remote.move_message(
+        world.remote.list_messages_in_folders("inbox")[-1].message_number, "trash"
+    )
 
 
 def move_there_and_back(world: World) -> None:
@@ -44,20 +46,22 @@ def move_there_and_back(world: World) -> None:
 def change_on_a_journey(world: World) -> None:
     """Rows 5 and 17: moved away, changed there, moved back. The inbox reports only the read state,
     and the folder in between was never mirrored."""
-    travelled = world.remote.list_messages("inbox")[0]
+    travelled = world.remote.list_messages_in_folders("inbox")[0]
     passing = world.remote.create_folder("Passing")
     world.remote.move_message(travelled.message_number, passing)
     world.remote.change_message_fields(travelled.message_number, subject="changed on a journey")
     world.remote.move_message(travelled.message_number, "inbox")
-    world.remote.mark_message_read(travelled.message_number, is_read=not travelled.is_read)
-    world.remote.erase_folder(passing)
+    world.remote.set_message_read(travelled.message_number, is_read=not travelled.is_read)
+    world.remote.delete_folder_from_database(passing)
 
 
 def delete(world: World) -> None:
     """Row 17: what is purged stays readable by its id; the folder that it names decides."""
     world.remote.move_message_to_purged_folder(world.newest())
-    world.remote.erase_message(world.newest("archive"))
-    world.remote.delete_message_recoverably(world.remote.list_messages("inbox")[1].message_number)
+    world.remote.delete_message_from_database(world.newest("archive"))
+    world.remote.move_message_to_trash_or_retained(
+        world.remote.list_messages_in_folders("inbox")[1].message_number
+    )
 
 
 def change_id(world: World) -> None:
@@ -84,12 +88,12 @@ def hide(world: World) -> None:
 
 def delete_folder(world: World) -> None:
     """Row 38: it becomes a child of Deleted Items, with its mail."""
-    world.remote.delete_folder("archive")
+    world.remote.move_folder_to_trash("archive")
 
 
 def purge_folder(world: World) -> None:
     """Row 37: gone with its children and their mail."""
-    world.remote.erase_folder("archive")
+    world.remote.delete_folder_from_database("archive")
 
 
 CHANGES = (
@@ -102,7 +106,7 @@ CHANGES = (
 @pytest.mark.parametrize(
     ("change", "sync_type"),
     [
-        *((each, SyncType.AUTOMATICALLY_STARTED) for each in CHANGES),
+        *((each, SyncType.AUTOMATIC) for each in CHANGES),
         *((each, SyncType.FULL) for each in (move_there_and_back, delete, purge_folder)),
     ],
 )
@@ -128,8 +132,8 @@ def test_replayed_changes_write_nothing(synced: World) -> None:
 
 def test_a_read_state_of_an_unknown_message_brings_the_message(synced: World) -> None:
     """Row 5."""
-    synced.remote.mark_message_read(
-        synced.newest(), is_read=not synced.remote.list_messages("inbox")[0].is_read
+    synced.remote.set_message_read(
+        synced.newest(), is_read=not synced.remote.list_messages_in_folders("inbox")[0].is_read
     )
     synced.lose(synced.newest())
 
@@ -141,8 +145,8 @@ def test_a_read_state_of_an_unknown_message_brings_the_message(synced: World) ->
 
 def test_an_unknown_message_that_is_not_found_is_not_lost(synced: World) -> None:
     """Row 30: a race between a page and the message that it names."""
-    synced.remote.mark_message_read(
-        synced.newest(), is_read=not synced.remote.list_messages("inbox")[0].is_read
+    synced.remote.set_message_read(
+        synced.newest(), is_read=not synced.remote.list_messages_in_folders("inbox")[0].is_read
     )
     synced.lose(synced.newest())
     synced.inject_fault("/me/messages/", status=404, code="ErrorItemNotFound", times=None)

@@ -53,7 +53,10 @@ def test_the_newest_fifty_are_readable_after_one_exchange_with_the_provider(
 
     assert world.mirrors()
 
-    newest = {world.id_of(each.message_number) for each in world.remote.list_messages("inbox")[:50]}
+    newest = {
+        world.id_of(each.message_number)
+        for each in world.remote.list_messages_in_folders("inbox")[:50]
+    }
     assert seen == [(1, newest)]
 
 
@@ -173,7 +176,9 @@ def test_the_feed_confirms_what_was_stored_first(
 
     assert world.mirrors()
 
-    inbox = [world.id_of(each.message_number) for each in world.remote.list_messages("inbox")]
+    inbox = [
+        world.id_of(each.message_number) for each in world.remote.list_messages_in_folders("inbox")
+    ]
     assert rows[0] == rows[1] == dict.fromkeys(inbox, 0)
     assert set(dict(world.rows(PLACED)).values()) == {1}
     assert listings.injected_count == 1

@@ -45,7 +45,7 @@ def notify(world: World) -> None:
 def check_notified(world: World) -> CheckBatchReport:
     with closing(Database(world.settings)) as database:  # not the connection of the checks
         queue = NotifiedMailboxQueueStore(database)
-        holder = queue.take_worker_slot()
+        holder = queue.take_slot_for_new_worker()
         assert holder
         return check_notified_mailboxes(queue, holder, lambda: 180.0)
 
@@ -91,7 +91,10 @@ def test_without_time_nothing_is_claimed_and_the_mailbox_stays_due(resting: Worl
     queue = NotifiedMailboxQueueStore(resting.database)
 
     assert (
-        check_notified_mailboxes(queue, queue.take_worker_slot() or "", lambda: 5.0).outcomes == {}
+        check_notified_mailboxes(
+            queue, queue.take_slot_for_new_worker() or "", lambda: 5.0
+        ).outcomes
+        == {}
     )
 
-    assert queue.take_worker_slot()
+    assert queue.take_slot_for_new_worker()

@@ -161,7 +161,7 @@ def test_what_was_put_aside_is_stored_once_it_can_be(world: World) -> None:
 def test_what_was_put_aside_and_is_gone_is_forgotten(world: World, is_told: bool) -> None:
     message = unstorable(world, 1)
     world.sync()
-    world.remote.erase_message(message)
+    world.remote.delete_message_from_database(message)
     if not is_told:
         world.remote.database.execute_write("DELETE FROM change WHERE message = ?", message)
 
@@ -222,7 +222,9 @@ def test_a_message_that_is_never_answered_stays_put_aside_and_stops_nothing(worl
 def test_a_removal_of_which_nothing_is_said_stays_a_removal_and_stops_nothing(
     synced: World, status: int
 ) -> None:
-    gone, silent = (each.message_number for each in synced.remote.list_messages("inbox")[:2])
+    gone, silent = (
+        each.message_number for each in synced.remote.list_messages_in_folders("inbox")[:2]
+    )
     for each in (gone, silent):
         synced.remote.move_message_to_purged_folder(each)
     silent_id = synced.id_of(silent)

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from localdev.simulators.graph.owner import OutlookOwner
+from localdev.simulators.graph.owner import OutlookMailboxEditor
 from mailsync.sync.check import CheckOutcome
 from tests.support.mail import a_mail
 from tests.workflow.failures.conftest import MISSING
@@ -19,9 +19,9 @@ GONE = [(404, "ErrorInvalidMailboxItemId"), (400, "ErrorInvalidIdMalformed")]
 
 
 def create_again(world: World, *, without: Sequence[str] = MISSING) -> None:
-    OutlookOwner(world.remote).recreate_empty_mailbox()
+    OutlookMailboxEditor(world.remote).recreate_empty_mailbox()
     for role in without:
-        world.remote.folders.remove_folder(role)
+        world.remote.folders.remove_empty_folder(role)
     world.remote.deliver_message(a_mail("first"))
     world.remote.deliver_message(a_mail("filed"), "archive")
 
@@ -100,7 +100,7 @@ def test_a_folder_and_its_mail_under_ids_of_another_mailbox_are_gone_by_id(
     """They are hidden, and leave with the second answer two hours later."""
     before = numbers(synced)
     number = synced.remote.find_or_create_folder(("Archive", "Projects"))
-    folder, messages = synced.folder_id(number), synced.remote.list_messages(number)
+    folder, messages = synced.folder_id(number), synced.remote.list_messages_in_folders(number)
     lost = [synced.id_of(each.message_number) for each in messages]
     synced.inject_fault(
         "/mailFolders(/delta|.*childFolders)", page="less", about=[folder], times=None

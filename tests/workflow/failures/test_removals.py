@@ -118,7 +118,9 @@ def test_a_folder_that_every_mailbox_has_is_never_gone(synced: World, role: str)
 
 def test_a_folder_that_is_gone_is_hidden_and_leaves_with_the_second_answer(synced: World) -> None:
     before = numbers(synced)
-    synced.remote.erase_folder(synced.remote.find_or_create_folder(("Archive", "Projects")))
+    synced.remote.delete_folder_from_database(
+        synced.remote.find_or_create_folder(("Archive", "Projects"))
+    )
 
     assert synced.mirrors()
     assert numbers(synced) == before
@@ -155,7 +157,7 @@ def test_a_message_that_seems_gone_comes_back_under_its_number(synced: World) ->
 
 def delete_two_thirds(world: World) -> list[int]:
     """Return the numbers of the messages."""
-    folders = (world.remote.list_messages(name) for name in ("inbox", "archive"))
+    folders = (world.remote.list_messages_in_folders(name) for name in ("inbox", "archive"))
     deleted = [message.message_number for folder in folders for message in folder]
     for message in deleted:
         world.remote.move_message_to_purged_folder(message)
@@ -231,21 +233,27 @@ def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
     """Or most of the mailbox would look like less than half, where a sync dies before it counts."""
     run_id, removals = RunId("dies"), RemovalStore(synced.database)
     epoch = LeaseStore(synced.database).take_lease(
-        synced.account_id, run_id, "arn", SyncType.AUTOMATICALLY_STARTED, "test"
+        synced.account_id, run_id, "arn", SyncType.AUTOMATIC, "test"
     )
     run = RunRef(synced.account_id, run_id, epoch or 0)
     folders = FolderStore(synced.database)
-    others = [each.ref.id for each in folders.folders(run.account_id) if each.role != "inbox"]
+    others = [
+        each.ref.id
+        for each in folders.read_existing_folders(run.account_id)
+        if each.role != "inbox"
+    ]
     folders.save_tree_changes(run, [], others)
-    MailStore(synced.database).remove_batch_of_unmirrored_mail(run)
-    gone = removals.hidden_message_ids_due_for_request(run, "", 100)
+    MailStore(synced.database).remove_batch_of_stored_unmirrored_mail(run)
+    gone = removals.hidden_message_ids_due_for_recheck(run, "", 100)
 
-    removals.mark_gone_or_delete_messages(
-        run, gone, removals.begin_removal_verification(run).deletion_confirmation_delay_s
+    removals.mark_gone_or_delete_if_marked(
+        run,
+        gone,
+        removals.read_hidden_mail_and_schedule_rechecks(run).deletion_confirmation_delay_s,
     )
 
     assert len(gone) == 24
-    assert removals.begin_removal_verification(run).is_unconfirmed_mass_removal
+    assert removals.read_hidden_mail_and_schedule_rechecks(run).is_unconfirmed_mass_removal
 
 
 def test_a_check_asks_again_when_it_is_time_and_lets_the_rest_go(synced: World) -> None:

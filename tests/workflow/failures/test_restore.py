@@ -9,12 +9,14 @@ from tests.workflow.failures.world import World
 
 def change(world: World) -> None:
     """Something of everything: new, gone, moved, read, and a folder more."""
-    first, second, third, *_ = (each.message_number for each in world.remote.list_messages("inbox"))
+    first, second, third, *_ = (
+        each.message_number for each in world.remote.list_messages_in_folders("inbox")
+    )
     added = world.remote.create_folder("After the backup")
     world.remote.deliver_message(a_mail())
     world.remote.move_message_to_purged_folder(first)
     world.remote.move_message(second, added)
-    world.remote.mark_message_read(third)
+    world.remote.set_message_read(third)
 
 
 @pytest.mark.parametrize("cursors_live", [True, False])

@@ -11,7 +11,7 @@ from localdev.mail.generate import generate_mail
 from localdev.simulators.faults import Fault, FaultRule
 from mailsync.decisions import slices as decisions
 from mailsync.errors import ProviderUnavailable
-from mailsync.model import FeedRef, Slice, SyncType
+from mailsync.model import FeedRef, SyncType, TimeSlice
 from mailsync.providers.graph.provider import GraphMailbox
 from mailsync.sync import feed_pages, folder_tree, slices, store_page
 from tests.workflow.failures.conftest import ADDRESS
@@ -103,9 +103,9 @@ def test_only_a_useless_first_slice_begins_the_full_sync_anew(world: World, skip
 
 
 CHANGES: list[Callable[[World, int], object]] = [
-    lambda world, message: world.remote.erase_message(message),
+    lambda world, message: world.remote.delete_message_from_database(message),
     lambda world, message: world.remote.move_message(message, "archive"),
-    lambda world, message: world.remote.mark_message_read(
+    lambda world, message: world.remote.set_message_read(
         message, is_read=not world.remote.find_message(message).is_read
     ),
     lambda world, message: world.remote.change_message_fields(message, subject="changed"),
@@ -123,10 +123,12 @@ def test_a_message_that_changes_between_its_name_and_its_slice_is_as_the_provide
 ) -> None:
     """is_read_before: the slice was read before the change, and is stored after it."""
     changed: list[int] = []
-    fetch = GraphMailbox.fetch_slice
-    messages = [each.message_number for each in world.remote.list_messages("inbox", "archive")]
+    fetch = GraphMailbox.fetch_time_slice
+    messages = [
+        each.message_number for each in world.remote.list_messages_in_folders("inbox", "archive")
+    ]
 
-    def fetch_slice(mailbox: GraphMailbox, feed: FeedRef, part: Slice, **fields: Any) -> Any:
+    def fetch_slice(mailbox: GraphMailbox, feed: FeedRef, part: TimeSlice, **fields: Any) -> Any:
         page = fetch(mailbox, feed, part, **fields) if is_read_before else None
         named = [
             each for each in messages if world.id_of(each) in part.received_at_by_pending_message_id
@@ -136,7 +138,7 @@ def test_a_message_that_changes_between_its_name_and_its_slice_is_as_the_provide
             change(world, named[0])
         return page or fetch(mailbox, feed, part, **fields)
 
-    monkeypatch.setattr(GraphMailbox, "fetch_slice", fetch_slice)
+    monkeypatch.setattr(GraphMailbox, "fetch_time_slice", fetch_slice)
     world.rows("DELETE FROM mailsync.emails")
 
     assert world.mirrors(SyncType.FULL)

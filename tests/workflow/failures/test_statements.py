@@ -137,7 +137,7 @@ def requests_by_id(world: World) -> int:
 
 def mark_read(world: World, messages: list[int]) -> None:
     for each in messages:
-        world.remote.mark_message_read(each)
+        world.remote.set_message_read(each)
 
 
 def flag(world: World, messages: list[int]) -> None:
@@ -159,7 +159,7 @@ def move(world: World, messages: list[int]) -> None:
 def test_a_change_of_many_messages_costs_pages_and_hardly_a_request_by_id(
     change: Callable[[World, list[int]], None], many: World
 ) -> None:
-    changed = [each.message_number for each in many.remote.list_messages("inbox")]
+    changed = [each.message_number for each in many.remote.list_messages_in_folders("inbox")]
     change(many, changed)
 
     assert many.mirrors()
@@ -170,7 +170,9 @@ def test_a_change_of_many_messages_costs_pages_and_hardly_a_request_by_id(
 
 
 def test_a_few_changed_messages_of_a_large_folder_are_requested_by_id(many: World) -> None:
-    mark_read(many, [each.message_number for each in many.remote.list_messages("inbox")][:30])
+    mark_read(
+        many, [each.message_number for each in many.remote.list_messages_in_folders("inbox")][:30]
+    )
 
     assert many.mirrors()
 
@@ -181,7 +183,7 @@ def test_a_pause_before_the_last_page_of_a_batch_loses_no_page_before_it(synced:
     """Else a provider that pauses often would keep everything from being stored."""
     new = synced.remote.deliver_message(a_mail("new"))
     in_archive = synced.newest("archive")
-    synced.remote.mark_message_read(in_archive)
+    synced.remote.set_message_read(in_archive)
     synced.switch(retry_after_s=60)
     synced.inject_fault(status=429, path=synced.id_of(in_archive), times=None)
 

@@ -156,7 +156,7 @@ def test_feeds_that_all_fail_do_not_hand_the_run_over_without_end(
 def test_a_mailbox_that_is_throttled_for_ever_fails(synced: World, path: str) -> None:
     synced.rows(LOSE_ONE_OF_EACH_FOLDER)
     synced.remote.move_message_to_purged_folder(
-        synced.remote.list_messages("inbox")[-1].message_number
+        synced.remote.list_messages_in_folders("inbox")[-1].message_number
     )
     synced.inject_fault(path, status=429, code="TooMany", retry_after=45, times=None)
 

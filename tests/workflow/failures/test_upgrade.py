@@ -28,7 +28,9 @@ def earlier(synced: World) -> World:
 
 def test_the_next_sync_fetches_what_has_changed_and_nothing_else(earlier: World) -> None:
     numbers, cursors = earlier.rows(NUMBERS), earlier.rows(CURSORS)
-    moved, deleted, _ = (each.message_number for each in earlier.remote.list_messages("inbox")[:3])
+    moved, deleted, _ = (
+        each.message_number for each in earlier.remote.list_messages_in_folders("inbox")[:3]
+    )
     earlier.remote.move_message(moved, "archive")
     earlier.remote.move_message_to_purged_folder(deleted)
     earlier.remote.deliver_message(a_mail("new"))

@@ -2,7 +2,7 @@
 
 from mailsync.decisions.verify import (
     FAILED_FOLDER_COMPARISON_RETRY_DELAY,
-    MAX_COMPARED_FOLDERS_PER_RUN,
+    MAX_DUE_FOLDERS_COMPARED_PER_RUN,
 )
 from mailsync.model import FolderId
 from tests.workflow.failures.world import World
@@ -28,16 +28,16 @@ def lists_of(world: World) -> int:
 
 
 def test_folders_for_which_a_run_has_no_room_stay_due_for_the_next(synced: World) -> None:
-    for at in range(MAX_COMPARED_FOLDERS_PER_RUN):
+    for at in range(MAX_DUE_FOLDERS_COMPARED_PER_RUN):
         synced.remote.folders.create_folder(f"F{at}")
     assert synced.sync() == "completed"
     synced.rows(MAKE_DUE)
     number = len(ages_h(synced))
-    assert MAX_COMPARED_FOLDERS_PER_RUN < number < 2 * MAX_COMPARED_FOLDERS_PER_RUN
+    assert MAX_DUE_FOLDERS_COMPARED_PER_RUN < number < 2 * MAX_DUE_FOLDERS_COMPARED_PER_RUN
 
     assert synced.sync() == "completed"
     left = {folder for folder, hours in ages_h(synced).items() if hours > 1}
-    assert len(left) == number - MAX_COMPARED_FOLDERS_PER_RUN
+    assert len(left) == number - MAX_DUE_FOLDERS_COMPARED_PER_RUN
     assert all(ages_h(synced)[folder] > 9 * 24 - 1 for folder in left)
 
     assert synced.sync() == "completed"

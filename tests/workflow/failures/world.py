@@ -77,7 +77,7 @@ class SimulatedAccess:
             raise self.refusal
         return self._access
 
-    def replace_refused_token(self, refused: AccessToken) -> AccessToken:
+    def get_token_after_refusal(self, refused: AccessToken) -> AccessToken:
         self._access = self._issue()
         return self.get_current_token()
 
@@ -150,11 +150,11 @@ class World:
     def switch(self, **switches: Any) -> None:
         self.simulators.service.set_behaviour_switches(**switches)
 
-    def sync(self, sync_type: SyncType = SyncType.AUTOMATICALLY_STARTED) -> str:
+    def sync(self, sync_type: SyncType = SyncType.AUTOMATIC) -> str:
         """Runs the workflow once; `completed`, or the name under which it failed."""
         return self.resume(RunId(f"run-{next(_numbers):06}"), sync_type)
 
-    def resume(self, run_id: RunId, sync_type: SyncType = SyncType.AUTOMATICALLY_STARTED) -> str:
+    def resume(self, run_id: RunId, sync_type: SyncType = SyncType.AUTOMATIC) -> str:
         """The execution of that name and its successors, as `sync`; its run may have been left to
         it."""
         state = {"accountId": self.account_id, "syncType": sync_type, "trigger": "test"}
@@ -169,7 +169,7 @@ class World:
         assert status in ("completed", "failed"), f"the run has no outcome: {status}"
         return "completed" if status == "completed" else str(error)
 
-    def mirrors(self, sync_type: SyncType = SyncType.AUTOMATICALLY_STARTED) -> bool:
+    def mirrors(self, sync_type: SyncType = SyncType.AUTOMATIC) -> bool:
         """One sync completes, and the rows are what the mailbox holds."""
         assert self.sync(sync_type) == "completed"
         return self.is_mirrored()
@@ -228,7 +228,7 @@ class World:
 
     def newest(self, folder: str = "inbox") -> int:
         """The number of its newest message in the mailbox."""
-        return self.remote.list_messages(folder)[0].message_number
+        return self.remote.list_messages_in_folders(folder)[0].message_number
 
     def id_of(self, message: int) -> str:
         """The provider's id of a message of the mailbox."""

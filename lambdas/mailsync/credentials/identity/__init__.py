@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 
 from mailsync.credentials.token_set import TokenSet
 from mailsync.errors import ProviderRejected
-from mailsync.model import Provider
+from mailsync.model import ProviderName
 from mailsync.registry import OAuthAccess, find_provider
 from mailsync.settings import Settings
 
@@ -64,11 +64,11 @@ class AdminConsent:
 
     has_admin_consented: whether the administrator consented. The value comes from the query of a
         URL, which anybody can forge.
-    message_for_admin: text for the administrator.
+    text_to_show_admin: text for the administrator.
     """
 
     has_admin_consented: bool
-    message_for_admin: str
+    text_to_show_admin: str
 
 
 class IdentityPlatform(Protocol):
@@ -117,7 +117,7 @@ class IdentityPlatform(Protocol):
         """
         ...
 
-    def revoke_grant(self, settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
+    def revoke_all_grants_of_user(self, settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
         """Revoke all tokens that the user's account at the platform has granted to the application,
         including the tokens of other connections of the same account.
 
@@ -161,7 +161,7 @@ def import_identity_platform(oauth: OAuthAccess) -> IdentityPlatform:
     return cast(IdentityPlatform, module)
 
 
-def require_oauth_access_of_provider(provider: Provider) -> OAuthAccess:
+def require_oauth_access_of_provider(provider: ProviderName) -> OAuthAccess:
     """Return how the provider's mailboxes are opened by OAuth: the identity platform that issues
     the access tokens, and the scopes of the access tokens.
 

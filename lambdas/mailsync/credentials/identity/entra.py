@@ -39,7 +39,7 @@ from mailsync.response_body import (
     ACCEPT_ENCODING,
     MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL,
     UnreadableBody,
-    read_body_up_to_limit,
+    read_body_unless_too_large,
 )
 from mailsync.retry_after import parse_retry_after_s
 from mailsync.settings import Settings, is_https_or_loopback_url
@@ -160,7 +160,7 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
         return TokenSet(_access(response), renewal_grant=cache.serialize())
 
 
-def revoke_grant(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
+def revoke_all_grants_of_user(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
     """Return False: Microsoft's identity platform cannot revoke a single refresh token."""
     return False
 
@@ -201,14 +201,14 @@ def request_app_only_tokens(
         ProviderThrottled: the identity platform requested a pause.
         ProviderUnavailable: the identity platform is unavailable.
     """
-    if oauth.resource_url_setting is None:
+    if oauth.app_only_token_resource_url_setting is None:
         raise ProviderRejected("The platform issues no app-only tokens for this provider.")
-    scheme, host = _origin(settings.read_url_setting(oauth.resource_url_setting))
+    scheme, host = _origin(settings.read_url_setting(oauth.app_only_token_resource_url_setting))
     with _app(settings, tenant=organisation_id) as (app, _, http):
         response = app.acquire_token_for_client([f"{scheme}://{host}/.default"])
         if "access_token" not in response:
             raise entra_errors.to_app_only_access_error(response, http.retry_after_s)
-        return TokenSet(_access(response), organisation_id=organisation_id)
+        return TokenSet(_access(response), granting_organisation_id=organisation_id)
 
 
 _OPTIONS = {"timeout": REQUEST_TIMEOUT_S, "allow_redirects": False, "stream": True}
@@ -256,7 +256,7 @@ class _HttpClient:
             raw = response.raw.stream(_READ_BYTES, decode_content=False)
             encoding = response.headers.get("Content-Encoding")
             try:
-                body = read_body_up_to_limit(raw, encoding, MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL)
+                body = read_body_unless_too_large(raw, encoding, MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL)
             except (UnreadableBody, HTTPError) as error:
                 raise ValueError(type(error).__name__) from None
         if body is None:

@@ -22,7 +22,7 @@ from mailsync.providers.gmail.http import (
     MIN_REFUSED_REQUESTS_TO_BLAME_MAILBOX,
     GmailClient,
     GmailRequest,
-    build_request_path,
+    join_quoted_path_parts,
 )
 from mailsync.providers.gmail.messages import (
     parse_full_format_message,
@@ -33,14 +33,14 @@ from mailsync.providers.gmail.messages import (
 MIN_WANTED_MESSAGES_PER_THREAD = units.GET_THREAD_COST // units.GET_MESSAGE_COST + 1
 """The number of wanted messages of a thread from which on requesting the whole thread costs less
 than requesting the messages."""
-MIN_USABLE_SHARE_OF_THREAD_MESSAGES = 0.67
+MIN_THREAD_FETCH_SUCCESS_SHARE = 0.67
 """The minimum share of the wanted messages in requested threads that need no further request for
 the raw message. If the share is lower, threads save nothing, and messages are requested one by
 one."""
 MIN_MESSAGES_TO_JUDGE_THREAD_FETCHES = 30
 """The number of wanted messages in requested threads from which on
 MIN_THREAD_FETCH_SUCCESS_RATE applies."""
-MIN_FAILURES_TO_BLAME_MAILBOX = 5
+MIN_UNANSWERED_MESSAGES_TO_BLAME_MAILBOX = 5
 """The number of failed messages from which on the mailbox is taken for the cause, if all messages
 of a call failed."""
 TARGET_QUOTA_UNITS_PER_MESSAGE_BATCH = MAX_REQUESTS_IN_FLIGHT * units.GET_MESSAGE_COST
@@ -135,7 +135,7 @@ class MessageReader:
         self, threads: Mapping[RemoteId, Sequence[RemoteId]], *, is_shared: bool
     ) -> Mapping[RemoteId, _Result]:
         """Return those of the wanted messages, by thread, that equal the raw messages."""
-        by_path = {build_request_path("threads", each): each for each in threads}
+        by_path = {join_quoted_path_parts("threads", each): each for each in threads}
         responses = self._client.get_concurrently(
             [
                 GmailRequest(path, units.GET_THREAD_COST, (("format", "full"),), True)
@@ -157,12 +157,12 @@ class MessageReader:
     def _are_threads_worthwhile(self) -> bool:
         if self._wanted_count < MIN_MESSAGES_TO_JUDGE_THREAD_FETCHES:
             return True
-        return self._certain_count >= MIN_USABLE_SHARE_OF_THREAD_MESSAGES * self._wanted_count
+        return self._certain_count >= MIN_THREAD_FETCH_SUCCESS_SHARE * self._wanted_count
 
     def _fetch_raw(
         self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, is_shared: bool
     ) -> None:
-        by_path = {build_request_path("messages", each): each for each in ids}
+        by_path = {join_quoted_path_parts("messages", each): each for each in ids}
         responses = self._client.get_concurrently(
             [
                 GmailRequest(each, units.GET_MESSAGE_COST, (("format", "raw"),), True)
@@ -198,7 +198,10 @@ class MessageReader:
         if not unanswered or has_success:
             return
         profile = self._client.get(GmailRequest("profile", units.GET_PROFILE_COST))
-        if not profile.is_ok or len(unanswered) >= MIN_FAILURES_TO_BLAME_MAILBOX:
+        if (
+            not profile.has_status_200
+            or len(unanswered) >= MIN_UNANSWERED_MESSAGES_TO_BLAME_MAILBOX
+        ):
             raise to_mailsync_error(unanswered[0])
 
     def _failed_message(self, remote_id: RemoteId, response: GmailResponse) -> _Result:
@@ -222,7 +225,7 @@ class MessageReader:
             ProviderThrottled: Gmail requested a pause.
         """
         request = GmailRequest(
-            build_request_path("messages", remote_id),
+            join_quoted_path_parts("messages", remote_id),
             units.GET_MESSAGE_COST,
             (("format", "full"),),
             True,

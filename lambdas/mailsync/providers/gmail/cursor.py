@@ -35,7 +35,7 @@ class MessageListCursor:
     def to_text(self) -> Cursor:
         return _to_cursor(list=self.history_id, page=self.page_token, restarts=self.restart_count)
 
-    def restart_listing(self) -> "MessageListCursor":
+    def to_restarted_cursor(self) -> "MessageListCursor":
         """Return the position before the first page, because Gmail refused a page token.
 
         Raises:

@@ -98,7 +98,7 @@ class GmailResponse:
     retry_after_s: float | None = None
 
     @property
-    def is_ok(self) -> bool:
+    def has_status_200(self) -> bool:
         return self.status == 200
 
     @property

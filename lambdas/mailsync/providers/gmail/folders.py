@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from mailsync.model import FolderListing, FolderTreeReadingMode, RemoteId, StoredFolder
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
-from mailsync.providers.gmail.http import GmailClient, GmailRequest, build_request_path
+from mailsync.providers.gmail.http import GmailClient, GmailRequest, join_quoted_path_parts
 from mailsync.providers.gmail.labels import (
     ALL_MAIL_FOLDER_ID,
     Label,
@@ -37,7 +37,7 @@ def read_folders(
         MalformedResponse: the list does not have the documented form.
     """
     response = client.get(GmailRequest("labels", units.LIST_LABELS_COST))
-    if not response.is_ok:
+    if not response.has_status_200:
         raise to_mailsync_error(response)
     labels = parse_labels(read_object_list(response.body, "labels"))
     listed = {label.id for label in labels} | {ALL_MAIL_FOLDER_ID}
@@ -47,7 +47,9 @@ def read_folders(
     return FolderListing(
         folders=convert_labels_to_folders(labels, counts),
         gone_folder_remote_ids=frozenset(each for each in lacking if found[each] is None),
-        existing_unlisted_folder_ids=frozenset(each for each in lacking if found[each] is not None),
+        existing_unlisted_folder_remote_ids=frozenset(
+            each for each in lacking if found[each] is not None
+        ),
     )
 
 
@@ -86,19 +88,20 @@ def _read_labels(
         MailsyncError: a request fails for another reason.
     """
     requests = {
-        each: GmailRequest(build_request_path("labels", each), units.GET_LABEL_COST) for each in ids
+        each: GmailRequest(join_quoted_path_parts("labels", each), units.GET_LABEL_COST)
+        for each in ids
     }
     responses = client.get_concurrently(list(requests.values()), _checked) if requests else []
     for response in responses:
-        if not response.is_ok and not response.is_not_found:
+        if not response.has_status_200 and not response.is_not_found:
             raise to_mailsync_error(response)
     return {
-        label_id: response if response.is_ok else None
+        label_id: response if response.has_status_200 else None
         for label_id, response in zip(requests, responses, strict=True)
     }
 
 
 def _checked(request: GmailRequest, response: GmailResponse) -> GmailResponse:
-    if request.path != build_request_path("labels", read_id(response.body)):
+    if request.path != join_quoted_path_parts("labels", read_id(response.body)):
         raise MalformedResponse("id")
     return response

@@ -16,7 +16,7 @@ from mailsync.model import (
     MessageChange,
     MessageRemovedFromFolder,
     MessageToFetchById,
-    PlacementChange,
+    PlacementOrFlagChange,
     RemoteId,
 )
 from mailsync.providers.gmail.labels import (
@@ -32,7 +32,7 @@ from mailsync.providers.gmail.responses import (
     MalformedResponse,
     read_id,
     read_label_ids,
-    read_number,
+    read_number_sent_as_text,
     read_object_list,
 )
 
@@ -60,7 +60,7 @@ def parse_history(records: Sequence[Mapping[str, Any]]) -> tuple[MessageChange, 
         MalformedResponse: a record lacks an id, a message or a list of labels.
     """
     found: dict[RemoteId, _NetChange] = {}
-    for record in sorted(records, key=lambda record: read_number(record, "id")):
+    for record in sorted(records, key=lambda record: read_number_sent_as_text(record, "id")):
         _apply(record, found)
     return tuple(
         _to_change(message_id, net)
@@ -118,12 +118,12 @@ def _to_change(message_id: RemoteId, net: _NetChange) -> MessageChange:
     if net.was_in_inbox and INBOX not in has:
         return MessageToFetchById(message_id)
     is_unread, is_important = has.get(UNREAD), has.get(IMPORTANT)
-    return PlacementChange(
+    return PlacementOrFlagChange(
         message_id,
-        added_folder_ids=tuple(
+        added_folder_remote_ids=tuple(
             each for each, is_set in has.items() if is_set and is_placement_label(each)
         ),
-        removed_folder_ids=tuple(
+        removed_folder_remote_ids=tuple(
             each for each, is_set in has.items() if not is_set and is_placement_label(each)
         ),
         is_read=None if is_unread is None else not is_unread,

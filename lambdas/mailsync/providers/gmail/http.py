@@ -26,26 +26,26 @@ from mailsync.providers.gmail.errors import (
     UNSENT_REQUEST_STATUS,
     GmailResponse,
 )
-from mailsync.providers.gmail.responses import MalformedResponse, parse_response
+from mailsync.providers.gmail.responses import MalformedResponse, parse_http_response
 from mailsync.providers.quota import QuotaUnitSource
 from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.providers.tls import http_tls_context
 from mailsync.registry import GOOGLE
-from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up_to_limit
+from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_unless_too_large
 
 MAX_REQUESTS_IN_FLIGHT = 10
 """The maximum number of concurrent requests to a mailbox. Gmail limits them for all applications of
 a user together; 48 were accepted and 64 were not (captures of
 allodia-eu/email-calendar-sync-engine)."""
-MAX_REQUESTS_IN_FLIGHT_PER_WORKER = 4
+MAX_REQUESTS_IN_FLIGHT_IF_SHARED = 4
 """The maximum number of concurrent requests of one worker while other workers use the mailbox too.
 The number of workers can reach `MAX_REQUESTS_IN_FLIGHT`."""
 MAX_RESPONSE_BYTES = 32 * 2**20
 """The size limit of a decompressed response that contains no whole message."""
 MAX_MESSAGE_RESPONSE_BYTES = 72 * 2**20
 """The size limit of a decompressed response with a whole message: base64 of 54 MB."""
-MIN_BYTES_TO_READ_RESPONSE_ALONE = 6 * 2**20
+MIN_LARGE_RESPONSE_BYTES = 6 * 2**20
 """The size from which on a response is large. The threads of a client read only one large response
 at a time."""
 MIN_REFUSED_REQUESTS_TO_BLAME_MAILBOX = 3
@@ -75,7 +75,7 @@ class GmailRequest:
     is_for_whole_message: bool = False
 
 
-def build_request_path(*parts: str) -> str:
+def join_quoted_path_parts(*parts: str) -> str:
     """Return a path made of these parts; special characters of a part are quoted."""
     return "/".join(quote(part, safe="") for part in parts)
 
@@ -123,7 +123,7 @@ class GmailClient:
         )
 
     @property
-    def remaining_pause_s(self) -> float:
+    def remaining_provider_pause_s(self) -> float:
         """Return the remaining seconds of a pause that Gmail requested. Return 0 without a
         pause."""
         return max(0.0, self._throttled_until - time.monotonic())
@@ -206,7 +206,7 @@ class GmailClient:
             at for at, each in enumerate(results) if _has_status(each, 401, UNSENT_REQUEST_STATUS)
         ]
         if any(_has_status(each, 401) for each in results):
-            renewed = self._access.replace_refused_token(token)
+            renewed = self._access.get_token_after_refusal(token)
             if renewed.token != token.token:
                 part = [requests[at] for at in refused]
                 sent = self._send_with_token(renewed, part, convert, is_shared)
@@ -221,14 +221,15 @@ class GmailClient:
         convert: Callable[[GmailRequest, GmailResponse], AnyConvertedResponse],
         is_shared: bool,
     ) -> list[AnyConvertedResponse | GmailResponse]:
-        if self.remaining_pause_s:
+        if self.remaining_provider_pause_s:
             raise ProviderThrottled(
-                "The pause that Gmail requested is not over.", retry_after_s=self.remaining_pause_s
+                "The pause that Gmail requested is not over.",
+                retry_after_s=self.remaining_provider_pause_s,
             )
         if self._quota:
             self._quota.take_units(sum(each.quota_units for each in requests))
         wave = _Wave(self._http, self._base_url, token, self._body_reader)
-        at_once = MAX_REQUESTS_IN_FLIGHT_PER_WORKER if is_shared else MAX_REQUESTS_IN_FLIGHT
+        at_once = MAX_REQUESTS_IN_FLIGHT_IF_SHARED if is_shared else MAX_REQUESTS_IN_FLIGHT
         workers = min(self.max_in_flight, at_once, len(requests))
         if workers <= 1:
             results = [wave.exchange(each, convert) for each in requests]
@@ -279,7 +280,7 @@ class _Wave:
             return GmailResponse(UNSENT_REQUEST_STATUS)
         with ExitStack() as held:
             response = self._receive(request, held)
-            if response.is_ok:
+            if response.has_status_200:
                 try:
                     return convert(request, response)
                 except MalformedResponse as wrong:
@@ -308,8 +309,8 @@ class _Wave:
             return GmailResponse(MISSING_RESPONSE_STATUS)
         if content is None:
             return GmailResponse(TOO_LARGE_RESPONSE_STATUS)
-        response = parse_response(streamed.status_code, streamed.headers, content)
-        if not response.is_ok:
+        response = parse_http_response(streamed.status_code, streamed.headers, content)
+        if not response.has_status_200:
             logger.warning(
                 "gmail_refused",
                 path=_kind(request),
@@ -346,7 +347,7 @@ class ResponseBodyReader:
 
         def hold(chunk: int) -> None:
             nonlocal size, is_large
-            if size + chunk > MIN_BYTES_TO_READ_RESPONSE_ALONE and not is_large:
+            if size + chunk > MIN_LARGE_RESPONSE_BYTES and not is_large:
                 held.enter_context(self._large)
                 is_large = True
             self._reserve(chunk)
@@ -354,7 +355,7 @@ class ResponseBodyReader:
 
         held.callback(lambda: self._release(size))
         encoding = streamed.headers.get("Content-Encoding")
-        return read_body_up_to_limit(streamed.iter_raw(), encoding, limit_bytes, hold=hold)
+        return read_body_unless_too_large(streamed.iter_raw(), encoding, limit_bytes, hold=hold)
 
     def close(self) -> None:
         """Release all memory of this mailbox."""
@@ -363,7 +364,7 @@ class ResponseBodyReader:
 
     def _reserve(self, size: int) -> None:
         with self._lock:
-            if self._memory and not self._memory.reserve_bytes(size):
+            if self._memory and not self._memory.try_reserve_bytes(size):
                 raise ProviderUnavailable(
                     "Gmail sent more at once than this function has memory for beside its other"
                     " mailboxes; trying again."

@@ -23,7 +23,7 @@ class GmailKit:
     `ProviderKit`."""
 
     push_kit = GmailPushKit()
-    first_sync_estimate_rates = FirstSyncCostRates(
+    first_sync_cost_rates = FirstSyncCostRates(
         messages_per_s=30,
         fixed_quota_units_per_sync=100,
         quota_units_per_message=20.05,
@@ -58,7 +58,7 @@ class GmailKit:
     def count_messages(self, mailbox: MailProvider) -> int:
         return cast("GmailMailbox", mailbox).count_messages()
 
-    def find_readable_organisation_mailbox(
+    def check_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
     ) -> MailboxIdentity:
         raise ProviderRejected(

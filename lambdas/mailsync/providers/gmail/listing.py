@@ -14,7 +14,7 @@ from mailsync.model import FolderRef, ListedMessage, MessageListing, RemoteId
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.errors import GmailResponse, to_mailsync_error
 from mailsync.providers.gmail.history import to_high_or_normal_importance
-from mailsync.providers.gmail.http import GmailClient, GmailRequest, build_request_path
+from mailsync.providers.gmail.http import GmailClient, GmailRequest, join_quoted_path_parts
 from mailsync.providers.gmail.labels import (
     ALL_MAIL_FOLDER_ID,
     CHAT,
@@ -79,9 +79,9 @@ class MessageListReader:
 
     def _has_chats(self) -> bool:
         response = self._client.get(
-            GmailRequest(build_request_path("labels", CHAT), units.GET_LABEL_COST)
+            GmailRequest(join_quoted_path_parts("labels", CHAT), units.GET_LABEL_COST)
         )
-        counts = parse_label_counts(response.body) if response.is_ok else None
+        counts = parse_label_counts(response.body) if response.has_status_200 else None
         return counts is None or counts.message_count != 0
 
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool) -> MessageListing:
@@ -146,11 +146,11 @@ class MessageListReader:
 
     def _counts(self, label_id: RemoteId) -> LabelCounts | None:
         response = self._client.get(
-            GmailRequest(build_request_path("labels", label_id), units.GET_LABEL_COST)
+            GmailRequest(join_quoted_path_parts("labels", label_id), units.GET_LABEL_COST)
         )
         if response.is_not_found:
             raise FolderGone("The label no longer exists in the Gmail mailbox.")
-        if not response.is_ok:
+        if not response.has_status_200:
             raise to_mailsync_error(response)
         return parse_label_counts(response.body)
 
@@ -161,7 +161,7 @@ class MessageListReader:
         for response in self._pages(selection):
             if response.is_invalid_argument or response.is_not_found:
                 return None
-            if not response.is_ok:
+            if not response.has_status_200:
                 raise to_mailsync_error(response)
             ids.update(read_id(each) for each in read_object_list(response.body, "messages"))
         return frozenset(ids)

@@ -10,7 +10,7 @@ from mailsync.mime import ParsedMessage, parse_message
 from mailsync.model import Message, MessageNotFoundByIdResult, RemoteId
 from mailsync.providers.gmail.history import to_high_or_normal_importance
 from mailsync.providers.gmail.labels import CHAT, DRAFT, IMPORTANT, STARRED, UNREAD, to_folder_ids
-from mailsync.providers.gmail.payload import parse_payload
+from mailsync.providers.gmail.payload import parse_message_from_payload
 from mailsync.providers.gmail.responses import (
     MalformedResponse,
     decode_base64url,
@@ -56,7 +56,7 @@ def parse_full_format_message(
         raise MalformedResponse("id")
     if CHAT in read_label_ids(item):
         return MessageNotFoundByIdResult(remote_id)
-    mail = parse_payload(item.get("payload"))
+    mail = parse_message_from_payload(item.get("payload"))
     return to_message(item, mail) if mail else None
 
 
@@ -109,7 +109,7 @@ def to_message(item: Mapping[str, Any], mail: ParsedMessage) -> Message:
         importance=to_high_or_normal_importance(IMPORTANT in labels),
         received_at=_received_at(item) or mail.sent_at,
         sent_at=mail.sent_at,
-        provider_item_type=mail.message_kind,
+        message_kind=mail.message_kind,
     )
 
 

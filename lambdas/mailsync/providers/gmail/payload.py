@@ -2,8 +2,8 @@
 
 Only threads are requested in this format: a thread costs as much as two messages. The result must
 equal the result from the raw message, so the message is rebuilt as the MIME parser would have split
-it. If equality is not certain, the functions give up (`parse_payload` returns None), and the caller
-requests the raw message. These rules make equality certain:
+it. If equality is not certain, the functions give up (`parse_message_from_payload` returns None),
+and the caller requests the raw message. These rules make equality certain:
 
 - Texts: Gmail converts texts to UTF-8, while `charset` and `size` remain those of the message
   (openclaw/gogcli #446). So the original bytes of a text are restored. Their number must be `size`,
@@ -21,13 +21,13 @@ from dataclasses import replace
 from typing import Any
 
 from mailsync.mime import ParsedMessage
-from mailsync.mime.charsets import recover_bytes_of_decoded_text
+from mailsync.mime.charsets import find_original_bytes_of_text
 from mailsync.mime.headers import MAX_HEADER_FIELDS, HeaderSection
 from mailsync.mime.message import parse_message_from_parts
 from mailsync.mime.parts import MAX_PART_NESTING_DEPTH, MimePart, build_part
 from mailsync.providers.gmail.responses import MalformedResponse, decode_base64url, read_object_list
 
-MAX_UNTRUNCATED_TEXT_BYTES = 5_000_000
+MAX_TEXT_BYTES_MIME_PARSER_KEEPS = 5_000_000
 """The maximum size of a text of which the MIME parser cuts off nothing. The parser's own limit
 counts encoded bytes."""
 MAX_PARTS_PER_MULTIPART = 500
@@ -47,7 +47,7 @@ class _Uncertain(Exception):
     pass
 
 
-def parse_payload(payload: object) -> ParsedMessage | None:
+def parse_message_from_payload(payload: object) -> ParsedMessage | None:
     """Return the contents of the mail in a payload. Return None if the raw message must be
     requested, because equality is not certain.
 
@@ -118,7 +118,7 @@ def _content(item: Mapping[str, Any], part: MimePart) -> bytes | None:
         return b""
     if (
         not isinstance(size, int)
-        or not 0 < size <= MAX_UNTRUNCATED_TEXT_BYTES
+        or not 0 < size <= MAX_TEXT_BYTES_MIME_PARSER_KEEPS
         or "data" not in body
     ):
         raise _Uncertain
@@ -126,7 +126,7 @@ def _content(item: Mapping[str, Any], part: MimePart) -> bytes | None:
         text = decode_base64url(body, "data").decode("utf-8")
     except UnicodeDecodeError:
         raise _Uncertain from None
-    content = recover_bytes_of_decoded_text(text, part.charset, size)
+    content = find_original_bytes_of_text(text, part.charset, size)
     if content is None or _HEADER_IN_TEXT.match(content) or _STRAY_BYTES.search(content):
         raise _Uncertain
     return content

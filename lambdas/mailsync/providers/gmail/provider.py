@@ -23,7 +23,7 @@ from mailsync.model import (
     MessageListing,
     MessageNotFoundByIdResult,
     Page,
-    PlacementChange,
+    PlacementOrFlagChange,
     RemoteId,
     StoredFolder,
     UnreadableMessage,
@@ -41,7 +41,7 @@ from mailsync.providers.gmail.listing import MAX_IDS_PER_PAGE, MessageListReader
 from mailsync.providers.gmail.responses import (
     MalformedResponse,
     read_count,
-    read_number,
+    read_number_sent_as_text,
     read_object_list,
     read_page_token,
 )
@@ -53,12 +53,12 @@ PROVIDER_LIMITS = ProviderLimits(
     messages_per_fetch=100,
     max_messages_in_batch_of_small_folders=150,
     has_single_request_per_fetch_call=True,  # the client divides the messages of a call itself
-    feed_read_interval_if_pending_s=5.0,
+    max_feed_read_interval_while_pending_s=5.0,
 )
 MAX_HISTORY_RECORDS_PER_PAGE = 500
 """The maximum number of records on a page of the history (Gmail API documentation,
 "users.history.list")."""
-MIN_CALLER_LIMIT_FOR_MAX_PAGE_SIZE = 50
+MIN_MESSAGE_LIMIT_FOR_FULL_PAGES = 50
 """The value of `limit` from which on pages have as many ids as Gmail allows, because a page without
 contents is small. Callers set a lower limit after failures, and then get pages of `limit` ids."""
 HISTORY_RETRY_PAUSE_S = 2.0
@@ -70,7 +70,7 @@ _PROFILE = GmailRequest("profile", units.GET_PROFILE_COST)
 class GmailMailbox:
     """A client for one Gmail mailbox; implements `MailProvider`.
 
-    sent_request_count: units of the quota that this object has used.
+    used_quota_units: units of the quota that this object has used.
     """
 
     provider_limits = PROVIDER_LIMITS
@@ -78,7 +78,7 @@ class GmailMailbox:
         has_feed_per_folder=False,
         has_one_folder_per_message=False,
         all_mail_folder_id=ALL_MAIL_FOLDER_ID,
-        are_lists_of_ids_cheap=True,
+        is_listing_cheaper_than_fetching=True,
     )
 
     def __init__(
@@ -92,7 +92,7 @@ class GmailMailbox:
         memory: ResponseMemoryShare | None = None,
         quota: QuotaUnitSource | None = None,
     ) -> None:
-        self.sent_request_count = 0
+        self.used_quota_units = 0
         self._client = GmailClient(
             base_url=base_url,
             access=access,
@@ -111,8 +111,8 @@ class GmailMailbox:
         return self._client.max_in_flight
 
     @property
-    def remaining_pause_s(self) -> float:
-        return self._client.remaining_pause_s
+    def remaining_provider_pause_s(self) -> float:
+        return self._client.remaining_provider_pause_s
 
     def close(self) -> None:
         self._client.close()
@@ -122,7 +122,7 @@ class GmailMailbox:
         unit. The number may lack Trash and Spam."""
         with _believed():
             response = self._client.get(_PROFILE)
-            if not response.is_ok:
+            if not response.has_status_200:
                 raise to_mailsync_error(response)
             count = read_count(response.body, "messagesTotal")
             if count is None:
@@ -169,10 +169,10 @@ class GmailMailbox:
         with _believed():
             return self._lists.list_folder_messages(folder, has_flags=has_flags)
 
-    def set_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
+    def announce_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def set_fetch_groups_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def announce_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         self._messages.thread_of.update({each: RemoteId(it) for each, it in groups.items()})
 
     def fetch_messages(
@@ -185,22 +185,22 @@ class GmailMailbox:
         return self._messages.fetch_messages(ids, is_shared=one_by_one) if ids else ()
 
     def _count(self, used_units: int) -> None:
-        self.sent_request_count += used_units
+        self.used_quota_units += used_units
 
     def _history_id(self) -> int:
         """Return the present `historyId` of the mailbox."""
         response = self._client.get(_PROFILE)
-        if not response.is_ok:
+        if not response.has_status_200:
             raise to_mailsync_error(response)
-        return read_number(response.body, "historyId")
+        return read_number_sent_as_text(response.body, "historyId")
 
     def _list_page(self, position: MessageListCursor, limit: int) -> Page:
         size = _page_size(limit, MAX_IDS_PER_PAGE)
         response = self._lists.fetch_page(position.page_token, size)
         if response.is_invalid_argument and position.page_token:
-            position = position.restart_listing()
+            position = position.to_restarted_cursor()
             response = self._lists.fetch_page(None, size)
-        if not response.is_ok:
+        if not response.has_status_200:
             raise to_mailsync_error(response)
         threads, token = self._lists.parse_page(response, position.page_token)
         following = (
@@ -208,7 +208,9 @@ class GmailMailbox:
             if token
             else HistoryCursor(position.history_id)
         )
-        changes = tuple(PlacementChange(each, fetch_group_id=it) for each, it in threads.items())
+        changes = tuple(
+            PlacementOrFlagChange(each, conversation_id=it) for each, it in threads.items()
+        )
         return Page(changes, following.to_text(), has_more=bool(token), has_only_message_ids=True)
 
     def _history_page(self, position: HistoryCursor, limit: int) -> Page:
@@ -224,10 +226,10 @@ class GmailMailbox:
             and self._client.sleep_if_retry_budget_allows(HISTORY_RETRY_PAUSE_S)
         ):
             response = self._client.get(_history_request(position, limit))
-        if not response.is_ok:
+        if not response.has_status_200:
             raise _history_error(response)
         body = response.body
-        reported = read_number(body, "historyId")
+        reported = read_number_sent_as_text(body, "historyId")
         next_start = position.next_start_history_id or max(position.start_history_id, reported)
         token = read_page_token(body, position.page_token)
         following = (
@@ -255,9 +257,13 @@ def _is_behind(response: GmailResponse, newest: int) -> bool:
     """Return whether a page of the history reports nothing, though the mailbox has changed: the
     history can follow seconds later (corsairdev/corsair #445). newest: the mailbox's historyId."""
     body = response.body
-    if not response.is_ok or read_object_list(body, "history") or body.get("nextPageToken"):
+    if (
+        not response.has_status_200
+        or read_object_list(body, "history")
+        or body.get("nextPageToken")
+    ):
         return False
-    return read_number(body, "historyId") < newest
+    return read_number_sent_as_text(body, "historyId") < newest
 
 
 def _history_error(response: GmailResponse) -> MailsyncError:
@@ -272,7 +278,7 @@ def _history_error(response: GmailResponse) -> MailsyncError:
 
 
 def _page_size(limit: int, largest: int) -> int:
-    return largest if limit >= MIN_CALLER_LIMIT_FOR_MAX_PAGE_SIZE else max(1, limit)
+    return largest if limit >= MIN_MESSAGE_LIMIT_FOR_FULL_PAGES else max(1, limit)
 
 
 def _require_feed_of_mailbox(feed: FeedRef) -> None:

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 class GmailPushKit:
     """Opens the watch of Gmail mailboxes and parses Pub/Sub's pushes; implements `PushKit`."""
 
-    subscription_lifetime = timedelta(hours=50)
+    requested_subscription_lifetime = timedelta(hours=50)
     """A watch lasts up to 7 days, and Google advises to call `watch` once a day (Gmail API
     documentation, "Push notifications"). A subscription is renewed after 0.4 to 0.5 of its
     lifetime, here 20 to 25 hours; one that cannot be renewed for two days counts as lapsed."""
-    leftover_subscription_search_limit_s = 0.0
+    leftover_subscription_search_timeout_s = 0.0
     has_one_subscription_per_mailbox = True
 
     def is_configured(self, settings: Settings) -> bool:

@@ -32,7 +32,9 @@ class MalformedResponse(Exception):
     field. Callers translate it into ProviderUnavailable."""
 
 
-def parse_response(status: int, headers: Mapping[str, str], content: bytearray) -> GmailResponse:
+def parse_http_response(
+    status: int, headers: Mapping[str, str], content: bytearray
+) -> GmailResponse:
     """Return an HTTP response as a GmailResponse. If the HTTP status is 200 and the body is not a
     JSON object, the result has MISSING_RESPONSE_STATUS."""
     parse = _parse_large if len(content) >= _MIN_LARGE_BYTES else _parse
@@ -62,7 +64,7 @@ def read_id(item: Mapping[str, Any], name: str = "id") -> RemoteId:
     return RemoteId(found)
 
 
-def read_number(item: Mapping[str, Any], name: str) -> int:
+def read_number_sent_as_text(item: Mapping[str, Any], name: str) -> int:
     """Return an unsigned number of 64 bits, which the API sends as text."""
     found = item.get(name)
     if not isinstance(found, str) or not found.isascii() or not found.isdigit():

@@ -105,7 +105,7 @@ class GmailPush:
         token = self._access.get_current_token()
         response = self._send(method, path, body, token.token)
         if response.status == 401:
-            token = self._access.replace_refused_token(token)
+            token = self._access.get_token_after_refusal(token)
             response = self._send(method, path, body, token.token)
         return response
 

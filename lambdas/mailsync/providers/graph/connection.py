@@ -19,10 +19,10 @@ from mailsync.providers.graph.errors import (
     TOO_LARGE_RESPONSE_STATUS,
     GraphResponse,
 )
-from mailsync.providers.graph.responses import parse_response
+from mailsync.providers.graph.responses import parse_http_response
 from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.tls import http_tls_context
-from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_up_to_limit
+from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_unless_too_large
 
 MAX_READ_AHEAD_BYTES = 8 * 2**20
 """The size limit of a decompressed page that is requested ahead. If the page before it is larger
@@ -173,8 +173,8 @@ class GraphConnection:
         if content is None:
             logger.warning("graph_answer_too_large", client_request_id=request_id)
             return GraphResponse(TOO_LARGE_RESPONSE_STATUS), 0
-        response = parse_response(streamed.status_code, streamed.headers, content)
-        if not response.is_ok:
+        response = parse_http_response(streamed.status_code, streamed.headers, content)
+        if not response.has_status_200:
             logger.warning(
                 "graph_refused",
                 status=response.status,
@@ -190,14 +190,16 @@ class GraphConnection:
 
         def hold(size: int) -> None:
             nonlocal taken
-            if self._memory and not self._memory.reserve_bytes(size):
+            if self._memory and not self._memory.try_reserve_bytes(size):
                 raise _MemoryFull
             taken += size
 
         content: bytearray | None = None
         try:
             encoding = streamed.headers.get("Content-Encoding")
-            content = read_body_up_to_limit(streamed.iter_raw(), encoding, limit_bytes, hold=hold)
+            content = read_body_unless_too_large(
+                streamed.iter_raw(), encoding, limit_bytes, hold=hold
+            )
         except _MemoryFull:
             raise ProviderUnavailable(
                 "Microsoft Graph sent more at once than this function has memory for beside its"

@@ -36,7 +36,7 @@ FOLDERS_PER_PAGE = 200
 MAX_CHILD_FOLDER_LISTS_PER_QUICK_READ = 20
 """The maximum number of folders of which a QUICK reading lists the child folders, if the delta feed
 of folders cannot be used."""
-MAX_PRECAUTIONARY_CHILD_FOLDER_LISTS = 2_000
+MAX_PRECAUTIONARY_CHILD_FOLDER_REQUESTS = 2_000
 """The maximum number of lists of child folders that a LISTED_AND_HIDDEN_FOLDERS reading requests
 only as a precaution, without a sign that the delta feed left out a child. Each list is a request,
 and Graph allows 10,000 in ten minutes: a reading that needs more never ends."""
@@ -83,7 +83,7 @@ def to_remote_folder(
         role=role,
         message_count=_count(entry, "totalItemCount"),
         unread_message_count=_count(entry, "unreadItemCount"),
-        is_hidden=entry.get("isHidden") is True,
+        is_hidden_at_provider=entry.get("isHidden") is True,
     )
 
 
@@ -119,7 +119,7 @@ class _Tree:
         responses: Mapping[str, GraphResponse],
     ) -> None:
         self._graph = graph
-        self._responses = {path: each for path, each in responses.items() if each.is_ok}
+        self._responses = {path: each for path, each in responses.items() if each.has_status_200}
         self._known = {folder.ref.remote_id: folder for folder in known}
         self._reading = reading
         self._entries: dict[RemoteId, JsonObject] = {}
@@ -161,7 +161,7 @@ class _Tree:
             response = responses[path]
             if response.is_throttled:
                 raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
-            if response.is_ok and isinstance(remote_id := response.body.get("id"), str):
+            if response.has_status_200 and isinstance(remote_id := response.body.get("id"), str):
                 roles[RemoteId(remote_id)] = role
         # An alias whose request failed leaves the role where it was.
         found = frozenset(roles.values())
@@ -175,7 +175,7 @@ class _Tree:
         missing = sorted(wanted - listed - self._left_out)
         paths = [_folder(self._graph, remote_id) for remote_id in missing]
         responses = dict(zip(missing, self._graph.get_batch(paths), strict=True))
-        found = {key: response.body for key, response in responses.items() if response.is_ok}
+        found = {key: each.body for key, each in responses.items() if each.has_status_200}
         self._gone = {key for key, each in responses.items() if each.is_requested_object_missing}
         self._gone |= self._outside(found, roles)
         unlisted = _below(self._failures, self._known.values())
@@ -187,8 +187,8 @@ class _Tree:
             folders=tuple(self._folders(roles)),
             is_whole_tree=not self._left_out,
             gone_folder_remote_ids=frozenset(self._gone),
-            existing_unlisted_folder_ids=frozenset(self._omitted),
-            failure_reason_by_folder_id=self._failures,
+            existing_unlisted_folder_remote_ids=frozenset(self._omitted),
+            failure_reason_by_folder_remote_id=self._failures,
         )
 
     def _read_feed(self) -> bool:
@@ -235,7 +235,7 @@ class _Tree:
         known = [each.parent_remote_id for each in self._known.values() if each.parent_remote_id]
         with_known_children = frozenset(known)
         is_thorough = self._reading is FolderTreeReadingMode.LISTED_AND_HIDDEN_FOLDERS
-        room = MAX_PRECAUTIONARY_CHILD_FOLDER_LISTS - len(self._asked) if is_thorough else 0
+        room = MAX_PRECAUTIONARY_CHILD_FOLDER_REQUESTS - len(self._asked) if is_thorough else 0
         unasked = [each for each in self._entries if each not in self._asked]
         parents = [
             remote_id
@@ -285,7 +285,7 @@ class _Tree:
             ProviderUnavailable, ProviderRejected, CursorExpired: the response is no page of
                 folders.
         """
-        if not response.is_ok:
+        if not response.has_status_200:
             raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
         for entry in parse_object_list(response, "value"):
             if "@removed" not in entry:
@@ -307,7 +307,7 @@ class _Tree:
         was_listed = self._entries.pop(remote_id, None)
         if remote_id in self._gone:
             self._failures.pop(remote_id, None)
-        elif response.is_ok and response.body.get("id") == remote_id:
+        elif response.has_status_200 and response.body.get("id") == remote_id:
             self._entries[remote_id] = {**(was_listed or {}), **response.body}
             # The feed may leave out hidden folders by its nature.
             is_hidden = response.body.get("isHidden") is True
@@ -316,7 +316,7 @@ class _Tree:
         else:
             sentence = (
                 _OTHER_FOLDER
-                if response.is_ok
+                if response.has_status_200
                 else str(to_mailsync_error(response, RequestedResourceKind.MAILBOX))
             )
             self._failures.setdefault(remote_id, sentence)

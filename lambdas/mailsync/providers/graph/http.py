@@ -30,7 +30,7 @@ from mailsync.providers.graph.errors import (
     to_mailsync_error,
 )
 from mailsync.providers.graph.responses import parse_batch_item, parse_object_list
-from mailsync.providers.graph.urls import extract_url_origin, split_url_into_parts
+from mailsync.providers.graph.urls import extract_url_origin, split_url_or_empty
 from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.registry import MICROSOFT
@@ -113,7 +113,7 @@ class GraphClient:
         return self._connection.total_decompressed_response_bytes
 
     @property
-    def remaining_pause_s(self) -> float:
+    def remaining_provider_pause_s(self) -> float:
         """Return the remaining seconds of a pause that Graph requested. Return 0 without a
         pause."""
         return max(0.0, self._throttled_until - time.monotonic())
@@ -160,7 +160,7 @@ class GraphClient:
 
     def _send_request_ahead(self, request: GraphRequest) -> None:
         is_free = self._connection.can_read_ahead(request.max_response_bytes)
-        if self._last_token and is_free and not self.remaining_pause_s:
+        if self._last_token and is_free and not self.remaining_provider_pause_s:
             self._count(request)
             self._connection.read_response_ahead(self._last_token, request)
 
@@ -199,7 +199,7 @@ class GraphClient:
         Raises:
             ProviderRejected: the link leads to another host, which would receive the access token.
         """
-        url, base = split_url_into_parts(link), split_url_into_parts(self._base_url)
+        url, base = split_url_or_empty(link), split_url_or_empty(self._base_url)
         if extract_url_origin(url) != extract_url_origin(base) or not url.path.startswith(
             f"{base.path}/"
         ):
@@ -236,10 +236,10 @@ class GraphClient:
         size = self.max_in_flight if is_limited else MAX_BATCH_REQUESTS
         responses: list[GraphResponse] = []
         for start in range(0, len(paths), size):
-            if self.remaining_pause_s:
+            if self.remaining_provider_pause_s:
                 break
             responses += self._send_batch(paths[start : start + size], page_size)
-        unsent = GraphResponse(429, retry_after_s=self.remaining_pause_s)
+        unsent = GraphResponse(429, retry_after_s=self.remaining_provider_pause_s)
         return responses + [unsent] * (len(paths) - len(responses))
 
     def _send_batch(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
@@ -260,7 +260,7 @@ class GraphClient:
             response = self._send_with_retries(request, retries=True)
         if response.status == TOO_LARGE_RESPONSE_STATUS:
             return [response] * len(paths)
-        if not response.is_ok:
+        if not response.has_status_200:
             raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
         answers = parse_object_list(response, "responses")
         found = {each.get("id"): parse_batch_item(each) for each in answers}
@@ -288,9 +288,9 @@ class GraphClient:
         Raises:
             ProviderThrottled: a pause that Graph asked for earlier is not over.
         """
-        if self.remaining_pause_s:
+        if self.remaining_provider_pause_s:
             raise to_mailsync_error(
-                GraphResponse(429, retry_after_s=self.remaining_pause_s),
+                GraphResponse(429, retry_after_s=self.remaining_provider_pause_s),
                 RequestedResourceKind.MAILBOX,
             )
         access = self._access.get_current_token()
@@ -316,7 +316,7 @@ class GraphClient:
     def _renewed(self, refused: AccessToken) -> AccessToken | None:
         """Return another access token than the rejected one; None while that one is too new to be
         renewed."""
-        renewed = self._access.replace_refused_token(refused)
+        renewed = self._access.get_token_after_refusal(refused)
         return None if renewed.token == refused.token else renewed
 
     def _send(self, access: AccessToken, request: GraphRequest) -> GraphResponse:

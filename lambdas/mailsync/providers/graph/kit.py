@@ -29,11 +29,11 @@ class GraphPushKit:
     """Opens push subscriptions of Microsoft Graph and parses its webhook requests; implements
     `PushKit`."""
 
-    subscription_lifetime = timedelta(minutes=4_200)
+    requested_subscription_lifetime = timedelta(minutes=4_200)
     """The lifetime that Mailsync requests for a subscription. Microsoft documents a limit of 4,230
     minutes in some places, and 10,080 in others."""
     has_one_subscription_per_mailbox = False
-    leftover_subscription_search_limit_s = 20.0
+    leftover_subscription_search_timeout_s = 20.0
     """The seconds that one invocation may search for leftover subscriptions. Microsoft allows 40
     lists of subscriptions in 20 s per application and tenant (microsoft-graph-docs #14784), and the
     list of an organisation is long. Creating and renewing subscriptions must not wait for the
@@ -75,7 +75,7 @@ class GraphKit:
     implements `ProviderKit`."""
 
     push_kit = GraphPushKit()
-    first_sync_estimate_rates = FirstSyncCostRates(
+    first_sync_cost_rates = FirstSyncCostRates(
         messages_per_s=28,
         fixed_quota_units_per_sync=36,
         quota_units_per_message=0.01,
@@ -110,7 +110,7 @@ class GraphKit:
     def count_messages(self, mailbox: MailProvider) -> int:
         return sum_folder_message_counts(mailbox)
 
-    def find_readable_organisation_mailbox(
+    def check_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
     ) -> MailboxIdentity:
         from mailsync.providers.graph.owner import (
@@ -133,6 +133,6 @@ def _user(account: Account) -> str | None:
 
     return (
         parse_user_id_of_remote_account(account.remote_account_id)
-        if account.organisation_id
+        if account.granting_organisation_id
         else None
     )

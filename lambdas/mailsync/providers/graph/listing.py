@@ -37,7 +37,7 @@ def list_messages(
     entries: dict[RemoteId, ListedMessage] = {}
     total: int | None = None
     for response in _pages(graph, f"{first}&$count=true"):
-        if not response.is_ok:
+        if not response.has_status_200:
             raise error_of(response)
         for item in parse_object_list(response, "value"):
             entry = parse_listed_message(item)
@@ -51,7 +51,7 @@ def list_messages_with_contents(
     graph: GraphClient, path: str, error_of: Callable[[GraphResponse], MailsyncError]
 ) -> Iterator[Sequence[Message | UnreadableMessage]]:
     """Yield the complete messages of a list, page by page. The list ends early if a message may
-    have caused a page to fail; see `MessagesWithContentsLister`.
+    have caused a page to fail; see `CompleteMessageLister`.
 
     path: path of the first page.
     error_of: function that returns the error to raise for another failure.
@@ -62,7 +62,7 @@ def list_messages_with_contents(
             or response.can_failure_be_caused_by_message
         ):
             return
-        if not response.is_ok:
+        if not response.has_status_200:
             raise error_of(response)
         yield [parse_message(item) for item in parse_object_list(response, "value")]
 
@@ -82,12 +82,12 @@ def _pages(graph: GraphClient, first: str) -> Iterator[GraphResponse]:
             raise build_repeated_page_link_error()
         seen.add(path)
         response = graph.get(path)
-        if response.is_ok:
+        if response.has_status_200:
             series.add_page([str(each.get("id")) for each in parse_object_list(response, "value")])
         if series.is_endless:
             raise ProviderUnavailable("A list of Microsoft Graph does not end; trying again.")
         yield response
-        link = response.body.get("@odata.nextLink") if response.is_ok else None
+        link = response.body.get("@odata.nextLink") if response.has_status_200 else None
         path = graph.extract_path_from_link(link) if link else None
 
 

@@ -20,7 +20,7 @@ def read_message_response(
     Raises:
         ProviderThrottled, ProviderUnavailable: the failure concerns every message.
     """
-    if response.is_ok:
+    if response.has_status_200:
         message = parse_message(response.body)
         if message.remote_id == remote_id:
             return message

@@ -90,7 +90,7 @@ def parse_message(item: JsonObject) -> Message | UnreadableMessage:
         return Message(
             remote_id=read_object_id(item),
             folder_remote_ids=(_folder_id(item),),
-            provider_item_type=_kind(item),
+            message_kind=_kind(item),
             remote_version=_version(item),
             **_fields(item),
         )

@@ -63,7 +63,7 @@ def _newest_mail(
 ) -> NewestInboxMessages | None:
     """Return the Inbox with the messages that name it as their folder."""
     try:
-        inbox = to_remote_folder(folder.body, Role.INBOX) if folder.is_ok else None
+        inbox = to_remote_folder(folder.body, Role.INBOX) if folder.has_status_200 else None
     except ProviderUnavailable:
         inbox = None
     if inbox is None:
@@ -76,7 +76,7 @@ def _messages_of(inbox: RemoteFolder, listed: GraphResponse) -> tuple[Message, .
     """Return the complete messages of a list; none if the list is unusable."""
     found: dict[RemoteId, Message] = {}
     try:
-        items = parse_object_list(listed, "value") if listed.is_ok else ()
+        items = parse_object_list(listed, "value") if listed.has_status_200 else ()
         changes = [parse_change(item) for item in items]
     except ProviderUnavailable:
         changes = []

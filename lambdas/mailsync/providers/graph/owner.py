@@ -95,10 +95,10 @@ def find_mailbox_owner_by_address(
 
 def _find_owner(graph: GraphClient) -> MailboxOwner:
     found = graph.get(f"{graph.mailbox}?$select=id,mail,userPrincipalName")
-    if not found.is_ok:
+    if not found.has_status_200:
         raise _not_found(found)
     read = graph.get(f"{graph.mailbox}/mailFolders/inbox?$select=id")
-    if not read.is_ok:
+    if not read.has_status_200:
         raise _not_read(read)
     address = found.body.get("mail") or found.body.get("userPrincipalName") or ""
     return MailboxOwner(read_object_id(found.body), str(address))

@@ -38,9 +38,9 @@ from mailsync.model import (
     NewestInboxMessages,
     Page,
     RemoteId,
-    Slice,
-    SlicePage,
     StoredFolder,
+    TimeSlice,
+    TimeSlicePage,
     UnreadableMessage,
 )
 from mailsync.providers import (
@@ -83,7 +83,7 @@ from mailsync.providers.graph.messages import (
 )
 from mailsync.providers.graph.newest import fetch_newest_mail_and_folder_tree
 from mailsync.providers.graph.responses import parse_object_list
-from mailsync.providers.graph.slices import build_slice_request, read_slice
+from mailsync.providers.graph.slices import build_time_slice_request, read_time_slice
 from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
@@ -119,7 +119,7 @@ class GraphMailbox:
         max_in_flight: int | None = None,
         memory: ResponseMemoryShare | None = None,
     ) -> None:
-        self.sent_request_count = 0
+        self.used_quota_units = 0
         self._tree_responses: Mapping[str, GraphResponse] = {}
         self._graph = GraphClient(
             base_url=base_url,
@@ -137,8 +137,8 @@ class GraphMailbox:
         return self._graph.max_in_flight
 
     @property
-    def remaining_pause_s(self) -> float:
-        return self._graph.remaining_pause_s
+    def remaining_provider_pause_s(self) -> float:
+        return self._graph.remaining_provider_pause_s
 
     def close(self) -> None:
         self._graph.close()
@@ -169,7 +169,7 @@ class GraphMailbox:
         response = self._graph.get(link.path, page_size=size, is_one_message=limit == 1)
         if limit == 1 and response.can_failure_be_caused_by_message:
             response = self._retry_single_message(link, response)
-        if not response.is_ok:
+        if not response.has_status_200:
             raise self._page_error(folder, response, RequestedResourceKind.STORED_PAGE_LINK)
         if limit == 1 and self._leads_to(response, link):
             raise CursorExpired(
@@ -192,7 +192,7 @@ class GraphMailbox:
         pages = {}
         for (feed_id, link), response in zip(links.items(), responses, strict=True):
             try:
-                if not response.is_ok:
+                if not response.has_status_200:
                     raise to_mailsync_error(response, RequestedResourceKind.STORED_PAGE_LINK)
                 pages[feed_id] = self._page(link, response)
             except MailsyncError as failure:
@@ -206,15 +206,15 @@ class GraphMailbox:
         folder, kind = _folder_of(feed), GraphFeedKind.DELTA_WITHOUT_BODIES
         path = f"{self._first_link(folder, kind, limit).path}&{_NEWEST_FIRST}"
         response = self._graph.get(path, page_size=kind.choose_page_size(limit))
-        return self._page(FeedPageLink(path, kind), response) if response.is_ok else None
+        return self._page(FeedPageLink(path, kind), response) if response.has_status_200 else None
 
-    def fetch_slice(
-        self, feed: FeedRef, part: Slice, *, following: Slice | None = None
-    ) -> SlicePage | None:
+    def fetch_time_slice(
+        self, feed: FeedRef, part: TimeSlice, *, following: TimeSlice | None = None
+    ) -> TimeSlicePage | None:
         folder = _folder_of(feed)
-        request = build_slice_request(self._messages(folder), part)
-        ahead = build_slice_request(self._messages(folder), following) if following else None
-        return read_slice(self._graph, request, ahead, folder.remote_id, self._require_mailbox)
+        request = build_time_slice_request(self._messages(folder), part)
+        ahead = build_time_slice_request(self._messages(folder), following) if following else None
+        return read_time_slice(self._graph, request, ahead, folder.remote_id, self._require_mailbox)
 
     def list_messages_with_contents(
         self, folder: FolderRef
@@ -222,10 +222,10 @@ class GraphMailbox:
         first = self._first_link(folder, GraphFeedKind.LIST, MESSAGES_WITH_CONTENTS_PER_LIST_PAGE)
         return list_messages_with_contents(self._graph, first.path, self._error_in(folder))
 
-    def set_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
+    def announce_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def set_fetch_groups_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def announce_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: no page names groups."""
 
     def fetch_messages(
@@ -262,7 +262,7 @@ class GraphMailbox:
         return responses
 
     def _count(self, requests: int) -> None:
-        self.sent_request_count += requests
+        self.used_quota_units += requests
 
     def _first_page(self, folder: FolderRef, limit: int, feed: GraphFeedKind) -> Page:
         link = self._first_link(folder, feed, limit)
@@ -275,8 +275,8 @@ class GraphMailbox:
             kinds = GraphFeedKind.LIST, GraphFeedKind.LIST_WITHOUT_BODIES
             link = self._first_link(folder, kinds[feed.lacks_bodies], limit)
             listed = self._graph.get(link.path, is_one_message=limit == 1)
-            response = listed if listed.is_ok else response
-        if not response.is_ok:
+            response = listed if listed.has_status_200 else response
+        if not response.has_status_200:
             raise self._page_error(folder, response, RequestedResourceKind.MAILBOX)
         return self._page_before_next(link, response, limit)
 
@@ -299,7 +299,7 @@ class GraphMailbox:
         """Raise the error of a failed response if the mailbox does not respond to a simple request
         either."""
         response = self._graph.get(f"{self._graph.mailbox}/mailFolders/inbox?$select=id")
-        if not response.is_ok:
+        if not response.has_status_200:
             raise to_mailsync_error(failed, RequestedResourceKind.MAILBOX)
 
     def _error_in(self, folder: FolderRef) -> Callable[[GraphResponse], MailsyncError]:
@@ -314,7 +314,7 @@ class GraphMailbox:
         if response.status != 404 and not names_id:
             return to_mailsync_error(response, target)
         found = self._graph.get(f"{self._folder(folder)}?$select=id")
-        if found.is_ok:
+        if found.has_status_200:
             return ProviderUnavailable(
                 "Microsoft Graph returns the folder, and an error for its messages"
                 f" ({response.status} {response.error_code}); trying again."

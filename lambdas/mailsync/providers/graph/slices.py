@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from mailsync.errors import CursorExpired, FolderGone, ProviderRejected, ProviderUnavailable
 from mailsync.log import logger
-from mailsync.model import Message, RemoteId, Slice, SlicePage, Upsert
+from mailsync.model import Message, RemoteId, TimeSlice, TimeSlicePage, Upsert
 from mailsync.providers.graph.errors import GraphResponse, RequestedResourceKind, to_mailsync_error
 from mailsync.providers.graph.http import GraphClient
 from mailsync.providers.graph.messages import MESSAGE_PROPERTIES, parse_change
@@ -22,7 +22,7 @@ _LAST_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class SliceRequest:
+class TimeSliceRequest:
     """The request for the page with a slice's messages.
 
     page_size: maximum number of messages of the page.
@@ -32,7 +32,7 @@ class SliceRequest:
     page_size: int
 
 
-def build_slice_request(messages_path: str, part: Slice) -> SliceRequest:
+def build_time_slice_request(messages_path: str, part: TimeSlice) -> TimeSliceRequest:
     """Return the request for the messages of a slice.
 
     messages_path: path of the messages of a folder.
@@ -43,16 +43,16 @@ def build_slice_request(messages_path: str, part: Slice) -> SliceRequest:
         f" and receivedDateTime lt {_time(part.latest_received_at + _LAST_SECOND)}"
     )
     path = f"{messages_path}?$select={MESSAGE_PROPERTIES}&$filter={quote(span)}"
-    return SliceRequest(f"{path}&$orderby=receivedDateTime%20desc&$top={size}", size)
+    return TimeSliceRequest(f"{path}&$orderby=receivedDateTime%20desc&$top={size}", size)
 
 
-def read_slice(
+def read_time_slice(
     graph: GraphClient,
-    request: SliceRequest,
-    following: SliceRequest | None,
+    request: TimeSliceRequest,
+    following: TimeSliceRequest | None,
     folder_id: RemoteId,
     require_mailbox: Callable[[GraphResponse], None],
-) -> SlicePage | None:
+) -> TimeSlicePage | None:
     """Request the page of a slice, and return its messages. Messages that are incomplete, or that
     name another folder, are left out.
 
@@ -67,9 +67,9 @@ def read_slice(
     """
     before = graph.total_decompressed_response_bytes
     response = graph.get(request.url_path, page_size=request.page_size)
-    if not response.is_ok:  # once more, which may be a short failure
+    if not response.has_status_200:  # once more, which may be a short failure
         response = graph.get(request.url_path, page_size=request.page_size)
-    if not response.is_ok:
+    if not response.has_status_200:
         _raise_if_temporary(response, require_mailbox)
         logger.info("slice_not_read", status=response.status, code=response.error_code)
         return None
@@ -86,7 +86,7 @@ def read_slice(
         each.remote_id: each for each in messages if each.folder_remote_ids == (folder_id,)
     }
     is_complete = len(items) < request.page_size and "@odata.nextLink" not in response.body
-    return SlicePage(
+    return TimeSlicePage(
         tuple(found.values()), is_complete, graph.total_decompressed_response_bytes - before
     )
 

@@ -87,7 +87,7 @@ class GraphPush:
         response = self._graph.send_write_request("PATCH", _path(remote_id), wanted)
         if response.status in _GONE:
             return None
-        if not response.is_ok:
+        if not response.has_status_200:
             raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
         is_another = response.body.get("id", remote_id) != remote_id
         leads_elsewhere = response.body.get("notificationUrl", callback_url) != callback_url
@@ -104,7 +104,7 @@ class GraphPush:
         path = _SUBSCRIPTIONS
         for _ in range(MAX_SUBSCRIPTION_LIST_PAGES):
             response = self._graph.get(path)
-            if not response.is_ok:
+            if not response.has_status_200:
                 raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
             listed = parse_object_list(response, "value")
             yield [

@@ -5,7 +5,7 @@ from urllib.parse import SplitResult, urlsplit
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
-def split_url_into_parts(link: object) -> SplitResult:
+def split_url_or_empty(link: object) -> SplitResult:
     """Return the parts of a link; all parts are empty if the link is not a URL."""
     try:
         return urlsplit(link if isinstance(link, str) else "")

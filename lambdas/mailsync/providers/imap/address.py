@@ -33,7 +33,7 @@ class ImapMailboxLocation:
         of_user = f"{self.host.lower()}:{self.port}/{quote(self.user_name, safe='@')}"
         return of_user + (_LABELS if self.is_mirrored_with_gmail_labels else "")
 
-    def to_remote_id_with_labels_toggled(self) -> str:
+    def to_remote_id_in_other_label_mode(self) -> str:
         """Return the mailbox's id of the other mode: without `?labels` if the mailbox is read with
         labels, and with `?labels` if it is read without."""
         return replace(

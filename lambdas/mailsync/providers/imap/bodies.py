@@ -27,7 +27,7 @@ from mailsync.providers.imap.receiving import (
     MessageOrUnreadable,
     ReceivedMessages,
     count_message_body_chars,
-    receive_messages,
+    request_and_receive_messages,
     to_message_or_unreadable,
 )
 from mailsync.providers.imap.responses import FetchResponseItems
@@ -43,13 +43,13 @@ pieces."""
 MAX_TEXT_CHARS_PER_CALL = 32 * 2**20
 """The maximum number of characters of all texts that one call returns. A single message may have
 more."""
-MAX_REQUESTED_PAUSE_BLAMED_ON_MESSAGE_S = 10.0
+MAX_PAUSE_CAUSED_BY_MESSAGE_S = 10.0
 """The longest requested pause that Mailsync takes for the effect of a single message: Yahoo and
 iCloud also ask for a short pause if they cannot read a message. After a longer pause request, the
 call fails."""
 
 
-def fetch_listed_messages(
+def fetch_items_of_listed_messages(
     connection: ImapConnection,
     uids: Sequence[int],
     items: str,
@@ -191,7 +191,7 @@ class MessageReader:
         received: what it has sent already. None: the messages are to be requested.
         """
         if received is None:
-            received = receive_messages(self._open_folder(), uids, self._place)
+            received = request_and_receive_messages(self._open_folder(), uids, self._place)
         try:
             self._add_received(received)
         except SERVER_FAILURE_EXCEPTION_TYPES as error:
@@ -228,7 +228,7 @@ class MessageReader:
             ProviderThrottled: the pause is long, so no message causes it.
         """
         pause_s = failure.retry_after_s
-        if pause_s is None or pause_s > MAX_REQUESTED_PAUSE_BLAMED_ON_MESSAGE_S:
+        if pause_s is None or pause_s > MAX_PAUSE_CAUSED_BY_MESSAGE_S:
             raise failure
         self._pauses += 1
         return self._budget.sleep_if_budget_allows(pause_s, self._pauses - 1)
@@ -292,7 +292,7 @@ class MessageReader:
                 self._found[uid] = self._give_up(uid, None)
             else:
                 self._add(uid, items)
-                self._open_folder().release_counted_literal_bytes(
+                self._open_folder().release_memory_of_received_literals(
                     count_message_body_chars(self._found[uid])
                 )
 

@@ -60,7 +60,7 @@ def is_flag_comparison_due(position: FolderPosition, now: float) -> bool:
     return position.flags_from is None and not 0 <= age < MIN_TIME_BETWEEN_FLAG_COMPARISONS_S
 
 
-def can_list_changes(position: FolderPosition, opened: OpenFolder) -> bool:
+def can_server_report_flag_changes(position: FolderPosition, opened: OpenFolder) -> bool:
     """Return whether the server can name the messages whose flags changed since the last reading.
 
     It can if it reported a mod-sequence then and reports one now, and the present mod-sequence is
@@ -70,9 +70,11 @@ def can_list_changes(position: FolderPosition, opened: OpenFolder) -> bool:
     return known is not None and now is not None and now >= known
 
 
-def must_compare_flags(position: FolderPosition, opened: OpenFolder, now: float) -> bool:
+def must_compare_flags_if_unreported(
+    position: FolderPosition, opened: OpenFolder, now: float
+) -> bool:
     """Return whether to compare the flags of all messages now. Only for a folder of which the
-    server cannot name the changes (`can_list_changes` is False).
+    server cannot name the changes (`can_server_report_flag_changes` is False).
 
     Without mod-sequences, the flags are compared when `is_flag_comparison_due` says so. If the
     server began or stopped to report mod-sequences since the last reading, or the mod-sequence went

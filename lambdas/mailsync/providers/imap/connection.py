@@ -13,9 +13,9 @@ from mailsync.providers.background import BackgroundTask
 from mailsync.providers.imap import failures, wire
 from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.providers.imap.folder_commands import inline_response_literals, quote_folder_name
-from mailsync.providers.imap.login import LoginCredentials, Session, open_session
+from mailsync.providers.imap.login import LoginCredentials, Session, log_in
 from mailsync.providers.imap.logout import LOGOUT_TIMEOUT_S, close_without_logout, log_out
-from mailsync.providers.imap.open_folder import OpenFolder, to_open_folder
+from mailsync.providers.imap.open_folder import OpenFolder, read_open_folder
 from mailsync.providers.imap.pipeline import FetchPipeline
 from mailsync.providers.imap.responses import FetchResponseItems, join_fetch_responses, parse_search
 from mailsync.providers.imap.transport import (
@@ -57,7 +57,7 @@ class ImapConnection:
         memory: ResponseMemoryShare | None = None,
     ) -> None:
         """deadline: ends the connection when it passes. memory: counts received literals until
-        `release_counted_literal_bytes`."""
+        `release_memory_of_received_literals`."""
         self._command_count = 0
         self.is_broken = self.is_disconnected_by_server = False
         self._host, self._secret = address.host, ""
@@ -94,7 +94,7 @@ class ImapConnection:
         self._secret = secret
         with self._failures("LOGIN"):
             credentials = LoginCredentials(user_name, secret, is_token)
-            self._session = open_session(self._imap, self._host, credentials)
+            self._session = log_in(self._imap, self._host, credentials)
         self.capabilities = self._session.capabilities
 
     @property
@@ -116,7 +116,7 @@ class ImapConnection:
         """
         responses = self._command("EXAMINE", quote_folder_name(folder))
         self._imap.state = "SELECTED"
-        return to_open_folder(self, folder, responses)
+        return read_open_folder(self, folder, responses)
 
     def examine_and_list_uids(self, folder: bytes) -> tuple[OpenFolder, list[int]]:
         """Send EXAMINE for a folder and UID SEARCH together; return the open folder and its UIDs
@@ -137,7 +137,7 @@ class ImapConnection:
             self._imap.untagged_responses.clear()
             self._finish("SEARCH", search_tag)
             uids = _found(self._imap.untagged_responses)
-        return to_open_folder(self, folder, responses), uids
+        return read_open_folder(self, folder, responses), uids
 
     def search(self, criteria: str) -> list[int]:
         """Search the open folder; return the UIDs of the matches, in ascending order, each once."""
@@ -221,7 +221,7 @@ class ImapConnection:
         ]
         return found, ranges
 
-    def release_counted_literal_bytes(self, kept_bytes: int = 0) -> None:
+    def release_memory_of_received_literals(self, kept_bytes: int = 0) -> None:
         """Release the memory counted for received literals, except for `kept_bytes` bytes."""
         self._wait_for_reading()
         if self._memory:
@@ -235,7 +235,7 @@ class ImapConnection:
             self.is_broken = True
             self._imap.disconnect_by_force()
         add_to_provider_metric(PROVIDER_REQUESTS, IMAP, self.sent_request_count)
-        self.release_counted_literal_bytes()
+        self.release_memory_of_received_literals()
         with self._watched, suppress(Exception):
             if not self.is_broken:
                 log_out(self._imap)
@@ -267,7 +267,7 @@ class ImapConnection:
             self._reading = None
 
     def _reserve(self, size: int) -> bool:
-        if self._memory and not self._memory.reserve_bytes(size):
+        if self._memory and not self._memory.try_reserve_bytes(size):
             return False
         self._held_bytes += size
         return True
@@ -279,7 +279,7 @@ class ImapConnection:
         self._wait_for_reading()
         with self._failures("FETCH"):
             try:
-                yield from self._pipeline.read_responses((uid_set, items, *modifiers))
+                yield from self._pipeline.run_command((uid_set, items, *modifiers))
             finally:
                 self.is_broken |= self._pipeline.is_reading  # the rest is still to come
 
@@ -292,7 +292,7 @@ class ImapConnection:
     def _send(self, name: str, *arguments: str | bytes) -> bytes:
         """Send a command; return its tag."""
         self._wait_for_reading()
-        self._pipeline.drop_pending_responses()
+        self._pipeline.read_and_drop_pending_responses()
         self._command_count += 1
         self._imap.untagged_responses.clear()
         tag: bytes = self._imap._command(name, *arguments)
@@ -319,7 +319,7 @@ class ImapConnection:
         name."""
         self._wait_for_reading()
         with self._failures(str(commands[0][0])):
-            self._pipeline.drop_pending_responses()
+            self._pipeline.read_and_drop_pending_responses()
             self._command_count += len(commands)
             self._imap.untagged_responses.clear()
             tags = [self._imap._command(str(name), *words) for name, *words in commands]

@@ -5,7 +5,7 @@ import re
 from imaplib import IMAP4
 
 MAX_REQUESTED_PAUSE_S = 3600.0
-PAUSE_AFTER_NOT_CONNECTED_REPLY_S = 300.0
+PAUSE_AFTER_AUTHENTICATED_NOT_CONNECTED_S = 300.0
 """The pause in seconds after Office 365 said "User is authenticated but not connected". This state
 lasts for minutes, or until the mailbox changes (MailKit #1494)."""
 _BACKOFF = re.compile(r"Backoff Time:? (\d{1,9})(?: ?(seconds))?", re.IGNORECASE)
@@ -23,21 +23,21 @@ _PAUSE_TEXTS: tuple[tuple[str, float], ...] = (
     # Yahoo: "UID FETCH Server error" (rustmailer/bichon #144); iCloud (mail-archiver #414).
     (r"\[UNAVAILABLE\]|temporar\w+ |try again later|server (?:is )?(?:error|busy)", 5.0),
     (r"\[INUSE\]", 5.0),
-    (r"authenticated but not connected", PAUSE_AFTER_NOT_CONNECTED_REPLY_S),
+    (r"authenticated but not connected", PAUSE_AFTER_AUTHENTICATED_NOT_CONNECTED_S),
 )
 """Patterns of refusals that mean a pause, and its seconds."""
 _PAUSES = tuple((re.compile(text, re.IGNORECASE), pause_s) for text, pause_s in _PAUSE_TEXTS)
 
 
-class TooManyConnections(Exception):
+class TooManyConnectionsCause(Exception):
     """The cause of a ProviderThrottled error: the server has too many connections to this
     mailbox."""
 
 
-def connection_limit_error_from_text(text: str) -> TooManyConnections | None:
+def connection_limit_error_from_text(text: str) -> TooManyConnectionsCause | None:
     """Return the cause of a requested pause if the refusal's text names too many connections.
     Return None for any other text."""
-    return TooManyConnections() if re.search(_CONNECTION_LIMIT, text, re.IGNORECASE) else None
+    return TooManyConnectionsCause() if re.search(_CONNECTION_LIMIT, text, re.IGNORECASE) else None
 
 
 def parse_requested_pause_s(text: str) -> float | None:

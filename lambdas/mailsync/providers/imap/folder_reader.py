@@ -15,27 +15,27 @@ from dataclasses import dataclass, field, replace
 from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
 from mailsync.model import (
     MessageRemovedFromFolder,
-    MessageStateChange,
+    MessageStateUpsert,
     Page,
     RemoteId,
     UnreadableMessage,
 )
-from mailsync.providers.imap.bodies import fetch_listed_messages, read_message_size_bytes
+from mailsync.providers.imap.bodies import fetch_items_of_listed_messages, read_message_size_bytes
 from mailsync.providers.imap.changes import (
     MAX_REMOVED_UIDS_PER_RESPONSE,
     are_uids_renumbered,
-    can_list_changes,
+    can_server_report_flag_changes,
     choose_renumbering_sample,
     clip_uid_ranges_to_uids_below,
     count_uids,
-    must_compare_flags,
+    must_compare_flags_if_unreported,
 )
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.cursor import FolderPosition
 from mailsync.providers.imap.ids import MessageUidLocation, build_message_id_prefix
 from mailsync.providers.imap.messages import (
     FLAGS_FETCH_ITEMS,
-    MESSAGE_SUMMARY_FETCH_ITEMS,
+    MESSAGE_LISTING_FETCH_ITEMS,
     state_change_from_fetch_items,
 )
 from mailsync.providers.imap.open_folder import OpenFolder
@@ -110,7 +110,7 @@ class FolderReader:
 
     def read_first_page_ahead(self, limit: int) -> None:
         """Request the first page of a full sync ahead, before `read_page` is called."""
-        self.ahead.read_first_page(self._listed_window(self.opened.uid_next, limit))
+        self.ahead.read_first_page_ahead(self._listed_window(self.opened.uid_next, limit))
 
     def build_uid_location(self, uid: int) -> MessageUidLocation:
         """Return the place of the message with this UID: the folder, its UIDVALIDITY and the
@@ -136,7 +136,7 @@ class FolderReader:
         for start in range(0, len(uids), self._window):
             window = uids[start : start + self._window]
             uid_next = self.opened.uid_next
-            found |= fetch_listed_messages(
+            found |= fetch_items_of_listed_messages(
                 self._connection, window, FLAGS_FETCH_ITEMS, uid_next=uid_next
             )
         return found
@@ -156,7 +156,7 @@ class FolderReader:
         listed = self._listed_window(below, limit)
         uids = listed.all_folder_uids
         items = self._listed(listed.page_uids)
-        window = listed.shorten_to_fit_one_request(self.sizes)
+        window = listed.shorten_to_max_batch_bytes(self.sizes)
         items = {uid: items[uid] for uid in window.page_uids if uid in items}
         self.sizes = {uid: self.sizes[uid] for uid in items}
         self.ahead.remember_listed_page(window, self.sizes)
@@ -171,7 +171,7 @@ class FolderReader:
             (*self._state_changes(items), *self._unreadable()),
             after.to_cursor(),
             has_more,
-            prefix_of_valid_remote_ids=self._id_prefix,
+            valid_message_id_prefix=self._id_prefix,
             remote_ids_of_all_messages_of_feed=self._listed_ids()
             if position.is_renumbered and not has_more
             else None,
@@ -220,13 +220,13 @@ class FolderReader:
             after.to_cursor(),
             len(arrived) > limit,
             remote_ids_of_all_messages_of_feed=None if is_explained else self._listed_ids(),
-            message_states_to_compare=states,
+            possibly_changed_message_states=states,
         )
 
     def _page_of_renumbering(self) -> Page:
         """Return the page that declares all ids of the folder void, and begins to read it anew."""
         start = replace(self._start(), is_renumbered=True)
-        return Page((), start.to_cursor(), True, prefix_of_invalidated_remote_ids=self._id_prefix)
+        return Page((), start.to_cursor(), True, invalidated_message_id_prefix=self._id_prefix)
 
     def _arrived(self, position: FolderPosition) -> list[int]:
         """Return the UIDs of new messages. A search above the highest UID may return that one. What
@@ -248,13 +248,13 @@ class FolderReader:
         sampled = [int(uid) for uid in sample]
         found = self._listed(arrived, and_if_there=sampled)
         if are_uids_renumbered(sample, found):
-            found |= self._connection.fetch_items_by_uid(sampled, MESSAGE_SUMMARY_FETCH_ITEMS)
+            found |= self._connection.fetch_items_by_uid(sampled, MESSAGE_LISTING_FETCH_ITEMS)
         return found
 
     def _reported(self, position: FolderPosition, arrived_count: int) -> _Reported:
         opened = self.opened
-        if not can_list_changes(position, opened):
-            must_compare = must_compare_flags(position, opened, time.time())
+        if not can_server_report_flag_changes(position, opened):
+            must_compare = must_compare_flags_if_unreported(position, opened, time.time())
             return _Reported(compares_flags=must_compare)
         if position.mod_seq is None or position.mod_seq == opened.mod_seq:
             return _Reported()
@@ -284,7 +284,7 @@ class FolderReader:
 
     def _present_states(
         self, position: FolderPosition, *, is_from_start: bool
-    ) -> tuple[tuple[MessageStateChange, ...], int | None]:
+    ) -> tuple[tuple[MessageStateUpsert, ...], int | None]:
         """Return the states of known messages for a comparison, and the UID from which the next
         page continues it."""
         start = 1 if is_from_start else position.flags_from
@@ -308,10 +308,12 @@ class FolderReader:
     ) -> dict[int, FetchResponseItems]:
         """Return the messages. On a page of one message only its state is requested: the server may
         fail at its header. If it sends nothing of it, and something of others, it is unreadable."""
-        items = FLAGS_FETCH_ITEMS if self._is_careful else MESSAGE_SUMMARY_FETCH_ITEMS
+        items = FLAGS_FETCH_ITEMS if self._is_careful else MESSAGE_LISTING_FETCH_ITEMS
         uid_next = self.opened.uid_next
         try:
-            found = self.ahead.take_listing_that_was_read_ahead(uids) or fetch_listed_messages(
+            found = self.ahead.take_listing_that_was_read_ahead(
+                uids
+            ) or fetch_items_of_listed_messages(
                 self._connection, uids, items, uid_next=uid_next, and_if_there=and_if_there
             )
         except ProviderUnavailable:
@@ -336,7 +338,7 @@ class FolderReader:
 
     def _state_changes(
         self, items: Mapping[int, FetchResponseItems]
-    ) -> tuple[MessageStateChange, ...]:
+    ) -> tuple[MessageStateUpsert, ...]:
         return tuple(
             state_change_from_fetch_items(self.build_uid_location(uid), each)
             for uid, each in sorted(items.items())

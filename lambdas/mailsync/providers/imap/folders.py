@@ -104,7 +104,7 @@ def _roles(listed: Sequence[ListedFolder]) -> Mapping[bytes, Role]:
 
 
 def _special_use(folder: ListedFolder) -> Role | None:
-    return next((_SPECIAL_USE[each] for each in folder.flags if each in _SPECIAL_USE), None)
+    return next((_SPECIAL_USE[each] for each in folder.attributes if each in _SPECIAL_USE), None)
 
 
 def _usual_name(folder: ListedFolder) -> Role | None:

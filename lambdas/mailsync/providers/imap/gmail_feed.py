@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
 from mailsync.model import Page, RemoteId
-from mailsync.providers.imap.bodies import fetch_listed_messages
+from mailsync.providers.imap.bodies import fetch_items_of_listed_messages
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.folder_reader import MESSAGES_PER_WINDOW, FolderReader
 from mailsync.providers.imap.gmail_cursor import (
@@ -53,7 +53,7 @@ class _Round:
     has_more: bool = False
 
 
-def fetch_items_with_gmail_ids(
+def fetch_gmail_items_by_uid(
     connection: ImapConnection, reader: FolderReader, uids: Sequence[int], items: str
 ) -> dict[int, FetchResponseItems]:
     """Fetch items of messages that the server listed, including Gmail's id, and return the items by
@@ -69,7 +69,7 @@ def fetch_items_with_gmail_ids(
     for start in range(0, len(uids), MESSAGES_PER_WINDOW):
         window = uids[start : start + MESSAGES_PER_WINDOW]
         uid_next = reader.opened.uid_next
-        part = fetch_listed_messages(connection, window, items, uid_next=uid_next)
+        part = fetch_items_of_listed_messages(connection, window, items, uid_next=uid_next)
         if lacking := [
             uid for uid, each in part.items() if not has_gmail_id_and_labels(each, items)
         ]:
@@ -225,7 +225,7 @@ class GmailFeedReader:
 
     def _listed(self, reader: FolderReader, uids: Sequence[int]) -> list[GmailMessage]:
         found = (
-            fetch_items_with_gmail_ids(self._connected(), reader, uids, GMAIL_FETCH_ITEMS)
+            fetch_gmail_items_by_uid(self._connected(), reader, uids, GMAIL_FETCH_ITEMS)
             if uids
             else {}
         )
@@ -246,9 +246,7 @@ class GmailFeedReader:
         for name in self._folders.folder_names_covering_all_messages:
             reader = self._open_folder(name, True)
             uids = reader.list_all_uids()
-            found = fetch_items_with_gmail_ids(
-                self._connected(), reader, uids, GMAIL_ID_FETCH_ITEMS
-            )
+            found = fetch_gmail_items_by_uid(self._connected(), reader, uids, GMAIL_ID_FETCH_ITEMS)
             if not len(uids) == len(found) == reader.opened.message_count:
                 return None
             ids.update(map(gmail_id_from_fetch_items, found.values()))

@@ -92,7 +92,7 @@ def find_gmail_folders(listed: Iterable[ListedFolder]) -> GmailSpecialFolderName
         AllMailFolderHidden: the list has no folder with all mail.
     """
     own = _mirrored(listed)
-    uses = {use: each.name for each in own for use in each.flags}
+    uses = {use: each.name for each in own for use in each.attributes}
     if "\\all" not in uses:
         raise AllMailFolderHidden
     others = tuple(uses[use] for use in ("\\trash", "\\junk") if use in uses)
@@ -110,14 +110,16 @@ def choose_mirrored_folders(
     """
     own = _mirrored(listed)
     folders = [
-        replace(each, flags=each.flags | {"\\archive"}) if "\\all" in each.flags else each
+        replace(each, attributes=each.attributes | {"\\archive"})
+        if "\\all" in each.attributes
+        else each
         for each in own
     ]
-    return folders, tuple(_prefix(each) for each in own if "\\all" in each.flags)
+    return folders, tuple(_prefix(each) for each in own if "\\all" in each.attributes)
 
 
 def _mirrored(listed: Iterable[ListedFolder]) -> list[ListedFolder]:
-    return [each for each in listed if each.is_selectable and not each.flags & _NOT_MIRRORED]
+    return [each for each in listed if each.is_selectable and not each.attributes & _NOT_MIRRORED]
 
 
 def _prefix(folder: ListedFolder) -> bytes:

@@ -31,7 +31,7 @@ from mailsync.providers.imap.gmail_cursor import (
     is_gmail_folder_unchanged,
     parse_mailbox_cursor,
 )
-from mailsync.providers.imap.gmail_feed import GmailFeedReader, fetch_items_with_gmail_ids
+from mailsync.providers.imap.gmail_feed import GmailFeedReader, fetch_gmail_items_by_uid
 from mailsync.providers.imap.gmail_folders import (
     AllMailFolderHidden,
     GmailSpecialFolderNames,
@@ -40,8 +40,8 @@ from mailsync.providers.imap.gmail_folders import (
     has_gmail_extensions,
 )
 from mailsync.providers.imap.gmail_messages import (
-    FOLDER_COMPARISON_FETCH_ITEMS,
     GMAIL_FETCH_ITEMS,
+    GMAIL_ID_AND_LABELS_FETCH_ITEMS,
     GmailMessage,
     convert_hex_gmail_id_to_integer,
     gmail_message_from_fetch_items,
@@ -102,8 +102,8 @@ class GmailImapMailbox(ImapMailbox):
     @retry_on_disconnect
     def list_folder_messages(self, folder: FolderRef, *, has_flags: bool = True) -> MessageListing:
         reader = self._opened(to_folder_name(folder.remote_id), again=True)
-        found = fetch_items_with_gmail_ids(
-            self._connected(), reader, reader.list_all_uids(), FOLDER_COMPARISON_FETCH_ITEMS
+        found = fetch_gmail_items_by_uid(
+            self._connected(), reader, reader.list_all_uids(), GMAIL_ID_AND_LABELS_FETCH_ITEMS
         )
         entries = {
             each.remote_id: each for each in map(listed_message_from_fetch_items, found.values())
@@ -116,7 +116,7 @@ class GmailImapMailbox(ImapMailbox):
         """Fetch each message from the folder in which the last page listed it. If the page did not
         list the message, or the message has moved since, search for it and fetch it where it is."""
         found: dict[RemoteId, _Result] = {}
-        with self.requested_pause.reject_requests_in_pause():
+        with self.requested_pause.guard_requests():
             self._read([self._listed[each] for each in ids if each in self._listed], found)
             if missing := [each for each in ids if each not in found]:
                 self._read(self._search(missing), found)
@@ -124,10 +124,10 @@ class GmailImapMailbox(ImapMailbox):
 
     def _shown(self, listed: FolderList) -> tuple[Sequence[ListedFolder], Collection[bytes]]:
         try:
-            self._folders = find_gmail_folders(listed.folders)
+            self._folders = find_gmail_folders(listed.own_folders)
         except AllMailFolderHidden as hidden:
             raise ProviderUnavailable(str(hidden)) from None
-        folders, prefixes = choose_mirrored_folders(listed.folders)
+        folders, prefixes = choose_mirrored_folders(listed.own_folders)
         return folders, (*listed.personal_prefixes, *prefixes)
 
     def _gmail_folders(self) -> GmailSpecialFolderNames:
@@ -248,7 +248,7 @@ def _with_labels(message: _Result, listed: GmailMessage) -> _Result:
         return merge_gmail_listing_into_message(message, listed)
     return UnreadableMessage(
         listed.state_change.remote_id,
-        message.cause,
-        message.detail,
+        message.cause_name,
+        message.cause_explanation,
         listed.state_change.folder_remote_ids,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from mailsync.model import ListedMessage, Message, MessageState, MessageStateChange, RemoteId
+from mailsync.model import ListedMessage, Message, MessageState, MessageStateUpsert, RemoteId
 from mailsync.providers.imap.bodies import read_message_size_bytes
 from mailsync.providers.imap.gmail_folders import GmailSpecialFolderNames, has_important_label
 from mailsync.providers.imap.ids import MessageUidLocation
@@ -13,7 +13,7 @@ from mailsync.providers.imap.messages import message_state_from_fetch_items
 
 GMAIL_FETCH_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-THRID X-GM-LABELS RFC822.SIZE)"
 """FETCH items for the change feed of a Gmail mailbox."""
-FOLDER_COMPARISON_FETCH_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-LABELS)"
+GMAIL_ID_AND_LABELS_FETCH_ITEMS = "(UID FLAGS X-GM-MSGID X-GM-LABELS)"
 """FETCH items for a comparison of a folder's list with the stored messages."""
 GMAIL_ID_FETCH_ITEMS = "(UID FLAGS X-GM-MSGID)"
 """FETCH items for a list of message ids alone."""
@@ -32,7 +32,7 @@ class GmailMessage:
     """
 
     uid_location: MessageUidLocation
-    state_change: MessageStateChange
+    state_change: MessageStateUpsert
     conversation_id: str | None
     size_bytes: int
 
@@ -41,7 +41,7 @@ class GmailMessage:
         """Return a short text that changes whenever the flags or the folders of the message
         change."""
         change = self.state_change
-        text = "\n".join((change.state.remote_version, *change.folder_remote_ids))
+        text = "\n".join((change.state.computed_version, *change.folder_remote_ids))
         return sha256(text.encode()).hexdigest()[:8]
 
 
@@ -74,7 +74,7 @@ def gmail_message_from_fetch_items(
 ) -> GmailMessage:
     labels = _labels(items)
     thread = items.get(_THREAD)
-    change = MessageStateChange(
+    change = MessageStateUpsert(
         gmail_id_from_fetch_items(items),
         _state(items),
         folder_remote_ids=folders.folder_ids_of_message(place.folder, labels),
@@ -85,7 +85,7 @@ def gmail_message_from_fetch_items(
 
 def listed_message_from_fetch_items(items: Mapping[bytes, Any]) -> ListedMessage:
     state = _state(items)
-    return ListedMessage(gmail_id_from_fetch_items(items), state.is_read, state.remote_version)
+    return ListedMessage(gmail_id_from_fetch_items(items), state.is_read, state.computed_version)
 
 
 def merge_gmail_listing_into_message(message: Message, listed: GmailMessage) -> Message:
@@ -107,7 +107,7 @@ def merge_gmail_listing_into_message(message: Message, listed: GmailMessage) -> 
         is_draft=state.is_draft,
         categories=state.categories,
         importance=state.importance or "normal",
-        remote_version=state.remote_version,
+        remote_version=state.computed_version,
         move_invariant_fingerprint=None,
         thread_keys=None,
     )
@@ -118,8 +118,8 @@ def _state(items: Mapping[bytes, Any]) -> MessageState:
     state = message_state_from_fetch_items(items)
     if not has_important_label(_labels(items)):
         return replace(state, importance="normal")
-    version = f"{state.remote_version} {_IMPORTANT}".lstrip()
-    return replace(state, importance="high", remote_version=version)
+    version = f"{state.computed_version} {_IMPORTANT}".lstrip()
+    return replace(state, importance="high", computed_version=version)
 
 
 def _labels(items: Mapping[bytes, Any]) -> tuple[bytes, ...]:

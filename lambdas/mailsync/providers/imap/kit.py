@@ -22,7 +22,7 @@ class ImapKit:
     """Opens mailboxes on IMAP servers; implements `ProviderKit` and `PasswordKit`."""
 
     push_kit = None
-    first_sync_estimate_rates = FirstSyncCostRates(
+    first_sync_cost_rates = FirstSyncCostRates(
         messages_per_s=50,
         fixed_quota_units_per_sync=60,
         quota_units_per_message=0.012,
@@ -61,7 +61,7 @@ class ImapKit:
     def count_messages(self, mailbox: MailProvider) -> int:
         return sum_folder_message_counts(mailbox)
 
-    def find_readable_organisation_mailbox(
+    def check_organisation_mailbox(
         self, organisation_id: str, address: str, access: AccessTokenSource, settings: Settings
     ) -> MailboxIdentity:
         raise ProviderRejected("IMAP servers have no access for organisations.")

@@ -33,20 +33,20 @@ class ListedFolder:
         it.
     separator: character between a folder's name and the names of its children. None: the folder can
         have no children.
-    flags: the folder's attributes in lower case, such as `\\sent`.
+    attributes: the folder's attributes in lower case, such as `\\sent`.
     status_values: the folder's STATUS values by name: MESSAGES, UNSEEN, UIDNEXT, UIDVALIDITY and
         HIGHESTMODSEQ. Empty if the server did not send them with the list.
     """
 
     name: bytes
     separator: bytes | None = None
-    flags: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
     status_values: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_selectable(self) -> bool:
         """Return whether the folder can hold mail."""
-        return not self.flags & _UNSELECTABLE
+        return not self.attributes & _UNSELECTABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,14 @@ class Namespaces:
 class FolderList:
     """The folders that the server listed for a mailbox.
 
-    folders: folders of the mailbox's owner.
+    own_folders: folders of the mailbox's owner.
     folder_names_of_other_owners: names of the folders that belong to other users or to several
         users.
     personal_prefixes: prefixes of the names of the owner's folders.
     unreadable_line_count: number of lines of the list that could not be parsed.
     """
 
-    folders: tuple[ListedFolder, ...]
+    own_folders: tuple[ListedFolder, ...]
     folder_names_of_other_owners: frozenset[bytes] = frozenset()
     personal_prefixes: tuple[bytes, ...] = ()
     unreadable_line_count: int = 0
@@ -119,7 +119,7 @@ def to_folder_list(
             unreadable += 1
         elif each.name not in found or not found[each.name].is_selectable:
             status = statuses.get(each.name, {})
-            found[each.name] = ListedFolder(each.name, each.separator, each.flags, status)
+            found[each.name] = ListedFolder(each.name, each.separator, each.attributes, status)
     others = frozenset(each.name for each in found.values() if _is_of_others(each, namespaces))
     own = tuple(each for each in found.values() if each.name not in others)
     return FolderList(own, others, namespaces.personal_prefixes, unreadable)

@@ -15,7 +15,7 @@ from typing import Any
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.metrics import PROVIDER_THROTTLES, add_to_provider_metric
 from mailsync.providers.imap.failures import (
-    PAUSE_AFTER_NOT_CONNECTED_REPLY_S,
+    PAUSE_AFTER_AUTHENTICATED_NOT_CONNECTED_S,
     connection_limit_error_from_text,
     parse_requested_pause_s,
 )
@@ -76,7 +76,7 @@ class LoginRefused(Exception):
         self.wants_app_password = wants_app_password
 
 
-class NoUsableLoginError(Exception):
+class NoUsableLoginCause(Exception):
     """Error: the server offers no login that Mailsync can use. The text is a sentence for the
     person who connects the mailbox."""
 
@@ -138,7 +138,7 @@ class Session:
         return frozenset(b" ".join(enabled).decode("ascii", "replace").upper().split())
 
 
-def open_session(imap: Any, host: str, login: LoginCredentials) -> Session:
+def log_in(imap: Any, host: str, login: LoginCredentials) -> Session:
     """Sign in on the connection `imap`, an object of `imaplib`, and send the commands ID and
     ENABLE. Call `Session.read_pending_responses` before you read the response to the next command.
 
@@ -151,7 +151,7 @@ def open_session(imap: Any, host: str, login: LoginCredentials) -> Session:
     if imap.state != "NONAUTH":  # PREAUTH: whose mailbox this is cannot be known
         raise ProviderUnavailable(
             f"The mail server {host} lets everybody in without a login. Stored mail stays readable."
-        ) from NoUsableLoginError(f"{host} lets everybody in without a login.")
+        ) from NoUsableLoginCause(f"{host} lets everybody in without a login.")
     offered = frozenset(imap.capabilities)
     _sign_in(imap, host, login, offered)
     # The list before the login is shorter, and proxies change it.
@@ -195,7 +195,7 @@ def _complete(imap: Any, name: str, tag: bytes) -> None:
         if "not connected" in str(failure):
             raise ProviderThrottled(
                 "The mail server accepted the login, and does not open the mailbox now.",
-                retry_after_s=PAUSE_AFTER_NOT_CONNECTED_REPLY_S,
+                retry_after_s=PAUSE_AFTER_AUTHENTICATED_NOT_CONNECTED_S,
             ) from None
 
 
@@ -232,7 +232,7 @@ def _sign_in(imap: Any, host: str, login: LoginCredentials, offered: frozenset[s
             raise ProviderUnavailable(
                 f"The mail server {host} did not accept the login and named no reason that Mailsync"
                 " knows. Stored mail stays readable; the sync is retried."
-            ) from NoUsableLoginError(
+            ) from NoUsableLoginCause(
                 f"{host} did not accept the login and named no reason that Mailsync knows: check"
                 " the user name and the password, and whether IMAP is switched on for the mailbox."
             )
@@ -294,7 +294,7 @@ def _commands(
         kind = "access tokens" if login.is_token else "passwords"
         raise ProviderUnavailable(
             f"The mail server {host} accepts no {kind}. Stored mail stays readable."
-        ) from NoUsableLoginError(f"{host} accepts no {kind}.")
+        ) from NoUsableLoginCause(f"{host} accepts no {kind}.")
     yield from found
 
 

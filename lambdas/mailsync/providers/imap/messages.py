@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from mailsync.mime import make_thread_keys, parse_internet_message_id, parse_message
-from mailsync.model import ListedMessage, Message, MessageState, MessageStateChange
+from mailsync.mime import find_internet_message_id, make_thread_keys, parse_message
+from mailsync.model import ListedMessage, Message, MessageState, MessageStateUpsert
 from mailsync.providers.imap.ids import MessageUidLocation, to_folder_id
 
-MESSAGE_SUMMARY_FETCH_ITEMS = (
+MESSAGE_LISTING_FETCH_ITEMS = (
     "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
 )
 """FETCH items for the list of a folder: of each message the flags, the time, the size and the
@@ -32,18 +32,18 @@ def fetch_items_contain_body(items: Mapping[bytes, Any]) -> bool:
 
 def state_change_from_fetch_items(
     place: MessageUidLocation, items: Mapping[bytes, Any]
-) -> MessageStateChange:
+) -> MessageStateUpsert:
     """Return the change of a message's state that the FETCH items report."""
-    return MessageStateChange(
+    return MessageStateUpsert(
         place.to_message_id(), message_state_from_fetch_items(items), _fingerprint(items)
     )
 
 
 def hash_internet_message_id(items: Mapping[bytes, Any]) -> str | None:
-    """Return a short hash of the message's Message-ID, which `MESSAGE_SUMMARY_FETCH_ITEMS`
+    """Return a short hash of the message's Message-ID, which `MESSAGE_LISTING_FETCH_ITEMS`
     requests. Return None if the FETCH items contain no Message-ID."""
     header = items.get(_HEADER)
-    found = parse_internet_message_id(header) if header else None
+    found = find_internet_message_id(header) if header else None
     return hashlib.sha256(found.encode("utf-8", "surrogatepass")).hexdigest()[:8] if found else None
 
 
@@ -52,7 +52,7 @@ def listed_message_from_fetch_items(
 ) -> ListedMessage:
     """Return the id, the read state and the version of a message from its FETCH items."""
     state = message_state_from_fetch_items(items)
-    return ListedMessage(place.to_message_id(), state.is_read, state.remote_version)
+    return ListedMessage(place.to_message_id(), state.is_read, state.computed_version)
 
 
 def message_from_fetch_items(place: MessageUidLocation, items: Mapping[bytes, Any]) -> Message:
@@ -81,8 +81,8 @@ def message_from_fetch_items(place: MessageUidLocation, items: Mapping[bytes, An
         categories=state.categories,
         received_at=received_at or mail.sent_at,
         sent_at=mail.sent_at,
-        provider_item_type=mail.message_kind,
-        remote_version=state.remote_version,
+        message_kind=mail.message_kind,
+        remote_version=state.computed_version,
         move_invariant_fingerprint=_fingerprint_of(mail.internet_message_id, items),
         thread_keys=make_thread_keys(mail),
     )
@@ -97,13 +97,13 @@ def message_state_from_fetch_items(items: Mapping[bytes, Any]) -> MessageState:
         is_flagged="\\flagged" in lower,
         is_draft="\\draft" in lower,
         categories=tuple(each for each in flags if not each.startswith(("\\", "$"))),
-        remote_version=" ".join(sorted(lower - {"\\recent"})),
+        computed_version=" ".join(sorted(lower - {"\\recent"})),
     )
 
 
 def _fingerprint(items: Mapping[bytes, Any]) -> str | None:
     header = items.get(_HEADER)
-    return None if header is None else _fingerprint_of(parse_internet_message_id(header), items)
+    return None if header is None else _fingerprint_of(find_internet_message_id(header), items)
 
 
 def _fingerprint_of(internet_message_id: str | None, items: Mapping[bytes, Any]) -> str | None:

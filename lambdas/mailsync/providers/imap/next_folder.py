@@ -41,7 +41,7 @@ class NextFolderOpener:
         self._reading = name, connection.start_background_task(read)
         return True
 
-    def take_folder_reader(self, name: bytes) -> FolderReader | None:
+    def take_reader_opened_ahead(self, name: bytes) -> FolderReader | None:
         """Wait until the folder of this name is open, and return its reader. Return None if this
         folder was not opened ahead, or if the server rejected it; the caller must then open the
         folder itself.

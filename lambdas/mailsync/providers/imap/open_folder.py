@@ -31,7 +31,7 @@ class OpenFolder:
     mod_seq: int | None
 
 
-def to_open_folder(
+def read_open_folder(
     connection: "ImapConnection", folder: bytes, responses: Mapping[str, list[Any]]
 ) -> OpenFolder:
     """Return what the responses to EXAMINE report; request the numbers that they lack.

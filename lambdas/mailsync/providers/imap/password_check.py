@@ -19,7 +19,7 @@ from mailsync.providers.imap.known_servers import (
     find_known_server,
     find_server_of_address,
 )
-from mailsync.providers.imap.login import LoginRefused, NoUsableLoginError
+from mailsync.providers.imap.login import LoginRefused, NoUsableLoginCause
 from mailsync.providers.imap.servers import ImapSettings
 from mailsync.providers.imap.transport import (
     InsecureOrUnreachableServerError,
@@ -62,7 +62,7 @@ def check_password(login: PasswordLogin, settings: Settings) -> MailboxIdentity:
     address = replace(address, is_mirrored_with_gmail_labels=has_labels)
     named = address.user_name if "@" in address.user_name else f"{address.user_name}@{host}"
     return MailboxIdentity(
-        address.to_remote_id(), named, address.to_remote_id_with_labels_toggled()
+        address.to_remote_id(), named, address.to_remote_id_in_other_label_mode()
     )
 
 
@@ -86,7 +86,7 @@ def _sign_in(
 ) -> bool:
     """Sign in and open the inbox. Return whether the mailbox has Gmail's labels."""
     servers = settings.read_settings_section(ImapSettings).allowed_servers
-    ip_addresses = deadline.run_task_with_timeout(
+    ip_addresses = deadline.run_in_thread_until_deadline(
         lambda: servers.find_allowed_ip_addresses(address.host, address.port)
     )
     context = settings.provider_tls_context()
@@ -101,7 +101,7 @@ def _sign_in(
             raise kind(advice) from None
         except ProviderUnavailable as failure:
             # QQ says one sentence to a wrong password and to a busy system.
-            if known and isinstance(failure.__cause__, NoUsableLoginError):
+            if known and isinstance(failure.__cause__, NoUsableLoginCause):
                 raise PasswordRejected(advice) from None
             raise
         try:
@@ -114,7 +114,7 @@ def _sign_in(
         if not has_gmail_extensions(connection.capabilities):
             return False
         try:
-            find_gmail_folders(list_folders(connection).folders)
+            find_gmail_folders(list_folders(connection).own_folders)
         except AllMailFolderHidden as hidden:
             raise MailboxUnreadableError(str(hidden)) from None
         return True
@@ -135,7 +135,7 @@ def _explained(address: ImapMailboxLocation, deadline: ServerExchangeDeadline) -
         cause = failure.__cause__
         if deadline.has_passed or isinstance(cause, TimeoutError):
             raise MailServerUnusable(slow) from None
-        if isinstance(cause, InsecureOrUnreachableServerError | NoUsableLoginError):
+        if isinstance(cause, InsecureOrUnreachableServerError | NoUsableLoginCause):
             raise MailServerUnusable(str(cause)) from None
         if cause is None:
             raise

@@ -46,12 +46,12 @@ class FetchPipeline:
 
     def send_command(self, arguments: FetchCommandArguments) -> None:
         """Send a command, unless a command with equal arguments is waiting for its responses. A
-        later `read_responses` with these arguments returns the responses."""
+        later `run_command` with these arguments returns the responses."""
         if any(arguments == each.arguments for each in self._sent):
             return
         self._sent.append(self._start(arguments))
 
-    def read_responses(
+    def run_command(
         self, arguments: FetchCommandArguments
     ) -> Iterator[tuple[int, FetchResponseItems]]:
         """Yield a UID and FETCH items for each response to a command, as soon as the response
@@ -65,11 +65,11 @@ class FetchPipeline:
             command = self._sent.popleft()
             self._imap.reset_response_limits()
         else:
-            self.drop_pending_responses()
+            self.read_and_drop_pending_responses()
             command = self._start(arguments)
         yield from self._responses(command)
 
-    def drop_pending_responses(self) -> None:
+    def read_and_drop_pending_responses(self) -> None:
         """Read the responses to all commands that were sent ahead, and drop these responses."""
         while self._sent:
             self._imap.reset_response_limits()

@@ -38,7 +38,7 @@ from mailsync.providers.imap.bodies import MessageReader
 from mailsync.providers.imap.changes import is_folder_unchanged
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.cursor import parse_cursor
-from mailsync.providers.imap.failures import TooManyConnections
+from mailsync.providers.imap.failures import TooManyConnectionsCause
 from mailsync.providers.imap.folder_commands import list_folders, read_folder_statuses
 from mailsync.providers.imap.folder_reader import (
     MESSAGES_PER_SMALL_WINDOW,
@@ -84,7 +84,7 @@ class ImapMailbox:
         messages_per_fetch=MESSAGES_PER_PAGE,
         messages_per_page=MESSAGES_PER_PAGE,
         max_messages_in_batch_of_small_folders=2_000,
-        sequential_feeds_per_connection=20,
+        feeds_to_read_per_connection=20,
         has_single_request_per_fetch_call=True,
     )
     provider_traits = ProviderTraits(do_ids_survive_moves=False)
@@ -119,12 +119,12 @@ class ImapMailbox:
         self.max_requests_in_flight = min(max_in_flight or most, most)
 
     @property
-    def sent_request_count(self) -> int:
+    def used_quota_units(self) -> int:
         now = self._connection.sent_request_count if self._connection else 0
         return self._earlier_requests + now
 
     @property
-    def remaining_pause_s(self) -> float:
+    def remaining_provider_pause_s(self) -> float:
         return self.requested_pause.remaining_s
 
     @property
@@ -160,19 +160,19 @@ class ImapMailbox:
         return FolderListing(
             folders,
             gone_folder_remote_ids=frozenset(gone),
-            existing_unlisted_folder_ids=frozenset(missing - gone),
-            failure_reason_by_folder_id={
+            existing_unlisted_folder_remote_ids=frozenset(missing - gone),
+            failure_reason_by_folder_remote_id={
                 to_folder_id(name): f"The mail server does not open this folder: {it}"
                 for name, it in results.items()
                 if isinstance(it, str)
             },
-            permanent_folder_roles=frozenset({Role.INBOX}),
+            permanent_roles=frozenset({Role.INBOX}),
         )
 
     def _shown(self, listed: FolderList) -> tuple[Sequence[ListedFolder], Collection[bytes]]:
         """Return the listed folders that are mirrored, and the beginnings of names that are not
         shown."""
-        return [each for each in listed.folders if each.is_selectable], listed.personal_prefixes
+        return [each for each in listed.own_folders if each.is_selectable], listed.personal_prefixes
 
     def _counted(self, name: bytes, status: Mapping[str, int] | str) -> Mapping[str, int] | str:
         """Return a status with the counts of the folder, which some servers leave out (163): the
@@ -192,7 +192,7 @@ class ImapMailbox:
         """Return those of the folders that do not exist, or belong to others: the list lacks them,
         and the server refuses their status. A list without the inbox proves nothing, nor does a
         server that refuses the status of the inbox as well."""
-        if not any(is_inbox(each.name) for each in listed.folders):
+        if not any(is_inbox(each.name) for each in listed.own_folders):
             return set()
         foreign = listed.folder_names_of_other_owners
         others = {each for each in missing if to_folder_name(each) in foreign}
@@ -256,12 +256,12 @@ class ImapMailbox:
         )
         return MessageListing(tuple(entries), reader.opened.message_count)
 
-    def set_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
+    def announce_next_feed(self, feed: FeedRef | None) -> None:
         """Note the folder that is opened once the messages of the present folder were read."""
         folder = feed.folder if feed else None
         self._next.folder_name = to_folder_name(folder.remote_id) if folder else None
 
-    def set_fetch_groups_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def announce_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: IMAP has no groups of messages."""
 
     def fetch_messages(
@@ -270,10 +270,7 @@ class ImapMailbox:
         found: dict[RemoteId, Message | UnreadableMessage] = {}
         places = sorted(place for each in ids if (place := parse_uid_location_of_message_id(each)))
         for (folder, uid_validity), group in groupby(places, key=lambda it: it[:2]):
-            with (
-                self.requested_pause.reject_requests_in_pause(),
-                suppress(FolderGone, CursorExpired),
-            ):
+            with self.requested_pause.guard_requests(), suppress(FolderGone, CursorExpired):
                 reader = MessageReader(
                     folder,
                     uid_validity,
@@ -281,7 +278,7 @@ class ImapMailbox:
                     self._budget,
                 )
                 opened, uids = self._opened(folder), [each.uid for each in group]
-                with opened.ahead.take_messages_and_read_next_page(uids) as received:
+                with opened.ahead.take_messages_then_read_ahead(uids) as received:
                     read = reader.read(uids, opened.sizes, received)
                 # A full sync that began elsewhere ends with one more reading of its folder.
                 is_over = opened.ahead.is_at_end and folder == self._begun
@@ -331,7 +328,7 @@ class ImapMailbox:
             FolderGone: the server refuses the status of the folder as well.
         """
         connection = self._connected()
-        self._open = self._next.take_folder_reader(name) or self._open
+        self._open = self._next.take_reader_opened_ahead(name) or self._open
         if self._open is None or self._open.opened.name != name or again:
             self._open = None
             try:
@@ -361,7 +358,7 @@ class ImapMailbox:
             try:
                 self._connection = self._signed_in()
             except ProviderThrottled as failure:
-                if isinstance(failure.__cause__, TooManyConnections):
+                if isinstance(failure.__cause__, TooManyConnectionsCause):
                     self.max_requests_in_flight = max(1, self.max_requests_in_flight - 1)
                 raise
         return self._connection
@@ -372,7 +369,7 @@ class ImapMailbox:
         with suppress(LoginRefused):
             return self._signed_in_with(access)
         try:
-            return self._signed_in_with(self._access.replace_refused_token(access))
+            return self._signed_in_with(self._access.get_token_after_refusal(access))
         except LoginRefused:
             raise ProviderThrottled(
                 "The mail server refuses a new access token as well. Stored mail stays readable;"

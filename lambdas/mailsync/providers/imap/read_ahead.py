@@ -25,12 +25,12 @@ from dataclasses import dataclass, field, replace
 
 from mailsync.providers.imap.bodies import MAX_MESSAGE_BATCH_BYTES, read_message_size_bytes
 from mailsync.providers.imap.connection import ImapConnection
-from mailsync.providers.imap.messages import MESSAGE_SUMMARY_FETCH_ITEMS, WHOLE_MESSAGE_FETCH_ITEMS
+from mailsync.providers.imap.messages import MESSAGE_LISTING_FETCH_ITEMS, WHOLE_MESSAGE_FETCH_ITEMS
 from mailsync.providers.imap.receiving import (
     SERVER_FAILURE_EXCEPTION_TYPES,
     ReceivedMessages,
     UidToLocationFunction,
-    receive_messages,
+    request_and_receive_messages,
 )
 from mailsync.providers.imap.responses import FetchResponseItems
 
@@ -54,7 +54,7 @@ class FolderUidPage:
         """Return the UIDs of the messages of the page."""
         return self.all_folder_uids[self.start_index : self.end_index]
 
-    def shorten_to_fit_one_request(self, sizes: Mapping[int, int]) -> "FolderUidPage":
+    def shorten_to_max_batch_bytes(self, sizes: Mapping[int, int]) -> "FolderUidPage":
         """Return a window with the newest messages of this page, as many as fit into one request.
         The result has at least one message.
 
@@ -68,7 +68,7 @@ class FolderUidPage:
             start -= 1
         return replace(self, start_index=start)
 
-    def build_range_of_next_page(self) -> "FolderUidPage":
+    def build_next_older_page(self) -> "FolderUidPage":
         """Return the window of the page with the next older messages."""
         return FolderUidPage(
             self.all_folder_uids,
@@ -92,7 +92,7 @@ class ReadAhead:
     """Requests the lists and messages of the next pages of an open folder before the sync does.
 
     place_of: function that returns the folder, UIDVALIDITY and UID of a message for a UID.
-    is_at_end: whether the last call of `take_messages_and_read_next_page` was for the last page of
+    is_at_end: whether the last call of `take_messages_then_read_ahead` was for the last page of
         the folder.
     """
 
@@ -121,7 +121,7 @@ class ReadAhead:
         """
         self._window, self._sizes = window, sizes
 
-    def read_first_page(self, window: FolderUidPage) -> None:
+    def read_first_page_ahead(self, window: FolderUidPage) -> None:
         """Read the list and the messages of the first page of a folder before the sync does."""
         self._listed, first = self._read_list(window)
         if first:
@@ -129,7 +129,7 @@ class ReadAhead:
             self._reading = (first.page_uids, lambda: step)
 
     @contextmanager
-    def take_messages_and_read_next_page(
+    def take_messages_then_read_ahead(
         self, uids: Sequence[int]
     ) -> Iterator[ReceivedMessages | None]:
         """Yield the messages of this page that the server has already sent. Yield None if these
@@ -171,17 +171,17 @@ class ReadAhead:
     def _read(self, window: FolderUidPage) -> _Step:
         """Read the list of the next page, request the messages of that, and read the messages of
         this page."""
-        connection, following = self._connection, window.build_range_of_next_page()
+        connection, following = self._connection, window.build_next_older_page()
         with suppress(
             *SERVER_FAILURE_EXCEPTION_TYPES
         ):  # it is a failure of the requests below as well, if it persists
             if following.page_uids:
                 connection.send_fetch_commands_ahead(
-                    following.page_uids, MESSAGE_SUMMARY_FETCH_ITEMS
+                    following.page_uids, MESSAGE_LISTING_FETCH_ITEMS
                 )
             connection.send_fetch_commands_ahead(window.page_uids, WHOLE_MESSAGE_FETCH_ITEMS)
         listed, following_page = self._read_list(following)
-        received = receive_messages(connection, window.page_uids, self._place_of)
+        received = request_and_receive_messages(connection, window.page_uids, self._place_of)
         if received.error_that_ended_response:
             return _Step(received)
         return _Step(received, listed, following_page)
@@ -197,18 +197,18 @@ class ReadAhead:
         connection = self._connection
         with suppress(*SERVER_FAILURE_EXCEPTION_TYPES):
             listed = (
-                connection.fetch_items_by_uid(window.page_uids, MESSAGE_SUMMARY_FETCH_ITEMS)
+                connection.fetch_items_by_uid(window.page_uids, MESSAGE_LISTING_FETCH_ITEMS)
                 if window.page_uids
                 else {}
             )
             sizes = {uid: read_message_size_bytes(each) for uid, each in listed.items()}
-            window = window.shorten_to_fit_one_request(sizes)
+            window = window.shorten_to_max_batch_bytes(sizes)
             if not window.page_uids or not set(window.page_uids) <= sizes.keys():
                 return listed, None
             if not connection.is_background_reading_allowed or not _is_one_batch(window, sizes):
                 return listed, None
-            if after := window.build_range_of_next_page().page_uids:
-                connection.send_fetch_commands_ahead(after, MESSAGE_SUMMARY_FETCH_ITEMS)
+            if after := window.build_next_older_page().page_uids:
+                connection.send_fetch_commands_ahead(after, MESSAGE_LISTING_FETCH_ITEMS)
             connection.send_fetch_commands_ahead(window.page_uids, WHOLE_MESSAGE_FETCH_ITEMS)
             return listed, window
         return {}, None

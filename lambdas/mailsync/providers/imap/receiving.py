@@ -51,7 +51,7 @@ class ReceivedMessages:
     )
 
 
-def receive_messages(
+def request_and_receive_messages(
     connection: ImapConnection, uids: Sequence[int], place_of: UidToLocationFunction
 ) -> ReceivedMessages:
     """Request whole messages, and parse each one as soon as it arrives. A failure of the server is
@@ -68,7 +68,7 @@ def receive_messages(
                 found = received.messages_by_uid[uid] = to_message_or_unreadable(
                     place_of(uid), items.pop(uid)
                 )
-                connection.release_counted_literal_bytes(count_message_body_chars(found))
+                connection.release_memory_of_received_literals(count_message_body_chars(found))
     except SERVER_FAILURE_EXCEPTION_TYPES as failure:
         received.error_that_ended_response = failure
     received.fetched_items_needing_flags_by_uid = {

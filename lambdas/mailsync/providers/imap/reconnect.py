@@ -21,7 +21,7 @@ class RequestedPause:
         return max(0.0, self._ends_at - time.monotonic())
 
     @contextmanager
-    def reject_requests_in_pause(self) -> Iterator[None]:
+    def guard_requests(self) -> Iterator[None]:
         """Guard the requests in a `with` block: raise ProviderThrottled before the block if the
         pause has not ended yet. If the block raises ProviderThrottled, start the pause that the
         error names."""
@@ -68,7 +68,7 @@ def retry_on_disconnect(
     def repeated(
         mailbox: _Mailbox, /, *args: _Parameters.args, **named: _Parameters.kwargs
     ) -> _Result:
-        with mailbox.requested_pause.reject_requests_in_pause():
+        with mailbox.requested_pause.guard_requests():
             try:
                 return method(mailbox, *args, **named)
             except ProviderUnavailable:

@@ -60,7 +60,7 @@ class ServerExchangeDeadline:
     def has_passed(self) -> bool:
         return self.remaining_s == 0
 
-    def run_task_with_timeout(self, task: Callable[[], _Result]) -> _Result:
+    def run_in_thread_until_deadline(self, task: Callable[[], _Result]) -> _Result:
         """Run a task that has no time-out of its own, such as the look-up of a host name, and
         return its result.
 

@@ -1,11 +1,12 @@
 -- Checks: a mailbox under a lease, without a run until there is something to store.
 
 -- begin_check --
--- Take the lease for a check of a mailbox, which creates no run if there is nothing new. Returns its
--- state and its credentials as `find_credentials` does; no row while another worker holds the account or is about to take it. A closed account can be
--- checked unless its grant has ended. is_fully_verified: the last sync verified every folder
--- without a difference, no message or folder is due for a request by id, no mail waits for its
--- deletion, and no failed feed is due for a retry.
+-- Take the lease for a check of a mailbox, which creates no run if there is nothing new. Returns
+-- its state and its credentials as `read_credentials` does; no row while another worker holds the
+-- account or is about to take it. A closed account can be checked unless its grant has ended.
+-- is_fully_verified: the last sync verified every folder without a difference, no message or folder
+-- is due for a request by id, no mail waits for its deletion, and no failed feed is due for a
+-- retry.
 WITH taken AS (
 UPDATE mailsync.email_accounts a
    SET lease_epoch = lease_epoch + 1, lease_owner = :checker,

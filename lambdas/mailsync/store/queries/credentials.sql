@@ -18,7 +18,7 @@ DELETE FROM mailsync.email_credentials
                        WHERE a.status IN ('disconnected', 'purging')
                          FOR UPDATE OF c, a SKIP LOCKED)
 
--- find_credentials --
+-- read_credentials --
 -- Return the sealed grant, access token and password of an account, and when the next token may be
 -- requested.
 SELECT grant_key_id, grant_sealed, access_key_id, access_sealed, access_expires_at, organisation_id,
@@ -64,7 +64,7 @@ UPDATE mailsync.email_credentials SET refused_at = now()
 -- Return the encrypted data key under which new secrets are sealed.
 SELECT id, wrapped, created_at FROM mailsync.data_keys ORDER BY id DESC LIMIT 1
 
--- find_data_key --
+-- read_data_key --
 -- Return the encrypted data key of a secret that was sealed earlier.
 SELECT id, wrapped, created_at FROM mailsync.data_keys WHERE id = :key_id
 

@@ -1,6 +1,6 @@
 -- Change feeds, and the position of the sync in each.
 
--- find_feed --
+-- read_feed --
 -- Return a feed of an account, with its folder if it has one.
 SELECT c.id, f.id, f.remote_id, f.gone_at IS NOT NULL, c.cursor_key_id, c.cursor_sealed, c.walk,
        c.walking, c.page_size, c.midway, c.fallback, c.read_at,

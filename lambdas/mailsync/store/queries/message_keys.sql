@@ -103,7 +103,7 @@ SELECT s.remote_key
          JOIN mailsync.email_placements p ON p.email_id = m.id AND p.folder_id = :folder_id
         WHERE k.account_id = cast(:account_id AS uuid) AND k.remote_key = s.remote_key)
 
--- fingerprints_in_folder --
+-- find_move_invariant_fingerprints_by_key --
 -- Return the fingerprints of messages in a folder by key.
 SELECT k.remote_key, k.fingerprint
   FROM mailsync.message_keys k

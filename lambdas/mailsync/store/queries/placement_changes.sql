@@ -14,7 +14,7 @@ SELECT c.message_id, m.id IS NOT NULL,
     ON m.account_id = cast(:account_id AS uuid) AND m.message_id = c.message_id
    AND m.removed_at IS NULL
 
--- folders_of_messages --
+-- list_ids_of_folders_with_messages --
 -- Return the folders that these messages are in.
 SELECT DISTINCT p.folder_id
   FROM mailsync.emails m JOIN mailsync.email_placements p ON p.email_id = m.id

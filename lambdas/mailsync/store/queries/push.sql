@@ -123,7 +123,7 @@ SELECT a.id::text
    AND lower(a.email_address) IN
        (SELECT json_array_elements_text(cast(:addresses AS json)))
 
--- push_state --
+-- find_push_state --
 -- Return what is known of the notifications of an account of this user.
 SELECT s.expires_at, s.created_at, a.notified_at, a.changed_at, s.last_error, now()
   FROM mailsync.email_accounts a

@@ -70,7 +70,7 @@ UPDATE mailsync.email_accounts
        last_error_message = CASE WHEN last_error <> :error THEN last_error_message END
  WHERE id = cast(:account_id AS uuid)
 
--- ids_in_trash_or_junk --
+-- find_message_ids_in_trash_or_junk --
 -- Return those of these messages that are in trash or junk.
 SELECT DISTINCT m.message_id
   FROM mailsync.emails m

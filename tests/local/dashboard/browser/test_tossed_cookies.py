@@ -78,7 +78,7 @@ def hosts(
         headers = {name: sent[name].encode("latin-1") for name in FORWARDED if name in sent}
         response = httpx.request(
             request.method,
-            f"{mirror.stack.api_url}{request.path}?{request.query}",
+            f"{mirror.stack.api_url}{request.path}?{request.query_string}",
             headers=httpx.Headers([(name.encode(), each) for name, each in headers.items()]),
             content=request.body,
             timeout=60,

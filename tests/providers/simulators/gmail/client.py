@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from localdev.simulators import Simulators
-from localdev.simulators.gmail.owner import GmailOwner
+from localdev.simulators.gmail.owner import GmailMailboxEditor
 from localdev.simulators.mailbox import Mailbox
 from tests.support.gmail_discovery import check_answer, check_request
 
@@ -24,8 +24,8 @@ class GmailClient:
         self.http = httpx.Client(base_url=f"{simulators.gmail_url}/gmail/v1/users/me/", timeout=20)
 
     @property
-    def owner(self) -> GmailOwner:
-        return GmailOwner(self.mailbox, self.server.behaviour)
+    def owner(self) -> GmailMailboxEditor:
+        return GmailMailboxEditor(self.mailbox, self.server.behaviour)
 
     def send(self, path: str, method: str = "GET", **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})

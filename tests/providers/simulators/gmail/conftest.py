@@ -19,7 +19,7 @@ def gmail(simulators: Simulators) -> Iterator[GmailClient]:
     simulators.gmail.behaviour = GmailBehaviour()
     simulators.gmail.quota.reset_counts()
     simulators.gmail.quota.clock = time.time
-    mailbox = simulators.add_mailbox(f"ada{next(_NUMBERS)}@gmail.com")
+    mailbox = simulators.find_or_create_mailbox(f"ada{next(_NUMBERS)}@gmail.com")
     client = GmailClient(simulators, mailbox)
     with closing(client.http):
         yield client

@@ -32,9 +32,9 @@ def expected_labels(mailbox: Mailbox, message: Message) -> set[str]:
     numbers = (each.folder_number for each in message.placements)
     placed = [folders[each] for each in numbers if each in folders]
     flags = {
-        "UNREAD": not message.content_as_mail_item.is_read,
-        "STARRED": message.content_as_mail_item.is_flagged,
-        "IMPORTANT": message.content_as_mail_item.importance == "high",
+        "UNREAD": not message.mail_item.is_read,
+        "STARRED": message.mail_item.is_flagged,
+        "IMPORTANT": message.mail_item.importance == "high",
     }
     labels = {
         f"Label_{each.number}"
@@ -46,7 +46,7 @@ def expected_labels(mailbox: Mailbox, message: Message) -> set[str]:
 
 
 def described(mailbox: Mailbox, message: Message) -> tuple[frozenset[str], str]:
-    milliseconds = (message.content_as_mail_item.received_at - _EPOCH) // timedelta(milliseconds=1)
+    milliseconds = (message.mail_item.received_at - _EPOCH) // timedelta(milliseconds=1)
     return frozenset(expected_labels(mailbox, message)), str(milliseconds)
 
 
@@ -62,7 +62,10 @@ def test_a_thousand_messages_are_those_of_the_mailbox(gmail: GmailClient, google
     owned = {each.id: each for each in gmail.owner.gmail.list_all_messages()}
     assert len(owned) == len(listed) == 1_000
     numbers = {each.message_number: each_id for each_id, each in owned.items()}
-    kept = {numbers[each.message_number]: each for each in mailbox.find_messages(list(numbers))}
+    kept = {
+        numbers[each.message_number]: each
+        for each in mailbox.find_messages_by_number(list(numbers))
+    }
     assert {each["id"]: each["threadId"] for each in listed} == {
         each: found[each]["threadId"] for each in found
     }
@@ -77,7 +80,7 @@ def test_a_thousand_messages_are_those_of_the_mailbox(gmail: GmailClient, google
 def by_thread(kept: dict[str, Message]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for each, message in kept.items():
-        found.setdefault(message.thread_id_seed, set()).add(each)
+        found.setdefault(message.thread_key, set()).add(each)
     return found
 
 

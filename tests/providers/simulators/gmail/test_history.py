@@ -27,9 +27,9 @@ def act_at_random(gmail: GmailClient, choice: random.Random, number: int) -> Non
         lambda: owner.untrash_message(chosen),
         lambda: owner.mark_message_as_spam(chosen),
         lambda: owner.unmark_message_as_spam(chosen),
-        lambda: owner.mark_message_starred(chosen, is_starred=choice.random() < 0.5),
-        lambda: owner.mark_message_read(chosen, is_read=choice.random() < 0.5),
-        lambda: owner.mark_message_important(chosen, is_important=choice.random() < 0.5),
+        lambda: owner.set_message_starred(chosen, is_starred=choice.random() < 0.5),
+        lambda: owner.set_message_read(chosen, is_read=choice.random() < 0.5),
+        lambda: owner.set_message_important(chosen, is_important=choice.random() < 0.5),
         lambda: owner.change_labels(
             chosen, add=["CATEGORY_SOCIAL", *labels[-1:]], remove=["INBOX"]
         ),
@@ -72,7 +72,7 @@ def test_records_applied_to_any_earlier_state_give_the_present_one(
 def test_each_record_carries_the_labels_that_the_message_had_then(gmail: GmailClient) -> None:
     start = gmail.history_id()
     message = gmail.owner.deliver_message(a_mail("one"))
-    gmail.owner.mark_message_starred(message)
+    gmail.owner.set_message_starred(message)
     gmail.owner.trash_message(message)
     gmail.owner.erase_message(message)
 
@@ -102,7 +102,7 @@ def test_a_filter_leaves_pages_without_records_and_with_a_next_page(gmail: Gmail
     start = gmail.history_id()
     message = gmail.owner.deliver_message(a_mail("one"))
     for is_read in (True, False, True):
-        gmail.owner.mark_message_read(message, is_read=is_read)
+        gmail.owner.set_message_read(message, is_read=is_read)
     gmail.owner.erase_message(message)
 
     pages = list(

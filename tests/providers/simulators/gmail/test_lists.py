@@ -4,7 +4,7 @@ from pathlib import Path
 
 from localdev.mail.generate import generate_mail
 from localdev.simulators import Simulators
-from localdev.simulators.gmail.owner import GmailOwner
+from localdev.simulators.gmail.owner import GmailMailboxEditor
 from localdev.simulators.imap.gmail import GmailMailboxView
 from localdev.simulators.imap.options import GMAIL_EXTENSIONS, ImapOptions
 from tests.providers.simulators.gmail.client import WITH_TRASH, GmailClient
@@ -49,10 +49,10 @@ def test_a_list_has_the_messages_with_all_of_its_labels(gmail: GmailClient) -> N
     assert gmail.error("messages", labelIds="Label_99999")[:2] == (400, "invalidArgument")
     assert gmail.error("messages", pageToken="no token")[2] == "Invalid pageToken"
     assert gmail.get(f"messages/{archived}", format="minimal")["labelIds"] == ["UNREAD"]
-    owner.mark_message_read(archived)
+    owner.set_message_read(archived)
     assert "labelIds" not in gmail.get(f"messages/{archived}", format="minimal")
     owner.archive_message(inbox)
-    archive = gmail.mailbox.list_messages("archive")
+    archive = gmail.mailbox.list_messages_in_folders("archive")
     assert {owner.message_id_of_number(each.message_number) for each in archive} == {
         archived,
         inbox,
@@ -143,11 +143,11 @@ def test_the_entries_of_a_page_can_be_out_of_order_and_all_pages_are_complete(
 def test_messages_and_threads_have_the_numbers_that_imap_shows(
     simulators: Simulators, tmp_path: Path
 ) -> None:
-    mailbox = simulators.add_mailbox(f"{tmp_path.name}@gmail.com")
+    mailbox = simulators.find_or_create_mailbox(f"{tmp_path.name}@gmail.com")
     edited = mailbox.deliver_message(a_mail("edited", conversation="<one@example.com>"))
     mailbox.change_message_fields(edited, subject="edited before Gmail served it")
     kept = mailbox.deliver_message(a_mail("kept"))
-    owner = GmailOwner(mailbox)
+    owner = GmailMailboxEditor(mailbox)
     view = GmailMailboxView(mailbox, ImapOptions(extensions=GMAIL_EXTENSIONS))
     inbox = mailbox.folders.find_folder("inbox").number
 

@@ -79,7 +79,7 @@ def user() -> str:
 
 @pytest.fixture
 def mailbox(simulators: Simulators, user: str) -> Mailbox:
-    return simulators.add_mailbox(user, "Ada")
+    return simulators.find_or_create_mailbox(user, "Ada")
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def server(imap: ImapServer, mailbox: Mailbox, tmp_path: Path) -> Iterator[Scrip
     """A scripted server in front of a mailbox with three mails."""
     for subject in ("a", "b", "c"):
         mailbox.deliver_message(a_mail(subject))
-    with scripted_imap(tmp_path, behind=(imap.port, imap.certificate)) as server:
+    with scripted_imap(tmp_path, behind=(imap.tls_port, imap.certificate)) as server:
         yield server
 
 
@@ -97,7 +97,7 @@ def connect(imap: ImapServer, mailbox: Mailbox) -> Iterator[Callable[[], RawImap
     with ExitStack() as opened:
 
         def connected() -> RawImap:
-            client = opened.enter_context(RawImap(imap.port, imap.certificate))
+            client = opened.enter_context(RawImap(imap.tls_port, imap.certificate))
             client.login(mailbox.address, PASSWORD)
             return client
 
@@ -120,11 +120,11 @@ def pair(
     real = dovecots[next(name for name, each in PROFILES.items() if each == options)]
     for folder in mailbox.folders.list_all_folders():
         if folder.role != "inbox":
-            mailbox.erase_folder(folder.number)
+            mailbox.delete_folder_from_database(folder.number)
     imap.current_options = options
     made = Pair(
         Side("Dovecot", real.port, real.certificate, PASSWORD, user, options),
-        Side("simulator", imap.port, imap.certificate, PASSWORD, user, options),
+        Side("simulator", imap.tls_port, imap.certificate, PASSWORD, user, options),
     )
     yield made
     made.close()

@@ -71,7 +71,7 @@ def play(imap: ImapServer, mailbox: Mailbox, tmp_path: Path) -> Callable[..., li
 
     def played(rules: list[Rule], command: str) -> list[bytes]:
         with (
-            scripted_imap(tmp_path, behind=(imap.port, imap.certificate)) as server,
+            scripted_imap(tmp_path, behind=(imap.tls_port, imap.certificate)) as server,
             RawImap(server.port, server.certificate) as client,
         ):
             if not command.startswith("LOGIN"):

@@ -22,7 +22,7 @@ def client(imap: ImapServer, mailbox: Mailbox) -> Iterator[IMAPClient]:
     for subject in ("one", "two", "three"):
         mailbox.deliver_message(a_mail(subject))
     context = ssl.create_default_context(cafile=imap.certificate)
-    with IMAPClient("localhost", imap.port, ssl_context=context) as client:
+    with IMAPClient("localhost", imap.tls_port, ssl_context=context) as client:
         client.login(mailbox.address, imap.password)
         yield client
 

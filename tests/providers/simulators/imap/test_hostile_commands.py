@@ -96,6 +96,6 @@ def test_too_long_lines_and_literals_are_refused(imap: ImapServer, connect: Conn
     assert client.command("NOOP") == answer
     client.send(b"X " + b"a" * 70_000)
     assert client.read_response() == b""
-    with RawImap(imap.port, imap.certificate) as before_login:
+    with RawImap(imap.tls_port, imap.certificate) as before_login:
         before_login.send(b"X LOGIN {70000+}\r\n")
         assert before_login.read_response() == b""

@@ -83,8 +83,8 @@ def test_a_mailbox_has_options_of_its_own(
     )
     assert connect().command('LIST "" ""').untagged == [b'LIST (\\Noselect) "." ""']
     assert connect().command("UID MOVE 1 x").status == "BAD"
-    other = simulators.add_mailbox(f"other.{mailbox.address}")
-    with RawImap(imap.port, imap.certificate) as client:
+    other = simulators.find_or_create_mailbox(f"other.{mailbox.address}")
+    with RawImap(imap.tls_port, imap.certificate) as client:
         client.login(other.address, imap.password)
         assert client.command('LIST "" ""').untagged == [b'LIST (\\Noselect) "/" ""']
 
@@ -102,13 +102,13 @@ def test_cursors_that_expire_are_a_new_uid_validity(mailbox: Mailbox, connect: C
 
 def test_uids_begin_where_a_test_wants_them(mailbox: Mailbox, connect: Connect) -> None:
     mailbox.deliver_message(a_mail("early"))
-    mailbox.journal.skip_change_numbers_until(743_024_218)
+    mailbox.journal.set_minimum_next_change_number(743_024_218)
     late = mailbox.deliver_message(a_mail("late"))
     client = connect()
     client.command("SELECT INBOX")
     [[_, early, uid]] = client.command("UID SEARCH UID 1:*").parsed()
     assert (early < 743_024_218, uid >= 743_024_218) == (True, True)
-    mailbox.erase_message(late)
+    mailbox.delete_message_from_database(late)
     assert client.command("NOOP").of_kind("EXPUNGE") == [(2, b"EXPUNGE")]
 
 

@@ -55,7 +55,7 @@ def test_the_server_says_bye_at_any_command(
     connect: Connect, imap: ImapServer, inject: Callable[..., None], command: str
 ) -> None:
     inject(command, imap="BYE")
-    with RawImap(imap.port, imap.certificate) as client:
+    with RawImap(imap.tls_port, imap.certificate) as client:
         lines = [b"X LOGIN a b", b"X SELECT INBOX", b"X UID FETCH 1 FLAGS", b"X LOGOUT"]
         answers = [client.greeting]
         if command != "GREETING":
@@ -106,7 +106,9 @@ def test_vanished_lies(client: RawImap, mailbox: Mailbox, inject: Callable[..., 
     command = "UID FETCH 1:4294967295 (FLAGS) (CHANGEDSINCE 1 VANISHED)"
     [[_, _, vanished]] = client.command(command).of_kind("VANISHED")
     assert vanished == f"{everything[0]}:{everything[-1]}".encode()
-    mailbox.erase_message(mailbox.list_messages("inbox")[0].message_number)
+    mailbox.delete_message_from_database(
+        mailbox.list_messages_in_folders("inbox")[0].message_number
+    )
     assert client.command(command).of_kind("VANISHED")[:1] == []
     assert client.command(command).of_kind("VANISHED") != []
 

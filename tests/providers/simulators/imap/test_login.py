@@ -26,7 +26,7 @@ def token(simulators: Simulators, mailbox: Mailbox) -> str:
 
 def tls_client(imap: ImapServer) -> IMAPClient:
     context = ssl.create_default_context(cafile=imap.certificate)
-    return IMAPClient("localhost", imap.port, ssl_context=context)
+    return IMAPClient("localhost", imap.tls_port, ssl_context=context)
 
 
 @pytest.mark.parametrize("name", ["LOGIN", "AUTHENTICATE PLAIN", "XOAUTH2", "OAUTHBEARER"])
@@ -69,7 +69,7 @@ def test_the_identity_platform_issues_tokens_for_imap(
 
 
 def test_a_wrong_password_is_named_as_such(imap: ImapServer, mailbox: Mailbox) -> None:
-    with RawImap(imap.port, imap.certificate) as client:
+    with RawImap(imap.tls_port, imap.certificate) as client:
         for user, password in ((mailbox.address, b"x"), ("nobody@example.com", PASSWORD.encode())):
             content = password if isinstance(password, bytes) else password.encode()
             answer = client.command(b"LOGIN {} {}", [user.encode(), content])
@@ -80,13 +80,13 @@ def test_a_wrong_password_is_named_as_such(imap: ImapServer, mailbox: Mailbox) -
 def test_a_token_must_be_of_the_user_and_for_imap(
     imap: ImapServer, simulators: Simulators, mailbox: Mailbox, token: str
 ) -> None:
-    other = simulators.add_mailbox(f"other.{mailbox.address}")
+    other = simulators.find_or_create_mailbox(f"other.{mailbox.address}")
     for_graph = simulators.issue_access_token(mailbox)
     expired = simulators.issue_access_token(
         mailbox, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE, lifetime_s=-1
     )
     attempts = [(mailbox.address, for_graph), (mailbox.address, expired), (other.address, token)]
-    with RawImap(imap.port, imap.certificate) as client:
+    with RawImap(imap.tls_port, imap.certificate) as client:
         for user, wrong in attempts:
             sent = base64.b64encode(f"user={user}\1auth=Bearer {wrong}\1\1".encode()).decode()
             client.send(f"X AUTHENTICATE XOAUTH2 {sent}\r\n".encode())
@@ -109,7 +109,7 @@ def test_without_tls_no_login_is_possible(imap: ImapServer, mailbox: Mailbox) ->
 
 def test_what_is_not_offered_is_not_understood(imap: ImapServer, mailbox: Mailbox) -> None:
     imap.current_options = ImapOptions(extensions=("AUTH=PLAIN",))
-    with RawImap(imap.port, imap.certificate) as client:
+    with RawImap(imap.tls_port, imap.certificate) as client:
         client.login(mailbox.address, PASSWORD)
         [[_, *offered]] = client.command("CAPABILITY").parsed()
         assert offered == [b"IMAP4rev1"]

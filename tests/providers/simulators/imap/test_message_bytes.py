@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from localdev.mail.generate import generate_mail
 from localdev.mail.item import MailItem
-from localdev.mail.load import load_mail
+from localdev.mail.load import load_mail_lazily
 from localdev.mail.modified_utf7 import decode_modified_utf7, encode_modified_utf7
 from localdev.mail.parse import parse_mail
 from localdev.simulators.imap.folder_state import SimulatedFolderReader
@@ -141,9 +141,9 @@ def test_changed_contents_are_another_message(mailbox: Mailbox) -> None:
 def test_loaded_mail_keeps_its_bytes(mailbox: Mailbox, tmp_path: Path) -> None:
     file = tmp_path / "a.eml"
     file.write_bytes(RAW.replace(b"\r\n", b"\n") + b"\0")
-    mailbox.import_mail_items(load_mail(file, keeps_originals=True).items)
+    mailbox.import_mail_items(load_mail_lazily(file, keeps_originals=True).items)
     assert bytes_of(mailbox) == [RAW + b"\x80"]
-    [message] = mailbox.list_messages("inbox")
+    [message] = mailbox.list_messages_in_folders("inbox")
     mailbox.change_message_fields(message.message_number, body="changed")
     assert bytes_of(mailbox) != [RAW + b"\x80"]
     rows = mailbox.database.fetch_rows(
