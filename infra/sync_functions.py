@@ -1,4 +1,4 @@
-"""Build AllLambdaFunctionsConstruct: the Lambda functions of the catalog, each with its role, log
+"""Build LambdaFunctions: the Lambda functions of the catalog, each with its role, log
 group and alias."""
 
 from collections.abc import Callable, Iterator, Mapping

@@ -43,7 +43,7 @@ class ProviderSettings:
 
     graph_url, entra_authority_url: URLs of Graph and of Microsoft's identity platform.
     microsoft_tenants_setting_value: value of the setting MICROSOFT_TENANTS.
-    ca_bundle: path of a file with CA certificates. None: the certificates of the
+    ca_bundle: path of a PEM file with CA certificates, or its text. None: the certificates of the
         system.
     control_secret: secret for the simulators' control API `/_sim/`. Functions do not get it.
     google_environment_variables: environment variables with which functions reach the simulated

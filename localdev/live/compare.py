@@ -18,7 +18,8 @@ def find_differences(live: JsonObject, simulated: JsonObject) -> list[str]:
     A response or field that only the simulator sent is no difference, because it may depend on the
     mailbox: perhaps no request was throttled, or the mailbox has no drafts.
 
-    live, simulated: records of the real provider and of the simulator, see `Recorder.to_json`.
+    live, simulated: records of the real provider and of the simulator, see
+        `Recorder.summarise_responses`.
     """
     kinds_by_text: dict[str, list[str]] = defaultdict(list)
     for kind, responses in live.items():

@@ -44,8 +44,8 @@ class ProviderRelayInterface(Protocol):
 
     http_base_url_or_empty: URL of the relay for the product. Empty: the product needs only
         `lambda_environment_variables`.
-    lambda_environment_variables: environment variables with which the functions reach the relay.
-        They are complete when all upstreams are added.
+    lambda_environment_variables: environment variables with which the functions reach
+        the relay. They are complete when all upstreams are added.
     """
 
     @property

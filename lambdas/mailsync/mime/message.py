@@ -71,7 +71,8 @@ class ParsedMessage:
 
 
 def parse_message(raw: bytes) -> ParsedMessage:
-    """Parse a raw message. Content that cannot be read is left out and named in `problems`."""
+    """Parse a raw message. Content that cannot be read is left out and named in
+    `parsing_problem_descriptions`."""
     root, problems = split_message_into_parts(_normalised(raw))
     return parse_message_from_parts(root, problems)
 

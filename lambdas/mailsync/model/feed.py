@@ -75,7 +75,7 @@ class StoredFeed:
         Pending messages that the provider reported as gone do not count; they are requested later.
     pending_fetch_due_in_s: seconds until the first pending message is to be fetched. 0: now, or the
         feed has no pending messages.
-    has_slices_to_fetch: whether workers fetch some of the pending messages in slices (`Slice`).
+    has_slices_to_fetch: whether workers fetch some of the pending messages in slices (`TimeSlice`).
     """
 
     ref: FeedRef

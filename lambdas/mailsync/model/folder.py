@@ -138,7 +138,7 @@ class StoredFolder:
         found a change.
     are_remote_counts_outdated: whether changes of the folder were stored since the provider's
         counts were last fetched, so that they must be fetched again. See
-        `FolderTreeReadingMode.QUICK`.
+        `FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS`.
     """
 
     ref: FolderRef

@@ -116,8 +116,8 @@ class MessageToFetchById:
 
     @property
     def can_be_fetched_in_slice(self) -> bool:
-        """Return whether a worker can fetch the message with a slice (`Slice`): the page reports
-        when the message arrived, and its version."""
+        """Return whether a worker can fetch the message with a slice (`TimeSlice`): the page
+        reports when the message arrived, and its version."""
         state = self.listed_message
         return (
             self.received_at is not None and state is not None and state.remote_version is not None
@@ -307,7 +307,7 @@ class PagePlan:
     conversation_id_by_pending_message_id: `PlacementOrFlagChange.conversation_id` of the pending
         messages that have one.
     messages_to_fetch_in_slices: changes of the pending messages that workers fetch in slices
-        (`Slice`).
+        (`TimeSlice`).
     possibly_gone_message_ids: ids of messages that the provider did not find, if this does not
         prove that they are gone (`MessageNotFoundByIdResult.is_certainly_gone` is False).
     """

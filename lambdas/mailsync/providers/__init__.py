@@ -138,8 +138,8 @@ class TimeSliceReader(Protocol):
 
     def fetch_first_page_of_message_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
         """Start a full sync of a folder whose pages name messages without their contents, newest
-        first; `fetch_slice` fetches the contents. `fetch_page` fetches the pages after the first
-        one.
+        first; `fetch_time_slice` fetches the contents. `fetch_feed_page` fetches the pages after
+        the first one.
 
         limit: approximate number of messages of a page with contents; this page may have more.
 

@@ -124,9 +124,9 @@ def sync_feed(
 ) -> RemainingFeeds:
     """Store pages of a feed until the feed is up to date or the time budget is spent; return the
     feed if it has more changes. After a round (a pass over the feed) that an earlier sync left
-    unfinished, read one more round. Every `Limits.feed_read_interval_if_pending_s` seconds read
-    new changes before pending messages. Return a pause instead of a transient failure that follows
-    a stored page.
+    unfinished, read one more round. Every `ProviderLimits.max_feed_read_interval_while_pending_s`
+    seconds read new changes before pending messages. Return a pause instead of a transient failure
+    that follows a stored page.
 
     Raises:
         CursorExpired: the cursor is invalid, or the pages of the round do not end.

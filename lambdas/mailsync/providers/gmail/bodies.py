@@ -39,7 +39,7 @@ the raw message. If the share is lower, threads save nothing, and messages are r
 one."""
 MIN_MESSAGES_TO_JUDGE_THREAD_FETCHES = 30
 """The number of wanted messages in requested threads from which on
-MIN_THREAD_FETCH_SUCCESS_RATE applies."""
+MIN_THREAD_FETCH_SUCCESS_SHARE applies."""
 MIN_UNANSWERED_MESSAGES_TO_BLAME_MAILBOX = 5
 """The number of failed messages from which on the mailbox is taken for the cause, if all messages
 of a call failed."""

@@ -26,10 +26,10 @@ def read_folders(
 ) -> FolderListing:
     """List the labels of the mailbox as folders, with their counts.
 
-    The list costs 1 unit, and each count 1 unit. A QUICK reading only reads the counts that the
-    caller wants (`StoredFolder.are_remote_counts_outdated`) and those of new folders. If Gmail
-    leaves out the counts of a label, the ids of its messages are listed and counted. A stored label
-    that the list lacks is requested by its id.
+    The list costs 1 unit, and each count 1 unit. A reading of LIKELY_CHANGED_FOLDERS only reads the
+    counts that the caller wants (`StoredFolder.are_remote_counts_outdated`) and those of new
+    folders. If Gmail leaves out the counts of a label, the ids of its messages are listed and
+    counted. A stored label that the list lacks is requested by its id.
 
     known: the stored folders.
 

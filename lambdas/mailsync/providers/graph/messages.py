@@ -34,7 +34,7 @@ def parse_change(item: JsonObject) -> MessageChange:
     """Parse one item of a page of a delta feed.
 
     The result is a MessageRemovedFromFolder if Graph reports a removal, an Upsert if the item has
-    all selected properties, and else an IncompleteMessage, after which the caller fetches the
+    all selected properties, and else a MessageToFetchById, after which the caller fetches the
     message. If a complete message has impossible values, the result is an UnreadableMessage.
 
     Graph promises "at least" the changed properties, so other properties may have changed too. If a
