@@ -34,8 +34,9 @@ class DashboardActions:
     """Provides the dashboard's actions that call the product's API. The attribute `known` contains
     the actions by name.
 
-    Each action is a function from a JSON object to a JSON object. Every action can raise
-    ActionFailed and RowNotFound, and httpx.TransportError if the API does not respond.
+    Each action is a function from a JSON object to a JSON object. An action can raise ActionFailed,
+    RowNotFound, the errors of `DashboardQueries`, botocore's errors, and httpx.TransportError if
+    the API does not respond.
     """
 
     def __init__(

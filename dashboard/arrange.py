@@ -2,7 +2,8 @@
 draws. Pure functions.
 
 Each row contains one state; rows are in the order of the definition. The first column contains
-the states that a sync visits if nothing fails. The second column contains all other states.
+the states of the longest path without errors from the start state to a successful end. The second
+column contains all other states, such as Wait states.
 """
 
 from collections.abc import Mapping
@@ -26,12 +27,11 @@ def assign_states_to_grid_cells(scope: StateGraph) -> dict[str, StateMachineGrid
 
 
 def _longest_path(states: Mapping[str, State], path: tuple[str, ...]) -> tuple[str, ...]:
-    """Continue the path to a state at which the workflow ends well, and return the longest such
-    path.
+    """Return the longest continuation of `path` to a successful end of the workflow. If there is no
+    such continuation, return the longest one to any other state.
 
-    Paths follow no error transitions and visit no state twice. If none ends well, the longest path
-    is returned. Of equally long paths it is the one through the Default of a Choice, which is its
-    last transition.
+    Paths follow no error transitions and visit no state twice. Of equally long paths, the function
+    returns the path through the later transition; the last transition of a Choice is its Default.
     """
     ways = [way for way in states[path[-1]].transitions if way.kind != "catch"]
     paths = [

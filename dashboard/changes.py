@@ -74,11 +74,11 @@ class DashboardDataChangeWatcher:
             return self._version
 
     def _change_versions(self) -> list[tuple[str, str | int]]:
-        """Return the status of the newest executions, and the newest history event of those whose
-        steps may change.
+        """Return the statuses of the newest executions, and the ids of the newest history events of
+        the executions of open runs and of running self-tests.
 
-        The statuses include executions that have ended. Such an execution may have started after
-        the previous poll, or may have ended later than its run in the database.
+        The statuses include ended executions: an execution can start and end between two polls, or
+        end after its run is closed in the database.
         """
         newest = {
             each.name: self._executions.list_newest_executions(each.name) for each in WORKFLOWS

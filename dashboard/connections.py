@@ -34,6 +34,8 @@ def connectable_providers_json(sources: DashboardSources) -> JsonObject:
     The member `passwordProviders` contains the providers whose mailboxes are connected by password.
     An item's `host` and `port` are those of the simulated mail server. If they are None, the user
     enters the mail server.
+
+    On a deployed stage both members are empty.
     """
     is_direct = sources.accepts_requests_without_token
     simulated = sources.simulated_provider_access_settings
@@ -70,7 +72,8 @@ def sign_in_url(sources: DashboardSources, registered: RegisteredProvider) -> st
 
 
 def _enabled_providers(sources: DashboardSources) -> tuple[RegisteredProvider, ...]:
-    """Return the providers of a local stack. On other stages the application connects mailboxes."""
+    """Return the enabled providers of a local stack. Return none on a deployed stage, where the
+    application connects mailboxes instead of the dashboard."""
     return (
         sources.mailsync_settings.enabled_providers()
         if sources.stage_name == LOCAL_STAGE_NAME
@@ -136,7 +139,7 @@ def start_sign_in(sources: DashboardSources, provider: str | None) -> Response:
 
 
 def _sign_in_failed(sentence: str) -> Response:
-    """Return the redirect to the page that shows a failed sign-in: the browser has left the page
-    that could show it."""
+    """Return a redirect to the list of accounts, which shows the reason `sentence`. The page that
+    started the sign-in cannot show the reason, because the browser has left it."""
     query = urlencode({"error": "server_error", "error_description": sentence})
     return Response(303, headers={"Location": f"/accounts?{query}"})

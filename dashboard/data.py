@@ -116,8 +116,9 @@ class DataRoutes:
         return _page("events", events, limit, lambda event: (event.at, min(ids, default=number)))
 
     def _accounts(self, query: UrlQueryValueByName) -> Any:
-        """Return a page of accounts by email address, the number of all that match, and the start
-        of the next page as `next` (`ID_ADDRESS` of the last account, None on the last page)."""
+        """Return a page of accounts in the order of their email addresses, the total number of
+        accounts that match the filters, and the start of the next page as `next` (`ID_ADDRESS` of
+        the last account; None on the last page)."""
         limit, now = _limit(query), datetime.now(UTC)
         last, _, address = query.get("after", f"{UUID(int=0)}_").partition("_")
         if not is_uuid_or_none(last):
@@ -198,8 +199,10 @@ def _page(
 ) -> JsonObject:
     """Return the first `limit` rows as JSON, with the start of the next page as `next`.
 
-    `next` is `TIME_ID` of the last returned row, or `_ID` for a message without a time; it is None
-    on the last page.
+    `next` is `TIME_ID`, the position of the last returned row, or `_ID` for a message without a
+    time. It is None on the last page.
+
+    position: function that returns the time and the id of a row.
     """
     if len(found) <= limit:
         return {name: found, "next": None}

@@ -66,7 +66,7 @@ class State:
     transitions: transitions that leave the state.
     states_inside_map: the states inside a Map. None: the state is no Map.
     wait_seconds_input_path: member names, outermost first, that lead to the number of seconds in
-        the input of a Wait. Empty for other states.
+        the input of a Wait (`SecondsPath`). Empty for a Wait of fixed length and for other states.
     """
 
     name: str
@@ -90,8 +90,7 @@ class StateGraph:
     """The states and transitions of a state machine, or the states and transitions inside one Map.
 
     start_state: name of the state in which the workflow starts.
-    states: the states that the workflow can reach from `start_state`, in the order of the
-        definition.
+    states: all states, in the order of the definition, without the states inside Maps.
     """
 
     start_state: str

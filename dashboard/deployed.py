@@ -5,7 +5,8 @@ The AWS user of the process needs permission to describe the two stacks and to r
 The environment variable DASHBOARD_DATABASE_URL contains a read-only database login. Without this
 variable the dashboard uses the database login of the stage's functions, which the database secret
 contains; the AWS user then needs permission to read the secret. A stage with an Aurora database has
-no such secret and needs the variable. The dashboard writes only through the product's API.
+no such secret; without DASHBOARD_DATABASE_URL the dashboard then uses the environment variable
+DATABASE_URL. The dashboard writes only through the product's API.
 """
 
 import getpass
@@ -39,7 +40,7 @@ def find_data_sources_of_deployed_stage(
     Raises:
         StartFailed: the stage does not exist, or AWS denies access to the stage. Or no database
             login is known: the stage has an Aurora database, whose secrets contain no URL, and
-            DASHBOARD_DATABASE_URL is not set.
+            neither DASHBOARD_DATABASE_URL nor DATABASE_URL is set.
     """
     try:
         outputs = {**_outputs(f"Mailsync-{stage}-Stateful"), **_outputs(f"Mailsync-{stage}-Sync")}
@@ -81,8 +82,9 @@ def _outputs(stack: str) -> dict[str, str]:
 
 
 def _database_secret(outputs: Mapping[str, str]) -> dict[str, Any]:
-    """Return the database's URL and authority, from the secrets in the order of `load_settings`;
-    empty in a stage with a database of its own."""
+    """Return the non-empty fields DATABASE_URL and DATABASE_CA_BUNDLE of the stage's secrets. A
+    value of the single secret ("SettingsSecretArn") replaces the database secret's value, as in
+    `load_settings`. A stage with an Aurora database has no such fields."""
     found: dict[str, Any] = {}
     for name in ("DatabaseSecretArn", "SettingsSecretArn"):
         secret = _secret(outputs[name]) if name in outputs else {}

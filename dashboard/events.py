@@ -16,7 +16,8 @@ class EventListItem:
 
     at: time at which the event was sent or received.
     direction: `out` if the product sent the event, `in` if the product received the event.
-    run_id: the run that a sent event reports, or that a received event started. None: no run.
+    run_id: the run that a sent event reports, or the run or self-test that a received event
+        started. None: neither.
     outcome: for a sent event `published`, or `waiting` if the event bus has not accepted the event
         yet. For a received event `started`, `refused`, `lost` (each attempt of the function
         failed), `ignored` (no rule of the bus has the event's type) or `delivering`.
@@ -44,12 +45,12 @@ def event_list_item_of_outbox_row(
 def merge_newest_events(
     sent: Iterable[EventListItem], seen: Iterable[dict[str, Any]], *, below: datetime, limit: int
 ) -> list[EventListItem]:
-    """Return the newest events that the product sent or received before the time `below`: newest
-    first, at most `limit`.
+    """Return the newest events that the product sent or received: newest first, at most `limit`.
 
-    sent: sent events, from the outbox table.
+    sent: events of the outbox table. The caller has selected those of the page.
     seen: all events that the event bus accepted. The function skips events that the product put on
-        the bus, because `sent` contains these already.
+        the bus, because `sent` contains them.
+    below: the function skips received events that are not older than this time.
     """
     received = (_received(each) for each in seen if each["source"] != PRODUCT_EVENT_SOURCE)
     found = [*sent] + [each for each in received if each.at < below]

@@ -25,7 +25,7 @@ class Execution:
     status: RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
     stopped_at: None while the execution runs.
     error: name of the error with which the execution failed. None: no error.
-    cause: message of the error, without the stack trace.
+    cause: message of the error, without the stack trace. None: no message.
     """
 
     arn: str
@@ -39,6 +39,8 @@ class Execution:
 
 class ExecutionReader:
     """Reads executions and their histories. Safe to use from several threads.
+
+    Methods raise botocore's BotoCoreError or ClientError if a request to Step Functions fails.
 
     machines: ARNs of the state machines by the name of the workflow.
     """
@@ -64,7 +66,8 @@ class ExecutionReader:
 
     def find_execution(self, arn: str) -> Execution | None:
         """Return the execution with this ARN. Return None if Step Functions does not know the
-        execution: it never started, or the local stack was restarted."""
+        execution: it never started, AWS deleted it (90 days after its end), or the local stack was
+        restarted."""
         if known := self._remembered(arn):
             return known[0]
         try:

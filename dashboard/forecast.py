@@ -21,7 +21,7 @@ class ExpectedEvent:
     """The next event that the dashboard expects in a run or a mailbox.
 
     what: the description of the event, for people.
-    at: latest time at which the event happens. None: the time is unknown.
+    at: expected time of the event; for a retry, the latest time. None: the time is unknown.
     """
 
     what: str
@@ -83,8 +83,10 @@ def forecast_next_event_of_run(
     """Return the next event that the dashboard expects in a run. Return None if it expects none.
 
     For an open run, the event is the next retry of a step or the next end of a Wait, whichever is
-    first. If no step waits, the event is the end of all states that are running. For a closed run,
-    the event is the next sync of the mailbox.
+    first. If no step waits, the event is the end of the running states; if no state runs, it is the
+    start of the execution. For a running run without steps, the result says that the execution is
+    lost. For a closed run, the event is the next sync of the mailbox or, if no sync will start,
+    what the user must do.
     """
     if run["status"] not in _OPEN:
         return _next_sync(run)

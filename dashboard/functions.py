@@ -69,7 +69,7 @@ def functions_json() -> list[JsonObject]:
 def _retries(scope: StateGraph) -> list[Retrier]:
     """Return the different retry rules of the workflow, each once, in the order of the definition.
 
-    A rule with 0 attempts is left out: its errors are never retried.
+    A rule with 0 retries is left out: its errors are never retried.
     """
     rules = (
         each

@@ -4,7 +4,8 @@ functions.
 A transition to the next state in the same column is one straight line. Every other transition is a
 line with corners, which leaves the source state through the gap below the state's row. If the
 target is not in the next row, the line continues in a vertical lane beside the columns. All lines
-to the same target share a lane. So no line crosses a state.
+that lead in the same direction (up or down) to the same target share a lane. So no line crosses a
+state.
 """
 
 from collections import defaultdict

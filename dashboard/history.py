@@ -43,6 +43,7 @@ class Step:
     """One visit of a state in an execution; `input` and `output` are JSON values.
 
     containing_map_name: the name of the Map that contains the state; None outside Maps.
+    folder_id: the folder on which the state works. None: the input names no folder.
     status: `caught` means that the step failed and the workflow continued by a Catch; `waiting`
         means that the step waits for its next attempt, or for the end of a Wait.
     """
@@ -67,7 +68,7 @@ class _Reader:
     """Collects the steps of an execution from its history events, one event at a time.
 
     owner: the step to which each event belongs, by the event's id.
-    frame: the step of the Map that contains this step, by the event's id; None outside Maps.
+    frame: the step of the Map that contains each event, by the event's id; None outside Maps.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -121,9 +122,11 @@ class _Reader:
 
 def _folder_id(given: Mapping[str, Any]) -> int | None:
     """Return the id of the folder on which a state inside a Map works, from the state's input.
-    None: its feed is of no single folder.
+    Return None if the input names no folder: the feed covers the whole mailbox, or the mailbox has
+    so many feeds that the input contains no folder ids.
 
-    The input has one folder, or the folders of several feeds; `page.feeds` are those that remain.
+    The input contains one `folderId`, or in `folders` the folders of several feeds in the order of
+    reading. `page.feeds` contains the feeds that remain; the state works on the first of them.
     """
     folders: list[int] = given.get("folders", [])
     left = given.get("page", {}).get("feeds", [])

@@ -187,7 +187,8 @@ class DashboardQueries:
         address: the whole email address, in upper or lower case. None: every address.
         status: the stored status, or `failing` for accounts whose last sync left an error. None:
             every status.
-        after: email address and id of the last account on the previous page.
+        after: email address and id of the last account on the previous page. For the first page:
+            an empty text and a UUID of zeros.
         """
         which = {"search": search, "address": address, "status": status}
         which |= {"after_address": after[0], "after_id": after[1]}
@@ -231,7 +232,8 @@ class DashboardQueries:
         """Return the next messages of a folder's list, newest first, at most `limit`.
 
         before: time and id of the last message on the previous page; only messages after it in the
-            list are returned. Messages without a time come first.
+            list are returned. For the first page: None and MAX_ROW_ID. Messages without a time come
+            first in the list.
 
         Raises:
             RowNotFound: there is no such folder.

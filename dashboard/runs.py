@@ -158,8 +158,9 @@ class RunReader:
 
 
 def _mark_stopped(steps: list[Step]) -> None:
-    """Set the status `cancelled` of the steps of a cancelled run that the cancellation ends: it
-    takes the lease from them. The execution may still be about to stop."""
+    """Set the status `cancelled` in the steps that the cancellation of a run ends: the unfinished
+    steps, and the steps that failed because the cancellation took the lease. The execution may not
+    have stopped yet."""
     for step in steps:
         lost_lease = step.status == "failed" and step.error == LeaseLost.__name__
         if lost_lease or step.finished_at is None:

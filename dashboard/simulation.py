@@ -24,8 +24,9 @@ SIMULATED_MAIL_SENDER = {"name": "The dashboard", "address": "dashboard@example.
 SIMULATED_MAIL_BODY = "Delivered by the dashboard, to be seen in the next sync."
 SIMULATED_THROTTLING_DURATION_S = 30
 HTTP_PATH_PATTERN, IMAP_COMMAND_PATTERN = "^/", "^(?!/).* [A-Z]"
-"""Patterns of fault rules: one matches the path of every HTTP request, the other matches every IMAP
-command, which follows the name of the open folder."""
+"""Regular expressions of fault rules. The first matches the path of every HTTP request. The second
+matches every IMAP command; its text in the simulator is `FOLDER COMMAND ARGUMENTS`, in which FOLDER
+is the name of the open folder, or empty."""
 
 
 class SimulatorActions:
@@ -71,7 +72,8 @@ class SimulatorActions:
     def _connect(self, fields: JsonObject) -> JsonObject:
         """Connect a simulated mailbox as its owner would: by signing in, or by its password.
 
-        If the address has no mailbox yet, an empty mailbox is created.
+        If the address has no mailbox yet, an empty mailbox is created. Without an address, the
+        first simulated mailbox is connected.
         """
         address = fields.get("address")
         token = self._sources.get_user_token_or_none()
@@ -124,7 +126,8 @@ class SimulatorActions:
 
     def _throttle(self, _: JsonObject) -> JsonObject:
         """Make the simulated provider reject every request for `SIMULATED_THROTTLING_DURATION_S`
-        seconds: over HTTP with this number in Retry-After, over IMAP as Exchange says it."""
+        seconds: over HTTP with this number in Retry-After, over IMAP with the error text of
+        Exchange."""
         lasts_s = SIMULATED_THROTTLING_DURATION_S
         http = {"status": 429, "code": "TooManyRequests", "retry_after": lasts_s}
         text = f"Request is throttled. Suggested Backoff Time: {lasts_s * 1000} milliseconds"

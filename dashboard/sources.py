@@ -21,7 +21,7 @@ class DashboardSources:
     accepts_requests_without_token: whether the API accepts requests without a token from programs
         on this machine.
     get_user_token_or_none: returns a token of the user for whom the dashboard calls the API. If the
-        function returns None, the dashboard can neither start nor stop anything.
+        function returns None, every action that calls the API fails.
     simulated_provider_access_settings: URLs and credentials of the simulated provider. None: real
         mail.
     event_bus_name: the event bus to which the dashboard may send events. None: the dashboard sends
@@ -30,11 +30,12 @@ class DashboardSources:
         the text in lists.
     report_shown_message_body: function that the dashboard calls, with account id and message id,
         each time it shows the text of a message.
-    list_recent_local_bus_events: function that returns the events that the event bus accepted and
-        still keeps, oldest first. Each event is an object with `id`, `type`, `source`, `time`,
-        `detail`, `function` and `outcome`. `function` is the name of the Lambda function that a
-        rule of the bus invokes for the event; None if no rule has the event's type. `outcome` is
-        the result of this function; None while the function runs, and without a function.
+    list_recent_local_bus_events: function that returns the events that the local stack's event bus
+        accepted and still keeps, oldest first; none on a deployed stage. Each event is an object
+        with `id`, `type`, `source`, `time`, `detail`, `function` and `outcome`. `function` is the
+        name of the Lambda function that a rule of the bus invokes for the event; None if no rule
+        has the event's type. `outcome` is the result of this function; None while the function
+        runs, and without a function.
     """
 
     stage_name: str

@@ -33,7 +33,7 @@ def to_json_bytes(value: Any) -> bytes:
 
 
 def format_iso_utc(moment: datetime) -> str:
-    """Return the time in ISO 8601 and UTC, such as `2026-01-31T09:30:00.5Z`."""
+    """Return the time in ISO 8601 and UTC, such as `2026-01-31T09:30:00.500000Z`."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 

@@ -1,7 +1,7 @@
 """List what is deployed: functions, workflows, routes, schedules and event rules.
 
-CDK, the local stack and the tests read this catalog. It imports only the standard library and the
-product's list of providers.
+CDK, the local stack, the dashboard and the tests read this catalog. It imports only the standard
+library and the product's list of providers.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from mailsync.registry import REGISTERED_PROVIDERS, RegisteredProvider, implemen
 
 STATE_MACHINE_FOLDER = Path(__file__).resolve().parent.parent / "statemachine"
 AWS_PARTITION_PLACEHOLDER = "Partition"
-"""The name that stands for AWS's partition in an ASL file: `aws`, `aws-cn` or `aws-us-gov`."""
+"""Name of the placeholder in ASL files for the AWS partition, such as `aws` or `aws-cn`."""
 
 
 class Capability(StrEnum):

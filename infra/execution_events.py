@@ -16,7 +16,7 @@ from infra.sync_workflows import SyncWorkflows
 
 MAX_EVENT_AGE_BEFORE_DEAD_LETTER = cdk.Duration.minutes(10)
 """Age of an event at which EventBridge moves it to the dead-letter queue. Lambda does the same with
-an invocation of this age."""
+an invocation of the run closer of this age."""
 
 
 class ExecutionEndRules(Construct):

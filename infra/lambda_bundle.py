@@ -1,8 +1,9 @@
 """Build the code asset that all Lambda functions share, without Docker.
 
 The dependencies are wheels for Lambda's platform, which a lock file lists with hashes. So every
-machine builds the same bundle (docs/adr/0002-bundling-without-docker.md). The dependencies are
-cached; only the first build needs the network.
+machine installs the same dependencies (docs/adr/0002-bundling-without-docker.md). A machine without
+Lambda's Python version builds a bundle without bytecode. The dependencies are cached; only the
+first build needs the network.
 """
 
 import hashlib

@@ -13,13 +13,14 @@ from mailsync.registry import HTTPS_PORT
 
 POSTGRES_EC2_PORT = ec2.Port.tcp(5432)
 _ZONE_IDS_OF_REGION = {"us-east-1": ("use1-az1", "use1-az2", "use1-az4")}
-"""The zones of regions in which the first three zones of an account may include one without RDS
-Proxy; in each account other names stand for them."""
+"""Ids of the availability zones to use in regions where the first three zones of an account may
+include a zone without RDS Proxy. A zone id names the same zone in every AWS account."""
 
 
 class PrivateNetwork(Construct):
     """A VPC in at least three availability zones. The database cannot open connections to the
-    internet; the functions reach only the ports of AWS and of the mail providers.
+    internet. The functions reach only the proxy and, on the internet, the TCP ports that AWS and
+    the mail providers use.
 
     One NAT gateway, in the first zone, serves all zones. If the gateway's zone fails, no mailbox is
     synced until the zone recovers; a gateway in each zone would triple the price.
@@ -75,7 +76,8 @@ class PrivateNetwork(Construct):
         )
 
     def _place_subnets(self, zone_ids: Sequence[str]) -> None:
-        """Put the subnets into these zones: the id of a zone means the same in every account."""
+        """Put the subnets into the zones with these ids, which name the same zones in every AWS
+        account."""
         vpc = self.vpc
         for subnets in (vpc.public_subnets, vpc.private_subnets, vpc.isolated_subnets):
             for subnet, zone_id in zip(subnets, zone_ids, strict=True):

@@ -17,8 +17,8 @@ _STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,79}")
 _ZONE_ID = re.compile(r"[a-z]+[0-9]-az[0-9]+")
 AZS_WITHOUT_RDS_PROXY = frozenset({"use1-az3", "usw1-az2"})
 """Ids of the availability zones without RDS Proxy (Amazon Aurora User Guide, "Quotas and
-limitations for RDS Proxy"). AWS leaves the subnet of such a zone out of a proxy without a word, and
-rejects a proxy to which it leaves one subnet."""
+limitations for RDS Proxy"). AWS omits the subnet of such a zone from a proxy without an error, and
+rejects a proxy that keeps only one subnet."""
 MIN_AZ_COUNT = 3
 """The lowest number of availability zones of a network: one of three may fail or lack a service."""
 ARCHITECTURES = ("arm64", "x86_64")
@@ -46,8 +46,8 @@ class StageSettings:
         text restarts all functions, so that they read changed secrets.
     alarm_email: address that gets alarm notifications from a new SNS topic.
     alarm_topic_arn: existing SNS topic that gets alarm notifications, instead of alarm_email.
-    single_secret: whether functions also read the one secret in which earlier releases kept all
-        passwords and keys, here "the single secret", and prefer its values to the newer secrets'.
+    single_secret: whether the stage has the secret in which earlier releases kept all passwords and
+        keys ("the single secret"). Functions prefer its values to those of the newer secrets.
     microsoft_client_id: client id of the app registration in Microsoft Entra. None: the single
         secret contains the id, or the stage syncs no mailboxes of Microsoft 365.
     google_client_id: id of the OAuth client at Google. None: the stage syncs no mailboxes of Gmail.

@@ -52,7 +52,12 @@ class StatefulStack(cdk.Stack):
             self._database.allow_connecting(function)
 
     def allow_function_to_migrate_schema(self, function: LambdaFunctionConstruct) -> None:
-        """Let the function migrate the database schema with the login of the schema's owner."""
+        """Let the function migrate the database schema.
+
+        With an Aurora database, the function may read the password of the functions' login, which
+        it sets; `allow_connecting_to_database` gives it the owner's login. With a database of the
+        operator, it may read the URL with the owner's login.
+        """
         if self._database:
             self._database.allow_reading_functions_login_password(function)
         else:

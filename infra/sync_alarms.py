@@ -251,7 +251,7 @@ def _of_functions(functions: LambdaFunctions, api: SyncApi) -> Iterator[AlarmSpe
     appears as a failed run.
 
     The next scheduled invocation does the work of a failed one, so one or two failures raise no
-    alarm. Lambda drops a throttled tick after the interval of its schedule.
+    alarm. Lambda drops a throttled invocation after the interval of its schedule.
     """
     called = (*(each.function_name for each in catalog.SCHEDULES), catalog.RUN_CLOSER_FUNCTION_NAME)
     for name in dict.fromkeys(called):

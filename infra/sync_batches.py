@@ -10,8 +10,8 @@ from infra.dead_letter_queue import create_dead_letter_queue
 from infra.sync_functions import LambdaFunctionConstruct, LambdaFunctions
 
 MAX_MAILBOX_CHECK_INVOCATION_AGE = cdk.Duration.minutes(10)
-"""Age at which Lambda drops an asynchronous invocation. The claims on the batch's mailboxes end at
-this age too; the mailboxes are then due again in another batch."""
+"""Age at which Lambda drops an asynchronous invocation. The claims of `start-due-syncs` on the
+batch's mailboxes end at this age too; the mailboxes are then due again in another batch."""
 
 
 class MailboxCheckInvocationConfig(Construct):

@@ -75,8 +75,8 @@ class CloudWatchDashboard(Construct):
     def _add_platform(
         self, functions: LambdaFunctions, workflows: Sequence[sfn.StateMachine], api: SyncApi
     ) -> None:
-        """Add graphs of what AWS charges for: state transitions, and invocations of functions with
-        their duration."""
+        """Add graphs of executions, API failures and errors of functions, and of what AWS charges
+        for: state transitions, invocations of functions and their duration."""
         self._board.add_widgets(
             cloudwatch.GraphWidget(
                 title="Executions and API failures",

@@ -12,8 +12,8 @@ from infra.settings import StageSettings
 from infra.sync_functions import LambdaFunctions
 
 FAILED_INVOCATION_QUEUE_RETENTION = cdk.Duration.hours(1)
-"""How long the queue of lost ticks keeps a message. The number of messages is the number of ticks
-that were lost in this time, so an alarm on it ends without an operator."""
+"""How long the dead-letter queue keeps a failed scheduled invocation. The number of messages is the
+number of failures in this time, so an alarm on this number ends without an operator."""
 
 
 class SyncSchedules(Construct):

@@ -129,8 +129,8 @@ def _permit(policy: iam.Policy, machine: sfn.StateMachine, action: str) -> None:
 
 
 def _as_nag_writes(arn: Mapping[str, Any]) -> str:
-    """Return an ARN that CloudFormation joins from texts and references as cdk-nag writes it in its
-    findings."""
+    """Return an ARN in the notation of cdk-nag's findings. The argument is an `Fn::Join` of texts
+    and references."""
     _, parts = arn["Fn::Join"]
     return "".join(part if isinstance(part, str) else _reference(part) for part in parts)
 
@@ -140,11 +140,11 @@ def _reference(part: Mapping[str, Any]) -> str:
 
 
 def _log_group(scope: Construct, stage: StageSettings) -> logs.LogGroup:
-    """Return a log group that log delivery may write to without a resource policy of its own.
+    """Return a log group that log delivery does not add to the resource policy of CloudWatch Logs.
 
-    A resource policy of CloudWatch Logs holds 5,120 characters. Log delivery adds each group to it,
-    unless the group's name starts with /aws/vendedlogs/ (AWS Step Functions Developer Guide, "Using
-    CloudWatch Logs to log execution history").
+    The policy holds 5,120 characters. Log delivery adds each group to it, unless the group's name
+    starts with /aws/vendedlogs/ (AWS Step Functions Developer Guide, "Using CloudWatch Logs to log
+    execution history").
     """
     return logs.LogGroup(
         scope,

@@ -4,5 +4,5 @@ deployed code never imports this package."""
 import sys
 from pathlib import Path
 
-# `lambdas` is the functions' root folder, on AWS too; nothing installs it here.
+# Imports of the functions' code start in the folder `lambdas`, as on AWS.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lambdas"))

@@ -33,8 +33,9 @@ rich_console = Console(highlight=False, soft_wrap=True)
 def main(arguments: list[str]) -> int:
     """Run the command `up` or `demo`; return the exit code of the process.
 
-    The exit code is 0 after success, 1 when the stack could not start or the demo failed, 2 for
-    wrong usage, and 130 after Ctrl-C.
+    The exit code is 0 after success, or after Ctrl-C has stopped the stack of `up`. It is 1 if the
+    stack could not start or the demo failed, or for an unknown provider. It is 2 for any other
+    wrong usage, and 130 after Ctrl-C during the start or the demo.
     """
     command, options = parse_command_line(arguments)
     with StopSignals() as signals:
@@ -67,7 +68,7 @@ def _run(command: str, options: Options, signals: StopSignals) -> int:
 
 
 def _loaded(stack: Stack, options: Options) -> Iterator[str]:
-    """Yield lines for the terminal on the mail of --mbox."""
+    """Yield lines for the terminal that say how the mail of --mbox was loaded."""
     if not options.mbox or not stack.simulator_process:
         return
     report = stack.simulator_process.own_mail_loading_report
@@ -191,7 +192,7 @@ def _aws_command(stack: Stack) -> str:
 def _database(stack: Stack) -> str:
     """Return the URL of the stack's own database.
 
-    A given URL is not returned, because it may contain a password.
+    Return a phrase for the developer's own database, because its URL may contain a password.
     """
     if stack.postgres_server is None:
         return "the one that you gave"

@@ -47,7 +47,7 @@ rich_console = Console(highlight=False, soft_wrap=True)
 
 def run_demo(stack: Stack) -> int:
     """Run the demo and print each step; return 0 if the mirror has every message exactly once and
-    the second sync inserted one row, else 1."""
+    the second sync inserted one row and updated none, else 1."""
     account = connect(stack.api_url, stack.provider, stack.token())
     rich_console.print(f"Connected {account.address}; its first sync starts by itself.\n")
     estimates = EtaRecord()

@@ -2,8 +2,8 @@
 the server allows.
 
 Every page open in a browser can send requests to loopback, and can make its own host name resolve
-to loopback (DNS rebinding). The browser names the page's origin in `Origin` and `Sec-Fetch-*`,
-which no page can change or omit; programs send neither. Pure.
+to loopback (DNS rebinding). The browser describes the page's origin in `Origin` and `Sec-Fetch-*`.
+No page can change or omit these headers, and programs do not send them. Pure functions.
 
 Sources: W3C Fetch Metadata Request Headers; WHATWG Fetch, "Origin header"; RFC 9110, 7.2.
 """
@@ -18,14 +18,15 @@ _OWN = ("same-origin", "none")  # `none`: typed into the address bar, or a bookm
 
 
 class RequestHeadersInterface(Protocol):
-    """Interface of request headers whose names are found in upper or lower case."""
+    """Interface of request headers whose names are case-insensitive."""
 
     def get(self, name: str, /) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class RequestGuard:
-    """Decides which web pages may send requests to a server. Programs may always send requests.
+    """Decides which web pages may send requests to a server. Programs may always send requests. All
+    requests must have a loopback `Host` header.
 
     accepts_requests_of_served_pages: whether pages that the server itself serves may send requests.
     accepted_page_origins: origins whose pages may send requests.

@@ -1,4 +1,4 @@
-"""The HTTP server behind every local port: API, Runtime API, dashboard and simulators.
+"""The HTTP server of the API, the Runtime API, the dashboard and the simulators' HTTP ports.
 
 HTTP/1.1 with keep-alive, one thread per connection, and without Nagle's delay. We use no framework,
 because frameworks hide two things that we need: closing a connection in the middle of a response
@@ -42,8 +42,8 @@ class Request:
 class Response:
     """An HTTP response.
 
-    close_after_body_bytes: close the connection after so many bytes of the body. None: send the
-        whole body.
+    close_after_body_bytes: close the connection after so many bytes of the body. Negative: close it
+        without any response. None: send the whole body, and keep the connection.
     """
 
     status: int
@@ -74,7 +74,8 @@ class Server(ThreadingHTTPServer):
     """An HTTP server that passes its requests to one application, from `start` until `stop`. `port`
     is the actual port, also if port 0 (any free port) was requested.
 
-    guard: decides which requests reach the application. None: all requests do.
+    guard: decides which requests reach the application; by default only those of programs. None:
+        all requests do.
 
     Raises:
         OSError: the port is in use (at construction).

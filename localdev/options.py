@@ -43,7 +43,7 @@ these ports that is free."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options of a local stack. A port of 0 means any free port.
+    """The options of a local stack. A port of 0 means any free port, except for `database_port`.
 
     data: path of the data folder.
     can_use_other_data_folder: whether the stack may take another data folder if another stack uses
@@ -55,8 +55,8 @@ class Options:
     database_url: URL of the developer's own database. None: the stack runs a Postgres server.
     environment: settings of the developer's own servers and of the API; see
         `external_servers.ENVIRONMENT_VARIABLES_HELP`.
-    database_port: loopback port of the stack's Postgres server. None: the server listens only on a
-        socket.
+    database_port: loopback port of the stack's Postgres server. None or 0: the server listens only
+        on a Unix socket.
     mbox: path of an mbox file, Maildir, folder or message, which fills the simulated mailbox. None:
         the mail is generated.
     messages: number of messages to generate.
@@ -67,14 +67,15 @@ class Options:
     latency: latency of the simulators, `none` or `real`.
     quota_scale: the quota of the simulated Gmail as a multiple of Google's quota.
     simulator_host: host name in the simulators' links, 127.0.0.1 or localhost.
-    time_scale: factor for waits of workflows and intervals of schedules.
-    dev_login: whether the API treats programs of this machine as the demo user; see
+    time_scale: factor for constant waits of workflows, intervals of schedules, and waits before
+        retries of asynchronous invocations.
+    dev_login: whether the API treats programs and pages of this machine as the demo user; see
         `is_dev_login_in_effect`.
     schedule: whether syncs, checks and other scheduled work start automatically. False: only
         requests start work.
     cors_origins: origins whose pages may call the API from a browser.
     app_inbox_url: URL of the page that a browser opens after a sign-in. None: the dashboard.
-    fresh: whether the stack deletes the contents of the data folder before it starts.
+    fresh: whether the stack deletes the files of earlier stacks in the data folder when it starts.
     """
 
     data: Path = Path(".mailsync/data")
@@ -108,7 +109,7 @@ class Options:
 
     @property
     def is_dev_login_in_effect(self) -> bool:
-        """Return whether the API treats programs of this machine as the demo user.
+        """Return whether the API treats programs and pages of this machine as the demo user.
 
         False with the developer's own mail provider, mail servers or database. They may contain
         real mail, and other users of the machine run programs too.

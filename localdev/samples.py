@@ -18,10 +18,10 @@ SAMPLE_USER_ID = "ann"
 SAMPLE_RUN_ID = "run-from-a-sample-event"
 LEASE_TAKING_LAMBDA_NAME = "mark-syncing"
 
-# A type stands for any value of it; members that are not named here may be anything.
-# `authorize` is meant to refuse: its sample bears a token that is none. `close-run`, `hand-over`
-# and `mark-failed` come to a run that has its outcome and leave it alone; the
-# subscription of `webhook` is unknown, which gets the same result as any.
+# A type stands for any value of that type. Members that are not named here may have any value.
+# The sample of `authorize` has an invalid token, so the function must refuse it. `close-run`,
+# `hand-over` and `mark-failed` get a run that has ended, and do not change it. The sample of
+# `webhook` names an unknown subscription; the result is the same as for a known subscription.
 EXPECTED_RESULT_BY_LAMBDA_NAME: Mapping[str, Mapping[str, Any] | None] = {
     "validate-account": {"provider": "microsoft"},
     LEASE_TAKING_LAMBDA_NAME: {"acquired": True, "epoch": int, "runId": str},

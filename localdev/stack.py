@@ -168,7 +168,8 @@ class Stack:
         return api
 
     def _launch_simulators(self) -> None:
-        """Start the simulators' process; it gets ready while the database starts."""
+        """Start the simulators' process, unless the developer's own provider is used. The process
+        gets ready while the database starts."""
         if self.options.external_provider_settings is None:
             if self.options.serves_imap:
                 _require_free_imap_port(self.options.imap_port)

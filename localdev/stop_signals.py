@@ -51,7 +51,7 @@ class StopSignals:
 
     def wait_for_signal(self) -> None:
         """Wait until SIGINT, SIGTERM or SIGHUP arrives. Return at once if one of them has arrived
-        since the `with` block began."""
+        since the `with` block began. An exception of `on_stop` ends the wait."""
         self._came.recv(1)
 
     def _on_signal(self) -> None:

@@ -58,6 +58,9 @@ def changed_account_or_region_problems(account: AwsAccount, outputs_file: Path) 
     outputs_file: file in which the last deployment from this folder wrote the outputs of the
         stacks. The account and region are read from the ARNs in the file. There is no problem if
         the file does not exist.
+
+    Raises:
+        DeploymentFailed: the file cannot be read or was not written by a deployment.
     """
     try:
         outputs = json.loads(outputs_file.read_text())

@@ -62,7 +62,8 @@ def migrate_database_and_create_login(values: Mapping[str, str]) -> tuple[str, .
     If the database lacks the login with which the functions connect, create the login.
 
     Raises:
-        DeploymentFailed: a migration failed, or the functions cannot use the database.
+        DeploymentFailed: a migration failed, the login could not be created, or the functions
+            cannot use the database.
     """
     settings = Settings(values)
     try:
@@ -108,7 +109,8 @@ def _address_problems(settings: Settings, *, as_owner: bool) -> Iterator[str]:
 
 
 def _owner_problems(settings: Settings) -> Generator[str, None, bool]:
-    """Yield what the login of migrations lacks; return whether it could log in."""
+    """Yield a sentence for each problem of the login that migrates the schema. Return whether the
+    other checks can follow: the login works, and the database is new enough and writable."""
     name = settings.database_url_setting_name(as_owner=True)
     try:
         with closing(connect(settings, as_owner=True)) as connection:
@@ -183,8 +185,9 @@ def _read_only_problem(name: str) -> str:
 
 
 def _other_stage_problems(settings: Settings) -> Iterator[str]:
-    """Yield a sentence if the database has tokens, which only the key of another stage decrypts.
-    Both stages would sync its mailboxes, and each would close those of the other."""
+    """Yield a sentence if the database contains stored tokens. They belong to another stage, whose
+    key encrypts them. With one database, both stages would try to sync all mailboxes, and each
+    stage would close the accounts whose tokens it cannot decrypt."""
     with closing(connect(settings, as_owner=True)) as owner:
         count = owner.run(_MAILBOXES)[0][0] if owner.run(_HAS_MAILBOXES)[0][0] else 0
     if count:
@@ -198,7 +201,8 @@ def _other_stage_problems(settings: Settings) -> Iterator[str]:
 
 
 def _functions_login(settings: Settings) -> DatabaseLogin:
-    """Return user and password of DATABASE_URL. Supabase's pooler adds `.PROJECT` to each user."""
+    """Return the user and password of DATABASE_URL, without the suffix `.PROJECT` that the URLs of
+    Supabase's pooler add to the user."""
     target = read_connection_parameters(settings, as_owner=False)
     return DatabaseLogin(target.user.partition(".")[0], target.password or "")
 

@@ -99,7 +99,8 @@ class StageSecretValues:
         return found
 
     def find_problems(self) -> Iterator[str]:
-        """Yield a sentence for each value that is missing, unknown or an example."""
+        """Yield a sentence for each value that is unknown, unused, an example, missing or invalid,
+        and if the deployment would lose values of the single secret."""
         expected = _fields_of_stage(self.stage_settings)
         for field, value in self.settings_file_secrets_by_field.items():
             if field not in _EVERY_FIELD:
@@ -250,7 +251,8 @@ def _filled(values: ValuesByFieldName) -> dict[str, str]:
 
 
 def _is_placeholder(value: str) -> bool:
-    """Return whether the value is an example's. A password may contain anything else."""
+    """Return whether the value is still an example value. In a URL with a login, the function
+    checks user and host; of passwords only "PASSWORD" counts, because any other may be real."""
     if "://" not in value:
         return PLACEHOLDER_VALUE_PATTERN.fullmatch(value) is not None
     before, _, after = value.rpartition("@")

@@ -60,6 +60,7 @@ class Deployment:
 
         Raises:
             DeploymentFailed: a check or a step failed.
+            BotoCoreError, ClientError, OSError, CalledProcessError: a tool or a request failed.
         """
         _report("Checking the settings, the AWS account and the database ...")
         account = read_current_aws_account()
@@ -136,14 +137,14 @@ class Deployment:
         return version
 
     def _migrate(self, values: StageSecretValues) -> None:
-        """Migrate a database of the operator's; the function `migrate-database` migrates others."""
+        """Migrate the operator's database. `migrate-database` migrates a database of the stage."""
         if self.stage_settings.database == "external":
             applied = migrate_database_and_create_login(values.merge_values_of_all_secrets())
             _report(f"Migrations applied: {', '.join(applied) or 'none, the schema is current'}.")
 
     def _synthesize(self, account: AwsAccount, folder: Path, secrets_version: str) -> Path:
-        """Write the cloud assembly of the stage; return its folder. With another version of the
-        secrets, all functions restart and read them."""
+        """Write the cloud assembly of the stage; return its folder. If `secrets_version` differs
+        from the deployed version, all functions restart and read the secrets."""
         from infra.mailsync_app import MailsyncApp  # loads the CDK, which takes seconds
 
         version = f"{self.stage_settings.settings_version}-{secrets_version}"

@@ -1,4 +1,5 @@
-"""State `folder-failed`: stores the error of a failed change feed with the feed's folders."""
+"""State `folder-failed`: records the error of a failed change feed on the feed's folders and in the
+run, and returns the other feeds of the same Map item."""
 
 from typing import Any
 
@@ -22,7 +23,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     failed, *others = feed_ids_of_state_input(event, FeedStore(database))
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, feed_id=failed)
     error, message = parse_caught_state_error(event["error"])
-    if not event.get("slice"):  # else the worker that reads the feed goes on without this one
+    if not event.get("slice"):  # else only the worker of a slice failed; others go on
         RunFolderStore(database).fail_feed(run, failed, error, message)
     SuccessorStore(database).count_history_events_of_failed_state(run, event.get("retryCount"))
     logger.warning("folder_failed", error=error)

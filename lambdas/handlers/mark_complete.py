@@ -1,7 +1,6 @@
-"""State `mark-complete`: closes the run and releases the lease of the mailbox.
-
-If a folder is not verified, the state closes the run as failed and fails with VerificationFailed.
-"""
+"""State `mark-complete`: closes the run and releases the lease of the mailbox. If a folder is not
+verified, the state closes the run as failed and fails with VerificationFailed. `proven` in the
+output is false if a message of the run is still pending."""
 
 from typing import Any
 

@@ -17,7 +17,7 @@ from mailsync.store.run_store import RunStore
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     runs = RunStore(open_database())
     error, message = parse_caught_state_error(event["error"])
-    # The state names its execution, because a run that was handed over is no longer its own.
+    # Here `runId` is the name of the execution. A run that it handed over is not found.
     if found := runs.find_open_run_of_execution(event["runId"]):
         run_id, account_id = found
         logger.append_keys(account_id=account_id, run_id=run_id)

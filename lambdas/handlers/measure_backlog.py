@@ -1,5 +1,5 @@
-"""Schedule `measure-backlog`: publishes metrics about the mailboxes that are due and the events
-that wait in the outbox."""
+"""Schedule `measure-backlog`: publishes all gauge metrics, such as the number of due mailboxes and
+the age of the oldest event in the outbox."""
 
 from dataclasses import asdict
 from typing import Any

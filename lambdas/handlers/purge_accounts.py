@@ -1,5 +1,5 @@
-"""Schedule `purge-accounts`: deletes, in batches, the accounts that are marked for deletion, and
-expired rate-limit rows."""
+"""Schedule `purge-accounts`: deletes, in batches, the accounts that are marked for deletion. Also
+deletes expired rows of sign-ins, Idempotency-Keys, rate limits and self-tests."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
 """State `reach-provider` of the self-test: verifies that the servers of the stage's mail providers
 respond.
 
-The `status` in the output is the highest HTTP status of the responses. It is 0 if the stage has no
-provider whose server has the same address for all accounts.
+The `status` in the output is the highest HTTP status of the responses. It is 0 if no request was
+sent, because each account of the stage's providers names its own server.
 """
 
 from typing import Any

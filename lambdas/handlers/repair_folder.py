@@ -1,5 +1,5 @@
-"""State `repair-folder`: compares the message ids of one folder with the provider's list, and
-repairs the differences."""
+"""State `repair-folder`: compares the message ids and versions of one folder with the provider's
+list, and repairs the differences."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Schedule `start-due-syncs`: starts checks of due mailboxes; restarts or closes stalled runs."""
+"""Schedule `start-due-syncs`: starts checks of due mailboxes; starts or closes stale runs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""State `sync-folder`: stores pages of change feeds until they are up to date or time is short."""
+"""State `sync-folder`: stores pages of feeds until the feeds are up to date or time is short."""
 
 from typing import Any
 

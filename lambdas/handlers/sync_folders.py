@@ -1,5 +1,5 @@
-"""State `sync-folders`: stores the provider's folder tree and the changes of feeds that have only
-one new page. Returns the feeds that have more pages."""
+"""State `sync-folders`: stores the provider's folder tree, the next page of each known feed, and
+small new folders. Returns the feeds that are not up to date, as items of the workflow's Map."""
 
 from typing import Any
 
@@ -24,6 +24,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     nothing = {**split_feeds_into_map_items((), 1), "atOnce": 1, "cursorsUsed": 0, "fullSyncs": 0}
     work = run_state_or_return_pause(synced, nothing, can_wait=event.get("canWait", False))
-    if "retryCount" in event:  # today's definition, which reads the items
+    if "retryCount" in event:  # the current workflow definition reads the items instead
         del work["folderIds"]
     return work

@@ -1,20 +1,20 @@
 """Define the errors of the product.
 
     MailsyncError
-    ├── AccessRevoked          no access token until a person signs in again
-    ├── AccountNotConnected    the account is paused or disconnected
+    ├── AccessRevoked          the provider refuses access until a person acts; see `is_final`
+    ├── AccountNotConnected    the account cannot be synced, or has no credentials
     ├── AccountNotFound        no account has this id
-    ├── CursorExpired          the provider rejects the cursor; the folder needs a full sync
+    ├── CursorExpired          the provider rejects the cursor; the feed needs a full sync
     ├── FolderGone             the folder was deleted at the provider
-    ├── LeaseLost              another execution owns the mailbox
+    ├── LeaseLost              the run no longer holds the lease of the mailbox
     ├── ProviderRejected       the provider rejects the request for good
-    ├── ProviderThrottled      the provider asks for a pause
+    ├── ProviderThrottled      the provider requests a pause
     ├── ProviderUnavailable    the provider failed or sent an unusable response
     ├── SchemaOutdated         the database lacks a migration
     ├── SettingMissing         a setting is absent or malformed
     ├── StoreRejected          the database rejects a statement for good
-    ├── StoreUnavailable       the database does not respond
-    └── VerificationFailed     folders differ from the provider, or were not compared
+    ├── StoreUnavailable       the database, KMS or Step Functions does not respond
+    └── VerificationFailed     the run ended although some folders were not verified
 
 Only classes without subclasses are raised. The Lambda runtime reports the name of the class, and
 Step Functions matches this name exactly. So each name stands in a `Retry` or `Catch` of the
@@ -42,7 +42,8 @@ class AccessRevoked(MailsyncError):
 
 
 class AccountNotConnected(MailsyncError):
-    """The account is paused, disconnected, or needs a new sign-in."""
+    """The account is paused, disconnected or closed, it has no credentials, or this stage does not
+    sync mailboxes of its provider."""
 
 
 class AccountNotFound(MailsyncError):
@@ -58,7 +59,8 @@ class FolderGone(MailsyncError):
 
 
 class LeaseLost(MailsyncError):
-    """Another execution holds the lease of the mailbox, so the database rejected this write."""
+    """The run no longer holds the lease of the mailbox, so the database rejected this write.
+    Another execution or check has taken the lease, or the run was closed."""
 
 
 class ProviderRejected(MailsyncError):
@@ -66,7 +68,7 @@ class ProviderRejected(MailsyncError):
 
 
 class ProviderThrottled(MailsyncError):
-    """The provider throttles requests to the mailbox.
+    """The provider or its identity platform requests a pause of the requests for the mailbox.
 
     retry_after_s: length of the pause that the provider requests, in seconds. None: the provider
         named no length.
@@ -78,7 +80,7 @@ class ProviderThrottled(MailsyncError):
 
 
 class ProviderUnavailable(MailsyncError):
-    """The provider failed or could not be reached. Nothing was changed; retry later."""
+    """The provider or its identity platform failed or could not be reached; retry later."""
 
 
 class SchemaOutdated(MailsyncError):
@@ -105,7 +107,7 @@ class StoreRejected(MailsyncError):
 
 class StoreUnavailable(MailsyncError):
     """The database is unreachable or overloaded, or the connection was lost; repeat the
-    transaction."""
+    transaction. Also raised if AWS KMS or Step Functions is unavailable."""
 
 
 class VerificationFailed(MailsyncError):

@@ -46,7 +46,7 @@ def send_json_request(
     """Send a request and return the response, also if its status is an error or a redirect.
 
     tls: TLS context that verifies the server.
-    timeout_s: time limit of a single read from the connection, in seconds.
+    timeout_s: time limit in seconds for connecting, and for each read or write.
     form: fields of a form to send as the body. None: no form.
     body: JSON object to send as the body. None: no JSON body.
     access_token: bearer token for the header Authorization. None: no such header.

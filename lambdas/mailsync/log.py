@@ -1,9 +1,10 @@
 """Define the logger of all modules. It writes JSON lines, each with a constant event name. The
-values in a line are only ids and counts.
+values in a line are ids, counts and names, such as error names, and no mail.
 
 This module applies POWERTOOLS_LOG_LEVEL, the `log_level` of the stage, in the process. Lambda's own
-filter would drop the metrics: it takes a line without `level` for INFO (AWS Lambda Developer Guide,
-"Log-level filtering"), and Powertools prefers Lambda's level to POWERTOOLS_LOG_LEVEL.
+log level is at most INFO. A higher level would drop the metrics, because Lambda treats a line
+without `level` as INFO (AWS Lambda Developer Guide, "Log-level filtering"). Powertools alone would
+prefer Lambda's log level to POWERTOOLS_LOG_LEVEL.
 
 httpx logs whole URLs at level INFO, and a delta link contains a token. So this module sets the
 level of httpx to WARNING. Other libraries never log below INFO: botocore logs the values of secrets

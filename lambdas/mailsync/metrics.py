@@ -5,8 +5,8 @@ ends, so counting costs no call (Amazon CloudWatch docs, "Using the embedded met
 Lambda"). A function that is killed or times out prints nothing, so metrics serve alarms and graphs
 only; the exact numbers are in the database. Each metric has the dimension `service`, such as
 `mailsync-prod`; `RunsFailed` also has `error`, and requests to providers have `provider`. Each
-combination of dimensions costs about $0.30 a month, so nothing that grows with the number of
-mailboxes is a dimension. `MAX_METRIC_SERIES_PER_STAGE` is the number of combinations.
+combination of a metric and dimension values costs about $0.30 a month, so nothing that grows with
+the number of mailboxes is a dimension. `MAX_METRIC_SERIES_PER_STAGE` is the number of combinations.
 """
 
 import threading
@@ -116,8 +116,8 @@ UNEXPECTED_ERROR_NAME = "Unexpected"
 """Value of the dimension `error` for a run that failed with an error that has no name of its own;
 such a failure is a defect."""
 ERROR_NAMES_GIVEN_BY_WORKFLOW = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
-"""Names of errors of failed runs that no Python function raises. The workflow records them as the
-outcome of a run."""
+"""Error names of failed runs that are no names of exceptions. The workflow records `FoldersFailed`;
+the function that closes the run of an ended execution records the others."""
 ERROR_DIMENSION_VALUES = tuple(
     sorted(
         list_raisable_error_names()

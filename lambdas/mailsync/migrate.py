@@ -15,7 +15,8 @@ def main(arguments: list[str]) -> int:
     """Apply the missing migrations to the database that the settings name, or do what an option
     requests instead; return the exit code.
 
-    Returns 0 if this succeeded, also if no migration was missing; else 1.
+    Returns 0 after success, also if no migration was missing; 1 after an error; 130 after an
+    interrupt from the keyboard.
     """
     parser = argparse.ArgumentParser(
         prog="python -m mailsync.migrate",

@@ -36,9 +36,9 @@ MIN_RSA_KEY_BITS = 2048
 class PublishedKeySet:
     """The public keys of a JSON Web Key Set (RFC 7517), fetched on demand.
 
-    A token that names an unknown key causes a fetch, so a new key is available immediately. A key
-    that the issuer has withdrawn is dropped after `KEY_SET_REFRESH_AFTER_S`. Unusable keys are
-    skipped and logged.
+    A token that names an unknown key causes a fetch, at most every `MIN_KEY_SET_FETCH_INTERVAL_S`.
+    A key that the issuer has withdrawn is dropped after `KEY_SET_REFRESH_AFTER_S`. Unusable keys
+    are skipped and logged.
 
     clock: returns the current time in seconds.
     """
@@ -59,8 +59,8 @@ class PublishedKeySet:
 
     @property
     def has_keys(self) -> bool:
-        """Return whether any key is known. False: the issuer was not asked yet, or is
-        unavailable."""
+        """Return whether any key is known. False: the key set was not fetched yet or contains no
+        usable key, or the issuer is unavailable."""
         return bool(self._keys)
 
     def find_key_for_jwt(self, key_id: str | None) -> jwt.PyJWK | None:

@@ -33,12 +33,12 @@ def read_body_unless_too_large(
 ) -> bytearray | None:
     """Read and decompress the body of an HTTP response.
 
-    Returns None as soon as the body exceeds `limit_bytes`, without reading the rest.
+    Returns None as soon as the decompressed body exceeds `limit_bytes`, without reading the rest.
 
     raw: the body in chunks, as received.
     encoding: value of Content-Encoding.
-    hold: called with the size of each decompressed chunk before it is kept; an exception from it
-        ends the reading.
+    hold: called with the size in bytes of each decompressed chunk before the chunk is kept. An
+        exception that `hold` raises ends the reading.
 
     Raises:
         UnreadableBody: the body cannot be decompressed.

@@ -1,14 +1,14 @@
-"""Read all configuration, once per process. No other module reads the environment.
+"""Read the settings once per process. `mailsync.aws` and `mailsync.log` read some variables too.
 
 A setting comes from the environment, or else from the JSON secrets whose ARNs the variables of
-SECRET_ARN_VARIABLE_NAMES hold. Each function has the settings that it needs. A missing or malformed
-setting is reported when it is first needed, in one sentence.
+SECRET_ARN_VARIABLE_NAMES hold. Each function has the settings that it needs. SettingMissing is
+raised when a missing or malformed setting is first needed.
 
     DATABASE_URL             postgresql://user:password@host:port/name, or ?host=/folder of a
                              socket; parsed as libpq does (`store/database_url.py`)
-    MIGRATION_DATABASE_URL   the same with the schema owner's login, not through a pooler
+    MIGRATION_DATABASE_URL   database URL with the schema owner's login, not through a pooler
                              (default: DATABASE_URL)
-    DATABASE_AUTH            password: the one in the URL; iam: a token per connection, signed
+    DATABASE_AUTH            password: that of the URL; iam: a token per connection, signed
                              with the AWS credentials (default: password)
     DATABASE_CA_BUNDLE       PEM of the authority that signed the database's certificate, or the
                              name of a PEM file (default: the system's authorities)
@@ -23,7 +23,7 @@ setting is reported when it is first needed, in one sentence.
     MICROSOFT_TENANTS        ids of organisations whose mailboxes administrators may connect,
                              separated by commas (default: none)
     GMAIL_URL, GOOGLE_IDENTITY_URL   a simulator's Gmail API and identity host (default: Google's)
-    GOOGLE_CLIENT_ID         the OAuth client; without it, no mailbox of Gmail is connected
+    GOOGLE_CLIENT_ID         the OAuth client; without it, no Gmail mailbox is connected or synced
     GOOGLE_CLIENT_SECRET     secret of the OAuth client
     GOOGLE_PUBSUB_TOPIC      projects/PROJECT/topics/TOPIC to which Gmail publishes changes
     GOOGLE_PUSH_SERVICE_ACCOUNT, GOOGLE_PUSH_AUDIENCE   `email` and `aud` claims of the topic's
@@ -91,8 +91,8 @@ SECRET_ARN_VARIABLE_NAMES = (
     "SETTINGS_SECRET_ARN",
     "MIGRATION_SECRET_ARN",
 )
-"""Environment variables with the ARN of a secret. A later secret's values win. SETTINGS_SECRET_ARN
-names the single secret of the previous release, which held what the first three hold now."""
+"""Environment variables with the ARN of a secret. If secrets share a setting, the last one applies.
+SETTINGS_SECRET_ARN: the previous release's secret, with what the first three secrets hold now."""
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _LIMIT = re.compile(r"[1-9][0-9]{0,4}|100000")
@@ -103,7 +103,8 @@ _WEB_URL = re.compile(
     rf"(?P<scheme>https?)://(?P<host>{HOST_NAME_PATTERN}|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?"
     r"(?:[/?][!\"$-~]*)?"
 )
-"""Without user, password and fragment: libraries quote a URL that they cannot parse."""
+"""An http or https URL without user, password and fragment, because these could be secret, and
+libraries quote a URL that they cannot parse."""
 ANY_JWT_AUDIENCE = "*"
 MIN_HS256_KEY_BYTES = 32
 """The minimum length of an HS256 key in bytes: the output length of the hash (RFC 7518, 3.2)."""
@@ -259,8 +260,8 @@ class Settings(SettingsSection):
 
     @property
     def jwt_jwks_url(self) -> str | None:
-        """Return the URL of the key set with which the issuer of the application's JWT signs. None:
-        the key `jwt_secret` verifies the JWT instead."""
+        """Return the URL of the key set that verifies the application's JWT. None: the secret
+        `jwt_secret` verifies the JWT."""
         has_url, has_secret = (
             bool(self._values.get(name, "").strip()) for name in ("JWT_JWKS_URL", "JWT_SECRET")
         )
@@ -324,8 +325,7 @@ class Settings(SettingsSection):
 
     @property
     def max_api_calls_per_hour_by_kind(self) -> Mapping[str, int]:
-        """Return the hourly rate limit of a user for each kind of call, from API_LIMITS or the
-        defaults."""
+        """Return the calls per hour for each kind of call, from API_LIMITS or the defaults."""
         named = (each.partition("=") for each in self._values.get("API_LIMITS", "").split(","))
         limits = {kind.strip(): number.strip() for kind, _, number in named if kind.strip()}
         if not limits.keys() <= DEFAULT_MAX_API_CALLS_PER_HOUR_BY_KIND.keys() or not all(

@@ -20,7 +20,7 @@ from localdev.engine.names import AWS_REGION
 from localdev.private_files import open_private_file_for_appending
 from localdev.reserved_port import reserve_port
 
-# What `sam local` takes by itself for Python functions.
+# The image that `sam local` uses for Python functions by default.
 LAMBDA_BASE_IMAGE = f"public.ecr.aws/lambda/python:3.13-{LOCAL_PROCESSOR_ARCHITECTURE}"
 INVOKE_TIMEOUT_S = 300
 API_START_TIMEOUT_S = 120

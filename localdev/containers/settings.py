@@ -13,7 +13,8 @@ def make_local_environment_values(
 ) -> dict[str, str]:
     """Return values of the functions' environment variables for the local stack, by variable name.
 
-    As a side effect, store the functions' secrets at the local AWS endpoint.
+    As a side effect, store the functions' secrets at the local AWS endpoint. The returned values
+    include the secrets themselves, for which deployed functions have no variables.
 
     database_url: database URL with the functions' login.
     owner_url: database URL with the login of the schema's owner.

@@ -33,7 +33,7 @@ class LocalTemplate:
         shutil.rmtree(assembly, ignore_errors=True)
         stages = json.loads(CDK_JSON_FILE.read_text())["context"]["stages"]
         stages[SYNTHESISED_STAGE_NAME]["architecture"] = LOCAL_PROCESSOR_ARCHITECTURE
-        # The CDK CLI sets it as well: `sam local` finds the code by these metadata.
+        # `sam local` finds the code by these metadata. The CDK CLI enables them too.
         metadata = {"aws:cdk:enable-asset-metadata": True}
         context = {"stage": SYNTHESISED_STAGE_NAME, "stages": stages, **metadata}
         MailsyncApp(outdir=str(assembly), context=context).synth()
@@ -74,7 +74,7 @@ class LocalTemplate:
         )
 
     def _functions(self) -> dict[str, Any]:
-        """Return the template's functions except CDK's own, which runs the migration."""
+        """Return the template's functions except CDK's own, which calls the migration function."""
         return {
             key: each
             for key, each in self._document["Resources"].items()

@@ -3,7 +3,7 @@
 A request must be signed with the credentials that the stack makes at its start, and name one of the
 permitted actions: those that the stack and its documented examples use. None of these actions
 starts a container. Without this limit, moto (the AWS simulator behind the endpoint) would start
-containers for AWS Batch, and for functions that moto runs itself.
+containers for AWS Batch, and for functions that moto runs itself. Workflows may call only Lambda.
 
 Source: AWS IAM User Guide, "AWS Signature Version 4 for API requests".
 """
@@ -57,6 +57,7 @@ ACCEPTED_AWS_ACTIONS = {
 """The permitted actions, by the name of the AWS service in a request's signature.
 
 Each value is a pair: the prefix before an action in the header `X-Amz-Target`, and the actions.
+Lambda's Invoke and GET /_local/events have no such header; the endpoint permits them by their path.
 """
 
 _TARGETS = {

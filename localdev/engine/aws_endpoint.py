@@ -4,7 +4,7 @@ The local event bus gets the events that moto accepts, and GET /_local/events li
 request must be signed with the credentials of this stack (`aws_access`).
 
 moto keeps three things in global variables: its state, the port at which its Step Functions reach
-Lambda, and whether it runs state machines. So a process can have only one endpoint at a time.
+Lambda, and whether it runs state machines. All endpoints of a process share these variables.
 """
 
 import json
@@ -55,8 +55,11 @@ class FunctionInvokerInterface(Protocol):
 
 class AwsEndpoint:
     """The local AWS endpoint. It listens on loopback from construction until `stop`; `url` is a
-    value for AWS_ENDPOINT_URL. All executions of this process invoke the functions of the newest
-    endpoint that has not been stopped, whichever endpoint started them.
+    value for AWS_ENDPOINT_URL.
+
+    All executions of this process invoke the functions of the newest endpoint, whichever endpoint
+    started them. `stop` makes the endpoint before it the newest again, so the newest endpoint must
+    be stopped first.
 
     port: 0 for any free port.
     bus: gets the events that moto accepts.
@@ -113,7 +116,8 @@ class Boto3StandInForMoto:
         self._made: Any = None
 
     def client(self, *, service_name: str, **settings: Any) -> Any:
-        """Return a boto3 client for Lambda. The first call makes it in 20 ms, later calls reuse it.
+        """Return a boto3 client for Lambda. The first call makes the client (20 ms), and later
+        calls return the same client.
 
         Raises PermissionError for any other service.
         """

@@ -83,7 +83,7 @@ def create_state_machines(
 ) -> dict[str, str]:
     """Create a state machine for each workflow; return their ARNs by the names of the workflows.
 
-    time_scale: factor for all waits of the workflows.
+    time_scale: factor for the constant waits of the workflows.
     """
     functions = tuple(functions)
     client = make_aws_client("stepfunctions", endpoint_url)

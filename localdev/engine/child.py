@@ -1,4 +1,4 @@
-"""Start child processes that end when this process ends, even if this process is killed."""
+"""Start and stop child processes. On Linux they end with this process, even if it is killed."""
 
 import os
 import signal

@@ -28,8 +28,9 @@ def fill_function_arns(definition: str, functions: Iterable[Function]) -> str:
 def multiply_constant_wait_seconds(definition: str, scale: float) -> str:
     """Multiply every constant wait of the definition by `scale`; return the new definition.
 
-    IntervalSeconds and MaxDelaySeconds stay whole and at least 1, as the States Language requires;
-    Seconds of a Wait may become 0. A Wait with SecondsPath stays unchanged.
+    The products are rounded down to whole seconds. As the States Language requires,
+    IntervalSeconds is at least 1 and MaxDelaySeconds at least 2. Seconds of a Wait may become 0.
+    A Wait with SecondsPath stays unchanged.
     """
     if scale == 1:
         return definition
@@ -52,7 +53,7 @@ def _scaled(node: Any, scale: float) -> Any:
 def _wait_s(name: str, value: float, scale: float) -> int:
     if name == "Seconds":
         return math.floor(value * scale)
-    # The ceiling of the delay must stay above the first delay.
+    # MaxDelaySeconds must be greater than IntervalSeconds.
     least = 2 if name == "MaxDelaySeconds" else 1
     return max(least, math.floor(value * scale))
 

@@ -87,7 +87,8 @@ class ExecutionEnvironment:
         self._began_at: float | None = time.monotonic()  # None: it has started
         self._waiting: queue.SimpleQueue[_Invocation | None] = queue.SimpleQueue()
         self._current: _Invocation | None = None
-        # A client of this API could take events with their tokens, and respond for the function.
+        # The path is secret: any client that knows it could take events with their tokens, and
+        # respond in place of the function.
         self._api = f"/{secrets.token_urlsafe(32)}/2018-06-01/runtime/"
         self._init_error: FunctionResultOrError | None = None  # can come before an invocation
         self._used_mb = 0
@@ -113,8 +114,8 @@ class ExecutionEnvironment:
         return self._process.poll() is None
 
     def run_invocation(self, event: bytes) -> FunctionResultOrError:
-        """Run the function on `event` and return the outcome, which is an error after the
-        function's time-out."""
+        """Run the function on `event` and return the outcome. The outcome is an error if the
+        function fails, exceeds its time-out or memory, or does not start within 30 s."""
         invocation = _Invocation(event, self.function.timeout_s)
         self._current = invocation
         self._waiting.put(invocation)
@@ -172,7 +173,7 @@ class ExecutionEnvironment:
         self._server.stop()
 
     def _respond(self, request: Request) -> Response:
-        """Serve the Runtime API below a secret path that only our process knows.
+        """Serve the Runtime API below a secret path that only the function's process knows.
 
         The request for the next invocation is a long poll.
         """

@@ -30,8 +30,8 @@ class RecentBusEvent:
     """An event that the local event bus accepted, with the result of its delivery.
 
     function: the function that a rule of the catalog invoked. None: no rule matched the event.
-    outcome: result of the function's last attempt; `{"lost": ...}` after three failed attempts;
-        None while the function runs.
+    outcome: result of the function. `{"lost": ...}`: the last attempt failed too, with this error.
+        None: the attempts have not ended, or no rule matched the event.
     """
 
     id: str

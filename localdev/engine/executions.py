@@ -24,9 +24,9 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
 MAX_KEPT_EXECUTIONS = 300
-"""Number of ended executions kept per state machine; one takes about 160 KB of memory."""
+"""Number of ended executions kept per state machine; each takes about 160 KB of memory."""
 _RUNNING = "RUNNING"
-# Executions share the parsed program, as the iterations of a Map do; it holds no state of theirs.
+# Executions can share a parsed program, because it contains no state of an execution.
 AmazonStateLanguageParser.parse = staticmethod(  # type: ignore[method-assign]
     lru_cache(maxsize=16)(AmazonStateLanguageParser.parse)
 )
@@ -34,15 +34,15 @@ for user in (json_path, result_path):
     user.parse = lru_cache(maxsize=1000)(user.parse)  # type: ignore[attr-defined]
 
 HISTORY_EVENT_QUOTA_PER_EXECUTION = 25_000
-"""The number of events after which AWS ends an execution, unless the last one is its success (AWS
-Step Functions docs, "Avoid reaching the history quota")."""
+"""The number of events after which AWS ends an execution, unless the last event is the success of
+the execution (AWS Step Functions docs, "Avoid reaching the history quota")."""
 _TOO_LONG = {
     "error": "States.Runtime",
     "cause": "The execution reached the maximum number of history events"
     f" ({HISTORY_EVENT_QUOTA_PER_EXECUTION}).",
 }
-"""What AWS reports then, in the event with the number 25,000 (github.com/floci-io/floci, issue
-2734)."""
+"""The error that AWS reports in event 25,000 when it ends an execution because of this quota
+(github.com/floci-io/floci, issue 2734)."""
 _LAST_EVENTS = frozenset(
     {
         HistoryEventType.ExecutionAborted,
@@ -54,8 +54,8 @@ _LAST_EVENTS = frozenset(
 
 
 class ExecutionHistoryWithQuota(EventManager):
-    """The history of an execution. The execution fails instead of adding an event that AWS would
-    not add. No Retry and no Catch handles this, because each would add an event."""
+    """The history of an execution. The execution fails when it would exceed AWS's quota of events.
+    No Retry and no Catch handles this failure, because each would add an event."""
 
     def __init__(self, execution: Environment) -> None:
         super().__init__(execution.cloud_watch_logging_session)
@@ -74,7 +74,7 @@ class ExecutionHistoryWithQuota(EventManager):
             if not self._is_full:
                 return super().add_event(context, event_type, *rest, **named)
             if event_type is HistoryEventType.ExecutionFailed:
-                # moto replaced the error by that of a state that it could not leave.
+                # moto has replaced `_TOO_LONG` by the error of a state.
                 self._execution.set_error(_TOO_LONG)  # type: ignore[arg-type]
                 details = {"executionFailedEventDetails": _TOO_LONG}
                 return super().add_event(context, event_type, details)  # type: ignore[arg-type]
@@ -109,4 +109,4 @@ def forget_old_executions(kept: int = MAX_KEPT_EXECUTIONS) -> None:
                     machine.executions = [
                         each for each in machine.executions if id(each) not in old
                     ]
-    TMP_THREADS.clear()  # some sixteen an execution; moto only ever adds to them
+    TMP_THREADS.clear()  # moto adds some 16 threads per execution, and removes none

@@ -56,9 +56,10 @@ class HttpApi:
 
     authorizer: name of the Lambda function that authorizes requests to routes that are not public.
     sign_in: function that returns a token for the demo user. The server adds this token to a
-        request that has no token and comes from a program on this machine. None: no token is added.
-    cors_origins: origins whose pages may send requests and read the responses. Pages of other sites
-        may only open a path of a sign-in as the page of a browser window.
+        request that has no token and comes from a program or page of this machine. None: no token
+        is added.
+    cors_origins: origins whose pages may send requests and read the responses. Links and redirects
+        of other sites may only open the paths of a sign-in in a browser window.
 
     Raises:
         StartFailed: the port is in use.

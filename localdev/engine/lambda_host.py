@@ -75,7 +75,11 @@ class LambdaHost:
         self.async_retry_delays_s = [wait_s * time_scale for wait_s in ASYNC_RETRY_DELAYS_S]
 
     def invoke(self, reference: str, event: bytes) -> InvocationResult:
-        """Run a function and return its result; `reference` is the function's name or ARN."""
+        """Run a function and return its result. The status is 404 for an unknown function, and 429
+        after `stop`.
+
+        reference: the function's name or ARN.
+        """
         name = function_name_from_arn_or_name(reference)
         function = self._functions.get(name)
         if function is None:
@@ -90,8 +94,8 @@ class LambdaHost:
         return _result(outcome)
 
     def invoke_asynchronously(self, reference: str, event: bytes) -> InvocationResult:
-        """Accept an event for asynchronous invocation (InvocationType `Event`), and return without
-        waiting for the function.
+        """Accept an event for asynchronous invocation (InvocationType `Event`). Return the status
+        202 without waiting for the function, or 404 for an unknown function.
 
         A thread then runs the function with `invoke_with_retries`.
         """
@@ -103,7 +107,8 @@ class LambdaHost:
         return InvocationResult(202, b"")
 
     def invoke_with_retries(self, reference: str, event: bytes) -> InvocationResult:
-        """Run a function until it succeeds, at most three times; return the last result."""
+        """Run a function until it succeeds, at most three times, with the waits
+        `async_retry_delays_s` before the retries; return the last result."""
         result = self.invoke(reference, event)
         for wait_s in self.async_retry_delays_s:
             if not result.failed or self._ended.wait(wait_s):
@@ -123,9 +128,9 @@ class LambdaHost:
         return [each.pid for each in chosen if each.is_reusable]
 
     def retire_function_execution_environments(self, names: Collection[str] | None = None) -> None:
-        """End the execution environments of the functions `names` (None: of all functions), so that
-        later invocations run changed code and settings: idle environments at once, busy
-        environments after their invocation."""
+        """End the execution environments of the functions `names`, so that later invocations run
+        changed code and settings. Idle environments end at once, busy environments after their
+        invocation. None as `names`: all functions."""
         with self._lock:
             retired = self._functions if names is None else names
             idle = [each for name in retired for each in self._idle.pop(name, ())]

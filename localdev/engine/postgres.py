@@ -2,8 +2,8 @@
 
 The wheel's Python wrapper is not used: it makes the folders above the data readable by every user,
 and takes a dead server for a running one. In this module a lock on the data folder ensures that one
-process supervises it, and the server is a direct child of that process. However the server ended,
-it starts again with every committed row.
+process supervises the server, and the server is a direct child of that process. The server starts
+again with every committed row, even after it was killed.
 """
 
 import fcntl
@@ -57,8 +57,8 @@ class Postgres:
         0700.
 
     `start` raises:
-        StartFailed: another process supervises this folder, the port is in use, or the server ended
-            immediately.
+        StartFailed: another process supervises this folder, the port is in use, or the server did
+            not start.
     """
 
     def __init__(
@@ -96,7 +96,8 @@ class Postgres:
         return f"postgresql://{login}:{self._password}@{address}"
 
     def create_login_if_missing(self, name: str, *, role: str) -> None:
-        """Create the database login `name` as a member of `role`, unless it exists."""
+        """Create the database login `name` as a member of `role`, unless the login exists. Set the
+        login's password to the password of this start."""
         connection = pg8000.native.Connection(
             "postgres", unix_sock=str(self._socket_folder / SOCKET_FILE_NAME), database="postgres"
         )
@@ -108,7 +109,7 @@ class Postgres:
             connection.close()
 
     def set_search_path(self, login: str, schemas: str) -> None:
-        """Let the login find tables of these schemas, in this order, under their bare names."""
+        """Set the search path of the login, so that statements need no schema before a table."""
         connection = pg8000.native.Connection(
             "postgres", unix_sock=str(self._socket_folder / SOCKET_FILE_NAME), database="postgres"
         )
@@ -154,7 +155,8 @@ class Postgres:
         connection.run(f"ALTER ROLE \"{login}\" PASSWORD '{self._password}'")
 
     def restart(self) -> None:
-        """Start the server again after it has ended for any reason; the URL stays the same."""
+        """Start the server, after ending it if it still runs. The URLs stay the same. Raises
+        StartFailed if the server does not start within ten minutes."""
         self._end_server()
         binaries = self._programs or _binaries(for_everybody=self._user is not None)
         cluster = self.cluster_folder
@@ -200,7 +202,8 @@ class Postgres:
         return postgres_files_folder(self._folder)
 
     def _init_cluster(self, binaries: Path, cluster: Path) -> None:
-        """Create the server's files in a folder beside, then rename it: none is used half-made."""
+        """Create the server's files in a temporary folder, and rename the folder to `cluster` when
+        it is complete."""
         making = cluster.with_name(cluster.name + ".making")
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(mode=0o700)
@@ -293,7 +296,8 @@ def _binaries(*, for_everybody: bool) -> Path:
 
 
 def _release_stale_pid(pid_file: Path) -> None:
-    """Wait for an earlier server's last checkpoint; then replace its process id in the pid file.
+    """Wait up to two minutes until an earlier server has ended; then write the id of a dead process
+    to the pid file. After one minute, send the earlier server SIGINT.
 
     After a container restart the file can name an unrelated process, which Postgres would take for
     its own server. With the id of a dead process in the file, Postgres still makes its own check of

@@ -236,7 +236,7 @@ def _stack(trace: TracebackType | None) -> list[str]:
         for call in traceback.extract_tb(trace)
     ]
     first = next((at for at, (file, *_) in enumerate(calls) if file != __file__), 0)
-    return traceback.format_list(calls[first:])  # of tuples: without the marks below a line
+    return traceback.format_list(calls[first:])  # tuples: else lines of `^` follow the code
 
 
 def _log(error: dict[str, Any]) -> None:

@@ -1,5 +1,5 @@
-"""Run the simulators of Microsoft Graph, its identity platform and an IMAP server as a child
-process."""
+"""Run the simulators of Microsoft Graph, Gmail, their identity platforms and an IMAP server as a
+child process."""
 
 import json
 import os
@@ -38,8 +38,8 @@ CONTROL_SECRET = os.environ.get("SIMULATOR_SECRET") or secrets.token_urlsafe(32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSettings:
-    """How to reach a mail provider and its identity platform: URLs, and the credentials of the app
-    registration.
+    """How to reach the mail providers and their identity platforms: URLs and credentials. The
+    providers are the simulators, or the developer's own Graph.
 
     graph_url, entra_authority_url: URLs of Graph and of Microsoft's identity platform.
     microsoft_tenants_setting_value: value of the setting MICROSOFT_TENANTS.

@@ -104,7 +104,8 @@ def _run(
 
 @contextmanager
 def _throw_away_folder() -> Iterator[Path]:
-    """Yield an empty folder; at the end delete it with all mail, however the run ends.
+    """Yield the path of a data folder that does not exist yet. At the end delete the folder with
+    all mail, even after an error.
 
     The mail of a run that was killed is deleted at the next start.
     """
@@ -123,7 +124,7 @@ def _delete(data: Path) -> None:
 
 
 def _stack_options(data: Path, of_provider: Mapping[str, object]) -> Options:
-    """Return the options of a stack on free ports in which nothing starts by itself."""
+    """Return the options of a stack that uses free ports and runs no schedules."""
     own = {"api_port": 0, "aws_port": 0, "dashboard_port": 0, "schedule": False, "cors_origins": ()}
     return Options(data=data, **own, **of_provider)  # type: ignore[arg-type]
 
@@ -134,7 +135,7 @@ def _report(
     outcomes: Mapping[str, MailboxSyncOutcome],
     out: Path,
 ) -> None:
-    """Write the record to the file `out`, and print the differences."""
+    """Write both records and their differences to the file `out`, and print the differences."""
     records = {name: recorder.summarise_responses() for name, recorder in recorders.items()}
     differences = find_differences(records[LIVE], records[SIMULATOR])
     unmet = find_simulator_only_requests(records[LIVE], records[SIMULATOR])

@@ -56,7 +56,7 @@ class ExchangeToRecord:
 
     request_kind: what was requested, in fixed words without ids.
     http_status: HTTP status. 0: the connection failed. A status that is not from 100 to 599 is
-        recorded as 0.
+        recorded as 0. For IMAP, 200 is OK, 400 is NO and 500 is BAD.
     parsed_response_body: the parsed body. None: the body is not JSON.
     duration_s: time from the request to the last byte. None: the time was not measured, as for an
         item of a batch.
@@ -222,7 +222,8 @@ def _form_and_size(value: Any) -> tuple[str, float | None]:
 
 
 def _header_number(value: str) -> tuple[str, float | None]:
-    """Return the form of a header such as Retry-After: whole number, fraction, date or text."""
+    """Return the form of a header such as Retry-After (whole number, fraction, date or text) and
+    the header's number. None as the number: it is a date or text."""
     if value.isdecimal() and len(value) < 16:
         return "whole number", int(value)
     try:
@@ -251,7 +252,7 @@ def parse_allowed_words_by_field(*texts: str) -> Iterator[tuple[str, frozenset[s
     """Yield pairs of a field name and its allowed words, for
     `RecordableNamesAndWords.allowed_words_by_field`.
 
-    texts: a field name and its words each, such as `importance: low normal high`.
+    texts: each text has a field name and its words, such as `importance: low normal high`.
     """
     for text in texts:
         name, _, words = text.partition(": ")

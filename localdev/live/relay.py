@@ -100,8 +100,8 @@ class HttpRelayKitInterface(Protocol):
 
     def point_page_links_to_relay(self, document: Any, base_url: str, relay_url: str) -> bool:
         """Replace `base_url` by `relay_url` in the page links of the document, so that the product
-        follows the links through the relay. Change the document in place; return whether it has a
-        link."""
+        follows the links through the relay. Change the document in place; return whether a link was
+        replaced."""
         ...
 
 

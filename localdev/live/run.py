@@ -100,8 +100,8 @@ def _wait(account: DemoAccount, limit_s: float) -> dict[str, Any]:
 
 
 def _check(stack: Stack, account: DemoAccount) -> str:
-    """Let the function that the schedule invokes check the mailbox and compare its ids. Return how
-    the check ended."""
+    """Make a check and a comparison of the mailbox due, and invoke the function that the schedule
+    invokes. Wait until the check has ended; return how it ended."""
     print("  scheduled check, with a comparison of ids", flush=True)
     with closing(connect(Settings({"DATABASE_URL": stack.database_url}))) as tables:
         before = tables.run(_LAST_CHECK, id=account.id)

@@ -1,4 +1,4 @@
-"""Generate plausible mail in many languages, one by one. The same seed gives the same mail."""
+"""Generate plausible mail in many languages. The same seed gives the same mail."""
 
 import random
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ CORRESPONDENTS = (
     Address("Олена Шевченко", "olena@example.ua"),
     Address("", "no-reply@example.net"),
 )
-# Subject and body by language; "{n}" makes each message its own.
+# A subject and a body for each language. "{n}" becomes the message's number.
 SUBJECTS_AND_BODIES = (
     ("Invoice {n} is due", "Dear customer,\n\ninvoice {n} is due on Friday.\n\nRegards"),
     ("Besprechung über Entwurf {n}", "Hallo,\n\nkönnen wir Entwurf {n} am Montag besprechen?"),
@@ -34,7 +34,7 @@ SUBJECTS_AND_BODIES = (
     ("Зустріч {n} перенесено", "Вітаю!\n\nЗустріч {n} перенесено на завтра."),
     ("🎉 Release {n} is out 🚀", "It is done 👩‍💻\n\nRelease {n} is out, thank you all! 🙏"),
 )
-# The last name stands twice, under different parents; most mail lies in the inbox.
+# Two folders have the name "Reports", under different parents. The empty path is the inbox.
 FOLDER_PATHS_AND_WEIGHTS: tuple[tuple[tuple[str, ...], int], ...] = (
     ((), 70),
     (("Sent Items",), 8),
@@ -105,7 +105,7 @@ def _mail(
 
 
 def _answered(chance: random.Random, item: MailItem) -> MailItem:
-    """Make the message an answer in one of the threads of that time."""
+    """Return the message as a reply in one of the five threads of its day."""
     thread = f"{item.received_at:%Y-%m-%d} {chance.randint(1, 5)}"
     return replace(item, subject=f"Re: {item.subject}", conversation=thread)
 

@@ -45,7 +45,7 @@ _COMPRESSIONS = {
 class MailFileProblem:
     """A problem with a message of the user's mail files.
 
-    location: the file and, in an mbox file, the message's number and its first byte.
+    location: the file and, in an mbox file, the message's number and position in bytes.
     cause: why the message was not loaded, or what is odd about a message that was loaded.
     """
 
@@ -82,7 +82,8 @@ class _RawMail:
 def load_mail_lazily(path: Path, *, keeps_originals: bool = False) -> LazilyLoadedMail:
     """Return the mail at the path. The files are read while the caller iterates over the messages.
 
-    keeps_originals: whether `MailItem.original` has the raw bytes of each message.
+    keeps_originals: whether `MailItem.original` has the bytes of each message, as a mail server
+        transmits them.
 
     Raises:
         FileNotFoundError: the path does not exist.
@@ -117,8 +118,8 @@ def _item(mail: _RawMail, loaded: LazilyLoadedMail) -> MailItem | None:
             mail.content, folder=mail.folder, is_read=mail.is_read
         )
     except Exception as failure:
-        # The standard library's parsers raise much on bytes that no test has tried; one message
-        # must not keep the others out.
+        # The standard library's parsers raise undocumented errors on malformed bytes. One such
+        # message must not prevent the loading of the others.
         loaded.problems_of_skipped_mail.append(
             MailFileProblem(mail.source, f"{type(failure).__name__}: {failure}")
         )
@@ -161,7 +162,7 @@ def _file_of_folder(
     if path.suffix.lower() == ".eml":
         yield from _messages(path, source, parts, problems)
         return
-    # Beside the parts of a Maildir are files of the mail server and what is being delivered.
+    # A Maildir also contains files of the mail server, and messages in delivery (`tmp`).
     is_of_maildir = (path.parent / "cur").is_dir() or (path.parent.parent / "cur").is_dir()
     if not is_of_maildir and not path.name.startswith("."):
         problems.append(MailFileProblem(source, "its name does not end with .eml"))

@@ -19,8 +19,8 @@ BytesOrMmap = bytes | mmap
 _FROM = b"From "
 _FROM_LINE = re.compile(rb"^From ", re.MULTILINE)
 _LINE = re.compile(rb"[^\n]*\n?")
-# The usual line has a sender and a date as asctime writes it; an odd one has a sender of one word,
-# with nothing or with some other date behind it.
+# A usual "From " line has a sender and a date in the form of asctime. An odd line has a sender of
+# one word, with no date or with a date in another form.
 _USUAL = re.compile(rb"From .* (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? .*\d\d:\d\d")
 _ODD = re.compile(rb"From (?:\S*@\S*|-|MAILER-DAEMON|\S+\s*$|\S+ .*(?:\d:\d\d|\b(?:19|20)\d\d\b))")
 _KNOWN_FIELD = re.compile(
@@ -30,8 +30,8 @@ _KNOWN_FIELD = re.compile(
     rb"|to|x-[!-9;-~]+)[ \t]*:",
     re.IGNORECASE,
 )
-_MAX_LINES = 50  # of a header, among which one that is known must be
-_MAX_LINE_BYTES = 998  # of RFC 5322, so that a long line costs no long look
+_MAX_LINES = 50  # the lines of a header among which there must be a known field
+_MAX_LINE_BYTES = 998  # of RFC 5322; only so many bytes of a "From " line are examined
 _START = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*")
 _HEADER_ENDS = re.compile(rb"^(?:\r?\n|From )", re.MULTILINE)
 _CONTENT_LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,15})[ \t]*\r?$", re.I | re.M)
@@ -94,15 +94,15 @@ def split_mbox(content: BytesOrMmap) -> Iterator[MboxMessage]:
 
 
 def _message(content: BytesOrMmap, start: int) -> tuple[MboxMessage, int]:
-    """Return the message with its "From " line at `start`, and where the next one starts."""
+    """Return the message with its "From " line at `start`, and where the next message starts."""
     header = _next_line(content, start)
     body = _body(content, header)
     claimed = _CONTENT_LENGTH.search(content, header, body)
     if claimed:
         end = body + int(claimed[1])
         if (following := _separator(content, end)) is not None:
-            # A writer that says the length and leaves "From " lines as they are (mboxcl2) quotes
-            # none.
+            # An unquoted "From " line shows that the writer gives the length and quotes no lines
+            # (mboxcl2).
             is_quoted = not _FROM_LINE.search(content[body:end])
             return _piece(content, start, (header, body, end), "", is_quoted=is_quoted), following
     following, oddity = _scan(content, header)
@@ -154,7 +154,8 @@ def _separates(content: BytesOrMmap, at: int) -> bool:
 
 
 def _separator(content: BytesOrMmap, at: int) -> int | None:
-    """Return where a separator or the end is, up to two line ends behind `at`; else None."""
+    """Return the position of the separator or the end of the file that follows `at` after at most
+    two line ends. None: something else follows."""
     found = _SEPARATOR_OR_END.match(content, at) if at <= len(content) else None
     return found.end() if found else None
 

@@ -11,7 +11,7 @@ _UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_mail(raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True) -> MailItem:
-    """Parse a message (RFC 5322) and return it; malformed parts are ignored."""
+    """Parse a message (RFC 5322) and return it, without a report on what is malformed in it."""
     return parse_mail_and_find_malformations(raw, folder=folder, is_read=is_read)[0]
 
 
@@ -46,7 +46,8 @@ def parse_mail_and_find_malformations(
 
 
 def _received_at(raw: bytes) -> datetime | None:
-    """Return when the last server received the message: the time in the first Received header."""
+    """Return when the last server received the message: the time in the first Received header.
+    None: the header is missing or has no time."""
     _, separator, date = (
         read_header_section(raw, 0, len(raw))[0].read_undecoded_value("received").rpartition(";")
     )

@@ -1,5 +1,5 @@
-"""Simulate Microsoft Graph's mail API, its identity platform and an IMAP server, with their limits
-and with injectable faults."""
+"""Simulate the mail APIs of Microsoft Graph and Gmail, their identity platforms and an IMAP server,
+with their limits and with injectable faults."""
 
 from localdev.simulators.entra.server import CLIENT_ID, CLIENT_SECRET
 from localdev.simulators.simulators import SimulatedImapServerSettings, Simulators

@@ -1,10 +1,11 @@
 """Run the simulators until SIGTERM: `python -m localdev.simulators`.
 
-One JSON line on stdout says that they are ready. It contains the URLs, the secrets of the control
-API and of the application, and under `mail` what was loaded from --mbox; with `--provider imap`
-also the IMAP server's ports, and the password of all mailboxes, which is SIMULATOR_IMAP_PASSWORD or
-a random one. If no message could be loaded, it contains only `failed`, a sentence, and the process
-exits with 1. Messages that are odd or were not loaded are named on stderr, one per line.
+When the simulators are ready, the program prints one JSON line on stdout. The line contains the
+URLs, the ports, and the secrets of the control API and of the application. `mail` is the report on
+the mail of --mbox. With `--provider imap` the line also contains the password of all mailboxes:
+SIMULATOR_IMAP_PASSWORD, or a random password. If --mbox has no message that can be loaded, the line
+contains only the sentence `failed`, and the process exits with 1. The program names malformed
+messages and messages that it did not load on stderr, one per line.
 """
 
 import argparse
@@ -142,9 +143,10 @@ def _imap_options(options: argparse.Namespace) -> ImapOptions:
 def _fill(
     simulators: Simulators, address: str, options: argparse.Namespace
 ) -> MailLoadingReport | None:
-    """Load mail into the mailbox only if it is empty, so that a restart keeps what is there.
+    """Generate mail or load the mail of --mbox. Do nothing if the mailbox has mail, so that a
+    restart keeps the mail.
 
-    Return the report on the mail of --mbox, or None when no mail was read.
+    Return the report on the mail of --mbox. None: no mail of --mbox was read.
     """
     mailbox = simulators.find_or_create_mailbox(address)
     if any(folder.total for folder in mailbox.folders.list_all_folders()):

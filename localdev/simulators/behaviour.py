@@ -69,15 +69,15 @@ class MicrosoftBehaviour:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """The simulated duration of a Graph request: a fixed part, plus a part for each message in the
-    response.
+    """The simulated duration of a request to Graph, Gmail or the IMAP server: a fixed part, plus a
+    part for each message in the response.
 
     fixed_s: seconds for each request.
     full_message_s: seconds for each message that the response contains with its body.
     lean_message_s: seconds for each message that the response contains without its body.
 
-    The latency named `real` fits two public measurements: 88 ms for an empty page and 361 ms for
-    ten full messages. The value for a message without its body is an assumption.
+    The latency named `real` fits two public measurements of Graph: 88 ms for an empty page and
+    361 ms for ten full messages. The value for a message without its body is an assumption.
     """
 
     fixed_s: float = 0

@@ -2,7 +2,8 @@
 inject faults.
 
 Requests carry the control secret as a bearer token; without it the response is 401. `GET` reads
-state. Every `POST` takes and returns one JSON object. A 400 response says what is wrong.
+state. `DELETE` clears the request log or the faults. Every `POST` takes and returns one JSON
+object. A 400 response says what is wrong.
 
 Messages and folders are named by Graph's ids and well-known names, or by Gmail's ids. While the
 IMAP server runs, they may also be named as IMAP names them; see `localdev.simulators.imap.owner`.
@@ -170,7 +171,8 @@ class ControlApiHandler:
         return {"expired": self._notifier.make_subscriptions_expire_now(mailbox.user_id)}
 
     def _state(self, _: JsonObject) -> JsonObject:
-        """Return every mailbox with its folders and their counts, and all switches."""
+        """Return every mailbox with its folders and their counts, the switches of
+        MicrosoftBehaviour, and the latency."""
         return {
             "mailboxes": [
                 {

@@ -29,7 +29,7 @@ class SimulatorDatabase:
     ) -> None:
         self._lock = threading.RLock()
         self._kept: dict[Hashable, tuple[tuple[int, ...], Any]] = {}
-        self._undone = 0  # SQLite counts rows that are written, but not that they are undone
+        self._undone = 0  # rollbacks and restorations, which SQLite's total_changes does not count
         open_private_file_for_appending(
             path
         ).close()  # SQLite gives its mode to the files that it makes beside it
@@ -38,7 +38,7 @@ class SimulatorDatabase:
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
-        # Survives kill -9, not a power cut: enough for a simulator, and ten times as fast.
+        # Commits survive kill -9, but not a power cut. This is ten times as fast as FULL.
         self._connection.execute("PRAGMA synchronous = NORMAL")
         for (table, column), dropped in earlier.items():
             if column in self._columns(table):

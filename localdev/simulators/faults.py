@@ -1,12 +1,15 @@
-"""Choose the faults that the simulators inject. The simulators try the fault rules in order; the
-first rule that matches a request injects its fault.
+"""Choose the faults that the simulators inject. The simulators try the fault rules in order. The
+first rule that matches a request, and that its `nth`, `times` and `rate` allow, injects its fault.
 
 Graph and Gmail inject every kind of fault but `imap`; Gmail's forgeries are in `gmail.corruption`.
 For the IMAP server, a rule's `method` is compared with the command, such as "UID FETCH". A rule's
 `path` is searched in a text of the open folder, the command and its arguments, such as
 "INBOX UID FETCH 1:* (FLAGS)".
-The token endpoint of the identity platform injects only faults with a `status`. The fault's `code`
-is then OAuth's error, and its `message` starts with the AADSTS number, as "AADSTS50196: ...".
+The token endpoint of Microsoft's identity platform, and all endpoints of Google's except the
+sign-in page, have fault rules of their own and send an error for every fault: `status` (None: 503),
+`code` as OAuth's error, and `message`; or `body`. `retry_after` and `headers` add headers. `cut`
+closes the connection without a response. All other fields have no effect. For Microsoft, `message`
+starts with the AADSTS number, as "AADSTS50196: ...".
 """
 
 import math
@@ -48,7 +51,7 @@ class Fault:
     right response.
 
     status: HTTP status of the error response. None: the server computes the right response, and the
-        fields `cut`, `truncate_json` and `page` change that response.
+        fields `body`, `html`, `cut`, `truncate_json` and `page` change that response.
     imap: status with which the IMAP server rejects the command. None: it runs the command.
     code, message: code and text of the error.
     retry_after: seconds in the error's header `Retry-After`; Gmail names the time in the message
@@ -56,7 +59,8 @@ class Fault:
     headers: further headers of the error response.
     body: body that replaces the right body, such as "" for an empty 503. None: the body stays.
     html: whether an HTML page with `message` replaces the body.
-    delay_s: seconds before the response. With a long delay the server never responds.
+    delay_s: seconds before the response. A delay beyond the client's time-out simulates a server
+        that never responds.
     cut: when the server closes the connection: before the response, or in the middle of the body.
     truncate_json: whether the server sends half of the body as a complete response.
     page: forgery of the response, from the list below. None: no forgery.
@@ -76,13 +80,15 @@ class Fault:
     - `nothing`: the response is complete, without items and with the count 0. In delta the response
         has the `deltaLink` of the round's end, so that the client misses all changes until now
     - `less`: the page omits some items, and does not count them
-    - `partial`: the items have only id and etag; in IMAP, FETCH has only UIDs and STATUS no items
+    - `partial`: Graph's items have only ids and etag, and Gmail's items only ids and label ids; in
+        IMAP, FETCH has only UIDs and STATUS no items
     - `no removals`: delta omits removals, and never reports them later; IMAP omits VANISHED
     - `no changes`: delta omits other changes, and never reports them later; IMAP omits FETCH
     - `removed`: delta reports new and changed items as removed; IMAP reports VANISHED for FETCH
     - `miscounted`: folders count `off_by` more messages and unread messages
     - `uncounted`: folders have no counts; IMAP sends no UIDNEXT, UIDVALIDITY and HIGHESTMODSEQ
-    - `old`: Graph sends the oldest stored response to such a request; see `Behaviour.answers_kept`
+    - `old`: Graph sends the oldest stored response to this kind of request; see
+        `MicrosoftBehaviour.answers_kept`
     - `renumbered`: IMAP's UIDVALIDITY or Gmail's historyId is higher by `off_by`
     - `earlier changes`: IMAP's HIGHESTMODSEQ or Gmail's historyId is lower by `off_by`
 
@@ -122,7 +128,8 @@ class FaultRule:
     """A rule that says which requests get a fault.
 
     method: HTTP method or IMAP command that the rule matches. None: all.
-    path: regular expression that is searched in the decoded path and query of the request.
+    path: regular expression that is searched in the decoded path and query of the request, or in
+        the text of an IMAP command (see the module's docstring).
     in_batch: True matches only items of a batch, False only other requests. None: both.
     nth: number of the first matching request that can get the fault, from 1 on.
     times: number of requests that get the fault. None: no limit.

@@ -36,10 +36,11 @@ class JournalEntry:
 
     change_number: the change number, which grows with every change of the mailbox.
     message_number: number of the message that changed. None: no message changed.
-    folder_number: number of a folder. If a message was added to a folder, this folder. If fields of
-        a message changed, the message's folder, or None if it is in several folders. If a folder
-        itself changed, that folder. If cursors expired (CURSORS_EXPIRED), the folder whose cursors
-        they are, or None for the cursors of all folders.
+    folder_number: number of a folder. If a message was added or moved to a folder, this folder; if
+        a message was removed from a folder, None. If fields of a message changed, the message's
+        folder, or None if the message is in several folders or in none. If a folder itself changed,
+        that folder. If cursors expired (CURSORS_EXPIRED), the folder whose cursors they are, or
+        None for the cursors of all folders.
     source_folder_number: number of the folder that a message left. None: the message left no
         folder.
     placement_change_number, source_placement_change_number: numbers of the message's placements in

@@ -68,8 +68,8 @@ class Mailbox:
         return found[0]
 
     def read_original_message_bytes(self, blob_number: int) -> bytes | None:
-        """Return the bytes of a message as it was received (RFC 5322). Return None if the original
-        was not kept or the message was deleted."""
+        """Return the bytes of a message as it was received (RFC 5322), by the number of its
+        content. Return None if the bytes were not kept, or the content was changed or deleted."""
         row = self.database.fetch_row("SELECT content FROM original WHERE blob = ?", blob_number)
         return bytes(row["content"]) if row else None
 
@@ -309,7 +309,7 @@ class Mailbox:
         """Delete all messages and folders of the mailbox, and create the standard folders.
 
         This simulates a new mailbox in place of a deleted mailbox of the user. The journal
-        continues.
+        continues, and has no entries for what was deleted.
         """
         own = "IN (SELECT number FROM folder WHERE mailbox_id = ?)"
         with self.database.transaction():

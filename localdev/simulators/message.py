@@ -43,7 +43,8 @@ class Message:
         `mail_item.folder` is not used.
     thread_key: text that all messages of one thread share.
     preview: the first characters of the body as one line of text.
-    modified_at: time of the last change, except changes of the read state.
+    modified_at: time of receipt, or of the last change of fields. A move, or a change of only the
+        read state, does not change this time.
     last_change_number: journal number of the message's last change.
     placements: the folders that the message is in.
     provider_specific_attributes: values that only one provider has, under that provider's names,

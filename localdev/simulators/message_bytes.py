@@ -28,7 +28,7 @@ def compose_message(item: MailItem) -> bytes:
 
 
 def _text(item: MailItem) -> bytes:
-    """Return the fields of the text's part, the empty line and the text."""
+    """Return the body as a MIME part: header fields, an empty line and the text in base64."""
     subtype = "html" if item.body_type == "html" else "plain"
     text = encodebytes(item.body.encode("utf-8", "replace"))
     fields = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: base64"
@@ -63,7 +63,7 @@ def _header(item: MailItem) -> Iterable[tuple[str, str]]:
 
 
 def _message_id(conversation: str) -> str:
-    """Return the conversation as a Message-ID, which all messages of the thread refer to."""
+    """Return the Message-ID to which all messages of the conversation refer."""
     if re.fullmatch(r"<[!-;=?-~]{1,200}>", conversation):
         return conversation
     digest = sha256(conversation.encode("utf-8", "replace")).hexdigest()[:32]

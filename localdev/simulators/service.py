@@ -1,4 +1,5 @@
-"""Hold the state that the simulators share: mailboxes, behaviour, faults, request log."""
+"""Hold the state that the simulators share: mailboxes, Microsoft's behaviour, latency, faults and
+request log."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,8 @@ _SCHEMA = (
     + CREATE_ENTRA_TABLES_SQL
     + CREATE_GOOGLE_TABLES_SQL
 )
-# Mail of a release that stored Graph's JSON is not kept; sign-ins are, by the same user ids.
+# An earlier release stored mail as Graph's JSON. Its mail is deleted. Its sign-ins stay valid,
+# because the user ids are the same.
 _EARLIER = {
     ("message", "immutable_id"): (
         *("mailbox", "folder", "message", "change"),
@@ -62,7 +64,7 @@ class SharedSimulatorState:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.data = data
         self.database = SimulatorDatabase(data / "microsoft.sqlite", _SCHEMA, earlier=_EARLIER)
-        # Made before anything is copied, so that a copy that is restored has the same ids.
+        # Created before the first backup, so that a restored backup leads to the same ids.
         read_or_create_id_secret(self.database)
         self.behaviour = MicrosoftBehaviour()
         self.latency: Latency = LATENCY_BY_NAME["none"]

@@ -1,4 +1,4 @@
-"""Run the simulated Graph, identity platforms and IMAP server on their ports, with the same
+"""Run the simulated Graph, Gmail, identity platforms and IMAP server on their ports, with the same
 mailboxes."""
 
 import ssl
@@ -52,9 +52,8 @@ class SimulatedImapServerSettings:
 
 
 class Simulators:
-    """The simulated Graph and the simulated identity platforms of Microsoft and Google with their
-    HTTP servers, running from `start` to `stop`; also a context manager. For port 0 a free port is
-    chosen.
+    """The servers of the simulated Graph, Gmail, identity platforms of Microsoft and Google, and
+    IMAP server, running from `start` to `stop`; also a context manager. Port 0 means any free port.
 
     host: loopback host in the simulators' links, 127.0.0.1 or localhost.
     client_secret: secret of the app registration. None: a random secret, stored at the first start.
@@ -155,7 +154,7 @@ class Simulators:
         audience: str = GRAPH_AUDIENCE,
         lifetime_s: int = 3600,
     ) -> str:
-        """Return an access token of the mailbox's user without a sign-in, for tests."""
+        """Return a Microsoft access token of the mailbox's user without a sign-in, for tests."""
         claims = {"aud": audience, "appid": self._client_id, "scp": scope}
         return self._signer.sign_token({**claims, "oid": mailbox.user_id}, lifetime_s=lifetime_s)
 
@@ -223,8 +222,8 @@ class Simulators:
 
 
 def _guard_of_sign_in(is_browser_path: Callable[[str], bool]) -> RequestGuard:
-    """Accept a sign-in: it comes from the application's page, and its form from the page of the
-    identity platform's server."""
+    """Return a guard that accepts links and redirects of any site to the sign-in page, and the form
+    that the sign-in page sends."""
     return RequestGuard(
         accepts_requests_of_served_pages=True, accepts_navigation_to_path=is_path_opened_in_browser
     )

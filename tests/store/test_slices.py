@@ -225,7 +225,7 @@ class Reader:
     def fetch_first_page_of_message_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
         return None
 
-    def fetch_slice(
+    def fetch_time_slice(
         self, feed: FeedRef, part: TimeSlice, *, following: TimeSlice | None = None
     ) -> TimeSlicePage | None:
         if not self.asked:

@@ -12,7 +12,7 @@ from mailsync.runs.trigger import SyncStarter
 from mailsync.store.credential_store import CredentialStore
 
 CredentialSealer = Callable[[AccountId, SealingKey], Credentials]
-"""A function that encrypts the credentials of a new account for the store."""
+"""A function that encrypts credentials for the store, given the account id and the data key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class AccountConnector:
         seal: encrypts the credentials, given the account id and the data key.
 
         Raises:
-            SettingMissing, StoreUnavailable: no mailbox was connected.
+            SettingMissing, StoreUnavailable, AwsError: the first sync was not started. If the
+                account is already stored, a scheduled check starts the sync.
         """
         key = self.encryption_vault.find_or_make_newest_sealing_key()
         account_id = self.credential_store.connect_account(

@@ -1,8 +1,8 @@
 """Define types for status fields and account ids, so that the OpenAPI document lists the values of
 a status and the format of an id.
 
-In Python these fields are plain text, because the database checks the values. Each type names a
-schema. `ENUM_SCHEMA_BY_NAME` has the schemas by name, and the OpenAPI document contains them.
+In Python a status is plain text, because the database checks the values. The type of a status names
+a schema of the OpenAPI document; `ENUM_SCHEMA_BY_NAME` has the schemas by name.
 """
 
 from collections.abc import Iterable

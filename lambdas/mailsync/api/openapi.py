@@ -51,7 +51,7 @@ def build_openapi_document(
     """Return the OpenAPI document with the routes of all Lambda functions.
 
     app: the resolver with the routes of the Lambda function `api`.
-    providers: providers for which the document has the routes whose paths name a provider.
+    providers: the document contains the routes whose path names one of these providers.
     """
     generated = app.get_openapi_json_schema(
         title="Mailsync",

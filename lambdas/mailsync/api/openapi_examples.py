@@ -84,9 +84,7 @@ _OF_FIELDS: dict[str, Any] = {
     "walking": True,
 }
 """Examples of fields. A key `field` applies to all schemas, a key `Schema.field` to one schema. A
-field without an entry gets the example of its type. The example of a field that can be null is
-null.
-"""
+field without an entry gets null if the field can be null, else the example of its type."""
 _OF_TYPES: dict[str, Any] = {"array": [], "boolean": False, "integer": 0, "number": 0.0}
 
 

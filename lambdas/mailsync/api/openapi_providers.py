@@ -49,7 +49,8 @@ def build_provider_path_items(providers: Iterable[RegisteredProvider]) -> dict[s
 def _operation_id(name: str, registration: RegisteredProvider) -> str:
     """Return an operation id that is unique in the document: `name` with the provider as suffix.
 
-    The ids of the earliest release's provider stay without a suffix.
+    The ids of `DEFAULT_PROVIDER_OF_STORED_VALUES`, the only provider of the first release, have no
+    suffix.
     """
     is_first = registration.provider == DEFAULT_PROVIDER_OF_STORED_VALUES
     return name if is_first else f"{name}_{registration.provider}"

@@ -67,9 +67,10 @@ def describe_responses(
 
     successes: for each successful status, the response model or the name of the response's schema.
         None: the response has no body.
-    problems: error statuses that are special to this route. The function adds the error statuses
+    problems: error statuses that are special to this route. This function adds the error statuses
         that every route can return.
-    public: whether the route needs no token, so that it never returns 401 or 403.
+    public: whether the route needs no token. The result then has the statuses 401 and 403 only if
+        `problems` contains them.
     """
     common = (429, 500, 503) if public else (401, 403, 429, 500, 503)
     described = {status: _success_response(status, model) for status, model in successes.items()}

@@ -119,8 +119,9 @@ def add_missing_and_remove_unused_schemas(document: dict[str, Any]) -> None:
 
 
 def _tidy(node: Any) -> Any:
-    """Return a part of the document without generated titles, line breaks in descriptions, and
-    whole numbers with a decimal point; fields of named values refer to their schemas."""
+    """Return a cleaned copy of a part of the document: without generated titles, without line
+    breaks in descriptions, and with 1 for 1.0. A title that names a schema of `ENUM_SCHEMA_BY_NAME`
+    becomes a reference to this schema."""
     if isinstance(node, list):
         return [_tidy(each) for each in node]
     if isinstance(node, float) and node.is_integer():

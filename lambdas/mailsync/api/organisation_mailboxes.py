@@ -70,7 +70,8 @@ def connect_organisation_mailbox(
     Raises:
         ApiError: the organisation is not allowed (403), or the mailbox cannot be read (422).
         AccessRevoked: the organisation has not given the application admin consent.
-        ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
+        ProviderRejected, ProviderThrottled, ProviderUnavailable: no mailbox was connected.
+        SettingMissing, StoreUnavailable, AwsError: see `AccountConnector.connect`.
     """
     provider, organisation_id = connector.provider_name, wanted.organisation_id
     oauth = require_oauth_access_of_provider(provider)

@@ -69,7 +69,8 @@ def connect_with_password(
     Raises:
         ApiError: the mail server cannot be used, it refused the password, or the mailbox cannot be
             read (422).
-        ProviderRejected, ProviderUnavailable, StoreUnavailable: no mailbox was connected.
+        ProviderRejected, ProviderUnavailable: no mailbox was connected.
+        SettingMissing, StoreUnavailable, AwsError: see `AccountConnector.connect`.
     """
     try:
         found = load_password_kit(connector.provider_name).check_password(login, settings)

@@ -37,10 +37,13 @@ DOCUMENTED_PASSWORD_PROBLEMS = (
 
 
 def replace_general_by_server_advice(problem: Problem, advice: str) -> Problem:
-    """Return the problem with `advice` in place of the last sentence of its detail, which is valid
-    for every mail server. Return the problem unchanged if `advice` is empty.
+    """Return the problem with `advice` in place of its general advice: the part of `problem.detail`
+    after "no mailbox was connected". Return the problem unchanged if `advice` is empty.
 
     advice: what the user of this mail server can do.
+
+    Raises:
+        ValueError: `problem.detail` does not contain the text "no mailbox was connected".
     """
     if not advice:
         return problem

@@ -20,7 +20,8 @@ USER_ID_OF_LIMIT_FOR_ALL_USERS = ""
 
 class RateLimitedCall(StrEnum):
     """The groups of API calls. Each group has an hourly limit per user, in
-    `Settings.max_api_calls_per_hour_by_kind`."""
+    `Settings.max_api_calls_per_hour_by_kind`. The limit of SELF_TEST_BY_ALL_USERS applies to all
+    users together."""
 
     SYNC = "sync"
     FULL_SYNC = "full-sync"

@@ -31,8 +31,8 @@ ACCOUNT_PATH = "/api/email/accounts/<account_id>"
 KEEP_DATA, PURGE_DATA = "keep", "purge"
 """Values of the query parameter `data`: keep the account's mail, or delete it."""
 MAX_MAIL_DELETION_S_PER_REQUEST = 13.0
-"""Seconds that one request may spend on deleting mail, below API Gateway's time-out of 29 s. The
-scheduled function `purge-accounts` deletes the rest."""
+"""Seconds after which a request stops deleting mail, counted from the start of the request. API
+Gateway's time-out is 30 s. The scheduled function `purge-accounts` deletes the rest."""
 
 _SENTENCE_OF_ACCESS = {
     RevocationOutcome.REVOKED: "The access to the mailbox was withdrawn.",
@@ -52,8 +52,9 @@ def disconnect_or_purge_account(account_id: str) -> Response[str]:
     """Disconnect the account and keep its mail, or purge the account: delete it with its mail.
 
     A purge deletes what it can within `MAX_MAIL_DELETION_S_PER_REQUEST`; the scheduled function
-    `purge-accounts` deletes the rest. If the request fails before its first transaction, nothing
-    has changed, and the caller can repeat the request.
+    `purge-accounts` deletes the rest. If the request fails before it has changed the account, the
+    push subscription may have ended; Mailsync creates the subscription again. The caller can
+    repeat the request.
     """
     deadline = time.monotonic() + MAX_MAIL_DELETION_S_PER_REQUEST
     account, data = parse_account_and_caller_ids(account_id, router.current_event), _data()

@@ -67,7 +67,8 @@ class RunFolderView(CamelModel):
     quarantined: int
     """Number of messages that exist at the provider and that Mailsync could not store."""
     resets: int
-    """Number of full syncs of the folder that this run began."""
+    """How often the run restarted the full sync of the folder because the provider rejected the
+    position in its changes or could not deliver them."""
     error: Failure | None
     started_at: datetime
     finished_at: datetime | None

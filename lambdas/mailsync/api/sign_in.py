@@ -1,9 +1,10 @@
 """Connect mailboxes by a sign-in: the OAuth authorization code flow with PKCE (RFC 6749 4.1, RFC
 7636).
 
-The database stores each started sign-in as a row. The row is encrypted and bound to the user, and
-it is found by the hashes of the OAuth state and of a cookie. The redirect from the provider
-finishes the sign-in only if it brings both the state and the cookie. Then the row is deleted.
+The database stores each started sign-in in a row, encrypted and bound to the user. Mailsync finds
+the row by the hashes of the OAuth state and of a cookie. The redirect from the identity platform
+finishes the sign-in only if the request contains both the state and the cookie. Mailsync deletes
+the row when it reads the row, so each sign-in can be used only once.
 
 In a stage with the setting `confirm_connections` a finished sign-in connects no mailbox yet. The
 database stores the mailbox encrypted until the user who started the sign-in confirms the mailbox
@@ -112,7 +113,8 @@ class SignInFlow:
     `confirm_connections`.
 
     Every method raises:
-        StoreUnavailable, ProviderUnavailable: no mailbox was connected.
+        ProviderThrottled, ProviderUnavailable: no mailbox was connected.
+        SettingMissing, StoreUnavailable, AwsError: see `AccountConnector.connect`.
     """
 
     def __init__(self, connector: AccountConnector, settings: Settings) -> None:

@@ -60,12 +60,13 @@ def _progress(account: AccountStatus) -> tuple[int, int]:
 
     During a full sync the provider's counts can lag behind the stored messages. Then the expected
     number is raised to the processed number, so that the progress never exceeds 100 %. If a message
-    can be in several folders, the sum of the folders' counts contains it several times. The
-    surplus is the sum of the stored counts minus the number of stored messages.
+    can be in several folders, the sum of the folders' counts contains it several times. Both
+    numbers are then reduced by the surplus: the sum of the stored counts minus the number of stored
+    messages.
     """
     folders = account.folders
     if account.quota_status and account.quota_status.pending_message_count:
-        # A backfill has listed every message; the counts of its folders come at its end.
+        # The full sync has listed the ids of all messages. It counts the folders at its end.
         done = (account.message_count or 0) + account.reading_progress.new_message_count
         return done, done + account.quota_status.pending_message_count
     stored = sum(each.stored_total for each in folders)

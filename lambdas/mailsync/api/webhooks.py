@@ -109,7 +109,8 @@ def receive_notifications(provider: str) -> Response[str]:
 
 
 def _save(provider: ProviderName, notifications: Sequence[ProviderNotification]) -> int:
-    """Make the notified mailboxes due; return the number of genuine notifications."""
+    """Make the notified mailboxes due. Return the number of genuine notifications: those that match
+    a subscription or a connected mailbox."""
     store = PushStore(open_database())
     addresses = [
         each.email_address for each in notifications if isinstance(each, NotificationByEmailAddress)

@@ -2,7 +2,7 @@
 tokens and passwords encrypted. Access tokens are renewed before they expire.
 
 A grant is the permission of a person to read the mailbox, in the form of a refresh token. The
-identity platform issues a new grant with each access token. A lock lets only one worker at a time
+identity platform may issue a new grant with an access token. A lock lets only one worker at a time
 renew an account's token. Without the lock, the slower of two workers could overwrite the newer
 grant with the older grant.
 
@@ -155,7 +155,7 @@ class StoredAccessTokenSource:
                 if renewal.credentials != before:
                     continue
                 outcome = self._exchange(grant, key, renewal)
-            # Each in a transaction of its own: a disconnection locks the account first.
+            # In a transaction of its own: a disconnection locks the account before the credentials.
             if isinstance(outcome, TokenSet):
                 if outcome.email_address is not None:
                     self._store.save_email_address(self._account_id, outcome.email_address)
@@ -200,8 +200,7 @@ class StoredPasswordAsTokenSource:
 
     Both methods raise:
         AccountNotConnected: the account has no password.
-        AccessRevoked: the mail server refused the password, or the password cannot be decrypted;
-            the user must connect the mailbox again.
+        AccessRevoked: the password cannot be decrypted; the user must connect the mailbox again.
     """
 
     def __init__(
@@ -253,7 +252,8 @@ class StoredPasswordAsTokenSource:
         )
 
     def _seal_under_newest_key(self, stored: Credentials, access: AccessToken) -> None:
-        """Store the password again, encrypted with the newest data key, unless it is already.
+        """Store the password again, encrypted with the newest data key, unless the stored password
+        is already encrypted with this key.
 
         Each renewal of a token encrypts the grant again. A password is never renewed, so without
         this method its old data key would be needed for ever.

@@ -29,9 +29,8 @@ class TokenSet:
         """Encrypt the tokens with one data key, bound to the account; return the credentials for
         the store.
 
-        Each renewal of an account's tokens encrypts all secrets of the account again, with the
-        newest data key. So a data key is no longer needed once all accounts have renewed their
-        tokens with newer data keys.
+        Each renewal encrypts the tokens of the account again, with the newest data key. So no token
+        needs a data key any more when every account has renewed its tokens with a newer data key.
         """
         return Credentials(
             sealed_refresh_token=None

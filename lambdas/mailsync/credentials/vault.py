@@ -2,8 +2,8 @@
 
 An encrypted (sealed) value is bound to its column and its owner: it cannot be decrypted in another
 column or for another owner. All accounts share a data key, so most syncs need no call of KMS (AWS
-KMS docs, "Envelope encryption"). A process caches data keys for 10 minutes. Every 30 days the
-product makes a new data key.
+KMS docs, "Envelope encryption"). A process caches data keys for 10 minutes. Mailsync makes a new
+data key every 30 days.
 """
 
 import secrets
@@ -146,7 +146,8 @@ class Vault:
 
     kms_key_arn: ARN of the KMS key that encrypts the data keys.
     keys: the store of the encrypted data keys.
-    kms: client of KMS, such as boto3's. None: a `KmsDataKeyClient`.
+    kms: client of KMS with the methods and the errors of `KmsDataKeyClient`. None: a new
+        `KmsDataKeyClient`.
     clock: returns the current time in seconds.
 
     Every method that needs a data key raises:
@@ -194,8 +195,8 @@ class Vault:
         )
 
     def find_or_make_newest_sealing_key(self) -> SealingKey:
-        """Return the newest data key, decrypted. Make a new data key if the newest one is older
-        than `MAX_AGE_OF_DATA_KEY_FOR_SEALING`."""
+        """Return the newest data key, decrypted. Make a new data key if there is none, or if the
+        newest data key is older than `MAX_AGE_OF_DATA_KEY_FOR_SEALING`."""
         known = max(self._cached(), key=lambda each: each.data_key_id, default=None)
         if known and not _is_old(known.created_at):
             return known

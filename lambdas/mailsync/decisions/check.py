@@ -18,11 +18,10 @@ from mailsync.model import (
 
 MAX_MAILBOX_FOLDERS_FOR_CHECK = 1_000
 """The maximum number of folders of a mailbox that a check reads. A mailbox with more folders gets
-an execution. For 20 folders a check sends one call for the folder tree and one call for the
-changes. With 88 ms per response and four calls at once 20 folders take 0.9 s, and 1,000 folders
+an execution. A check that reads everything sends two requests for each folder: one for its child
+folders, one for its changes. With 88 ms per response and four requests in flight, 1,000 folders
 take 44 s. A check has 90 s (`batch.MIN_REMAINING_TIME_FOR_CHECK_S`), so the provider may take
-twice as long.
-"""
+twice as long."""
 
 
 class CheckResult(Enum):
@@ -32,16 +31,13 @@ class CheckResult(Enum):
         counts.
     CHECK_CAN_STORE_ALL_CHANGES: all changes are on the pages that the check has read, so the check
         can store them.
-    NEEDS_EXECUTION: more work, which an execution of the workflow must do.
+    NEEDS_EXECUTION: an execution of the workflow must sync the mailbox, because a folder is new,
+        needs a full sync, has more pages or pending messages, or could not be read.
     """
 
     NOTHING_NEW = auto()
-    """The check found no change, and each stored count equals the provider's count."""
     CHECK_CAN_STORE_ALL_CHANGES = auto()
-    """The pages that the check has read contain all changes, so the check can store them."""
     NEEDS_EXECUTION = auto()
-    """A folder needs a full sync, has more pages, or could not be read; an execution of the
-    workflow must sync the mailbox."""
 
 
 def classify_work_found_by_check(

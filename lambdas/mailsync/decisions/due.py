@@ -14,9 +14,9 @@ NOTIFIED_MAILBOX_CLAIM_LIFETIME_S = 60
 """The lifetime in seconds of a worker's claim on a mailbox for which a notification arrived."""
 MIN_AVERAGE_TIME_BETWEEN_NOTIFIED_CHECKS_S = 15
 """The minimum average number of seconds between two checks of a mailbox that notifications start.
-Two such checks may follow each other at once. A check of a mailbox with 1,000 folders is 111
-requests. So notifications cause at most half of the 10,000 requests that Microsoft Graph allows in
-ten minutes."""
+Two such checks may follow each other at once. The usual check of a mailbox with 1,000 folders is
+111 requests. So notifications cause at most half of the 10,000 requests that Microsoft Graph allows
+in ten minutes."""
 MAX_WORKERS_FOR_NOTIFIED_MAILBOXES = 4
 """The maximum number of functions that check notified mailboxes at the same time. An AWS account
 may have only 10 concurrent functions, and the scheduled checks need some of them."""
@@ -47,13 +47,14 @@ check."""
 SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S = 5 * 60
 """The seconds between two syncs of a mailbox that has changed recently."""
 SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S = 15 * 60
-"""The seconds between two syncs of a mailbox that has not changed for hours. New mail of such a
-mailbox arrives at most this much later."""
+"""The seconds between two syncs of a mailbox that has not changed for three hours. Readers see new
+mail of such a mailbox at most this much later."""
 SYNC_INTERVAL_OF_SUBSCRIBED_MAILBOX_S = 15 * 60
 """The seconds between two syncs of a mailbox whose provider sends notifications. These syncs are
 needed because some notifications are lost."""
 _INACTIVE_SHARE = 12
-"""A mailbox that has not changed for an hour waits a twelfth of that time until its next sync."""
+"""The divisor of the time since a mailbox last changed. If this time is an hour or longer, the next
+sync follows after a twelfth of it, at most after `SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S`."""
 MAX_SYNC_BACKOFF_S = 24 * 60 * 60
 MAX_SYNC_BACKOFF_IF_FOLDERS_FAILED_S = SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S
 """The longest time in seconds until the next sync after failed runs, if only some folders failed.
@@ -168,7 +169,11 @@ def seconds_until_subscription_renewal(*, lasts_s: float, jitter: float) -> floa
 def seconds_until_subscription_retry(*, failures: int, jitter: float) -> float:
     """Return the seconds until the next attempt to create or renew a push subscription.
 
+    The delay is five minutes after the first failure. It doubles with each failure, to at most six
+    hours.
+
     failures: number of attempts that failed in a row.
+    jitter: random number from 0 to below 1. It changes the result by at most a tenth.
     """
     doubled: float = MIN_SUBSCRIPTION_RETRY_DELAY_S * 2 ** min(failures - 1, 10)
     return min(MAX_SUBSCRIPTION_RETRY_DELAY_S, doubled) * (0.9 + 0.2 * jitter)

@@ -38,8 +38,8 @@ def choose_feeds_to_read(
 
     Of a small mailbox the sync reads all feeds. Of a large mailbox the sync reads the feeds of all
     active folders, of all folders whose counts changed, and of all folders that were never read.
-    The other feeds take turns, the least recently read first. The longer the last sync is ago, the
-    more of these feeds are read, so that each feed is read at least once per
+    The other feeds take turns, the least recently read first. The more time has passed since the
+    last sync, the more of these feeds are read, so that each feed is read at least once per
     `MAX_TIME_BETWEEN_READINGS_OF_SAME_FEED`.
 
     folders: the stored folders of the mailbox, with their change feeds.

@@ -17,21 +17,16 @@ class ActionForExistingRun(Enum):
 
     START_EXECUTION: the run has no execution yet; start it.
     JOIN_RUN: the run is in progress; return it.
-    RETURN_ENDED_RUN: the run has ended, and the request repeats an Idempotency-Key; return the run.
-    CLOSE_DEAD_RUN: the execution of the run is over or missing; close the run and request a new
-        one.
+    RETURN_ENDED_RUN: the run has ended, and the request repeats the Idempotency-Key of this run;
+        return the run unchanged.
+    CLOSE_DEAD_RUN: the run is open, but its execution has ended or is missing; close the run as
+        failed, and request a new run.
     """
 
     START_EXECUTION = auto()
-    """The run has no execution yet: start the execution of this run."""
     JOIN_RUN = auto()
-    """The execution of the run is running: return this run."""
     RETURN_ENDED_RUN = auto()
-    """The run has ended, and the request repeats the Idempotency-Key of this run: return the run
-    unchanged."""
     CLOSE_DEAD_RUN = auto()
-    """The execution of the run has ended or is missing: close this run as failed, and enqueue a new
-    run."""
 
 
 def choose_action_for_existing_run(

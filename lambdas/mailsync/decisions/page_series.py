@@ -1,7 +1,8 @@
 """Recognise a list whose pages never end.
 
 A provider can send the items of one page again and again, each time with another link to a next
-page (msgraph-sdk-dotnet #3082, microsoft-graph-docs #4263). The links do not show it, the items do.
+page (msgraph-sdk-dotnet #3082, microsoft-graph-docs #4263). So this module compares the items of
+the pages, not the links.
 """
 
 from collections.abc import Collection
@@ -41,7 +42,7 @@ class EndlessPagingDetector:
 
     @property
     def is_endless(self) -> bool:
-        """Return whether so many pages were empty or repeated that no end is to be expected."""
+        """Return whether more pages were repeated, or successively empty, than the limits allow."""
         return (
             self._empty_page_count > MAX_EMPTY_PAGES
             or self._repeated_page_count > MAX_REPEATED_PAGES

@@ -8,8 +8,8 @@ MIN_PAGES_FOR_ESTIMATE = 20
 """The smallest number of pages from which a speed is computed. If the times of pages vary by half
 their mean, the mean of 20 is within 22 % of the true one in 19 of 20 cases (2 · 0.5 / √20)."""
 MIN_READING_TIME_FOR_ESTIMATE_S = 60.0
-"""The shortest reading in seconds from which a speed is computed. Until then the start of the
-functions, some 5 s, makes the speed look too low, and the minute may be a fast or a slow one."""
+"""The shortest reading in seconds from which a speed is computed. A shorter reading gives a
+wrong speed: it includes the start of the functions (some 5 s), and the provider's speed varies."""
 MAX_REREAD_MESSAGE_SHARE_FOR_ETA = 0.5
 """The largest share of already stored messages among the messages that a run has read. Above this
 share the run's remaining time is not estimated, because the speed so far is mostly the speed of
@@ -130,10 +130,10 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     If the quota limits the backfill, the result is the time until the last burst of the backfill
     begins. The last burst has no pause. Otherwise the result follows from the speed so far.
 
-    A burst that has not ended may take as long as the quota makes it take. So the work limits the
-    backfill only if the reading has lasted longer than all bursts that have begun. Otherwise the
-    start of the functions and the list of the messages, which take some seconds, would make the
-    first bursts look slow.
+    The work limits the backfill, not the quota, if the bursts so far took longer than
+    `MIN_SLOW_BURST_DURATION_IN_PERIODS` on average, and the reading has lasted longer than the
+    periods of all bursts that have begun. Without the second condition, the start of the functions
+    and the list of the messages, which take some seconds, would make the first bursts look slow.
     """
     at_speed_so_far_s = (
         quota.pending_message_count * progress.elapsed_reading_s / progress.new_message_count

@@ -13,19 +13,19 @@ INITIAL_MESSAGES_PER_SLICE = 100
 """The number of messages of a worker's first slice: as many as a page with contents has."""
 MAX_MESSAGES_PER_SLICE = 200
 """The maximum number of messages of a slice. A large slice is faster than two small slices, because
-each request costs the provider additional time. But Graph gives up on a page that takes too long
-(Microsoft Graph docs, "List messages"), and 200 messages take 5 s at 27 ms each."""
+each request costs the provider additional time. But a provider may give up on a page that takes too
+long (Microsoft Graph docs, "List messages"), and 200 messages take 5 s at 27 ms each."""
 MIN_MESSAGES_PER_SLICE = 25
-"""Slices are not made smaller than this, because each slice costs a request. The last slices of a
-feed, which become smaller, keep this size, and a failed slice of this size or less is not split:
-its messages are fetched by their ids."""
+"""The slices at the end of a feed become smaller, but not smaller than this number of messages,
+because each slice costs a request. A failed slice with this number of messages or fewer is not
+split: its messages are fetched by their ids."""
 TARGET_BYTES_PER_SLICE = 6 * 2**20
 """The target for the decompressed size of a slice that has more messages than a worker's first
 slice. 6 MB are 150 messages of 40 KB. A function holds two slices at a time."""
 MIN_NEWLY_STORED_SHARE_OF_FIRST_SLICE = 0.2
-"""The minimum share of the messages of a full sync's first slice that the slice must store. If it
-stores fewer, the full sync uses no slices, because most messages would be requested by their ids.
-"""
+"""The minimum share of the messages of a full sync's first slice that the worker must have stored.
+If it has stored fewer, the full sync uses no slices, because most messages would be requested by
+their ids."""
 
 
 def choose_feeds_to_read_in_slices(

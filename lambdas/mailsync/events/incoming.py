@@ -1,9 +1,9 @@
 """Receive events from the event bus that request a sync or the self-test.
 
-EventBridge delivers an event at least once. The id of an event is the idempotency key of the run
-that the event starts, or the name of the self-test's execution. So a second delivery of the same
-event starts nothing. An invalid event is logged and raises no error, because Lambda would retry the
-event in vain.
+EventBridge delivers an event at least once. The idempotency key of the run that an event starts
+contains the event's id, and the execution of the self-test has the event's id as its name. So a
+second delivery of the same event starts nothing. An invalid event is logged and raises no error,
+because Lambda would retry the event in vain.
 """
 
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ class SyncOrSelfTestEventReceiver:
     """Starts the sync or the self-test that an event requests.
 
     Raises:
-        StoreUnavailable, errors of boto3: Lambda retries the event.
+        SettingMissing, StoreUnavailable, AwsError: Lambda retries the event.
     """
 
     def __init__(

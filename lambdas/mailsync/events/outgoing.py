@@ -25,11 +25,11 @@ MAX_EVENTS_DELETED_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class OutboxPublicationCounts:
-    """The numbers of events that one invocation sent to the event bus.
+    """How many events the event bus accepted and rejected in one invocation.
 
     published_event_count: events that the bus accepted.
-    refused_event_count: events that the bus rejected. They stay in the outbox, and a later
-        invocation sends them again.
+    refused_event_count: number of rejections. A rejected event stays in the outbox, and this or a
+        later invocation sends the event again. An event may be rejected several times.
     """
 
     published_event_count: int = 0

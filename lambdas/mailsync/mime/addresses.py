@@ -68,7 +68,8 @@ def parse_addresses(value: str, *, limit: int = 10_000) -> tuple[Address, ...]:
 
 
 def _with_closed_quotes(value: str) -> str:
-    """Drop a quotation mark that is never closed: more than one name stands after it."""
+    """Drop a quotation mark that is never closed. Otherwise all text after it, which may contain
+    further addresses, would be one quoted name."""
     for quoted in _QUOTED.finditer(value):
         if not quoted[1]:
             return value[: quoted.start()] + quoted[0].replace('"', "")

@@ -230,7 +230,8 @@ def _is_wrapper(part: MimePart) -> bool:
 
 
 def _charset_of_markup(content: bytes) -> str | None:
-    """Return the charset that the HTML itself names, unless the content is UTF-8."""
+    """Return the charset that the HTML itself names. Return None if the HTML names no charset, or
+    if the content is valid UTF-8."""
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:

@@ -80,10 +80,10 @@ _WINDOWS_1252 = "".join(
 
 
 def decode_text(content: bytes, charset: str | None) -> str:
-    """Decode bytes in the charset that the mail names; if that fails, in a guessed charset. No
-    bytes and no charset raise an error.
+    """Decode bytes in the charset that the mail names; if that fails, in a guessed charset. Never
+    raise an error, whatever the bytes and the charset are.
 
-    charset: None: the mail names no charset.
+    charset: the charset that the mail names. None: the mail names no charset.
     """
     return decode_and_return_guessed_charset(content, charset)[0]
 
@@ -91,8 +91,9 @@ def decode_text(content: bytes, charset: str | None) -> str:
 def decode_and_return_guessed_charset(
     content: bytes, charset: str | None
 ) -> tuple[str, str | None]:
-    """Return the text, and the name of the charset if it was guessed. The name is None if the text
-    is ASCII or was decoded in the charset that the mail names.
+    """Decode bytes as `decode_text` does. Return the text, and the name of the charset if it was
+    guessed. The name is None if the text is ASCII or was decoded in the charset that the mail
+    names.
 
     charset: the charset that the mail names. None: the mail names no charset.
     """
@@ -116,7 +117,8 @@ def is_known_charset(charset: str) -> bool:
 
 def guess_charset_and_decode(content: bytes) -> tuple[str, str]:
     """Decode bytes for which the mail names no charset. Return the text and the name of the guessed
-    charset: UTF-8 if most bytes above 127 are UTF-8, else Windows-1252."""
+    charset: ISO-2022-JP if the bytes contain its escapes, else UTF-8 if most bytes above 127 are
+    UTF-8, else Windows-1252."""
     return _guess(content)
 
 
@@ -140,7 +142,7 @@ def find_original_bytes_of_text(text: str, charset: str | None, size: int) -> by
 
 
 def _guess(content: bytes) -> tuple[str, str]:
-    """Guess ISO-2022-JP by its escapes, else UTF-8, else Windows-1252.
+    """Guess the charset as `guess_charset_and_decode` does; return the text and the charset's name.
 
     Some programs encode a character beyond 16 bits as two halves of a surrogate pair in UTF-8
     (CESU-8); such halves are joined."""
@@ -181,7 +183,8 @@ def _replacing(content: bytes, codec: str) -> str:
 
 
 def _to_shift_jis(content: bytes) -> bytes:
-    """Convert ISO-2022-JP, whose codec lacks characters such as U+2460 that most programs send."""
+    """Convert ISO-2022-JP to Shift_JIS. Python's codec for ISO-2022-JP lacks characters, such as
+    U+2460, that most programs send."""
     converted = bytearray()
     for found in _JIS.finditer(content):
         escape, text = found[1], found[2]

@@ -67,8 +67,8 @@ class HeaderSection:
         return decode_header_text(self.read_undecoded_value(name))
 
     def join_undecoded_values(self, name: str) -> str:
-        """Return the values of all fields with this name, separated by commas, with undecoded
-        words."""
+        """Return the values of all fields with this name, separated by commas. Encoded words are
+        not decoded."""
         return ", ".join(unfold_raw_value(value) for each, value in self.fields if each == name)
 
 
@@ -120,8 +120,8 @@ def _only_fields_follow(raw: bytes, position: int, limit: int) -> bool:
 
 
 def unfold_raw_value(value: bytes) -> str:
-    """Return the raw value of a field as text on one line. Bytes above 127 are decoded as UTF-8 if
-    most of them are UTF-8, else as Windows-1252."""
+    """Return the raw value of a field as text on one line. Bytes that are not ASCII are decoded by
+    `guess_charset_and_decode`."""
     is_plain = value.isascii() and b"\x1b" not in value
     text = value.decode("ascii") if is_plain else guess_charset_and_decode(value)[0]
     return to_storable_text(" ".join(text.split()))

@@ -1,4 +1,5 @@
-"""Parse raw messages (RFC 5322, MIME), also malformed ones. No bytes raise an error."""
+"""Parse raw messages (RFC 5322, MIME), including malformed messages. The parser never raises an
+error."""
 
 import re
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class ParsedMessage:
     """The contents of a message. Times are in UTC. All text can be stored in Postgres.
 
     from_or_sender_address: the first address of From. If From has no address, the first address of
-        Sender.
+        Sender. None: neither has an address.
     sent_at: None: the message has no readable date.
     body_text: all plain texts that are not attachments, joined. None: there is no plain text.
     body_html: all HTML texts that are not attachments, joined. None: there is no HTML text.
@@ -143,8 +144,8 @@ class _Fields:
         self._has_too_many = False
 
     def addresses(self, name: str) -> tuple[Address, ...]:
-        """Return the addresses of all fields of this name; a name that is missing is the address,
-        as at Microsoft Graph."""
+        """Return the addresses of all fields of this name. An address without a display name gets
+        the address as its name, as at Microsoft Graph."""
         found = parse_addresses(self._header.join_undecoded_values(name), limit=MAX_ADDRESSES + 1)
         self._has_too_many |= len(found) > MAX_ADDRESSES
         return tuple(
@@ -174,9 +175,9 @@ def _message_id(header: HeaderSection) -> str | None:
 
 
 def _in_reply_to(header: HeaderSection, people: tuple[Address, ...]) -> str | None:
-    """Return the first id that is no address of the message: some programs write `Message from Ada
-    <ada@example.org> of Monday <id@example.org>`, and all replies to Ada would be one conversation.
-    """
+    """Return the first id in In-Reply-To that is not an address of the message. Some programs write
+    `Message from Ada <ada@example.org> of Monday <id@example.org>`; with Ada's address as the id,
+    all replies to Ada would be one conversation. Return None if there is no id."""
     found = parse_message_ids(header.read_undecoded_value("in-reply-to"))
     addresses = {f"<{each.address}>" for each in people} if len(found) > 1 else set()
     return next((each for each in found if each not in addresses), None)

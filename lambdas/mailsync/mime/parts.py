@@ -221,7 +221,8 @@ def _children(part: MimePart, budget: _Budget, depth: int) -> tuple[MimePart, ..
 def _ranges(
     raw: bytes, start: int, end: int, boundary: bytes, budget: _Budget
 ) -> Iterator[tuple[int, int]]:
-    """Yield start and end of each part. The line end before a delimiter is part of it."""
+    """Yield start and end of each part. The line end before a delimiter belongs to the delimiter
+    and not to the part (RFC 2046, section 5.1.1)."""
     delimiter = b"--" + boundary
     part_start: int | None = None
     position = start

@@ -1,4 +1,4 @@
-"""Make the preview of a mail that lists show, from text or from HTML.
+"""Make the preview of a message from its text or HTML. Lists of messages show the preview.
 
 The markup is scanned for tags, not parsed into a tree: the cost is linear, the scan ends with the
 first 255 characters, and no library is needed (ADR 17 has the figures).

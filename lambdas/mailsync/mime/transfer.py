@@ -37,8 +37,8 @@ def iter_decoded_content(raw: bytes, start: int, end: int, encoding: str) -> Ite
 
 
 def _iter_base64(raw: bytes, start: int, end: int) -> Iterator[bytes]:
-    """Characters outside the alphabet are ignored. What follows the padding is decoded if it is
-    base64 as well; else it is the text that a mailing list appended."""
+    """Yield the decoded bytes. Ignore characters outside the alphabet. Decode the text after the
+    padding only if it is base64 too; other text was appended by a mailing list."""
     is_joined = False
     for _ in range(_MAX_SEGMENTS):
         padding = raw.find(b"=", start, end)
@@ -63,8 +63,8 @@ def _iter_quads(raw: bytes, start: int, end: int) -> Iterator[bytes]:
 
 
 def _iter_quoted_printable(raw: bytes, start: int, end: int) -> Iterator[bytes]:
-    """A chunk ends with a line, so that no soft line break is cut; without lines, it does not end
-    within an escaped byte."""
+    """Yield the decoded bytes. Split the content only at line ends, so that no soft line break is
+    cut. In content without line ends, do not split an escaped byte."""
     while start < end:
         stop = min(start + _CHUNK_BYTES, end)
         if stop < end:
@@ -95,7 +95,7 @@ def _iter_uuencoded(raw: bytes, start: int, end: int) -> Iterator[bytes]:
 
 
 def _decode_uu_line(line: bytes) -> bytes:
-    """Return the bytes of one line of uuencoded content; b"" if it is no such line."""
+    """Return the decoded bytes of one uuencoded line; b"" if the line is not uuencoded."""
     count = (line[0] - 32) & 63
     try:
         return binascii.a2b_uu(line[: 1 + (count + 2) // 3 * 4])

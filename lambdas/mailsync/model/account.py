@@ -67,8 +67,7 @@ class AccessToken:
 
     @property
     def holds_mailbox_password(self) -> bool:
-        """Return whether `token` contains the password of the mailbox and not an access
-        token."""
+        """Return whether `token` contains the password of the mailbox, not an access token."""
         return self.expires_at == NO_EXPIRY
 
 
@@ -150,7 +149,7 @@ class SubscriptionNotification:
 class NotificationByEmailAddress:
     """A notification of changed mail that names a mailbox and no subscription.
 
-    The provider's package has already verified that the provider sent this notification.
+    Mailsync's code for the provider has already verified that the provider sent the notification.
 
     email_address: the mailbox's email address in lower case.
     """

@@ -6,7 +6,8 @@ from typing import NewType
 AccountId = NewType("AccountId", str)
 """The id of an account: a UUID as text."""
 RunId = NewType("RunId", str)
-"""The id of a run, 1-80 characters. It is also the name of the run's Step Functions execution."""
+"""The id of a run, 1-80 characters. It is also the name of the run's first Step Functions
+execution."""
 FolderId = NewType("FolderId", int)
 """The id of a folder in Mailsync's database, not the provider's id."""
 FeedId = NewType("FeedId", int)

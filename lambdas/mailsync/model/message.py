@@ -76,7 +76,7 @@ class MessageState:
     """The state of a message: the fields that can change after the message has arrived. Used for
     providers at which sender, recipients, subject and body of a message never change.
 
-    computed_version: text computed from the other fields. Two states with different fields have
+    remote_version: text computed from the other fields. Two states with different fields have
         different versions.
     importance: importance of the message. None: at this provider the importance never changes.
     """
@@ -85,7 +85,7 @@ class MessageState:
     is_flagged: bool
     is_draft: bool
     categories: tuple[str, ...]
-    computed_version: str
+    remote_version: str
     importance: str | None = None
 
 
@@ -144,7 +144,8 @@ class MessageStateUpsert:
 @dataclass(frozen=True, slots=True)
 class PlacementOrFlagChange:
     """A message that exists, with the changes of its folders and flags since the feed last named
-    the message. A page that only lists messages (`Page.has_only_message_ids`) names no changes.
+    the message. On a page that only lists messages (`Page.has_only_message_ids`), the folders are
+    empty and the flags are None.
 
     Used for providers at which the contents of a message never change: only a message that
     is not stored yet must be fetched by its id. In contrast to a PlacementOrFlagChange, a
@@ -171,7 +172,8 @@ class MessageRemovedFromFolder:
     """A message that a change feed reports as removed from the feed's folder. The message may still
     exist in another folder.
 
-    A MessageNotFoundByIdResult, in contrast, does not exist in any folder.
+    In contrast, the provider does not find the message of a MessageNotFoundByIdResult in any
+    folder.
     """
 
     remote_id: RemoteId

@@ -119,8 +119,9 @@ class CompleteMessageLister(Protocol):
     def iter_pages_of_complete_messages(
         self, folder: FolderRef
     ) -> Iterator[Sequence[Message | UnreadableMessage]]:
-        """Yield the complete messages of a folder, page by page, in their state after the call. The
-        list may lack messages. It ends early if one of the messages of a page makes the page fail.
+        """Yield the complete messages of a folder, page by page. Each page is requested after the
+        call, so no message is in a state from before the call. The list may lack messages. It ends
+        early if a message of a page makes the page fail.
 
         Raises:
             FolderGone: the folder does not exist, according to a request by its id.
@@ -137,11 +138,12 @@ class TimeSliceReader(Protocol):
     the messages. Every method may raise the errors of `MailProvider`."""
 
     def fetch_first_page_of_message_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
-        """Start a full sync of a folder whose pages name messages without their contents, newest
-        first; `fetch_time_slice` fetches the contents. `fetch_feed_page` fetches the pages after
-        the first one.
+        """Fetch the first page of a full sync of a folder. The pages of this full sync name
+        messages without their contents, the newest message first. `fetch_feed_page` fetches the
+        later pages, and `fetch_time_slice` fetches the contents.
 
-        limit: approximate number of messages of a page with contents; this page may have more.
+        limit: approximate number of messages of a page with contents. A page without contents may
+            have more.
 
         Returns None if the provider rejects such a feed.
 
@@ -303,8 +305,8 @@ class MailProvider(Protocol):
         """Fetch messages by id; return one result per id, in the order of the ids.
 
         If the provider requests a pause during the call, or the memory limit is reached, the call
-        may return results for the first ids only, at least for one id. So these results are not
-        lost. After a requested pause, the next call raises ProviderThrottled.
+        may return only the results that it has: those for the first ids, at least for one id. After
+        a requested pause, the next call raises ProviderThrottled.
 
         The result for a message is an UnreadableMessage with the cause `unanswered` if only the
         request for this message fails, and with the cause `too_large` if the message exceeds the
@@ -330,9 +332,10 @@ class PushProvider(Protocol):
     def subscribe(self, callback_url: str, secret: str, until: datetime) -> Subscription:
         """Create a subscription, so that the provider sends notifications of changed mail.
 
-        callback_url: webhook that receives the notifications. The provider calls it before this
+        callback_url: webhook that receives the notifications. The provider may call it before this
             method returns.
-        secret: client state that each notification contains.
+        secret: client state that each notification contains. A provider that signs its
+            notifications does not use the secret.
         until: requested expiry; the provider may grant less time.
         """
         ...

@@ -27,7 +27,7 @@ class BackgroundTask(Generic[_Result]):
         self._thread.start()
 
     def is_running_in_current_thread(self) -> bool:
-        """Return whether the caller runs in the thread of this read."""
+        """Return whether the caller runs in the thread of this task."""
         return current_thread() is self._thread
 
     def wait(self, timeout_s: float | None = None) -> bool:

@@ -65,8 +65,8 @@ class AppPasswordNeeded(PasswordRejected):
 @dataclass(frozen=True, slots=True)
 class MailboxIdentity:
     """The address of a mailbox, and the id under which the mailbox is stored. The application has
-    tested that it can read the mailbox, with a password or with the organisation's permission; its
-    owner needs no sign-in page.
+    tested that it can read the mailbox, with a password or with the organisation's permission. The
+    mailbox's owner needs no sign-in page.
 
     remote_account_id: the provider's id of the mailbox; it does not depend on how the mailbox was
         connected.
@@ -138,8 +138,8 @@ class PushKit(Protocol):
     ) -> Sequence[SubscriptionNotification | NotificationByEmailAddress]:
         """Return the notifications in one webhook request, each once.
 
-        A forged NotificationByEmailAddress is left out. A Notification contains its secret, which
-        the caller must verify.
+        A forged NotificationByEmailAddress is left out. A SubscriptionNotification contains its
+        client state, which the caller must verify.
 
         Raises:
             MalformedNotification: the body is malformed.
@@ -227,8 +227,8 @@ class PasswordKit(Protocol):
 
         Raises:
             PasswordRejected: the server refused the user name or the password.
-            AppPasswordNeeded: the server accepts only a password for apps, or its owner must switch
-                on the access first.
+            AppPasswordNeeded: the server accepts only a password for apps, or the mailbox's owner
+                must switch on the access first.
             MailServerUnusable: the server cannot be used as it was named.
             MailboxUnreadableError: the sign-in succeeded, but the mailbox cannot be read.
             errors of `MailProvider`
@@ -274,8 +274,8 @@ def sum_folder_message_counts(mailbox: MailProvider) -> int:
     """Return the number of messages in the folders of a mailbox, according to the provider's
     counts, each message once.
 
-    If a message can be in several folders, only the folder of all mail, the trash and the junk
-    folder are counted.
+    If the mailbox has a folder of all mail, only this folder, trash and junk are counted. A folder
+    without a count of the provider counts as empty.
     """
     folders = mailbox.list_folders((), FolderTreeReadingMode.ALL_LISTED_FOLDERS).folders
     all_mail = mailbox.provider_traits.all_mail_folder_id

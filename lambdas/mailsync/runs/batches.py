@@ -1,6 +1,7 @@
-"""Invoke the function `sync-accounts` for due mailboxes, in batches.
+"""Invoke the function `sync-accounts` for due mailboxes, in batches, or for notified mailboxes.
 
-Postgres is the queue: a worker claims mailboxes there before the invocation. If an invocation is
+Postgres is the queue. `start-due-syncs` claims due mailboxes there before it invokes
+`sync-accounts`; notified mailboxes are claimed by the invoked function itself. If an invocation is
 lost, its claims expire and the mailboxes become due again.
 """
 
@@ -55,9 +56,9 @@ class DueCheckInvoker:
         """Invoke `sync-accounts` asynchronously for these accounts, in batches; return the number
         of batches.
 
-        If Lambda does not accept a batch, the claims of its accounts are released, so that the
-        mailboxes are due again. Errors of botocore are raised if Lambda rejects the call or does
-        not respond.
+        If Lambda rejects the call for a batch or does not respond, the claims of this batch and of
+        all later batches are released, so that their mailboxes are due again. Then the error of
+        botocore is raised.
         """
         starts = range(0, len(account_ids), MAILBOXES_PER_BATCH)
         for start in starts:

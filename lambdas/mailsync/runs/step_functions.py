@@ -24,11 +24,12 @@ class StepFunctions:
     """A client for AWS Step Functions.
 
     Every method raises SettingMissing if Step Functions does not know the ARN of the state machine,
-    or if the role of this Lambda function lacks the permission.
+    or if the role of this Lambda function lacks the permission. After any other failure it raises
+    AwsRejected or AwsUnavailable.
     """
 
     def __init__(self) -> None:
-        # The gateway gives up after 29 s: all attempts together stay under that.
+        # All attempts together must end before API Gateway's time-out of 30 s.
         self._client = AwsClient(STEP_FUNCTIONS_SERVICE, timeout_s=4, max_attempts=3)
 
     def start_execution(self, machine_arn: str, name: str, state: dict[str, Any]) -> str:

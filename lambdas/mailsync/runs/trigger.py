@@ -1,8 +1,8 @@
 """Start syncs of mailboxes, with at most one running execution per mailbox.
 
-The run is stored before its execution starts, with the name of the execution: the run's id, or for
-a successor the run's id and a number. After a crash between the two, the next request starts the
-execution of the stored run.
+A run is stored before its execution starts, with the name of the execution: the run's id, or for a
+successor the run's id and a number. If the process crashes before it starts the execution, the next
+request for a sync starts the execution of the stored run.
 """
 
 from collections.abc import Iterable
@@ -42,11 +42,12 @@ class SyncStarter:
         """Create a run of the account and start its execution, or join the open run; return the
         run.
 
-        A joined run may sync another scope than `scope`; `EnqueuedOrExistingRun.scope` has the
+        A joined run may sync another scope than `scope`; `EnqueuedOrExistingRun.sync_scope` has the
         scope of the joined run.
 
         Raises:
             StoreUnavailable: several runs in succession ended before they could be joined.
+            SettingMissing, AwsError: Step Functions failed; the run may be stored, not started.
         """
         for _ in range(_MAX_ATTEMPTS):
             new_id = RunId(str(uuid4()))
@@ -70,8 +71,7 @@ class SyncStarter:
     def start_execution_for_run_of_check(
         self, account_id: AccountId, run_id: RunId, trigger: str
     ) -> None:
-        """Start an execution that continues the run of a check. The check could not finish the
-        run."""
+        """Start an execution that continues a run that a check has opened and could not finish."""
         self._start(run_id, account_id, SyncType.AUTOMATIC, trigger)
 
     def recover_stale_run(self, run: StaleRun) -> None:
@@ -173,8 +173,10 @@ class SyncStarter:
         *,
         name: str | None = None,
     ) -> None:
-        """Start the run's execution `name`; None: its first one, which has the run's id as name and
-        needs no other."""
+        """Start an execution of the run.
+
+        name: name of the execution. None: the run's id, the name of the run's first execution.
+        """
         state = {"accountId": account_id, "syncType": sync_type, "trigger": trigger}
         of_run = {} if name in (None, run_id) else {"runId": run_id}
         self._step_functions.start_execution(self._machine_arn, name or run_id, {**state, **of_run})

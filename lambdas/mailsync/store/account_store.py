@@ -20,7 +20,7 @@ class AccountRow:
 
     counts_verified_at: when the message counts of every folder last agreed with the provider's.
     oldest_id_comparison_at: time of the last comparison of message ids and versions in the folder
-        whose last comparison is the oldest. None: some folder was never compared.
+        whose last comparison is the oldest. None: some folder has no `message_ids_compared_at`.
     hidden_mail_summary: how much of the mailbox is hidden and may be deleted.
     """
 
@@ -48,7 +48,8 @@ class FolderWithSelection:
     stored_total, stored_unread: numbers of all and of unread stored messages.
     remote_total_overcount, remote_unread_overcount: by how much the provider's own counts of all
         and of unread messages exceed the true numbers.
-    message_ids_compared_at: when ids and versions were last compared. None: never.
+    message_ids_compared_at: when ids and versions were last compared with a complete list. None:
+        there was no such comparison, or the next one is due.
     listing_contradiction_count: number of messages for which, at the last comparison, the
         provider's response by id contradicted its list.
     """

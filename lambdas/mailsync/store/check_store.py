@@ -58,12 +58,15 @@ RUN_TRIGGER_NAME_OF_CHECKS = "schedule"
 class Check:
     """The state of a mailbox at the beginning of a check.
 
-    is_mailbox_fully_verified: whether the last sync verified every folder, and no hidden or
-        quarantined message is due for a request by its id.
-    has_push_notifications: whether the provider sends notifications for the mailbox.
+    is_mailbox_fully_verified: whether the last sync verified every folder without a contradiction,
+        no message or folder is due for a request by its id, no mail of an unmirrored folder is
+        stored, and no fallback feed is due for a switch to the preferred feed.
+    has_push_notifications: whether the mailbox has a push subscription that has not expired, and a
+        notification arrived within the last day.
     time_since_last_stored_change_s: seconds since a sync last changed a row.
-    time_since_last_sync_s: seconds since the last sync.
-    folder_tree_read_at: when every listed folder was last read (mode LISTED). None: never.
+    time_since_last_sync_s: seconds since the last sync. 0: there was no sync yet.
+    folder_tree_read_at: when every listed folder was last read (mode ALL_LISTED_FOLDERS or
+        LISTED_AND_HIDDEN_FOLDERS). None: never.
     hidden_remote_folders_read_at: when hidden folders were last looked for (mode
         LISTED_AND_HIDDEN_FOLDERS). None: never.
     successive_failed_sync_count: number of failed syncs since the last successful one.
@@ -123,8 +126,8 @@ class CheckStore:
     def begin_check(self, account_id: AccountId, run_id: RunId) -> Check | None:
         """Take the lease of a mailbox for a check, and return the state of the mailbox.
 
-        Returns None if the account must not be synced, or if another worker holds the lease or has
-        requested it.
+        Returns None if the account must not be synced, if another worker holds the lease, or if the
+        account has an open run.
         """
         with self._database.transaction() as tx:
             found = tx.run(

@@ -75,7 +75,7 @@ class Connection(LargeParameterConnection):
     def begin_transaction(self) -> bool:
         """Begin a transaction and return whether it is read-only.
 
-        A pooler responds only when it has a free session, so beginning is part of connecting.
+        A pooler responds only when it has a free session, so the connect timeout applies to BEGIN.
         """
         self._usock.settimeout(self._connect_timeout_s)
         answer = self.run(BEGIN_TRANSACTION_SQL)
@@ -301,12 +301,13 @@ class Database:
     """The database connection of this process. It opens at the first use, and opens again after it
     has failed.
 
-    sent_statement_count: number of statements that ran so far.
+    sent_statement_count: number of statements of the transactions that were committed so far.
     known: SQL statements by name. None: the statements of the folder `queries/`.
     """
 
     sent_statement_count: int
-    """The number of statements sent so far, BEGIN and COMMIT included; each is one round trip."""
+    """The number of statements of committed transactions, including BEGIN and COMMIT; each is one
+    round trip."""
 
     def __init__(self, settings: Settings, known: Mapping[str, str] | None = None) -> None:
         self.sent_statement_count = 0
@@ -317,8 +318,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Begin a transaction; commit it when the `with` block ends, roll it back if the block
-        raises.
+        """Begin a transaction; commit it when the `with` block ends, roll it back if it raises.
 
         Raises:
             StoreUnavailable: there is no session, the connection was lost, or the database is
@@ -387,7 +387,7 @@ class Database:
             self.close()
 
     def _throw_away(self, connection: Connection, is_read_only: bool) -> None:
-        """End our session, and at the server one that stays read-only."""
+        """Close the connection; also end the server session if it would stay read-only."""
         if is_read_only and self._connection is connection:
             with suppress(pg8000.native.DatabaseError, *BROKEN_CONNECTION_ERRORS):
                 connection.run(TERMINATE_READ_ONLY_SESSION_SQL)

@@ -1,8 +1,8 @@
 """Store the changes that a user makes to an account: stop a sync, pause, select folders,
 disconnect, purge.
 
-Every method is one transaction. It locks the account first, and changes only accounts of the user
-who sent the request. If a sync is running, it has lost its lease when the transaction ends.
+A method for a user's request locks the account first, and changes only accounts of this user. A
+method that stops the open run takes the lease from it in the same transaction.
 """
 
 from collections.abc import Iterator, Mapping
@@ -187,11 +187,11 @@ class AccountControlStore:
             return bool(tx.run("purge_account", account_id=account_id))
 
     def delete_tokens_of_unconnected_accounts(self) -> int:
-        """Delete access tokens that belong to no connected account any more; return the number of
-        deleted tokens.
+        """Delete stored credentials that belong to no connected account any more; return the number
+        of deleted rows.
 
-        Such tokens belong to accounts that were disconnected or purged while a worker renewed the
-        token, and to mailboxes whose connection was not confirmed in time.
+        Such credentials belong to accounts that were disconnected or purged while a worker renewed
+        the access token, and to mailboxes whose connection was not confirmed in time.
         """
         with self._database.transaction() as tx:
             left = tx.run_returning_row_count("forget_left_credentials")
@@ -225,8 +225,8 @@ def _forget_access(held: _Held) -> None:
 
 
 def _stop(held: _Held, why: str) -> RunId | None:
-    """End the open run; return its id. The next sync comes when it would have come without this
-    run."""
+    """Close the open run as cancelled, and schedule the next sync. Return the run's id. The stopped
+    run does not count as a failure. None: no run is open; a check without a run loses its lease."""
     found = held.tx.run("find_open_run", account_id=held.account_id)
     if not found:
         held.tx.run("break_check", account_id=held.account_id, checker=LEASE_OWNER_OF_CHECKS)

@@ -55,7 +55,8 @@ def assign_conversation_ids(
 
 
 def _keys(message: Message) -> Sequence[str]:
-    """Return the keys of the message; one of its own if nothing connects it with others."""
+    """Return the keys of the message: at least one, which is derived from the message's id if the
+    message has no thread keys."""
     if message.thread_keys:
         return message.thread_keys
     own = hashlib.sha256(f"message {message.remote_id}".encode()).digest()
@@ -65,7 +66,7 @@ def _keys(message: Message) -> Sequence[str]:
 def _conversation_ids(
     tx: Transaction, run: RunRef, keys_of_messages: Sequence[Sequence[str]]
 ) -> dict[str, int]:
-    """Return the conversation of each key, after these messages have connected them."""
+    """Store which conversations these messages connect. Return the conversation id of each key."""
     wanted = sorted({key for keys in keys_of_messages for key in keys})
     found = tx.run("conversations_of_keys", account_id=run.account_id, keys=rows.to_jsonb(wanted))
     stored = {key: conversation_id for key, conversation_id in found}

@@ -32,7 +32,7 @@ class FeedStore:
         self._database = database
 
     def read_feed(self, account_id: AccountId, feed_id: FeedId) -> StoredFeed:
-        """Return the change feed of the account that has this id.
+        """Return the account's change feed with this id.
 
         Raises:
             FolderGone: the account has no such feed, or its folder no longer exists at the
@@ -93,9 +93,11 @@ class FeedStore:
         return int(counted[0][0]) if counted else 0
 
     def switch_fallback_feeds_to_preferred_kind(self, run: RunRef) -> None:
-        """Return to the provider's preferred feed where it failed at least a day ago and an
-        alternative feed is read instead; start a full sync with the preferred feed. A feed is left
-        out if its folder has a message in quarantine to whose request the provider did not respond.
+        """Start a full sync with the provider's preferred feed for each folder or mailbox whose
+        preferred feed failed at least a day ago, so that an alternative feed is read now.
+
+        A feed stays as it is during a round, and while a folder of the feed has a message in
+        quarantine with the cause `unanswered`.
         """
         with FencedTransaction(self._database, run) as tx:
             tx.run("retry_feeds", account_id=run.account_id)

@@ -57,7 +57,7 @@ class FolderWithCounts:
     stored_and_remote_counts: the stored counts and the provider's counts.
     is_full_sync_complete: whether the folder's full sync has ended.
     total_and_unread_of_last_listing: numbers of all and of unread messages in the provider's last
-        list of the folder. None: that list was incomplete.
+        list of the folder. None: that list was incomplete, or the folder was never listed.
     listing_contradiction_count: number of messages for which the provider's response by id
         contradicted this list. A verification by counts resets the number to 0.
     """
@@ -83,8 +83,8 @@ class FolderStore:
     def read_existing_and_gone_folders(
         self, account_id: AccountId
     ) -> tuple[tuple[StoredFolder, ...], tuple[StoredFolder, ...]]:
-        """Return two results: the stored folders that exist at the provider, and the stored folders
-        that no longer exist there. Folders of the second kind are hidden and not deleted yet."""
+        """Return two results: the stored folders that exist at the provider, and the hidden folders
+        that are due for another request by id, after which they may be deleted."""
         with self._database.transaction() as tx:
             known = tx.run("known_folders", account_id=account_id)
             gone = tx.run(
@@ -93,7 +93,7 @@ class FolderStore:
         return tuple(map(row_to_stored_folder, known)), tuple(map(row_to_stored_folder, gone))
 
     def read_folder(self, account_id: AccountId, folder_id: FolderId) -> StoredFolder:
-        """Return the folder of the account that has this id.
+        """Return the account's folder with this id.
 
         Raises:
             FolderGone: the account has no such folder, or the folder no longer exists at the
@@ -123,7 +123,7 @@ class FolderStore:
             selection and its mail, and starts a full sync. The folder is hidden instead if another
             stored folder has the new id.
         new_key_prefixes: the new prefixes of the provider's message ids, by the earlier prefixes.
-            If a hidden message has an id that another message gets, the hidden message loses it.
+            If a message gets an id that a hidden message has, the hidden message loses this id.
         has_feed_per_folder: whether each new folder gets its own change feed. False: one feed
             reports the changes of the whole mailbox.
         do_ids_survive_moves: see `ProviderTraits`. False: a folder that comes back starts a full
@@ -165,7 +165,7 @@ class FolderStore:
 
     def delete_folders_reported_gone_twice(self, run: RunRef, gone: Iterable[RemoteId]) -> None:
         """Delete each folder of `gone` that contains no mail and that the provider has reported
-        as gone twice."""
+        as gone twice. A deselected folder is kept longer."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "drop_gone_folders",
@@ -182,8 +182,8 @@ class FolderStore:
         has_unread_counts: bool = False,
         counts_every_folder: bool = False,
     ) -> dict[FolderId, FolderWithCounts]:
-        """Count the stored messages of each mirrored folder that has changed since its last count.
-        Return the stored counts and the provider's counts of all mirrored folders.
+        """Count the stored messages of each folder that has changed since its last count, or whose
+        stored counts differ from the provider's. Return both counts of all mirrored folders.
 
         is_message_in_one_folder: whether each message is in only one folder. False: also count the
             messages of the account, because the counts of its folders add up to more.

@@ -12,8 +12,8 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.run_outcome import add_outbox_event, save_run_outcome
 
 LEASE_LIFETIME_S = 15 * 60
-"""The lifetime in seconds of an execution's lease. It is longer than any Lambda function runs, and
-longer than any pause between two functions."""
+"""The lifetime in seconds of an execution's lease. It is longer than any Lambda function of the
+workflow runs. `save_pause_requested_by_provider` extends the lease for a pause."""
 
 LEASE_OWNER_OF_CHECKS = "sync-accounts"
 """The name that is stored as owner of the lease during a check, because a check has no execution.
@@ -84,8 +84,8 @@ class LeaseStore:
         """Extend the lease of the mailbox, and store the time of the run's heartbeat. Return
         whether the execution must hand over the run.
 
-        requests: the number of requests to the provider to add to the run's number.
-        events: the number of history events to add to that of the run's execution.
+        requests: number of requests to the provider since the last heartbeat.
+        events: number of history events to add to the count of the run's current execution.
 
         Raises:
             LeaseLost: another execution has taken the lease.

@@ -176,8 +176,8 @@ class MailStore:
         """Return the stored states of messages by message id, for a comparison with the provider's
         listing of a folder.
 
-        The result has every message of the folder including hidden messages, and every message in
-        another folder whose id is in `listed`.
+        The result has every message of the folder, and every hidden message or message of another
+        folder whose id is in `listed`.
         """
         with self._database.transaction() as tx:
             found = tx.run("folder_entries", account_id=run.account_id, folder_id=folder_id)

@@ -1,6 +1,6 @@
 """Store the keys of messages: their present ids at a provider whose ids change with each move.
 
-Every method is one transaction. Raises StoreUnavailable and StoreRejected.
+Raises StoreUnavailable and StoreRejected.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -135,8 +135,9 @@ class ProviderMessageKeyStore:
 
         An arrival matches a stored message if the fingerprints are equal, and if the stored message
         is in no folder, or is in the folder of the arrival under an invalid key. If several stored
-        messages match, none is chosen. One transaction changes the key and the folder: otherwise
-        a message with a new key and without a folder could match a second arrival.
+        messages match, none is chosen. Arrivals with equal fingerprints match no message. One
+        transaction changes the key and the folder: otherwise a message with a new key and without a
+        folder could match a second arrival.
 
         valid_keys: keys that the provider reports now. The messages with these keys have not moved.
         is_only_folder: whether a message of this provider is in one folder only.

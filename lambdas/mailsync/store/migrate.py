@@ -100,8 +100,8 @@ def apply_migrations(
 
 
 def apply_schema_contraction(settings: Settings) -> None:
-    """Drop the trigger and the SQL function that only the Lambda functions of the previous release
-    need. A second call changes nothing.
+    """Drop the triggers, SQL functions and views that only the Lambda functions of the previous
+    release need (`contract.sql`). A second call changes nothing.
 
     Raises:
         SchemaOutdated: some accounts have messages without placements; nothing was changed.
@@ -153,8 +153,8 @@ def require_writable_migrated_database(database: Database) -> None:
 class _Migrator:
     """A session with the login of migrations.
 
-    Its errors contain the server's message, which errors of the functions never do: a migration
-    contains no mail. The names in the URL are removed from it.
+    Unlike other errors of the store, its errors quote the server's message, because a migration
+    contains no mail. The names in the URL are removed from the message.
     """
 
     def __init__(self, connection: Connection, target: ConnectionParameters) -> None:
@@ -202,9 +202,9 @@ def _connected(settings: Settings) -> Iterator[_Migrator]:
 
 @contextmanager
 def _locked(migrator: _Migrator) -> Iterator[None]:
-    """Hold the lock of migrations. Polls, since a blocked waiter's snapshot would deadlock with
-    CREATE INDEX CONCURRENTLY, and unlocks explicitly, since a proxy may keep the server's session.
-    """
+    """Hold the lock of migrations during the `with` block. The function polls, because the snapshot
+    of a blocked waiter would deadlock with CREATE INDEX CONCURRENTLY. It unlocks explicitly,
+    because a proxy may keep the server's session."""
     deadline = time.monotonic() + _LOCK_PATIENCE_S
     while not migrator.run(f"SELECT pg_try_advisory_lock({_LOCK})", "The lock")[0][0]:
         if time.monotonic() > deadline:

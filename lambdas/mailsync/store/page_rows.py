@@ -27,9 +27,9 @@ from mailsync.store.conversations import assign_conversation_ids, needs_conversa
 from mailsync.store.rows import JsonRow
 
 MAX_BODY_CHARS = 16 * 2**20
-"""The maximum length of a stored body, in characters. Exchange Online accepts messages of 36 MB by
-default, attachments included, so real text is shorter. Measured: a function that stores a body of
-12 million characters (36 MB) uses 151 MB in all."""
+"""The maximum length in characters of a message's HTML and text bodies together. Exchange Online
+accepts messages of 36 MB by default, attachments included, so real text is shorter. Measured: a
+function that stores a body of 12 million characters (36 MB) uses 151 MB in all."""
 
 WriteFunctionResult = TypeVar("WriteFunctionResult")
 MessageOrItsStateChange = TypeVar("MessageOrItsStateChange", Message, MessageStateUpsert)
@@ -147,8 +147,8 @@ def end_placements_of_locked_messages(
     *,
     unseen_before: int | None = None,
 ) -> int:
-    """Take messages out of folders, after this transaction has locked the messages. Return how many
-    placements (messages in folders) were ended.
+    """Take messages out of folders, after this transaction has locked the messages. Hide those that
+    are in no folder afterwards. Return how many messages were taken out of at least one folder.
 
     locked: the rows that the locking statement returned, each with the row id of one message.
     folder_ids: the folders. None: all folders.
@@ -187,22 +187,23 @@ def mark_messages_seen_by_full_sync(
     tx: Transaction, run: RunRef, unchanged: Sequence[RemoteId]
 ) -> WrittenRowCounts:
     """Set the generation of the feed's full sync on the placements of unchanged messages, so that
-    the end of the full sync does not hide them."""
+    the end of the full sync does not hide them. Remove the messages from quarantine."""
     if unchanged:
         tx.run("stamp_generation", account_id=run.account_id, ids=rows.to_jsonb(sorted(unchanged)))
     return WrittenRowCounts(unchanged=len(unchanged))
 
 
 def _save_keys(tx: Transaction, run: RunRef, messages: Sequence[Message]) -> None:
-    """Store the keys of messages whose provider's ids change when a message moves, and which
-    messages are in the conversations that we give."""
+    """Store the key of each message whose id changes when it moves, and the conversation of each
+    message whose conversation Mailsync computes."""
     keys = [{"message_id": each.remote_id, **row} for each in messages if (row := _key_row(each))]
     if keys:
         tx.run("save_keys", account_id=run.account_id, keys=rows.to_jsonb(keys))
 
 
 def _key_row(message: Message) -> JsonRow:
-    """Return the values of `save_keys` for a message by name; none if it needs no row there."""
+    """Return the message's values for the statement `save_keys`, by name. Return {} if the message
+    needs no key."""
     is_conversation_ours = needs_conversation_id(message)
     if not (message.remote_id_after_move or is_conversation_ours):
         return {}
@@ -259,7 +260,8 @@ def count_body_chars(message: Message) -> int:
 def _differing(
     tx: Transaction, run: RunRef, folder_id: int | None, sent: list[JsonRow]
 ) -> list[JsonRow]:
-    """Return the rows that differ from what is stored."""
+    """Return the rows that differ from the stored rows, without bodies that are stored already. Set
+    the generation of the feed's full sync on the placements of the other messages."""
     if not sent:
         return sent
     known = {
@@ -306,8 +308,9 @@ def _upsert(
 def _upsert_with_savepoints(
     tx: Transaction, run: RunRef, folder_id: int | None, sent: Sequence[JsonRow]
 ) -> tuple[WrittenRowCounts, list[JsonRow]]:
-    """Halve rejected rows until single messages are left; return the counts and their quarantine
-    rows."""
+    """Write the rows under a savepoint. If Postgres rejects a value, write each half of the rows in
+    this way, until single messages are left. Return the numbers of written rows, and the quarantine
+    rows of the rejected messages."""
     try:
         with tx.savepoint():
             return _upsert(tx, run, folder_id, sent)

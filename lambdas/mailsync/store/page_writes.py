@@ -128,7 +128,8 @@ def add_messages_outside_pages_to_run_counts(
 
 
 def _advance(tx: Transaction, writes: Sequence[PageWrite]) -> frozenset[FeedId]:
-    """Move the cursors; return the feeds whose cursor was where the page was requested."""
+    """Move the cursors of the feeds; return the ids of the moved feeds. A feed is not moved if its
+    cursor is no longer at the position where the page was requested."""
     pages = [
         {
             "feed_id": write.feed.ref.id,
@@ -200,7 +201,8 @@ def _ids_in_changed_folders(write: PageWrite) -> tuple[RemoteId, ...]:
 
 
 def _count_row(write: PageWrite, counts: WrittenRowCounts) -> JsonRow:
-    """Return the values of `count_pages` for a page. Its folder shows what the page added."""
+    """Return the values of a page for the statement `count_pages`. `is_shown`: the statement also
+    updates the folder's message count."""
     is_news = not write.feed.position.is_full_sync_running
     row = _counts(write.feed.ref, counts, write.request_count, has_more=write.page.has_more)
     return {

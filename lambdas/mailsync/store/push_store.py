@@ -1,7 +1,7 @@
 """Store push subscriptions, and make mailboxes due when notifications arrive.
 
-The store keeps only a hash of a subscription's client state. Each notification contains the client
-state, which proves that the provider sent the notification.
+The store keeps only a hash of a subscription's client state. A SubscriptionNotification contains
+the client state, which proves that the provider sent the notification.
 """
 
 import hashlib
@@ -80,8 +80,8 @@ class PushStore:
         self._database = database
 
     def add_missing_subscription_rows(self, provider: ProviderName, callback_url: str) -> int:
-        """Add a row for each active mailbox that has no subscription, so that a worker creates one.
-        Return the number of added rows."""
+        """Add a row for each active mailbox that has had its first sync and has no subscription, so
+        that a worker creates a subscription. Return the number of added rows."""
         with self._database.transaction() as tx:
             return tx.run_returning_row_count(
                 "add_subscriptions", provider=provider, callback_url=callback_url
@@ -92,6 +92,9 @@ class PushStore:
     ) -> SubscriptionClaim | None:
         """Claim the push subscription that has been due for creation or renewal the longest. Return
         None if no subscription is due.
+
+        A subscription that notifies another URL than `callback_url` is due for creation. Mailboxes
+        that are being synced are left out.
 
         wait_s: seconds during which no other worker can claim the subscription.
         """
@@ -283,9 +286,10 @@ def _apply(
     notifications: Sequence[SubscriptionNotification],
     accounts: dict[RemoteId, AccountId],
 ) -> None:
-    """Make the notified mailboxes due, also those whose subscription is gone.
+    """Make mailboxes due whose mail has changed or whose subscription is gone. Make expiring
+    subscriptions due for renewal, and gone subscriptions due for creation.
 
-    Locks accounts before subscriptions, in the order of a disconnection.
+    Locks accounts before subscriptions, in the same order as a disconnection.
     """
     of_kind = {
         kind: sorted({each.subscription_remote_id for each in notifications if each.kind is kind})

@@ -89,7 +89,7 @@ class QuotaLimitSettings(SettingsSection):
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """At least `units`, and at most `block`, for a backfill or for new mail."""
+    """The units to take from a bucket: at least `units`, and at most `block` if that is more."""
 
     units: int
     block: int
@@ -98,8 +98,8 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Grant:
-    """Units of one bucket, to be used until a time of the database's clock, in `usable_s` seconds.
-    0 units: there are some after `wait_s` seconds."""
+    """Units that were taken from one bucket. They can be used for `usable_s` seconds, until the
+    time `until` of the database's clock. 0 units: units are available after `wait_s` seconds."""
 
     bucket_id: int
     units: int
@@ -110,7 +110,7 @@ class _Grant:
 
 @dataclass(slots=True)
 class _Block:
-    """Units that were taken and are to be used until a time of the monotonic clock."""
+    """Taken units that can be used until the time `until` of the monotonic clock."""
 
     units: int
     until: float
@@ -198,7 +198,7 @@ class MailboxQuota:
 
     def _require_part_of_backfill(self) -> None:
         """Raise ProviderThrottled if this function has used its part of the quota for a backfill.
-        The pause is the time in which the quota allows as many units."""
+        The pause lasts until the quota allows the units that the function has used so far."""
         limit = _limit(self._limits.mailbox_units_per_minute, is_backfill=True)
         if self._backfill_units < max(1, limit // PENDING_MAIL_FETCH_BURSTS_PER_MINUTE):
             return
@@ -211,8 +211,8 @@ class MailboxQuota:
         )
 
     def _take(self, units: int, is_backfill: bool) -> float:
-        """Take units of the block, or of a new one; return 0, or the seconds until there are
-        some."""
+        """Take units from the present block, or from a new block. Return 0, or the seconds until
+        units are available."""
         block = self._block
         if block and block.units >= units and time.monotonic() < block.until:
             block.units -= units
@@ -227,8 +227,9 @@ class MailboxQuota:
         return 0.0
 
     def _take_block(self, tx: Transaction, units: int, is_backfill: bool) -> "_Block | float":
-        """Take a block of the mailbox's quota and of the project's: both, or none. Return it, or
-        the seconds until there are so many units. Slots are locked in order, against deadlocks."""
+        """Take a block of units from both quotas, the mailbox's and the project's, or from none.
+        Return the block, or the seconds until `units` units are available. The rows of the
+        project's quota are locked in order, against deadlocks."""
         taken_at = time.monotonic()
         wanted = _Wanted(units, QUOTA_UNITS_PER_BLOCK, is_backfill)
         mailbox = self._take_of(tx, 0, wanted, is_project=False)

@@ -62,8 +62,8 @@ class MailPendingDeletionSummary:
 
     @property
     def is_unconfirmed_mass_removal(self) -> bool:
-        """Return whether the messages reported gone are most of the mailbox, and no person has
-        confirmed their removal."""
+        """Return whether most of the mailbox is reported as gone without a confirmation of a
+        person."""
         return is_removal_of_most_messages(
             stored=self.stored_message_count_with_hidden,
             removing=self.gone_message_count_unconfirmed_by_user,
@@ -211,8 +211,8 @@ class RemovalStore:
 def hidden_mail_summary_by_account(
     tx: Transaction, account_ids: Iterable[AccountId]
 ) -> dict[AccountId, MailPendingDeletionSummary]:
-    """Return how much mail of each account is hidden, by account id. The result lacks deleted
-    accounts."""
+    """Return how much mail of each account is hidden, by account id. The value of an account that
+    does not exist is NO_MAIL_PENDING_DELETION."""
     ids = list(account_ids)
     found = tx.run(
         "removals", account_ids=rows.to_jsonb(ids), smallest=MIN_SUSPICIOUS_REMOVAL_MESSAGES

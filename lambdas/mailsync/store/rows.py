@@ -16,7 +16,8 @@ from mailsync.store.parameters import JsonBytes
 # Measured: larger statements cost memory on both sides, smaller ones round trips.
 MAX_STATEMENT_BYTES = 2_000_000
 _MIN_LARGE_CHARS = 2**20
-"""From this length on, a body's UTF-8 is not left in memory beside it, as orjson does."""
+"""The length from which on a body that is not ASCII is encoded without orjson. orjson would leave
+the UTF-8 form of the text in memory beside the text."""
 JsonRow = dict[str, Any]
 
 
@@ -126,7 +127,7 @@ def state_changes_json(changes: Iterable[MessageStateUpsert]) -> JsonBytes:
                 "is_flagged": each.state.is_flagged,
                 "is_draft": each.state.is_draft,
                 "categories": _storable(list(each.state.categories)),
-                "version": _storable(each.state.computed_version),
+                "version": _storable(each.state.remote_version),
                 "importance": each.state.importance,
             }
             for each in changes
@@ -184,8 +185,8 @@ def _storable(value: Any) -> Any:
 
 
 def _body_json(text: str | None) -> bytes:
-    """Return a body in its storable form, as JSON. Its encoding shows whether it is storable, so
-    the text is not encoded once more to find that out."""
+    """Return a body in its storable form, as JSON. The encoding to JSON fails if a text without NUL
+    is not storable, so most texts need no further test."""
     if text is not None and "\0" not in text:
         if len(text) >= _MIN_LARGE_CHARS and not text.isascii():
             return encode_basestring(to_storable_text(text)).encode()

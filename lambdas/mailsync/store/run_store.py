@@ -111,7 +111,8 @@ class RunStore:
         trigger: str,
         idempotency_key: str | None,
     ) -> EnqueuedOrExistingRun | None:
-        """Enqueue in one transaction; return None when the open run has ended meanwhile."""
+        """Do the work of `enqueue_run` in one transaction. Return None if an open run prevented the
+        new run and has ended meanwhile."""
         with self._database.transaction() as tx:
             if idempotency_key and (found := _run_of_key(tx, account_id, idempotency_key)):
                 return found
@@ -227,8 +228,8 @@ class RunStore:
         return str(found[0][0]) if found else run_id
 
     def find_stale_runs(self, limit: int) -> tuple[StaleRun, ...]:
-        """Return up to `limit` open runs without a heartbeat for
-        MIN_HEARTBEAT_AGE_OF_STALE_RUN_S."""
+        """Return up to `limit` open runs without a heartbeat for MIN_HEARTBEAT_AGE_OF_STALE_RUN_S.
+        A run is left out during a pause that the provider requested."""
         with self._database.transaction() as tx:
             found = tx.run("stale_runs", seconds=MIN_HEARTBEAT_AGE_OF_STALE_RUN_S, limit=limit)
         return tuple(

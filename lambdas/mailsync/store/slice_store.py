@@ -178,8 +178,9 @@ class SliceStore:
 def _claim(tx: Transaction, feed_id: FeedId, claimant: SliceClaimant) -> TimeSlice | None:
     """Claim a slice, once other workers' claims are committed.
 
-    Two workers that claim at the same time would each skip rows that the other one has locked: both
-    slices would span both times, and a page of either would miss half of its messages.
+    Two workers that claim at the same time would each skip rows that the other worker has locked.
+    Both slices would then cover the same span of time, and the response to each slice would lack
+    half of the slice's messages.
     """
     tx.run("lock_claims", feed_id=feed_id)
     found = tx.run(
@@ -199,8 +200,8 @@ def _claim(tx: Transaction, feed_id: FeedId, claimant: SliceClaimant) -> TimeSli
 def _named(
     tx: Transaction, run: RunRef, feed: StoredFeed, messages: Sequence[Message]
 ) -> list[Message]:
-    """Return the messages that are pending in just this version. No page of the feed is stored
-    until the transaction ends, so they stay so."""
+    """Return the messages that are pending in the same version. Lock the feed: no other transaction
+    stores a page of the feed until this transaction ends."""
     shared = tx.run("share_feed", account_id=run.account_id, feed_id=feed.ref.id)
     if not shared or not messages:
         return []
@@ -245,8 +246,8 @@ def _split_rest(
     """Return the messages of a slice that were not stored: those to fetch by id, and those for
     another slice, because the page ended before it reached their times.
 
-    Another worker may have stored some of both meanwhile. A page without any message of the slice
-    leads nowhere, so that all are fetched by id.
+    Another worker may have stored some of these messages meanwhile. If the page has no message of
+    the slice, another slice would not help, so all messages are fetched by id.
     """
     left = {
         each: at

@@ -24,7 +24,8 @@ class FolderStatus:
     remote_total_overcount, remote_unread_overcount: by how much the provider's own counts of
         all and of unread messages exceed the true numbers.
     verified_at: when the stored counts last agreed with the provider's.
-    message_ids_compared_at: when ids and versions were last compared. None: never.
+    message_ids_compared_at: when ids and versions were last compared with a complete list. None:
+        there was no such comparison, or the next one is due.
     is_full_sync_running: whether a full sync of the folder is running.
     quarantined_total: number of messages in quarantine.
     listing_contradiction_count: number of messages for which, at the last comparison, the
@@ -59,7 +60,8 @@ class AccountStatus:
     successive_failed_sync_count: number of syncs that failed since the last successful one.
     reading_progress: how many messages and pages the open run has read.
     hidden_mail: how much of the mailbox is hidden and may be deleted.
-    quota_status: state of the provider's quota of the mailbox. None: the provider has no quota.
+    quota_status: state of the provider's quota of the mailbox. None: the provider has no quota, or
+        no unit of it was taken yet.
     """
 
     id: AccountId
@@ -85,7 +87,7 @@ class AccountStatus:
     @property
     def oldest_id_comparison_at(self) -> datetime | None:
         """Return the time of the last comparison of message ids in the folder whose last comparison
-        is the oldest. None: some folder was never compared."""
+        is the oldest. None: some folder has no `message_ids_compared_at`, or there is no folder."""
         times = [
             each.message_ids_compared_at for each in self.folders if each.message_ids_compared_at
         ]

@@ -1,8 +1,8 @@
 """Hide the messages that the full sync of a feed did not see (mark and sweep).
 
-The last page of a full sync is stored together with the sweep. Before that, all but a small part of
-the unseen messages are hidden in transactions of their own: the cursor stays where it is, so a
-function that dies in between reads the last page again, and continues.
+One transaction stores the last page of a full sync and ends the sweep. Before it, transactions of
+their own hide all but a small part of the unseen messages. They do not move the cursor. So if the
+function dies between them, the next one reads the last page again, and continues the sweep.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,8 @@ class FullSyncSweepStore:
     ) -> bool:
         """Hide the messages that a full sync did not see, until
         `MAX_MESSAGES_HIDDEN_PER_TRANSACTION` or fewer are left. The transaction that stores the
-        last page of the full sync hides the rest. Return False if the time did not suffice.
+        last page of the full sync hides the rest. Return False if the time did not suffice, else
+        True.
 
         feed: the feed, at the position where the last page of its full sync was requested.
         seen: the messages that the last page names; the page is not stored yet.

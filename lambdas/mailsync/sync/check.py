@@ -219,7 +219,8 @@ class _Work:
     def _reason_for_execution(self, check: Check) -> str | None:
         """Return why an execution must sync the mailbox. None: a check suffices so far.
 
-        Gives the messages of an earlier version their placements, if one transaction can.
+        An earlier release stored messages without placements. Create these placements, and let an
+        execution sync the mailbox if one batch does not suffice.
         """
         if not check.account.is_initial_sync_completed:
             return "first sync"
@@ -267,7 +268,8 @@ class _Work:
         seen: MailboxSnapshot,
         counts: Mapping[FolderId, FolderCounts],
     ) -> CheckOutcome:
-        """Compare the ids of some folders that are due; then end the check: nothing is new."""
+        """End a check that found nothing new. First compare the message ids of the folders that are
+        due; hand the run over to an execution if a folder differs, or the first is too large."""
         compared = _compare(check, mailbox, counts)
         if compared is None:
             return self._hand_over(check, "ids to compare")
@@ -310,7 +312,8 @@ class _Work:
         return CheckOutcome.SYNCED
 
     def _hand_over(self, check: Check, cause: str) -> CheckOutcome:
-        """Leave the run to an execution; if it cannot be started, a later tick starts it."""
+        """Leave the run to an execution, and start the execution. If the start fails, the schedule
+        starts the execution later."""
         if not self._worker.store_of_checks.hand_over_run_to_execution(check):
             return CheckOutcome.LEASE_UNAVAILABLE
         logger.info("handed_over", account_id=self._account_id, cause=cause)
@@ -328,7 +331,9 @@ class _Work:
 
 
 def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, FolderCounts]]:
-    """Yield the counts of the listed mirrored folders, with the provider's current ones."""
+    """Yield the stored counts of each listed mirrored folder, together with the provider's current
+    counts. Leave out a folder whose current counts were not fetched, unless the provider never
+    counts the folder."""
     remote = {folder.remote_id: folder for folder in seen.folder_listing.folders}
     for folder in check.stored_folders:
         shown = remote.get(folder.ref.remote_id)
@@ -349,9 +354,10 @@ def _counts(check: Check, seen: MailboxSnapshot) -> Iterator[tuple[FolderId, Fol
 def _compare(
     check: Check, mailbox: Mailbox, counts: Mapping[FolderId, FolderCounts]
 ) -> Mapping[FolderId, MessageListing] | None:
-    """Return the listings of small folders that are due and equal their rows.
+    """Compare the folders whose comparison is due, up to `MAX_COMPARED_MESSAGES_PER_CHECK`
+    messages; return their listings. Further folders wait for the next check.
 
-    Returns None where a folder differs, or a due folder is too large for a check.
+    Return None if a folder differs from its listing, or if the first due folder is too large.
     """
     folders = {folder.ref.id: folder for folder in check.stored_folders}
     compared: dict[FolderId, MessageListing] = {}
@@ -371,7 +377,7 @@ def _compare(
 def _cursors(
     mailbox: Mailbox, check: Check, seen: MailboxSnapshot
 ) -> Mapping[StoredFeed, SealedSecret | None]:
-    """Return the new cursors of the feeds that were read; None where the cursor is unchanged."""
+    """Return the new cursor of each feed that was read. None: the cursor is unchanged."""
     return {
         feed: mailbox.encrypt_cursor(feed.ref, page.next_cursor)
         if page.next_cursor != mailbox.decrypt_cursor(feed)

@@ -17,7 +17,7 @@ from mailsync.sync.mailbox import open_encryption_vault, require_no_provider_pau
 
 def estimate_first_sync_of_account(account_id: AccountId) -> FirstSyncEstimate:
     """Request the number of messages in the mailbox from the provider. Return an estimate of the
-    time, the requests and the price on AWS of the first sync of these messages.
+    time, the quota units and the price on AWS of the first sync of these messages.
 
     The estimate takes no lease and writes nothing, so a sync may run at the same time. A failed
     request is not repeated, because a person waits for the estimate.

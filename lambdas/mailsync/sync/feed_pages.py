@@ -110,7 +110,7 @@ def sync_feeds(
 
 
 def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
-    """Tell the provider which feed follows, if its full sync begins with it."""
+    """Announce the next feed to the provider if the feed's full sync has stored no page yet."""
     starting: FeedRef | None = None
     for each in following:
         with suppress(FolderGone):  # raised where it is read
@@ -122,11 +122,11 @@ def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
 def sync_feed(
     mailbox: Mailbox, feed_id: FeedId, remaining_s: Callable[[], float], *, is_sliced: bool = False
 ) -> RemainingFeeds:
-    """Store pages of a feed until the feed is up to date or the time budget is spent; return the
-    feed if it has more changes. After a round (a pass over the feed) that an earlier sync left
-    unfinished, read one more round. Every `ProviderLimits.max_feed_read_interval_while_pending_s`
-    seconds read new changes before pending messages. Return a pause instead of a transient failure
-    that follows a stored page.
+    """Store pages of a feed until the feed is up to date or the time budget is spent. Return the
+    feed if it has more changes, with a pause if the provider requests one or if a transient failure
+    follows a stored page. After a round (one pass over the feed) that an earlier sync began, read
+    another round. While messages are pending, read new changes before them every
+    `ProviderLimits.max_feed_read_interval_while_pending_s` seconds.
 
     Raises:
         CursorExpired: the cursor is invalid, or the pages of the round do not end.
@@ -205,8 +205,8 @@ def _store_before_page(
 
 
 def _are_slices_useful(mailbox: Mailbox, feed: StoredFeed, counts: WrittenRowCounts | None) -> bool:
-    """Return whether a full sync whose first page was stored goes on with slices. If not, begin it
-    anew: a page with contents costs less than a request for each message."""
+    """Return whether a full sync goes on with slices after its first page was stored. If not,
+    restart the full sync: pages with contents then cost less than a request for each message."""
     if feed.position.sealed_cursor is not None or not counts or not counts.pending:
         return True
     if store_first_slice(mailbox, feed):
@@ -236,8 +236,9 @@ def _store_page(
 class _NewsClock:
     """When the changes of a feed were last read to the end of a round, and when they are due again.
 
-    has_stored_pending: whether pending messages were stored since the last page, so that changes
-        which take longer than the interval do not hold them up for ever.
+    has_stored_pending: whether pending messages were stored since the last page. New changes are
+        due again only if this is true. Otherwise pending messages would wait for ever if a round
+        takes longer than the interval.
     """
 
     def __init__(self, provider: MailProvider) -> None:
@@ -270,7 +271,7 @@ class _NewsClock:
     def add(self, page: Page, counts: WrittenRowCounts | None, *, is_start: bool) -> None:
         """Record that a page was read.
 
-        counts: the numbers of written rows. None if the page was not stored.
+        counts: the numbers of written rows. None: the page was not stored.
         is_start: whether the page began a round.
         """
         self.has_stored_pending = False
@@ -324,9 +325,9 @@ def _paused(
     *,
     progressed: bool,
 ) -> RemainingFeeds:
-    """Return a pause in place of a transient failure, or raise the failure where a pause does not
-    help. After `MAX_SUCCESSIVE_PROVIDER_PAUSES` pauses without a page it is ProviderRejected, which
-    no state retries."""
+    """Return a pause after a transient failure if the provider requested a pause or if the feed has
+    progressed; otherwise raise the failure. After `MAX_SUCCESSIVE_PROVIDER_PAUSES` pauses without a
+    page raise ProviderRejected, which no state retries."""
     pause_s = TRANSIENT_FAILURE_PAUSE_S if progressed else None
     if isinstance(failure, ProviderThrottled) and failure.retry_after_s is not None:
         mailbox.save_provider_throttling(failure)
@@ -345,8 +346,8 @@ def _paused(
 
 
 def _fetch_names(mailbox: Mailbox, feed: StoredFeed) -> Page | None:
-    """Fetch the first page of a full sync that only names messages. None: no such full sync
-    begins."""
+    """Start a full sync in slices: fetch its first page, which names messages without contents.
+    Return None if the feed cannot be read in slices, or if its full sync has begun already."""
     provider, position = mailbox.provider, feed.position
     if position.sealed_cursor is not None or position.feed_kind_index or position.messages_per_page:
         return None
@@ -379,7 +380,8 @@ def _fetch(mailbox: Mailbox, feed: StoredFeed, *, is_sliced: bool) -> Page:
 
 
 def _fall_back(mailbox: Mailbox, feed: StoredFeed) -> None:
-    """Restart with the provider's next feed, since this one cannot get past a message."""
+    """Restart the full sync with the provider's next kind of feed, because the present kind fails
+    at a message."""
     fallback = feed.position.feed_kind_index + 1
     logger.warning("feed_failed", **feed.ref.log_fields, fallback=fallback)
     mailbox.feed_store.restart_full_sync(mailbox.run_ref, feed.ref.id, fallback=fallback)

@@ -170,10 +170,10 @@ def _store_tree(
     restart: Sequence[FolderId] | None,
     has_time: Callable[[], bool],
 ) -> tuple[Sequence[StoredFolder], Sequence[StoredFolder], bool]:
-    """Store the folder tree, and remove the mail of dropped folders. Return the stored folders,
-    those that are gone, and whether all such mail was removed.
+    """Store the folder tree, and remove the mail of gone and of deselected folders. Return the
+    existing folders, the gone folders, and whether all such mail was removed.
 
-    restart: folders whose full sync to restart; empty: all. None: no folder.
+    restart: folders whose full sync to restart. Empty: all folders. None: no folder.
     """
     run = mailbox.run_ref
     with mailbox.begin_transaction(run) as stores:
@@ -196,8 +196,8 @@ def _store_tree(
 def _start_full_syncs(
     mailbox: Mailbox, batches: Sequence[Sequence[StoredFeed]], remaining_s: Callable[[], float]
 ) -> frozenset[FeedId]:
-    """Read and store the first pages of feeds, batch by batch, as long as there is time; return the
-    feeds that are up to date then. The provider may read a batch while the one before is stored."""
+    """Read and store the first page of each feed, batch by batch, as long as there is time; return
+    the feeds that are then up to date. While a batch is stored, the provider may read the next."""
     done: frozenset[FeedId] = frozenset()
     positions = [[(feed.ref, None) for feed in batch] for batch in batches]
     requested_at = time.monotonic()
@@ -218,11 +218,11 @@ def _start_full_syncs(
 def _snapshot(
     mailbox: Mailbox, known: Sequence[StoredFolder], sync_type: SyncType, *, is_begun: bool
 ) -> MailboxSnapshot:
-    """Read the mailbox: every feed in a sync that a person requested, feeds in turns in a scheduled
-    one.
+    """Read the mailbox. A scheduled sync of a large mailbox reads only some feeds, any other sync
+    reads every feed.
 
-    is_begun: the first sync has stored the Inbox, and the rest of the mail does not wait for hidden
-        folders that no parent counts: the check after the sync looks for them.
+    is_begun: whether this first sync has stored the newest mail already. Then this function does
+        not search below every folder for hidden folders; the check after the sync does.
     """
     thorough = sync_type is SyncType.FULL or (
         not is_begun and (sync_type is SyncType.INITIAL or not known)

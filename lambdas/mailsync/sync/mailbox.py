@@ -163,13 +163,13 @@ def open_mailbox(state: Mapping[str, Any]) -> Iterator[Mailbox]:
 
     state: `accountId`, `runId` and `leaseEpoch`. Optional: `atOnce`, the number of states that work
         on the mailbox at the same time, each with one request in flight; `retryCount`, the number
-        of retries before this attempt. A definition of the previous version, which has no state
-        `hand-over`, sends no `retryCount`.
+        of retries before this attempt. The workflow definition of the previous release, which has
+        no state `hand-over`, sends no `retryCount`.
 
     Raises:
         HandOverToSuccessorDue: the execution must hand over its run; the mailbox was not opened.
         AccountNotFound, AccountNotConnected: the account must not be synced any more.
-        LeaseLost: another execution holds the lease.
+        LeaseLost: another execution or check holds the lease.
         AccessRevoked: no access token is available until a person acts.
         ProviderThrottled: a pause that the provider requested has not ended. After
             `MAX_SUCCESSIVE_PROVIDER_PAUSES` pauses in succession the error names no pause.
@@ -213,9 +213,9 @@ def _connect(database: Database, account: Account, run: RunRef) -> Mailbox:
 
 @contextmanager
 def _bounded_waits(leases: LeaseStore, run: RunRef) -> Iterator[None]:
-    """Let the `with` block request a pause of the workflow for a limited number of times in
-    succession. A ProviderThrottled after that names no pause, so it uses up the retries of the
-    state and fails."""
+    """Count the ProviderThrottled errors that the `with` blocks of a run raise in succession. After
+    `MAX_SUCCESSIVE_PROVIDER_PAUSES`, remove the pause from the error. The state then retries
+    instead of waiting, and fails after its last retry."""
     try:
         yield
     except ProviderThrottled as failure:
@@ -225,9 +225,9 @@ def _bounded_waits(leases: LeaseStore, run: RunRef) -> Iterator[None]:
 
 
 def _fill_placements(database: Database, account_id: AccountId) -> None:
-    """Give the messages that an earlier version stored their placements, before anything else.
+    """Create the placements of all messages that an earlier release stored without placements.
 
-    A function that is killed meanwhile continues in its next attempt.
+    If the function is killed meanwhile, its next attempt continues.
     """
     placements = PlacementBackfillStore(database)
     while placements.create_placements_of_next_batch(account_id):

@@ -74,8 +74,10 @@ def split_feeds_into_map_items(
 def _with_slices(
     items: Sequence[dict[str, Any]], sliced: Sequence[FeedRef], max_in_flight: int
 ) -> list[dict[str, Any]]:
-    """Add the items of the workers that help with feeds. Before them come the smallest folders,
-    which take about as long as the first names of the large ones."""
+    """Add one item for each worker that only fetches slices. The order of the result is: the items
+    up to the last sliced feed; as many items of the smallest folders as there are such workers; the
+    added items; all other items, joined in pairs. Reading the smallest folders takes about as long
+    as the provider needs to name the first messages of the sliced feeds."""
     of_feed = [any(feed.id in item["feeds"] for feed in sliced) for item in items]
     begun = len(of_feed) - of_feed[::-1].index(True)
     first, others = items[:begun], items[begun:]
@@ -93,8 +95,8 @@ def _with_slices(
 
 
 def _in_pairs(items: Sequence[dict[str, Any]], workers: int) -> list[dict[str, Any]]:
-    """Join items by two, so that those of the workers that help add no transitions of the workflow;
-    a mailbox of many folders gets four items for each worker."""
+    """Join items in pairs, so that the added items cause no additional state transitions. In a
+    mailbox with many folders join more items, so that each worker gets four joined items."""
     pairs = min(math.ceil(len(items) / 2), 4 * workers)
     count = max(1, math.ceil(pairs / workers)) * workers
     return [_joined(items[start::count]) for start in range(min(count, len(items)))]

@@ -48,14 +48,14 @@ from mailsync.store.removal_store import RemovalStore
 from mailsync.sync.renamed_folders import find_renamed_folders
 
 MAX_MESSAGES_SEARCHED_FOR_MOVES = 100
-"""The number of newest messages of a folder among which a comparison looks for moved messages. It
-costs one more request, of 25 KB. An older message that moved is fetched again."""
+"""The number of newest messages of a folder among which a comparison looks for moved messages. The
+search costs one request, of 25 KB. An older message that moved is fetched again."""
 _FetchResult = Message | MessageNotFoundByIdResult | UnreadableMessage
 
 
 class StableIdProviderWrapper:
-    """A `MailProvider` that wraps another provider, and gives its messages ids that stay when a
-    message moves. The wrapped provider's ids change with each move.
+    """A `MailProvider` that wraps a provider whose message ids change with each move, and gives the
+    messages ids that stay.
 
     run: the run that holds the lease of the mailbox.
     keys: the store of the wrapped provider's present ids.
@@ -221,7 +221,7 @@ class StableIdProviderWrapper:
         if not page.possibly_changed_message_states or feed.folder is None:
             return page
         versions = {
-            each.remote_id: each.state.computed_version
+            each.remote_id: each.state.remote_version
             for each in page.possibly_changed_message_states
         }
         changed_keys = self._keys.find_keys_of_new_or_changed_messages(
@@ -236,8 +236,9 @@ class StableIdProviderWrapper:
     def _matched_newest(
         self, folder: FolderRef, listed: Sequence[RemoteId], known: Mapping[RemoteId, RemoteId]
     ) -> Mapping[RemoteId, RemoteId]:
-        """Return the ids of stored messages by their new keys, as far as they are among the newest
-        of the folder: a page may report that a message left, and a later one where it arrived."""
+        """Return the ids of stored messages that have moved into the folder, by their new keys.
+        Only the folder's newest messages are searched. Their arrival may not be on a page yet,
+        although an earlier page has reported that they left another folder."""
         newest = FeedRef(FeedId(0), folder)
         with suppress(ProviderRejected, ProviderUnavailable):  # then they are fetched
             page = self._provider.fetch_feed_page(
@@ -285,7 +286,7 @@ def _of_id(
 
 
 def _first_key(remote_id: RemoteId) -> RemoteId:
-    """Return the key with which a message was first seen that has this id."""
+    """Return the first key of the message that has this id."""
     key, _, number = remote_id.rpartition(REUSED_KEY_SUFFIX_SEPARATOR)
     return RemoteId(key) if number.isdigit() and key else remote_id
 
@@ -299,7 +300,7 @@ def _arrivals(changes: Iterable[MessageChange]) -> Iterable[tuple[RemoteId, str]
 
 
 def _valid_keys(pages: Iterable[Page]) -> frozenset[RemoteId]:
-    """Return the keys that the pages report as those of messages."""
+    """Return the keys of all messages that the pages report as present."""
     changes = (each for page in pages for each in page.changes)
     return frozenset(
         each.remote_id for each in changes if not isinstance(each, MessageRemovedFromFolder)

@@ -31,8 +31,8 @@ from mailsync.sync.push_leftovers import LeftoverSubscriptionCleaner
 MAX_RENEWALS_PER_INVOCATION = 100
 MIN_REMAINING_TIME_FOR_RENEWAL_S = 45
 """The minimum seconds until the function's time-out with which the work on one mailbox is started.
-The work may need a new token, the provider's call to our webhook, and a search for leftover
-subscriptions."""
+The work may need a new access token, the provider's call to Mailsync's webhook, and a search for
+leftover subscriptions."""
 END_SUBSCRIPTION_TIMEOUT_S = 5.0
 """The longest time in seconds that a user's request to disconnect a mailbox waits for the provider
 to end the subscription; a second is usual."""
@@ -89,10 +89,11 @@ def _push_kits() -> Iterator[tuple[ProviderName, PushKit]]:
 def end_subscriptions_of_account(own: AccountOfRequestingUser) -> None:
     """End the push subscription of an account at the provider, within `END_SUBSCRIPTION_TIMEOUT_S`.
 
-    Call this before the account's credentials are deleted. Leftover subscriptions of the mailbox,
-    which no database row has, are ended too, but never one of another account. Provider errors
-    and of KMS are logged and not raised, because deleting the account must not depend on them. A
-    subscription that remains expires within 70 hours, and its notifications have no effect.
+    Call this before the account's credentials are deleted. Leftover subscriptions of the mailbox
+    (`LeftoverSubscriptionCleaner`) are ended too, but no subscription of another account. Errors
+    of the provider and of KMS are logged and not raised, because deleting the account must not
+    depend on them. A subscription that remains expires within seven days, and its notifications
+    have no effect.
     """
     claim = PushStore(open_database()).claim_subscription_before_disconnect(
         own.account_id, own.user_id
@@ -142,8 +143,8 @@ def _end(
 
 
 def _may_end(store: PushStore, account_id: AccountId, push_kit: PushKit) -> bool:
-    """Return whether ending the account's subscription leaves other accounts of the mailbox
-    theirs."""
+    """Return whether the account's subscription can be ended without ending the subscription of
+    another account. Return False if accounts of the same mailbox share one subscription."""
     return not (
         push_kit.has_one_subscription_per_mailbox
         and store.is_mailbox_subscribed_by_another_account(account_id)
@@ -187,8 +188,8 @@ class _Renewal:
             self._end_leftovers(named=None)
 
     def _extend(self) -> bool:
-        """Renew the subscription; return False if it must be created: there is none, it is gone, or
-        it notifies another URL."""
+        """Renew the subscription. Return False if a new subscription must be created: there is
+        none, the subscription is gone, or it notifies another URL."""
         remote_id = self.claim.remote_id
         if remote_id is None or self.claim.current_callback_url != self.callback_url:
             return False
@@ -203,11 +204,10 @@ class _Renewal:
         return True
 
     def _make(self) -> None:
-        """Create a subscription, then end the one that it replaces: the report that it is gone may
-        be wrong.
+        """Create a subscription. Then end the old subscription, because the provider's report that
+        it is gone may be wrong.
 
-        If the function dies in between, no row holds the new subscription; the next claim looks for
-        it.
+        If the function dies before the new subscription is stored, the next claim searches for it.
         """
         secret = token_urlsafe(32)
         subscription = self._open(secret)
@@ -222,7 +222,8 @@ class _Renewal:
     def _open(self, secret: str) -> Subscription:
         """Create a subscription; if the provider rejects it, end leftovers and try once more.
 
-        A provider may allow one subscription of a mailbox to a URL, or a limited number.
+        A provider may limit the number of subscriptions of a mailbox, or allow only one for each
+        URL.
         """
         try:
             return self.push.subscribe(self.callback_url, secret, self._until())

@@ -18,8 +18,8 @@ def retry_quarantined_messages(
     """Fetch these messages in quarantine again. Each message has a request of its own, because some
     messages are very large.
 
-    Each message is then stored, or deleted from the quarantine because it is gone, or kept in the
-    quarantine with its new cause.
+    Each message is then stored, or kept in the quarantine with its new cause, or removed from the
+    quarantine because it is gone or in no mirrored folder.
     """
     run, mail = mailbox.run_ref, mailbox.mail_store
     if not due:

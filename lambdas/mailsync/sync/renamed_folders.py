@@ -1,9 +1,10 @@
 """Recognise renamed folders at a provider where a folder's id is its name.
 
-At such a provider, a renamed folder disappears under its old id and appears under a new id. A new
-folder is taken for a renamed folder if the messages of both have equal numbers and equal
-fingerprints. Two different folders may have equal numbers by chance, and a copied folder has equal
-fingerprints, but only a renamed folder has both. A folder without stored mail, such as a deselected
+At such a provider, a renamed folder disappears under its old id and appears under a new id. Each
+message has a number in its folder, which is part of its key. A new folder is taken for a renamed
+folder if the messages with the same numbers have the same fingerprints in both folders. Two
+different folders may use the same numbers by chance, and a copied folder has the same fingerprints,
+but only a renamed folder has both. A folder without stored mail, such as a deselected
 folder, is recognised by its name if its parent folder is recognised as renamed.
 """
 
@@ -43,7 +44,7 @@ def find_renamed_folders(
     The key of a message is its id at the provider. It begins with a prefix that all keys of the
     folder share.
 
-    gone: stored folders that the provider no longer lists.
+    gone: stored folders that no longer exist under their ids.
     new: folders that the provider lists and that are not stored.
     """
     renamed: dict[RemoteId, RemoteId] = {}
@@ -88,8 +89,8 @@ def _is_same(
     sample: Mapping[RemoteId, str],
 ) -> bool:
     """Return whether stored messages of the folder `before` have the numbers and fingerprints of
-    the sample, and none has another fingerprint. A sync of the previous version may have renamed
-    their keys without the folder."""
+    the sample, and none has another fingerprint. The previous release may have stored the new keys
+    of the messages without renaming the folder, so both the old and the new keys are compared."""
     former = {_former_key(key, before.ref.remote_id, name): key for key in sample}
     stored = keys.find_move_invariant_fingerprints_by_key(run, before.ref.id, [*former, *sample])
     agrees = [sample[former.get(key, key)] == each for key, each in stored.items()]
@@ -99,7 +100,8 @@ def _is_same(
 def _is_renamed_with_parent(
     before: StoredFolder, folder: RemoteFolder, renamed: Mapping[RemoteId, RemoteId]
 ) -> bool:
-    """Return whether the new folder is where the stored one is after the renaming of its parent."""
+    """Return whether the stored folder, after the renaming of its parent, has the parent and name
+    of the new folder."""
     parent = before.parent_remote_id
     return (
         parent is not None

@@ -105,13 +105,13 @@ def _is_read_with_all_mail(mailbox: Mailbox, folder: StoredFolder) -> bool:
 def _adopt_listing(
     mailbox: Mailbox, folder: StoredFolder, listing: MessageListing, difference: ListingDifference
 ) -> ListingDifference:
-    """Store the placements and flags that the list has of stored messages, without requesting the
-    messages. Return the differences that remain.
+    """Store the placements, and the flags if the list has any, of stored messages as the list shows
+    them, without requesting the messages. Return the differences that remain.
 
-    Placements are those of the list, and flags, if it has any. Messages that the list lacks leave
-    the folder only if the list is as long as the provider counts; else each is requested. They
-    leave the folder of all mail without a request if they are in trash or junk. A message that is
-    then in no folder is hidden, and requested by its id before it is deleted.
+    Take messages that the list lacks out of the folder if the list is as long as the provider
+    counts. Out of the folder of all mail, take only those that are in trash or junk. The caller
+    requests the others by id. A message that is then in no folder is hidden, and requested by its
+    id before it is deleted.
     """
     all_mail = mailbox.provider.provider_traits.all_mail_folder_id
     is_all_mail = folder.ref.remote_id == all_mail
@@ -152,7 +152,7 @@ def _adopt_listing(
 def _shown_ids(
     mailbox: Mailbox, folder: StoredFolder, ids: Collection[RemoteId]
 ) -> frozenset[RemoteId]:
-    """Return the ids of those messages that are in a folder."""
+    """Return the ids of those messages that are in any folder, and so are not hidden."""
     changes = [PlacementOrFlagChange(each) for each in ids]
     found = mailbox.mail_store.classify_changes_by_stored_state(
         mailbox.run_ref, folder.feed.ref, changes, None
@@ -161,9 +161,10 @@ def _shown_ids(
 
 
 def _is_as_long_as_counted(listing: MessageListing, folder: StoredFolder) -> bool:
-    """Return whether a list has as many messages as the provider counts: with the list, where it
-    states a count, and else before it. A list with fewer messages than before may be short together
-    with its count."""
+    """Return whether a list has as many messages as the provider counts, and not fewer than the
+    stored count of the provider. The list is compared with the count that it states, or with the
+    stored count if it states none. If the count of the list is lower than the stored count, the
+    list and its count may both be too low."""
     before = folder.remote_total
     total = before if listing.remote_message_count is None else listing.remote_message_count
     return before is not None and before <= len(listing.messages) == total
@@ -206,10 +207,11 @@ def compare_folder(
 def _require_credible(
     mailbox: Mailbox, folder: StoredFolder, listing: MessageListing, difference: ListingDifference
 ) -> None:
-    """Check a list that lacks most of the stored messages, by requesting some of them.
+    """Check a list that lacks most of the stored messages, by requesting some of the missing
+    messages by id.
 
     Raises:
-        ProviderUnavailable: one of them, requested by its id, is in the folder.
+        ProviderUnavailable: one of these messages is in the folder.
     """
     surplus = difference.unlisted_remote_ids
     if not is_removal_of_most_messages(

@@ -1,5 +1,6 @@
-"""Fetch the messages of a large folder with several workers, which claim slices: the work of the
-items of the Map with a number in `slice`, and of the worker that reads the change feed."""
+"""Fetch the messages of a large folder with several workers, each of which claims slices. This is
+the work of the Map items that have a number in `slice`: `FEED_READING_WORKER_NUMBER` for the worker
+that reads the change feed, larger numbers for the workers that only fetch slices."""
 
 import time
 from collections import Counter

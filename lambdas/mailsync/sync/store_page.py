@@ -86,7 +86,7 @@ def store_pages(
     has_time: Callable[[], bool],
 ) -> dict[FeedId, WrittenRowCounts | None]:
     """Store one page of each of several change feeds, many pages in one transaction. Return the
-    counts of written rows, by feed.
+    counts of written rows, by feed. None: another worker has moved the feed's cursor.
 
     The result lacks feeds for which no time was left, and feeds that failed. If the database
     rejects a transaction of several pages, each page is stored alone, so a feed that fails does not
@@ -121,8 +121,9 @@ def store_pages(
 
 
 def _is_swept(mailbox: Mailbox, write: PageWrite, has_time: Callable[[], bool]) -> bool:
-    """Before the last page of a full sync is stored, hide what the full sync did not see, except
-    for what one transaction can hide. Return False if there was no time for that."""
+    """Before the last page of a full sync is stored, hide messages that the full sync did not see,
+    until so few are left that the transaction of the page can hide them. Return False if there was
+    no time for that. For any other page, and for a first full sync, only return True."""
     if not write.ends_full_sync or write.feed.position.full_sync_generation == 1:
         return True
     return mailbox.full_sync_sweep_store.hide_unseen_messages_before_last_page(
@@ -229,8 +230,9 @@ def _with_contents(
     *,
     one_by_one: bool,
 ) -> PagePlan:
-    """Return the plan with the contents of the messages that the page only names, except for
-    stored messages in the state that the page names, and of those that are left pending."""
+    """Return the plan with the contents of the messages that the page names without contents. Some
+    messages are not fetched: stored messages whose state equals the state on the page, and
+    messages that are left pending."""
     known = frozenset(unchanged)
     named = [each for each in plan.messages_to_fetch_now if each.remote_id not in known]
     if sliced := _sliced(mailbox, feed, named):
@@ -248,8 +250,8 @@ def _with_contents(
 def _sliced(
     mailbox: Mailbox, feed: StoredFeed, named: Sequence[MessageToFetchById]
 ) -> tuple[MessageToFetchById, ...]:
-    """Return those of the named messages that are fetched by slices; none if there are few, or if
-    no slice may have one of them."""
+    """Return the named messages that workers fetch in slices. Return an empty tuple if there are
+    fewer than `MIN_MESSAGES_TO_SLICE`, or if the feed cannot be read in slices."""
     if (
         not isinstance(mailbox.provider, TimeSliceReader)
         or not feed.position.is_full_sync_running
@@ -261,9 +263,10 @@ def _sliced(
 
 
 def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteId, ...]:
-    """Return the messages that the page names in the state that is stored.
+    """Return the ids of the messages whose stored state equals the state on the page.
 
-    A state in the feed of a mailbox does not say in which folders the message is.
+    Return no ids for the feed of a whole mailbox: a state there does not contain the message's
+    folders.
     """
     entries = [
         change.listed_message for change in plan.messages_to_fetch_now if change.listed_message
@@ -347,10 +350,9 @@ def store_pending_messages(
 def _completed(
     mailbox: Mailbox, plan: PagePlan, wanted: Sequence[RemoteId], *, one_by_one: bool
 ) -> tuple[PagePlan, ProviderThrottled | None]:
-    """Fetch the messages that are only named; return the plan with them, and with those that are
-    left pending: what exceeds a page, or the memory limit.
-
-    If the provider requests a pause after some messages, return the pause; the others stay pending.
+    """Fetch the messages `wanted`. Return the plan with the fetched messages, and with the others
+    as pending: those that exceed the size of a page or the memory limit, or that were not fetched
+    before the provider requested a pause. Also return this pause. None: no pause.
     """
     fetched: list[Message | MessageNotFoundByIdResult | UnreadableMessage] = []
     pause: ProviderThrottled | None = None

@@ -44,7 +44,8 @@ class RemainingVerification:
 
     folder_ids_to_compare: folders whose message ids must be compared with the provider's.
     unsynced_folder_count: number of folders that could not be synced.
-    has_new_folders: whether folders appeared since the tree was read; they must be synced first.
+    has_new_folders: whether the workflow must return to the state `sync-folders`: a folder's full
+        sync is not complete, or the mail of gone and deselected folders is not removed yet.
     unrepaired_folder_count: number of folders that still differ after the last repair round.
     differences_sentence: sentence about the unverified folders.
     """
@@ -153,8 +154,8 @@ class _Tree:
 def _verify(
     mailbox: Mailbox, stores: MailboxStores, tree: _Tree, reading: FolderTreeReadingMode
 ) -> RemainingVerification:
-    """Count the stored messages, and compare the counts with the provider's. A check that reads the
-    tree as quickly as it can also counts only the folders that have changed."""
+    """Count the stored messages, and compare the counts with the provider's. If only likely changed
+    folders were read (`reading`), count only the folders that have changed."""
     run = mailbox.run_ref
     if tree.listing.gone_folder_remote_ids:
         stores.folder_store.delete_folders_reported_gone_twice(
@@ -206,7 +207,9 @@ def _classify(
 ) -> RemainingVerification:
     """Decide which work remains until the mailbox is verified.
 
-    steady: folders whose provider counts have not changed since the last reading."""
+    steady: folders whose provider counts have not changed since the last reading.
+    failed, rounds: numbers of failed folders and of repair rounds of the run.
+    """
     run = mailbox.run_ref
     may_repair = rounds < compute_max_repair_rounds(len(counted))
     new = [each for each, folder in counted.items() if not folder.is_full_sync_complete]
@@ -243,8 +246,8 @@ def _classify(
 def _least_recently_compared_first(
     counted: _CountedFolders, folder_ids: Iterable[FolderId]
 ) -> tuple[FolderId, ...]:
-    """Return the folders in the order of their last comparison, so that each has its turn if there
-    are more than one round can compare."""
+    """Return the folders in the order of their last comparison, the longest ago first. So each
+    folder has its turn if one repair round cannot compare all of them."""
     never = datetime.min.replace(tzinfo=UTC)
     return tuple(
         sorted(
@@ -271,8 +274,8 @@ def _all_mail_last(
 
 
 def _is_equal(folder: FolderWithCounts) -> bool:
-    """Return whether the counts agree. They do not suffice where a count changed without a reported
-    change."""
+    """Return whether the folder is verified by its counts. Return False if a comparison of its ids
+    is due now, such as after a count changed although the feed reported no change."""
     return (
         folder.is_full_sync_complete
         and folder.stored_and_remote_counts.message_ids_compared_at is not None
@@ -287,14 +290,18 @@ def _with_offsets(
     steady: frozenset[FolderId],
     equal: frozenset[FolderId],
 ) -> frozenset[FolderId]:
-    """Return those of the `equal` folders whose count differences are explained.
+    """Return the folders of `equal` that are verified: all folders except those whose counts differ
+    without an explanation.
 
-    A folder that equals its complete list, while the provider counts another number, is counted
-    wrongly by the provider. The difference is stored, so that later syncs need not compare the
-    folder. Where the provider does not say that its list is complete, the number must be seen
-    twice. A list of as many messages as the provider counts explains a difference as well, if the
-    provider contradicted itself about that many messages of it: else rows have changed since the
-    comparison. A count that has changed meanwhile is left to the next sync.
+    equal: folders whose counts or message ids this run has found equal to the provider's.
+
+    If a folder equals its complete list but the provider counts another number, the provider's
+    count is wrong. The difference is stored, so that later syncs need not compare the folder. If
+    the provider does not say that its list is complete, the difference must be seen twice. A
+    difference is also explained if the list has as many messages as the provider counts, and the
+    provider contradicted itself about at least as many messages as differ. A folder whose
+    count at the provider has changed since the last reading also counts as verified; the next sync
+    compares its count.
     """
     off = {
         each: counted[each]
@@ -320,16 +327,18 @@ def _with_offsets(
 
 
 def _is_contradicted(folder: FolderWithCounts, listed: int) -> bool:
-    """Return whether contradictions of the provider explain the difference of the counts. listed:
-    the number of messages in its last list."""
+    """Return whether contradictions of the provider explain the difference of the counts.
+
+    listed: number of messages in the provider's last list of the folder.
+    """
     count = folder.stored_and_remote_counts
     differing = count.min_differing_message_count
     return listed == count.remote_total and differing <= folder.listing_contradiction_count
 
 
 def _is_miscounted(folder: FolderWithCounts) -> bool:
-    """Return whether the rows equal the provider's list, as far as the list is known to be
-    complete."""
+    """Return whether as many messages are stored or in quarantine as the provider's last list has.
+    Return True if it is not known that the list was complete."""
     count = folder.stored_and_remote_counts
     return (
         folder.total_and_unread_of_last_listing is None

@@ -38,9 +38,10 @@ from mailsync.store.credential_store import CredentialStore
 
 _ADDRESS = "baseline@example.com"
 _SINGLE, _IN_THREADS, _THREAD = 150, 400, 20
-"""Messages of the simulated mailbox: as they are generated, in long threads, in each of these.
-Together they fill a page of 500 ids and part of one, and cost less than a minute's quota: a thread
-costs as many units as two messages."""
+"""Numbers of messages of the simulated mailbox: messages whose thread is left as generated,
+messages in long threads, and messages in each long thread. All messages fill one page of 500 ids
+and a part of the next page. They cost less than a minute's quota, because a thread costs as many
+units as two messages."""
 _CHANGED = 20
 _REFUSED = "0000000000000001", "0000000000000002"
 
@@ -92,7 +93,7 @@ class GmailLiveComparisonKit:
             mailbox = simulators.find_or_create_mailbox(_ADDRESS)
             mailbox.import_mail_items(_generate_baseline())
             simulators.service.latency = LATENCY_BY_NAME[latency]
-            # So that the shapes of refusals are known; mailboxes are throttled sometimes.
+            # Gmail may throttle the real mailbox, so the record needs the form of these errors.
             simulators.service.faults.add_rules(
                 FaultRule(fault=Fault(status=403), path=f"/messages/{_REFUSED[0]}"),
                 FaultRule(fault=Fault(status=429), path=f"/messages/{_REFUSED[1]}"),
@@ -142,8 +143,8 @@ def _generate_baseline() -> Iterator[MailItem]:
 
 
 def _change_mailbox(mailbox: Mailbox) -> None:
-    """Deliver some messages, and change labels of others: the history reports each in a way of its
-    own."""
+    """Deliver some messages, mark others as read or starred, and delete two. Gmail's history has a
+    different form for each of these changes."""
     unread = [each for each in mailbox.list_messages_in_folders("inbox") if not each.is_read]
     for message in unread[:_CHANGED]:
         mailbox.set_message_read(message.message_number, is_read=True)
@@ -157,7 +158,8 @@ def _change_mailbox(mailbox: Mailbox) -> None:
 
 
 def _stack_options(simulators: Simulators) -> Mapping[str, Any]:
-    """Return options of a stack without simulators of its own. No account of it is Microsoft's."""
+    """Return options of a stack that starts no simulators. The stack has no Microsoft account, so
+    it does not use the URLs of `simulators`."""
     return {
         "graph_url": simulators.graph_url,
         "authority": simulators.entra_authority_url,

@@ -85,8 +85,8 @@ def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> Gmai
 def make_signed_in_simulated_upstream(
     simulators: Simulators, address: str, recorder: Recorder
 ) -> GmailUpstream:
-    """Sign in to a simulated mailbox with the same code as a user; return the simulated Gmail API
-    with the mailbox's tokens.
+    """Sign in to a simulated mailbox by the functions that sign in a user; return the simulated
+    Gmail API with the mailbox's tokens.
 
     The functions' settings name the simulated identity platform, so that the functions never reach
     Google's.
@@ -117,7 +117,8 @@ def make_signed_in_simulated_upstream(
 
 
 def _quota_settings(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings of the project's quota that the user gave. Raises SettingMissing."""
+    """Return the quota settings of the Google project that `environment` contains. Raises
+    SettingMissing if a value is malformed."""
     registered = find_provider(GOOGLE)
     assert registered
     assert registered.quota_settings
@@ -172,7 +173,7 @@ class _BrowserSignIn:
         _require_only_reading(str(response.json_body.get("scope", READ_MAIL_SCOPE)))
 
     def get_access_token(self, renewed: bool) -> str:
-        """Return a valid access token.
+        """Return a valid access token, or "" if Google rejects the renewal. Raises httpx.HTTPError.
 
         renewed: whether to request a new access token even if the present one is valid.
         """

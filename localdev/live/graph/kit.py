@@ -193,14 +193,14 @@ class GraphLiveComparisonKit:
         with Simulators(folder) as simulators:
             mailbox = simulators.find_or_create_mailbox(_ADDRESS)
             mailbox.import_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
-            # One folder of several pages beside the inbox, which is read in slices.
+            # The inbox is read in slices. This folder has several pages and is read without slices.
             mailbox.import_mail_items(
                 replace(each, folder=("Archive",))
                 for each in generate_mail(_ARCHIVED, owner=_ADDRESS, seed=3)
             )
             simulators.service.set_behaviour_switches(public_clients_allowed=True)
             simulators.service.latency = LATENCY_BY_NAME[latency]
-            # So that the shape of a throttled response is known; mailboxes are throttled sometimes.
+            # Graph may throttle the real mailbox, so the record needs the form of this error.
             throttled = Fault(status=429, code="ApplicationThrottled", retry_after=1)
             simulators.service.faults.add_rules(
                 FaultRule(fault=throttled, path="/messages/delta.*body", in_batch=False),
@@ -217,8 +217,8 @@ KIT = GraphLiveComparisonKit()
 
 
 def _change_mailbox(mailbox: Mailbox) -> None:
-    """Deliver some messages, and mark others as read, or drafts as unread: delta reports these
-    without their other properties, so the product fetches them by id."""
+    """Deliver some messages, and mark others as read and drafts as unread. Delta reports a changed
+    read state without the other properties, so the product fetches these messages by id."""
     for folder, is_read in (("inbox", True), ("drafts", False)):
         messages = [
             each for each in mailbox.list_messages_in_folders(folder) if each.is_read is not is_read

@@ -60,8 +60,8 @@ def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> Http
 def make_signed_in_simulated_upstream(
     simulators: Simulators, user_id: str, recorder: Recorder
 ) -> HttpProviderUpstream:
-    """Sign in to a simulated mailbox with the same code as a user; return the simulated Graph with
-    the mailbox's tokens."""
+    """Sign in to a simulated mailbox by the functions that sign in a user; return the simulated
+    Graph with the mailbox's tokens."""
     bundle = str(simulators.ca_bundle)
     sign_in = _DeviceSignIn(CLIENT_ID, simulators.entra_authority_url, bundle, recorder)
     sign_in.run(lambda code: simulators.entra.device_codes.approve_sign_in(code, user_id))
@@ -87,9 +87,12 @@ class _DeviceSignIn:
         self._app: Any = None
 
     def run(self, enter_code: Callable[[str], object] | None = None) -> None:
-        """Wait until the user has entered the code.
+        """Request a device code, and wait until the user has entered it at Microsoft.
 
-        enter_code: enters the code. None: a user does, who reads it on the terminal.
+        enter_code: function that enters the code. None: print the code, so that the user enters it.
+
+        Raises:
+            LiveComparisonFailed: the sign-in failed, or the token allows more than reading.
         """
         try:
             self._app = msal.PublicClientApplication(
@@ -118,7 +121,7 @@ class _DeviceSignIn:
         _require_only_reading(str(response.get("scope", "")))
 
     def get_access_token(self, renewed: bool) -> str:
-        """Return a valid access token.
+        """Return a valid access token, or "" if Microsoft rejects the renewal.
 
         renewed: whether to request a new access token even if the present one is valid.
         """
@@ -184,8 +187,8 @@ def _refused(response: Mapping[str, Any]) -> LiveComparisonFailed:
 
 
 def _require_only_reading(scope: str) -> None:
-    """Raise LiveComparisonFailed if the token allows more than reading. Microsoft adds what the
-    user has granted to the app registration before."""
+    """Raise LiveComparisonFailed if the token allows more than reading. Microsoft adds to a token
+    all permissions that the user has granted to the app registration before."""
     granted = {each.rpartition("/")[2] for each in scope.split()}
     others = sorted(each for each in granted if not _READ_ONLY.fullmatch(each))
     if others:

@@ -1,1 +1,1 @@
-"""Compare a mail server over IMAP with the built-in one."""
+"""Compare a mail server over IMAP with the simulated IMAP server."""

@@ -1,4 +1,4 @@
-"""Compare a mail server over IMAP with the built-in server."""
+"""Compare a mail server over IMAP with the simulated IMAP server."""
 
 import getpass
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +36,7 @@ _PAGE = "docs/live.md says how to run this."
 
 
 class ImapLiveComparisonKit:
-    """Compares a mail server with the built-in one; implements `LiveComparisonKit`."""
+    """Compares a mail server with the simulated one; implements `LiveComparisonKit`."""
 
     provider = ProviderName("imap")
     recordable_names_and_words = RECORDABLE_NAMES_AND_WORDS
@@ -137,7 +137,8 @@ def _changes(mailbox: Mailbox) -> Callable[[], None]:
 
 
 def _stack_options(simulators: Simulators) -> Mapping[str, Any]:
-    """Return options of a stack without simulators of its own. No account of it is Microsoft's."""
+    """Return options of a stack that starts no simulators. The stack has no Microsoft account, so
+    it does not use the URLs of `simulators`."""
     return {
         "graph_url": simulators.graph_url,
         "authority": simulators.entra_authority_url,

@@ -51,7 +51,7 @@ ERROR_PROBE_COMMANDS = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImapUpstream:
     """A mail server to which the relay connects, and the user's login at this server. The
-    connection begins with TLS, except on port 143.
+    connection begins with TLS; on port 143 it begins without TLS and changes to TLS by STARTTLS.
 
     tls_context: TLS context with which the relay verifies the server.
     """

@@ -13,9 +13,11 @@ _RENEW_BEFORE = timedelta(days=30)
 
 
 def open_server_tls_context(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """Return a server's TLS context for localhost and 127.0.0.1, and the CA file that verifies it.
+    """Return a server's TLS context for localhost and 127.0.0.1, and the file of the CA certificate
+    with which clients verify the server.
 
-    Certificate and CA are stored in the folder and replaced only shortly before they expire.
+    The folder keeps both certificates. The function replaces them if a file is missing or the CA
+    certificate expires within 30 days.
     """
     ca_file, server_file = folder / "ca.pem", folder / "server.pem"
     if not (ca_file.exists() and server_file.exists() and _is_fresh(ca_file)):

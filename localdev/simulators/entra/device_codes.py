@@ -81,8 +81,8 @@ class DeviceCodeStore:
         return str(row["consent_id"])
 
     def is_public_client_request(self, form: dict[str, str]) -> bool:
-        """Return whether a token request comes from a device, which has no secret: it bears a
-        device code, or a refresh token that was issued for one."""
+        """Return whether a token request comes from a device, which has no secret: the request has
+        no app credentials, and has a device code or a refresh token of a sign-in on a device."""
         if "client_secret" in form or "client_assertion" in form:
             return False
         found = self._database.fetch_row(

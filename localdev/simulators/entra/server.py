@@ -1,4 +1,4 @@
-"""Simulate the identity platform over https: discovery, pages of sign-ins, token endpoint.
+"""Simulate the identity platform over https: discovery, sign-in pages, token endpoint.
 
 Sources: Microsoft identity platform docs (v2-oauth2-auth-code-flow,
     v2-oauth2-device-code, v2-oauth2-client-creds-grant-flow, v2-admin-consent,
@@ -50,7 +50,8 @@ def is_path_opened_in_browser(path: str) -> bool:
 class EntraServer:
     """The simulated identity platform, as an application for `localdev.http_server.Server`.
 
-    The caller sets this platform's URL and Graph's URL when the ports of both servers are known.
+    The caller sets `base_url` (URL of this platform) and `graph_http_origin` (URL of Graph without
+    a path) when the ports of both servers are known.
     """
 
     def __init__(

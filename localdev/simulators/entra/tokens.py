@@ -17,7 +17,7 @@ from localdev.simulators.service import ORGANISATION_TENANT_ID
 
 GRAPH_AUDIENCE = "https://graph.microsoft.com"
 OUTLOOK_AUDIENCE = "https://outlook.office.com"
-"""Audience of access tokens for IMAP; Graph does not accept them, nor IMAP those of Graph."""
+"""Audience of access tokens for IMAP. Graph rejects these tokens; IMAP rejects Graph's tokens."""
 SIGNING_KEY_ID = "mailsync-simulator"
 _KEPT_TOKENS = 64
 

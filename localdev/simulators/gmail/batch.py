@@ -57,7 +57,8 @@ def serve_batch(request: Request, serve: HttpRequestHandler, behaviour: GmailBeh
 
 
 def split_batch_request(request: Request) -> list[BatchPart]:
-    """Return the requests of a batch. Raises GmailError 400."""
+    """Return the requests of a batch. Raises GmailError 400 if the batch is malformed, empty or too
+    large."""
     kind = request.headers.get("Content-Type", "")
     mail = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + request.body)
     items = mail.get_payload()

@@ -14,9 +14,9 @@ from localdev.simulators.gmail.mailbox import GmailMailbox
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GmailCall:
-    """A request that has passed the token check, the faults and the quota.
+    """A request that has passed the token check, the quota and the injected faults.
 
-    attachment_id_registry: the valid ids of attachments.
+    attachment_id_registry: the attachment ids that are valid now.
     resource_ids_in_path: the ids in the request's path, such as a message id.
     query_parameters: values of each query parameter by name, in the order of the query.
     json_body: the parsed JSON body. None: the request has no body.
@@ -60,8 +60,9 @@ class GmailCall:
         return next(each for each in choices if each.lower() == value.lower())
 
     def read_page_size(self) -> int:
-        """Return the page size that the parameter `maxResults` asks for: 100 if the query lacks it,
-        and at most `behaviour.largest_page`. Raises GmailError 400 if the value is no number."""
+        """Return the value of the parameter `maxResults`, at most `GmailBehaviour.largest_page`.
+        Return 100 if the value is 0 or the query lacks the parameter. Raises GmailError 400 if the
+        value is no number."""
         value = self.read_text_parameter("maxResults")
         if value is None:
             return 100

@@ -105,8 +105,8 @@ def _register_token(
 
 
 def find_message_number(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
-    """Return the number of the message with this id in the simulated mailbox. Return None if the
-    text has not the form of a Gmail id. Raises GmailError 404 if no message has the id."""
+    """Return the number that the message with this id has in the simulated mailbox. Return None if
+    the text has not the form of a Gmail id. Raises GmailError 404 if no message has the id."""
     return (
         server.open_gmail_mailbox(mailbox).find_message_number(text)
         if is_well_formed_id(text)
@@ -115,8 +115,11 @@ def find_message_number(server: GmailServer, mailbox: Mailbox, text: str) -> int
 
 
 def find_label_folder_number(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
-    """Return the number of the folder of the label with this id. Return None if the text is no id
-    of a label or no label has the id."""
+    """Return the number of the folder of the label with this id. Create the folder if a system
+    label has no folder yet.
+
+    Return None if no label has the id, or if the label is a field of a message, such as UNREAD.
+    """
     if text in SYSTEM_LABEL_IDS or text.startswith("Label_"):
         return folder_number_of_label(server.open_gmail_mailbox(mailbox), text)
     return None

@@ -55,7 +55,7 @@ class _Past:
     """The past of a message, while the journal is read backwards.
 
     placements: numbers of the message's folders just after the entry that is read next.
-    versions: pairs of an id number and a thread key, newest first.
+    versions: pairs of an id number (`gmail_message.id_number`) and a thread key, newest first.
     flags: pairs of a change number and the labels for read state, star and importance from that
         change on, newest first.
     exists: whether the message exists just after the entry that is read next.

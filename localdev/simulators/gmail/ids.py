@@ -1,9 +1,10 @@
 """Make Gmail's ids from the numbers of the simulated mailbox, and read the numbers from ids.
 
 Gmail's ids of messages and threads have 16 hexadecimal digits; over IMAP the same numbers are
-X-GM-MSGID and X-GM-THRID. Ids of history records are numbers
-that grow with every change and have gaps. Page tokens are decimal strings of 20 digits, also with
-leading zeros (captures in public issue reports).
+X-GM-MSGID and X-GM-THRID. The seed of a thread id is the text that all messages of the thread share
+(`Message.thread_key`). Ids of history records are numbers that grow with every change and have
+gaps. Page tokens are decimal strings of 20 digits, also with leading zeros (captures in public
+issue reports).
 """
 
 import re
@@ -28,8 +29,8 @@ def make_message_id_of_change(id_number: int) -> str:
 
 
 def change_number_of_message_id(text: str) -> int | None:
-    """Return the number that a message's id contains. Return None if the text has not the form of
-    an id."""
+    """Return the number of the change that made a message's id. Return None if the text has not the
+    form of an id."""
     return int(text, 16) - FIRST_MESSAGE_ID if _MESSAGE_ID.fullmatch(text) else None
 
 
@@ -38,24 +39,24 @@ def is_well_formed_id(text: str) -> bool:
 
 
 def make_numeric_thread_id_from_seed(thread_id_seed: str) -> int:
-    """Return the number of the thread whose messages share this seed."""
+    """Return the thread id with this seed as a number."""
     digest = sha256(thread_id_seed.encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:8]) >> 2
 
 
 @lru_cache(maxsize=100_000)
 def make_thread_id_from_seed(thread_id_seed: str) -> str:
-    """Return the id of the thread whose messages share this seed."""
+    """Return the thread id with this seed, as 16 hexadecimal digits."""
     found = f"{make_numeric_thread_id_from_seed(thread_id_seed):016x}"
     _SEED_BY_THREAD_ID[found] = thread_id_seed
     return found
 
 
 def find_cached_seed_of_thread_id(text: str) -> str | None:
-    """Return the seed of the thread with this id, from the memory of this process. Return None if
-    this process has not made the thread's id yet.
+    """Return the seed of a thread id, from the memory of this process. Return None if this process
+    has not made the thread id yet.
 
-    text: the thread's id.
+    text: the thread id.
     """
     return _SEED_BY_THREAD_ID.get(text)
 
@@ -63,10 +64,11 @@ def find_cached_seed_of_thread_id(text: str) -> str | None:
 def make_history_id_of_change(
     change_number: int, place: int = RESERVED_HISTORY_IDS_PER_CHANGE - 1
 ) -> int:
-    """Return the id of a history record.
+    """Return the id of a history record, or by default the last historyId of a change.
 
     change_number: number of the change that the record reports.
-    place: position of the record among the records of the same change, from 0 on.
+    place: position of the record among the records of the same change, from 0 on. The default is
+        the last position, which no record uses.
     """
     return _FIRST_HISTORY_ID + RESERVED_HISTORY_IDS_PER_CHANGE * change_number + place
 

@@ -1,9 +1,10 @@
 """Show the folders of a simulated mailbox as Gmail's labels.
 
-Each folder of the mailbox is a label, except the folder `archive`, which holds the mail without a
-label. A folder with a role, such as the inbox, has a label with a fixed id. The label of any other
-folder has the id `Label_N`, where N is the folder's number. The labels UNREAD, STARRED and
-IMPORTANT are no folders, but fields of a message.
+Each folder of the folder tree is a label, except search folders, folders that only Outlook has, the
+folder `outbox`, and the folder `archive`, which holds the mail without a label. A folder with a
+role, such as the inbox, and a folder in the table `gmail_label`, such as a category, has a label
+with a fixed id. The label of any other folder has the id `Label_N`, where N is the folder's number.
+The labels UNREAD, STARRED and IMPORTANT have no folders; they are fields of a message.
 """
 
 from collections.abc import Iterable, Mapping
@@ -64,8 +65,8 @@ class _Known:
     """The labels and folders of a mailbox at one time.
 
     by_id: the labels by id.
-    id_by_folder: the label's id of each folder that is a label, by folder number.
-    folders: numbers of all folders of the mailbox.
+    id_by_folder: label id by folder number, for each folder that is a label.
+    folders: numbers of all folders of the mailbox, also of folders that are no labels.
     """
 
     by_id: Mapping[str, GmailLabel]

@@ -99,9 +99,9 @@ class GmailMailbox:
 
     @property
     def newest_change_number(self) -> int:
-        """Return the number of the newest change to which `newest_history_id` belongs: a change of
-        a message that is not hidden from the history, or an expiry of the history. Return 0 if
-        there is none."""
+        """Return the number of the change from which `newest_history_id` is made: the newest change
+        of a message that the history does not omit, or a later expiry of the history. Return 0 if
+        the mailbox has no such change."""
         row = self._database.fetch_row(
             "SELECT number FROM change WHERE mailbox_id = ?"
             " AND (message IS NOT NULL OR kind = 'cursors expired')"
@@ -120,7 +120,7 @@ class GmailMailbox:
         return int(row["since"]) if row else 0
 
     def find_message_number(self, text: str) -> int:
-        """Return the number of the message with this id in the simulated mailbox.
+        """Return the number that the message with this id has in the simulated mailbox.
 
         Raises:
             GmailError: 404 if no message has the id, 400 if the text has not the form of an id.
@@ -159,8 +159,8 @@ class GmailMailbox:
     def find_messages_without_contents(
         self, numbers: Sequence[int]
     ) -> list[MessageWithoutContents]:
-        """Return the messages with these numbers, without contents. Leave out messages that do not
-        exist or that their owner deleted permanently."""
+        """Return the messages with these numbers, without contents, in any order. Leave out
+        messages that do not exist or that their owner deleted permanently."""
         rows = self._rows(f"AND m.number {_IN_JSON}", orjson.dumps(list(numbers)).decode())
         return [self._listed(row) for row in rows]
 
@@ -177,7 +177,15 @@ class GmailMailbox:
         limit: int,
     ) -> tuple[list[MessageWithoutContents], str | None]:
         """Return a page of the messages with all of these labels, newest first, and the token of
-        the next page. Raises GmailError 400 for an unknown label or page token."""
+        the next page. The token is None on the last page.
+
+        includes_spam_trash: whether to list mail in Spam and Trash. Such mail is also listed if
+            `label_ids` contains SPAM or TRASH.
+        token: token of the page. None: the first page.
+
+        Raises:
+            GmailError: 400 for an unknown label or page token.
+        """
         where, values = self._selection(label_ids, includes_spam_trash=includes_spam_trash)
         if token is not None:
             after = parse_message_page_token(token)
@@ -217,10 +225,10 @@ class GmailMailbox:
         token: str | None,
         limit: int,
     ) -> tuple[list[MessageWithoutContents], str | None]:
-        """Return a page of threads, each as its newest message, and the token of the next page.
+        """Return a page of threads, newest first, and the token of the next page. For each thread,
+        the page has the newest message that `list_message_page` would list.
 
-        The page lists a thread if at least one of its messages has all of the labels. Parameters
-        and errors are those of `list_message_page`.
+        Parameters and errors are those of `list_message_page`.
         """
         newest: dict[str, MessageWithoutContents] = {}
         after: str | None = None
@@ -301,7 +309,7 @@ class GmailMailbox:
 
     @cached_property
     def _hidden(self) -> str:
-        """Return the folders of deleted mail, as JSON."""
+        """Return the numbers of the folders of deleted mail (RETAINED, PURGED), as JSON."""
         return self._numbers_of_roles(RETAINED, PURGED)
 
     def _numbers_of_roles(self, *roles: str) -> str:

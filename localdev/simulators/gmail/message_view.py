@@ -9,7 +9,8 @@ class GmailMessage:
 
     id, thread_id: 16 hexadecimal digits.
     label_ids: empty for archived mail without a label.
-    history_id: id of the message's last history record, a decimal number.
+    history_id: last historyId of the message's newest change, a decimal number. The history records
+        of this change have lower ids.
     internal_date_ms: time of receipt in milliseconds since 1970 in UTC.
     size_estimate: size in bytes.
     snippet: the first characters of the body as one line.

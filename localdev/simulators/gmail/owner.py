@@ -133,7 +133,7 @@ class GmailMailboxEditor:
         return self.message_id_of_number(number)
 
     def send_draft(self, message_id: str) -> str:
-        """Send a draft; return the id of the sent message, which is a new one."""
+        """Send a draft; return the id of the sent message. The sent message has a new id."""
         number = self.gmail.find_message_number(message_id)
         with self._database.transaction():
             self._mailbox.change_message_fields(number, is_draft=False, sent_at=datetime.now(UTC))
@@ -146,8 +146,8 @@ class GmailMailboxEditor:
         """Store a chat message with the label CHAT; return its id.
 
         when: time of the message. None: now.
-        raw: the message in the form of a mail (RFC 5322). For chats, Gmail returns an empty or
-            truncated one (GAM-team/got-your-back #84).
+        raw: what `format=raw` returns for the message. For chats, Gmail returns an empty or a
+            truncated mail (GAM-team/got-your-back #84).
         """
         moment = (when or datetime.now(UTC)).replace(microsecond=0)
         item = MailItem(
@@ -167,7 +167,7 @@ class GmailMailboxEditor:
 
     def rename_label(self, label: str, name: str) -> None:
         """Rename a label. The labels nested below it stay nested. A name `a/b` nests the label
-        below the label `a`."""
+        below the label `a` if `a` exists; any other name moves the label to the top level."""
         folder = self._folder(label)
         above, _, last = name.rpartition("/")
         parent = self._label_of_name(above)
@@ -261,7 +261,8 @@ class GmailMailboxEditor:
 
 
 def folder_number_of_label(gmail: GmailMailbox, text: str) -> int | None:
-    """Return the number of a label's folder. Return None if there is no such label.
+    """Return the number of a label's folder. Create the folder if a system label has no folder yet.
+    Return None if no such label exists, or if the label is a field of a message, such as UNREAD.
 
     text: id or name of the label.
     """

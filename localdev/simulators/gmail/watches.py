@@ -43,7 +43,11 @@ the push."""
 
 
 def start_watch(call: GmailCall) -> GmailResult:
-    """Start or renew the watch on a mailbox. Raises GmailError 400 if another topic is watched."""
+    """Start or renew the watch on a mailbox.
+
+    Raises:
+        GmailError: 400 if the topic is malformed, or if the mailbox has a watch for another topic.
+    """
     fields = call.json_body if isinstance(call.json_body, dict) else {}
     topic = str(fields.get("topicName") or "")
     if not _TOPIC.fullmatch(topic):
@@ -88,7 +92,10 @@ def stop_watch(call: GmailCall) -> GmailResult:
 
 @dataclass(slots=True)
 class _Push:
-    """A push notification that the subscriber has not accepted yet."""
+    """A push notification that the subscriber has not accepted yet.
+
+    due_at: time of the next attempt, in seconds of the monotonic clock.
+    """
 
     body: bytes
     due_at: float
@@ -100,8 +107,9 @@ class PushNotificationSender:
     that runs from `start` to `stop`. A push that is not accepted is posted again.
 
     sign_push_token: returns the token of a push for its URL. None: pushes have no token.
-    deliveries: the newest attempts, each with the mailbox, the `historyId` and the response's
-        status. None as status: there was no response.
+    deliveries: the newest attempts, with the keys `about`, `historyId` and `status`. A status of
+        None: there was no response. For a push of `post_push_notification`, `about` is the user id.
+        For a push about a change, `about` is the push's message id, and `historyId` is None.
     """
 
     def __init__(self, server: "GmailServer") -> None:
@@ -143,6 +151,7 @@ class PushNotificationSender:
         token: str | None = None,
     ) -> int | None:
         """Post one push now; return the status of the response, or None if there is no response.
+        Return 200 and post nothing if `GmailBehaviour.push_url` is None.
 
         address: address of the mailbox that the push names. None: the mailbox's own address.
         history: `historyId` that the push names. None: the present historyId of the mailbox.
@@ -165,7 +174,9 @@ class PushNotificationSender:
             self._is_paused = False
 
     def deliver_pending_pushes(self) -> None:
-        """Make the pushes for all changes so far, and try once to post each push that is due."""
+        """Make a push for each watched mailbox that changed, and try once to post each push that is
+        due. A mailbox whose last push is younger than `GmailBehaviour.push_interval_s` is skipped.
+        """
         with self._turn:
             self._take_turn()
 
@@ -237,9 +248,10 @@ class PushNotificationSender:
 
 
 def _is_announced(gmail: GmailMailbox, row: Row) -> bool:
-    """Return whether the watch reports the changes since its last push.
+    """Return whether the labels of a watch require a push for the changes since the change with
+    the number `announced`.
 
-    row: the watch, a row of `gmail_watch`.
+    row: the watch, a row of `gmail_watch` as it was before this turn.
     """
     labels = set(orjson.loads(row["label_ids"]))
     if not labels or row["announced"] < 0:

@@ -36,7 +36,8 @@ class AccountDirectory:
         self._service = service
 
     def find_account(self, user: str) -> GoogleAccount:
-        """Return the account of a mailbox's address or user id. Raises UserNotFound."""
+        """Return the Google account of the mailbox whose address or user id is `user`. Create the
+        account at the first call. Raises UserNotFound."""
         mailbox = self._service.find_mailbox(user)
         database = self._service.database
         domain = mailbox.address.rpartition("@")[2].lower()
@@ -64,7 +65,8 @@ class AccountDirectory:
         )
 
     def give_address_to_another_account(self, user: str) -> None:
-        """Let the address belong to another account from now on. Raises UserNotFound."""
+        """Give the mailbox's account another subject, as if its address now belonged to another
+        account. Raises UserNotFound."""
         self._service.database.execute_write(
             "UPDATE google_account SET subject = ? WHERE user_id = ?",
             *(_subject(uuid4()), self.find_account(user).simulator_user_id),

@@ -9,7 +9,7 @@ from localdev.simulators.mailbox import Mailbox
 
 
 def build_google_mailbox_actions(google: GoogleIdentityServer) -> dict[str, Callable[..., Any]]:
-    """Return the actions on the Google account of one mailbox by name."""
+    """Return the actions on a mailbox's Google account, by the name of the action."""
 
     def end_grants(mailbox: Mailbox, end: str = GrantEndReason.REVOKED) -> dict[str, Any]:
         return {

@@ -150,7 +150,8 @@ class GoogleIdentityServer:
         return self._consented(query, account, ticked if "granular" in query else None)
 
     def _authorize_fault(self, query: dict[str, str]) -> Response | None:
-        """Return an error page; Google shows these to the person and does not redirect."""
+        """Return the error page for a malformed authorize request or an unusable client. Google
+        shows this page and does not redirect. None: the request is correct."""
         if query.get("client_id") != self.client_id or self.behaviour.is_client_deleted:
             return error_page_response(
                 "Error 401: invalid_client. The OAuth client was not found.", 401
@@ -174,7 +175,10 @@ class GoogleIdentityServer:
     def _consented(
         self, query: dict[str, str], account: GoogleAccount, ticked: list[str] | None
     ) -> Response:
-        """Redirect with a code. ticked: the granted scopes. None: all that were requested."""
+        """Redirect the browser to the application with an authorization code.
+
+        ticked: the scopes that the person has granted. None: all requested scopes.
+        """
         asked = query["scope"].split()
         granted = {
             _FULL_SCOPE_NAMES.get(each, each)

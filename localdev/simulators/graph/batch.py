@@ -1,4 +1,5 @@
-"""Serve JSON batches (`$batch`): up to twenty requests in one; four of them run at a time.
+"""Serve JSON batches (`$batch`). A batch contains up to twenty requests, of which four run at a
+time.
 
 Source: Microsoft Graph docs, json-batching and throttling-limits.
 """

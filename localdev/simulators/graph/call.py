@@ -1,6 +1,6 @@
 """Define the request that a handler of the simulated Graph takes, and the result that it returns.
 
-The request has passed the token check, the faults and the throttle.
+The request has passed the token check, the throttle and the injected faults.
 """
 
 from collections.abc import Mapping

@@ -54,7 +54,8 @@ def _items(document: Mapping[str, Any], fault: Fault) -> list[Any]:
 
 
 def _with_items(document: dict[str, Any], items: list[Any]) -> dict[str, Any]:
-    """Replace the page's items; a count of items on the page then counts only these."""
+    """Replace the page's items. Lower `@odata.count`, the count of all pages, by the number of
+    omitted items; set it to 0 if no items are left."""
     lacking = len(document["value"]) - len(items)
     if "@odata.count" in document and lacking > 0:
         document["@odata.count"] = document["@odata.count"] - lacking if items else 0

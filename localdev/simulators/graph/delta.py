@@ -13,12 +13,16 @@ from localdev.simulators.graph.links import DeltaCursor
 from localdev.simulators.graph.query import DEFAULT_PAGE_SIZE, ODataQuery
 
 LastReportedItemSortKey = tuple[str | int, ...]
-# A page: its objects, where it ended, and whether there is more.
+# A page: its objects, the sort key of its last object, and whether another page follows.
 DeltaItemsPage = tuple[list[dict[str, Any]], LastReportedItemSortKey | None, bool]
 
 
 class DeltaFeed(Protocol):
-    """Interface of what a delta query reads: one folder's messages, or one mailbox's folders."""
+    """Interface of what a delta query reads: one folder's messages, or one mailbox's folders.
+
+    folder_or_user_id: id of the folder, or id of the mailbox's user.
+    delta_path: path of the delta query below the mailbox.
+    """
 
     folder_or_user_id: str
     delta_path: str
@@ -35,13 +39,15 @@ def read_or_create_delta_cursor(call: GraphCall, owner_id: str, folder: int | No
     """Return the cursor of a request. Read it from the request's delta link, or start a new chain
     of links if the request has no link.
 
+    owner_id: id of the folder whose messages the feed reports, or id of the user whose folders it
+        reports.
     folder: number of the folder whose messages the feed reports. None: the feed reports folders.
 
-    Raises GraphError 410 for a link that has expired.
+    Raises GraphError 410 for a link that has expired, 400 for a link that was never issued.
     """
     journal = call.mailbox.simulated_mailbox.journal
     token = call.odata_query.get_option("deltatoken") or call.odata_query.get_option("skiptoken")
-    # The documented "from now on" does not exist for Outlook: everything is enumerated.
+    # Graph documents `latest` as "from now on". For Outlook, `latest` also lists everything.
     if token is None or token == "latest":
         options = {
             k: v

@@ -50,7 +50,8 @@ class ReplayableResponses:
 
 
 def _kind(request: Request, mailbox_id: str) -> RequestKeyIgnoringPageTokens:
-    """Return the kind of a request. All pages of a delta feed or list have the same kind."""
+    """Return the kind of a request. All pages of a delta feed have the same kind. Pages of a list
+    have different kinds if their `$skip` differs."""
     options = ODataQuery.parse(request.query_string).option_value_by_name.items()
     named = (f"{name}={value}" for name, value in sorted(options) if name not in _TOKENS)
     return mailbox_id, request.method, request.path, *named

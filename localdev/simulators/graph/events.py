@@ -1,5 +1,5 @@
-"""Convert the journal of a simulated mailbox to the events that Outlook distinguishes: per folder,
-with Graph's property names."""
+"""Convert the journal of a simulated mailbox to the events that Outlook distinguishes. An event
+concerns one message in one folder, and names changed properties as Graph does."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

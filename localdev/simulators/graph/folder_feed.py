@@ -1,4 +1,5 @@
-"""Serve delta queries of folders: first the folders of all levels, then the changed folders.
+"""Serve delta queries of folders: first all folders, then the changed folders. The feed contains
+only the top level if `MicrosoftBehaviour.flat_folder_delta` is False.
 
 Source: Microsoft Graph docs, mailfolder-delta.
 """

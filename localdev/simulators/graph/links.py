@@ -1,11 +1,11 @@
 """Make and verify delta links. Each link contains a signed cursor, and only the newest few links of
 a chain are valid.
 
-A chain is the series of delta links that one request without a token started. The generation of a
-link is its number in the chain. The link's token contains the whole cursor; the database stores
-only the highest generation of each chain. So a client that requests the same link again gets a link
-of the same generation as before. A link of an old generation gets a 410 response with the message
-that Microsoft's service was seen to send.
+A chain is the series of delta links that one request without a token started. Microsoft's error
+message calls the number of a link in its chain the generation of the link. The link's token
+contains the whole cursor; the database stores only the highest link number of each chain. So a
+client that requests a link twice gets next links with the same number. A link with an old number
+gets a 410 response with the message that Microsoft's service was seen to send.
 Source: Microsoft Graph docs, delta-query-overview.
 """
 
@@ -36,7 +36,7 @@ class DeltaCursor:
     after_change_number, up_to_change_number: change numbers. A round reports the changes above
         `after_change_number`, up to `up_to_change_number`. During the first listing,
         `after_change_number` is the newest change number when the listing started. None as
-        `up_to_change_number`: the round has not begun.
+        `up_to_change_number`: the first listing, or a round that has not begun.
     last_reported_item_sort_key: sort key of the last item that this round returned. None: it
         returned no item yet.
     issued_at_change_number: newest change number when the link was issued.
@@ -90,11 +90,13 @@ class DeltaLinkIssuer:
     ) -> DeltaCursor:
         """Verify a delta token and return its cursor.
 
+        owner_id: id of the folder or user with which the chain was created.
         has_expired: function that takes the change number at which a link was issued, and returns
             whether the link has expired.
 
         Raises:
-            GraphError: 400 for a token that was never issued, 410 for a token that is too old.
+            GraphError: 400 for a token that was never issued to this owner, 410 for a token that is
+                too old.
         """
         cursor = self._unseal(token)
         chain = self._database.fetch_row(
@@ -116,7 +118,7 @@ class DeltaLinkIssuer:
         return cursor
 
     def seal_delta_cursor(self, cursor: DeltaCursor) -> str:
-        """Return a signed delta token that contains the cursor with the next generation number."""
+        """Return a signed delta token that contains the cursor with the next link number."""
         cursor = replace(cursor, link_number_in_chain=cursor.link_number_in_chain + 1)
         self._database.execute_write(
             "UPDATE chain SET highest = max(highest, ?) WHERE id = ?",

@@ -85,7 +85,8 @@ class MessageFeed:
         """Return a page of the messages that changed, ordered by the last change of each message.
 
         since, until: change numbers; only changes above `since` and up to `until` count.
-        position: number of the last change on the previous page. None: return the first page.
+        position: event number (`FolderMessageEvent.event_number`) of the last message on the
+            previous page. None: return the first page.
         size: maximum number of messages.
         """
         events: dict[_Key, list[FolderMessageEvent]] = defaultdict(list)
@@ -133,7 +134,7 @@ class MessageFeed:
             else ids.make_mutable_message_id(last.message_number, last.placement_change_number)
         )
         reported = choose_delta_report_kind(happened, self._view, self._behaviour, self._is_oldest)
-        # Changed again since the round's end was fixed: the next round reports it.
+        # The message left the folder after the round's end was fixed: only its id can be reported.
         if (
             message is None
             or message.folder_id != self.folder_or_user_id
@@ -155,8 +156,8 @@ class MessageFeed:
         )
 
     def _is_oldest(self, arrival: FolderMessageEvent) -> bool:
-        """Return whether the message was received before all messages that were in the folder when
-        it arrived."""
+        """Return whether the message was received before all messages that have been in the folder
+        since before its arrival. Return False if there are none."""
         row = self._mailbox.database.fetch_row(
             "SELECT (SELECT received_at FROM message WHERE number = ?) < min(received_at) AS oldest"
             " FROM placement WHERE folder = ? AND number < ?",
@@ -192,7 +193,7 @@ def choose_delta_report_kind(
         and view.has_immutable_ids
         and behaviour.readd_is_lost
     ):
-        # Moved away and back between two polls: the return is not reported until it changes again.
+        # Moved away and back between two rounds: only a changed property reveals the return.
         return DeltaReportKind.REMOVED if update is DeltaReportKind.NOTHING else update
     if (
         structural[-1] is FolderMessageEventKind.CREATED

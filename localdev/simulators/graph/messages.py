@@ -10,8 +10,8 @@ from localdev.simulators.mailbox import MessageNotFound
 
 
 def list_messages(call: GraphCall) -> GraphResult:
-    """Return a page of messages, after the first `$skip`, of the path's folder or the whole
-    mailbox."""
+    """Return a page of messages of the folder in the path, or of the whole mailbox without one. The
+    page begins after the first `$skip` messages."""
     folders, path = _scope(call)
     top = call.odata_query.get_integer_option(
         "top", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_LIST_PAGE_SIZE
@@ -42,7 +42,12 @@ def list_messages(call: GraphCall) -> GraphResult:
 
 
 def get_message(call: GraphCall) -> GraphResult:
-    """Return one message by its id, even if it was deleted permanently and is only retained."""
+    """Return one message by its id. A permanently deleted message can be read only if
+    `MicrosoftBehaviour.purged_stay_readable`.
+
+    Raises:
+        MessageNotFound: no message has the id, or the message may not be read.
+    """
     message = call.mailbox.find_message(call.resource_ids_in_path[-1])
     if call.mailbox.is_message_purged(message) and not call.behaviour_switches.purged_stay_readable:
         raise MessageNotFound(call.resource_ids_in_path[-1])

@@ -45,7 +45,7 @@ class Notifier:
     notifications, so the simulators send them after a restart.
 
     deliveries: the newest requests to subscribers, each with the URL, the number of notifications
-        and the response's status.
+        and the response's status. Status 0: there was no response.
     """
 
     def __init__(self, service: SharedSimulatorState) -> None:
@@ -77,11 +77,12 @@ class Notifier:
         )
 
     def send_lifecycle_event(self, mailbox_id: str, event: str) -> int:
-        """Send a lifecycle event to all subscriptions of a mailbox; return their number.
+        """Send a lifecycle event to the subscriptions of a mailbox that have a lifecycle URL;
+        return the number of all subscriptions of the mailbox.
 
         After `reauthorizationRequired` a subscription reports no changes until it is authorized
-        again. This is the strictest reading of the documentation. Raises ValueError for an unknown
-        event.
+        again. This is the strictest reading of the documentation. `subscriptionRemoved` also
+        deletes the subscriptions. Raises ValueError for an unknown event.
         """
         if event not in LIFECYCLE_EVENTS:
             raise ValueError(f"'{event}' is not one of {LIFECYCLE_EVENTS}")

@@ -56,7 +56,7 @@ class OutlookMessage:
 
     message_number: number of the message in the simulated mailbox.
     immutable_id: id that stays when the message moves.
-    mutable_id: id that changes when the message moves.
+    mutable_id: the default id, which changes when the message moves.
     change_key: version of the message.
     properties: the properties of Graph's message, without ids, folder, read state and body.
     """
@@ -91,7 +91,7 @@ class OutlookMailbox:
         )[0]
 
     def find_message_number(self, message_id: str) -> int:
-        """Return the number of the message with this id in the simulated mailbox. Raises
+        """Return the number that the message with this id has in the simulated mailbox. Raises
         MessageNotFound."""
         numbers = self.ids.parse_message_and_placement_numbers(message_id)
         if numbers is None:
@@ -168,8 +168,8 @@ class OutlookFolderReader:
         return self._translate([self._mailbox.folders.find_folder(number)])[0]
 
     def find_folder_number(self, reference: str) -> int:
-        """Return the number of the folder with this id or well-known name in the simulated mailbox;
-        0 for the root folder. Raises FolderNotFound."""
+        """Return the number that the folder with this id or well-known name has in the simulated
+        mailbox. Return 0 for the root folder. Raises FolderNotFound."""
         name = reference.lower()
         if name == ROOT_FOLDER_WELL_KNOWN_NAME:
             return 0

@@ -17,8 +17,8 @@ _Value = Callable[[Any], Any]
 
 
 class OutlookMailboxEditor:
-    """Changes a mailbox on behalf of its owner. Methods take and return Graph's ids, and take
-    well-known folder names."""
+    """Changes a mailbox on behalf of its owner. Methods take Graph's ids and well-known folder
+    names. Message ids that methods return are immutable ids."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox

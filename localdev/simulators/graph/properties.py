@@ -52,7 +52,7 @@ def graph_message_properties(message: Message) -> dict[str, Any]:
 def make_conversation_uuid_hex(thread: str) -> str:
     """Return the part that identifies a thread in its conversation id and in web links.
 
-    thread: what the messages of a thread share, `Message.thread_key`.
+    thread: the thread's `Message.thread_key`, a text that all its messages share.
     """
     return uuid5(NAMESPACE_URL, thread).hex
 

@@ -1,4 +1,4 @@
-"""Find the function that serves a path below `/me` or `/users/{id}`."""
+"""Find the function that serves a path below `/me`, `/users/{id}` or `/subscriptions`."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,13 @@
-"""Define the SQLite tables that only the simulated Graph uses; ids in them are Graph's."""
+"""Define the SQLite tables that only the simulated Graph uses.
+
+outlook_mailbox: how many times a mailbox was created again (`creations`).
+outlook_folder: the folders that only Outlook has. `folder` is the folder's number.
+chain: the chains of delta links (see `graph.links`). `owner_id` is Graph's id of a folder or user;
+    `highest` is the highest link number.
+subscription: `folder_id` is Graph's id; NULL for the whole mailbox. `seen` is the number of the
+    last change that the notifications cover.
+notification: the notifications that no subscriber has accepted yet.
+"""
 
 CREATE_GRAPH_TABLES_SQL = """
 CREATE TABLE IF NOT EXISTS outlook_mailbox (

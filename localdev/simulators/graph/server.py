@@ -1,5 +1,5 @@
-"""Serve the simulated Graph v1.0 over HTTP. A request passes the injected faults, the token check
-and the throttle, then the handler of its route.
+"""Serve the simulated Graph v1.0 over HTTP. A request passes the token check, the throttle and the
+injected faults, then the handler of its route.
 
 Source: Microsoft Graph docs; response headers as in public captures.
 """
@@ -164,7 +164,7 @@ class GraphServer:
     def _list_of_application(
         self, request: Request, bearer: BearerClaims, fault: Fault | None
     ) -> GraphResult:
-        """List subscriptions of all mailboxes, which counts against no mailbox's limits."""
+        """List the subscriptions of all mailboxes. No mailbox's throttle counts this request."""
         _inject(fault)
         if not bearer.has_any_scope_or_role(*_READING):
             raise _denied()
@@ -282,8 +282,11 @@ def _check_scope(
     own: tuple[str, ...] = _READING,
     others: tuple[str, ...] = _READING_OTHERS,
 ) -> None:
-    """Raise GraphError 403 unless the token has one of these scopes, for the user's own mailbox or
-    for those of others."""
+    """Raise GraphError 403 unless the token has a required scope or role.
+
+    own: required for the user's own mailbox, and for an app without a user.
+    others: required for the mailbox of another user.
+    """
     wanted = own if bearer.user_id in (None, mailbox.user_id) else others
     if not bearer.has_any_scope_or_role(
         *wanted, *(f"https://graph.microsoft.com/{each}" for each in wanted)
@@ -315,7 +318,7 @@ def _translated(handler: Any, call: GraphCall) -> GraphResult:
 
 
 def _skipped(handler: Any, call: GraphCall, result: GraphResult) -> GraphResult:
-    """Return the last page of the delta round, for the fault that hides all changes of a round."""
+    """Return the last page of the delta round, for the fault `nothing`, which hides all changes."""
     link = _next_of_delta(result)
     while link:
         result = _translated(

@@ -1,4 +1,5 @@
-"""Convert folders and messages to JSON objects of Graph v1.0, after CSDL and public captures."""
+"""Convert folders and messages to JSON objects of Graph v1.0. Sources: Graph's CSDL schema, and
+public captures."""
 
 from dataclasses import dataclass
 from typing import Any

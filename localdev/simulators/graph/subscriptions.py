@@ -1,8 +1,8 @@
 """Create, read, renew and delete subscriptions.
 
 A signed-in user sees the subscriptions that were made in their name for their own mailbox. The
-application without a user sees those of every mailbox that it may read, including those made in a
-user's name.
+application without a user lists the subscriptions of all mailboxes, including those made in a
+user's name. It reads, renews and deletes only subscriptions of mailboxes that it may read.
 
 Source: Microsoft Graph docs, "subscription resource type", "Create subscription", "Update
     subscription", "List subscriptions", "Change notifications for Outlook resources" and "Receive
@@ -229,7 +229,9 @@ def _change_types(wanted: Mapping[str, Any]) -> list[str]:
 def _folder_id(call: GraphCall, resource: str) -> str | None:
     """Return the id of the folder that the resource names; None for the whole mailbox.
 
-    Raises FolderNotFound, and GraphError for anything but mail.
+    Raises:
+        FolderNotFound: the mailbox has no such folder.
+        GraphError: 400 for a resource that is no mail, 403 for a mailbox of another user.
     """
     match = _resource(resource)
     if match["user"] not in (None, call.mailbox.user_id, call.mailbox.address):
@@ -246,7 +248,8 @@ def _resource(resource: str) -> re.Match[str]:
 
 
 def _expires_at(wanted: Mapping[str, Any]) -> float:
-    """Return the expiration time; a lifetime below 45 minutes is raised to 45, as documented."""
+    """Return the expiration time in seconds since 1970. A subscription lasts at least 45 minutes,
+    as documented. Raises GraphError 400 for a malformed, past or too late time."""
     now = time.time()
     try:
         moment = datetime.fromisoformat(str(wanted.get("expirationDateTime")))

@@ -34,9 +34,10 @@ def redirect_to_application_response(query: dict[str, str], parameters: dict[str
 
 
 def build_injected_fault_response(fault: Fault, document: Any) -> Response:
-    """Return the token endpoint's response for a fault: its `body`, or `document` as JSON.
+    """Return the token endpoint's response for a fault: the fault's `body`, or `document` as JSON.
+    The status is 503 if the fault has none.
 
-    `cut` closes the connection without a response.
+    If the fault has `cut`, the response closes the connection without sending anything.
     """
     headers = dict(fault.headers)
     if fault.retry_after is not None:

@@ -127,7 +127,7 @@ class ConsentStore(ABC):
             )
         if row["redirect_uri"] != redirect_uri:
             raise self.build_rejected_grant_exception(GrantRejectionReason.REDIRECT_URI_MISMATCH)
-        # A verifier without a challenge: the request for the code was tampered with.
+        # Also rejects a verifier without a challenge: the code was requested without one.
         if row["challenge"] != (_challenge(verifier) if verifier else None):
             raise self.build_rejected_grant_exception(GrantRejectionReason.CODE_VERIFIER_MISMATCH)
         return row["consent_id"], row["nonce"]

@@ -62,6 +62,7 @@ def parse_command(line: bytes, literals: Sequence[bytes]) -> Command:
     """Parse a command.
 
     line: the lines of the command joined, with `{size}` where a literal follows.
+    literals: the contents of the literals, in the order of the command.
 
     Raises:
         BadCommand: the line is malformed.
@@ -92,7 +93,7 @@ class _Tokens:
         self._literals = iter(literals)
 
     def read_all(self) -> list[ParsedArgument]:
-        """Read the arguments, which blanks separate; lists are nested lists."""
+        """Return the arguments, which blanks separate. A list in parentheses becomes a `list`."""
         levels: list[list[ParsedArgument]] = [[]]
         while self._at < len(self._text):
             sign = self._text[self._at : self._at + 1]

@@ -76,7 +76,8 @@ def _matching(
 
 
 def _list_options(session: Session, arguments: list[ParsedArgument], extension: str) -> list[str]:
-    """Take the options in front of the reference out of the arguments."""
+    """Remove the selection options (a list in front of the reference) from `arguments`; return them
+    in capitals. Raises BadCommand if there are options and the server lacks `extension`."""
     if not (arguments and isinstance(arguments[0], list)):
         return []
     session.require_extension(extension)

@@ -96,7 +96,8 @@ def _opening(
 
 
 def _select_parameters(session: Session, rest: list[ParsedArgument]) -> _Known | None:
-    """Enable the extensions that the parameters name; return the values of QRESYNC."""
+    """Enable the extensions that the parameters name; return the values of QRESYNC, or None if the
+    client does not use QRESYNC."""
     known = None
     for number, token in enumerate(parameters := parse_list_argument(rest[0]) if rest else []):
         if isinstance(token, list):
@@ -202,7 +203,11 @@ def _store(session: Session, command: Command) -> Iterator[UntaggedResponse | st
 
 
 def _stored(session: Session, silent: set[int], *, by_uid: bool) -> Iterator[UntaggedResponse]:
-    """Yield the changed flags; of a silent STORE only the new mod-sequences, if at all."""
+    """Yield the responses that report the changes of the folder. For a message in `silent`, report
+    only the mod-sequence, and only if CONDSTORE is enabled.
+
+    silent: UIDs of the messages of a STORE with `.SILENT`.
+    """
     for each in session.generate_folder_change_responses(may_expunge=by_uid, with_uid=by_uid):
         if not isinstance(each, FetchResponse) or each.uid not in silent:
             yield each
@@ -218,7 +223,8 @@ def _operation(item: str) -> tuple[str, bool]:
 
 
 def _result(operation: str, present: frozenset[str], given: frozenset[str]) -> frozenset[str]:
-    """Return the flags after STORE. Keywords have no case; a present one keeps its spelling."""
+    """Return the flags after STORE. Keywords are case-insensitive. A keyword that the message
+    already has keeps its spelling."""
     spelling = {each.lower(): each for each in present}
     flags = frozenset(spelling.get(each.lower(), each) for each in given)
     match operation:

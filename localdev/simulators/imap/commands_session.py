@@ -26,7 +26,8 @@ _ENABLED_WITH = {
     "QRESYNC": {"QRESYNC", "CONDSTORE"},
     "UTF8=ACCEPT": {"UTF8=ACCEPT"},
 }
-"""What ENABLE switches on by name; QRESYNC includes CONDSTORE (RFC 7162, section 3.2.3)."""
+"""The extensions that ENABLE switches on, by the name in the command. QRESYNC includes CONDSTORE
+(RFC 7162, section 3.2.3)."""
 _TOKEN = re.compile(rb"auth=Bearer ([^\x01]+)\x01")
 _USER = re.compile(rb"(?:user=|n,a=)([^\x01]+?),?\x01")
 _TOKEN_REFUSED = b'{"status":"401","schemes":"bearer","scope":"https://outlook.office.com/"}'

@@ -29,10 +29,12 @@ def _set_options(
     without: list[str] | None = None,
     **fields: Any,
 ) -> JsonObject:
-    """Set `prefix`, `separator`, and the extensions that are not offered: `without`.
+    """Change options of the server; return all options as JSON.
 
-    mailbox: address of the mailbox whose options are set. None: set the options of all mailboxes
-        without options of their own.
+    mailbox: address of the mailbox whose options change. None: the options of all mailboxes without
+        options of their own.
+    without: the extensions that the server does not offer. None: the extensions do not change.
+    fields: new values of `prefix` and `separator`.
     """
     owner = server.service.find_mailbox(mailbox) if mailbox else None
     options = server.options_for_mailbox(owner)

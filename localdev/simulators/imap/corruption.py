@@ -1,4 +1,4 @@
-"""Change the responses of the IMAP server as `faults.Fault.page` of an injected fault demands."""
+"""Forge responses of the IMAP server. `faults.Fault.page` names the forgery."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace

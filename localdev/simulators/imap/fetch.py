@@ -53,17 +53,22 @@ _OF_PARTS: dict[str, Callable[[bytes], bytes]] = {
     "ENVELOPE": format_envelope,
     "BODYSTRUCTURE": lambda raw: format_body_structure(parse_parts(raw)),
 }
-"""Items that describe the message, and the functions that make them of its bytes."""
+"""For each item that describes the message, the function that makes its value from the message's
+bytes."""
 _RFC822 = {"RFC822": "", "RFC822.HEADER": "HEADER", "RFC822.TEXT": "TEXT"}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A data item to fetch. label: its name in the response.
+    """A data item to fetch.
 
-    section: of the message; None: the item is no part of the message. marks_read: whether the
-    fetch sets the flag \\Seen. part: first byte, and number of bytes.
+    label: name of the item in the response.
+    section: section of the message's bytes from which the value is made, such as `HEADER` or `1.2`.
+        Empty: the whole message. None: the value is not made from the bytes, such as FLAGS.
+    fields: names of the header fields for HEADER.FIELDS and HEADER.FIELDS.NOT.
+    marks_read: whether the fetch sets the flag \\Seen.
+    part: offset of the first byte, and number of bytes. None: the whole section.
     """
 
     label: str
@@ -173,8 +178,8 @@ def _item(session: Session, name: str) -> _Item:
 def _values(
     mailbox: ImapMailbox, message: MessageWithoutContents, items: Sequence[_Item], *, exists: bool
 ) -> tuple[tuple[str, bytes], ...]:
-    """Return the values of the items. A message that another client removed has NIL for each of its
-    parts, as on Dovecot."""
+    """Return pairs of each item's name and value. A message that another client removed
+    (`exists=False`) has NIL for each section, as on Dovecot."""
     raw = None
     if exists and any(each.section is not None for each in items):
         raw = mailbox.read_message_bytes(message)

@@ -139,8 +139,8 @@ class SimulatedFolderReader:
 
     @property
     def uid_validity(self) -> int:
-        """Return the folder's UIDVALIDITY. No two folders have the same, and it grows each time
-        that the cursors of the folder or of the mailbox expire."""
+        """Return the folder's UIDVALIDITY. No two folders have the same UIDVALIDITY. The number
+        grows each time that the cursors of the folder or of the mailbox expire."""
         expired = self._number(_EXPIRED, self._mailbox.user_id, self.folder_number)
         return self.folder_number * _UID_VALIDITY_STEP + expired
 

@@ -3,9 +3,9 @@
 The simulated mailbox is the same for every provider; this module translates it. A message in the
 mailbox's folder `trash` or `junk` appears only in that folder. Every other message appears in All
 Mail, which is the mailbox's folder `archive`, and in the folder of each of its labels. The UID of a
-message in a folder is the number of the journal entry since which the folder shows the message. The
-X-GM-MSGID of a draft changes when the draft is edited, as in Gmail. Renaming a label changes no
-mod-sequence. The folder Starred is always empty.
+message in a folder is the number of the journal entry since which the folder shows the message with
+its present contents. The X-GM-MSGID of a draft changes when the draft is edited, as in Gmail.
+Renaming a label changes no mod-sequence. The folder Starred is always empty.
 """
 
 import re
@@ -72,7 +72,8 @@ class GmailMailboxView:
         self._newest_changes: dict[int, int] = {}
 
     def list_folders(self) -> list[ImapFolder]:
-        """Return the folders that LIST shows, each with the counts of the messages that it shows.
+        """Return the folders that LIST shows. The counts of a folder include all messages that the
+        folder shows.
 
         Two folders have no counterpart in the simulated mailbox: the folder `[Gmail]`, which only
         contains the system folders, and the folder `[Gmail]/Starred`, which stays empty.
@@ -110,7 +111,7 @@ class GmailMailboxView:
         return self._seen[number].uids
 
     def highest_folder_uid_and_mod_seq(self, folder: int) -> tuple[int, int]:
-        """Return the highest UID that the folder has had, and the folder's HIGHESTMODSEQ."""
+        """Return the highest UID that the folder has had (0: none), and its HIGHESTMODSEQ."""
         self._read_on()
         return self._newest_uids.get(folder, 0), self._newest_changes.get(folder, 1)
 

@@ -122,7 +122,8 @@ def format_body_structure(part: Part) -> bytes:
 
 
 def _split(body: bytes, boundary: str) -> list[bytes]:
-    """Return the parts between the lines of the boundary. A missing last line ends at the end."""
+    """Return the parts between the boundary lines, at most MAX_PARTS. If the closing boundary line
+    is missing, the last part ends with the body."""
     if not boundary:
         return []
     line = re.escape(boundary.encode("utf-8", "surrogateescape"))

@@ -64,7 +64,7 @@ def to_imap_folders(folders: Iterable[Folder], options: ImapOptions) -> list[Ima
     for folder in by_number.values():
         path = list(_path(folder, by_number))
         named[_unique(_joined(path, options), named.keys())] = folder
-    # By the names: with the prefix `INBOX.` all folders are children of INBOX.
+    # The names decide, not the tree: with the prefix `INBOX.` all folders are children of INBOX.
     parents = {name.rpartition(options.separator)[0] for name in named}
     uses = _GMAIL_SPECIAL_USE if options.has_extension(GMAIL_CAPABILITY) else _SPECIAL_USE
     return [
@@ -101,7 +101,7 @@ def matches_list_pattern(name: str, pattern: str, separator: str) -> bool:
 
 
 def _level_ends(name: str, start: int, separator: str) -> range:
-    """Return the positions from `start` to the end of its level."""
+    """Return the positions from `start` to the next separator, or to the end of the name."""
     end = name.find(separator, start)
     return range(start, (len(name) if end < 0 else end) + 1)
 

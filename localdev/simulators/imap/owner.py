@@ -14,15 +14,15 @@ _MESSAGE = re.compile(r"(.+):([0-9]{1,20}):([0-9]{1,20})", re.DOTALL)
 
 
 def find_folder_number(mailbox: ImapMailbox, name: str) -> int | None:
-    """Return the number of the folder with this name in the simulated mailbox. Return None if the
-    mailbox has no such folder."""
+    """Return the number that the folder with this name has in the simulated mailbox. Return None if
+    the mailbox has no such folder."""
     folder = _find(mailbox, name)
     return folder.simulated_folder.number if folder else None
 
 
 def find_message_number_by_mailsync_id(mailbox: ImapMailbox, place: str) -> int | None:
-    """Return the number of the message with this id in the simulated mailbox. Return None if no
-    message has this id now."""
+    """Return the number that the message with the id `place` has in the simulated mailbox. Return
+    None if no message has this id now."""
     match = _MESSAGE.fullmatch(place)
     folder = _find(mailbox, match[1]) if match else None
     if not (match and folder):
@@ -35,8 +35,8 @@ def find_message_number_by_mailsync_id(mailbox: ImapMailbox, place: str) -> int 
 
 
 def _find(mailbox: ImapMailbox, name: str) -> ImapFolder | None:
-    """Return the folder with this name, or None. Mailsync stores each byte of a name as a character
-    with the same number, so a name in UTF-8 is decoded first."""
+    """Return the folder with this name, or None. Mailsync decodes the bytes of a folder name as
+    Latin-1, so the function also looks for the name that these bytes mean in UTF-8."""
     wanted = {name, decode_modified_utf7(name), _as_utf8(name)}
     wanted = {capitalize_inbox(each, mailbox.options.separator) for each in wanted}
     return next((each for each in mailbox.list_folders() if each.name in wanted), None)

@@ -60,8 +60,7 @@ class SingleNumberResponse:
 class FolderStatusResponse:
     """A STATUS response, which describes one folder.
 
-    folder_name_or_uid_for_faults: name of the folder in plain text; injected faults find the
-        response by it, as they find other responses by a UID.
+    folder_name_or_uid_for_faults: name of the folder in plain text, which `Fault.about` can name.
     quoted_folder_name: name of the folder, encoded and quoted as the response sends it.
     value_by_item: the value of each status item: a number, or an id as text for MAILBOXID.
     """
@@ -166,8 +165,8 @@ def format_imap_string(text: str) -> bytes:
 def quote_folder_name(name: str, *, is_utf8: bool) -> bytes:
     """Return a folder's name as a quoted string.
 
-    is_utf8: whether to encode the name in UTF-8. A name with control characters, and every name
-        if False, is encoded in modified UTF-7.
+    is_utf8: True encodes the name in UTF-8, unless the name has control characters. All other names
+        are encoded in modified UTF-7.
     """
     text = name if is_utf8 and name.isprintable() else encode_modified_utf7(name)
     return _in_quotes(text.encode("utf-8", "replace"))

@@ -41,7 +41,7 @@ def run_session(session: Session, handlers: Mapping[str, CommandHandler], greeti
 
 
 def _serve_next(session: Session, handlers: Mapping[str, CommandHandler]) -> bool:
-    """Read and run a command; return whether it was the last one."""
+    """Read and run a command; return whether the connection ends after the command."""
     wire = session.wire
     try:
         command = wire.read_command()
@@ -123,7 +123,8 @@ def _write(session: Session, response: UntaggedResponse, fault: Fault | None) ->
 
 
 def _interrupt(session: Session, fault: Fault | None) -> None:
-    """Inject a delay or a cut before the response. Silence is a delay without end."""
+    """Inject the delay of a fault, or a cut before the response. Raises ConnectionClosed for a
+    cut."""
     if fault is None:
         return
     session.backend.sleep_unless_stopped(fault.delay_s)
@@ -132,8 +133,8 @@ def _interrupt(session: Session, fault: Fault | None) -> None:
 
 
 def _reply_of_fault(fault: Fault) -> str | None:
-    """Return the tagged response that a fault puts in place of the right response. Return None if
-    the fault replaces no response."""
+    """Return the response, without tag, that a fault puts in place of the right response. Return
+    None if the fault replaces no response."""
     if fault.imap is None:
         return None
     code = f"[{fault.code}] " if fault.code != UNKNOWN_ERROR_CODE else ""

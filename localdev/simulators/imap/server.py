@@ -143,8 +143,8 @@ class ImapServer:
         return mailbox
 
     def find_mailbox_of_token(self, user_name: str, token: str) -> Mailbox:
-        """Return the mailbox of a user. Raises CommandRejectedError if the access token is not the
-        user's."""
+        """Return the mailbox of a user. Raises CommandRejectedError if the user does not exist, or
+        if the access token is not valid, is not the user's, or lacks the scope for IMAP."""
         try:
             claims = self._signer.verify_token(token, audience=OUTLOOK_AUDIENCE)
             mailbox = self.service.find_mailbox(user_name)

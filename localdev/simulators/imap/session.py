@@ -1,4 +1,4 @@
-"""Hold the state of one IMAP connection: the mailbox, the open folder, and what is enabled."""
+"""Hold the state of one IMAP connection: mailbox, open folder, and enabled extensions."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ CommandHandler = Callable[["Session", Command], Iterator[UntaggedResponse | str]
 """A function that runs a command. It yields the untagged responses, and then the text of the tagged
 OK response.
 
-Raises BadCommand, CommandRejectedError and Bye.
+Raises BadCommand, CommandRejectedError and SessionEndedWithBye.
 """
 
 
 class ImapServerInterface(Protocol):
-    """The interface through which a session finds mailboxes on the server."""
+    """The interface of the server for a session: log-in, TLS, faults, command log, latency."""
 
     def options_for_mailbox(self, mailbox: Mailbox | None) -> ImapOptions:
         """Return the server's options for a mailbox. None as `mailbox`: the client has not logged
@@ -60,7 +60,7 @@ class SelectedFolder:
 
     messages: all messages of the folder. The sequence number of a message is its position in this
         list, from 1 on.
-    highest_mod_seq: HIGHESTMODSEQ of the folder at the last report.
+    highest_mod_seq: HIGHESTMODSEQ of the folder at the last report that included all removals.
     """
 
     folder: ImapFolder
@@ -78,7 +78,8 @@ class Session:
 
     mailbox: the mailbox of the logged-in user. None: the client has not logged in.
     selected: the open folder. None: no folder is open.
-    enabled_extensions: the extensions that the client has switched on with ENABLE.
+    enabled_extensions: the extensions that the client has switched on with ENABLE. The server also
+        adds CONDSTORE when the client uses it in another command (RFC 7162, section 3.1).
     """
 
     def __init__(self, number: int, wire: ClientConnection, backend: ImapServerInterface) -> None:
@@ -130,7 +131,7 @@ class Session:
         with_uid: whether each FETCH response contains the UID.
 
         Raises:
-            Bye: the open folder was deleted.
+            SessionEndedWithBye: the open folder was deleted.
         """
         selected = self.selected
         if selected is None or self.mailbox is None:

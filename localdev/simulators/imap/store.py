@@ -164,7 +164,7 @@ class ImapMailbox:
         self, messages: Sequence[MessageWithoutContents], target: ImapFolder
     ) -> list[tuple[int, int]]:
         """Add the label of the folder `target` to the messages; return pairs: the UID of a message
-        before and in `target`."""
+        in the open folder and its UID in `target`."""
         with self.transaction():
             for each in self._existing(messages):
                 placements = self.simulated_mailbox.find_message(each.message_number).placements
@@ -223,7 +223,7 @@ class ImapMailbox:
 
     def create_folder(self, name: str) -> None:
         """Create a folder with this name, and all missing parent folders. Raises
-        CommandRejectedError."""
+        CommandRejectedError if the folder exists or the name is not allowed."""
         separator = self.options.separator
         name = capitalize_inbox(name.removesuffix(separator), separator)
         with self.transaction():
@@ -263,10 +263,13 @@ class ImapMailbox:
             self.simulated_mailbox.move_message(message.message_number, "archive", source=folder)
 
     def rename_folder(self, name: str, new_name: str) -> None:
-        """Rename a folder with its children. Raises CommandRejectedError.
+        """Rename a folder with its children.
 
         INBOX cannot be renamed. Its mail moves to a new folder with the new name instead (RFC 3501,
         section 6.3.5).
+
+        Raises CommandRejectedError if the folder does not exist, or if the new name is taken, not
+        allowed, or below the folder itself.
         """
         new_name = capitalize_inbox(new_name, self.options.separator)
         with self.transaction():

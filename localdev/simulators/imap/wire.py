@@ -54,8 +54,8 @@ class ClientConnection:
         Raises:
             BadCommand: the command is malformed or too long. The exception's `args[1]` is the tag
                 of the command. The connection stays usable.
-            Disconnected: the client closed the connection, or sent a line or literal that is too
-                long to skip.
+            ConnectionClosed: the client closed the connection, sent nothing for 30 minutes, or sent
+                a line or literal that is too long to skip.
         """
         line, literals, size = b"", list[bytes](), 0
         while True:
@@ -82,7 +82,8 @@ class ClientConnection:
         """Return the next line without its line break.
 
         Raises:
-            Disconnected: the connection was closed, or the line is too long.
+            ConnectionClosed: the connection was closed, the client sent nothing for 30 minutes, or
+                the line is too long.
         """
         with self._failures():
             line = self._reader.readline(MAX_LINE_BYTES + 2)
@@ -108,8 +109,8 @@ class ClientConnection:
                 self.connection.sendall(content)
 
     def shut_down_socket(self) -> None:
-        """Shut the connection down. A thread that is reading from the connection then gets
-        Disconnected."""
+        """Shut the connection down. A method of another thread that is reading from the connection
+        then raises ConnectionClosed."""
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 

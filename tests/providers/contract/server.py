@@ -201,7 +201,7 @@ class Replica:
 
     def _is_news(self, compared: MessageStateUpsert) -> bool:
         known = self.messages.get(compared.remote_id)
-        return known is None or known.remote_version != compared.state.computed_version
+        return known is None or known.remote_version != compared.state.remote_version
 
     def _keep(self, feed: FeedRef, listed: frozenset[RemoteId]) -> None:
         """Ask for messages of the feed's folder, or of the mailbox, that are not among all that the

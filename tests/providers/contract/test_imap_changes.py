@@ -63,7 +63,7 @@ class Mirror:
             }
         for change in (*page.changes, *page.possibly_changed_message_states):
             if isinstance(change, MessageStateUpsert):
-                self.flags[change.remote_id] = change.state.computed_version
+                self.flags[change.remote_id] = change.state.remote_version
             elif isinstance(change, MessageRemovedFromFolder):
                 self.flags.pop(change.remote_id, None)
 

@@ -27,7 +27,7 @@ class GroupedToy(RecordedToy):
             ),
         )
 
-    def set_fetch_groups_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def announce_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         self.noted |= groups
 
 

@@ -24,8 +24,8 @@ _DEVICE = (
     " your administrator to except the app"
 )
 _TABLE: tuple[tuple[ErrorKind, str, tuple[int, ...]], ...] = (
-    # Worded as invalid_grant, for 15 equal requests within five minutes (Microsoft identity
-    # platform docs, "What's new for authentication?", March 2019).
+    # Microsoft sends 50196 as invalid_grant, after 15 equal requests within five minutes (Microsoft
+    # identity platform docs, "What's new for authentication?", March 2019).
     (ErrorKind.THROTTLED, "too many equal requests", (50196,)),
     (ErrorKind.THROTTLED, "too many requests of this organisation", (50088, 50166, 90055)),
     (
@@ -56,7 +56,7 @@ _TABLE: tuple[tuple[ErrorKind, str, tuple[int, ...]], ...] = (
         f"the code belongs to another sign-in; {_BEGIN}",
         (500112, 501481, 700005),
     ),
-    # 70000 comes and goes for refresh tokens that are good (BingAds/BingAds-Python-SDK #279).
+    # Microsoft sometimes sends 70000 for a valid refresh token (BingAds/BingAds-Python-SDK #279).
     (ErrorKind.VALID_GRANT_BLOCKED, _BEGIN, (70000, 700020, 9002313)),
     (ErrorKind.VALID_GRANT_BLOCKED, f"no user was signed in; {_BEGIN}", (50058,)),
     (

@@ -135,7 +135,7 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
         raise google_errors.to_renewal_error(response)
     document = response.json_body
     newer = document.get("refresh_token")
-    # Google seldom sends one; emptiness never replaces the token that is stored.
+    # Google seldom sends a new refresh token. Without one, the stored refresh token stays.
     kept = newer if isinstance(newer, str) and newer else grant
     return TokenSet(_access(document), renewal_grant=kept, email_address=_address(document))
 
@@ -207,6 +207,9 @@ def _claims_of_id_token(
 
     The signature of the ID token is not verified, because the token endpoint sent the ID token over
     TLS (OpenID Connect Core 1.0, 3.1.3.7, 6).
+
+    Raises:
+        SignInRejected: the ID token belongs to another sign-in, or the clocks differ too much.
     """
     claims = _read_id_token(document)
     client_id = settings.read_settings_section(GoogleSettings).client_id
@@ -251,7 +254,8 @@ def _address(document: Mapping[str, Any]) -> str | None:
 
 
 def _note_time_limit(document: Mapping[str, Any]) -> None:
-    """Log when Google limits the life of the refresh token, as it does for an app in "Testing"."""
+    """Log a warning if Google limits the lifetime of the refresh token. Google does so while the
+    consent screen of the app has the status "Testing"."""
     lifetime_s = document.get("refresh_token_expires_in")
     if lifetime_s is not None:
         logger.warning("google_access_is_temporary", seconds=_number(lifetime_s))

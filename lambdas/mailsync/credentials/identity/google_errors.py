@@ -127,9 +127,10 @@ def _to_sign_in_error(response: JsonResponse) -> Exception:
 def to_renewal_error(response: JsonResponse) -> MailsyncError:
     """Return the exception for a failed renewal of an access token.
 
-    Only `invalid_grant` and the block by an administrator close the account. AccessRevoked is final
-    (`is_final`) if Google reports that the token has expired or was revoked. Otherwise, as after a
-    block by an administrator, scheduled checks try about once a day whether access is back.
+    Only for `invalid_grant` and for a block by an administrator the result is AccessRevoked, which
+    closes the account. AccessRevoked is final (`is_final`) if Google reports that the token has
+    expired or was revoked. After any other AccessRevoked, scheduled checks send the grant again;
+    their interval doubles from ten minutes to a day.
     """
     label, (kind, advice) = _label(response), _classify(response)
     if kind is ErrorKind.GRANT_ENDED:

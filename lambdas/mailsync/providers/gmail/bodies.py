@@ -34,15 +34,15 @@ MIN_WANTED_MESSAGES_PER_THREAD = units.GET_THREAD_COST // units.GET_MESSAGE_COST
 """The number of wanted messages of a thread from which on requesting the whole thread costs less
 than requesting the messages."""
 MIN_THREAD_FETCH_SUCCESS_SHARE = 0.67
-"""The minimum share of the wanted messages in requested threads that need no further request for
-the raw message. If the share is lower, threads save nothing, and messages are requested one by
-one."""
+"""The minimum success share of thread requests: the share of the wanted messages that a requested
+thread has supplied, so that the raw message need not be requested. Below this share, threads save
+nothing, and messages are requested one by one."""
 MIN_MESSAGES_TO_JUDGE_THREAD_FETCHES = 30
 """The number of wanted messages in requested threads from which on
 MIN_THREAD_FETCH_SUCCESS_SHARE applies."""
 MIN_UNANSWERED_MESSAGES_TO_BLAME_MAILBOX = 5
-"""The number of failed messages from which on the mailbox is taken for the cause, if all messages
-of a call failed."""
+"""The number of messages without a response from which on the mailbox counts as the cause, if no
+message of the group was fetched."""
 TARGET_QUOTA_UNITS_PER_MESSAGE_BATCH = MAX_REQUESTS_IN_FLIGHT * units.GET_MESSAGE_COST
 """The quota units of a group of messages that are fetched at the same time. The next group is
 fetched after this group."""
@@ -134,7 +134,11 @@ class MessageReader:
     def _fetch_threads(
         self, threads: Mapping[RemoteId, Sequence[RemoteId]], *, is_shared: bool
     ) -> Mapping[RemoteId, _Result]:
-        """Return those of the wanted messages, by thread, that equal the raw messages."""
+        """Request whole threads. Return, by message id, the wanted messages whose parsed form
+        certainly equals that of the raw message.
+
+        threads: the ids of the wanted messages of each thread, by thread id.
+        """
         by_path = {join_quoted_path_parts("threads", each): each for each in threads}
         responses = self._client.get_concurrently(
             [
@@ -185,8 +189,10 @@ class MessageReader:
         """Raise the error of the failed responses if it concerns the mailbox, and not single
         messages.
 
-        It does if Gmail says so, if several messages are refused, or if no message was returned and
-        either many failed or the mailbox does not respond to a simple request.
+        A failure concerns the mailbox in three cases: Gmail's reason says so; or Gmail refused
+        `MIN_REFUSED_REQUESTS_TO_BLAME_MAILBOX` messages, or one while no message was fetched; or no
+        message was fetched, and `MIN_UNANSWERED_MESSAGES_TO_BLAME_MAILBOX` messages got no response
+        or a simple request fails too.
         """
         for each in sorted(failed, key=lambda each: each.is_throttled):
             if each.is_refusal_of_whole_mailbox:
@@ -219,10 +225,11 @@ class MessageReader:
     def _without_attachments(
         self, remote_id: RemoteId
     ) -> Message | MessageNotFoundByIdResult | None:
-        """Return a large message, read without its attachments. None: that is impossible.
+        """Return a message whose raw form is too large, read without its attachments. None: the
+        request fails, or the parts do not certainly give the same result as the raw message.
 
         Raises:
-            ProviderThrottled: Gmail requested a pause.
+            errors of `MailProvider`: Gmail refuses all requests to the mailbox.
         """
         request = GmailRequest(
             join_quoted_path_parts("messages", remote_id),

@@ -1,6 +1,6 @@
 """Parse and build the cursor of a mailbox: a JSON object of one of two forms.
 
-    {"list": H, "page": T, "restarts": N}    the listing of a full sync; changes after H come later
+    {"list": H, "page": T, "restarts": N}    the listing of a full sync; the history after H follows
     {"history": H, "page": T, "next": N}     a round of the history after H
 
 `page` is the token of the next page; null: the first page is next. `next` is where the following

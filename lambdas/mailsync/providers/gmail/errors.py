@@ -2,9 +2,9 @@
 module interprets the API's reasons and messages.
 
 Gmail responds to requests beyond a quota with 429 or with 403. Only the reason tells such a 403
-from a missing permission. The time of the next attempt is in the message ("Retry after ...Z") or in
-the details of the error, never in a header (Gmail API documentation, "Resolve errors"; captures of
-allodia-eu/email-calendar-sync-engine).
+from a missing permission. Gmail names the time of the next attempt in the error's text ("Retry
+after ...Z") or in its details, never in a header (Gmail API documentation, "Resolve errors";
+captures of allodia-eu/email-calendar-sync-engine).
 """
 
 import re
@@ -32,7 +32,8 @@ UNSENT_REQUEST_STATUS = -2
 for a reason that concerns the whole mailbox."""
 
 MAX_REQUESTED_PAUSE_S = 86_400.0
-"""The longest pause that a message can request. The bandwidth limits of Gmail are daily."""
+"""The longest pause in seconds that is accepted from an error's text. The bandwidth limits of Gmail
+are daily."""
 CONCURRENCY_LIMIT_PAUSE_S = 2.0
 QUOTA_PAUSE_S = 30.0
 """The pause after a refusal that names no time. Quotas are per minute, and on average half of the
@@ -87,8 +88,8 @@ class GmailResponse:
 
     status: HTTP status, or one of the constants of this module.
     body: the JSON object of the response. Empty: the response is not JSON.
-    responded_at: time of the response, from the header Date; this function's clock if the header is
-        missing.
+    responded_at: time of the response, from the header Date; the Lambda function's clock if the
+        header is missing.
     retry_after_s: seconds of the `Retry-After` header, which a proxy may add. None: no header.
     """
 
@@ -262,7 +263,8 @@ def to_mailsync_error(response: GmailResponse) -> MailsyncError:
 
 
 def _cause_of_outage(response: GmailResponse, said: str) -> str | None:
-    """Return what happened, if it says nothing about the request. None: the API rejects it."""
+    """Return a description of the failure if the same request may succeed later. None: the API
+    rejects the request."""
     if response.status == TOO_LARGE_RESPONSE_STATUS:
         return "The Gmail API sent more at once than fits into memory"
     if response.status in (MISSING_RESPONSE_STATUS, UNSENT_REQUEST_STATUS):
@@ -274,8 +276,8 @@ def _cause_of_outage(response: GmailResponse, said: str) -> str | None:
 
 
 def _is_foreign(response: GmailResponse) -> bool:
-    """Return whether something else than the Gmail API has sent the response, such as a proxy: the
-    response does not have the form of the API's errors."""
+    """Return whether a failed response does not have the form of the API's errors, because a proxy,
+    for example, has sent it instead of the Gmail API."""
     return response.status < 400 or "error" not in response.body
 
 

@@ -69,7 +69,7 @@ def _counted(
 def _read_counts(
     client: GmailClient, lists: MessageListReader, ids: Iterable[RemoteId]
 ) -> Mapping[RemoteId, LabelCounts]:
-    """Return the counts of labels. Those that were deleted meanwhile are missing in the result."""
+    """Return the counts of labels. The result lacks labels that were deleted meanwhile."""
     found = _read_labels(client, ids)
     named = {
         label_id: parse_label_counts(it.body) for label_id, it in found.items() if it is not None
@@ -82,7 +82,7 @@ def _read_counts(
 def _read_labels(
     client: GmailClient, ids: Iterable[RemoteId]
 ) -> Mapping[RemoteId, GmailResponse | None]:
-    """Request labels by id. None: the label does not exist.
+    """Request labels by id; return the responses by label id. None: the label does not exist.
 
     Raises:
         MailsyncError: a request fails for another reason.

@@ -41,8 +41,9 @@ from mailsync.providers.gmail.responses import (
 class _NetChange:
     """What records say about one message: for each label, whether the message has it now.
 
-    was_in_inbox: whether the message had INBOX when it came to Trash or Spam. Gmail takes it out of
-        the inbox then, unless an IMAP client moved it; only the message itself shows which.
+    was_in_inbox: whether the record of a move to Trash or Spam lists INBOX among the message's
+        labels. Gmail removes INBOX at such a move, except if an IMAP client moves the message. So
+        the message must be fetched to know whether it still has INBOX.
     """
 
     is_deleted: bool = False

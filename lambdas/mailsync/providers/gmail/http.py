@@ -49,8 +49,8 @@ MIN_LARGE_RESPONSE_BYTES = 6 * 2**20
 """The size from which on a response is large. The threads of a client read only one large response
 at a time."""
 MIN_REFUSED_REQUESTS_TO_BLAME_MAILBOX = 3
-"""The number of refusals from which on the mailbox is taken for their cause, and no further message
-is requested."""
+"""The number of refusals (status 403) from which on the mailbox counts as their cause, and no
+further request is sent."""
 _PATH = "/gmail/v1/users/me/"
 _RESPONSE_TIMEOUT_S = 60.0
 _CONNECT_TIMEOUT_S = 10.0
@@ -92,7 +92,7 @@ class GmailClient:
     memory: memory share against which each response is counted until it is converted. None: no
         limit.
 
-    Every method raises ProviderThrottled, without a request, during a pause that Gmail requested.
+    During a pause that Gmail requested, `get` and `get_concurrently` raise ProviderThrottled.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class GmailClient:
         is_shared: other workers send requests to the mailbox too, so send fewer at the same time.
 
         Raises:
-            ProviderThrottled: the quota lacks the units; no request was sent.
+            ProviderThrottled: the quota lacks the units for all requests, or for a retry.
         """
         results, repeat = self._send_all(requests, convert, is_shared) if requests else [], 0
         while again := _repeatable(results):

@@ -30,8 +30,8 @@ class GmailKit:
         fixed_aws_cost_usd_per_sync=0.0009,
         aws_cost_usd_per_message=0.0000025,
     )
-    """20 units for a message, and its share of the lists of ids. Threads that are fetched as a
-    whole cost less. The price is that of docs/cost.md."""
+    """A message costs 20 quota units, and its share of the lists of ids. Threads that are fetched
+    as a whole cost less. The AWS costs are those of docs/cost.md."""
 
     def open_mailbox(
         self,

@@ -152,7 +152,8 @@ def _parent(label: Label, ids_by_name: Mapping[str, RemoteId]) -> tuple[RemoteId
 
 
 def _names_above(name: str) -> Iterator[str]:
-    """Yield the longer names first. A name has a part on both sides of the slash."""
+    """Yield the names of the labels above a nested label, the longest name first. A slash at the
+    beginning or end of a name nests nothing."""
     end = name.rfind("/", 1, len(name) - 1)
     while end > 0:
         yield name[:end]

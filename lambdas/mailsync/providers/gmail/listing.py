@@ -187,7 +187,10 @@ class MessageListReader:
 def _to_entry(
     remote_id: RemoteId, flagged: Mapping[RemoteId, frozenset[RemoteId] | None]
 ) -> ListedMessage:
-    """Return the list's entry. flagged: by label, the messages that have it, if it was listed."""
+    """Return a message as an entry of the listing.
+
+    flagged: for each listed flag label, the ids of the messages with this label.
+    """
     has = {label_id: remote_id in (ids or ()) for label_id, ids in flagged.items()}
     return ListedMessage(
         remote_id,

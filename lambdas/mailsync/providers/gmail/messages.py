@@ -114,8 +114,8 @@ def to_message(item: Mapping[str, Any], mail: ParsedMessage) -> Message:
 
 
 def _received_at(item: Mapping[str, Any]) -> datetime | None:
-    """Return `internalDate`, which counts milliseconds since 1970 in UTC. None: no calendar has the
-    date."""
+    """Return `internalDate`, which counts milliseconds since 1970 in UTC. None: the date is out of
+    the range of `datetime`."""
     found = item.get("internalDate")
     if not isinstance(found, str) or not _MILLISECONDS.fullmatch(found):
         raise MalformedResponse("internalDate")

@@ -2,9 +2,8 @@
 
 Google signs a token for each push. A push is genuine if the token has Google's signature, the
 configured audience, and the verified address of the configured service account: anybody can have
-Google sign a token for any audience, in a project of their own. From the body only the mailbox's
-address is used, and it selects nothing but which connected mailbox is checked; the history id in it
-decides nothing.
+Google sign a token for any audience, in a project of their own. From the body, Mailsync uses only
+the mailbox's address, to find the connected mailbox to check. It ignores the history id.
 
 Sources: Google Cloud documentation, "Authentication for push subscriptions" and "Push
     subscriptions" (Pub/Sub); Gmail API documentation, "Push notifications"; hookdeck/webhook-skills
@@ -109,7 +108,7 @@ def _require_valid_now(claims: Mapping[str, Any]) -> None:
     """Raise NotificationResendNeededError unless the token is valid now, give or take the clock
     skew.
 
-    Pub/Sub then sends the push again with a new token, so that a wrong clock loses none.
+    Pub/Sub then sends the push again with a new token, so a wrong clock loses no push.
     """
     try:
         issued_at, expires_at = float(claims["iat"]), float(claims["exp"])

@@ -1,9 +1,9 @@
 """Read a message from the parts into which Gmail has split it (`format=full`). Pure functions.
 
-Only threads are requested in this format: a thread costs as much as two messages. The result must
-equal the result from the raw message, so the message is rebuilt as the MIME parser would have split
-it. If equality is not certain, the functions give up (`parse_message_from_payload` returns None),
-and the caller requests the raw message. These rules make equality certain:
+Two kinds of requests use this format: threads, because a thread costs as much as two messages, and
+messages whose raw form is too large. The result must equal the result from the raw message, so the
+message is rebuilt as the MIME parser would have split it. If equality is not certain,
+`parse_message_from_payload` returns None. These rules make equality certain:
 
 - Texts: Gmail converts texts to UTF-8, while `charset` and `size` remain those of the message
   (openclaw/gogcli #446). So the original bytes of a text are restored. Their number must be `size`,
@@ -11,8 +11,8 @@ and the caller requests the raw message. These rules make equality certain:
 - Addresses: Gmail decodes encoded words in headers, so a decoded name can contain characters that
   separate addresses. Only address lists that cannot be misread are accepted.
 - Damaged headers: Gmail may find other fields than the MIME parser. So a message must have the
-  fields From, Date and Message-ID, no field that may occur only once may occur twice, and the
-  first lines of a text must not look like header fields.
+  fields From, Date and Message-ID, must not repeat a field that is allowed only once, and must have
+  no text whose first lines look like header fields.
 """
 
 import re
@@ -28,8 +28,8 @@ from mailsync.mime.parts import MAX_PART_NESTING_DEPTH, MimePart, build_part
 from mailsync.providers.gmail.responses import MalformedResponse, decode_base64url, read_object_list
 
 MAX_TEXT_BYTES_MIME_PARSER_KEEPS = 5_000_000
-"""The maximum size of a text of which the MIME parser cuts off nothing. The parser's own limit
-counts encoded bytes."""
+"""The maximum size in bytes of a decoded text. The MIME parser cuts off what exceeds
+`MAX_ENCODED_BYTES_OF_JOINED_TEXTS`, a limit that counts encoded bytes."""
 MAX_PARTS_PER_MULTIPART = 500
 """The maximum number of parts in one multipart of a payload."""
 _ADDRESS_FIELDS = frozenset({"from", "sender", "to", "cc", "bcc", "reply-to"})
@@ -48,8 +48,8 @@ class _Uncertain(Exception):
 
 
 def parse_message_from_payload(payload: object) -> ParsedMessage | None:
-    """Return the contents of the mail in a payload. Return None if the raw message must be
-    requested, because equality is not certain.
+    """Return the contents of the mail in a payload. Return None if they may differ from the
+    contents of the raw message.
 
     payload: the field `payload` of a message of the Gmail API.
     """
@@ -100,14 +100,15 @@ def _header(item: Mapping[str, Any]) -> HeaderSection:
 
 
 def _has_certain_addresses(value: str) -> bool:
-    """Return whether the addresses are the same, whether or not Gmail decoded the names."""
+    """Return whether a header has the same addresses as in the raw message, although Gmail may have
+    decoded the names."""
     return value.isascii() or all(
         each.isascii() or _CERTAIN_ADDRESSES.fullmatch(each) for each in value.split(",")
     )
 
 
 def _content(item: Mapping[str, Any], part: MimePart) -> bytes | None:
-    """Return the content of a part as the message has it. None: it has no effect on the result."""
+    """Return the content of a part as in the raw message. None: the content is not needed."""
     if part.disposition == "attachment" or not part.content_type.startswith("text/"):
         return None
     body = item.get("body")

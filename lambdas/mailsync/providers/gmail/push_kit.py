@@ -26,7 +26,7 @@ class GmailPushKit:
     requested_subscription_lifetime = timedelta(hours=50)
     """A watch lasts up to 7 days, and Google advises to call `watch` once a day (Gmail API
     documentation, "Push notifications"). A subscription is renewed after 0.4 to 0.5 of its
-    lifetime, here 20 to 25 hours; one that cannot be renewed for two days counts as lapsed."""
+    lifetime, here 20 to 25 hours. If every renewal fails, it counts as lapsed after 50 hours."""
     leftover_subscription_search_timeout_s = 0.0
     has_one_subscription_per_mailbox = True
 

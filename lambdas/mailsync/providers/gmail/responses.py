@@ -1,7 +1,7 @@
 """Parse HTTP responses of the Gmail API, also malformed ones.
 
-Each function that reads a value raises `MalformedResponse` if the value is missing or does not have
-the documented form. The caller then uses nothing of the response.
+Unless its docstring says otherwise, a function that reads a value raises `MalformedResponse` if the
+value is missing or does not have the documented form.
 """
 
 import binascii
@@ -134,8 +134,8 @@ def read_page_token(item: Mapping[str, Any], sent: str | None) -> str | None:
 
 
 def _parse_large(content: bytearray) -> dict[str, Any] | None:
-    """Parse the JSON object without a copy of `raw`: its value is a view of the bytes in `content`,
-    so that the text of a large message is in memory once."""
+    """Parse the JSON object without a copy of its value `raw`. In the result, `raw` is a view of
+    the bytes in `content`, so the text of a large message is in memory once. None: see `_parse`."""
     found = _RAW.search(content)
     if found is None:
         return _parse(content)
@@ -147,8 +147,8 @@ def _parse_large(content: bytearray) -> dict[str, Any] | None:
 
 
 def _parse(content: bytearray) -> dict[str, Any] | None:
-    """Return the JSON object. None: the content is not a JSON object. Mail may contain half a
-    surrogate pair, which JSON can escape and orjson rejects."""
+    """Return the JSON object. None: the content is not a JSON object. Mail may contain an escaped
+    half of a surrogate pair, which orjson rejects and `json` accepts."""
     try:
         parsed = orjson.loads(content)
     except orjson.JSONDecodeError:

@@ -133,8 +133,8 @@ def _require_success(response: JsonResponse) -> Mapping[str, Any]:
 
 
 def _to_error(response: JsonResponse) -> MailsyncError:
-    """Return the exception for a failed request. Gmail's own text can contain an address; only a
-    few words of it decide."""
+    """Return the exception for a failed request. Its text does not quote Gmail's text, which can
+    contain an address."""
     status, text = response.status, json.dumps(response.json_body).lower()
     if status == 429 or (status == 403 and any(each in text for each in _RATE_REASONS)):
         return ProviderThrottled(

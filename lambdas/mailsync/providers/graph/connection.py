@@ -1,7 +1,7 @@
-"""Exchange requests with Microsoft Graph over one connection, one at a time.
+"""Send requests to Microsoft Graph over one connection, one at a time.
 
-One request may be sent in a thread while the caller stores what it has read. This thread runs no
-code outside this module, so it neither renews access tokens nor uses the database.
+One request may be sent in a thread while the caller stores what it has read. This thread only sends
+the request and parses the response. It neither renews access tokens nor uses the database.
 """
 
 import uuid
@@ -33,8 +33,9 @@ MAX_CLOSE_WAIT_S = 10.0
 function has `RESERVED_TIME_BEFORE_LAMBDA_TIMEOUT_S` to return."""
 _CONNECT_TIMEOUT_S = 10.0
 _NOT_USABLE_AHEAD = frozenset({401, TOO_LARGE_RESPONSE_STATUS})
-"""The statuses after which the caller's own request can succeed: it has a new access token, and a
-higher limit."""
+"""The statuses of responses that are dropped if they were read ahead. The caller then sends the
+request itself, which can succeed: with a renewed access token (401), or with a higher size limit.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class GraphConnection:
         """Wait for the response to the request that was sent ahead, and return it. Return None if
         this request was not sent ahead, or must be sent again.
 
-        If the caller requests another page, the response that was sent ahead is dropped.
+        If `request` is for another page, the response that was read ahead is dropped.
         """
         if self._ahead is None:
             return None

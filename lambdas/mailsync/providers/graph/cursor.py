@@ -51,11 +51,12 @@ class GraphFeedKind(Enum):
         return self in (GraphFeedKind.DELTA_WITHOUT_BODIES, GraphFeedKind.LIST_WITHOUT_BODIES)
 
     def choose_page_size(self, limit: int) -> int:
-        """Return the number of entries to request per page, for a page that has `limit` entries if
-        they are complete messages.
+        """Return the number of entries to request per page of a feed of this kind.
 
-        Entries without bodies are small, so a feed without bodies gets ten times as many. A limit
-        below 100 follows a failed page, and is returned unchanged.
+        Entries without bodies are small, so the result for a feed without bodies is ten times
+        `limit`. A limit below 100 follows a failed page, and is returned unchanged.
+
+        limit: number of entries of a page of complete messages.
         """
         is_usual = limit >= DEFAULT_PAGE_SIZE and self.lacks_bodies
         return limit * PAGE_SIZE_MULTIPLIER_WITHOUT_BODIES if is_usual else limit

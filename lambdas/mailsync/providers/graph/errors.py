@@ -32,8 +32,8 @@ class RequestedResourceKind(Enum):
 MISSING_RESPONSE_STATUS = 0
 """The status that stands for a response that did not arrive, or did not arrive completely."""
 TOO_LARGE_RESPONSE_STATUS = -1
-"""The status that stands for a response that exceeds the memory limit and was not read to its end.
-"""
+"""The status that stands for a response that exceeds the size limit of its request and was not read
+to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class GraphResponse:
     """Graph's response to one request or to one item of a batch.
 
     status: HTTP status. MISSING_RESPONSE_STATUS: no complete response arrived.
-        TOO_LARGE_RESPONSE_STATUS: the response exceeded the memory limit and was dropped.
+        TOO_LARGE_RESPONSE_STATUS: the response exceeded its size limit and was dropped.
     body: the JSON object of the response. Empty: the response is not JSON.
     retry_after_s: seconds that the `Retry-After` header names. None: no header.
     """
@@ -178,9 +178,10 @@ def to_mailsync_error(response: GraphResponse, target: RequestedResourceKind) ->
 
 
 def _is_expired(response: GraphResponse, target: RequestedResourceKind) -> bool:
-    """A stored link is the whole request, so a 400 can only mean the link.
+    """Return whether the response means that a stored link has expired.
 
-    A new full sync finds another way into a full mailbox.
+    A request for a stored link consists of the link alone, so status 400 rejects the link. In a
+    full mailbox the link counts as expired too: the full sync that follows reads plain lists.
     """
     if response.error_code.lower() in _EXPIRED or response.status == 410:
         return True

@@ -1,8 +1,8 @@
 """Read all levels of the folder tree of a Microsoft 365 mailbox.
 
 The delta feed of folders, started anew for each reading, lists the whole tree with its counts, 200
-folders per request. Clients rely on that, although the documentation does not promise all levels. A
-plain list has only one level (Microsoft Graph docs, "mailFolder: delta", "List mailFolders"). So
+folders per request. Other clients rely on that too; the documentation does not promise all levels.
+A plain list has only one level (Microsoft Graph docs, "mailFolder: delta", "List mailFolders"). So
 the tree is read level by level if Graph rejects the delta feed (a full mailbox, a national cloud),
 or if the feed lists fewer children than a folder counts. A known folder that no list contains is
 requested by its id, because an incomplete list does not prove that the folder is gone.
@@ -38,8 +38,8 @@ MAX_CHILD_FOLDER_LISTS_PER_QUICK_READ = 20
 folders, if the delta feed of folders cannot be used."""
 MAX_PRECAUTIONARY_CHILD_FOLDER_REQUESTS = 2_000
 """The maximum number of lists of child folders that a LISTED_AND_HIDDEN_FOLDERS reading requests
-only as a precaution, without a sign that the delta feed left out a child. Each list is a request,
-and Graph allows 10,000 in ten minutes: a reading that needs more never ends."""
+only as a precaution, without a sign that the delta feed left out a child. Each list is a request.
+Graph allows 10,000 requests in ten minutes, and a reading that needs more would never end."""
 _MAX_PAGES = 100
 _FEED = "mailFolders/delta?includeHiddenFolders=true"
 _FIRST_PAGE = f"?includeHiddenFolders=true&$top={FOLDERS_PER_PAGE}"
@@ -96,7 +96,7 @@ def read_folder_tree(
     """Read all folders of the mailbox except search folders.
 
     known: the stored folders, the most recently changed folder first.
-    responses: by path of `build_first_tree_request_paths`. The missing ones are requested.
+    responses: earlier responses by path (`build_first_tree_request_paths`). Others are requested.
 
     Raises:
         ProviderUnavailable, ProviderThrottled, ProviderRejected: no list of folders can be read.
@@ -137,8 +137,9 @@ class _Tree:
             self._read_children(parents)
 
     def read_roles(self) -> Mapping[RemoteId, Role]:
-        """Return the roles of folders. The known roles suffice if the lists show no folder at all,
-        or no new folder and each folder with a role.
+        """Return the roles of folders by folder id. The stored roles are returned without a request
+        if no folder is new and a listed folder has each role (in a quick reading: the role of the
+        Inbox), or if no folder is listed. A thorough reading always requests the roles.
 
         An alias whose request failed is requested again in the next reading that is not quick: a
         folder without its role is not protected as a permanent one.
@@ -394,6 +395,6 @@ def _child_count(entry: JsonObject) -> int:
 
 
 def _count(entry: JsonObject, name: str) -> int | None:
-    """Return a count, or None for a value that is none; Graph sends some negative counts."""
+    """Return a count; None if it is missing or cannot be stored. Graph sends negative counts."""
     count = entry.get(name)
     return count if isinstance(count, int) and abs(count) < MIN_UNSTORABLE_MESSAGE_COUNT else None

@@ -40,8 +40,8 @@ MAX_BATCH_REQUESTS = 20
 requests")."""
 MAX_REQUESTS_IN_FLIGHT = 4
 """The maximum number of concurrent requests of an app to a mailbox (Microsoft Graph docs,
-"throttling limits"), and of batch items that Graph processes at the same time. Other apps of a
-tenant share it."""
+"throttling limits"). Graph also processes at most this number of batch items at the same time.
+Other apps of the tenant may use some of these requests (ADR 5)."""
 MAX_RESPONSE_BYTES = 32 * 2**20
 """The size limit of one decompressed response, and of the responses to all batches of one call of
 `get_batch` together. In memory the text of a response takes up to four times its size, and two
@@ -55,7 +55,7 @@ is stored takes 16 to 96 MB; 96 MB if each of its characters is escaped."""
 # Graph's own gateway gives up after 30 s (microsoft-graph-docs-contrib #1220).
 _RESPONSE_TIMEOUT_S = 45.0
 _DENIED_PAUSE_S = 1.0
-# For failures that name none, such as items of a batch (outlook-dev-docs #144).
+# For failures that name no pause, such as items of a batch (outlook-dev-docs #144).
 _DEFAULT_PAUSE_S = 2.0
 
 
@@ -73,10 +73,12 @@ class GraphClient:
     memory: memory share against which responses are counted until `close`. None: no limit.
     total_decompressed_response_bytes: decompressed size of all responses so far.
 
-    A response that is not complete JSON has MISSING_RESPONSE_STATUS.
+    If no complete response arrives, or a response with status 200 is no JSON object, the returned
+    response has MISSING_RESPONSE_STATUS.
 
-    Every method raises AccessRevoked, ProviderThrottled (also without a request during a pause that
-    Graph requested) and ProviderUnavailable (also if `memory` has no room for the response).
+    Every method that sends a request may raise AccessRevoked, ProviderThrottled (during a pause
+    that Graph requested, without sending the request) and ProviderUnavailable (also if `memory` has
+    no room for the response).
     """
 
     def __init__(
@@ -126,9 +128,9 @@ class GraphClient:
     ) -> GraphResponse:
         """Send a GET request and return its response.
 
-        page_size: maximum number of entries of a requested page. A failed request for a page is not
-            retried, because a smaller page may succeed. None: the request is not for a page; it is
-            retried.
+        page_size: maximum number of entries of a requested page. A failed request for a page is
+            retried only if Graph throttled it, because after another failure a smaller page may
+            succeed. None: the request is not for a page; it is retried.
         is_one_message: the response is a single message, so its size limit is
             `MAX_SINGLE_MESSAGE_RESPONSE_BYTES`.
 
@@ -139,20 +141,21 @@ class GraphClient:
         return self._send_with_retries(request, retries=not page_size)
 
     def read_page_ahead(self, path: str, *, page_size: int) -> None:
-        """Send the request for the next page in a thread, before the caller needs the page. `get`
-        returns the response, also if it is a failure.
+        """Send the request for the next page in a thread, before the caller needs the page. A later
+        `get` for this page returns the response, also if it is a failure. If the response is too
+        large or has status 401, `get` sends the request again.
 
-        Do nothing during a pause that Graph requested, if several mailboxes share the memory, or if
-        the last response was large. The request uses the access token of the last request: no token
-        is renewed for a page that may not be needed.
+        Do nothing before the first request, during a pause that Graph requested, if several
+        mailboxes share the memory, or if the last response was large. The request uses the access
+        token of the last request: no token is renewed for a page that may not be needed.
         """
         limit_bytes = min(self._limit(), MAX_READ_AHEAD_BYTES)
         self._send_request_ahead(GraphRequest("GET", path, limit_bytes, page_size))
 
     def read_batch_ahead(self, paths: Sequence[str], *, page_size: int) -> None:
         """Send one batch in a thread, before the caller needs it. `get_batch` with these paths
-        returns the responses. Do nothing in the cases that `read_page_ahead` names, or if the
-        paths need several batches."""
+        returns the responses. Do nothing in the cases that `read_page_ahead` names, if the paths
+        need several batches, or if the mailbox accepts fewer than four requests at once."""
         is_limited = self.max_in_flight < MAX_REQUESTS_IN_FLIGHT
         if 0 < len(paths) <= MAX_BATCH_REQUESTS and not is_limited:
             limit_bytes = min(self._limit(), MAX_READ_AHEAD_BATCH_BYTES)
@@ -167,15 +170,16 @@ class GraphClient:
     def get_batch(
         self, paths: Sequence[str], *, page_size: int | None = None
     ) -> list[GraphResponse]:
-        """Send GET requests as batches of 20 paths; return the responses in the order of the paths.
+        """Send GET requests as batches of at most 20 paths; return the responses in the order of
+        the paths.
 
         Failed items are retried without the items that succeeded. An item without a response of
         Graph has MISSING_RESPONSE_STATUS. As soon as the responses together exceed the
         client's size limit, the items of this batch and of the later batches have
         TOO_LARGE_RESPONSE_STATUS.
 
-        page_size: maximum number of entries of each requested page. None: the requests are not for
-            pages.
+        page_size: maximum number of entries of each requested page; only throttled items are
+            retried. None: the requests are not for pages.
 
         Raises:
             ProviderThrottled, ProviderRejected: Graph rejected a batch as a whole.
@@ -211,7 +215,9 @@ class GraphClient:
         return f"{path}?{url.query}" if url.query else path
 
     def _get_with_retries(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
-        """Retry the rejected items alone, with fewer in flight, as long as that makes progress."""
+        """Send the paths as batches, and retry only the failed items. If Graph throttles a part of
+        the items, send fewer at once from then on. An attempt after which fewer items are throttled
+        does not count against the maximum number of retries."""
         responses = self._send_batches(paths, page_size)
         repeat = 0
         while pauses := _pauses_s(responses, retries=page_size is None):
@@ -230,8 +236,8 @@ class GraphClient:
         return responses
 
     def _send_batches(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
-        """Send the paths as batches, smaller ones where the mailbox takes fewer than four requests
-        at once."""
+        """Send the paths as batches of 20 paths, or of `max_in_flight` paths if that is below four.
+        Paths that are not sent because Graph requested a pause get the status 429."""
         is_limited = self.max_in_flight < MAX_REQUESTS_IN_FLIGHT
         size = self.max_in_flight if is_limited else MAX_BATCH_REQUESTS
         responses: list[GraphResponse] = []
@@ -243,7 +249,8 @@ class GraphClient:
         return responses + [unsent] * (len(paths) - len(responses))
 
     def _send_batch(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
-        """Send one batch; renew a rejected access token once, also for single items."""
+        """Send one batch. If Graph rejects the access token for some items, renew the token once
+        and send these items again."""
         responses = self._send_items(paths, page_size)
         refused = [at for at, response in enumerate(responses) if response.status == 401]
         if refused and self._renewed(self._access.get_current_token()):
@@ -307,15 +314,18 @@ class GraphClient:
     def _note_pause(
         self, responses: Iterable[GraphResponse], *, longer_than_s: float = 0.0
     ) -> None:
-        """Send nothing until the longest pause in these responses is over."""
+        """Note the longest pause that these responses request. Until its end nothing is sent.
+
+        longer_than_s: ignore pauses of at most this many seconds.
+        """
         asked = [each.retry_after_s or 0.0 for each in responses if each.is_throttled]
         pause_s = max(asked, default=0.0)
         if pause_s > longer_than_s:
             self._throttled_until = max(self._throttled_until, time.monotonic() + pause_s)
 
     def _renewed(self, refused: AccessToken) -> AccessToken | None:
-        """Return another access token than the rejected one; None while that one is too new to be
-        renewed."""
+        """Return a new access token instead of the rejected one. None: the rejected token is too
+        new to be renewed."""
         renewed = self._access.get_token_after_refusal(refused)
         return None if renewed.token == refused.token else renewed
 
@@ -348,7 +358,8 @@ def _batch_request(paths: Sequence[str], page_size: int | None, limit_bytes: int
 
 
 def _is_share(refused: int, asked: int) -> bool:
-    """Return whether concurrency is the likely reason: a quarter of the items was rejected."""
+    """Return whether concurrency is the likely reason for the throttled items of a batch: at least
+    two items and a quarter of the batch were throttled, but not the whole batch."""
     return 2 <= refused < asked and refused * 4 >= asked
 
 
@@ -364,7 +375,10 @@ def build_mailbox_path(user: str | None) -> str:
 
 
 def _pause_s(response: GraphResponse, *, retries: bool) -> float | None:
-    """Return the seconds to wait before a retry. None: a retry would not help."""
+    """Return the seconds to wait before a retry. None: do not retry.
+
+    retries: whether to retry other failures than throttling.
+    """
     if response.is_throttled and response.retry_after_s is not None:
         return response.retry_after_s
     return _DEFAULT_PAUSE_S if retries and response.is_retryable else None

@@ -82,8 +82,8 @@ class GraphKit:
         fixed_aws_cost_usd_per_sync=0.0004,
         aws_cost_usd_per_message=0.0000005,
     )
-    """One folder delivers 27.6 full messages a second, and one folder often has most of the mail;
-    the other numbers are those of docs/cost.md."""
+    """The speed is that of a single folder (27.6 complete messages a second), because one folder
+    often has most of the mail. The other numbers are those of docs/cost.md."""
 
     def open_mailbox(
         self,

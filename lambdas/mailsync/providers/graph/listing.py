@@ -47,7 +47,7 @@ def list_messages(
     return MessageListing(tuple(entries.values()), total)
 
 
-def list_messages_with_contents(
+def iter_pages_of_complete_messages(
     graph: GraphClient, path: str, error_of: Callable[[GraphResponse], MailsyncError]
 ) -> Iterator[Sequence[Message | UnreadableMessage]]:
     """Yield the complete messages of a list, page by page. The list ends early if a message may

@@ -134,7 +134,8 @@ def _is_whole(item: JsonObject) -> bool:
 
 
 def _version(item: JsonObject) -> str | None:
-    """Return the etag, which contains the change key; the read state may change without it."""
+    """Return the etag, which contains the change key. The etag may stay the same when the read
+    state changes. None: the item has no usable etag."""
     etag = item.get("@odata.etag")
     return etag if isinstance(etag, str) and etag.isprintable() else None
 

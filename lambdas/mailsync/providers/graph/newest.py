@@ -39,12 +39,13 @@ class NewestMailAndFolderTreeResult:
 def fetch_newest_mail_and_folder_tree(
     graph: GraphClient, limit: int
 ) -> NewestMailAndFolderTreeResult:
-    """Request the newest messages, the Inbox and the beginning of the folder tree in one batch.
+    """Request the newest messages, the Inbox and the beginning of the folder tree in one batch. The
+    result is empty if Graph is unavailable or rejects the batch.
 
     limit: maximum number of messages.
 
     Raises:
-        ProviderThrottled: Graph rejected the whole batch.
+        ProviderThrottled: Graph throttled the whole batch.
     """
     paths = build_first_tree_request_paths(graph.mailbox)
     order = "$orderby=receivedDateTime%20desc"

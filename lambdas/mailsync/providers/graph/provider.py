@@ -1,8 +1,8 @@
 """Read a Microsoft 365 mailbox through Microsoft Graph.
 
-Each folder has a delta feed; the mailbox as a whole has none. A cursor is the link to the next page
-of a feed. Requests to a delta feed never contain `$top`: in such a request `$top` limits the
-history instead of the page (microsoft-graph-docs #7946).
+Each folder has a delta feed; the mailbox as a whole has none. A cursor contains the link to the
+next page of a feed. Requests to a delta feed never contain `$top`: in such a request `$top` limits
+the history instead of the page (microsoft-graph-docs #7946).
 
 Exchange keeps the state of a delta feed in the mailbox itself, so a full mailbox cannot have a
 delta feed (Microsoft Graph docs, "mailFolder: delta"). National clouds have no delta feeds. In such
@@ -72,8 +72,8 @@ from mailsync.providers.graph.listing import (
     MESSAGE_IDS_PER_LIST_PAGE,
     MESSAGES_WITH_CONTENTS_PER_LIST_PAGE,
     build_repeated_page_link_error,
+    iter_pages_of_complete_messages,
     list_messages,
-    list_messages_with_contents,
 )
 from mailsync.providers.graph.message_responses import read_message_response, to_unreadable_message
 from mailsync.providers.graph.messages import (
@@ -95,7 +95,7 @@ MIN_PAGE_SIZE_TO_READ_AHEAD = 100
 each has another size than the page before it."""
 _NEWEST_FIRST = "$orderby=receivedDateTime%20desc"
 _NO_DELTA = frozenset({400, 404, 405, 501})
-"""The statuses with which a cloud without delta may reject it; no public source lists them."""
+"""The statuses with which a cloud without delta may reject a delta feed; no source lists them."""
 
 
 class GraphMailbox:
@@ -216,11 +216,11 @@ class GraphMailbox:
         ahead = build_time_slice_request(self._messages(folder), following) if following else None
         return read_time_slice(self._graph, request, ahead, folder.remote_id, self._require_mailbox)
 
-    def list_messages_with_contents(
+    def iter_pages_of_complete_messages(
         self, folder: FolderRef
     ) -> Iterator[Sequence[Message | UnreadableMessage]]:
         first = self._first_link(folder, GraphFeedKind.LIST, MESSAGES_WITH_CONTENTS_PER_LIST_PAGE)
-        return list_messages_with_contents(self._graph, first.path, self._error_in(folder))
+        return iter_pages_of_complete_messages(self._graph, first.path, self._error_in(folder))
 
     def announce_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
@@ -281,11 +281,10 @@ class GraphMailbox:
         return self._page_before_next(link, response, limit)
 
     def _retry_single_message(self, link: FeedPageLink, failed: GraphResponse) -> GraphResponse:
-        """Request the page of a single message again, after it failed and the mailbox responds.
+        """Request a failed page of a single message again, if the mailbox responds to a request.
 
         Raises:
-            FeedUnreadableError: the page fails again. This feed has no way to continue after the
-                message.
+            FeedUnreadableError: the page fails again. Another kind of feed must replace this feed.
         """
         self._require_mailbox(failed)
         page_size = None if link.feed_kind.is_list else 1
@@ -326,8 +325,9 @@ class GraphMailbox:
         return to_mailsync_error(found, RequestedResourceKind.MAILBOX)
 
     def _page_before_next(self, link: FeedPageLink, response: GraphResponse, limit: int) -> Page:
-        """Return the page, and request the next one of the round, which the caller will need once
-        it has stored this one (ADR 23). The messages of a list of ids are requested in between."""
+        """Return the page, and request the next page of the round ahead (ADR 23). After a page of a
+        list of ids nothing is requested ahead: the caller fetches the messages of the page first.
+        """
         page = self._page(link, response)
         is_list_of_ids = link.feed_kind is GraphFeedKind.LIST_WITHOUT_BODIES
         if page.has_more and limit >= MIN_PAGE_SIZE_TO_READ_AHEAD and not is_list_of_ids:

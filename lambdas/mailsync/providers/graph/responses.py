@@ -1,5 +1,5 @@
-"""Parse HTTP responses of Microsoft Graph into status, JSON object and requested pause. Malformed
-content raises no error."""
+"""Parse HTTP responses of Microsoft Graph into status, JSON object and requested pause. Only
+`parse_object_list` raises an error for malformed content."""
 
 import json
 from collections.abc import Mapping
@@ -48,9 +48,9 @@ def parse_object_list(response: GraphResponse, name: str) -> list[Mapping[str, A
 
 
 def _parse(content: bytearray) -> dict[str, Any] | None:
-    """Return the JSON object, or None if the content is none.
+    """Return the JSON object, or None if the content is not a JSON object.
 
-    Mail may contain half a surrogate pair, which JSON can escape and orjson rejects.
+    Mail may contain half a surrogate pair as a JSON escape, which orjson rejects and json accepts.
     """
     try:
         parsed = orjson.loads(content)

@@ -131,8 +131,8 @@ class GraphPush:
         return response.status == 204
 
     def _is_of_mailbox(self, subscription: Mapping[str, Any]) -> bool:
-        """Return whether the subscription's resource is this mailbox; `me` is the user who created
-        it."""
+        """Return whether the subscription's resource is this mailbox. In a resource, `me` is the
+        user who created the subscription."""
         resource = _RESOURCE.fullmatch(str(subscription.get("resource")))
         if resource is None:
             return False

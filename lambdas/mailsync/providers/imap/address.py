@@ -1,4 +1,4 @@
-"""The address of a mailbox on a mail server, and its form in `Account.remote_id`."""
+"""The address of a mailbox on a mail server, and its form in `Account.remote_account_id`."""
 
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
@@ -34,8 +34,8 @@ class ImapMailboxLocation:
         return of_user + (_LABELS if self.is_mirrored_with_gmail_labels else "")
 
     def to_remote_id_in_other_label_mode(self) -> str:
-        """Return the mailbox's id of the other mode: without `?labels` if the mailbox is read with
-        labels, and with `?labels` if it is read without."""
+        """Return the id that the mailbox has if it is read in the other mode: without `?labels` if
+        this mailbox is read with labels, and with `?labels` if it is read without labels."""
         return replace(
             self, is_mirrored_with_gmail_labels=not self.is_mirrored_with_gmail_labels
         ).to_remote_id()

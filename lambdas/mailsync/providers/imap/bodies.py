@@ -1,8 +1,9 @@
 """Read messages that a server lists.
 
-Whole messages are fetched in batches of some megabytes, and large ones in pieces. What a server
-does not deliver is requested again in smaller batches, down to a single message, which then is an
-UnreadableMessage; all others are stored. The connection may break meanwhile.
+Whole messages are fetched in batches of some megabytes, and large messages in pieces. Messages that
+the server does not deliver are requested again in smaller batches, down to single messages. A
+message that fails alone becomes an UnreadableMessage; all others are returned. If the connection
+breaks, the next request opens a new connection.
 """
 
 from collections import deque
@@ -186,9 +187,10 @@ class MessageReader:
         return [part for part in parts if part]
 
     def _receive(self, uids: Sequence[int], received: ReceivedMessages | None) -> Exception | None:
-        """Add the messages that the server sends to `_found`; return the server's failure, if any.
+        """Add the messages that the server delivers to `_found`; return the server's failure, or
+        None. A failure because the memory is full is raised instead.
 
-        received: what it has sent already. None: the messages are to be requested.
+        received: the response that has already arrived. None: request the messages now.
         """
         if received is None:
             received = request_and_receive_messages(self._open_folder(), uids, self._place)
@@ -202,7 +204,7 @@ class MessageReader:
         return failure
 
     def _add_received(self, received: ReceivedMessages) -> None:
-        """Add the messages that were received to those that are found."""
+        """Add the received messages to `_found`. If flags of messages are missing, request them."""
         self._found |= received.messages_by_uid
         late = received.fetched_items_needing_flags_by_uid
         if not late or received.error_that_ended_response:

@@ -112,7 +112,7 @@ class ImapConnection:
         """Open a folder so that reading changes nothing.
 
         Raises:
-            ProviderRejected: the server gives the folder no UIDVALIDITY, so UIDs identify nothing.
+            ProviderRejected: the server reports no UIDVALIDITY or no number of messages.
         """
         responses = self._command("EXAMINE", quote_folder_name(folder))
         self._imap.state = "SELECTED"

@@ -15,10 +15,11 @@ class FolderPosition:
     the reading began, so messages that changed during the reading are read again.
 
     uid_validity: UIDVALIDITY of the folder.
-    uid_next: UIDNEXT of the folder. The UIDs of all messages were lower when the reading began; a
-        message that arrives later gets this UID or a higher one.
+    uid_next: UIDNEXT of the folder when the reading began: messages that arrive later get this UID
+        or a higher one. If new messages are still to be read, the lowest UID of those.
     mod_seq: HIGHESTMODSEQ of the folder. None: the server keeps no mod-sequences for the folder.
-    message_count: number of messages in the folder, without the messages still to be read.
+    message_count: number of messages in the folder, without new messages still to be read. A full
+        sync also counts the messages that it has not read yet.
     below: the lowest UID that the running full sync has read; messages below this UID are read
         next, because a full sync reads the newest messages first. None: no full sync is running.
     flags_compared_at: when the last comparison of the flags of all messages began, in seconds since

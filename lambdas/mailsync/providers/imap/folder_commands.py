@@ -55,7 +55,8 @@ def read_folder_statuses(
     connection: "ImapConnection", folders: Sequence[bytes]
 ) -> dict[bytes, Mapping[str, int] | str]:
     """Request the STATUS values of folders (such as MESSAGES and UIDNEXT); return them by folder
-    name. If the server refuses the STATUS of a folder, the value is the text of its response."""
+    name. If the server refuses the STATUS of a folder, or the folder's name cannot be sent, the
+    value is a text with the reason."""
     found: dict[bytes, Mapping[str, int] | str] = {}
     items = _status_items(connection)
     found |= {

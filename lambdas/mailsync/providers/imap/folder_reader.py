@@ -2,9 +2,9 @@
 
 What a page contains depends on the server's extensions. New messages are those whose UIDs are not
 lower than the last UIDNEXT. With CONDSTORE the server also names the messages whose flags changed,
-and with QRESYNC the messages that were removed (RFC 7162). Without QRESYNC, or if the server's
-counts contradict the changes that it names, a page lists the ids of all messages of the folder.
-Without CONDSTORE the flags of all messages are read once an hour.
+and with QRESYNC the messages that were removed (RFC 7162). If the server's counts show a removal
+that the server did not name, a page lists the ids of all messages of the folder. Without CONDSTORE
+the flags of all messages are read again after 45 minutes (`is_flag_comparison_due`).
 """
 
 import time
@@ -56,8 +56,9 @@ server ended the connection: some servers crash at large requests (grommunio/gro
 class _Reported:
     """The changes of known messages that the server reports.
 
-    compares_flags: the server cannot report changed flags, so Mailsync reads the flags of all known
-        messages.
+    flags: FETCH items of the messages whose flags changed, by UID.
+    vanished: ranges of the UIDs that were removed.
+    compares_flags: whether a comparison of the flags of all known messages must start now.
     """
 
     flags: dict[int, FetchResponseItems] = field(default_factory=dict)
@@ -229,9 +230,12 @@ class FolderReader:
         return Page((), start.to_cursor(), True, invalidated_message_id_prefix=self._id_prefix)
 
     def _arrived(self, position: FolderPosition) -> list[int]:
-        """Return the UIDs of new messages. A search above the highest UID may return that one. What
-        arrived after the folder was opened is left to the next reading, as its numbers do not count
-        it. If UIDNEXT has gone back, the former value was wrong."""
+        """Return the UIDs of new messages.
+
+        A search above the highest UID may return the highest UID, which is then left out. Messages
+        that arrived after the folder was opened are left to the next reading, because the counts in
+        `opened` do not include them. If UIDNEXT has gone back, the former value was wrong.
+        """
         first, end = position.uid_next, self.opened.uid_next
         if end < first:
             first = max(map(int, position.sample), default=0) + 1
@@ -285,8 +289,8 @@ class FolderReader:
     def _present_states(
         self, position: FolderPosition, *, is_from_start: bool
     ) -> tuple[tuple[MessageStateUpsert, ...], int | None]:
-        """Return the states of known messages for a comparison, and the UID from which the next
-        page continues it."""
+        """Return the states of known messages for a comparison of flags, and the UID from which the
+        next page continues the comparison. None as the UID: nothing is left to compare."""
         start = 1 if is_from_start else position.flags_from
         if start is None or not self.opened.message_count:
             return (), None
@@ -306,8 +310,12 @@ class FolderReader:
     def _listed(
         self, uids: Sequence[int], and_if_there: Sequence[int] = ()
     ) -> dict[int, FetchResponseItems]:
-        """Return the messages. On a page of one message only its state is requested: the server may
-        fail at its header. If it sends nothing of it, and something of others, it is unreadable."""
+        """Return the FETCH items of messages, by UID.
+
+        For a page of one message only the flags are requested, because the server may fail to read
+        the header of the message. If the server sends nothing of this message, but flags of other
+        messages, the message is put into `_unread`.
+        """
         items = FLAGS_FETCH_ITEMS if self._is_careful else MESSAGE_LISTING_FETCH_ITEMS
         uid_next = self.opened.uid_next
         try:

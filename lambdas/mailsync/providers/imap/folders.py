@@ -38,10 +38,10 @@ def to_remote_folders(
 ) -> tuple[RemoteFolder, ...]:
     """Return the folders with their counts, names and parents.
 
-    Folders that cannot hold mail are left out. If such a folder is between two others, the name of
-    the lower folder contains its name: with `a` and `a/b/c` alone, the name of `a/b/c` is `b/c`,
-    below `a`. Children of the inbox are shown at the top level, because many servers keep all
-    folders below the inbox (RFC 2342).
+    A folder that cannot hold mail is not in `listed`. If such a folder is between two others, the
+    name of the lower folder contains its name: with `a` and `a/b/c` alone, the name of `a/b/c` is
+    `b/c`, below `a`. Children of the inbox are shown at the top level, because many servers keep
+    all folders below the inbox (RFC 2342).
 
     listed: the folders that can hold mail.
     statuses: STATUS values by folder name. The counts of a folder without values are None.
@@ -79,7 +79,8 @@ def _count(number: int | None) -> int | None:
 def _split(
     folder: ListedFolder, names: set[bytes], prefixes: Collection[bytes]
 ) -> tuple[bytes | None, bytes]:
-    """Return the nearest folder above this one, and the name below it."""
+    """Return the nearest listed folder above this one, and the rest of the name. None as the folder
+    above: this folder is shown at the top level."""
     name, end = folder.name, len(folder.name)
     while folder.separator and (end := name.rfind(folder.separator, 0, end)) > 0:
         above, below = name[:end], name[end + 1 :]

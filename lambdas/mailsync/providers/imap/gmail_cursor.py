@@ -18,12 +18,14 @@ class GmailFolderPosition:
     reading began.
 
     uid_validity: UIDVALIDITY of the folder.
-    uid_next: UIDNEXT of the folder: a UID higher than that of every message in the folder.
-    mod_seq: the folder's highest mod-sequence.
+    uid_next: UIDNEXT of the folder, a UID higher than that of every message in the folder. If new
+        messages are still to be read, the lowest UID of those.
+    mod_seq: HIGHESTMODSEQ of the folder when its changes were last read.
     changes_from: mod-sequence after which the next reading requests changes. It is the `mod_seq` of
         the position before this one, because the server may show a change a little later than its
         mod-sequence (nylas/sync-engine, `inbox/crispin.py`).
-    message_count: number of messages in the folder, without the messages still to be read.
+    message_count: number of messages in the folder, without new messages still to be read. A full
+        sync also counts the messages that it has not read yet.
     """
 
     uid_validity: int
@@ -102,7 +104,8 @@ def raise_if_uid_numbering_changed(known: GmailFolderPosition, opened: OpenFolde
 
 def is_gmail_folder_unchanged(known: GmailFolderPosition, status: Mapping[str, int]) -> bool:
     """Return whether a folder is unchanged since it was last read, according to its STATUS values.
-    Return False if the server leaves out a value."""
+    Return False if the server leaves out a value, or if the last changes must be requested once
+    more (`GmailFolderPosition.changes_from`)."""
     numbers = {
         "UIDVALIDITY": known.uid_validity,
         "UIDNEXT": known.uid_next,

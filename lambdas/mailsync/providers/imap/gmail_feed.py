@@ -43,7 +43,12 @@ a second time."""
 
 @dataclass(slots=True)
 class _Round:
-    """What one page has found in the folders so far. left: new messages that still fit on it."""
+    """The contents of one page while the folders are read one after the other.
+
+    left: number of new messages for which the page still has room.
+    lacking: number of messages that left each folder, by folder id.
+    arrived: number of new messages in each folder, by folder id.
+    """
 
     left: int
     listed: list[GmailMessage] = field(default_factory=list)

@@ -139,7 +139,8 @@ class GmailImapMailbox(ImapMailbox):
     def _require_sources(
         self, position: GmailMailboxPosition, folders: GmailSpecialFolderNames
     ) -> None:
-        """Check that the folders that were read are still shown, or really hidden.
+        """Check that each folder of the position is in the list of folders, or is really hidden:
+        the server then refuses the folder's STATUS.
 
         Raises:
             ProviderUnavailable: the list lacks a folder that exists.
@@ -175,7 +176,7 @@ class GmailImapMailbox(ImapMailbox):
         """Open one of the folders that hold all mail.
 
         Raises:
-            ProviderUnavailable: it is hidden, or was renamed, since the folders were listed.
+            ProviderUnavailable: the folder was hidden or renamed after the folders were listed.
         """
         try:
             return self._opened(name, again=again)
@@ -196,7 +197,8 @@ class GmailImapMailbox(ImapMailbox):
         return connection
 
     def _read(self, listed: Iterable[GmailMessage], found: dict[RemoteId, _Result]) -> None:
-        """Add the messages to those that are found, as far as they are where they were listed."""
+        """Fetch messages from the places where the server listed them, and add them to `found`.
+        Messages that are no longer in their places are left out."""
         by_folder: dict[tuple[bytes, int], dict[int, GmailMessage]] = {}
         for each in listed:
             uids = by_folder.setdefault(

@@ -41,7 +41,7 @@ class GmailMessage:
         """Return a short text that changes whenever the flags or the folders of the message
         change."""
         change = self.state_change
-        text = "\n".join((change.state.computed_version, *change.folder_remote_ids))
+        text = "\n".join((change.state.remote_version, *change.folder_remote_ids))
         return sha256(text.encode()).hexdigest()[:8]
 
 
@@ -85,7 +85,7 @@ def gmail_message_from_fetch_items(
 
 def listed_message_from_fetch_items(items: Mapping[bytes, Any]) -> ListedMessage:
     state = _state(items)
-    return ListedMessage(gmail_id_from_fetch_items(items), state.is_read, state.computed_version)
+    return ListedMessage(gmail_id_from_fetch_items(items), state.is_read, state.remote_version)
 
 
 def merge_gmail_listing_into_message(message: Message, listed: GmailMessage) -> Message:
@@ -107,19 +107,19 @@ def merge_gmail_listing_into_message(message: Message, listed: GmailMessage) -> 
         is_draft=state.is_draft,
         categories=state.categories,
         importance=state.importance or "normal",
-        remote_version=state.computed_version,
+        remote_version=state.remote_version,
         move_invariant_fingerprint=None,
         thread_keys=None,
     )
 
 
 def _state(items: Mapping[bytes, Any]) -> MessageState:
-    """Return the state of a message. Important is a label, which stands for a flag."""
+    """Return the state of a message. The label Important becomes the importance `high`."""
     state = message_state_from_fetch_items(items)
     if not has_important_label(_labels(items)):
         return replace(state, importance="normal")
-    version = f"{state.computed_version} {_IMPORTANT}".lstrip()
-    return replace(state, importance="high", computed_version=version)
+    version = f"{state.remote_version} {_IMPORTANT}".lstrip()
+    return replace(state, importance="high", remote_version=version)
 
 
 def _labels(items: Mapping[bytes, Any]) -> tuple[bytes, ...]:

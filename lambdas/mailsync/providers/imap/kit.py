@@ -29,8 +29,9 @@ class ImapKit:
         fixed_aws_cost_usd_per_sync=0.0006,
         aws_cost_usd_per_message=0.0000003,
     )
-    """Most servers deliver less than a Dovecot nearby (docs/performance.md), so the speed is
-    cautious. The price is that of one function of 1 GB for this time."""
+    """Most servers deliver fewer messages per second than the nearby Dovecot server that
+    docs/performance.md measures, so the speed is chosen low. The AWS cost is that of one function
+    of 1 GB for this time."""
 
     def open_mailbox(
         self,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 MAX_FOLDER_NAME_BYTES = 1_000
-"""The maximum length of the name of a mirrored folder. The keys of the folder's messages contain
+"""The maximum length of the name of a mirrored folder. The ids of the folder's messages contain
 the name, and Postgres indexes at most some 2,700 bytes. Most servers limit names to 255
 characters."""
 INBOX_NAME = b"INBOX"
@@ -81,7 +81,7 @@ class FolderList:
 
 def parse_list_line(line: bytes) -> ListedFolder | None:
     """Return the folder in a line of the response to LIST. Return None if the line is malformed, or
-    if the folder's name cannot be sent back to the server.
+    if the folder's name is longer than MAX_FOLDER_NAME_BYTES or cannot be sent back to the server.
 
     An unquoted name extends to the end of the line, because some servers send names with blanks
     unquoted (MailKit #945).

@@ -184,8 +184,8 @@ def _complete(imap: Any, name: str, tag: bytes) -> None:
     """Wait for the end of a command, which the server may reject.
 
     Raises:
-        ProviderThrottled: the login has no effect yet: the first command after it proves it
-            (imapsync/imapsync #411).
+        ProviderThrottled: the server accepted the login and does not open the mailbox yet. Only the
+            response to the first command after the login says so (imapsync/imapsync #411).
     """
     try:
         imap._command_complete(name, tag)
@@ -265,11 +265,11 @@ def _commands(
 ) -> Iterator[tuple[str, tuple[bytes, ...], Iterable[bytes]]]:
     """Yield the commands to try: name, arguments, and answers to continuation requests.
 
-    LOGIN goes first for passwords: iCloud refuses AUTHENTICATE PLAIN with the right one
-    (jstedfast/MailKit #295). It carries ASCII only; SASL carries UTF-8 (RFC 4616).
+    For passwords LOGIN goes first: iCloud refuses AUTHENTICATE PLAIN with the right password
+    (jstedfast/MailKit #295). A quoted argument of LOGIN is ASCII; SASL carries UTF-8 (RFC 4616).
 
     Raises:
-        ProviderUnavailable: the server offers none.
+        ProviderUnavailable: the server offers no command that fits the credentials.
     """
     user, secret = login.user_name.encode(), login.secret.encode()
     found = []

@@ -52,7 +52,7 @@ def listed_message_from_fetch_items(
 ) -> ListedMessage:
     """Return the id, the read state and the version of a message from its FETCH items."""
     state = message_state_from_fetch_items(items)
-    return ListedMessage(place.to_message_id(), state.is_read, state.computed_version)
+    return ListedMessage(place.to_message_id(), state.is_read, state.remote_version)
 
 
 def message_from_fetch_items(place: MessageUidLocation, items: Mapping[bytes, Any]) -> Message:
@@ -82,7 +82,7 @@ def message_from_fetch_items(place: MessageUidLocation, items: Mapping[bytes, An
         received_at=received_at or mail.sent_at,
         sent_at=mail.sent_at,
         message_kind=mail.message_kind,
-        remote_version=state.computed_version,
+        remote_version=state.remote_version,
         move_invariant_fingerprint=_fingerprint_of(mail.internet_message_id, items),
         thread_keys=make_thread_keys(mail),
     )
@@ -97,7 +97,7 @@ def message_state_from_fetch_items(items: Mapping[bytes, Any]) -> MessageState:
         is_flagged="\\flagged" in lower,
         is_draft="\\draft" in lower,
         categories=tuple(each for each in flags if not each.startswith(("\\", "$"))),
-        computed_version=" ".join(sorted(lower - {"\\recent"})),
+        remote_version=" ".join(sorted(lower - {"\\recent"})),
     )
 
 

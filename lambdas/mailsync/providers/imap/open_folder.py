@@ -37,7 +37,8 @@ def read_open_folder(
     """Return what the responses to EXAMINE report; request the numbers that they lack.
 
     Raises:
-        ProviderRejected: the server gives the folder no UIDVALIDITY, so UIDs identify nothing.
+        ProviderRejected: the server reports no UIDVALIDITY or no number of messages. Without
+            UIDVALIDITY, UIDs identify nothing.
     """
     found = {name: _number(responses, name) for name in _NUMBERS}
     numbers = {name: number for name, number in found.items() if number is not None}

@@ -36,7 +36,8 @@ from mailsync.providers.kit import (
 from mailsync.settings import Settings
 
 PASSWORD_CHECK_TIMEOUT_S = 12.0
-"""Seconds for the look-up, the connection and the login together. The API answers within 15 s."""
+"""The time limit in seconds of the whole check, from the look-up of the server to the list of
+folders. The API answers within 15 s."""
 
 
 def check_password(login: PasswordLogin, settings: Settings) -> MailboxIdentity:

@@ -29,13 +29,13 @@ def read_message_in_pieces(
     """Fetch a message in pieces; return its FETCH items including the body. Return None if the
     server sends no body or the message is gone.
 
-    size: the size that the server states. Servers state it wrongly, so it does not mark the end:
-        the first piece that is shorter than requested is the last one.
+    size: the size that the server states. Some servers state a wrong size, so it does not mark the
+        end: the first piece that is shorter than requested is the last one.
 
     Raises:
-        MessageTooLarge: the message does not fit into the memory of the function.
-        ProviderThrottled, ProviderUnavailable, ProviderRejected: the request for a piece failed
-            twice.
+        MessageTooLarge: the message has more than MAX_MESSAGE_BYTES.
+        ProviderThrottled: the server asks for a pause.
+        ProviderUnavailable, ProviderRejected: the request for a piece failed twice.
     """
     raw = bytearray()
     if size > MAX_MESSAGE_BYTES and fetch_piece(open_folder(), uid, MAX_MESSAGE_BYTES, 1)[0]:

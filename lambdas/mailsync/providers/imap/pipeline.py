@@ -102,7 +102,8 @@ class FetchPipeline:
             raise imap.error(f"FETCH failed: {data[0].decode('utf-8', 'replace')}")
 
     def _arrived(self, command: _Sent) -> Iterator[tuple[int, FetchResponseItems]]:
-        """Yield what arrived, except for what another command on the way asked for."""
+        """Yield the responses that have arrived. A response that belongs to a later command is kept
+        for that command instead (`_Sent.early`)."""
         for records in split_responses(self._imap.untagged_responses.pop("FETCH", ())):
             with suppress(ValueError):
                 found = parse_fetch(records)

@@ -175,9 +175,9 @@ class ImapMailbox:
         return [each for each in listed.own_folders if each.is_selectable], listed.personal_prefixes
 
     def _counted(self, name: bytes, status: Mapping[str, int] | str) -> Mapping[str, int] | str:
-        """Return a status with the counts of the folder, which some servers leave out (163): the
-        stored counts would pass for the present ones. A folder whose status is refused is opened;
-        return the refusal if it does not open."""
+        """Return the STATUS values of a folder with its counts. If the server left out the counts
+        (as 163 does) or refused the STATUS, open the folder and count: without new counts, the
+        stored counts would pass for the present ones. Return the refusal if it does not open."""
         numbers = {} if isinstance(status, str) else status
         if {"MESSAGES", "UNSEEN"} <= numbers.keys():
             return numbers
@@ -189,9 +189,9 @@ class ImapMailbox:
         return {**numbers, "MESSAGES": opened.message_count, "UNSEEN": len(unread)}
 
     def _gone(self, missing: AbstractSet[RemoteId], listed: FolderList) -> set[RemoteId]:
-        """Return those of the folders that do not exist, or belong to others: the list lacks them,
-        and the server refuses their status. A list without the inbox proves nothing, nor does a
-        server that refuses the status of the inbox as well."""
+        """Return those of the missing folders that belong to other owners, or do not exist: the
+        server refuses their STATUS. A list without the inbox proves nothing, nor does a server that
+        refuses the STATUS of the inbox as well."""
         if not any(is_inbox(each.name) for each in listed.own_folders):
             return set()
         foreign = listed.folder_names_of_other_owners
@@ -294,7 +294,8 @@ class ImapMailbox:
 
     @property
     def _is_responsive(self) -> bool:
-        """Return whether a failure may concern one folder: the server did not keep silent."""
+        """Return whether the last failure may concern a single folder only. Return False if the
+        server was not reached or did not respond in time."""
         connection = self._connection
         return connection is not None and (
             connection.is_disconnected_by_server or not connection.is_broken
@@ -320,9 +321,10 @@ class ImapMailbox:
             self._open = None
 
     def _opened(self, name: bytes, *, again: bool = False, with_uids: bool = False) -> FolderReader:
-        """Return the folder as it was when it was opened; open it if it is not, or `again`.
+        """Return the reader of a folder; open the folder first if it is not open.
 
-        with_uids: list its messages in the same round trip.
+        again: open the folder also if it is open, so that the reader has the present numbers.
+        with_uids: if the folder must be opened, list its messages in the same round trip.
 
         Raises:
             FolderGone: the server refuses the status of the folder as well.

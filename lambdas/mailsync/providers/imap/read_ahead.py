@@ -37,8 +37,8 @@ from mailsync.providers.imap.responses import FetchResponseItems
 
 @dataclass(frozen=True, slots=True)
 class FolderUidPage:
-    """A page of a folder: the messages `uids[start:end]`. The pages go from the newest message to
-    the oldest.
+    """A page of a folder: the messages `all_folder_uids[start_index:end_index]`. The pages go from
+    the newest message to the oldest.
 
     all_folder_uids: UIDs of all messages of the folder, in ascending order.
     max_messages_per_later_page: maximum number of messages of each later page.
@@ -55,8 +55,8 @@ class FolderUidPage:
         return self.all_folder_uids[self.start_index : self.end_index]
 
     def shorten_to_max_batch_bytes(self, sizes: Mapping[int, int]) -> "FolderUidPage":
-        """Return a window with the newest messages of this page, as many as fit into one request.
-        The result has at least one message.
+        """Return a page with the newest messages of this page, as many as have together at most
+        MAX_MESSAGE_BATCH_BYTES. Unless this page is empty, the result has at least one message.
 
         sizes: size of each message in bytes, by UID.
         """
@@ -69,7 +69,7 @@ class FolderUidPage:
         return replace(self, start_index=start)
 
     def build_next_older_page(self) -> "FolderUidPage":
-        """Return the window of the page with the next older messages."""
+        """Return the page with the next older messages."""
         return FolderUidPage(
             self.all_folder_uids,
             max(0, self.start_index - self.max_messages_per_later_page),
@@ -169,8 +169,8 @@ class ReadAhead:
         return reading[1]()
 
     def _read(self, window: FolderUidPage) -> _Step:
-        """Read the list of the next page, request the messages of that, and read the messages of
-        this page."""
+        """Read the messages of the page `window`. Before, read the list of the page after it, and
+        request the messages of that page too."""
         connection, following = self._connection, window.build_next_older_page()
         with suppress(
             *SERVER_FAILURE_EXCEPTION_TYPES
@@ -189,10 +189,12 @@ class ReadAhead:
     def _read_list(
         self, window: FolderUidPage
     ) -> tuple[dict[int, FetchResponseItems], FolderUidPage | None]:
-        """Read the list of a page, as far as it comes. Return it with the part of the page whose
-        messages were requested then, with the list after it; None: no messages were requested.
+        """Read the list of the page `window`, and then request the messages of the page and the
+        list of the page after it. Return the list items by UID, and the part of the page whose
+        messages were requested. None: no messages were requested. If the server fails, the items
+        are empty.
 
-        Where several mailboxes share the memory, the messages of one page are on the way at a time.
+        If several mailboxes share the memory, no messages are requested here.
         """
         connection = self._connection
         with suppress(*SERVER_FAILURE_EXCEPTION_TYPES):
@@ -215,6 +217,6 @@ class ReadAhead:
 
 
 def _is_one_batch(window: FolderUidPage, sizes: Mapping[int, int]) -> bool:
-    """Return whether the page is no single large message. So the texts of at most this many bytes
-    are in memory beside the page that the caller stores."""
+    """Return whether the messages of the page have together at most MAX_MESSAGE_BATCH_BYTES. So no
+    more than these bytes are in memory beside the page that the caller stores."""
     return sum(sizes.get(uid, 0) for uid in window.page_uids) <= MAX_MESSAGE_BATCH_BYTES

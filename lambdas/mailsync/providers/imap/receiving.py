@@ -55,7 +55,7 @@ def request_and_receive_messages(
     connection: ImapConnection, uids: Sequence[int], place_of: UidToLocationFunction
 ) -> ReceivedMessages:
     """Request whole messages, and parse each one as soon as it arrives. A failure of the server is
-    not raised; it is the result's `failure`.
+    not raised; it is the result's `error_that_ended_response`.
 
     place_of: function that returns the place of a message for a UID.
     """

@@ -131,8 +131,8 @@ class _FetchParser:
         return found
 
     def _flags(self) -> tuple[bytes, ...]:
-        """Flags end at blanks and at the outer parenthesis only: servers send others with brackets,
-        slashes, quotes and bytes above 127."""
+        """Parse the flags. Only blanks and the outer parenthesis end a flag, because servers send
+        flags with brackets, slashes, quotes and bytes above 127."""
         match = _FLAGS.match(self._text, self._at)
         if match is None:
             raise ValueError("flags without an end")

@@ -157,8 +157,8 @@ def start_tls_by_command(
     """Start TLS with the command STARTTLS on a connection that began without TLS.
 
     Raises:
-        InsecureOrUnreachableServerError: the server does not offer or start TLS, so nothing secret
-            is sent to it.
+        InsecureOrUnreachableServerError: the server does not offer or start TLS, or its certificate
+            cannot be verified.
     """
     refusal = InsecureOrUnreachableServerError(
         f"{address.host} offers no encryption at port {address.port}, so Mailsync does not send it"

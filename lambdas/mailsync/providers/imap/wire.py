@@ -17,13 +17,15 @@ from typing import Any
 READ_TIMEOUT_S = 30.0
 """The longest time in seconds for which the server may send nothing during a command."""
 COMMAND_TIMEOUT_S, MIN_BYTES_PER_S = 60.0, 50_000
-"""The time for a command, and the rate at which received bytes extend it."""
+"""The time limit of a command in seconds. It grows by one second per MIN_BYTES_PER_S bytes that the
+server sends."""
 MAX_LINE_BYTES = 16 * 2**20
-"""A response to SEARCH is one line: this is room for 1,500,000 UIDs."""
+"""The size limit of one line. A response to SEARCH is one line: the limit has room for 1,500,000
+UIDs."""
 MAX_RESPONSE_BYTES = 64 * 2**20
 """The size limit of one literal, and of all responses to one command together."""
 MAX_GREETING_BYTES = 2**20
-"""The size limit of everything that the server sends before the login."""
+"""The size limit of the greeting: of everything that the server sends before the first command."""
 _BYTES_PER_LINE = 100  # what a line in memory costs beside its content
 _READ_BYTES = 64 * 1024
 _STATES_BY_COMMAND = {**Commands, "ID": ("NONAUTH", "AUTH", "SELECTED")}
@@ -51,7 +53,7 @@ class ResponseMemoryExceeded(IMAP4.abort):
 
 
 class _TimedSocket(io.RawIOBase):
-    """Reads of a socket until a deadline, which received bytes extend."""
+    """Reads from a socket until a deadline. Each received byte extends the deadline."""
 
     def __init__(self, connected: socket.socket, limit_bytes: int) -> None:
         self._socket = connected
@@ -79,7 +81,8 @@ class _TimedSocket(io.RawIOBase):
         return count
 
     def count(self, size: int) -> None:
-        """Subtract bytes from those that the responses to the command may have."""
+        """Subtract `size` from the bytes that the responses to the command may still have. Raises
+        ResponseTooLongError."""
         self._left_bytes -= size
         if self._left_bytes < 0:
             raise ResponseTooLongError("The server sends too much in response to one command.")
@@ -126,7 +129,8 @@ class SizeLimitedImap(IMAP4):
         return typ, data
 
     def _get_capabilities(self) -> None:
-        """Use what the greeting says, which saves a round trip."""
+        """Take the capabilities from the greeting, which saves a round trip. After STARTTLS, or if
+        the greeting names none, request them from the server."""
         listed = self.untagged_responses.pop("CAPABILITY", None)
         if listed and not self._tls_established:
             self.capabilities = tuple(listed[-1].decode("ascii", "replace").upper().split())
