@@ -45,7 +45,7 @@ class AccountOfRequestingUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChangeResult:
-    """The result of `AccountControlStore.change_account`.
+    """The result of `AccountControlStore.change_pause_and_folder_selection`.
 
     stopped_run_id: run that the change stopped. None: the change stopped no run.
     account_status_forbidding_change: the account's status, if it forbids the change, so that
