@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localdev.engine.postgres import Postgres
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.mail.item import MailItem
 from mailsync.model import Address, Message, RemoteId
 from mailsync.settings import Settings
@@ -109,7 +109,7 @@ def _store(settings: Settings, pages: int) -> float:
 
 
 def _pages(pages: int) -> Iterator[list[rows.JsonRow]]:
-    mail = generate_mail(PAGE_SIZE * pages, owner="ann@example.com")
+    mail = generate_mail_items(PAGE_SIZE * pages, owner="ann@example.com")
     page: list[rows.JsonRow] = []
     for number, item in enumerate(mail):
         page.append(rows.message_to_row(_message(number, item)))

@@ -144,7 +144,7 @@ def _connect_page(stack: Stack) -> str:
 
 def _gmail_address(stack: Stack) -> str:
     gmail = (
-        stack.provider.google_environment_variables.get("GMAIL_URL")
+        stack.provider.lambda_environment_variables_for_google.get("GMAIL_URL")
         if stack.simulator_process
         else None
     )

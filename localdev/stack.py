@@ -308,7 +308,7 @@ def _require_free_imap_port(port: int) -> None:
 def delete_stack_data(data: Path) -> None:
     """Delete all files that local stacks have stored in the folder. Keep other files in the
     folder."""
-    Postgres(data / "postgres").delete_cluster_folder()
+    Postgres(data / "postgres").delete_data_directory()
     for name in ("postgres", "simulators", "logs"):
         shutil.rmtree(data / name, ignore_errors=True)
     for name in ("jwt-secret", "token-key.json", "ca-bundle.pem"):

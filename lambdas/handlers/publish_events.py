@@ -25,6 +25,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     deleted = outbox.delete_published_events(
         days=PUBLISHED_EVENT_RETENTION_DAYS, limit=MAX_EVENTS_DELETED_AT_ONCE
     )
-    counts = {"published": result.published_event_count, "refused": result.refused_event_count}
+    counts = {"published": result.published_event_count, "refused": result.event_refusal_count}
     logger.info("events_published", **counts)  # type: ignore[arg-type]
     return {**counts, "forgotten": deleted}

@@ -115,13 +115,15 @@ be started."""
 UNEXPECTED_ERROR_NAME = "Unexpected"
 """Value of the dimension `error` for a run that failed with an error that has no name of its own;
 such a failure is a defect."""
-ERROR_NAMES_GIVEN_BY_WORKFLOW = frozenset({"FoldersFailed", "ExecutionDied", "ExecutionStopped"})
+ERROR_NAMES_WITHOUT_EXCEPTION_CLASS = frozenset(
+    {"FoldersFailed", "ExecutionDied", "ExecutionStopped"}
+)
 """Error names of failed runs that are no names of exceptions. The workflow records `FoldersFailed`;
 the function that closes the run of an ended execution records the others."""
 ERROR_DIMENSION_VALUES = tuple(
     sorted(
         list_raisable_error_names()
-        | ERROR_NAMES_GIVEN_BY_WORKFLOW
+        | ERROR_NAMES_WITHOUT_EXCEPTION_CLASS
         | {FUNCTION_FAILED_ERROR_NAME, UNEXPECTED_ERROR_NAME}
     )
 )

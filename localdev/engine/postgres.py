@@ -146,7 +146,7 @@ class Postgres:
                 self.cluster_folder / "pg_hba.conf"
             ).exists():  # an earlier version's trusts the network
                 (self.cluster_folder / "pg_hba.conf").write_text(_HBA)
-            self.restart()
+            self.start_or_restart()
         except BaseException:
             self.stop()
             raise
@@ -154,7 +154,7 @@ class Postgres:
     def _set_password(self, connection: pg8000.native.Connection, login: str) -> None:
         connection.run(f"ALTER ROLE \"{login}\" PASSWORD '{self._password}'")
 
-    def restart(self) -> None:
+    def start_or_restart(self) -> None:
         """Start the server, after ending it if it still runs. The URLs stay the same. Raises
         StartFailed if the server does not start within ten minutes."""
         self._end_server()
@@ -184,7 +184,7 @@ class Postgres:
             self._lock.close()
         self._lock = None
 
-    def delete_cluster_folder(self) -> None:
+    def delete_data_directory(self) -> None:
         """Delete every database of the server; the server must not be running."""
         self._folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.cluster_folder, ignore_errors=True)

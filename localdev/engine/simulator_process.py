@@ -46,8 +46,8 @@ class ProviderSettings:
     ca_bundle: path of a PEM file with CA certificates, or its text. None: the certificates of the
         system.
     control_secret: secret for the simulators' control API `/_sim/`. Functions do not get it.
-    google_environment_variables: environment variables with which functions reach the simulated
-        Gmail and Google's simulated identity platform.
+    lambda_environment_variables_for_google: environment variables with which functions reach the
+        simulated Gmail and Google's simulated identity platform.
     sign_in_provider_name: name of the provider at which owners of simulated mailboxes sign in, as
         the database stores it.
     imap_port: port with TLS of the simulated IMAP server on localhost. 0: no IMAP server runs.
@@ -62,7 +62,7 @@ class ProviderSettings:
     microsoft_tenants_setting_value: str = ""
     ca_bundle: str | None = None
     control_secret: str = ""
-    google_environment_variables: Mapping[str, str] = field(default_factory=dict)
+    lambda_environment_variables_for_google: Mapping[str, str] = field(default_factory=dict)
     sign_in_provider_name: str = MICROSOFT
     imap_port: int = 0
     imap_password: str = ""
@@ -76,7 +76,7 @@ class ProviderSettings:
             "MICROSOFT_CLIENT_ID": self.client_id,
             "MICROSOFT_CLIENT_SECRET": self.client_secret,
             "CA_BUNDLE": self.ca_bundle or "",
-            **self.google_environment_variables,
+            **self.lambda_environment_variables_for_google,
         }
         if self.client_certificate_pem:
             settings["MICROSOFT_CLIENT_CERTIFICATE"] = self.client_certificate_pem
@@ -134,7 +134,7 @@ class SimulatorProcess:
                 client_secret=ready["clientSecret"],
                 ca_bundle=ready["caBundle"],
                 control_secret=CONTROL_SECRET,
-                google_environment_variables={
+                lambda_environment_variables_for_google={
                     "GMAIL_URL": ready["gmailUrl"],
                     "GOOGLE_IDENTITY_URL": ready["googleIdentityUrl"],
                     "GOOGLE_CLIENT_ID": ready["googleClientId"],

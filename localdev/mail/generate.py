@@ -55,7 +55,7 @@ _MARKUP = (
 )
 
 
-def generate_mail(count: int, *, owner: str, seed: int = 1) -> Iterator[MailItem]:
+def generate_mail_items(count: int, *, owner: str, seed: int = 1) -> Iterator[MailItem]:
     """Yield `count` messages to and from the address `owner`, newest first. Some are replies. The
     same `seed` gives the same messages."""
     chance = random.Random(seed)

@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.mail.load import load_mail_lazily
 from localdev.mail.report import MailLoadingReport
 from localdev.simulated_gmail import scale_quota_limits
@@ -152,7 +152,9 @@ def _fill(
     if any(folder.total for folder in mailbox.folders.list_all_folders()):
         return None
     if options.messages:
-        mailbox.import_mail_items(generate_mail(options.messages, owner=address, seed=options.seed))
+        mailbox.import_mail_items(
+            generate_mail_items(options.messages, owner=address, seed=options.seed)
+        )
     if not options.mbox:
         return None
     loaded = load_mail_lazily(options.mbox, keeps_originals=options.provider != "graph")

@@ -154,7 +154,7 @@ class Mailbox:
     def set_message_read(self, number: int, *, is_read: bool = True) -> None:
         self.change_message_fields(number, is_read=is_read)
 
-    def set_message_starred(self, number: int, *, is_starred: bool = True) -> None:
+    def set_message_flagged(self, number: int, *, is_starred: bool = True) -> None:
         self.change_message_fields(number, is_flagged=is_starred)
 
     def change_message_fields(

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.simulators import SimulatedImapServerSettings, Simulators
 from mailsync.settings import load_settings
 from tests.api.google_sign_in import sign_in
@@ -24,7 +24,7 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]
         tmp_path_factory.mktemp("all"), imap_ports=SimulatedImapServerSettings()
     ) as running:
         mailbox = running.find_or_create_mailbox(ANN)
-        mailbox.import_mail_items(generate_mail(MESSAGES, owner=ANN, seed=3))
+        mailbox.import_mail_items(generate_mail_items(MESSAGES, owner=ANN, seed=3))
         yield running
 
 

@@ -58,5 +58,5 @@ def cluster_in(folder: Path) -> Iterator[Cluster]:
         Postgres(folder, tcp_port=port, settings=UNSAFE_BUT_QUICK) as server,
     ):
         (server.cluster_folder / "pg_hba.conf").write_text(_HBA)
-        server.restart()
+        server.start_or_restart()
         yield Cluster(server, port)

@@ -128,7 +128,7 @@ def test_a_primary_that_was_demoted_is_waited_for(tmp_path: Path) -> None:
         apply_migrations(settings_of(server.superuser_socket_url))
         assert write(database)
         (server.cluster_folder / "standby.signal").touch()
-        server.restart()
+        server.start_or_restart()
 
         assert read(database)
         for attempt in (write, require_writable_migrated_database):

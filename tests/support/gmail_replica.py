@@ -46,7 +46,10 @@ def open_gmail(simulators: Simulators, mailbox: Mailbox) -> GmailMailbox:
 
 def states_of(simulated: SimulatedMailbox) -> dict[str, State]:
     """The state of each message of the mailbox but its chats."""
-    found = {each.id: {*map(RemoteId, each.label_ids)} for each in simulated.list_all_messages()}
+    found = {
+        each.id: {*map(RemoteId, each.label_ids)}
+        for each in simulated.list_every_message_newest_first()
+    }
     return {
         each: (
             frozenset(to_folder_ids(labels)),

@@ -130,10 +130,10 @@ class ToyProvider:
         )
         return model.MessageListing(entries, len(entries))
 
-    def announce_next_feed(self, feed: FeedRef | None) -> None:
+    def set_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def announce_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         pass
 
     def fetch_messages(

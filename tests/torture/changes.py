@@ -3,14 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
-from localdev.mail.generate import NEWEST_MESSAGE_TIME, generate_mail
+from localdev.mail.generate import NEWEST_MESSAGE_TIME, generate_mail_items
 from localdev.mail.item import MailItem
 from localdev.simulators.mailbox import Mailbox
 
 
 def fill(mailbox: Mailbox, *, messages: int = 40) -> None:
     """With 40 messages it has a dozen folders on four levels; the mail is always the same."""
-    mailbox.import_mail_items(generate_mail(messages - 3, owner="ann@example.org"))
+    mailbox.import_mail_items(generate_mail_items(messages - 3, owner="ann@example.org"))
     for number, folder in enumerate(("drafts", "sent", "trash")):
         mailbox.deliver_message(
             _mail(f"certain in {folder}", minute=number, is_draft=number == 0), folder
@@ -32,7 +32,7 @@ def _change_messages(mailbox: Mailbox, inbox: list[int]) -> None:
     mailbox.deliver_message(_mail("new and changed", minute=91))
     for message_id in inbox[0:2]:
         mailbox.set_message_read(message_id, is_read=not mailbox.find_message(message_id).is_read)
-    mailbox.set_message_starred(inbox[1])
+    mailbox.set_message_flagged(inbox[1])
     mailbox.change_message_fields(inbox[2], categories=("Travel",), importance="high")
     mailbox.change_message_fields(
         mailbox.list_messages_in_folders("inbox")[0].message_number, subject="changed", is_read=True

@@ -25,7 +25,7 @@ def change_gmail(mailbox: Mailbox, kind: str, what: int, where: int) -> None:
         found = [
             each
             for each in sorted(
-                owner.gmail.list_all_messages(), key=lambda each: each.message_number
+                owner.gmail.list_every_message_newest_first(), key=lambda each: each.message_number
             )
             if ("DRAFT" in each.label_ids) == wants_draft
         ]
@@ -83,12 +83,16 @@ def _nest(owner: GmailMailboxEditor, label: str, where: int) -> None:
 
 def _toggle(owner: GmailMailboxEditor, message: str, where: int) -> None:
     label = _label(owner, where)
-    (found,) = [each for each in owner.gmail.list_all_messages() if each.id == message]
+    (found,) = [
+        each for each in owner.gmail.list_every_message_newest_first() if each.id == message
+    ]
     owner.change_labels(message, **{"remove" if label in found.label_ids else "add": [label]})
 
 
 def _bare(owner: GmailMailboxEditor, message: str, _: int) -> None:
-    (found,) = [each for each in owner.gmail.list_all_messages() if each.id == message]
+    (found,) = [
+        each for each in owner.gmail.list_every_message_newest_first() if each.id == message
+    ]
     owner.change_labels(message, remove=set(found.label_ids) - {"UNREAD", "STARRED", "IMPORTANT"})
 
 

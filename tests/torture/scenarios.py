@@ -85,7 +85,7 @@ def _silence(stage: Stage) -> None:
     mailbox.move_message(moved, "archive")
     mailbox.copy_message(changed, "inbox")
     mailbox.delete_message_from_database(purged)
-    mailbox.set_message_starred(flagged)
+    mailbox.set_message_flagged(flagged)
     mailbox.change_message_fields(changed, subject="changed in silence", is_read=True)
     swallowed = Fault(page="nothing")
     stage.service.faults.add_rules(FaultRule(fault=swallowed, path="/messages/delta", times=None))

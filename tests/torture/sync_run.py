@@ -61,7 +61,7 @@ SLICE_NUMBERS = {
         decisions_of_slices.MIN_MESSAGES_PER_SLICE,
         1,
     ),
-    (slices, "MAX_WAIT_FOR_SLICE_S"): (slices.MAX_WAIT_FOR_SLICE_S, 0.0),
+    (slices, "MAX_WAIT_FOR_UNCLAIMED_SLICE_S"): (slices.MAX_WAIT_FOR_UNCLAIMED_SLICE_S, 0.0),
     (slice_store, "CLAIM_LIFETIME_S"): (slice_store.CLAIM_LIFETIME_S, 0.5),
     (store_page, "MIN_MESSAGES_TO_SLICE"): (store_page.MIN_MESSAGES_TO_SLICE, 2),
     (folder_tree, "DEFAULT_PAGE_SIZE"): (store_page.DEFAULT_PAGE_SIZE, 3),

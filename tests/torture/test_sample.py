@@ -7,7 +7,7 @@ from itertools import cycle
 import pytest
 
 from localdev.engine.postgres import Postgres
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from tests.support.toy_provider import KINDS
 from tests.torture.crash_points import DEATHS, CrashPoints
 from tests.torture.first_syncs import FirstSyncs
@@ -52,7 +52,7 @@ def test_each_change_of_a_mailbox_can_be_made(world: World, kind: str) -> None:
     mailbox = world.simulators.find_or_create_mailbox(
         f"{kind.replace(' ', '-')}@example.com", "Ada"
     )
-    mailbox.import_mail_items(generate_mail(12, owner=mailbox.address))
+    mailbox.import_mail_items(generate_mail_items(12, owner=mailbox.address))
     for first in ("create folder", "gmail create label", "gmail write a draft", "gmail trash"):
         Change(first).apply(mailbox)
     Change("label", 0, 5).apply(mailbox)

@@ -8,7 +8,7 @@ from infra import catalog
 from mailsync.decisions.due import EXECUTION_DIED_ERROR_NAME, EXECUTION_STOPPED_ERROR_NAME
 from mailsync.metrics import (
     ERROR_DIMENSION_VALUES,
-    ERROR_NAMES_GIVEN_BY_WORKFLOW,
+    ERROR_NAMES_WITHOUT_EXCEPTION_CLASS,
     MAX_METRIC_SERIES_PER_STAGE,
     METRICS,
     PROVIDER_REQUESTS,
@@ -53,12 +53,15 @@ def test_whatever_a_run_fails_of_is_counted_under_a_name_of_the_closed_set() -> 
 def test_the_names_that_no_function_raises_are_those_of_schedule_and_workflow() -> None:
     failed_at = re.findall(r'"Error": "(\w+)"', catalog.MAILBOX_SYNC_WORKFLOW.asl_text)
 
-    assert {EXECUTION_DIED_ERROR_NAME, EXECUTION_STOPPED_ERROR_NAME} < ERROR_NAMES_GIVEN_BY_WORKFLOW
+    assert {
+        EXECUTION_DIED_ERROR_NAME,
+        EXECUTION_STOPPED_ERROR_NAME,
+    } < ERROR_NAMES_WITHOUT_EXCEPTION_CLASS
     assert {
         *failed_at,
         EXECUTION_DIED_ERROR_NAME,
         EXECUTION_STOPPED_ERROR_NAME,
-    } >= ERROR_NAMES_GIVEN_BY_WORKFLOW
+    } >= ERROR_NAMES_WITHOUT_EXCEPTION_CLASS
 
 
 def test_an_invocation_tells_sums_in_one_line_and_one_more_per_error(

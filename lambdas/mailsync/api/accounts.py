@@ -92,7 +92,7 @@ def show_account(account_id: AccountIdParameter) -> AccountDetail:
 )
 def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> AccountDetail:
     account = _account_of_caller(account_id)
-    count_against_rate_limit(account.user_id, RateLimitedCall.OTHER_ACCOUNT_CALL)
+    count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CONTROL)
     change = AccountControlStore(open_database()).change_pause_and_folder_selection(
         account, patch.paused, patch.map_folder_ids_to_is_selected()
     )
@@ -129,7 +129,7 @@ def change_account(account_id: AccountIdParameter, patch: AccountPatch) -> Accou
 )
 def confirm_removal_of_hidden_mail(account_id: AccountIdParameter) -> RemovalConfirmed:
     account = _account_of_caller(account_id)
-    count_against_rate_limit(account.user_id, RateLimitedCall.OTHER_ACCOUNT_CALL)
+    count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CONTROL)
     removal = AccountControlStore(open_database()).confirm_hidden_mail_removal(account)
     if removal is None:
         raise ApiError(_NOTHING_TO_CONFIRM)

@@ -145,7 +145,7 @@ def confirm_connection(provider: str) -> Response[str]:
     """
     event, settings = router.current_event, load_settings()
     caller = caller_user_id(event)
-    count_against_rate_limit(caller, RateLimitedCall.OTHER_ACCOUNT_CALL)
+    count_against_rate_limit(caller, RateLimitedCall.ACCOUNT_CONTROL)
     body = _json_body(event)
     token = body.get("connection") if isinstance(body, dict) else None
     if not isinstance(token, str) or not _CONNECTION.fullmatch(token):

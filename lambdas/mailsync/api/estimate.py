@@ -30,7 +30,7 @@ def show_first_sync_estimate(account_id: str) -> Response[str]:
     """
     own = parse_account_and_caller_ids(account_id, first_sync_estimate_router.current_event)
     account = require_caller_account(own.account_id, own.user_id).account
-    count_against_rate_limit(own.user_id, RateLimitedCall.OTHER_ACCOUNT_CALL)
+    count_against_rate_limit(own.user_id, RateLimitedCall.ACCOUNT_CONTROL)
     if account.status != "active":
         raise make_cannot_sync_error(account.status)
     found = estimate_first_sync_of_account(own.account_id)

@@ -25,7 +25,7 @@ class RateLimitedCall(StrEnum):
 
     SYNC = "sync"
     FULL_SYNC = "full-sync"
-    OTHER_ACCOUNT_CALL = "control"
+    ACCOUNT_CONTROL = "control"
     USER_MAILBOX_CONNECTION = "connect"
     ORGANISATION_MAILBOX_CONNECTION = "organisation"
     SELF_TEST_BY_ONE_USER = "self-test"

@@ -58,7 +58,7 @@ def disconnect_or_purge_account(account_id: str) -> Response[str]:
     """
     deadline = time.monotonic() + MAX_MAIL_DELETION_S_PER_REQUEST
     account, data = parse_account_and_caller_ids(account_id, router.current_event), _data()
-    count_against_rate_limit(account.user_id, RateLimitedCall.OTHER_ACCOUNT_CALL)
+    count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CONTROL)
     store = AccountControlStore(open_database())
     end_subscriptions_of_account(account)
     revocation = prepare_revocation(account.account_id)

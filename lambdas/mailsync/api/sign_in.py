@@ -168,7 +168,7 @@ class SignInFlow:
         except SignInRejected as error:
             raise ApiError(_rejected_sign_in(error.code, str(error))) from None
         mailbox = _Mailbox(
-            self.provider, signed_in.home_account_id, signed_in.email_address, signed_in.tokens
+            self.provider, signed_in.user_id_at_provider, signed_in.email_address, signed_in.tokens
         )
         if self._settings.must_user_confirm_connection:
             return self._store_unconfirmed(sign_in.user_id, mailbox)

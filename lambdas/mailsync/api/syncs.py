@@ -107,7 +107,7 @@ def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStop
     account = AccountOfRequestingUser(
         AccountId(str(account_id)), caller_user_id(router.current_event)
     )
-    count_against_rate_limit(account.user_id, RateLimitedCall.OTHER_ACCOUNT_CALL)
+    count_against_rate_limit(account.user_id, RateLimitedCall.ACCOUNT_CONTROL)
     run_id = AccountControlStore(open_database()).cancel_open_run(account)
     if run_id is None:
         return SyncStopped(

@@ -28,12 +28,12 @@ class OutboxPublicationCounts:
     """How many events the event bus accepted and rejected in one invocation.
 
     published_event_count: events that the bus accepted.
-    refused_event_count: number of rejections. A rejected event stays in the outbox, and this or a
+    event_refusal_count: number of rejections. A rejected event stays in the outbox, and this or a
         later invocation sends the event again. An event may be rejected several times.
     """
 
     published_event_count: int = 0
-    refused_event_count: int = 0
+    event_refusal_count: int = 0
 
 
 class EventBus:

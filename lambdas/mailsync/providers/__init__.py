@@ -282,7 +282,7 @@ class MailProvider(Protocol):
         """
         ...
 
-    def announce_next_feed(self, feed: FeedRef | None) -> None:
+    def set_next_feed(self, feed: FeedRef | None) -> None:
         """Note the feed whose full sync begins after the present feed was read, so that the
         provider may read it ahead. A provider that does not read ahead does nothing.
 
@@ -290,7 +290,7 @@ class MailProvider(Protocol):
         """
         ...
 
-    def announce_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         """Note which messages belong together, before `fetch_messages` is called for them. The
         provider may fetch the messages of a group together, such as the messages of a Gmail thread.
         A provider without groups does nothing.

@@ -139,8 +139,8 @@ class AccountControlStore:
         """Delete the account's credentials and keep its mail. Return the id of the run that this
         stopped; None if no run was open.
 
-        If a worker is renewing the credentials, `delete_tokens_of_unconnected_accounts` deletes
-        them later. Notifications of the provider for this account no longer have an effect.
+        If a worker is renewing the credentials, `delete_credentials_of_unconnected_accounts`
+        deletes them later. Notifications of the provider for this account no longer have an effect.
         """
         with self._held(own) as held:
             stopped = _stop(held, "The account was disconnected; what is stored stays.")
@@ -186,7 +186,7 @@ class AccountControlStore:
             tx.run("lock_account", account_id=account_id)
             return bool(tx.run("purge_account", account_id=account_id))
 
-    def delete_tokens_of_unconnected_accounts(self) -> int:
+    def delete_credentials_of_unconnected_accounts(self) -> int:
         """Delete stored credentials that belong to no connected account any more; return the number
         of deleted rows.
 

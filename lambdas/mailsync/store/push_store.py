@@ -42,19 +42,19 @@ class SubscriptionClaim:
 
     remote_id: the provider's id of the current subscription. None: a subscription must be created.
     claimed_until: when other workers may claim the mailbox; it also identifies this claim.
-    current_callback_url: URL that the current subscription notifies.
+    callback_url_of_subscription: URL that the current subscription notifies.
     failed_attempt_count: number of failures since the subscription was last created or renewed.
     """
 
     account_id: AccountId
     remote_id: RemoteId | None
     claimed_until: datetime
-    current_callback_url: str = ""
+    callback_url_of_subscription: str = ""
     failed_attempt_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class PushState:
+class PushNotificationState:
     """The state of the notifications of a mailbox.
 
     notification_health: whether the notifications work.
@@ -193,7 +193,7 @@ class PushStore:
             )
         return [RemoteId(remote_id) for (remote_id,) in found]
 
-    def find_push_state(self, account_id: AccountId, user_id: str) -> PushState | None:
+    def find_push_state(self, account_id: AccountId, user_id: str) -> PushNotificationState | None:
         """Return the state of an account's push notifications. None: Mailsync never requested a
         subscription for the account."""
         with self._database.transaction() as tx:
@@ -208,7 +208,7 @@ class PushStore:
             changed_at=changed_at,
             now=now,
         )
-        return PushState(health, expires_at, notified_at, last_error)
+        return PushNotificationState(health, expires_at, notified_at, last_error)
 
     def is_mailbox_subscribed_by_another_account(self, account_id: AccountId) -> bool:
         """Return whether another account of the same mailbox has a push subscription."""

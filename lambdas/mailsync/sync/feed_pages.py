@@ -116,7 +116,7 @@ def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
         with suppress(FolderGone):  # raised where it is read
             feed = mailbox.feed_store.read_feed(mailbox.run_ref.account_id, each)
             starting = feed.ref if feed.position.sealed_cursor is None else None
-    mailbox.provider.announce_next_feed(starting)
+    mailbox.provider.set_next_feed(starting)
 
 
 def sync_feed(

@@ -141,10 +141,10 @@ class StableIdProviderWrapper:
         entries = (replace(each, remote_id=ids[each.remote_id]) for each in listing.messages)
         return replace(listing, messages=tuple(entries))
 
-    def announce_next_feed(self, feed: FeedRef | None) -> None:
-        self._provider.announce_next_feed(feed)
+    def set_next_feed(self, feed: FeedRef | None) -> None:
+        self._provider.set_next_feed(feed)
 
-    def announce_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: a provider whose ids change names no groups."""
 
     def fetch_messages(

@@ -30,7 +30,7 @@ def purge_accounts_marked_for_deletion(store: AccountControlStore, budget_s: flo
     at the end.
     """
     deadline = time.monotonic() + budget_s
-    store.delete_tokens_of_unconnected_accounts()
+    store.delete_credentials_of_unconnected_accounts()
     gone = 0
     failure: MailsyncError | None = None
     for account_id in store.list_accounts_to_purge():

@@ -133,7 +133,10 @@ def _end(
             return
         with closing(kit.open_push_provider(account, access, settings, no_retries)) as push:
             leftovers.end_leftover_subscriptions(
-                push, claim, named=claim.remote_id, callback_urls=[claim.current_callback_url]
+                push,
+                claim,
+                named=claim.remote_id,
+                callback_urls=[claim.callback_url_of_subscription],
             )
         logger.info("push_ended", account_id=account_id)
     except Exception as failure:
@@ -191,7 +194,7 @@ class _Renewal:
         """Renew the subscription. Return False if a new subscription must be created: there is
         none, the subscription is gone, or it notifies another URL."""
         remote_id = self.claim.remote_id
-        if remote_id is None or self.claim.current_callback_url != self.callback_url:
+        if remote_id is None or self.claim.callback_url_of_subscription != self.callback_url:
             return False
         expires_at = self.push.renew_subscription(remote_id, self.callback_url, self._until())
         if expires_at is None:
@@ -236,7 +239,7 @@ class _Renewal:
         """End leftover subscriptions; return how many. Failures are logged."""
         if self.push_kit.has_one_subscription_per_mailbox:
             return 0  # a new one has replaced it, and its end would end that one
-        urls = list({self.claim.current_callback_url, self.callback_url})
+        urls = list({self.claim.callback_url_of_subscription, self.callback_url})
         account_id = self.claim.account_id
         try:
             ended = self.leftovers.end_leftover_subscriptions(

@@ -24,7 +24,7 @@ from mailsync.sync.mailbox import Mailbox
 
 FEED_READING_WORKER_NUMBER = 0
 """The number of the worker that reads the change feed."""
-MAX_WAIT_FOR_SLICE_S = 20.0
+MAX_WAIT_FOR_UNCLAIMED_SLICE_S = 20.0
 """The seconds after which a worker ends if it has found no slice. The worker that reads the feed
 has then failed, waits for the provider, or names messages more slowly than they are fetched."""
 _FIRST_PAUSE_S = 0.05
@@ -124,7 +124,7 @@ def store_slices_as_additional_worker(
             pauses = _Pauses()
             slowest_s = max(slowest_s, busy_at - started)
             continue
-        if not _may_come(mailbox, feed_ids) or started - busy_at > MAX_WAIT_FOR_SLICE_S:
+        if not _may_come(mailbox, feed_ids) or started - busy_at > MAX_WAIT_FOR_UNCLAIMED_SLICE_S:
             return ()
         pauses.sleep()
     return tuple(feed_ids)

@@ -322,7 +322,7 @@ def store_pending_messages(
     groups = mailbox.feed_store.next_pending_message_ids(feed.id, DEFAULT_PAGE_SIZE)
     wanted = tuple(groups)
     known = {each: it for each, it in groups.items() if it}
-    mailbox.provider.announce_conversations_of_messages(known)
+    mailbox.provider.set_conversations_of_messages(known)
     requests_before = mailbox.provider.used_quota_units
     with mailbox.treating_requests_as_backfill():
         plan, pause = _completed(mailbox, PagePlan(), wanted, one_by_one=True)

@@ -25,7 +25,7 @@ from localdev.live.relay import (
     RelayedRequest,
     store_account_with_relay_token,
 )
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.mail.item import MailItem
 from localdev.simulators import Simulators
 from localdev.simulators.behaviour import LATENCY_BY_NAME
@@ -135,7 +135,7 @@ KIT = GmailLiveComparisonKit()
 
 
 def _generate_baseline() -> Iterator[MailItem]:
-    for number, item in enumerate(generate_mail(_SINGLE + _IN_THREADS, owner=_ADDRESS)):
+    for number, item in enumerate(generate_mail_items(_SINGLE + _IN_THREADS, owner=_ADDRESS)):
         if number < _SINGLE:
             yield item
         else:
@@ -150,10 +150,10 @@ def _change_mailbox(mailbox: Mailbox) -> None:
         mailbox.set_message_read(message.message_number, is_read=True)
     read = [each for each in mailbox.list_messages_in_folders("inbox") if each.is_read]
     for message in read[:_CHANGED]:
-        mailbox.set_message_starred(message.message_number)
+        mailbox.set_message_flagged(message.message_number)
     for message in read[_CHANGED : _CHANGED + 2]:
         mailbox.move_message_to_purged_folder(message.message_number)
-    for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
+    for item in generate_mail_items(_CHANGED, owner=_ADDRESS, seed=2):
         mailbox.deliver_message(item)
 
 

@@ -29,7 +29,7 @@ from localdev.live.relay import (
     RelayedRequest,
     store_account_with_relay_token,
 )
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.simulators import Simulators
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.faults import Fault, FaultRule
@@ -192,11 +192,11 @@ class GraphLiveComparisonKit:
     ) -> Iterator[SimulatedProvider]:
         with Simulators(folder) as simulators:
             mailbox = simulators.find_or_create_mailbox(_ADDRESS)
-            mailbox.import_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
+            mailbox.import_mail_items(generate_mail_items(_MESSAGES, owner=_ADDRESS))
             # The inbox is read in slices. This folder has several pages and is read without slices.
             mailbox.import_mail_items(
                 replace(each, folder=("Archive",))
-                for each in generate_mail(_ARCHIVED, owner=_ADDRESS, seed=3)
+                for each in generate_mail_items(_ARCHIVED, owner=_ADDRESS, seed=3)
             )
             simulators.service.set_behaviour_switches(public_clients_allowed=True)
             simulators.service.latency = LATENCY_BY_NAME[latency]
@@ -225,7 +225,7 @@ def _change_mailbox(mailbox: Mailbox) -> None:
         ]
         for message in messages[:_CHANGED]:
             mailbox.set_message_read(message.message_number, is_read=is_read)
-    for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
+    for item in generate_mail_items(_CHANGED, owner=_ADDRESS, seed=2):
         mailbox.deliver_message(item)
 
 

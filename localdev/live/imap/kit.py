@@ -18,7 +18,7 @@ from localdev.live.imap.relay import (
 from localdev.live.imap.words import RECORDABLE_NAMES_AND_WORDS
 from localdev.live.kit import LiveComparisonFailed, SimulatedProvider
 from localdev.live.record import Recorder
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.behaviour import LATENCY_BY_NAME
 from localdev.simulators.mailbox import Mailbox
@@ -103,7 +103,7 @@ class ImapLiveComparisonKit:
         ) as simulators:
             assert simulators.imap
             mailbox = simulators.find_or_create_mailbox(_ADDRESS)
-            mailbox.import_mail_items(generate_mail(_MESSAGES, owner=_ADDRESS))
+            mailbox.import_mail_items(generate_mail_items(_MESSAGES, owner=_ADDRESS))
             simulators.service.latency = LATENCY_BY_NAME[latency]
             trust = Settings({"CA_BUNDLE": str(simulators.imap.certificate)}).provider_tls_context()
             upstream = ImapUpstream(
@@ -130,7 +130,7 @@ def _changes(mailbox: Mailbox) -> Callable[[], None]:
         unread = [each for each in mailbox.list_messages_in_folders("inbox") if not each.is_read]
         for message in unread[:_CHANGED]:
             mailbox.set_message_read(message.message_number, is_read=True)
-        for item in generate_mail(_CHANGED, owner=_ADDRESS, seed=2):
+        for item in generate_mail_items(_CHANGED, owner=_ADDRESS, seed=2):
             mailbox.deliver_message(item)
 
     return change

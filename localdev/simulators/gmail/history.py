@@ -85,7 +85,7 @@ class History:
         find = gmail.simulated_mailbox.folders.find_folder
         self._outside = {find(RETAINED).number, find(PURGED).number}
 
-    def is_history_id_expired(self, start: int) -> bool:
+    def is_history_id_invalid(self, start: int) -> bool:
         """Return whether `history.list` must reject this historyId with 404: the history after it
         is no longer kept, or the id is higher than the present historyId of the mailbox.
 

@@ -164,7 +164,7 @@ class GmailMailbox:
         rows = self._rows(f"AND m.number {_IN_JSON}", orjson.dumps(list(numbers)).decode())
         return [self._listed(row) for row in rows]
 
-    def list_all_messages(self) -> list[MessageWithoutContents]:
+    def list_every_message_newest_first(self) -> list[MessageWithoutContents]:
         """Return all messages, Spam and Trash included, newest first."""
         return [self._listed(row) for row in self._rows("ORDER BY m.received_at DESC")]
 

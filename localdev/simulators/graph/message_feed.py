@@ -57,7 +57,7 @@ class MessageFeed:
         self._mailbox = call.mailbox.simulated_mailbox
         self._behaviour = call.behaviour_switches
         self._view = call.message_json_options_for_query(query)
-        query.require_newest_first_without_filter()
+        query.reject_filters_and_other_orders()
 
     def list_existing_items(
         self, position: LastReportedItemSortKey | None, size: int

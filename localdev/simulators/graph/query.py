@@ -80,7 +80,7 @@ class ODataQuery:
                 )
         return frozenset(names) | {"id"}
 
-    def require_newest_first_without_filter(self) -> None:
+    def reject_filters_and_other_orders(self) -> None:
         """Raise GraphError 400 if the request has a filter, or any order but newest first."""
         self._require("orderby", "receivedDateTime desc")
         self._require("filter", None)
@@ -95,7 +95,7 @@ class ODataQuery:
         """
         text = self.option_value_by_name.get("filter")
         if text is None:
-            self.require_newest_first_without_filter()
+            self.reject_filters_and_other_orders()
             return None
         if not (found := _SPAN.fullmatch(text)):
             raise self._unsupported("filter", text)

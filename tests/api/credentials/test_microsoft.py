@@ -38,7 +38,7 @@ def renew(platform: IdentityPlatform) -> Renew:
 def test_a_sign_in_has_mail_scopes_and_pkce_and_hides_secrets(platform: IdentityPlatform) -> None:
     found = signed_in(platform)
 
-    assert (found.home_account_id, found.email_address) == ("ann.tenant", "ann@example.org")
+    assert (found.user_id_at_provider, found.email_address) == ("ann.tenant", "ann@example.org")
     assert found.tokens.access_token.token == "access-1"
     sent = platform.redeemed[0]
     assert sent["redirect_uri"] == REDIRECT_URI

@@ -120,7 +120,7 @@ def test_a_bus_that_refuses_all_ends_the_publishing(
 
     done = publish_outbox(outbox, ScriptedBus(refuse=[1]))
 
-    assert (done.published_event_count, done.refused_event_count) == (0, 1)
+    assert (done.published_event_count, done.event_refusal_count) == (0, 1)
 
 
 def test_a_batch_that_the_bus_refuses_holds_back_no_later_batch(

@@ -12,7 +12,7 @@ import pytest
 from localdev.demo_account import connect
 from localdev.engine.failure import StartFailed
 from localdev.engine.simulator_process import ProviderSettings
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.options import DEMO_DEFAULT_OPTIONS, Options, parse_command_line
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.stack import LAMBDA_SOURCE_CODE_FOLDER, REPOSITORY_ROOT
@@ -257,7 +257,7 @@ def test_the_demo_runs_against_servers_whose_authority_is_named_by_a_relative_pa
 ) -> None:
     with Simulators(tmp_path / "elsewhere") as simulators:
         simulators.find_or_create_mailbox("ada@example.com").import_mail_items(
-            generate_mail(40, owner="ada@example.com")
+            generate_mail_items(40, owner="ada@example.com")
         )
         shown = demo(tmp_path, simulators)
 

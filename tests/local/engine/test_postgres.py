@@ -43,7 +43,7 @@ def test_rows_outlive_a_killed_server_and_a_stop(folder: Path) -> None:
     with Postgres(folder) as server:
         store(server.superuser_socket_url)
         os.kill(server.pid, signal.SIGKILL)
-        server.restart()
+        server.start_or_restart()
         assert stored(server.superuser_socket_url) == "mail"
 
     with Postgres(folder) as server:

@@ -16,7 +16,7 @@ import pytest
 from localdev.http_server import Request, Response, Server
 from localdev.live.__main__ import main
 from localdev.live.gmail import sign_in as gmail_sign_in
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.simulators import Simulators
 from localdev.simulators.mailbox import Mailbox
 from tests.local.live.live_run import LiveRun, files, start_live, values_in_record
@@ -82,7 +82,7 @@ def consent(simulators: Simulators, text: str, **form: Any) -> None:
 
 def run_live(folder: Path, simulators: Simulators, gmail_url: str = "") -> GmailRun:
     mailbox = simulators.find_or_create_mailbox(OWNER, "Grace Brewster Hopper")
-    mailbox.import_mail_items(generate_mail(MESSAGES, owner=OWNER, seed=7))
+    mailbox.import_mail_items(generate_mail_items(MESSAGES, owner=OWNER, seed=7))
     process = start_live(folder, ARGUMENTS, settings(simulators, gmail_url))
     printed = ""
     assert process.stdout

@@ -11,7 +11,7 @@ from itertools import chain
 import pytest
 
 from localdev.live.__main__ import main
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.mail.item import MailItem
 from localdev.simulators.message_bytes import compose_message
 from tests.local.live.live_run import LiveRun, files, start_live, values_in_record
@@ -40,7 +40,7 @@ def settings(server: Dovecot) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImapRun]:
     folder = tmp_path_factory.mktemp("live")
-    mail = list(generate_mail(MESSAGES, owner=OWNER, seed=7))
+    mail = list(generate_mail_items(MESSAGES, owner=OWNER, seed=7))
     with (
         readable_folder() as data,
         dovecot(data / "d", users=(OWNER,), capability=CAPABILITY) as server,

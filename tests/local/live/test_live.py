@@ -15,7 +15,7 @@ import pytest
 
 from localdev.live.__main__ import main
 from localdev.live.graph import sign_in as graph_sign_in
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.simulators import Simulators
 from localdev.simulators.entra.server import CLIENT_ID
 from localdev.simulators.graph.outlook import OutlookMailbox
@@ -74,8 +74,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphRun]:
     folder = tmp_path_factory.mktemp("live")
     with changed_provider(folder / "provider") as simulators:
         mailbox = simulators.find_or_create_mailbox(OWNER, "Grace Brewster Hopper")
-        mailbox.import_mail_items(generate_mail(MESSAGES, owner=OWNER, seed=7))
-        archived = generate_mail(350, owner=OWNER, seed=8)
+        mailbox.import_mail_items(generate_mail_items(MESSAGES, owner=OWNER, seed=7))
+        archived = generate_mail_items(350, owner=OWNER, seed=8)
         mailbox.import_mail_items(replace(each, folder=("Archive",)) for each in archived)
         process = start_live(folder, ARGUMENTS, settings(simulators))
         printed = sign_in(simulators, process)

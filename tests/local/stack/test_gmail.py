@@ -57,7 +57,8 @@ def test_it_prints_where_the_simulated_gmail_is_and_where_a_person_signs_in(gmai
     printed = welcome_text(gmail.stack)
 
     assert (
-        f"Gmail      {gmail.stack.provider.google_environment_variables['GMAIL_URL']}\n" in printed
+        f"Gmail      {gmail.stack.provider.lambda_environment_variables_for_google['GMAIL_URL']}\n"
+        in printed
     )
     assert f"{gmail.stack.api_url}/api/auth/google in a browser" in printed
 
@@ -69,5 +70,5 @@ def test_the_dashboard_offers_a_sign_in_to_gmail_first(gmail: Mirror) -> None:
 
     assert [each["title"] for each in offered] == ["Gmail", "Microsoft 365"]
     assert offered[0]["url"] == f"{gmail.stack.api_url}/api/auth/google"
-    google = gmail.stack.provider.google_environment_variables["GOOGLE_IDENTITY_URL"]
+    google = gmail.stack.provider.lambda_environment_variables_for_google["GOOGLE_IDENTITY_URL"]
     assert begun.headers["location"].startswith(google)

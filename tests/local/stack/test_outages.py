@@ -62,7 +62,7 @@ def test_a_killed_database_is_waited_for(mirror: Mirror) -> None:
     assert mirror.stack.postgres_server is not None
     with outlived(mirror):
         os.kill(mirror.stack.postgres_server.pid, signal.SIGKILL)
-        mirror.stack.postgres_server.restart()
+        mirror.stack.postgres_server.start_or_restart()
 
 
 def test_a_database_that_is_read_only_is_waited_for(mirror: Mirror) -> None:

@@ -20,8 +20,8 @@ CHANGES: Mapping[str, Callable[[Mailbox, int], object]] = {
     "arrived": lambda box, _: box.deliver_message(a_mail("new")),
     "read": lambda box, number: box.set_message_read(number),
     "unread": lambda box, number: box.set_message_read(number, is_read=False),
-    "starred": lambda box, number: box.set_message_starred(number),
-    "unstarred": lambda box, number: box.set_message_starred(number, is_starred=False),
+    "starred": lambda box, number: box.set_message_flagged(number),
+    "unstarred": lambda box, number: box.set_message_flagged(number, is_starred=False),
     "categorized": lambda box, number: box.change_message_fields(number, categories=("Travel",)),
     "edited": lambda box, number: box.change_message_fields(
         number, subject="edited", body="other words"

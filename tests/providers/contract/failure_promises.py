@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from mailsync.errors import ProviderThrottled, ProviderUnavailable
 from mailsync.model import FolderTreeReadingMode, RemoteId
 from tests.providers.contract.server import (
@@ -51,7 +51,7 @@ class FailureContract:
 
     @pytest.fixture
     def mail(self, server: ContractServer) -> None:
-        server.mailbox.import_mail_items(generate_mail(MESSAGES, owner="ada@example.com"))
+        server.mailbox.import_mail_items(generate_mail_items(MESSAGES, owner="ada@example.com"))
 
     @pytest.fixture
     def replica(self, server: ContractServer, mail: None) -> Replica:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from mailsync.errors import CursorExpired, FolderGone
 from mailsync.model import (
     Address,
@@ -44,7 +44,7 @@ class ProviderContract:
         """Of a mailbox with mail in three folders, read once."""
         server.mailbox.import_mail_items(
             replace(item, folder=((), ("Archive",), ("Archive", "Old"))[at % 3])
-            for at, item in enumerate(generate_mail(3 * MESSAGES, owner="ada@example.com"))
+            for at, item in enumerate(generate_mail_items(3 * MESSAGES, owner="ada@example.com"))
         )
         replica = Replica(server)
         replica.read_on()

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.simulators import Simulators
 from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.owner import GmailMailboxEditor
@@ -40,7 +40,7 @@ ACTIONS: Mapping[str, Callable[[GmailMailboxEditor, str, str], object]] = {
 @pytest.fixture
 def owner(simulators: Simulators, mailbox: Mailbox) -> Iterator[GmailMailboxEditor]:
     """Of a mailbox with forty messages and two labels."""
-    mailbox.import_mail_items(generate_mail(40, owner=mailbox.address))
+    mailbox.import_mail_items(generate_mail_items(40, owner=mailbox.address))
     owner = GmailMailboxEditor(mailbox)
     owner.create_label("Work")
     owner.create_label("Work/Done")

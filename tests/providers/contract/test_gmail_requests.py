@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.simulators import Simulators
 from localdev.simulators.gmail.owner import GmailMailboxEditor
 from tests.support.gmail_discovery import check_request
@@ -12,7 +12,7 @@ from tests.support.mail import a_mail
 
 def test_every_parameter_exists_in_google_s_description(simulators: Simulators) -> None:
     mailbox = simulators.find_or_create_mailbox("requests@gmail.com")
-    mailbox.import_mail_items(generate_mail(30, owner=mailbox.address, seed=5))
+    mailbox.import_mail_items(generate_mail_items(30, owner=mailbox.address, seed=5))
     with_thread = [a_mail("one thread", minutes=each) for each in range(4)]
     mailbox.import_mail_items(with_thread)
     with closing(open_gmail(simulators, mailbox)) as provider:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.mail.item import MailItem, item_to_json
 from localdev.mail.load import load_mail_lazily
 from localdev.mail.parse import parse_mail, parse_mail_and_find_malformations
@@ -204,7 +204,7 @@ def test_whatever_happens_to_its_bytes_a_mail_is_loaded_or_named(
 
 def test_generated_mail_is_the_same_for_the_same_seed() -> None:
     first, again, other = (
-        list(generate_mail(300, owner="ada@example.com", seed=seed)) for seed in (1, 1, 2)
+        list(generate_mail_items(300, owner="ada@example.com", seed=seed)) for seed in (1, 1, 2)
     )
 
     assert first == again != other

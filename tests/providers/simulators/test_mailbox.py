@@ -49,7 +49,7 @@ def test_every_change_is_one_entry_with_a_number_that_grows(mailbox: Mailbox) ->
     number = mailbox.deliver_message(a_mail())
     inbox, archive = (mailbox.folders.find_folder(role).number for role in ("inbox", "archive"))
     mailbox.move_message(number, "archive")
-    mailbox.set_message_starred(number)
+    mailbox.set_message_flagged(number)
     mailbox.change_message_fields(number, subject="other", is_read=True)
     mailbox.delete_message_from_database(number)
 

@@ -10,7 +10,7 @@ import pytest
 from pg8000.native import Connection
 
 from localdev.engine.postgres import Postgres
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.simulators import Simulators
 from localdev.simulators.graph.well_known import CONVERSATION_HISTORY_DISPLAY_NAME
 from localdev.simulators.mailbox import Mailbox
@@ -104,7 +104,7 @@ def prepared(running: Simulators, owner: Settings, shared: Settings) -> Iterator
         )
     )
     folders: list[tuple[str, ...]] = [(), ("Archive",), ("Archive", "Projects")]
-    mail = generate_mail(36, owner=ADDRESS)
+    mail = generate_mail_items(36, owner=ADDRESS)
     remote.import_mail_items(replace(each, folder=folders[at % 3]) for at, each in enumerate(mail))
     with closing(connect(owner)) as tables, closing(Database(shared)) as database:
         account_id = CredentialStore(database).connect_account(

@@ -72,7 +72,7 @@ def test_a_change_that_is_swallowed_and_counts_nothing_is_found_within_a_week(
     swallow(synced)
     for message in synced.remote.list_messages_in_folders("inbox")[:3]:
         if change == "flag":
-            synced.remote.set_message_starred(message.message_number)
+            synced.remote.set_message_flagged(message.message_number)
         else:
             synced.remote.move_message_to_purged_folder(message.message_number)
             new = synced.remote.deliver_message(a_mail("new"))

@@ -158,7 +158,7 @@ def test_a_quiet_folder_among_many_is_read_within_the_hour(synced: World) -> Non
     synced.check()
     assert synced.stores(message)
 
-    synced.remote.set_message_starred(message)
+    synced.remote.set_message_flagged(message)
     synced.rows("UPDATE mailsync.email_folders SET active_at = now() - interval '2 days'")
     for _ in range(12):
         synced.let_time_pass(CHECK_H)

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.mail.item import MailItem
 from localdev.mail.load import load_mail_lazily
 from tests.providers.simulators.gmail.client import GmailClient
@@ -32,14 +32,14 @@ def mail(owner: str) -> Iterator[MailItem]:
     """The messages of the mbox file that MBOX in the environment names; else generated ones."""
     if path := os.environ.get("MBOX"):
         return load_mail_lazily(Path(path), keeps_originals=True).items
-    return generate_mail(MESSAGES, owner=owner, seed=7)
+    return generate_mail_items(MESSAGES, owner=owner, seed=7)
 
 
 def label(gmail: GmailWorld) -> None:
     """Every seventh message is archived, important, in the trash or under two labels."""
     owner = gmail.owner
     labels = [owner.create_label("One"), owner.create_label("One/Two")]
-    for number, each in enumerate(owner.gmail.list_all_messages()[::7]):
+    for number, each in enumerate(owner.gmail.list_every_message_newest_first()[::7]):
         added = (labels, ["TRASH"], ["SPAM"], ["IMPORTANT", "STARRED"], ["CATEGORY_SOCIAL"])
         owner.change_labels(
             each.id, add=added[number % 5], remove=["INBOX"] if number % 3 == 0 else []

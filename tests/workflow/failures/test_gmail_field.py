@@ -31,7 +31,7 @@ def synced(gmail: GmailWorld) -> GmailWorld:
 
 
 def ids(gmail: GmailWorld) -> list[str]:
-    return [each.id for each in gmail.owner.gmail.list_all_messages()]
+    return [each.id for each in gmail.owner.gmail.list_every_message_newest_first()]
 
 
 def deliver(gmail: GmailWorld, number: int, *labels: str) -> list[str]:

@@ -24,7 +24,7 @@ def labelled(gmail: GmailWorld) -> GmailWorld:
     gmail.fill(MESSAGES)
     owner = gmail.owner
     first, second = map(owner.create_label, ("First", "Second"))
-    ids = [each.id for each in owner.gmail.list_all_messages()]
+    ids = [each.id for each in owner.gmail.list_every_message_newest_first()]
     for number, each in enumerate(ids[:120]):
         owner.change_labels(
             each, add=[(first, second, "TRASH", "SPAM", "STARRED", "IMPORTANT")[number % 6]]
@@ -36,7 +36,7 @@ def change_unseen(gmail: GmailWorld, numbers: "count[int]") -> None:
     """All kinds of changes, of which the history will know nothing."""
     owner, at = gmail.owner, next(numbers) * 20
     labels = {each.name: each.id for each in owner.gmail.labels.label_by_id.values()}
-    ids = [each.id for each in owner.gmail.list_all_messages()][at : at + 20]
+    ids = [each.id for each in owner.gmail.list_every_message_newest_first()][at : at + 20]
     owner.change_labels(ids[0], add=[labels["First"], labels["Second"]], remove=["UNREAD"])
     owner.change_labels(ids[1], remove=["INBOX", labels["First"]])
     owner.change_labels(ids[2], add=["STARRED", "IMPORTANT"])
@@ -50,7 +50,7 @@ def change_unseen(gmail: GmailWorld, numbers: "count[int]") -> None:
 def max_list_units(gmail: GmailWorld) -> int:
     """5 per 500 ids of each list: all messages; each label; and what is unread, starred and
     important in the folders that together contain every message."""
-    owner, lists = gmail.owner, [len(gmail.owner.gmail.list_all_messages()) + 10]
+    owner, lists = gmail.owner, [len(gmail.owner.gmail.list_every_message_newest_first()) + 10]
     flags: list[list[str]] = [[], ["UNREAD"], ["STARRED"], ["IMPORTANT"]]
     for label in owner.gmail.labels.label_by_id.values():
         for names in flags if label.id in ("TRASH", "SPAM") else [[]]:
@@ -95,7 +95,7 @@ def test_in_a_mailbox_of_many_labels(gmail: GmailWorld) -> None:
     gmail.fill(60)
     owner = gmail.owner
     labels = [owner.create_label(f"Label {number}") for number in range(sized(40))]
-    ids = [each.id for each in owner.gmail.list_all_messages()]
+    ids = [each.id for each in owner.gmail.list_every_message_newest_first()]
     for number, label in enumerate(labels):
         for each in {ids[number % 60], ids[number * 7 % 60]}:
             owner.change_labels(each, add=[label])
@@ -165,7 +165,7 @@ def test_with_most_of_a_label_and_the_trash_gone_elsewhere(
     gmail.fill(200)
     owner = gmail.owner
     label = owner.create_label("Filtered")
-    ids = [each.id for each in owner.gmail.list_all_messages()]
+    ids = [each.id for each in owner.gmail.list_every_message_newest_first()]
     for each in ids[:60]:
         owner.change_labels(each, add=[label])
     for each in ids[55:120]:

@@ -26,7 +26,7 @@ def labelled(gmail: GmailWorld) -> GmailWorld:
 
 
 def message_ids(gmail: GmailWorld) -> list[str]:
-    return [each.id for each in gmail.owner.gmail.list_all_messages()]
+    return [each.id for each in gmail.owner.gmail.list_every_message_newest_first()]
 
 
 def label_of(owner: GmailMailboxEditor, name: str) -> str:
@@ -89,7 +89,7 @@ def labels_of(owner: GmailMailboxEditor, message: str) -> list[str]:
     """The labels that place a message."""
     return [
         label
-        for each in owner.gmail.list_all_messages()
+        for each in owner.gmail.list_every_message_newest_first()
         if each.id == message
         for label in each.label_ids
         if label.startswith("Label_")

@@ -72,7 +72,7 @@ def test_a_sync_that_leaves_a_message_owed_says_that_it_proves_nothing(synced: G
 
 def test_mail_of_a_backfill_stays_owed_as_well(gmail: GmailWorld) -> None:
     gmail.fill(12)
-    late = gmail.owner.gmail.list_all_messages()[5].id
+    late = gmail.owner.gmail.list_every_message_newest_first()[5].id
     gmail.inject_fault(f"/messages/{late}", status=404, times=None)
     gmail.sync()
     assert owed(gmail) == 1
@@ -105,7 +105,7 @@ def test_mail_deleted_during_the_backfill_is_not_requested_without_end(
 ) -> None:
     gmail.fill(30)
     gmail.limits = QuotaLimits(300, 10**8)
-    oldest = gmail.owner.gmail.list_all_messages()[-1].id
+    oldest = gmail.owner.gmail.list_every_message_newest_first()[-1].id
     once = iter([how])
     gmail.on_wait = lambda: [each(gmail, oldest) for each in once]
     for _ in range(18):

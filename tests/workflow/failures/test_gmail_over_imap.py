@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.imap.store import ImapMailbox as SimulatedImapMailbox
 from mailsync.credentials import FixedAccessTokenSource
@@ -112,7 +112,7 @@ def connected(
     prepared, shared = map(request.getfixturevalue, ("prepared", "shared"))
     prepared.connected.restore()
     mailbox = imap_servers.find_or_create_mailbox(f"gmail{next(_numbers)}@example.com")
-    mail = generate_mail(MESSAGES, owner=mailbox.address)
+    mail = generate_mail_items(MESSAGES, owner=mailbox.address)
     folders = ((), ("Work",), ("Archive", "Old"))
     mailbox.import_mail_items(replace(each, folder=folders[at % 3]) for at, each in enumerate(mail))
     assert imap_servers.imap
@@ -237,7 +237,7 @@ def test_a_check_in_which_nothing_happened_opens_no_folder(gmail: GmailWorld) ->
 def test_a_change_that_the_server_shows_later_than_its_number_is_not_missed(
     gmail: GmailWorld,
 ) -> None:
-    gmail.remote.set_message_starred(gmail.newest())
+    gmail.remote.set_message_flagged(gmail.newest())
     gmail.script.rules[:] = [Rule("^UID FETCH .*CHANGEDSINCE", without("FETCH"))]
     assert gmail.sync() == "completed"
     assert gmail.stored() != gmail.in_mailbox()
@@ -277,7 +277,7 @@ def test_a_wrong_answer_deletes_nothing_and_is_mended(gmail: GmailWorld, lie: st
     assert gmail.mirrors()
     rows = dict(gmail.rows(ROWS))
     box.move_message(first, "trash")
-    box.set_message_starred(second)
+    box.set_message_flagged(second)
     box.deliver_message(a_mail("news"))
     gmail.script.rules[:] = LIES[lie]()
 
@@ -318,7 +318,7 @@ def test_mail_without_a_selected_label_is_not_fetched(gmail: GmailWorld) -> None
         assert gmail.sync(SyncType.FULL) == "completed"
         gmail.let_time_pass(hours=25)
     gmail.fetched.clear()
-    gmail.remote.set_message_starred(archived)
+    gmail.remote.set_message_flagged(archived)
     assert gmail.sync(SyncType.FULL) == "completed"
     assert gmail.fetched == []
     inbox = {

@@ -97,7 +97,9 @@ def with_unseen_change(gmail: GmailWorld) -> GmailWorld:
     label = gmail.owner.create_label("Work")
     assert gmail.sync() == "completed"
     with gmail.owner.omit_changes_from_history():
-        gmail.owner.change_labels(gmail.owner.gmail.list_all_messages()[0].id, add=[label])
+        gmail.owner.change_labels(
+            gmail.owner.gmail.list_every_message_newest_first()[0].id, add=[label]
+        )
     return gmail
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.mail.item import MailItem
 from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.graph.properties import text_to_html
@@ -256,7 +256,7 @@ def test_a_history_gives_equal_rows_through_graph_imap_and_gmail(
     remote = worlds[0].remote
     assert worlds[0].simulators.imap
     worlds[0].simulators.imap.current_options = SERVERS[seed % len(SERVERS)]
-    mail = generate_mail(200, owner=ADDRESS, seed=seed)
+    mail = generate_mail_items(200, owner=ADDRESS, seed=seed)
     remote.import_mail_items(islice(mail, 40))
 
     for _ in range(5):

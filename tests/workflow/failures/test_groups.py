@@ -27,7 +27,7 @@ class GroupedToy(RecordedToy):
             ),
         )
 
-    def announce_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         self.noted |= groups
 
 

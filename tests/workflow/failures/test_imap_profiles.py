@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import GMAIL_CAPABILITY
@@ -94,7 +94,7 @@ def world(
     shared = request.getfixturevalue("shared")
     prepared.connected.restore()
     mailbox = imap_servers.find_or_create_mailbox(f"user{next(_numbers)}@example.com")
-    mailbox.import_mail_items(generate_mail(60, owner=mailbox.address))
+    mailbox.import_mail_items(generate_mail_items(60, owner=mailbox.address))
     assert imap_servers.imap
     imap_servers.imap.options_by_user_id[mailbox.user_id] = profile.options
     behind = (imap_servers.imap.tls_port, imap_servers.imap.certificate)
@@ -116,7 +116,7 @@ def test_a_mailbox_on_each_kind_of_server_is_mirrored_exactly(world: ProfileWorl
     first, second, third, fourth = (
         each.message_number for each in world.remote.list_messages_in_folders("inbox")[:4]
     )
-    world.remote.set_message_starred(first)
+    world.remote.set_message_flagged(first)
     world.remote.move_message(second, "archive")
     world.remote.delete_message_from_database(third)
     world.remote.copy_message(fourth, "archive")

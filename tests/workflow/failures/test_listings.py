@@ -185,7 +185,7 @@ def test_an_expired_position_costs_no_message_that_is_stored(synced: ListedWorld
     box.move_message(both, "archive", source="inbox")
     box.add_message_to_folder(box.list_messages_in_folders("inbox")[2].message_number, "archive")
     box.set_message_read(number, is_read=not box.find_message(number).mail_item.is_read)
-    box.set_message_starred(box.list_messages_in_folders("inbox")[3].message_number)
+    box.set_message_flagged(box.list_messages_in_folders("inbox")[3].message_number)
     gone = box.list_messages_in_folders("inbox")[4].message_number
     box.delete_message_from_database(gone)
     new = RemoteId(synced.id_of(box.deliver_message(a_mail())))

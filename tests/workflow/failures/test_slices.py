@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.simulators.faults import Fault, FaultRule
 from mailsync.decisions import slices as decisions
 from mailsync.errors import ProviderUnavailable
@@ -27,7 +27,7 @@ def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decisions, "INITIAL_MESSAGES_PER_SLICE", 4)
     monkeypatch.setattr(decisions, "MAX_MESSAGES_PER_SLICE", 4)
     monkeypatch.setattr(decisions, "MIN_MESSAGES_PER_SLICE", 1)
-    monkeypatch.setattr(slices, "MAX_WAIT_FOR_SLICE_S", 1.0)
+    monkeypatch.setattr(slices, "MAX_WAIT_FOR_UNCLAIMED_SLICE_S", 1.0)
     monkeypatch.setattr(folder_tree, "DEFAULT_PAGE_SIZE", 3)
     monkeypatch.setattr(store_page, "MIN_MESSAGES_TO_SLICE", 3)
 
@@ -40,7 +40,7 @@ def requests(world: World, *words: str) -> int:
 
 def fill(world: World, messages: int) -> None:
     """Let the inbox have more messages."""
-    mail = generate_mail(messages, owner=ADDRESS)
+    mail = generate_mail_items(messages, owner=ADDRESS)
     world.remote.import_mail_items(replace(each, folder=()) for each in mail)
     world.simulators.service.log.clear()
 

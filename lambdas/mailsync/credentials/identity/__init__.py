@@ -52,7 +52,7 @@ class SignInResult:
     tokens: access token and grant.
     """
 
-    home_account_id: str
+    user_id_at_provider: str
     email_address: str
     tokens: TokenSet
 

@@ -128,7 +128,7 @@ def finish_sign_in(
             )
         claims = response.get("id_token_claims", {})
         return SignInResult(
-            home_account_id=app.get_accounts()[0]["home_account_id"],
+            user_id_at_provider=app.get_accounts()[0]["home_account_id"],
             email_address=str(claims.get("preferred_username") or claims.get("email") or ""),
             tokens=TokenSet(_access(response), renewal_grant=cache.serialize()),
         )

@@ -169,10 +169,10 @@ class GmailMailbox:
         with _believed():
             return self._lists.list_folder_messages(folder, has_flags=has_flags)
 
-    def announce_next_feed(self, feed: FeedRef | None) -> None:
+    def set_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def announce_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         self._messages.thread_of.update({each: RemoteId(it) for each, it in groups.items()})
 
     def fetch_messages(

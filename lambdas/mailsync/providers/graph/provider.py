@@ -222,10 +222,10 @@ class GraphMailbox:
         first = self._first_link(folder, GraphFeedKind.LIST, MESSAGES_WITH_CONTENTS_PER_LIST_PAGE)
         return iter_pages_of_complete_messages(self._graph, first.path, self._error_in(folder))
 
-    def announce_next_feed(self, feed: FeedRef | None) -> None:
+    def set_next_feed(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def announce_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: no page names groups."""
 
     def fetch_messages(

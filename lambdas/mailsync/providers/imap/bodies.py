@@ -153,7 +153,7 @@ class MessageReader:
                 for uid, items in self._open_folder().iter_fetched_items(
                     unknown, "(UID RFC822.SIZE)"
                 ):
-                    known[uid] = read_message_size_bytes(items)
+                    known[uid] = parse_message_size_bytes(items)
         work = deque([received.requested_uids] if received else _batches(uids, known))
         while work:
             work.extendleft(reversed(self._read_batch(work.popleft(), known, received)))
@@ -305,7 +305,7 @@ class MessageReader:
         return MessageUidLocation(self._folder, self._uid_validity, uid)
 
 
-def read_message_size_bytes(items: FetchResponseItems) -> int:
+def parse_message_size_bytes(items: FetchResponseItems) -> int:
     """Return the message size in bytes that the server states in the FETCH items. Return 0 if it
     states none."""
     size = items.get(SIZE)

@@ -14,7 +14,7 @@ from mailsync.providers.imap.open_folder import OpenFolder
 MAX_REMOVED_UIDS_PER_RESPONSE = 5_000
 """The maximum number of UIDs that a server may report as removed at once. If it reports more,
 Mailsync lists the folder instead: a server may name four thousand million UIDs in one line."""
-RENUMBERING_SAMPLE_SIZE = 3
+MAX_MESSAGES_SAMPLED_TO_DETECT_RENUMBERING = 3
 """The maximum number of messages per folder whose Message-IDs a cursor remembers, to notice that
 the server gave their UIDs to other messages."""
 MIN_TIME_BETWEEN_FLAG_COMPARISONS_S = 45 * 60
@@ -123,6 +123,6 @@ def choose_renumbering_sample(
     known |= {uid: each for uid, it in items.items() if (each := hash_internet_message_id(it))}
     uids = sorted(known)
     chosen: Sequence[int] = uids
-    if len(uids) > RENUMBERING_SAMPLE_SIZE:
+    if len(uids) > MAX_MESSAGES_SAMPLED_TO_DETECT_RENUMBERING:
         chosen = [uids[0], uids[len(uids) // 2], uids[-1]]
     return {str(uid): known[uid] for uid in chosen}

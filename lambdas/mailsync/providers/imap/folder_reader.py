@@ -20,7 +20,7 @@ from mailsync.model import (
     RemoteId,
     UnreadableMessage,
 )
-from mailsync.providers.imap.bodies import fetch_items_of_listed_messages, read_message_size_bytes
+from mailsync.providers.imap.bodies import fetch_items_of_listed_messages, parse_message_size_bytes
 from mailsync.providers.imap.changes import (
     MAX_REMOVED_UIDS_PER_RESPONSE,
     are_uids_renumbered,
@@ -36,7 +36,7 @@ from mailsync.providers.imap.ids import MessageUidLocation, build_message_id_pre
 from mailsync.providers.imap.messages import (
     FLAGS_FETCH_ITEMS,
     MESSAGE_LISTING_FETCH_ITEMS,
-    state_change_from_fetch_items,
+    state_upsert_from_fetch_items,
 )
 from mailsync.providers.imap.open_folder import OpenFolder
 from mailsync.providers.imap.read_ahead import FolderUidPage, ReadAhead
@@ -328,7 +328,7 @@ class FolderReader:
             if not self._is_careful or self._connection.is_broken or not self._sends_others(uids):
                 raise
             found, self._unread = {}, uids
-        self.sizes = {uid: read_message_size_bytes(each) for uid, each in found.items()}
+        self.sizes = {uid: parse_message_size_bytes(each) for uid, each in found.items()}
         return found
 
     def _sends_others(self, uids: Sequence[int]) -> bool:
@@ -348,7 +348,7 @@ class FolderReader:
         self, items: Mapping[int, FetchResponseItems]
     ) -> tuple[MessageStateUpsert, ...]:
         return tuple(
-            state_change_from_fetch_items(self.build_uid_location(uid), each)
+            state_upsert_from_fetch_items(self.build_uid_location(uid), each)
             for uid, each in sorted(items.items())
         )
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from mailsync.model import ListedMessage, Message, MessageState, MessageStateUpsert, RemoteId
-from mailsync.providers.imap.bodies import read_message_size_bytes
+from mailsync.providers.imap.bodies import parse_message_size_bytes
 from mailsync.providers.imap.gmail_folders import GmailSpecialFolderNames, has_important_label
 from mailsync.providers.imap.ids import MessageUidLocation
 from mailsync.providers.imap.messages import message_state_from_fetch_items
@@ -80,7 +80,7 @@ def gmail_message_from_fetch_items(
         folder_remote_ids=folders.folder_ids_of_message(place.folder, labels),
     )
     conversation_id = format(thread, "x") if isinstance(thread, int) else None
-    return GmailMessage(place, change, conversation_id, read_message_size_bytes(items))
+    return GmailMessage(place, change, conversation_id, parse_message_size_bytes(items))
 
 
 def listed_message_from_fetch_items(items: Mapping[bytes, Any]) -> ListedMessage:

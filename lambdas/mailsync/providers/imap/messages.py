@@ -30,7 +30,7 @@ def fetch_items_contain_body(items: Mapping[bytes, Any]) -> bool:
     return bool(body) or (isinstance(body, bytes) and items.get(SIZE) == 0)
 
 
-def state_change_from_fetch_items(
+def state_upsert_from_fetch_items(
     place: MessageUidLocation, items: Mapping[bytes, Any]
 ) -> MessageStateUpsert:
     """Return the change of a message's state that the FETCH items report."""

@@ -256,12 +256,12 @@ class ImapMailbox:
         )
         return MessageListing(tuple(entries), reader.opened.message_count)
 
-    def announce_next_feed(self, feed: FeedRef | None) -> None:
+    def set_next_feed(self, feed: FeedRef | None) -> None:
         """Note the folder that is opened once the messages of the present folder were read."""
         folder = feed.folder if feed else None
         self._next.folder_name = to_folder_name(folder.remote_id) if folder else None
 
-    def announce_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: IMAP has no groups of messages."""
 
     def fetch_messages(

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from mailsync.providers.imap.bodies import MAX_MESSAGE_BATCH_BYTES, read_message_size_bytes
+from mailsync.providers.imap.bodies import MAX_MESSAGE_BATCH_BYTES, parse_message_size_bytes
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.messages import MESSAGE_LISTING_FETCH_ITEMS, WHOLE_MESSAGE_FETCH_ITEMS
 from mailsync.providers.imap.receiving import (
@@ -203,7 +203,7 @@ class ReadAhead:
                 if window.page_uids
                 else {}
             )
-            sizes = {uid: read_message_size_bytes(each) for uid, each in listed.items()}
+            sizes = {uid: parse_message_size_bytes(each) for uid, each in listed.items()}
             window = window.shorten_to_max_batch_bytes(sizes)
             if not window.page_uids or not set(window.page_uids) <= sizes.keys():
                 return listed, None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from googleapiclient.errors import HttpError
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.simulators.folders import ORDINARY_FOLDER_ROLE
 from localdev.simulators.gmail.labels import LABEL_ID_BY_ROLE
 from localdev.simulators.mailbox import Mailbox
@@ -52,14 +52,14 @@ def described(mailbox: Mailbox, message: Message) -> tuple[frozenset[str], str]:
 
 def test_a_thousand_messages_are_those_of_the_mailbox(gmail: GmailClient, google: Any) -> None:
     mailbox = gmail.mailbox
-    mailbox.import_mail_items(generate_mail(1_000, owner=mailbox.address, seed=7))
+    mailbox.import_mail_items(generate_mail_items(1_000, owner=mailbox.address, seed=7))
     messages = google.users().messages()
 
     listed = all_pages(messages, "messages", maxResults=300, includeSpamTrash=True)
     requests = {each["id"]: messages.get(userId="me", id=each["id"]) for each in listed}
     found = fetch_batched(google, requests)
 
-    owned = {each.id: each for each in gmail.owner.gmail.list_all_messages()}
+    owned = {each.id: each for each in gmail.owner.gmail.list_every_message_newest_first()}
     assert len(owned) == len(listed) == 1_000
     numbers = {each.message_number: each_id for each_id, each in owned.items()}
     kept = {

@@ -14,7 +14,7 @@ SEEDS = range(6)
 def act_at_random(gmail: GmailClient, choice: random.Random, number: int) -> None:
     """Change one message or label as an owner may."""
     owner = gmail.owner
-    ids = [each.id for each in owner.gmail.list_all_messages()]
+    ids = [each.id for each in owner.gmail.list_every_message_newest_first()]
     labels = [each for each in owner.gmail.labels.label_by_id if each.startswith("Label_")]
     if not ids or choice.random() < 0.2:
         label = choice.choice([["INBOX"], ["SENT", "INBOX"], ["DRAFT"], [], labels[:1]])

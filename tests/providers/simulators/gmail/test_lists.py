@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.simulators import Simulators
 from localdev.simulators.gmail.owner import GmailMailboxEditor
 from localdev.simulators.imap.gmail import GmailMailboxView
@@ -12,13 +12,13 @@ from tests.support.mail import a_mail
 
 
 def test_pages_list_each_message_once_newest_first(gmail: GmailClient) -> None:
-    gmail.mailbox.import_mail_items(generate_mail(700, owner=gmail.mailbox.address, seed=3))
+    gmail.mailbox.import_mail_items(generate_mail_items(700, owner=gmail.mailbox.address, seed=3))
 
     pages = list(gmail.pages("messages", maxResults=900, **WITH_TRASH))
 
     assert [len(each["messages"]) for each in pages] == [500, 200]
     listed = [each["id"] for page in pages for each in page["messages"]]
-    owned = gmail.owner.gmail.list_all_messages()
+    owned = gmail.owner.gmail.list_every_message_newest_first()
     assert len({*listed}) == 700
     assert {*listed} == {each.id for each in owned}
     received = {each.id: each.received_at for each in owned}
@@ -113,7 +113,7 @@ def test_a_message_can_have_a_label_that_no_list_knows(gmail: GmailClient) -> No
 
 
 def test_ten_thousand_messages_change_at_once(gmail: GmailClient) -> None:
-    gmail.mailbox.import_mail_items(generate_mail(900, owner=gmail.mailbox.address, seed=5))
+    gmail.mailbox.import_mail_items(generate_mail_items(900, owner=gmail.mailbox.address, seed=5))
     label, start = gmail.owner.create_label("filtered"), gmail.history_id()
 
     changed = gmail.owner.change_labels_of_newest_messages(["INBOX"], add=[label], remove=["INBOX"])
@@ -162,7 +162,7 @@ def test_messages_and_threads_have_the_numbers_that_imap_shows(
         }
         assert by_imap == {
             each.message_number: (int(each.id, 16), int(each.thread_id, 16))
-            for each in owner.gmail.list_all_messages()
+            for each in owner.gmail.list_every_message_newest_first()
         }
         assert by_imap.keys() == {edited, kept}
         mailbox.change_message_fields(kept, body="edited afterwards")

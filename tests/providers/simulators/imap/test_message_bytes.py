@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localdev.mail.generate import generate_mail
+from localdev.mail.generate import generate_mail_items
 from localdev.mail.item import MailItem
 from localdev.mail.load import load_mail_lazily
 from localdev.mail.modified_utf7 import decode_modified_utf7, encode_modified_utf7
@@ -101,7 +101,7 @@ def _named(value: Any) -> Any:
 
 
 def test_a_parser_reads_what_the_mail_contains() -> None:
-    for item in generate_mail(60, owner="ada@example.com", seed=2):
+    for item in generate_mail_items(60, owner="ada@example.com", seed=2):
         parsed = parse_mail(compose_message(item))
         assert {name: _named(getattr(parsed, name)) for name in KEPT} == {
             name: _named(getattr(item, name)) for name in KEPT
