@@ -85,12 +85,14 @@ def forecast_next_event_of_run(
     For an open run, the event is the next retry of a step or the next end of a Wait, whichever is
     first. If no step waits, the event is the end of the running states; if no state runs, it is the
     start of the execution. For a running run without steps, the result says that the execution is
-    lost. For a closed run, the event is the next sync of the mailbox or, if no sync will start,
-    what the user must do.
+    lost, or that one function does the run without an execution. For a closed run, the event is the
+    next sync of the mailbox or, if no sync will start, what the user must do.
     """
     if run["status"] not in _OPEN:
         return _next_sync(run)
     if run["status"] == "running" and not steps:
+        if not (run["executionArn"] or "").startswith("arn:"):
+            return ExpectedEvent("The function sync-accounts stores the changes that it found.")
         return ExpectedEvent(
             "The execution was forgotten, as after a restart of the local stack; the schedule"
             " closes this run, and the next sync goes on from there."

@@ -55,10 +55,10 @@ class OutlookMailboxEditor:
         self._mailbox.change_message_fields(number, attributes=attributes, **fields)
 
     def move_message(self, message_id: str, destination: str) -> str:
-        self._mailbox.move_message(
-            self.find_message_number(message_id), self.find_folder_number(destination)
-        )
-        return self.graph_id_of_message(self.find_message_number(message_id))
+        # After the move a default id no longer names the message.
+        number = self.find_message_number(message_id)
+        self._mailbox.move_message(number, self.find_folder_number(destination))
+        return self.graph_id_of_message(number)
 
     def create_folder(
         self, *, name: str, parent: str = ROOT_FOLDER_WELL_KNOWN_NAME, **fields: Any

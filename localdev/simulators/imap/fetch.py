@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 
 from localdev.simulators.imap.command import (
     BadCommand,
@@ -216,11 +215,6 @@ def _plain_value(message: MessageWithoutContents, label: str, size: int) -> byte
     return _PLAIN_VALUES[label](message)
 
 
-def _thread_id(message: MessageWithoutContents) -> bytes:
-    digest = sha256(message.thread_key.encode("utf-8", "replace")).hexdigest()[:32]
-    return f"(T{digest})".encode()
-
-
 def _internal_date(received_at: str) -> bytes:
     moment = datetime.fromisoformat(received_at)
     # Not strftime: the names of its months depend on the locale.
@@ -238,8 +232,8 @@ _PLAIN_VALUES: dict[str, Callable[[MessageWithoutContents], bytes]] = {
     "FLAGS": lambda message: format_flags(message.flags),
     "INTERNALDATE": lambda message: _internal_date(message.received_at),
     "MODSEQ": lambda message: b"(%d)" % message.mod_seq,
-    "EMAILID": lambda message: b"(M%d)" % message.content_blob_id,
-    "THREADID": _thread_id,
+    "EMAILID": lambda message: f"({message.object_ids['EMAILID']})".encode(),
+    "THREADID": lambda message: f"({message.object_ids['THREADID']})".encode(),
     "X-GM-MSGID": lambda message: b"%d" % _of_gmail(message).gmail_message_id,
     "X-GM-THRID": lambda message: b"%d" % _of_gmail(message).gmail_thread_id,
     "X-GM-LABELS": lambda message: format_labels(_of_gmail(message).labels),

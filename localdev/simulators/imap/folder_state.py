@@ -9,6 +9,7 @@ whose contents change, such as an edited draft, gets the number of that change a
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from hashlib import sha256
 from sqlite3 import Row
 
 import orjson
@@ -95,6 +96,13 @@ class MessageWithoutContents:
     flags: frozenset[str]
     original_message_size_bytes: int | None
     gmail_attributes: GmailMessageAttributes | None = None
+
+    @property
+    def object_ids(self) -> dict[str, str]:
+        """The ids of the content and of the thread, by the name of the IMAP data item (RFC 8474).
+       """
+        thread = sha256(self.thread_key.encode("utf-8", "replace")).hexdigest()[:32]
+        return {"EMAILID": f"M{self.content_blob_id}", "THREADID": f"T{thread}"}
 
 
 class SimulatedFolderReader:

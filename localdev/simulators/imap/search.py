@@ -157,7 +157,7 @@ class _Keys:
         if name in ("EMAILID", "THREADID"):
             self._session.require_extension("OBJECTID")
             wanted = parse_text_argument(self._next())
-            return lambda each: name == "EMAILID" and f"M{each.message.content_blob_id}" == wanted
+            return lambda each: each.message.object_ids[name] == wanted
         raise BadCommand(f"Unknown search key {name[:50]}")
 
     def _next(self) -> ParsedArgument:

@@ -20,6 +20,7 @@ Recorded = Callable[[str], Events]
 FOLDERS = {9: "Archive", 10: "Inbox"}
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 A_RUN = {"status": "running", "createdAt": NOW, "accountStatus": "active", "nextSyncAt": NOW}
+A_RUN |= {"executionArn": "arn:aws:states:eu-west-1:123456789012:execution:mailbox-sync:r1"}
 
 
 def until(events: Events, kind: str, nth: int) -> Events:
@@ -161,6 +162,16 @@ def test_a_stopped_execution_leaves_no_step_under_way(recorded: Recorded) -> Non
 
     assert {each.status for each in steps} == {"succeeded", "cancelled"}
     assert all(each.finished_at for each in steps)
+
+
+@pytest.mark.parametrize(("arn", "what"), [(A_RUN["executionArn"], "forgotten"), ("c1", "stores")])
+def test_a_run_without_steps_is_lost_or_the_work_of_one_function(
+    scope: StateGraph, arn: str, what: str
+) -> None:
+    forecast = forecast_next_event_of_run({**A_RUN, "executionArn": arn}, [], scope, FOLDERS)
+
+    assert forecast is not None
+    assert what in forecast.what
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from localdev.simulators.imap.server import READING_SCOPES, ImapServer
 from localdev.simulators.mailbox import Mailbox
 from tests.support.dovecot import PASSWORD
 from tests.support.imap_client import RawImap
+from tests.support.mail import a_mail
 
 
 @pytest.fixture
@@ -105,6 +106,22 @@ def test_without_tls_no_login_is_possible(imap: ImapServer, mailbox: Mailbox) ->
         client.start_tls(imap.certificate)
         client.login(mailbox.address, PASSWORD)
         assert client.command("NOOP").status == "OK"
+
+
+def test_messages_are_found_by_the_ids_that_they_are_shown_with(
+    imap: ImapServer, mailbox: Mailbox
+) -> None:
+    for subject in ("one", "two"):
+        mailbox.deliver_message(a_mail(subject=subject))
+    with RawImap(imap.tls_port, imap.certificate) as client:
+        client.login(mailbox.address, PASSWORD)
+        client.command("SELECT INBOX")
+        for name in ("EMAILID", "THREADID"):
+            _, (*_, (_, uid, _, (shown,))) = client.command(f"UID FETCH 1:* ({name})").of_kind(
+                "FETCH"
+            )
+            [[_, *found]] = client.command(f"UID SEARCH {name} {shown.decode()}").of_kind("SEARCH")
+            assert found == [uid]
 
 
 def test_what_is_not_offered_is_not_understood(imap: ImapServer, mailbox: Mailbox) -> None:
