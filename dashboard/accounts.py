@@ -40,8 +40,8 @@ def account_details_json(
 
     The folders include folders that are not mirrored. A folder's member `isUneven` is true if the
     provider's message count differs from the mirror's (stored and quarantined messages plus
-    `countOffset`). It is false while a full sync of the folder runs, and for folders that are not
-    mirrored.
+    `countOffset`). It is false while a full sync of the folder is pending or running, and for
+    folders that are not mirrored.
 
     differences: messages for which the provider contradicted itself when the message's folder was
         last compared. For example, the provider's list of the folder contained the message, and in
@@ -68,7 +68,7 @@ def _folder(
     stored = shown["total"] + shown["quarantined"] + shown["countOffset"]
     return {
         **shown,
-        # During a full sync our own count is not known yet.
+        # Until the full sync ends, the number of stored messages is not counted.
         "isUneven": folder.selected and not shown["walking"] and stored != folder.remote_total,
     }
 

@@ -37,7 +37,8 @@ class DashboardDataChangeWatcher:
         self._list_recent_bus_events = list_recent_bus_events
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        # Above every version that an earlier dashboard on this port has given to a page.
+        # The clock's value is above each version that an earlier dashboard on this port has sent to
+        # a page.
         self._version = int(time.time() * 1000)
         self._seen: tuple[Any, ...] = ()
         self._next_look = 0.0

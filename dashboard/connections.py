@@ -114,7 +114,8 @@ def start_sign_in(sources: DashboardSources, provider: str | None) -> Response:
     provider: stored name of the mail provider. None: the first provider with a sign-in.
 
     Raises:
-        ActionFailed: the dashboard shows a deployed stage, not a local stack.
+        ActionFailed: the dashboard shows a deployed stage, not a local stack; or the dashboard has
+            no token of a user.
     """
     token = sources.get_user_token_or_none() if sources.stage_name == LOCAL_STAGE_NAME else None
     if token is None:

@@ -82,7 +82,8 @@ class _Reader:
         if kind.endswith("StateEntered"):
             self._enter(event, kind.removesuffix("StateEntered"), details)
         elif kind.startswith("MapIteration"):
-            # What follows the start is inside the Map; what follows the end belongs to it.
+            # Events after the start of an iteration are inside the Map. The end of an iteration,
+            # and the events after it, are where the Map itself is.
             step = self._entered(details["name"])
             self.owner[number] = step
             self.frame[number] = step if kind.endswith("Started") else self.frame[step.id]

@@ -16,14 +16,15 @@ HTTP_HEADERS_OF_MAIL_DOCUMENT = {
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox;"
         " base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     ),
-    # No policy covers a look-up of names, which tells a sender that his mail was read.
+    # The policy does not stop DNS look-ups of hosts in the message. A look-up tells the sender that
+    # the message was read.
     "X-DNS-Prefetch-Control": "off",
 }
 _PAGE = "<!doctype html><meta charset=utf-8><title>{title}</title>{content}"
 _PLAIN = '<pre style="white-space: pre-wrap; font: inherit">{text}</pre>'
 _NOTHING = "<p><em>This message has no text.</em></p>"
-# Only for what a policy cannot reach, and a space in its place, so that no other tag is made of
-# the rest; a tag that slips through still meets the policy.
+# Tags with effects that the policy does not cover. A space replaces each tag, so that the text on
+# both sides of the tag forms no new tag. The policy also applies to a tag that this pattern misses.
 _REACHES_OUT = re.compile(r"</?(?:link|meta|base)\b[^>]*>?", re.IGNORECASE)
 
 

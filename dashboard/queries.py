@@ -1,8 +1,8 @@
 """Read the database for the pages of the dashboard.
 
-If a store of the product has a query, the module calls the store. Every transaction is read-only
-and uses one of at most four connections. In the returned JSON objects, the members' names are the
-column names in camelCase.
+If a store of the product has a query for the rows of a page, the module calls the store. Every
+transaction is read-only and uses one of at most four connections. In the returned JSON objects, the
+members' names are the column names in camelCase.
 """
 
 from collections.abc import Iterator
@@ -236,7 +236,7 @@ class DashboardQueries:
             first in the list.
 
         Raises:
-            RowNotFound: there is no such folder.
+            RowNotFound: there is no such folder, or the folder is deleted at the provider.
         """
         folder = self._record("folder_account", "folder", folder_id=folder_id)
         at, number = before
@@ -255,7 +255,7 @@ class DashboardQueries:
         """Return a message as its column values by column name, without its body.
 
         Raises:
-            RowNotFound: there is no such message.
+            RowNotFound: there is no such message, or the message is hidden.
         """
         return self._record("message", "message", message_id=message_id)
 
@@ -264,7 +264,7 @@ class DashboardQueries:
         of the message's mailbox, as `emailAddress`.
 
         Raises:
-            RowNotFound: there is no such message.
+            RowNotFound: there is no such message, or the message is hidden.
         """
         return self._record("remote_message", "message", message_id=message_id)
 
@@ -274,7 +274,7 @@ class DashboardQueries:
         A body that the message does not have is None.
 
         Raises:
-            RowNotFound: there is no such message.
+            RowNotFound: there is no such message, or the message is hidden.
         """
         found = self._record("body", "message", message_id=message_id)
         return found["subject"], found["html"], found["text"]

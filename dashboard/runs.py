@@ -93,8 +93,9 @@ class RunReader:
         }
 
     def _mail_progress(self, run: JsonObject, folders: list[RunFolderRow]) -> JsonObject | None:
-        """Return how far an open run is, in messages; None for a closed run. A full sync of all
-        folders counts the messages that it has read, any other sync those that the mirror holds."""
+        """Return `done` and `total` of an open run, as numbers of messages, and its speed; None for
+        a closed run. For a full sync of all folders, `done` is the number of messages that the run
+        has read. For any other sync, it is the number of messages in the mirror."""
         if run["finishedAt"]:
             return None
         mail = account_status_json(self._queries.read_account(run["accountId"]), datetime.now(UTC))

@@ -48,8 +48,8 @@ class AuroraDatabase(Construct):
             vpc_subnets=_ISOLATED,
             security_groups=[network.proxy],
         )
-        # `grant_connect` would take the id out of the ARN within the other stack: Fn::Split of
-        # Fn::GetStackOutput, which cfn-lint (1.58) calls an error.
+        # This stack outputs the proxy's id. CDK's `grant_connect` would extract the id from the ARN
+        # in the other stack, by Fn::Split of Fn::GetStackOutput, which cfn-lint (1.58) rejects.
         proxy_id = cdk.Fn.select(6, cdk.Fn.split(":", self.proxy.db_proxy_arn))
         cdk.CfnOutput(self, "ProxyId", value=proxy_id).override_logical_id(_PROXY_ID)
 

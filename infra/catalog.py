@@ -21,18 +21,18 @@ class Capability(StrEnum):
     function's IAM permissions and environment variables."""
 
     USE_DATABASE = "database"
-    USE_SCHEMA_OWNER_LOGIN = "schema"  # the login of the database's owner
+    USE_SCHEMA_OWNER_LOGIN = "schema"  # the login of the schema's owner
     USE_APP_CREDENTIALS_AT_PROVIDER = "provider login"  # the app's client id and secret
     KNOW_ENABLED_PROVIDERS = "enabled providers"  # the app's public client ids
     REACH_PROVIDER_SERVERS = "provider servers"  # their URLs and a network path, without a login
     DECRYPT_STORED_TOKENS = "open tokens"  # kms:Decrypt
     ENCRYPT_STORED_TOKENS = "seal tokens"  # kms:GenerateDataKey
     START_WORKFLOWS = "workflows"  # start executions and describe them
-    START_SUCCESSOR_EXECUTION = "successors"  # start executions of the caller's machine
+    START_SUCCESSOR_EXECUTION = "successors"  # start executions of `mailbox-sync`
     STOP_WORKFLOWS = "stop workflows"  # end executions
-    KNOW_WORKFLOW_ARNS = "workflow names"  # the machines' ARNs, without any permission
+    KNOW_WORKFLOW_ARNS = "workflow names"  # state machines' ARNs, no permission
     INVOKE_MAILBOX_CHECKS = "functions"  # invoke `sync-accounts`
-    PUT_EVENTS = "event bus"  # put events on it
+    PUT_EVENTS = "event bus"  # put events on the stage's bus
     VERIFY_APPLICATION_JWT = "app identity"  # the key that verifies the application's JWT
     KNOW_PUBLIC_API_URL = "public URL"  # where the API is reached from outside
 

@@ -43,7 +43,7 @@ class PrivateNetwork(Construct):
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
-            # Not looked up: synthesis needs no AWS account.
+            # CDK does not look up the zones, so synthesis needs no AWS account.
             availability_zones=[
                 cdk.Fn.select(place, cdk.Fn.get_azs()) for place in range(len(ids) or MIN_AZ_COUNT)
             ],

@@ -19,8 +19,8 @@ class CloudWatchMetricFactory:
         self._service = stage.metrics_service_dimension
 
     def cloudwatch_metric(self, metric: Metric, period: cdk.Duration) -> cloudwatch.Metric:
-        """Return the CDK object for a metric of the product. The statistic of a gauge is the
-        maximum in a period, that of any other metric the sum."""
+        """Return the CDK object for a metric of the product. The statistic is the sum in a period
+        for a count of events, and the maximum for a gauge or a duration."""
         return self._build(metric, period, {})
 
     def failed_run_metric_of_error(self, error: str, period: cdk.Duration) -> cloudwatch.Metric:

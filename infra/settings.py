@@ -58,12 +58,12 @@ class StageSettings:
     imap_servers: mail servers of mailboxes over IMAP (docs/imap.md). None: no such mailboxes.
     graph_url: URL of Microsoft Graph with its version; national clouds have other URLs.
     microsoft_authority: URL of the identity platform with its tenant.
-    microsoft_tenants: tenant ids, with commas, of organisations that connect all their mailboxes.
+    microsoft_tenants: organisations (tenant ids, with commas) whose mailboxes admins may connect.
     jwt_jwks_url: URL of the keys that verify the application's JWT. None: JWT_SECRET verifies it.
     jwt_audience: accepted `aud` claims of the JWT, separated by commas; "*" accepts any. Required
         with jwt_jwks_url. None: the claim is not checked.
     jwt_issuer: required `iss` claim of the JWT. None: the claim is not checked.
-    confirm_connections: whether a user must confirm a connected mailbox (docs/security.md).
+    confirm_connections: whether a user must confirm a mailbox after the sign-in (docs/security.md).
     log_source_ip: whether audit records contain the IP address of the request.
     public_url: URL of the API at a domain that the operator routes to the API.
     domain_name: custom domain name of the API, which the stage creates in API Gateway.

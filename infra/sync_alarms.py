@@ -247,8 +247,8 @@ def _of_dead_letters(
 
 
 def _of_functions(functions: LambdaFunctions, api: SyncApi) -> Iterator[AlarmSpec]:
-    """Yield the alarms on functions outside workflows, and on the API; a failure in a workflow
-    appears as a failed run.
+    """Yield the alarms on the scheduled functions, on the run closer and on the API; a failure in a
+    workflow appears as a failed run.
 
     The next scheduled invocation does the work of a failed one, so one or two failures raise no
     alarm. Lambda drops a throttled invocation after the interval of its schedule.

@@ -137,7 +137,7 @@ class SyncApi(Construct):
         log_group = logs.LogGroup(
             self,
             "AccessLogs",
-            # `infra.sync_workflows` has the reason of the prefix.
+            # `_log_group` of `infra.sync_workflows` explains the prefix /aws/vendedlogs/.
             log_group_name=f"/aws/vendedlogs/apis/{cdk.Stack.of(self).stack_name}",
             retention=logs.RetentionDays[stage.log_retention],
             removal_policy=cdk.RemovalPolicy.DESTROY,

@@ -66,7 +66,7 @@ class SyncStack(cdk.Stack):
             Capability.KNOW_WORKFLOW_ARNS: workflows.add_workflow_arns_to_environment,
             Capability.INVOKE_MAILBOX_CHECKS: batches.allow_invoking_mailbox_checks,
             Capability.PUT_EVENTS: events.allow_sending_events,
-            Capability.REACH_PROVIDER_SERVERS: lambda _: None,  # by LambdaFunctionConstruct
+            Capability.REACH_PROVIDER_SERVERS: lambda _: None,  # by `LambdaFunctions`
             Capability.KNOW_PUBLIC_API_URL: api.add_api_url_to_environment,
         }
         functions.grant_each_function_its_capabilities(allow)

@@ -100,7 +100,8 @@ def _stay_up(stack: Stack, signals: StopSignals) -> int:
 
 
 def welcome_text(stack: Stack) -> str:
-    """Return the addresses of the stack, and commands to try; indented lines can be pasted."""
+    """Connect the first simulated mailbox, if there is one. Return the addresses of the stack, and
+    commands to try; indented lines can be pasted."""
     token = stack.token()
     account = connect(stack.api_url, stack.provider, token) if stack.simulator_process else None
     account_id = account.id if account else "ACCOUNT_ID"

@@ -137,7 +137,7 @@ def _print_quarantine(stack: Stack) -> None:
 
 
 def _query(stack: Stack, sql: str) -> list[list[Any]]:
-    """Run a query as the application's reading role does: with the schema in its search path."""
+    """Run a query with the schema in the search path, as the application's reading role has it."""
     connection = connect_database(Settings({"DATABASE_URL": stack.database_url}))
     try:
         connection.run("SET search_path = mailsync, public")

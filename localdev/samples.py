@@ -100,8 +100,8 @@ class SampleEvents:
         """Return a sentence that says how the result `payload` of a Lambda function differs from
         the expected result. None: it does not differ.
 
-        If the result contains the epoch of a lease, the epoch is kept for the following sample
-        events.
+        If `function` is `mark-syncing`, the lease's epoch in the result is kept for the following
+        sample events.
         """
         try:
             result = json.loads(payload)

@@ -67,8 +67,8 @@ class Stack:
 
     lambdas: LambdaHost
     dashboard_server: Dashboard
-    postgres_server: Postgres | None = None  # None: the database was given
-    simulator_process: SimulatorProcess | None = None  # None: Microsoft's endpoints were given
+    postgres_server: Postgres | None = None  # None: the developer's own
+    simulator_process: SimulatorProcess | None = None  # None: the developer's own Graph
     provider: ProviderSettings
     simulated_event_bus: EventBus
     database_url: str
@@ -136,7 +136,7 @@ class Stack:
                 self.data = wanted.with_name(f"{wanted.name}-{number}")
 
     def _listen(self) -> HttpApi:
-        """Open the ports before anything slow starts."""
+        """Open the ports before anything slow starts. Return the API, which is not started yet."""
         self.lambdas = LambdaHost(
             FUNCTIONS,
             code_root=LAMBDA_SOURCE_CODE_FOLDER,

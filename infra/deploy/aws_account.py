@@ -1,5 +1,5 @@
-"""Read the AWS account and region of a deployment, and check that the account can take the stage:
-its bootstrap stack, its concurrency and its certificates."""
+"""Read the AWS account and region of a deployment, and find reasons why AWS would reject the stage
+there, such as the account's concurrency limit, a certificate or missing availability zones."""
 
 import json
 from collections.abc import Iterator, Mapping

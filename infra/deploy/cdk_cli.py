@@ -110,7 +110,7 @@ class CdkCli:
     def _run(self, *arguments: str) -> None:
         region = self._account.region
         environment = {**os.environ, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
-        # In a folder without cdk.json, whose `app` the command line would run.
+        # An empty folder: in a folder with cdk.json, the command line runs the `app` of the file.
         with tempfile.TemporaryDirectory() as folder:
             ended = subprocess.run(  # noqa: S603
                 [*self._command, *arguments], cwd=folder, env=environment, check=False

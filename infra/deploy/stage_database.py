@@ -99,7 +99,7 @@ def _address_problems(settings: Settings, *, as_owner: bool) -> Iterator[str]:
     if target.socket_dir or target.host.lower() in LOOPBACK_HOSTS:
         yield f"{name} is a database on this machine, which AWS Lambda cannot reach."
         return
-    with suppress(OSError):  # a name that nothing resolves fails at the login
+    with suppress(OSError):  # the check of the login reports the failure
         families = {family for family, *_ in socket.getaddrinfo(target.host, target.port)}
         if families == {socket.AF_INET6}:
             yield (
@@ -144,8 +144,8 @@ def _owner_problems(settings: Settings) -> Generator[str, None, bool]:
 
 
 def _functions_login_problems(settings: Settings) -> Iterator[str]:
-    """Yield what is wrong with the login of DATABASE_URL. A login that does not exist yet is
-    created after the migrations."""
+    """Yield a sentence for each problem of the login of DATABASE_URL. If the login does not exist
+    yet, that is a problem only if the deployment cannot create it after the migrations."""
     with closing(connect(settings, as_owner=True)) as owner:
         if _is_login_missing(owner, settings):
             try:

@@ -194,7 +194,7 @@ def read_deployed_secret_values(
 def _values(secret: Mapping[str, Any], arn: str) -> dict[str, str]:
     try:
         values = json.loads(secret.get("SecretString", ""))
-    except ValueError:  # its text quotes the secret
+    except ValueError:  # the error's text quotes the secret
         values = None
     if not isinstance(values, dict):
         raise DeploymentFailed(

@@ -70,7 +70,7 @@ class Deployment:
         with tempfile.TemporaryDirectory() as folder:
             outputs = self._deploy_state(cdk, account, Path(folder) / "state")
             values = self._secret_values(account, outputs)
-            # First the database: functions that run already would read the new secrets at once.
+            # Migrate first: deployed functions that start after the next step read the new secrets.
             self._migrate(values)
             version = self._write_secrets(account, outputs, values)
             _report("Deploying functions, workflows and API ...")
@@ -137,7 +137,7 @@ class Deployment:
         return version
 
     def _migrate(self, values: StageSecretValues) -> None:
-        """Migrate the operator's database. `migrate-database` migrates a database of the stage."""
+        """Migrate the operator's database. `migrate-database` migrates an Aurora database."""
         if self.stage_settings.database == "external":
             applied = migrate_database_and_create_login(values.merge_values_of_all_secrets())
             _report(f"Migrations applied: {', '.join(applied) or 'none, the schema is current'}.")

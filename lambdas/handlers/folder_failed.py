@@ -23,7 +23,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     failed, *others = feed_ids_of_state_input(event, FeedStore(database))
     logger.append_keys(account_id=run.account_id, run_id=run.run_id, feed_id=failed)
     error, message = parse_caught_state_error(event["error"])
-    if not event.get("slice"):  # else only the worker of a slice failed; others go on
+    if not event.get("slice"):  # the workers of the folder's other slices go on
         RunFolderStore(database).fail_feed(run, failed, error, message)
     SuccessorStore(database).count_history_events_of_failed_state(run, event.get("retryCount"))
     logger.warning("folder_failed", error=error)

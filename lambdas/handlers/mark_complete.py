@@ -1,6 +1,7 @@
 """State `mark-complete`: closes the run and releases the lease of the mailbox. If a folder is not
 verified, the state closes the run as failed and fails with VerificationFailed. `proven` in the
-output is false if a message of the run is still pending."""
+output is false if a message is still pending, because the provider named the message and then
+reported it as gone."""
 
 from typing import Any
 

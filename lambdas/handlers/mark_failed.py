@@ -17,7 +17,8 @@ from mailsync.store.run_store import RunStore
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     runs = RunStore(open_database())
     error, message = parse_caught_state_error(event["error"])
-    # Here `runId` is the name of the execution. A run that it handed over is not found.
+    # `runId` of this input is the name of the execution. Nothing is found if the execution has
+    # handed its run over.
     if found := runs.find_open_run_of_execution(event["runId"]):
         run_id, account_id = found
         logger.append_keys(account_id=account_id, run_id=run_id)

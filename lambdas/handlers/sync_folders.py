@@ -24,6 +24,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     nothing = {**split_feeds_into_map_items((), 1), "atOnce": 1, "cursorsUsed": 0, "fullSyncs": 0}
     work = run_state_or_return_pause(synced, nothing, can_wait=event.get("canWait", False))
-    if "retryCount" in event:  # the current workflow definition reads the items instead
+    # A workflow definition that sends `retryCount` reads `items` instead of `folderIds`.
+    if "retryCount" in event:
         del work["folderIds"]
     return work

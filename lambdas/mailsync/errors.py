@@ -1,7 +1,7 @@
 """Define the errors of the product.
 
     MailsyncError
-    ├── AccessRevoked          the provider refuses access until a person acts; see `is_final`
+    ├── AccessRevoked          the provider rejects access to the mailbox; see `is_final`
     ├── AccountNotConnected    the account cannot be synced, or has no credentials
     ├── AccountNotFound        no account has this id
     ├── CursorExpired          the provider rejects the cursor; the feed needs a full sync
@@ -30,7 +30,8 @@ class MailsyncError(Exception):
 
 
 class AccessRevoked(MailsyncError):
-    """The provider rejects access to the mailbox until a person acts. The account is closed.
+    """The provider rejects access to the mailbox, or stored credentials cannot be decrypted. The
+    account is closed.
 
     is_final: whether only a new sign-in helps, because the grant has ended or the mail server
         refused the password. False: scheduled checks keep trying to get an access token.

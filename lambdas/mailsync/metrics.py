@@ -119,7 +119,7 @@ ERROR_NAMES_WITHOUT_EXCEPTION_CLASS = frozenset(
     {"FoldersFailed", "ExecutionDied", "ExecutionStopped"}
 )
 """Error names of failed runs that are no names of exceptions. The workflow records `FoldersFailed`;
-the function that closes the run of an ended execution records the others."""
+the functions that close runs of ended executions record the others."""
 ERROR_DIMENSION_VALUES = tuple(
     sorted(
         list_raisable_error_names()
@@ -226,12 +226,12 @@ def _emit() -> None:
 
 
 def _print(amounts: Mapping[str, float], dimensions: dict[str, str]) -> None:
-    # Here: it takes 15 ms of CPU to import, and many invocations count nothing.
+    # Not at the top: the import takes 15 ms of CPU, and many invocations count nothing.
     from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
         AmazonCloudWatchEMFProvider,
     )
 
-    # It reads the service from POWERTOOLS_SERVICE_NAME.
+    # The provider reads the dimension `service` from POWERTOOLS_SERVICE_NAME.
     line = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, default_dimensions=dimensions)
     units = {each.name: each.unit for each in METRICS}
     for name, amount in amounts.items():

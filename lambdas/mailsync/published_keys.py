@@ -37,8 +37,9 @@ class PublishedKeySet:
     """The public keys of a JSON Web Key Set (RFC 7517), fetched on demand.
 
     A token that names an unknown key causes a fetch, at most every `MIN_KEY_SET_FETCH_INTERVAL_S`.
-    A key that the issuer has withdrawn is dropped after `KEY_SET_REFRESH_AFTER_S`. Unusable keys
-    are skipped and logged.
+    A key that the issuer has withdrawn is dropped by the first fetch after
+    `KEY_SET_REFRESH_AFTER_S`, or after `MAX_STALE_KEY_SET_AGE_S` if the issuer is unavailable.
+    Unusable keys are skipped and logged.
 
     clock: returns the current time in seconds.
     """

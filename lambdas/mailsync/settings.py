@@ -348,7 +348,7 @@ class Settings(SettingsSection):
         url = self._required("APP_INBOX_URL")
         try:
             has_scheme = bool(urlsplit(url).scheme)
-        except ValueError:  # its text quotes the URL
+        except ValueError:  # the error's text quotes the URL
             has_scheme = False
         if not has_scheme:
             raise SettingMissing("The setting APP_INBOX_URL must be a URL, such as https://....")
@@ -375,7 +375,7 @@ def load_settings() -> Settings:
         SettingMissing: a secret that the environment names cannot be read or is not a JSON object.
     """
     values: dict[str, str] = {}
-    client = AwsClient(SECRETS_MANAGER_SERVICE)  # one, and so one connection for all secrets
+    client = AwsClient(SECRETS_MANAGER_SERVICE)  # one connection for all secrets
     for name in SECRET_ARN_VARIABLE_NAMES:
         if os.environ.get(name):
             values |= _read_secret(name, os.environ[name], client)

@@ -1,5 +1,5 @@
-"""Make the environment variables with which deployed functions run against a local stack. Secrets
-appear in them only as ARNs."""
+"""Make the environment variables with which deployed functions run against a local stack. The
+functions get secrets only as ARNs."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,8 @@ def make_local_environment_values(
     """Return values of the functions' environment variables for the local stack, by variable name.
 
     As a side effect, store the functions' secrets at the local AWS endpoint. The returned values
-    include the secrets themselves, for which deployed functions have no variables.
+    also include the secrets themselves. `replace_template_environment_values` leaves them out,
+    because the template has no variables for them.
 
     database_url: database URL with the functions' login.
     owner_url: database URL with the login of the schema's owner.

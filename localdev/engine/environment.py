@@ -84,7 +84,7 @@ class ExecutionEnvironment:
     ) -> None:
         self.function = function
         self._log = log
-        self._began_at: float | None = time.monotonic()  # None: it has started
+        self._began_at: float | None = time.monotonic()  # None after an invocation
         self._waiting: queue.SimpleQueue[_Invocation | None] = queue.SimpleQueue()
         self._current: _Invocation | None = None
         # The path is secret: any client that knows it could take events with their tokens, and
@@ -115,11 +115,12 @@ class ExecutionEnvironment:
 
     def run_invocation(self, event: bytes) -> FunctionResultOrError:
         """Run the function on `event` and return the outcome. The outcome is an error if the
-        function fails, exceeds its time-out or memory, or does not start within 30 s."""
+        function fails, exceeds its time-out or memory, does not start within 30 s, or returns more
+        than MAX_FUNCTION_RESPONSE_BYTES."""
         invocation = _Invocation(event, self.function.timeout_s)
         self._current = invocation
         self._waiting.put(invocation)
-        if not self.is_reusable:  # it died while it was idle; `_watch` has nothing more to say
+        if not self.is_reusable:  # it ended while idle, and so did `_watch`
             invocation.end(self._exit_error(invocation))
         try:
             if not invocation.taken.wait(INIT_TIMEOUT_S):

@@ -44,7 +44,8 @@ them reads a setting or opens a connection when it is imported."""
 
 
 class FunctionProcess(Protocol):
-    """The methods of `subprocess.Popen` that ForkedProcess has too."""
+    """Interface of a function's process: the methods that `subprocess.Popen` and ForkedProcess
+    share."""
 
     @property
     def pid(self) -> int: ...
@@ -77,7 +78,7 @@ class ForkedProcess:
     def wait(self) -> int:
         with self._lock:
             if not self._has_ended.is_set():
-                # Nothing: the server was killed, and with it the process.
+                # An empty reply: the fork server was killed, and the process with it.
                 self.returncode = int(self._reply.recv(_MAX_REPLY_BYTES) or -signal.SIGKILL)
                 self._reply.close()
                 self._has_ended.set()
@@ -85,7 +86,7 @@ class ForkedProcess:
 
     def kill(self) -> None:
         if self.poll() is None:
-            with suppress(ProcessLookupError):  # it has ended, and `wait` is about to say so
+            with suppress(ProcessLookupError):  # ended, and `wait` returns soon
                 os.kill(self.pid, signal.SIGKILL)
 
 
@@ -144,6 +145,8 @@ def start_function_process(
 
     arguments: the program's path and its arguments.
     log: file for the output and the errors.
+
+    Raises OSError if the process could not be started.
     """
     if not _can_fork(env, cwd):
         command = [sys.executable, "-u", "-P", *arguments]

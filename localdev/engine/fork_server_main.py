@@ -113,7 +113,7 @@ def _separate(server: int) -> None:
     """
     os.setsid()
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != server:  # it died before the line above
+    if os.getppid() != server:  # the fork server ended before `prctl`
         os._exit(1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
@@ -148,7 +148,8 @@ def _run(request: dict[str, Any]) -> None:
 
 
 def _show_as(command: list[str]) -> None:
-    """Overwrite the server's command line, which `ps` shows.
+    """Replace the command line that `ps` shows for this forked process, which is still that of the
+    fork server.
 
     Source: proc_pid_stat(5), fields 48 and 49.
     """

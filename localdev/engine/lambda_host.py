@@ -21,7 +21,7 @@ from localdev.engine.environment import (
 )
 from localdev.engine.names import function_name_from_arn_or_name
 
-MAX_IDLE_ENVIRONMENTS = 4  # of one function; as many as one mailbox syncs folders at once
+MAX_IDLE_ENVIRONMENTS = 4  # of one function; a sync reads so many folders at once
 ASYNC_RETRY_DELAYS_S = (60, 120)
 
 
@@ -43,8 +43,8 @@ class LambdaHost:
     """Runs functions with the code in `code_root`; writes each function's output to a file in
     `logs`.
 
-    settings: environment variables of every function. They may be changed before the first
-        invocation.
+    settings: environment variables of every function. A change affects only the execution
+        environments that start later.
     time_scale: factor for the waits before the second and third attempt of an asynchronous
         invocation, which are a minute and two minutes on AWS.
     runtime: path of the main program of the functions' processes.
@@ -181,7 +181,7 @@ class LambdaHost:
 
 
 def _stop_all(environments: list[ExecutionEnvironment]) -> None:
-    """Stop the environments in parallel, as each waits up to half a second for its server."""
+    """Stop the environments in parallel, because each waits until its HTTP server has stopped."""
     if environments:
         with ThreadPoolExecutor(max_workers=len(environments)) as pool:
             list(pool.map(ExecutionEnvironment.stop, environments))

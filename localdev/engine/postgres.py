@@ -38,7 +38,7 @@ from localdev.private_files import open_private_file_for_appending
 SOCKET_FILE_NAME = ".s.PGSQL.5432"
 RECOVERY_TIMEOUT_S = 600  # replaying the log after a crash may take long
 STOP_TIMEOUT_S = 60
-# Only the supervisor's user enters the socket's folder; anybody connects to a port.
+# Only the server's user can enter the socket's folder, but every user can connect to a port.
 _HBA = """\
 local all all trust
 host all all 127.0.0.1/32 scram-sha-256
@@ -144,7 +144,7 @@ class Postgres:
         try:
             if (
                 self.cluster_folder / "pg_hba.conf"
-            ).exists():  # an earlier version's trusts the network
+            ).exists():  # an earlier release's file trusts TCP
                 (self.cluster_folder / "pg_hba.conf").write_text(_HBA)
             self.start_or_restart()
         except BaseException:
@@ -238,7 +238,7 @@ class Postgres:
                     "postgres", unix_sock=str(socket), database="postgres"
                 )
                 break
-            except Exception as not_yet:  # pg8000 wraps some of them only
+            except Exception as not_yet:  # pg8000 wraps only some errors
                 if not self.pid or time.monotonic() > deadline:
                     log = self._folder / "postgres.log"
                     raise StartFailed(f"Postgres did not start: see {log}.") from not_yet

@@ -114,7 +114,8 @@ class SimulatorProcess:
         """Wait until the process has printed its ready line; return how to reach the simulators.
 
         Raises:
-            StartFailed: the process has ended, or was not ready after five minutes.
+            StartFailed: the process has ended, was not ready after five minutes, or could load no
+                message of the user's own mail.
         """
         line = self._first_line()
         try:

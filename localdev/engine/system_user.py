@@ -39,7 +39,8 @@ def postgres_files_folder(folder: Path) -> Path:
     """Return the path under /var/lib for the Postgres server's files that belong to the data folder
     `folder`.
 
-    Later calls return the same path as long as the data folder exists.
+    Later calls return the same path as long as the data folder exists. Each call deletes the files
+    of servers whose data folder no longer exists.
     """
     POSTGRES_FILES_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
     _remove_orphans()

@@ -33,7 +33,7 @@ def find_differences(live: JsonObject, simulated: JsonObject) -> list[str]:
 
 
 def find_simulator_only_requests(live: JsonObject, simulated: JsonObject) -> list[str]:
-    """Return the kinds of requests that the product sent to the simulator and not to the real
+    """Return the kinds of requests that Mailsync sent to the simulator and not to the real
     provider. The comparison says nothing about their responses."""
     return sorted(kind for kind in simulated if kind not in live)
 

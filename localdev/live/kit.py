@@ -40,9 +40,9 @@ class SimulatedProvider:
 
 
 class ProviderRelayInterface(Protocol):
-    """Interface of the relay between the product and the providers; a context manager.
+    """Interface of the relay between Mailsync and the providers; a context manager.
 
-    http_base_url_or_empty: URL of the relay for the product. Empty: the product needs only
+    http_base_url_or_empty: URL of the relay for Mailsync. Empty: Mailsync needs only
         `lambda_environment_variables`.
     lambda_environment_variables: environment variables with which the functions reach
         the relay. They are complete when all upstreams are added.
@@ -59,8 +59,8 @@ class ProviderRelayInterface(Protocol):
     def __exit__(self, *failure: object) -> None: ...
 
     def add_upstream_and_make_relay_token(self, upstream: Any, recorder: Recorder) -> str:
-        """Let the relay reach a further provider. Return the token or password with which the
-        product's requests reach this provider."""
+        """Let the relay reach a further provider. Return the token or password with which
+        Mailsync's requests reach this provider."""
         ...
 
     def send_error_provoking_requests(self, token: str) -> None:
@@ -84,7 +84,7 @@ class LiveComparisonKit(Protocol):
     def store_account_with_relay_token(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
-        """Store an account in the product's database; return the id of the account.
+        """Store an account in Mailsync's database; return the id of the account.
 
         The account's credential is `token`. The relay accepts it in place of the user's
         credentials. The account has a placeholder as its email address.

@@ -1,7 +1,7 @@
-"""Relay requests of the product to a mail provider, read-only, and record the responses.
+"""Relay requests of Mailsync to a mail provider, read-only, and record the responses.
 
-The relay makes a token for the product. In each request it replaces this token with the user's
-access token. So the product stores no token of the user. The relay rejects requests that would
+The relay makes a token for Mailsync. In each request it replaces this token with the user's
+access token. So Mailsync stores no token of the user. The relay rejects requests that would
 write.
 """
 
@@ -38,7 +38,7 @@ _NO_RESPONSE = Response(502, close_after_body_bytes=-1)
 
 @dataclass(frozen=True, slots=True)
 class RelayedRequest:
-    """An HTTP request of the product to the provider.
+    """An HTTP request of Mailsync to the provider.
 
     path_and_query: path below the provider's base URL, with the query.
     """
@@ -99,7 +99,7 @@ class HttpRelayKitInterface(Protocol):
         ...
 
     def point_page_links_to_relay(self, document: Any, base_url: str, relay_url: str) -> bool:
-        """Replace `base_url` by `relay_url` in the page links of the document, so that the product
+        """Replace `base_url` by `relay_url` in the page links of the document, so that Mailsync
         follows the links through the relay. Change the document in place; return whether a link was
         replaced."""
         ...
@@ -115,7 +115,7 @@ class _Route:
 
 
 class HttpRelay:
-    """An HTTP server on loopback between the product and providers; implements
+    """An HTTP server on loopback between Mailsync and providers; implements
     `ProviderRelayInterface`."""
 
     lambda_environment_variables: Mapping[str, str] = {}
@@ -141,14 +141,15 @@ class HttpRelay:
     def add_upstream_and_make_relay_token(
         self, upstream: HttpProviderUpstream, recorder: Recorder
     ) -> str:
-        """Let the relay send requests to a further provider. Return the token with which the
-        product's requests reach this provider."""
+        """Let the relay send requests to a further provider. Return the token with which Mailsync's
+        requests reach this provider."""
         token = token_urlsafe(32)
         self._routes[token] = _Route(upstream, recorder)
         return token
 
     def send_error_provoking_requests(self, token: str) -> None:
-        """Send the kit's probes with renewed access tokens, and record the responses.
+        """Send the kit's requests that provoke errors, each with a renewed access token, and record
+        the responses.
 
         token: the relay's token for the provider.
         """
@@ -193,7 +194,7 @@ class HttpRelay:
                 headers={**request.headers, "Authorization": f"Bearer {token}"},
                 content=request.body,
             )
-        except Exception:  # of httpx, msal, requests; the product sees a broken connection
+        except Exception:  # of httpx, msal, requests; Mailsync sees a broken connection
             self._record(route, request, ReceivedResponse(0, {}, None, monotonic() - began))
             return _NO_RESPONSE
         document = _parse(received.content)

@@ -1,4 +1,4 @@
-"""Sync a mailbox with the product through the relay, which records the provider's responses: a
+"""Sync a mailbox with Mailsync through the relay, which records the provider's responses: a
 first sync, a scheduled check and a verification."""
 
 import time
@@ -31,7 +31,7 @@ class MailboxSyncOutcome:
     """How the sync of one mailbox ended.
 
     first_sync, check: how the first sync and the scheduled check ended, such as `completed`.
-    is_verified: whether the product has verified the mirrored mailbox.
+    is_verified: whether Mailsync has verified the mirrored mailbox.
     messages: number of stored messages as a class, such as `51–100`.
     """
 
@@ -50,7 +50,8 @@ def sync_and_check_mailbox(
     limit_s: float,
     change_mailbox: Callable[[], None],
 ) -> MailboxSyncOutcome:
-    """Run a first sync and a scheduled check of one mailbox, and send the kit's probes.
+    """Run a first sync of one mailbox and, if it completes, a scheduled check. Then let the relay
+    send requests that provoke errors.
 
     token: the relay's token or password for the mailbox.
     limit_s: seconds after which the function stops waiting for the first sync.

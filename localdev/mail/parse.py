@@ -1,4 +1,4 @@
-"""Convert a raw message (RFC 5322) to a MailItem, with the product's parser."""
+"""Convert a raw message (RFC 5322) to a MailItem, with Mailsync's parser."""
 
 from datetime import UTC, datetime
 from typing import Literal, cast

@@ -32,7 +32,7 @@ class SimulatorDatabase:
         self._undone = 0  # rollbacks and restorations, which SQLite's total_changes does not count
         open_private_file_for_appending(
             path
-        ).close()  # SQLite gives its mode to the files that it makes beside it
+        ).close()  # SQLite creates its further files with the mode of this file
         for each in path.parent.glob(f"{path.name}-*"):
             each.chmod(0o600)
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)

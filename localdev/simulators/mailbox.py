@@ -93,8 +93,8 @@ class Mailbox:
         """Return the messages of the folders, newest first. A message that is in several of these
         folders appears once.
 
-        older_than: `received_at_sort_key` of a message; return only messages after that message.
-        since: return only messages that were received at this time or later.
+        older_than: `received_at_sort_key` of a message; return only messages that follow it.
+        since: text of `format_utc_seconds`; return only messages received then or later.
         skip: number of messages to leave out at the beginning.
         limit: maximum number of messages to return. -1: no limit.
         """

@@ -45,7 +45,8 @@ class AccountView(CamelModel):
     next_sync_at: datetime
     """When Mailsync next checks the mailbox for changes. Valid only while `status` is `active`."""
     last_error: Failure | None
-    """The error of the last failed sync. Null: the last sync did not fail."""
+    """The error of the last sync. It is `SuspiciousRemoval` if the last sync completed and most of
+    the mailbox would be deleted. Null: no error."""
     created_at: datetime
 
 

@@ -139,7 +139,7 @@ def finish_sign_in(provider: str) -> Response[str]:
 
 @router.post(confirm_connection_path(_PROVIDER))
 def confirm_connection(provider: str) -> Response[str]:
-    """Connect a mailbox whose sign-in has finished, after its user has confirmed it.
+    """Connect a mailbox whose sign-in has finished. The request is the user's confirmation.
 
     The JWT of the request proves that the user who confirms is the user who started the sign-in.
     """

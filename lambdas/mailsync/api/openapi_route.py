@@ -26,7 +26,8 @@ def show_openapi_document() -> Response[str]:
 
 @cache
 def _text() -> str:
-    from mailsync.api.app import build_app_with_all_routes  # here: it imports this module
+    # Not at the top: `app` imports this module.
+    from mailsync.api.app import build_app_with_all_routes
 
     return json.dumps(
         build_openapi_document(build_app_with_all_routes(), load_settings().enabled_providers())

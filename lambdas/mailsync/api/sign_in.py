@@ -112,8 +112,8 @@ class SignInFlow:
     """Does the steps of a sign-in at one provider: begin, finish, and confirm in a stage with
     `confirm_connections`.
 
-    Every method raises:
-        ProviderThrottled, ProviderUnavailable: no mailbox was connected.
+    The methods raise:
+        ProviderRejected, ProviderThrottled, ProviderUnavailable: no mailbox was connected.
         SettingMissing, StoreUnavailable, AwsError: see `AccountConnector.connect`.
     """
 
@@ -179,8 +179,8 @@ class SignInFlow:
         only once.
 
         Raises:
-            ApiError: no mailbox is stored under the token; or the mailbox belongs to another user,
-                and is then deleted from the store (404).
+            ApiError: no mailbox of this provider and this user is stored under the token (404). A
+                mailbox of another user or provider is deleted from the store.
         """
         pending = self._credentials.pop_unconfirmed_mailbox(_hash(token))
         if pending is None or pending.user_id != user_id:

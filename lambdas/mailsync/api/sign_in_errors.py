@@ -1,8 +1,8 @@
-"""Respond to a failed sign-in: redirect the browser to the application with an OAuth error code.
+"""Respond to failed requests of the Lambda function `connect`. After a failed sign-in, the response
+redirects the browser to the application with an OAuth error code.
 
 The redirect goes to APP_INBOX_URL with the parameters `error` and `error_description` (RFC 6749,
-4.1.2.1). It repeats nothing of the received query. If APP_INBOX_URL is not set, the response is an
-HTML page of this API. A client that accepts only JSON gets the problem as JSON.
+4.1.2.1). The redirect repeats nothing of the received query.
 """
 
 import re
@@ -62,9 +62,12 @@ def make_page_link_to_application(path: str) -> PageLink | None:
 
 
 def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> Response[str]:
-    """Return the response to a failed sign-in. A browser gets a redirect to the application. If the
-    redirect is not possible, the response is the problem as an HTML page. A client that accepts
-    only JSON gets the problem as JSON."""
+    """Return the response to a failed request of the Lambda function `connect`.
+
+    The response is a redirect to the application if `_ends_in_application` returns True and
+    APP_INBOX_URL is set. Else it is the problem: an HTML page for a client that accepts HTML, JSON
+    for any other client.
+    """
     if is_callback_path(event.path):
         write_audit_record(event, "sign_in_failed", problem=problem.type_urn_suffix)
     if not _ends_in_application(problem, event):
@@ -91,8 +94,9 @@ def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> R
 def _ends_in_application(problem: Problem, event: APIGatewayProxyEventV2) -> bool:
     """Return whether the response to this problem redirects the browser to the application.
 
-    Return False after a declined admin consent, because the administrator may not be a user of the
-    application.
+    True on the callback route, unless the client accepts only JSON. True on the route that starts
+    a sign-in, if the client accepts HTML and the status is 5xx. False after a declined admin
+    consent, because the administrator may not be a user of the application.
     """
     if problem.type_urn_suffix == "admin-consent-refused":
         return False

@@ -56,7 +56,8 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
 def _progress(account: AccountStatus) -> tuple[int, int]:
     """Return the number of processed messages and the number of expected messages. Processed
     messages are stored or in quarantine. The expected number follows from the provider's corrected
-    counts.
+    counts. If the provider has a quota and messages are pending, it is the sum of the processed and
+    the pending messages.
 
     During a full sync the provider's counts can lag behind the stored messages. Then the expected
     number is raised to the processed number, so that the progress never exceeds 100 %. If a message

@@ -111,7 +111,8 @@ class AwsClient:
         else:
             try:
                 return self._send(connection, operation, body)
-            except (OSError, HTTPException):  # AWS closed it, perhaps while the process was frozen
+            except (OSError, HTTPException):
+                # AWS closed the connection, perhaps while Lambda had frozen the process.
                 connection = self._connect()
         return self._send(connection, operation, body)
 
@@ -131,7 +132,7 @@ class AwsClient:
         except BaseException:
             connection.close()
             raise
-        if connection.sock is not None:  # else AWS asked to close it
+        if connection.sock is not None:  # None: AWS asked to close it
             self._idle.append(connection)
         return _HttpResponse(found.status, found.headers.get("x-amzn-errortype", ""), text)
 

@@ -22,9 +22,9 @@ def find_aws_region() -> str:
 
 
 def find_aws_credentials() -> AwsCredentials:
-    """Return the credentials that the environment variables contain. The credentials of a Lambda
-    function stay valid as long as its process lives. Outside Lambda, botocore finds the credentials
-    of a profile.
+    """Return the credentials in the environment variables. Without these variables, return the
+    credentials that botocore finds, such as those of a profile. The credentials of a Lambda
+    function stay valid as long as the function's process lives.
 
     Raises:
         AwsUnavailable: there are no credentials.

@@ -101,8 +101,8 @@ class StoredAccessTokenSource:
 
     Both methods raise:
         AccountNotConnected: the account has no credentials.
-        AccessRevoked: the identity platform rejected the grant, and the user must connect the
-            mailbox again; or the organisation withdrew its consent to the application.
+        AccessRevoked: the identity platform rejected the grant, a stored token cannot be decrypted,
+            or the organisation withdrew its consent (see `AccessRevoked.is_final`).
         ProviderRejected: the identity platform rejected the app registration.
         ProviderThrottled: the identity platform requested a pause, from this or another worker.
         ProviderUnavailable: the identity platform is unavailable.
@@ -229,7 +229,7 @@ class StoredPasswordAsTokenSource:
         """Return the newer password that the user has stored in place of the password `refused`.
 
         If the stored password still equals `refused`, record in the store that the mail server
-        refused it, so that no worker sends this password again, and raise AccessRevoked.
+        refused it, so that no worker sends this password again.
 
         Raises:
             AccessRevoked: the user has stored no newer password.
@@ -310,7 +310,7 @@ def make_fixed_token_source_without_lock(
     credentials. Use this function for the last requests before the credentials are deleted.
 
     If the token must be renewed, the new token is not stored. Without a lock other workers do not
-    wait for this function. It raises the same errors as `StoredAccessTokenSource`.
+    wait for this function. The function raises the errors that `StoredAccessTokenSource` lists.
     """
     credentials = store.read_credentials(account.id)
     if credentials.sealed_password is not None:

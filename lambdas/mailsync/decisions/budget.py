@@ -49,7 +49,8 @@ def has_time_for_more_folders(remaining_s: float) -> bool:
 def compute_retry_pause_s(requested_s: float, *, repeat: int, jitter: float) -> float:
     """Return the seconds to sleep before the retry of a throttled or failed request.
 
-    The result is `requested_s`, doubled `repeat` times, plus a random part of up to a quarter.
+    The result is `requested_s`, at least 0.05 s, doubled `repeat` times, plus a random part of up
+    to a quarter.
 
     requested_s: pause that the provider requested, in seconds.
     repeat: number of earlier retries of the request.

@@ -14,9 +14,9 @@ NOTIFIED_MAILBOX_CLAIM_LIFETIME_S = 60
 """The lifetime in seconds of a worker's claim on a mailbox for which a notification arrived."""
 MIN_AVERAGE_TIME_BETWEEN_NOTIFIED_CHECKS_S = 15
 """The minimum average number of seconds between two checks of a mailbox that notifications start.
-Two such checks may follow each other at once. The usual check of a mailbox with 1,000 folders is
-111 requests. So notifications cause at most half of the 10,000 requests that Microsoft Graph allows
-in ten minutes."""
+Two such checks may follow each other without a pause. The usual check of a mailbox with 1,000
+folders is 111 requests. So notifications cause at most half of the 10,000 requests that Microsoft
+Graph allows in ten minutes."""
 MAX_WORKERS_FOR_NOTIFIED_MAILBOXES = 4
 """The maximum number of functions that check notified mailboxes at the same time. An AWS account
 may have only 10 concurrent functions, and the scheduled checks need some of them."""
@@ -42,8 +42,8 @@ mailboxes; the function renews it while it works. If the function dies or its in
 another function may take the slot after this time."""
 
 RECHECK_DELAY_AFTER_NOTIFIED_CHECK_S = 60
-"""The seconds from a check that a notification started and that found nothing new to a second
-check."""
+"""If a check that a notification started finds nothing new, a second check follows after this
+number of seconds."""
 SYNC_INTERVAL_OF_ACTIVE_MAILBOX_S = 5 * 60
 """The seconds between two syncs of a mailbox that has changed recently."""
 SYNC_INTERVAL_OF_INACTIVE_MAILBOX_S = 15 * 60

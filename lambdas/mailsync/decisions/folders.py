@@ -29,7 +29,8 @@ messages are about 10 MB, and as many as a provider sends with four pages at a t
 class FolderTreeDiff:
     """The changes that the stored folder tree needs to become equal to the provider's folder tree.
 
-    new_and_changed_folders: folders that are new, renamed, moved, or have another role.
+    new_and_changed_folders: folders that are new, renamed or moved, or whose role or hidden mark
+        has changed.
     gone_folder_ids: stored folders to hide, because the provider answered a request by their id
         with "not found". A folder that is only missing from the listing is neither changed nor
         gone.
@@ -89,7 +90,7 @@ def find_reason_of_incomplete_listing(
     listing: FolderListing, known: Iterable[StoredFolder]
 ) -> str | None:
     """Return the reason why the provider's folder listing is incomplete, as a sentence. An
-    incomplete listing cannot verify the mirror. Return None if the listing is complete.
+    incomplete listing cannot verify the mirror. Return None if no folder is known to be missing.
 
     If the listing lacks a folder that is known to exist, the listing may also lack folders that the
     mirror does not know yet.
@@ -218,7 +219,7 @@ def batch_small_folders_for_full_sync(
 
 
 def _is_untouched(position: FeedPosition) -> bool:
-    """Return whether the full sync of the provider's first feed has not stored a page yet."""
+    """Return whether a full sync with the preferred kind of feed runs and has stored no page."""
     return (
         position.is_full_sync_running
         and position.sealed_cursor is None

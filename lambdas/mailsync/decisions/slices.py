@@ -36,8 +36,9 @@ def choose_feeds_to_read_in_slices(
 ) -> tuple[FeedId, ...]:
     """Return the ids of the feeds that several workers read in slices, in the order of `left`.
 
-    A feed is chosen if one worker alone would read it for longer than all workers together need for
-    all feeds of `left`. Return an empty tuple if at least as many feeds as workers would be chosen:
+    A feed is chosen if its full sync has stored no page yet, none of its pages has failed, and one
+    worker alone would read it for longer than all workers together need for all feeds of `left`.
+    Return an empty tuple if at least as many feeds as workers would be chosen:
     then each worker has a large feed of its own.
 
     left: the feeds that are not up to date.
@@ -73,8 +74,9 @@ def choose_next_slice_message_count(size: int, claimed: int, page: TimeSlicePage
     """Return the number of messages of a worker's next slice.
 
     After a failed slice the result is half of `size`. After any other slice the result is a quarter
-    larger than `size`, at most `MAX_MESSAGES_PER_SLICE`, and not so large that the next slice would
-    have more than `TARGET_BYTES_PER_SLICE`.
+    larger than `size`, at most `MAX_MESSAGES_PER_SLICE`. A result above
+    `INITIAL_MESSAGES_PER_SLICE` is limited so that the next slice has about
+    `TARGET_BYTES_PER_SLICE` at most.
 
     size: the number of messages for which the worker aimed with its last slice.
     claimed: the number of messages that the last slice really had.

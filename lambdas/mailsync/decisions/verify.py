@@ -71,9 +71,10 @@ class FolderCounts:
 
     @property
     def remote_minus_stored_total_and_unread(self) -> tuple[int, int]:
-        """Return two differences: the provider's count of all messages minus the stored messages
-        (stored or in quarantine), and the provider's count of unread messages minus the stored
-        unread messages. Both are 0 if the provider does not count the folder."""
+        """Return two differences. The first is the provider's count of all messages, minus the
+        stored messages and the messages in quarantine. The second is the provider's count of
+        unread messages, minus the stored unread messages. Both are 0 if the provider does not
+        count the folder."""
         if self.remote_total is None or self.remote_unread is None:
             return 0, 0
         return (

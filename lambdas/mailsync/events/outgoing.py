@@ -52,7 +52,8 @@ class EventBus:
         return boto3.client("events", config=limits)
 
     def put_events(self, events: Sequence[OutboxEvent]) -> list[int]:
-        """Send events to the bus; return the ids of the events that the bus accepted."""
+        """Send events to the bus; return the ids of the events that the bus accepted. Raise
+        botocore's errors if the call fails."""
         entries = [
             {
                 "EventBusName": self._name,

@@ -96,7 +96,8 @@ class ClassifiedParts:
         return self._joined(self.html_parts, "\n")
 
     def list_attachments(self, html: str | None) -> tuple[Attachment, ...]:
-        """Return the attachments, at most 1,000.
+        """Return the attachments, at most 1,000. Call this after `join_plain_texts`, which adds the
+        uuencoded files of the texts to the attachments.
 
         html: the HTML of the body, which shows some attachments inline. None: the message has no
             HTML.

@@ -62,9 +62,9 @@ _ALIASES = {
     "mac_cyrillic": "x-mac-cyrillic x-mac-ukrainian",
 }
 _CODEC_BY_ALIAS = {each: codec for codec, names in _ALIASES.items() for each in names.split()}
-# Codecs of Python that no mail means, and that take very long over a long body.
+# Codecs of Python that are no charsets of mail, and that are very slow with a long body.
 _NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined"})
-# Names that promise nothing about bytes above 127.
+# Codecs that do not say what bytes above 127 mean.
 _NO_PROMISE = frozenset({"ascii"})
 _CHARACTER = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
@@ -104,7 +104,7 @@ def decode_and_return_guessed_charset(
         if (text := _decode_strictly(content, codec)) is not None:
             return text, None
     if codec_names and codec_names[0] != "utf-8" and (content.isascii() or not _is_utf_8(content)):
-        # Some damaged characters of a text whose charset is known.
+        # The charset is known, and some characters of the text are damaged.
         return _storable(_replacing(content, codec_names[0])), None
     text, guess = _guess(content)
     return text, None if guess.lower() in codec_names else guess
@@ -160,7 +160,7 @@ def _guess(content: bytes) -> tuple[str, str]:
 def _decode_strictly(content: bytes, codec: str) -> str | None:
     if codec == "utf-8":
         with suppress(UnicodeDecodeError):
-            # It has no half of a surrogate pair, for which `to_storable_text` would encode it.
+            # Decoded UTF-8 has no half of a surrogate pair; it can be stored once NUL is removed.
             return content.decode("utf-8").removeprefix("\ufeff").replace("\0", "")
     try:
         if codec == _NEC_IN_ISO_2022_JP:
@@ -217,7 +217,8 @@ def _storable(text: str) -> str:
 
 
 def _codecs_of(charset: str | None) -> tuple[str, ...]:
-    """Return Python's codecs for a charset's name; () if it is unknown or promises nothing."""
+    """Return the names of Python's codecs for a charset. Return () if the charset is unknown, or
+    does not say what bytes above 127 mean."""
     name = _plain(charset)
     try:
         codec = codecs.lookup(_CODEC_BY_ALIAS.get(name, name)).name

@@ -79,7 +79,8 @@ def _iter_uuencoded(raw: bytes, start: int, end: int) -> Iterator[bytes]:
     begin = _UU_BEGIN.search(raw, start, end)
     position = begin.end() if begin else start
     lines, total = bytearray(), 0
-    # A short line stands for blanks at its end, so that the content could be larger than the mail.
+    # The decoder fills up a short line with blanks. Without the limit on `total`, many short lines
+    # would decode to more bytes than the mail has.
     while position < end and total < end - start:
         line_end = raw.find(b"\n", position, end)
         line = raw[position : end if line_end < 0 else line_end].rstrip(b"\r\n")

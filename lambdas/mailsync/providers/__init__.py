@@ -235,8 +235,8 @@ class MailProvider(Protocol):
 
         feed: the feed of a folder, or of the mailbox if the provider has no feed per folder. A
             message that the feed of a folder reports as removed has left this folder. A message
-            that the feed of a mailbox reports as removed has left all folders. A message in a page
-            names the complete set of its folders.
+            that the feed of a mailbox reports as removed has left all folders. An Upsert names all
+            folders of its message.
         cursor: position after which changes are returned; each position can be used repeatedly.
             None: start a full sync.
         limit: approximate number of messages of the page.

@@ -82,9 +82,9 @@ def invoke_notified_mailbox_check_async(queue: NotifiedMailboxQueueStore) -> boo
     """Invoke `sync-accounts` asynchronously to check the notified mailboxes, if some can be checked
     now. Return whether the function was invoked.
 
-    Return False also if enough functions are checking notified mailboxes already. This function
-    never raises an error. The mailboxes are stored as due, so the schedule that invokes
-    `sync-accounts` for due mailboxes every minute finds them anyway.
+    Return False if no mailbox can be checked now, if enough functions are checking notified
+    mailboxes already, or if the invocation fails. This function never raises an error: the
+    mailboxes are stored as due, so `start-due-syncs`, which runs every minute, finds them anyway.
     """
     holder = None
     try:

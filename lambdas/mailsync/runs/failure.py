@@ -8,7 +8,7 @@ MAX_ERROR_MESSAGE_CHARS = 1000
 
 def parse_caught_state_error(error: Mapping[str, str]) -> tuple[str, str]:
     """Return name and message of an error that a Catch of the workflow passes on as `Error` and
-    `Cause`.
+    `Cause`. The message is cut after `MAX_ERROR_MESSAGE_CHARS`. A missing name is `Unknown`.
 
     For an exception in a Lambda function, `Cause` is a JSON object (AWS docs, "Handling errors in
     Step Functions"). For a time-out or a service error, it is plain text.

@@ -119,7 +119,8 @@ class SyncStarter:
         """Start the execution `name`, which goes on with a run that was handed over to it.
 
         Raises:
-            StoreUnavailable: Step Functions did not respond.
+            StoreUnavailable: Step Functions rejected the call or did not respond.
+            SettingMissing: see `StepFunctions`.
         """
         try:
             self._start(run_id, account_id, SyncType.AUTOMATIC, "hand-over", name=name)

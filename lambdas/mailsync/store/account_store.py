@@ -46,6 +46,8 @@ class FolderWithSelection:
 
     selected: whether the folder's mail is mirrored.
     stored_total, stored_unread: numbers of all and of unread stored messages.
+    remote_total: the provider's count of all messages. If the provider does not count the folder,
+        it equals `stored_total`.
     remote_total_overcount, remote_unread_overcount: by how much the provider's own counts of all
         and of unread messages exceed the true numbers.
     message_ids_compared_at: when ids and versions were last compared with a complete list. None:

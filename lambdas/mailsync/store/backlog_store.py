@@ -9,13 +9,13 @@ from mailsync.store.connection import Database
 class Backlog:
     """The amount of work that waits, over all accounts of the stage.
 
-    due: number of mailboxes that are due for a sync.
+    due: number of mailboxes that are due for a sync and whose lease no worker holds.
     overdue_s: seconds that the longest overdue mailbox, or the longest queued run, has waited; 0 if
         no mailbox is due and no run is queued.
     unpublished_s: age in seconds of the oldest event in the outbox; 0 if the outbox is empty.
     quarantined: number of messages in quarantine.
     contradicted: number of messages for which a provider's response by id contradicts the
-        provider's list of the folder.
+        provider's list of the folder; at most 100 are counted per folder.
     to_reconnect: number of accounts that need a new sign-in.
     """
 

@@ -117,7 +117,7 @@ class CheckStore:
     """Stores checks of mailboxes, from the lease to the result; every method is one transaction.
 
     Raises StoreUnavailable and StoreRejected. Methods that end or change a check also raise
-    LeaseLost if an execution has taken the mailbox.
+    LeaseLost if an execution has taken the lease, or if a user has changed the account.
     """
 
     def __init__(self, database: Database) -> None:
@@ -202,8 +202,8 @@ class CheckStore:
         return True
 
     def hand_over_run_to_execution(self, check: Check) -> bool:
-        """Give the check's run to an execution. The caller starts the execution afterwards; from
-        now on the check cannot write.
+        """Give the check's run to an execution. If the check has no run yet, create the run. The
+        caller starts the execution afterwards; from now on the check cannot write.
 
         Returns False if another run was requested in the meantime.
         """
@@ -224,8 +224,8 @@ class CheckStore:
             return bool(enqueued)
 
     def fail_run_of_check(self, check: Check, error: str, message: str) -> None:
-        """Close the check's run as failed with this error name and message. A run that already has
-        an outcome does not change."""
+        """Close the check's run as failed with this error name and message. If the check has no run
+        yet, create the run first. A run that already has an outcome does not change."""
         run = check.run_ref
         with self._database.transaction() as tx:
             _demand(tx.run("keep_checked", **_fence(check), seconds=CHECK_LEASE_LIFETIME_S), check)

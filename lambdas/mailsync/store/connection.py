@@ -31,10 +31,10 @@ from mailsync.store.sqlstate import error_from_postgres_fields, make_read_only_d
 from mailsync.store.statements import load_sql_statements
 
 SOCKET_READ_TIMEOUT_S = 150
-# What a dead or half-closed socket shows through pg8000, which does not wrap it.
+# The errors that a dead or half-closed socket causes; pg8000 does not wrap them.
 BROKEN_CONNECTION_ERRORS = (pg8000.native.InterfaceError, OSError, AttributeError)
 _NO_BINDING = "No channel binding"
-# By the words with which the driver begins; there are no classes for them.
+# By the first words of the driver's error text; the driver has no classes for these errors.
 _OF_DRIVER: Mapping[str, str] = {
     "Server refuses SSL": "The database offers no TLS, and nothing leaves this machine unencrypted;"
     " switch it on in the server.",
@@ -44,7 +44,7 @@ _OF_DRIVER: Mapping[str, str] = {
     " password by scram-sha-256 over TLS, or remove channel_binding=require.",
 }
 _OF_ANOTHER_HOST = frozenset({62, 64})
-"""OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and _IP_ADDRESS_MISMATCH; its text quotes the host."""
+"""OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and _IP_ADDRESS_MISMATCH; their texts quote the host."""
 
 
 class Connection(LargeParameterConnection):
@@ -162,7 +162,7 @@ def to_mailsync_error(error: pg8000.native.DatabaseError, statement: str) -> Mai
 def _password(target: ConnectionParameters, auth: str) -> str:
     if auth == "iam":
         return iam_token(target.host, target.port, target.user)
-    # Empty: the server rejects it where one is needed; None would break inside the driver.
+    # The server rejects an empty password if it needs one; None would break inside the driver.
     return target.password or ""
 
 
@@ -366,7 +366,7 @@ class Database:
             try:
                 return self._connection, self._connection.begin_transaction()
             except (pg8000.native.DatabaseError, *BROKEN_CONNECTION_ERRORS):
-                # It died while the function was frozen; nothing was lost with it.
+                # The connection died while the function was frozen; no transaction was open.
                 self.close()
         self._connection = connect(self._settings)
         try:

@@ -2,7 +2,8 @@
 disconnect, purge.
 
 A method for a user's request locks the account first, and changes only accounts of this user. A
-method that stops the open run takes the lease from it in the same transaction.
+method that stops the open run also ends its lease in the same transaction, so that the run can
+write nothing more.
 """
 
 from collections.abc import Iterator, Mapping
@@ -149,8 +150,8 @@ class AccountControlStore:
         return stopped
 
     def begin_purge(self, own: AccountOfRequestingUser) -> RunId | None:
-        """Mark the account for deletion and hide it from its user. Return the id of the run that
-        this stopped; None if no run was open."""
+        """Mark the account for deletion, hide it from its user, and delete its credentials. Return
+        the id of the run that this stopped; None if no run was open."""
         with self._held(own) as held:
             stopped = _stop(held, "The account was purged.")
             _forget_access(held)

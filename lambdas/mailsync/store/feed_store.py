@@ -104,7 +104,8 @@ class FeedStore:
 
     def restart_full_syncs(self, run: RunRef, folder_ids: Sequence[FolderId]) -> None:
         """Restart the full sync of the feeds of these folders, or of all feeds of the account if
-        `folder_ids` is empty. Further calls in the same run change nothing."""
+        `folder_ids` is empty, with the provider's preferred kind of feed. Further calls in the same
+        run change nothing."""
         named = rows.to_jsonb(folder_ids) if folder_ids else None
         with FencedTransaction(self._database, run) as tx:
             tx.run("restart_full_syncs", account_id=run.account_id, run_id=run.run_id, ids=named)

@@ -32,7 +32,7 @@ class FencedTransaction:
     is_exclusive: whether no other fenced transaction of the account may run at the same time.
 
     Raises:
-        LeaseLost: another execution has taken the mailbox.
+        LeaseLost: another execution or check has taken the lease, or a user has stopped the run.
     """
 
     def __init__(self, database: Database, run: RunRef, *, is_exclusive: bool = False) -> None:

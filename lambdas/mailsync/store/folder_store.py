@@ -285,7 +285,7 @@ class FolderStore:
     def postpone_message_id_comparison(self, run: RunRef, folders: Iterable[FolderId]) -> None:
         """Postpone the next comparison of message ids in these folders by
         `FAILED_FOLDER_COMPARISON_RETRY_DELAY`. The caller does this before a comparison, in case
-        the comparison fails."""
+        the comparison fails. Folders whose comparison was requested stay due."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "compare_later",

@@ -42,9 +42,9 @@ class LeaseStore:
         """Take the lease of the mailbox for an execution, mark the execution's run as begun, and
         return the epoch of the lease.
 
-        Returns None if another execution holds the lease or goes on with the run, or if the run was
-        stopped before it started. A retry by the same execution gets the same epoch. If a check
-        without a run holds the lease, the execution takes the lease from the check.
+        Returns None if another worker holds the lease (the run is then closed as `cancelled`), or
+        if the run has ended or another execution goes on with it. A retry by the same execution
+        gets the same epoch. A check without a run, or with this run, loses the lease.
 
         execution_name: name of the execution. None: the run's id.
         """
@@ -88,7 +88,7 @@ class LeaseStore:
         events: number of history events to add to the count of the run's current execution.
 
         Raises:
-            LeaseLost: another execution has taken the lease.
+            LeaseLost: another execution has taken the lease, or a user has stopped the run.
         """
         with self._database.transaction() as tx:
             if not tx.run(
@@ -134,8 +134,8 @@ class LeaseStore:
 
 
 def _close_stale_run(tx: Transaction, account_id: AccountId, run_id: RunId) -> list[str]:
-    """Close the open run of another execution, whose lease has just been taken; return the error
-    names of closed runs."""
+    """Close the account's other open run, after the execution of `run_id` has taken its lease.
+    Return the error names of closed runs."""
     overtaken = tx.run("close_stale_run", account_id=account_id, run_id=run_id)
     for stale, error in overtaken:
         add_outbox_event(tx, account_id, "sync.failed", stale, error=error)

@@ -266,7 +266,7 @@ class MailStore:
 
 
 def _entry(row: Sequence[Any]) -> StoredMessageState:
-    """Return the entry in a row of `folder_entries` or `entries_of`."""
+    """Return the state in a row that the query `folder_entries` or `entries_of` returned."""
     return StoredMessageState(*row[1:])
 
 

@@ -155,7 +155,7 @@ class ProviderMessageKeyStore:
                 return {}
             ids = rows.to_jsonb([message_id for _, message_id, *_ in found])
             tx.run("lock_messages", account_id=run.account_id, ids=ids)
-            # Another worker may have matched one of them meanwhile.
+            # Before the lock, another worker may have matched some of these messages.
             found = [each for each in tx.run("matching_messages", **sent) if each in found]
             pairs = [{"email_id": each[2], "remote_key": each[0]} for each in found]
             tx.run("replace_keys", keys=rows.to_jsonb(pairs))

@@ -228,7 +228,7 @@ def _applied(migrator: _Migrator) -> dict[str, str | None]:
 
 
 def _prepare(migrator: _Migrator) -> None:
-    # IF NOT EXISTS would ask for the right to create even where there is nothing to create.
+    # CREATE SCHEMA IF NOT EXISTS needs the right to create even if the schema exists.
     if migrator.run("SELECT to_regnamespace('mailsync')", _LIST) == [[None]]:
         migrator.run("CREATE SCHEMA mailsync", "The schema mailsync")
     migrator.run(

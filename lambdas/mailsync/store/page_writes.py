@@ -95,7 +95,7 @@ def write_pages(
         [
             _count_row(write, counts)
             for write, counts in zip(writes, all_counts, strict=True)
-            # An empty page is not worth a row.
+            # An empty page of an incremental sync is not counted.
             if counts and (write.page.changes or write.feed.position.is_full_sync_running)
         ],
     )
@@ -193,8 +193,8 @@ def _apply_page(
 
 
 def _ids_in_changed_folders(write: PageWrite) -> tuple[RemoteId, ...]:
-    """Return the messages whose folders change with this page. Empty for a full sync, after which
-    every folder is counted, and for the feed of a folder."""
+    """Return the ids of the messages whose folders may change with this page. Return () for a full
+    sync, after which every folder is counted, and for a feed of one folder."""
     if write.feed.ref.folder or write.feed.position.is_full_sync_running:
         return ()
     return placement_changes.list_ids_of_messages_changed_by_page(write.planned_message_writes)

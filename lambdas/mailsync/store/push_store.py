@@ -107,8 +107,8 @@ class PushStore:
     def save_created_subscription(
         self, claim: SubscriptionClaim, subscription: Subscription, secret: str
     ) -> bool:
-        """Store a new subscription, and make its mailbox due. Changes before the creation of the
-        subscription caused no notification.
+        """Store a new subscription, and make its mailbox due, because changes before the creation
+        of the subscription caused no notification.
 
         Returns False, without storing the subscription, if the account was disconnected, or if
         another worker has claimed the mailbox.

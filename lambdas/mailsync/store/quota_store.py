@@ -165,7 +165,8 @@ class MailboxQuota:
 
         Raises:
             ProviderThrottled: the pause would be longer than MAX_SINGLE_SLEEP_S, or all pauses
-                together longer than MAX_TOTAL_SLEEP_S. No unit was taken.
+                together longer than MAX_TOTAL_SLEEP_S, or this function has used its part of the
+                quota for a backfill. No unit was taken.
         """
         is_backfill = is_backfill or self._is_backfilling
         with self._lock:
@@ -258,7 +259,7 @@ class MailboxQuota:
         if paused_s:
             return _Grant(bucket_id, 0, None, 0.0, paused_s)
         limit = _limit(bucket["units_per_minute"], is_backfill=wanted.is_backfill)
-        # A backfill waits for many units, since each wait costs states of the execution.
+        # A backfill waits until many units are free, because each wait costs state transitions.
         is_patient = wanted.is_backfill and not is_project
         [grant] = tx.run(
             "take_quota",

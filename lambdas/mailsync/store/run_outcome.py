@@ -127,10 +127,10 @@ def fail_run(
     if not held or not save_run_outcome(tx, run_id, "failed", error, message):
         return None
     [(failures, status, is_connected_anew, is_removal_confirmed)] = held
-    # What the run signed in with is not what the account has now.
+    # The account was connected again during the run, so it has other credentials now.
     is_outdated = error in ERROR_NAMES_THAT_CLOSE_ACCOUNT and is_connected_anew
     needs_person = error in ERROR_NAMES_THAT_CLOSE_ACCOUNT and not is_outdated
-    # The run may have asked for the hidden messages before a person confirmed their removal.
+    # The run may have requested the hidden messages before a person confirmed their removal.
     is_due = is_outdated or (is_removal_confirmed and not needs_person)
     wait_s = seconds_until_sync_after_failure(failures=failures + 1, cause=error, jitter=random())  # noqa: S311
     changed = tx.run(

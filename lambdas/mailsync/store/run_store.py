@@ -167,9 +167,12 @@ class RunStore:
         still pending, because the provider named them and then reported them as gone. Return None
         if the run was closed as failed.
 
-        A second call for the run changes nothing.
+        A second call for a completed run changes nothing.
 
         requests: number of requests to the provider since the run's last heartbeat.
+
+        Raises:
+            LeaseLost: the run has lost the lease and was not completed before.
         """
         with self._database.transaction() as tx:
             if not tx.run("check_lease", account_id=run.account_id, epoch=run.lease_epoch):

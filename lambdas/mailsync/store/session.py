@@ -15,43 +15,43 @@ Read-only mode is never overridden: the person who set it wants nothing to be wr
 from collections.abc import Mapping
 
 _VALUES: Mapping[str, str] = {
-    # Of the bytes: what the driver sends and reads is UTF-8.
+    # Encoding: the driver sends and reads UTF-8.
     "client_encoding": "'UTF8'",
-    # Of the text formats that the driver reads.
+    # Text formats: the driver reads these.
     "DateStyle": "'ISO, MDY'",
     "IntervalStyle": "'postgres'",
     "TimeZone": "'UTC'",
     "bytea_output": "'hex'",
     "extra_float_digits": "1",
-    # Of how statements and arrays are read.
+    # Meaning of statements and arrays.
     "standard_conforming_strings": "on",
     "array_nulls": "on",
     "transform_null_equals": "off",
-    # Of what names mean and which rows are seen: no object of another schema is taken for one of
-    # the catalog, and a policy hides rows instead of failing the statement. Our statements name
-    # every schema; `public` is there for triggers that an operator may have put on our tables.
+    # Names and visible rows: no object of another schema is taken for an object of the catalog,
+    # and a policy hides rows instead of failing the statement. Our statements name every schema;
+    # `public` is there for triggers that an operator may have put on our tables.
     "search_path": "pg_catalog, public, pg_temp",
     "row_security": "on",
-    # Of triggers for the version before: our statements write the placements themselves.
+    # Triggers of the previous release write no placements, because our statements do.
     "mailsync.writes_placements": "on",
-    # Of errors: one of a savepoint must not end the session.
+    # Errors: an error inside a savepoint must not end the session.
     "exit_on_error": "off",
 }
 _TIMEOUTS: Mapping[str, str] = {
-    # First, because the role's own may end one of the statements that follow.
+    # First, because the role's own time-out may end one of the statements that follow.
     "statement_timeout": "'120s'",
     "lock_timeout": "'30s'",
     # A frozen function must not keep row locks; the server ends its transaction.
     "idle_in_transaction_session_timeout": "'60s'",
 }
 _OF_MIGRATIONS: Mapping[str, str] = {
-    # An index of a large table takes as long as it takes.
+    # No limit, because an index of a large table can take hours.
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }
-# What one release of Postgres has and another has not, what is only raised, and one row as the
-# answer. Without synchronous_commit a crash of the server takes back commits that were reported.
+# Switch off transaction_timeout if this release of Postgres has it, switch on synchronous_commit if
+# it is off, and return one row. With `off`, a crash of the server can lose reported commits.
 _ANSWER = (
     "SELECT CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL"
     " THEN set_config('transaction_timeout', '0', true) END,"

@@ -1,4 +1,4 @@
-"""Write the states of stored messages, and their folders where the page names all of them. All
+"""Write the states of stored messages, and their folders if the page names all of them. All
 functions work in the caller's transaction."""
 
 from collections.abc import Sequence

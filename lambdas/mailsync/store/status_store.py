@@ -20,7 +20,8 @@ class FolderStatus:
 
     stored_total, stored_unread: numbers of all and of unread stored messages. During a sync, the
         numbers may be older than the messages.
-    remote_total: the provider's count of all messages, at the last reading.
+    remote_total: the provider's count of all messages, at the last reading. If the provider does
+        not count the folder, it equals `stored_total`.
     remote_total_overcount, remote_unread_overcount: by how much the provider's own counts of
         all and of unread messages exceed the true numbers.
     verified_at: when the stored counts last agreed with the provider's.

@@ -1,8 +1,8 @@
 """Hide the messages that the full sync of a feed did not see (mark and sweep).
 
-One transaction stores the last page of a full sync and ends the sweep. Before it, transactions of
-their own hide all but a small part of the unseen messages. They do not move the cursor. So if the
-function dies between them, the next one reads the last page again, and continues the sweep.
+The transaction that stores the last page of a full sync also ends the sweep. Earlier transactions
+hide all but a small part of the unseen messages, and do not move the cursor. So if the function
+dies before the end, the next function reads the last page again and continues the sweep.
 """
 
 from collections.abc import Callable, Sequence

@@ -37,10 +37,10 @@ MIN_REMAINING_TIME_FOR_CHECK_S = 90.0
 """The minimum seconds until the function's time-out with which a check is started: the time that a
 check may need if its provider hardly responds."""
 WORKER_RESPONSE_BYTES, SHARED_RESPONSE_BYTES, SHARED_WAIT_S = 2**20, 32 * 2**20, 5.0
-"""Limits of the memory for provider responses: the bytes that each mailbox may use, the bytes that
-one mailbox at a time may use, and the seconds that a mailbox waits for this larger memory. A
-mailbox that needs more memory, or has waited longer, is left to an execution, where no other
-mailbox uses memory (docs/operations.md, "Memory")."""
+"""Limits of the memory for provider responses: the bytes that each mailbox may always use, the
+bytes that one mailbox at a time may use, and the seconds that a mailbox waits for this larger
+memory. A mailbox that needs more memory, or has waited longer, is left to an execution, where no
+other mailbox uses memory (docs/operations.md, "Memory")."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,7 +213,7 @@ class _Work:
         except Exception as failure:
             logger.exception("check_broke", account_id=self._account_id)
             return self._fail(check, failure, _UNEXPECTED)
-        # Here: the failure holds the pages that were read until it is forgotten.
+        # Not inside `except`: there the failure keeps the pages that were read in memory.
         return self._hand_over(check, cause)
 
     def _reason_for_execution(self, check: Check) -> str | None:
@@ -268,8 +268,8 @@ class _Work:
         seen: MailboxSnapshot,
         counts: Mapping[FolderId, FolderCounts],
     ) -> CheckOutcome:
-        """End a check that found nothing new. First compare the message ids of the folders that are
-        due; hand the run over to an execution if a folder differs, or the first is too large."""
+        """End a check that found nothing new. First compare the message ids of the due folders. If
+        a folder differs or the first due folder is too large, leave the sync to an execution."""
         compared = _compare(check, mailbox, counts)
         if compared is None:
             return self._hand_over(check, "ids to compare")
@@ -287,7 +287,7 @@ class _Work:
         synced = sync_folders(mailbox, self._remaining_s, seen)
         if synced.remaining_feeds:
             return self._hand_over(check, "more than a page")
-        # Where each count costs a request, those of unchanged folders are read hourly.
+        # If each count costs a request, the counts of unchanged folders are read once an hour.
         is_quick = check.is_mailbox_fully_verified and (
             not seen.folder_listing.has_fetched_all_counts
             or (
@@ -312,7 +312,7 @@ class _Work:
         return CheckOutcome.SYNCED
 
     def _hand_over(self, check: Check, cause: str) -> CheckOutcome:
-        """Leave the run to an execution, and start the execution. If the start fails, the schedule
+        """Leave the sync to an execution, and start the execution. If the start fails, the schedule
         starts the execution later."""
         if not self._worker.store_of_checks.hand_over_run_to_execution(check):
             return CheckOutcome.LEASE_UNAVAILABLE

@@ -158,7 +158,7 @@ def sync_feed(
             continue
         except (ProviderThrottled, ProviderUnavailable) as failure:
             return _paused(mailbox, feed.ref, failure, progressed=has_progressed)
-        # A reading without effect succeeds without end, and takes no pending message's turn.
+        # While messages are pending, a last page without effect is no progress: it may repeat.
         is_progress = not feed.has_pending_messages_due_soon or page.has_more or _has_effect(counts)
         has_progressed |= is_progress
         is_new_round |= feed.position.is_next_page_first_of_round
@@ -246,7 +246,7 @@ class _NewsClock:
         self._interval_s = (
             provider.provider_limits.max_feed_read_interval_while_pending_s
         )  # None: after all pending messages
-        # What many pages of a round name can then be listed at once.
+        # One list of the folder then has the messages that all pages of the round name.
         self._is_round_read_first = isinstance(provider, CompleteMessageLister)
         self._began_at: float | None = None
         self._read_from: float | None = None
@@ -291,8 +291,8 @@ def is_feed_up_to_date_after_page(
 
     A round, one pass over the change feed, reports changes up to the moment at which it started.
 
-    counts: the numbers of rows that the page wrote. None if another worker has moved the cursor,
-        so that the page wrote nothing.
+    counts: the numbers of rows that the page wrote. If the page left messages pending, the feed is
+        not up to date. None: another worker has moved the cursor, so the page wrote nothing.
     started_in_this_sync: whether the round of the page began in this sync. False: an earlier sync
         began the round, perhaps hours ago, so another round must follow.
     """

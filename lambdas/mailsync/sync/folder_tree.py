@@ -76,8 +76,8 @@ def read_folder_tree_and_feed_pages(
     """Read the folder tree at the provider, and the next page of each change feed whose full sync
     has ended.
 
-    In a large mailbox, some feeds are left to a later sync. A feed that fails has no page in the
-    result.
+    In a large mailbox, some feeds are left to a later sync. A feed that fails, or that exceeds
+    `MAX_FEEDS_READ_PER_SNAPSHOT`, has no page in the result.
 
     known: the stored folders.
     reading: how much of the folder tree to read.
@@ -197,7 +197,8 @@ def _start_full_syncs(
     mailbox: Mailbox, batches: Sequence[Sequence[StoredFeed]], remaining_s: Callable[[], float]
 ) -> frozenset[FeedId]:
     """Read and store the first page of each feed, batch by batch, as long as there is time; return
-    the feeds that are then up to date. While a batch is stored, the provider may read the next."""
+    the feeds that are then up to date. While a batch is stored, the provider may read the next
+    batch."""
     done: frozenset[FeedId] = frozenset()
     positions = [[(feed.ref, None) for feed in batch] for batch in batches]
     requested_at = time.monotonic()
@@ -268,8 +269,9 @@ def _apply(
     """Store the next page of each feed, as long as there is time. Return the feeds that
     have no further changes after that page.
 
-    A feed that fails does not stop the others. `sync-folder` processes it alone, with smaller
-    pages, or the workflow marks its folder as failed.
+    A feed that has no page in `pages`, or whose page is rejected, does not stop the other feeds.
+    `sync-folder` processes such a feed alone, with smaller pages, or the workflow marks its folder
+    as failed.
     """
     stored = store_pages(
         mailbox,

@@ -59,7 +59,7 @@ def split_feeds_into_map_items(
     """
     parts = [feeds[start : start + per_item] for start in range(0, len(feeds), per_item)]
     if len(parts) > MAX_ITEMS_PER_MAP_STATE:
-        # The large ones stay alone, so that small ones do not wait for them.
+        # Large folders stay alone in their items, so that small folders do not wait for them.
         half = MAX_ITEMS_PER_MAP_STATE // 2
         parts = parts[:half] + [feeds[half * per_item + start :: half] for start in range(half)]
     named = feeds if len(feeds) <= MAX_FEEDS_FOR_MAP_ITEMS_WITH_FOLDERS else ()

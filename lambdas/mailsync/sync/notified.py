@@ -36,7 +36,7 @@ def check_notified_mailboxes(
             all_checked += _drain(queue, slot, remaining_s)
         finally:
             queue.release_worker_slot(slot)
-        # A notification that arrived between the last claim and the release found no free slot.
+        # A notification after the last claim started no function if every slot was taken.
         slot = (
             queue.take_slot_for_new_worker()
             if remaining_s() >= MIN_REMAINING_TIME_FOR_CHECK_S

@@ -100,10 +100,10 @@ def end_subscriptions_of_account(own: AccountOfRequestingUser) -> None:
     )
     if claim is None:
         return
-    # With a connection of its own, since the caller's is not for two threads.
+    # The thread gets its own connection, because two threads must not share the caller's.
     database = Database(load_settings())
     leftovers = LeftoverSubscriptionCleaner(PushStore(database), END_SUBSCRIPTION_TIMEOUT_S)
-    # The provider's libraries bound single reads, not their sum; what is too slow is left behind.
+    # The provider's libraries limit the time of each read; `join` limits the time of all reads.
     ending = Thread(
         name=f"end-push-{own.account_id}",
         target=_end,
@@ -113,7 +113,7 @@ def end_subscriptions_of_account(own: AccountOfRequestingUser) -> None:
     ending.start()
     ending.join(END_SUBSCRIPTION_TIMEOUT_S)
     if ending.is_alive():
-        # Lambda may resume the thread in a later invocation, which may have made new subscriptions.
+        # Lambda may resume the thread in a later invocation. It must not end newer subscriptions.
         leftovers.stop_sending_requests()
         logger.warning("push_not_ended", account_id=own.account_id, cause="TooSlow")
 
@@ -187,7 +187,7 @@ class _Renewal:
         if not self._extend():
             self._make()
         elif self.claim.failed_attempt_count:
-            # One may have been made whose answer was lost, while this one was said to be gone.
+            # A failed attempt may have created a second subscription whose response was lost.
             self._end_leftovers(named=None)
 
     def _extend(self) -> bool:

@@ -67,7 +67,7 @@ class LeftoverSubscriptionCleaner:
         if named is not None and not self._has_given_up:
             outcomes[named] = _ended(push, named)
         found, incomplete = self._find(push, callback_urls)
-        # The row may still hold the named one, which is listed if "gone" was a mistake.
+        # The account's row may still contain `named`, so the store does not return it as unused.
         again = [named] if named in found else []
         for each in dict.fromkeys(
             [*again, *self._store.find_unused_remote_subscription_ids(claim, found)]

@@ -93,7 +93,7 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
 
 def _is_read_with_all_mail(mailbox: Mailbox, folder: StoredFolder) -> bool:
     """Return whether this run's comparison of the folder of all mail includes the flags of this
-    folder's messages. It does not for trash and junk, which are not in all mail."""
+    folder's messages. Return False for trash and junk, whose messages are not in all mail."""
     all_mail = mailbox.provider.provider_traits.all_mail_folder_id
     if all_mail in (None, folder.ref.remote_id) or folder.role in (Role.TRASH, Role.JUNK):
         return False
@@ -141,7 +141,7 @@ def _adopt_listing(
         mailbox.run_ref, folder.ref.id, sorted(leaving)
     )
     if all_mail and folder.role in (Role.TRASH, Role.JUNK):
-        # Deleted there, or moved out of it: then in the folder of all mail, too.
+        # A message that is still in another folder may have moved there: request it by id.
         leaving -= _shown_ids(mailbox, folder, leaving)
     unlisted = tuple(each for each in difference.unlisted_remote_ids if each not in leaving)
     return replace(
@@ -161,10 +161,10 @@ def _shown_ids(
 
 
 def _is_as_long_as_counted(listing: MessageListing, folder: StoredFolder) -> bool:
-    """Return whether a list has as many messages as the provider counts, and not fewer than the
-    stored count of the provider. The list is compared with the count that it states, or with the
-    stored count if it states none. If the count of the list is lower than the stored count, the
-    list and its count may both be too low."""
+    """Return whether the length of a list equals the provider's count: the count that the list
+    states, or `folder.remote_total` if the list states none. Return False if the list is shorter
+    than `folder.remote_total`, because the list and its count may both be too low. Return False if
+    `folder.remote_total` is None."""
     before = folder.remote_total
     total = before if listing.remote_message_count is None else listing.remote_message_count
     return before is not None and before <= len(listing.messages) == total

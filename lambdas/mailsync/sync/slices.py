@@ -99,8 +99,9 @@ class SliceWorker:
 def store_slices_as_additional_worker(
     mailbox: Mailbox, feed_ids: Sequence[FeedId], number: int, remaining_s: Callable[[], float]
 ) -> tuple[FeedId, ...]:
-    """Store slices of feeds until no more slices can come, or the time budget is spent. Return
-    `feed_ids` if the time budget is spent, else no feed.
+    """Store slices of feeds until no more slices can come, no slice was found for
+    `MAX_WAIT_FOR_UNCLAIMED_SLICE_S` seconds, or the time budget is spent. Return `feed_ids` if the
+    time budget is spent, else no feed.
 
     The worker that reads a feed does not need the help of this function. So a folder that no longer
     exists is no error here; its feed is left out.

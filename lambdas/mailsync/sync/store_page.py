@@ -33,8 +33,8 @@ from mailsync.sync.placement_changes import plan_writes_of_id_only_page, split_o
 
 DEFAULT_PAGE_SIZE = 100
 MIN_MESSAGES_TO_SLICE = 21
-"""The minimum number of messages named by a page, without contents, that are fetched in slices. It
-is more than one batch. Fewer messages are fetched by id."""
+"""The minimum number of messages without contents on a page for which the messages are fetched in
+slices. It is more than one batch of requests. Fewer messages are fetched by id."""
 MAX_FETCHED_BODY_CHARS_PER_PAGE = MAX_BODY_CHARS
 """The number of body characters after which no more messages are fetched for one transaction. It
 equals the maximum length of one body. Measured: 100 bodies of 3 million characters use 1,200 MB
@@ -88,9 +88,9 @@ def store_pages(
     """Store one page of each of several change feeds, many pages in one transaction. Return the
     counts of written rows, by feed. None: another worker has moved the feed's cursor.
 
-    The result lacks feeds for which no time was left, and feeds that failed. If the database
-    rejects a transaction of several pages, each page is stored alone, so a feed that fails does not
-    stop the others.
+    The result lacks feeds for which no time was left, and feeds whose page the provider or the
+    database rejects. If the database rejects a transaction of several pages, each page is stored
+    alone. Raises any other error of the provider, after storing the pages before it.
 
     requested_at: see `store_page`.
     has_time: returns whether there is time for another page.

@@ -39,15 +39,16 @@ _CountedFolders = Mapping[FolderId, FolderWithCounts]
 
 @dataclass(frozen=True, slots=True)
 class RemainingVerification:
-    """The work that remains until the mailbox is verified. The mailbox is verified if every field
-    is empty, False or 0.
+    """The work that remains until the mailbox is verified. The mailbox is verified (`is_done`) if
+    every field except `differences_sentence` is empty, False or 0.
 
     folder_ids_to_compare: folders whose message ids must be compared with the provider's.
     unsynced_folder_count: number of folders that could not be synced.
     has_new_folders: whether the workflow must return to the state `sync-folders`: a folder's full
         sync is not complete, or the mail of gone and deselected folders is not removed yet.
     unrepaired_folder_count: number of folders that still differ after the last repair round.
-    differences_sentence: sentence about the unverified folders.
+    differences_sentence: sentence about the unverified folders. Only meaningful if
+        `unrepaired_folder_count` is not 0.
     """
 
     folder_ids_to_compare: tuple[FolderId, ...] = ()
@@ -96,7 +97,7 @@ def recount_messages_and_verify_folders(
         ProviderUnavailable: the provider's list of folders is incomplete.
     """
     run = mailbox.run_ref
-    # The pages of a mailbox's feed have noted since then which counts to read.
+    # Since `synced`, pages of a feed of the whole mailbox have marked which counts to read.
     before, gone = (
         (synced.existing_folders, synced.gone_folders)
         if synced and mailbox.provider.provider_traits.has_feed_per_folder
@@ -110,7 +111,7 @@ def recount_messages_and_verify_folders(
         if not fault:
             _fail_unread(mailbox, stores, known, listing)
             tree = _Tree(before, known, listing)
-            # What `synced` stands for includes this, unless a folder is gone since.
+            # `sync_folders` has removed this mail already, unless a folder has changed since.
             is_removed = bool(synced and synced.is_all_unmirrored_mail_removed and not has_changed)
             is_removed = is_removed or remove_stored_unmirrored_mail(mailbox, stores, lambda: False)
             unclear = find_messages_to_request_by_id(mailbox, stores)
@@ -222,7 +223,7 @@ def _classify(
     if by_comparison := verified - by_counts:
         stores.folder_store.mark_verified_by_id_comparison(run, sorted(by_comparison))
     mismatched = _least_recently_compared_first(counted, counted.keys() - verified | set(new))
-    # Should the comparison fail, it is not tried again in the next check.
+    # The comparisons are postponed first, so that the next check does not repeat a failed one.
     room = max(0, MAX_FOLDERS_PER_REPAIR_ROUND - len(mismatched))
     due = () if rounds else _due(counted, verified)[:room]
     if due:
@@ -263,8 +264,9 @@ def _least_recently_compared_first(
 def _all_mail_last(
     mailbox: Mailbox, stores: MailboxStores, folder_ids: tuple[FolderId, ...]
 ) -> tuple[FolderId, ...]:
-    """Return the folders with the folder of all mail at the end. The comparisons before it show
-    which messages are in trash or junk, so the messages that it lacks are not requested."""
+    """Return the folders with the folder of all mail at the end. The other comparisons show first
+    which messages are in trash or junk, so these messages are not requested by id when all mail
+    lacks them."""
     all_mail = mailbox.provider.provider_traits.all_mail_folder_id
     if all_mail is None:
         return folder_ids

@@ -146,7 +146,8 @@ class _BrowserSignIn:
         open_page: called with the URL of Google's page.
 
         Raises:
-            LiveComparisonFailed: the user did not sign in, or Google rejected it.
+            LiveComparisonFailed: the user did not sign in, Google rejected the sign-in or sent no
+                response, or the token allows more than reading mail.
         """
         landing = _Landing()
         try:

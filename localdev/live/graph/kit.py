@@ -218,7 +218,7 @@ KIT = GraphLiveComparisonKit()
 
 def _change_mailbox(mailbox: Mailbox) -> None:
     """Deliver some messages, and mark others as read and drafts as unread. Delta reports a changed
-    read state without the other properties, so the product fetches these messages by id."""
+    read state without the other properties, so Mailsync fetches these messages by id."""
     for folder, is_read in (("inbox", True), ("drafts", False)):
         messages = [
             each for each in mailbox.list_messages_in_folders(folder) if each.is_read is not is_read

@@ -1,7 +1,7 @@
-"""Relay the IMAP connections of the product to a mail server, read-only, and record the responses.
+"""Relay the IMAP connections of Mailsync to a mail server, read-only, and record the responses.
 
-The relay makes a password for the product. When the product logs in, the relay logs in to the mail
-server with the user's password. So the product does not store the user's password. The relay
+The relay makes a password for Mailsync. When Mailsync logs in, the relay logs in to the mail
+server with the user's password. So Mailsync does not store the user's password. The relay
 rejects commands that would write.
 """
 
@@ -27,7 +27,7 @@ from mailsync.providers.imap.responses import ImaplibUntaggedResponse
 
 UPSTREAM_TIMEOUT_S = 60
 RELAY_USER_NAME = "mailbox"
-"""User name with which the product logs in to the relay."""
+"""User name with which Mailsync logs in to the relay."""
 _WITH_LABELS = "labels"
 _MAX_LINE_BYTES = 16 * 2**20
 _LITERAL = re.compile(rb"\{(\d{1,12})\+?\}\r?\n\Z")
@@ -64,7 +64,7 @@ class ImapUpstream:
 
 
 class ImapRelay:
-    """The relay between the product and mail servers: one listening port for each mail server.
+    """The relay between Mailsync and mail servers: one listening port for each mail server.
     Implements `ProviderRelayInterface`; a context manager."""
 
     def __init__(self, folder: Path) -> None:

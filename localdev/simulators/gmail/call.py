@@ -78,7 +78,7 @@ class GmailResult:
     """The result of a handler.
 
     json_body: the JSON of the response. None: the response is empty, with status 204.
-    messages_with_body_count, messages_without_body_count: numbers of messages in the document with
+    messages_with_body_count, messages_without_body_count: numbers of messages in `json_body` with
         and without their bodies, from which the latency is computed.
     """
 

@@ -49,7 +49,8 @@ class QuotaCounts:
 class Quota:
     """The quota of one project at Google, with the quota of each of its users. Thread-safe.
 
-    clock: function that returns the time in seconds since 1970; minutes of the quota begin by it.
+    clock: function that returns the time in seconds since 1970. A minute of the quota begins at
+        each multiple of `GmailBehaviour.minute_s` of this time.
     """
 
     def __init__(self) -> None:
@@ -61,7 +62,7 @@ class Quota:
         self._counts = QuotaCounts()
 
     def reset_counts(self) -> None:
-        """Set all counts to 0, and begin a new minute of the quota."""
+        """Set all counts and the units that were used in the present minute to 0."""
         with self._lock:
             self._users, self._project, self._counts = {}, _Window(), QuotaCounts()
 

@@ -57,8 +57,8 @@ class GmailServer:
     """The simulated Gmail API as an application for `Server`.
 
     tokens: the access tokens that tests have registered.
-    check_token: returns what any other access token permits. None: the server refuses all access
-        tokens but the registered ones.
+    check_token: function that returns what an unregistered access token permits. None: the server
+        refuses unregistered access tokens.
     """
 
     def __init__(self, service: SharedSimulatorState) -> None:

@@ -174,9 +174,8 @@ class PushNotificationSender:
             self._is_paused = False
 
     def deliver_pending_pushes(self) -> None:
-        """Make a push for each watched mailbox that changed, and try once to post each push that is
-        due. A mailbox whose last push is younger than `GmailBehaviour.push_interval_s` is skipped.
-        """
+        """Make a push for each watched mailbox that changed, unless the mailbox's last push was
+        made less than `GmailBehaviour.push_interval_s` ago. Then try once to post each due push."""
         with self._turn:
             self._take_turn()
 
@@ -248,10 +247,10 @@ class PushNotificationSender:
 
 
 def _is_announced(gmail: GmailMailbox, row: Row) -> bool:
-    """Return whether the labels of a watch require a push for the changes since the change with
-    the number `announced`.
+    """Return whether the labels of a watch require a push for the newest changes.
 
-    row: the watch, a row of `gmail_watch` as it was before this turn.
+    row: the watch, a row of `gmail_watch`. Its column `announced` is the number of the last change
+        for which a push was considered; -1: none yet.
     """
     labels = set(orjson.loads(row["label_ids"]))
     if not labels or row["announced"] < 0:

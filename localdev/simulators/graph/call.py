@@ -83,7 +83,7 @@ class GraphCall:
 class GraphResult:
     """The response of a handler to a GraphCall.
 
-    messages_with_body_count, messages_without_body_count: numbers of messages in the document with
+    messages_with_body_count, messages_without_body_count: numbers of messages in `json_body` with
         and without their bodies, from which the latency is computed.
     """
 

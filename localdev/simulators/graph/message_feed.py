@@ -156,8 +156,8 @@ class MessageFeed:
         )
 
     def _is_oldest(self, arrival: FolderMessageEvent) -> bool:
-        """Return whether the message was received before all messages that have been in the folder
-        since before its arrival. Return False if there are none."""
+        """Return whether the message was received earlier than every message that was in the folder
+        when it arrived and is there still. Return False if there is no such message."""
         row = self._mailbox.database.fetch_row(
             "SELECT (SELECT received_at FROM message WHERE number = ?) < min(received_at) AS oldest"
             " FROM placement WHERE folder = ? AND number < ?",

@@ -44,8 +44,8 @@ class Notifier:
     """Sends change notifications to subscribers from `start` to `stop`. The database stores unsent
     notifications, so the simulators send them after a restart.
 
-    deliveries: the newest requests to subscribers, each with the URL, the number of notifications
-        and the response's status. Status 0: there was no response.
+    deliveries: the newest requests to subscribers: `at` (seconds since 1970), `url`, `items` (the
+        number of notifications) and `status` of the response. Status 0: there was no response.
     """
 
     def __init__(self, service: SharedSimulatorState) -> None:
@@ -78,7 +78,7 @@ class Notifier:
 
     def send_lifecycle_event(self, mailbox_id: str, event: str) -> int:
         """Send a lifecycle event to the subscriptions of a mailbox that have a lifecycle URL;
-        return the number of all subscriptions of the mailbox.
+        return the number of all active subscriptions of the mailbox.
 
         After `reauthorizationRequired` a subscription reports no changes until it is authorized
         again. This is the strictest reading of the documentation. `subscriptionRemoved` also
@@ -100,8 +100,8 @@ class Notifier:
         return len(notified)
 
     def deliver_pending_notifications(self) -> None:
-        """Make the notifications for all changes so far, and try once to send each notification
-        that is due."""
+        """Make the notifications for all changes so far, and try once to send the due
+        notifications, at most the 500 oldest."""
         with self._turn:
             self._take_turn()
 

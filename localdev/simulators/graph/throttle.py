@@ -1,7 +1,7 @@
 """Enforce Outlook's limits for one app and one mailbox: four requests in flight, and 10,000
 requests in ten minutes.
 
-Requests of all connections and processes count. Rejected requests count too. Source: Microsoft
+The requests of all clients count together. Rejected requests count too. Source: Microsoft
 Graph docs, throttling-limits.
 """
 

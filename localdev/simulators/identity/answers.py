@@ -34,8 +34,8 @@ def redirect_to_application_response(query: dict[str, str], parameters: dict[str
 
 
 def build_injected_fault_response(fault: Fault, document: Any) -> Response:
-    """Return the token endpoint's response for a fault: the fault's `body`, or `document` as JSON.
-    The status is 503 if the fault has none.
+    """Return the response of an identity platform's endpoint for a fault: the fault's `body`, or
+    `document` as JSON. The status is 503 if the fault has none.
 
     If the fault has `cut`, the response closes the connection without sending anything.
     """

@@ -33,7 +33,8 @@ def _set_options(
 
     mailbox: address of the mailbox whose options change. None: the options of all mailboxes without
         options of their own.
-    without: the extensions that the server does not offer. None: the extensions do not change.
+    without: the extensions that the server shall not offer; it then offers all others. None: the
+        extensions do not change.
     fields: new values of `prefix` and `separator`.
     """
     owner = server.service.find_mailbox(mailbox) if mailbox else None

@@ -99,8 +99,7 @@ class MessageWithoutContents:
 
     @property
     def object_ids(self) -> dict[str, str]:
-        """The ids of the content and of the thread, by the name of the IMAP data item (RFC 8474).
-       """
+        """Return EMAILID, the id of the content, and THREADID, the id of the thread (RFC 8474)."""
         thread = sha256(self.thread_key.encode("utf-8", "replace")).hexdigest()[:32]
         return {"EMAILID": f"M{self.content_blob_id}", "THREADID": f"T{thread}"}
 

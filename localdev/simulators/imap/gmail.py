@@ -255,7 +255,7 @@ def _quoted(label: str) -> str:
 
 
 def _shown(placements: set[int], roles: Mapping[str, int]) -> set[int]:
-    """Return the folders that show a message with these placements."""
+    """Return the numbers of the folders that show a message with these placements."""
     if placements & {roles[RETAINED], roles[PURGED]}:
         return set()
     for role in ("trash", "junk"):

@@ -82,8 +82,8 @@ class FetchResponse:
     sequence_number: IMAP sequence number of the message.
     data_item_name_value_pairs: names and rendered values of the data items, in the order of the
         response.
-    reports_changed_flags: whether the server reports changed flags. False: the client fetched the
-        message.
+    reports_changed_flags: whether the server sends the response to report changed flags. False: the
+        response answers a FETCH of the client.
     """
 
     sequence_number: int

@@ -95,7 +95,7 @@ class ImapMailbox:
 
     def read_message_size_bytes(self, listed: MessageWithoutContents) -> int | None:
         """Return the size of a message in bytes (RFC822.SIZE). Return None if the message no longer
-        exists."""
+        exists and its original was not kept."""
         if listed.original_message_size_bytes is not None:
             return listed.original_message_size_bytes
         raw = self.read_message_bytes(listed)

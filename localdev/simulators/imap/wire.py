@@ -109,8 +109,8 @@ class ClientConnection:
                 self.connection.sendall(content)
 
     def shut_down_socket(self) -> None:
-        """Shut the connection down. A method of another thread that is reading from the connection
-        then raises ConnectionClosed."""
+        """Shut the connection down. If another thread is reading from the connection, its call then
+        raises ConnectionClosed."""
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 

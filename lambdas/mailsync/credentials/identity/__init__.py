@@ -46,8 +46,8 @@ class OrganisationNotAllowed(Exception):
 class SignInResult:
     """The user and the tokens that the identity platform returned at the end of a sign-in.
 
-    home_account_id: the platform's id of the user. The id stays the same when the user's address
-        changes.
+    user_id_at_provider: the platform's id of the user. The id stays the same when the user's
+        address changes.
     email_address: the user's email address. Empty: the platform named no address.
     tokens: access token and grant.
     """
@@ -103,8 +103,8 @@ class IdentityPlatform(Protocol):
         query: the parameters of that URL.
 
         Raises:
-            SignInRejected: the user or the platform denied access, or the query belongs to another
-                flow.
+            SignInRejected: the user or the platform denied access, the user did not allow the
+                application to read mail, or the query belongs to another flow.
         """
         ...
 
@@ -113,7 +113,8 @@ class IdentityPlatform(Protocol):
         renewal, and the account's email address if the platform names the address.
 
         Raises:
-            AccessRevoked: the platform rejected the grant; the user must sign in again.
+            AccessRevoked: the platform rejected the grant. If `is_final` is true, the user must
+                sign in again. Else the platform may accept the grant later.
         """
         ...
 

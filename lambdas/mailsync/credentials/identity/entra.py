@@ -73,7 +73,8 @@ def begin_sign_in(settings: Settings, oauth: OAuthAccess, redirect_uri: str) -> 
     redirect the browser to.
 
     Raises:
-        ProviderThrottled, ProviderUnavailable: the identity platform is unavailable.
+        ProviderThrottled: the identity platform requested a pause.
+        ProviderUnavailable: the identity platform is unavailable.
     """
     with _app(settings) as (app, *_), warnings.catch_warnings():
         # msal warns that it prefers response_mode=form_post. A browser sends no SameSite=Lax cookie
@@ -95,8 +96,8 @@ def finish_sign_in(
     query: the parameters of that URL.
 
     Raises:
-        SignInRejected: the user or the platform denied access, or the query belongs to another
-            flow.
+        SignInRejected: the user or the platform denied access, the user did not allow the
+            application to read mail, or the query belongs to another flow.
         ProviderRejected: the identity platform rejected the app registration.
         ProviderThrottled: the identity platform requested a pause.
         ProviderUnavailable: the identity platform is unavailable.
@@ -139,7 +140,8 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
     renewal.
 
     Raises:
-        AccessRevoked: the identity platform rejected the grant; the user must sign in again.
+        AccessRevoked: the identity platform rejected the grant. If `is_final` is true, the user
+            must sign in again. Else the platform may accept the grant later.
         ProviderRejected: the identity platform rejected the app registration.
         ProviderThrottled: the identity platform requested a pause.
         ProviderUnavailable: the identity platform is unavailable.
@@ -221,8 +223,8 @@ class _HttpClient:
     only by https or to loopback, whatever URLs the platform's metadata names, and follows no
     redirect: a redirect with 307 would forward the form.
 
-    msal exposes neither status nor headers of a response, and parses the plain text of a 429 as
-    JSON.
+    The client checks statuses itself: msal exposes neither status nor headers of a response, and
+    would parse the plain text of a 429 as JSON.
 
     retry_after_s: Retry-After of the last response, in seconds. None: no header.
     """
@@ -261,7 +263,7 @@ class _HttpClient:
                 raise ValueError(type(error).__name__) from None
         if body is None:
             raise ValueError("too large")
-        response._content = bytes(body)  # `text` reads this instead of the connection
+        response._content = bytes(body)  # `response.text` uses it
         return response
 
     def _check(self, response: Any) -> None:

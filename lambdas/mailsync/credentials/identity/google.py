@@ -79,8 +79,9 @@ def finish_sign_in(
     query: the parameters of that URL.
 
     Raises:
-        SignInRejected: the user, an administrator or Google denied access, did not allow the app to
-            read mail, or the query belongs to another flow.
+        SignInRejected: the user, an administrator or Google denied access; the user did not allow
+            the app to read mail; Google issued no refresh token; the query or the ID token belongs
+            to another flow; or the clocks of Google and Mailsync differ too much.
         ProviderRejected: Google rejected the OAuth client.
         ProviderThrottled: Google requested a pause.
         ProviderUnavailable: Google is unavailable.
@@ -119,7 +120,8 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
     next renewal, and the present email address of the account.
 
     Raises:
-        AccessRevoked: Google rejected the refresh token, or an administrator blocked the app.
+        AccessRevoked: Google rejected the refresh token, or an administrator blocked the app. If
+            `is_final` is true, the user must sign in again. Else Google may accept it later.
         ProviderRejected: Google rejected the OAuth client.
         ProviderThrottled: Google requested a pause.
         ProviderUnavailable: Google is unavailable.

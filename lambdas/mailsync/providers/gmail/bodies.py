@@ -189,10 +189,10 @@ class MessageReader:
         """Raise the error of the failed responses if it concerns the mailbox, and not single
         messages.
 
-        A failure concerns the mailbox in three cases: Gmail's reason says so; or Gmail refused
-        `MIN_REFUSED_REQUESTS_TO_BLAME_MAILBOX` messages, or one while no message was fetched; or no
-        message was fetched, and `MIN_UNANSWERED_MESSAGES_TO_BLAME_MAILBOX` messages got no response
-        or a simple request fails too.
+        A failure concerns the mailbox in three cases. Gmail's reason says so. Gmail refused (403)
+        `MIN_REFUSED_REQUESTS_TO_BLAME_MAILBOX` messages; one is enough if no message was fetched.
+        No message was fetched, and `MIN_UNANSWERED_MESSAGES_TO_BLAME_MAILBOX` messages may succeed
+        later, or a request for the profile fails too.
         """
         for each in sorted(failed, key=lambda each: each.is_throttled):
             if each.is_refusal_of_whole_mailbox:

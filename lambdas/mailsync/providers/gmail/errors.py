@@ -270,7 +270,7 @@ def _cause_of_outage(response: GmailResponse, said: str) -> str | None:
     if response.status in (MISSING_RESPONSE_STATUS, UNSENT_REQUEST_STATUS):
         return "The Gmail API sent no complete response"
     if response.status == 401:
-        # Only the identity platform decides about a grant: in an outage an API refuses good tokens.
+        # A 401 does not prove that the grant ended: in an outage the API rejects valid tokens.
         return f"{said} to a valid access token, as in an outage"
     return said if response.is_retryable or _is_foreign(response) else None
 

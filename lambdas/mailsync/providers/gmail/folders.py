@@ -74,7 +74,7 @@ def _read_counts(
     named = {
         label_id: parse_label_counts(it.body) for label_id, it in found.items() if it is not None
     }
-    # An unknown count must not pass for the one of the last reading.
+    # Without a new count, the stored count would stay and would pass for the current one.
     counts = {each: it or lists.count_label_messages(each) for each, it in named.items()}
     return {label_id: it for label_id, it in counts.items() if it is not None}
 

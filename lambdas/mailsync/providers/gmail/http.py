@@ -335,9 +335,8 @@ class ResponseBodyReader:
     def read(self, streamed: httpx.Response, limit_bytes: int, held: ExitStack) -> bytearray | None:
         """Return the decompressed body. Return None as soon as it exceeds `limit_bytes`.
 
-        held: the caller's context for this body. The method registers callbacks in it. When the
-            caller closes it, they release the body's memory and let another thread read a large
-            body.
+        held: the caller's exit stack. When the caller closes it, the body's memory is released, and
+            another thread may read a large body.
 
         Raises:
             ProviderUnavailable: the function has no memory for the body, because other mailboxes
@@ -377,8 +376,8 @@ class ResponseBodyReader:
 
 
 def _repeatable(results: Sequence[object]) -> list[int]:
-    """Return the positions of the requests that may succeed if they are sent again. There are none
-    if the mailbox is refused for a reason that stays."""
+    """Return the positions of the requests that may succeed if they are sent again. Return an empty
+    list if Gmail refuses the whole mailbox for a lasting reason."""
     failed = {at: each for at, each in enumerate(results) if isinstance(each, GmailResponse)}
     lasting = [each for each in failed.values() if not each.is_retryable]
     refusals = sum(each.status == 403 for each in lasting)

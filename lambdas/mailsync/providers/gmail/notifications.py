@@ -67,7 +67,7 @@ def parse_pubsub_push(
     try:
         claims = _verified_claims(token.strip(), keys, push.token_audience)
     except jwt.PyJWTError as error:
-        # Only the name of the error: its text may quote the token.
+        # Log only the error's name, because its text may quote the token.
         return _ignored(type(error).__name__)
     if claims["email"] != push.service_account or claims.get("email_verified") is not True:
         return _ignored("OtherServiceAccount")
@@ -125,7 +125,7 @@ def _mailbox_address(body: bytes) -> str | None:
     """Return the address of the mailbox that a push names, in lower case. None: no address."""
     try:
         message = orjson.loads(body)["message"]
-        # Python decodes both alphabets of base64 once they are one.
+        # The data may be base64 or base64url; `b64decode` accepts only base64.
         data = str(message["data"]).translate(str.maketrans("-_", "+/"))
         payload = orjson.loads(base64.b64decode(data + "=" * (-len(data) % 4), validate=True))
         address = payload["emailAddress"]

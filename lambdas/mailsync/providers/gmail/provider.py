@@ -130,7 +130,7 @@ class GmailMailbox:
             return count
 
     def fetch_newest_inbox_mail(self, *, limit: int) -> None:
-        """Return None: the first page of the mailbox's feed already has its newest messages."""
+        """Return None: the first page of the mailbox's feed already names its newest messages."""
 
     def list_folders(
         self, known: Sequence[StoredFolder], reading: FolderTreeReadingMode

@@ -90,7 +90,7 @@ class GmailPush:
         topic = {"topicName": self._topic}
         response = self._request("POST", "watch", topic)
         if response.status == 400 and _ONLY_ONE in json.dumps(response.json_body).lower():
-            # An earlier topic of this stage; Gmail keeps one per project and mailbox.
+            # The watch has an earlier topic of this stage; a mailbox has one watch per project.
             _require_success(self._request("POST", "stop", {}))
             response = self._request("POST", "watch", topic)
         watch = _require_success(response)

@@ -29,8 +29,8 @@ MAX_READ_AHEAD_BYTES = 8 * 2**20
 than this limit, nothing is requested ahead. In memory the text of a response takes up to four times
 its size, and two responses are held at the same time."""
 MAX_CLOSE_WAIT_S = 10.0
-"""The maximum time in seconds for which `close` waits for a response that is no longer needed. A
-function has `RESERVED_TIME_BEFORE_LAMBDA_TIMEOUT_S` to return."""
+"""The maximum time in seconds for which `close` waits for a response that is no longer needed. It
+must be less than `RESERVED_TIME_BEFORE_LAMBDA_TIMEOUT_S`, in which a function must return."""
 _CONNECT_TIMEOUT_S = 10.0
 _NOT_USABLE_AHEAD = frozenset({401, TOO_LARGE_RESPONSE_STATUS})
 """The statuses of responses that are dropped if they were read ahead. The caller then sends the

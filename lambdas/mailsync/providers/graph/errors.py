@@ -1,4 +1,4 @@
-"""Translate responses of Microsoft Graph into the product's errors, by tables. No other module
+"""Translate responses of Microsoft Graph into the errors of `mailsync.errors`. No other module
 interprets Graph's error codes.
 
 Sources: Microsoft Graph docs, "Error responses and resource types", "Throttling guidance" and "Use
@@ -138,7 +138,7 @@ _GONE = frozenset(
     {
         (404, "ErrorItemNotFound"),
         (404, "ErrorFolderNotFound"),
-        # An id of another mailbox, or of this one before it was made anew.
+        # An id of another mailbox, or of this mailbox before it was deleted and created again.
         (404, "ErrorInvalidMailboxItemId"),
         (400, "ErrorInvalidIdMalformed"),
     }
@@ -146,7 +146,7 @@ _GONE = frozenset(
 
 
 def to_mailsync_error(response: GraphResponse, target: RequestedResourceKind) -> MailsyncError:
-    """Return the product's error for a failed response of Graph.
+    """Return the error of `mailsync.errors` for a failed response of Graph.
 
     target: whether the request named the mailbox or a stored link.
     """
@@ -162,8 +162,8 @@ def to_mailsync_error(response: GraphResponse, target: RequestedResourceKind) ->
     if _is_expired(response, target):
         return CursorExpired(f"{said} to a stored link; the folder needs a full sync.")
     if response.status == 401:
-        # Only the identity platform decides about a grant: on 15 March 2021 Graph refused good
-        # tokens of everybody for hours ("Signing key is invalid").
+        # Only the identity platform decides about a grant: on 15 March 2021 Graph refused valid
+        # tokens of all users for hours ("Signing key is invalid").
         return ProviderUnavailable(
             f"{said} to a valid access token, as in an outage; trying again."
         )

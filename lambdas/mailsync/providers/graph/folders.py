@@ -68,8 +68,8 @@ def build_first_tree_request_paths(mailbox: str) -> list[str]:
 def to_remote_folder(
     entry: JsonObject, role: Role, parent: RemoteId | None = None
 ) -> RemoteFolder | None:
-    """Return the folder in an entry of a list, with this role, below this parent (None: at the top
-    level). Return None for a search folder, whose messages are in other folders.
+    """Convert an entry of a folder list. Return None for a search folder, whose messages are in
+    other folders. parent: id of the parent folder. None: the folder is at the top level.
 
     Raises:
         ProviderUnavailable: the entry has no id.
@@ -99,7 +99,8 @@ def read_folder_tree(
     responses: earlier responses by path (`build_first_tree_request_paths`). Others are requested.
 
     Raises:
-        ProviderUnavailable, ProviderThrottled, ProviderRejected: no list of folders can be read.
+        ProviderThrottled: Graph throttled a request.
+        ProviderUnavailable, ProviderRejected: no list of folders can be read.
     """
     tree = _Tree(graph, known, reading, responses or {})
     tree.read_lists()
@@ -137,13 +138,14 @@ class _Tree:
             self._read_children(parents)
 
     def read_roles(self) -> Mapping[RemoteId, Role]:
-        """Return the roles of folders by folder id. The stored roles are returned without a request
-        if no folder is new and a listed folder has each role (in a quick reading: the role of the
-        Inbox), or if no folder is listed. A thorough reading always requests the roles.
+        """Return the roles of folders by folder id. Return the stored roles without a request if
+        no listed folder is new and the listed folders (if none: the stored ones) have each role. In
+        a LIKELY_CHANGED_FOLDERS reading only the Inbox must have its role. A
+        LISTED_AND_HIDDEN_FOLDERS reading always requests the roles.
 
-        An alias whose request failed is requested again in the next reading that is not quick: a
-        folder without its role is not protected as a permanent one.
-        """
+        A role that no folder has, such as after a failed request, is requested again in the next
+        reading of another kind than LIKELY_CHANGED_FOLDERS: without its role a folder is not
+        protected as a permanent one."""
         known = {remote_id: folder.role for remote_id, folder in self._known.items()}
         shown = {key for key, entry in self._entries.items() if not _is_search_folder(entry)}
         is_quick = self._reading is FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS
@@ -164,7 +166,7 @@ class _Tree:
                 raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
             if response.has_status_200 and isinstance(remote_id := response.body.get("id"), str):
                 roles[RemoteId(remote_id)] = role
-        # An alias whose request failed leaves the role where it was.
+        # If the request for a role failed, the stored folder keeps the role.
         found = frozenset(roles.values())
         return {key: role for key, role in known.items() if role not in found} | roles
 
@@ -193,8 +195,7 @@ class _Tree:
         )
 
     def _read_feed(self) -> bool:
-        """Read the delta feed of folders; return whether it was read to its end. Its entries are
-        kept."""
+        """Keep the entries of the delta feed of folders; return whether it was read to its end."""
         path: str | None = f"{self._graph.mailbox}/{_FEED}"
         for _ in range(_MAX_PAGES):
             if path is None:
@@ -283,8 +284,7 @@ class _Tree:
         """Keep the entries of a page; return the path of the next page, None after the last.
 
         Raises:
-            ProviderUnavailable, ProviderRejected, CursorExpired: the response is no page of
-                folders.
+            ProviderUnavailable, ProviderRejected, CursorExpired: the response has no page.
         """
         if not response.has_status_200:
             raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
@@ -300,8 +300,8 @@ class _Tree:
     ) -> None:
         """Add the response to a request of one folder by its id.
 
-        is_unlisted: the folder is below a parent whose children cannot be listed, so the lists
-            are not at fault for lacking it.
+        is_unlisted: the folder is below a parent whose children cannot be listed, so no list
+            could contain it.
         """
         if response.is_throttled:
             raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
@@ -330,8 +330,8 @@ class _Tree:
         """Return the ids of `found` that are outside the folder tree.
 
         A deleted folder may stay readable by its id, in a part of the mailbox without mail. The
-        root of the tree has no entry of its own: it is the parent of the permanent folders. Where
-        none of those was read, no folder counts as outside.
+        root of the tree has no entry of its own: it is the parent of the permanent folders. If no
+        permanent folder was read, no folder counts as outside.
         """
         entries = {**self._entries, **found}
         fixed = [key for key, role in roles.items() if role in PERMANENT_ROLES and key in entries]
@@ -395,6 +395,6 @@ def _child_count(entry: JsonObject) -> int:
 
 
 def _count(entry: JsonObject, name: str) -> int | None:
-    """Return a count; None if it is missing or cannot be stored. Graph sends negative counts."""
+    """Return a count; Graph also sends negative counts. None: it is missing or cannot be stored."""
     count = entry.get(name)
     return count if isinstance(count, int) and abs(count) < MIN_UNSTORABLE_MESSAGE_COUNT else None

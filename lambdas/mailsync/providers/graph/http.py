@@ -129,8 +129,8 @@ class GraphClient:
         """Send a GET request and return its response.
 
         page_size: maximum number of entries of a requested page. A failed request for a page is
-            retried only if Graph throttled it, because after another failure a smaller page may
-            succeed. None: the request is not for a page; it is retried.
+            retried only if Graph throttled it and named a pause: after another failure a smaller
+            page may succeed. None: the request is not for a page; it is retried.
         is_one_message: the response is a single message, so its size limit is
             `MAX_SINGLE_MESSAGE_RESPONSE_BYTES`.
 
@@ -174,8 +174,8 @@ class GraphClient:
         the paths.
 
         Failed items are retried without the items that succeeded. An item without a response of
-        Graph has MISSING_RESPONSE_STATUS. As soon as the responses together exceed the
-        client's size limit, the items of this batch and of the later batches have
+        Graph has MISSING_RESPONSE_STATUS. The client's size limit is for all batches together: if
+        the response to a batch exceeds what is left of the limit, the items of this batch have
         TOO_LARGE_RESPONSE_STATUS.
 
         page_size: maximum number of entries of each requested page; only throttled items are
@@ -192,8 +192,8 @@ class GraphClient:
         return responses
 
     def send_write_request(self, method: str, path: str, content: Any = None) -> GraphResponse:
-        """Send a request that changes data at Graph. Retry it only if Graph throttled it and so did
-        not act on it."""
+        """Send a request that changes data at Graph. Retry it only if Graph throttled it and named
+        a pause: Graph has then not acted on the request."""
         request = GraphRequest(method, path, self._limit(), content=content)
         return self._send_with_retries(request, retries=False)
 
@@ -216,8 +216,8 @@ class GraphClient:
 
     def _get_with_retries(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
         """Send the paths as batches, and retry only the failed items. If Graph throttles a part of
-        the items, send fewer at once from then on. An attempt after which fewer items are throttled
-        does not count against the maximum number of retries."""
+        the items, send fewer at once from then on. After an attempt that leaves fewer items
+        throttled, the count of retries starts again at 0."""
         responses = self._send_batches(paths, page_size)
         repeat = 0
         while pauses := _pauses_s(responses, retries=page_size is None):
@@ -377,7 +377,7 @@ def build_mailbox_path(user: str | None) -> str:
 def _pause_s(response: GraphResponse, *, retries: bool) -> float | None:
     """Return the seconds to wait before a retry. None: do not retry.
 
-    retries: whether to retry other failures than throttling.
+    retries: whether to retry failures for which Graph names no pause.
     """
     if response.is_throttled and response.retry_after_s is not None:
         return response.retry_after_s

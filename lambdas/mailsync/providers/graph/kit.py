@@ -127,8 +127,8 @@ KIT = GraphKit()
 
 
 def _user(account: Account) -> str | None:
-    """Return the user that paths must name for a token of the application, None for a person's
-    token."""
+    """Return the user id for paths if the access token is one of the application. Return None if
+    it is a person's token."""
     from mailsync.providers.graph.owner import parse_user_id_of_remote_account
 
     return (

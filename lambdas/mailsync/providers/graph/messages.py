@@ -54,7 +54,8 @@ def parse_change(item: JsonObject) -> MessageChange:
 
 def parse_change_without_body(item: JsonObject) -> MessageChange:
     """Parse one item of a feed without bodies. The result names only the id, the state and the time
-    of receipt of the message; the caller fetches the message by id."""
+    of receipt of the message; the caller fetches the message by id. For a removal, the result is a
+    MessageRemovedFromFolder."""
     if "@removed" in item:
         return MessageRemovedFromFolder(read_object_id(item))
     return MessageToFetchById(

@@ -41,7 +41,8 @@ _OUT_OF_SCOPE = (
     "The organisation lets the app read certain mailboxes only; an administrator must put this"
     " one into its scope."
 )
-# What an application access policy says: its code is that of a permission which is missing.
+# The text with which an application access policy rejects a request. The error code is the same as
+# for a missing permission.
 _POLICY = "[RAOP]"
 _MISSING_USER = frozenset({"Request_ResourceNotFound", "ErrorInvalidUser"})
 

@@ -226,7 +226,7 @@ class GraphMailbox:
         """Do nothing: no feed is read ahead."""
 
     def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
-        """Do nothing: no page names groups."""
+        """Do nothing: each message is fetched by its own id."""
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
@@ -284,7 +284,7 @@ class GraphMailbox:
         """Request a failed page of a single message again, if the mailbox responds to a request.
 
         Raises:
-            FeedUnreadableError: the page fails again. Another kind of feed must replace this feed.
+            FeedUnreadableError: the page fails again, and another kind of feed is left to try.
         """
         self._require_mailbox(failed)
         page_size = None if link.feed_kind.is_list else 1

@@ -64,10 +64,13 @@ def read_time_slice(
 
     Returns None if this page fails twice although the mailbox responds, or if the page is
     malformed.
+
+    Raises:
+        ProviderThrottled, ProviderUnavailable: the failure concerns the whole mailbox.
     """
     before = graph.total_decompressed_response_bytes
     response = graph.get(request.url_path, page_size=request.page_size)
-    if not response.has_status_200:  # once more, which may be a short failure
+    if not response.has_status_200:  # once more: the failure may be short
         response = graph.get(request.url_path, page_size=request.page_size)
     if not response.has_status_200:
         _raise_if_temporary(response, require_mailbox)

@@ -31,7 +31,7 @@ MAX_SUBSCRIPTION_LIST_PAGES = 100
 """The maximum number of pages that are read of a list of subscriptions. Graph has listed more than
 50 empty pages (microsoft-graph-docs #17354)."""
 _SUBSCRIPTIONS = "/subscriptions"
-# Listed with and without the slash, as `me/…`, `users/ID/…` or `Users('ID')/…`.
+# Graph lists resources with and without a leading slash: `me/…`, `users/ID/…`, `Users('ID')/…`.
 _RESOURCE = re.compile(r"/?(?:me|users(?:/|\(')(?P<user>[^/']+)(?:'\))?)/.+", re.IGNORECASE)
 
 

@@ -1,4 +1,4 @@
-"""Parse the URLs of links that Microsoft Graph returned, and compare their origins."""
+"""Parse the URLs of links that Microsoft Graph returned, and return their origins."""
 
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,7 +14,8 @@ def split_url_or_empty(link: object) -> SplitResult:
 
 
 def extract_url_origin(url: SplitResult) -> tuple[str, str | None, int | None, str | None]:
-    """Return scheme, host, port and user of a URL. The port is None if it is malformed."""
+    """Return scheme, host, port and user of a URL. If the URL names no port, the port is the
+    scheme's default. The port is None if it is malformed or the scheme has no default."""
     try:
         port = url.port or _DEFAULT_PORTS.get(url.scheme)
     except ValueError:

@@ -143,13 +143,13 @@ class MessageReader:
 
         Raises:
             errors of `open_folder`
-            ProviderThrottled, ProviderUnavailable, ProviderRejected: the server delivers no
-                message.
+            ProviderThrottled: the server asks for a long pause, or delivers no message.
+            ProviderUnavailable, ProviderRejected: the server delivers no message.
             ResponseTooLarge: the texts of several messages exceed MAX_TEXT_CHARS_PER_CALL.
         """
         known = dict(sizes)
         if unknown := [uid for uid in uids if uid not in known]:
-            with suppress(ProviderUnavailable, ProviderRejected):  # sizes decide little
+            with suppress(ProviderUnavailable, ProviderRejected):  # only batches need sizes
                 for uid, items in self._open_folder().iter_fetched_items(
                     unknown, "(UID RFC822.SIZE)"
                 ):
@@ -227,7 +227,7 @@ class MessageReader:
         """Return whether this function has slept as long as the server asks.
 
         Raises:
-            ProviderThrottled: the pause is long, so no message causes it.
+            ProviderThrottled: the pause has no length, or is too long to be caused by a message.
         """
         pause_s = failure.retry_after_s
         if pause_s is None or pause_s > MAX_PAUSE_CAUSED_BY_MESSAGE_S:

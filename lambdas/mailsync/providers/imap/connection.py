@@ -1,5 +1,5 @@
-"""Talk to an IMAP server: one connection, with limits on time and memory, and every failure as an
-error of the product."""
+"""Talk to an IMAP server: one connection, with limits on time and memory. Every failure becomes
+an error of `mailsync.errors`."""
 
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -255,7 +255,7 @@ class ImapConnection:
         return self._memory is None
 
     def start_background_task(self, read: Callable[[], _Result]) -> BackgroundTask[_Result]:
-        """Run a function that uses this connection in a thread, and return the running read. Every
+        """Run a function that uses this connection in a thread, and return the task. Every
         other use of the connection waits until the function has ended."""
         self._wait_for_reading()
         reading = self._reading = BackgroundTask(read)
@@ -299,9 +299,9 @@ class ImapConnection:
         return tag
 
     def _complete_login(self) -> None:
-        """Read the responses to the commands that follow the login, unless they were read."""
+        """Read the responses to ID and ENABLE, which follow the login, unless they were read."""
         if self._session and self._session.commands_awaiting_response:
-            was_broken, self.is_broken = self.is_broken, True  # if the login has no effect
+            was_broken, self.is_broken = self.is_broken, True  # stays if this raises
             self._extensions = self._session.read_pending_responses(self._imap)
             self.is_broken = was_broken
 

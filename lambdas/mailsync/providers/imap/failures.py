@@ -25,7 +25,7 @@ _PAUSE_TEXTS: tuple[tuple[str, float], ...] = (
     (r"\[INUSE\]", 5.0),
     (r"authenticated but not connected", PAUSE_AFTER_AUTHENTICATED_NOT_CONNECTED_S),
 )
-"""Patterns of refusals that mean a pause, and its seconds."""
+"""Patterns of the texts with which servers ask for a pause, each with the pause in seconds."""
 _PAUSES = tuple((re.compile(text, re.IGNORECASE), pause_s) for text, pause_s in _PAUSE_TEXTS)
 
 

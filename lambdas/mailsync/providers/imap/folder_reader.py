@@ -45,8 +45,8 @@ from mailsync.providers.imap.uids import MAX_UID, SEARCH_FOR_ALL_UIDS, format_ui
 
 FLAGS_PER_PAGE = 20_000
 """The maximum number of messages whose flags one page reads if the server has no mod-sequences. The
-flags take some 20 MB while they are parsed. The next reading of the folder continues with the
-further messages."""
+flags take some 20 MB while they are parsed. The next reading of the folder continues with the rest
+of the messages."""
 MESSAGES_PER_WINDOW, MESSAGES_PER_SMALL_WINDOW = 5_000, 50
 """The number of messages whose flags one command requests. The small number is used after the
 server ended the connection: some servers crash at large requests (grommunio/gromox #214)."""
@@ -70,7 +70,7 @@ class FolderReader:
     """Reads the change feed of a folder that the server has opened.
 
     opened: the state of the folder when it was opened.
-    sizes: size in bytes of each message listed last, by UID.
+    sizes: size in bytes of each message of the last list that was requested, by UID.
     ahead: requests what a full sync reads next.
     """
 
@@ -225,7 +225,7 @@ class FolderReader:
         )
 
     def _page_of_renumbering(self) -> Page:
-        """Return the page that declares all ids of the folder void, and begins to read it anew."""
+        """Return the page that declares all ids of the folder void, and starts a full sync."""
         start = replace(self._start(), is_renumbered=True)
         return Page((), start.to_cursor(), True, invalidated_message_id_prefix=self._id_prefix)
 

@@ -114,8 +114,8 @@ def _usual_name(folder: ListedFolder) -> Role | None:
 
 
 def _display(name: bytes) -> str:
-    """Return a name for people: modified UTF-7 (RFC 3501, section 5.1.3) or UTF-8. A part that is
-    neither is shown as it stands."""
+    """Return a name for people, decoded from modified UTF-7 (RFC 3501, section 5.1.3) and UTF-8.
+    Malformed UTF-7 is shown as it stands. Invalid UTF-8 becomes U+FFFD."""
     return _ENCODED.sub(_decoded, name.decode("utf-8", "replace"))
 
 

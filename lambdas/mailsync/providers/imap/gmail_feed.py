@@ -150,7 +150,7 @@ class GmailFeedReader:
             after = replace(position, reading=following[0], below=MAX_UID + 1)
         else:
             after = replace(position, reading=None, below=0)
-        if not listed and after.reading is not None:  # an empty folder is worth no page
+        if not listed and after.reading is not None:  # go on with the next folder
             return self._page_of_full_sync(after, after.reading, limit)
         return self._page(listed, after, has_more=after.reading is not None)
 

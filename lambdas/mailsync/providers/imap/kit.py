@@ -31,7 +31,7 @@ class ImapKit:
     )
     """Most servers deliver fewer messages per second than the nearby Dovecot server that
     docs/performance.md measures, so the speed is chosen low. The AWS cost is that of one function
-    of 1 GB for this time."""
+    of 1 GB for the time that a sync takes at this speed."""
 
     def open_mailbox(
         self,

@@ -1,8 +1,8 @@
 """Sign in to an IMAP server by password or access token, and classify its refusals.
 
-A refused password closes the account until a person acts, so only an explicit refusal counts as
-one. Everything else that a server says to a login is temporary: servers answer NO also if too many
-connections are open, or if they are overloaded.
+A refused password closes the account until a person acts, so Mailsync takes only an explicit
+refusal for a refused password. It takes any other response to a login for temporary: servers answer
+NO also if too many connections are open, or if they are overloaded.
 """
 
 import re
@@ -40,7 +40,7 @@ _APP_PASSWORD = re.compile(
     re.IGNORECASE,
 )
 """What servers say if they want a password for apps, or if IMAP must be switched on: Gmail, Yahoo,
-iCloud, mail.ru, QQ, 163, Yandex, Outlook."""
+iCloud, mail.ru, QQ, 163.com, Yandex, Outlook."""
 _REFUSALS = re.compile(
     r"\[(?:AUTHENTICATIONFAILED|EXPIRED)\]"
     r"|authenti(?:cation|cate) (?:failed|failure|error)|invalid (?:login|user|password|credential)"
@@ -50,7 +50,7 @@ _REFUSALS = re.compile(
     re.IGNORECASE,
 )
 """What servers say of a wrong user name or password. Several send no response code: Cyrus, Courier,
-Exchange, Domino and 163. QQ names a wrong password and a busy system in one sentence, which is
+Exchange, Domino and 163.com. QQ names a wrong password and a busy system in one sentence, which is
 therefore no explicit refusal."""
 _QUOTABLE = re.compile(rb"[\x20-\x7e]*")
 
@@ -59,7 +59,7 @@ class LoginRefusalReason(Enum):
     """The reason why a server refuses a login, as Mailsync understands the server's response."""
 
     WRONG_PASSWORD = auto()
-    APP_PASSWORD_REQUIRED = auto()  # wanted instead, or IMAP must be switched on first
+    APP_PASSWORD_REQUIRED = auto()  # or IMAP must be switched on first
     PAUSE_REQUESTED = auto()
     UNKNOWN_REASON = auto()
 
@@ -168,8 +168,8 @@ def _switch_on(imap: Any, capabilities: frozenset[str]) -> list[tuple[str, bytes
     They share the round trip of the next command: ID has no effect on it (RFC 2971), and ENABLE may
     be pipelined with it (RFC 9051, section 6.3.1).
 
-    163 and QQ open no folder without ID (OfflineIMAP/offlineimap #696); iCloud shows HIGHESTMODSEQ
-    only if ENABLE came before the first folder.
+    163.com and QQ open no folder without ID (OfflineIMAP/offlineimap #696); iCloud shows
+    HIGHESTMODSEQ only if ENABLE came before the first folder.
     """
     sent = []
     if "ID" in capabilities:

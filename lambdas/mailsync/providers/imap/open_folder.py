@@ -20,7 +20,7 @@ class OpenFolder:
     """The state of a folder when the server opened it (EXAMINE).
 
     uid_validity: UIDVALIDITY: if it changes, all UIDs have become void.
-    uid_next: UIDNEXT: the UID that the next message will get at least.
+    uid_next: UIDNEXT: the next message will get this UID or a higher one.
     mod_seq: the folder's highest mod-sequence. None: the server reported no usable mod-sequence.
     """
 

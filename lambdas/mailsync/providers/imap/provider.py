@@ -139,9 +139,9 @@ class ImapMailbox:
     def list_folders(
         self, known: Sequence[StoredFolder], reading: FolderTreeReadingMode
     ) -> FolderListing:
-        """List the folders of the mailbox's owner in one command, at every depth.
+        """List the folders of the mailbox's owner, at every depth, with their counts.
 
-        `fetch_next_page_of_each_feed` opens only folders whose numbers in the list have changed.
+        `fetch_next_page_of_each_feed` opens only folders whose STATUS values have changed.
         """
         connection = self._connected()
         listed = list_folders(connection)
@@ -176,8 +176,9 @@ class ImapMailbox:
 
     def _counted(self, name: bytes, status: Mapping[str, int] | str) -> Mapping[str, int] | str:
         """Return the STATUS values of a folder with its counts. If the server left out the counts
-        (as 163 does) or refused the STATUS, open the folder and count: without new counts, the
-        stored counts would pass for the present ones. Return the refusal if it does not open."""
+        (as 163.com does) or refused the STATUS, open the folder and count: without new counts, the
+        stored counts would pass for the present ones. If the server does not open the folder,
+        return the text of its refusal."""
         numbers = {} if isinstance(status, str) else status
         if {"MESSAGES", "UNSEEN"} <= numbers.keys():
             return numbers
@@ -262,7 +263,7 @@ class ImapMailbox:
         self._next.folder_name = to_folder_name(folder.remote_id) if folder else None
 
     def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
-        """Do nothing: IMAP has no groups of messages."""
+        """Do nothing: each message is fetched by its UID."""
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
@@ -280,7 +281,7 @@ class ImapMailbox:
                 opened, uids = self._opened(folder), [each.uid for each in group]
                 with opened.ahead.take_messages_then_read_ahead(uids) as received:
                     read = reader.read(uids, opened.sizes, received)
-                # A full sync that began elsewhere ends with one more reading of its folder.
+                # If another client began the full sync, one more reading of this folder follows.
                 is_over = opened.ahead.is_at_end and folder == self._begun
                 if is_over and read.keys() == set(uids):
                     self._begin_next_folder()

@@ -132,8 +132,9 @@ class ReadAhead:
     def take_messages_then_read_ahead(
         self, uids: Sequence[int]
     ) -> Iterator[ReceivedMessages | None]:
-        """Yield the messages of this page that the server has already sent. Yield None if these
-        messages were not requested ahead.
+        """Yield the messages of this page that the server has sent. If they were not read ahead,
+        request them now, together with the next list. Yield None if the method requests nothing:
+        the caller fetches only a part of the page, or the page is the last or a large one.
 
         In the body of the `with` statement, the caller fetches the messages that the yielded object
         lacks. After the body, a thread begins to read the next page.

@@ -25,8 +25,8 @@ _GLOBAL_UNICAST = IPv6Network("2000::/3")
 """The only IPv6 addresses of the public internet that are assigned; the deprecated IPv4-compatible
 and site-local addresses are outside (RFC 4291, 2.4 and 2.5)."""
 _REFUSED = (IPv6Network("2002::/16"), IPv6Network("2001::/32"), IPv6Network("3fff::/20"))
-"""6to4 and Teredo, which lead to an IPv4 address within them (RFC 3056, RFC 4380); and addresses of
-documents (RFC 9637), which Python 3.13 takes for public."""
+"""6to4 and Teredo, which lead to an IPv4 address within them (RFC 3056, RFC 4380); and addresses
+for documentation (RFC 9637), which Python 3.13 takes for public."""
 
 
 class ImapSettings(SettingsSection):

@@ -60,7 +60,10 @@ class _TimedSocket(io.RawIOBase):
         self.begin_command(limit_bytes)
 
     def begin_command(self, limit_bytes: int, timeout_s: float | None = None) -> None:
-        """Give the next responses the whole time and `limit_bytes`."""
+        """Start the deadline and the size limit for the responses to the next command anew.
+
+        timeout_s: seconds until the deadline. None: COMMAND_TIMEOUT_S.
+        """
         self._deadline = time.monotonic() + (timeout_s or COMMAND_TIMEOUT_S)
         self._left_bytes = limit_bytes
         self._socket.settimeout(READ_TIMEOUT_S)
