@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from infra.lambda_bundle import LambdaBundle
 architecture, cache, target = sys.argv[1:]
-LambdaBundle(architecture=architecture, cache=Path(cache)).write(Path(target))
+LambdaBundle(architecture=architecture, cache=Path(cache)).try_bundle(target)
 """
 
 
