@@ -79,7 +79,7 @@ class Fleet:
     def add_mailbox(self, number: int) -> FleetMailbox:
         """Add a simulated mailbox and connect it, without a sync."""
         remote = self.simulators.find_or_create_mailbox(f"m{number}@example.com")
-        token = self.simulators.issue_access_token(remote, lifetime_s=TOKEN_LIFETIME_S)
+        token = self.simulators.issue_microsoft_access_token(remote, lifetime_s=TOKEN_LIFETIME_S)
         expires_at = datetime.now(UTC) + timedelta(seconds=TOKEN_LIFETIME_S)
         tokens = TokenSet(AccessToken(token, expires_at), renewal_grant="unused")
         with closing(Database(Settings({"DATABASE_URL": self.owner_url}))) as database:

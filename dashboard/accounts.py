@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from dashboard.to_json import JsonObject, to_json
+from dashboard.to_json import JsonObject, to_json_value
 from mailsync.api.sync_status import to_folder_selection, to_sync_status_view
 from mailsync.model import FolderId
 from mailsync.registry import find_provider
@@ -55,7 +55,9 @@ def account_details_json(
     return {
         **view,
         "folders": [_folder(each, mirrored.get(each.id, {}), ids) for each in folders],
-        "differences": [{**to_json(each), "folder": names[each.folder_id]} for each in differences],
+        "differences": [
+            {**to_json_value(each), "folder": names[each.folder_id]} for each in differences
+        ],
         "quarantine": quarantine,
     }
 

@@ -37,7 +37,7 @@ def connectable_providers_json(sources: DashboardSources) -> JsonObject:
 
     On a deployed stage both members are empty.
     """
-    is_direct = sources.accepts_requests_without_token
+    is_direct = sources.api_accepts_requests_without_token
     simulated = sources.simulated_provider_access_settings
     port = simulated.imap_port if simulated else 0
     server = {"host": IMAP_HOST, "port": port} if port else {"host": None, "port": None}

@@ -140,7 +140,7 @@ class DataRoutes:
 
     def _account(self, _: UrlQueryValueByName, account_id: str) -> Any:
         return account_details_json(
-            self._queries.read_account(account_id),
+            self._queries.read_account_status(account_id),
             self._queries.list_all_folders_of_account(account_id),
             self._queries.list_messages_contradicting_listing(account_id),
             self._queries.list_quarantined_messages(account_id),
@@ -168,7 +168,7 @@ class DataRoutes:
                 403, "Start the dashboard with --show-bodies to read the text of mail."
             )
         account_id = self._queries.read_message(int(number))["accountId"]
-        self._sources.report_shown_message_body(account_id, int(number))
+        self._sources.on_message_body_shown(account_id, int(number))
         return Response(
             200,
             mail.build_mail_document(*self._queries.read_subject_and_bodies(int(number))),

@@ -66,7 +66,7 @@ def find_data_sources_of_deployed_stage(
         api_url=outputs["ApiUrl"],
         get_user_token_or_none=lambda: os.environ.get("MAILSYNC_TOKEN") or None,
         shows_message_bodies=show_bodies,
-        report_shown_message_body=_report_opening,
+        on_message_body_shown=_report_opening,
     )
 
 

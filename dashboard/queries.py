@@ -197,7 +197,7 @@ class DashboardQueries:
             ids = [AccountId(row[0]) for row in found]
             return StatusStore(database).statuses_across_users(ids), found[0][1] if found else 0
 
-    def read_account(self, account_id: str) -> AccountStatus:
+    def read_account_status(self, account_id: str) -> AccountStatus:
         """Return the sync status of an account.
 
         Raises:

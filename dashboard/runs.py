@@ -16,7 +16,7 @@ from dashboard.forecast import (
 from dashboard.history import Step, steps_of_execution_history
 from dashboard.picture import draw_state_machine
 from dashboard.queries import DashboardQueries, RowNotFound
-from dashboard.to_json import JsonObject, milliseconds_between, to_json, to_json_bytes
+from dashboard.to_json import JsonObject, milliseconds_between, to_json_bytes, to_json_value
 from infra.catalog import MAILBOX_SYNC_WORKFLOW, SELF_TEST_WORKFLOW
 from mailsync.errors import LeaseLost
 from mailsync.store.history_store import RunFolderRow
@@ -98,7 +98,9 @@ class RunReader:
         has read. For any other sync, it is the number of messages in the mirror."""
         if run["finishedAt"]:
             return None
-        mail = account_status_json(self._queries.read_account(run["accountId"]), datetime.now(UTC))
+        mail = account_status_json(
+            self._queries.read_account_status(run["accountId"]), datetime.now(UTC)
+        )
         done, total = mail["syncProgress"], mail["syncTotal"]
         if run["syncType"] == "full" and run["folderIds"] is None:
             read = sum(each.inserted + each.updated + each.unchanged for each in folders)
@@ -200,7 +202,7 @@ def _self_test(execution: Execution) -> JsonObject:
 
 def _step(step: Step, names: dict[int, str]) -> JsonObject:
     return {
-        **to_json(step),
+        **to_json_value(step),
         "label": build_step_label(step, names),
         "durationMs": milliseconds_between(step.started_at, step.finished_at),
     }

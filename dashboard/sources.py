@@ -18,8 +18,8 @@ class DashboardSources:
     state_machine_arns: ARNs of the state machines by the name of the workflow.
     make_aws_client: returns a boto3 client for the AWS service with the given name.
     aws_endpoint_url: URL of the local stack's AWS services. None: the services of AWS.
-    accepts_requests_without_token: whether the API accepts requests without a token from programs
-        on this machine.
+    api_accepts_requests_without_token: whether the API accepts requests without a token from
+        programs on this machine.
     get_user_token_or_none: returns a token of the user for whom the dashboard calls the API. If the
         function returns None, every action that calls the API fails.
     simulated_provider_access_settings: URLs and credentials of the simulated provider. None: real
@@ -28,7 +28,7 @@ class DashboardSources:
         no events.
     shows_message_bodies: whether the dashboard shows the text of a message, and the beginning of
         the text in lists.
-    report_shown_message_body: function that the dashboard calls, with account id and message id,
+    on_message_body_shown: function that the dashboard calls, with account id and message id,
         each time it shows the text of a message.
     list_recent_local_bus_events: function that returns the events that the local stack's event bus
         accepted and still keeps, oldest first; none on a deployed stage. Each event is an object
@@ -44,10 +44,10 @@ class DashboardSources:
     make_aws_client: Callable[[str], Any]
     api_url: str
     aws_endpoint_url: str | None = None
-    accepts_requests_without_token: bool = False
+    api_accepts_requests_without_token: bool = False
     get_user_token_or_none: Callable[[], str | None] = lambda: None
     simulated_provider_access_settings: ProviderSettings | None = None
     event_bus_name: str | None = None
     shows_message_bodies: bool = True
-    report_shown_message_body: Callable[[str, int], None] = lambda _account, _message: None
+    on_message_body_shown: Callable[[str, int], None] = lambda _account, _message: None
     list_recent_local_bus_events: Callable[[], list[dict[str, Any]]] = list

@@ -9,7 +9,7 @@ import orjson
 JsonObject = dict[str, Any]
 
 
-def to_json(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """Convert a Python value to JSON values. Dataclasses at every level become objects whose keys
     are the field names in camelCase.
 
@@ -17,19 +17,20 @@ def to_json(value: Any) -> Any:
     """
     if is_dataclass(value) and not isinstance(value, type):
         return {
-            to_camel_case(each.name): to_json(getattr(value, each.name)) for each in fields(value)
+            to_camel_case(each.name): to_json_value(getattr(value, each.name))
+            for each in fields(value)
         }
     if isinstance(value, dict):
-        return {key: to_json(member) for key, member in value.items()}
+        return {key: to_json_value(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [to_json(member) for member in value]
+        return [to_json_value(member) for member in value]
     if isinstance(value, datetime):
         return format_iso_utc(value)
     return value
 
 
 def to_json_bytes(value: Any) -> bytes:
-    return orjson.dumps(to_json(value), option=orjson.OPT_NON_STR_KEYS)
+    return orjson.dumps(to_json_value(value), option=orjson.OPT_NON_STR_KEYS)
 
 
 def format_iso_utc(moment: datetime) -> str:

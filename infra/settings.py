@@ -270,12 +270,12 @@ def read_stage_part_of_settings_file(path: Path) -> Mapping[str, Any]:
     `StageSettings` is True.
 
     Raises:
-        ValueError: see `read_whole_settings_file`.
+        ValueError: see `read_settings_file`.
     """
-    return {"single_secret": False, **_without_null(read_whole_settings_file(path)["stage"])}
+    return {"single_secret": False, **_without_null(read_settings_file(path)["stage"])}
 
 
-def read_whole_settings_file(path: Path) -> Mapping[str, Any]:
+def read_settings_file(path: Path) -> Mapping[str, Any]:
     """Return the parts of the settings file by name: `stage` and perhaps `secrets`.
 
     Raises:

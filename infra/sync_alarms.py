@@ -24,7 +24,7 @@ RUNBOOK_PATH = "docs/operations.md"
 
 INCOMPLETE_DEPLOYMENT_ERROR_NAMES = ("SchemaOutdated", "SettingMissing")
 """Error names of an incomplete deployment. One run that fails with one of them raises the alarm."""
-DEFECT_ERROR_NAMES = (
+MAILBOX_PROBLEM_OR_DEFECT_ERROR_NAMES = (
     *("CursorExpired", "FolderGone", "FoldersFailed", "FunctionFailed", "ProviderRejected"),
     *("StoreRejected", "Unexpected", "VerificationFailed"),
 )
@@ -139,7 +139,9 @@ def _of_runs(
     )
     yield AlarmSpec(
         name="RunsFail",
-        metric=product.failed_run_metric_of_listed_errors(DEFECT_ERROR_NAMES, _HOUR),
+        metric=product.failed_run_metric_of_listed_errors(
+            MAILBOX_PROBLEM_OR_DEFECT_ERROR_NAMES, _HOUR
+        ),
         message="Three runs failed in an hour because of defects or bad state; their mailboxes miss"
         " new mail. Group the runs by error.",
         threshold=3,

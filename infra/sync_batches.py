@@ -14,7 +14,7 @@ MAX_MAILBOX_CHECK_INVOCATION_AGE = cdk.Duration.minutes(10)
 batch's mailboxes end at this age too; the mailboxes are then due again in another batch."""
 
 
-class MailboxCheckInvocationConfig(Construct):
+class MailboxCheckAsyncInvocationConfig(Construct):
     """The configuration of asynchronous invocations of `sync-accounts`, the function that checks a
     batch of mailboxes.
 

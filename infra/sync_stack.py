@@ -13,7 +13,7 @@ from infra.lambda_bundle import build_lambda_code_asset
 from infra.settings import StageSettings
 from infra.stateful_stack import StatefulStack
 from infra.sync_api import SyncApi
-from infra.sync_batches import MailboxCheckInvocationConfig
+from infra.sync_batches import MailboxCheckAsyncInvocationConfig
 from infra.sync_events import SyncEventBus
 from infra.sync_functions import LambdaFunctions
 from infra.sync_monitoring import SyncMonitoring
@@ -41,7 +41,7 @@ class SyncStack(cdk.Stack):
         lost = SyncSchedules(self, "Schedules", functions=functions, stage=stage).lost_ticks
         ExecutionEndRules(self, "Executions", functions=functions, workflows=workflows, lost=lost)
         events = SyncEventBus(self, "Events", functions=functions)
-        batches = MailboxCheckInvocationConfig(self, "Batches", functions=functions)
+        batches = MailboxCheckAsyncInvocationConfig(self, "Batches", functions=functions)
         DatabaseMigration(self, "Migration", functions=functions)
         SyncMonitoring(
             self,

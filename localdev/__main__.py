@@ -71,7 +71,7 @@ def _loaded(stack: Stack, options: Options) -> Iterator[str]:
     """Yield lines for the terminal that say how the mail of --mbox was loaded."""
     if not options.mbox or not stack.simulator_process:
         return
-    report = stack.simulator_process.own_mail_loading_report
+    report = stack.simulator_process.user_mail_loading_report
     if report:
         yield from report.terminal_lines(options.mbox, stack.data / "logs" / "simulators.log")
     else:

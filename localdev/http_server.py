@@ -53,7 +53,7 @@ class Response:
     close_after_body_bytes: int | None = None
 
 
-HttpRequestHandler = Callable[[Request], Response]
+RequestHandlerFunction = Callable[[Request], Response]
 
 
 def require_free_port(port: int) -> None:
@@ -86,7 +86,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(
         self,
-        application: HttpRequestHandler,
+        application: RequestHandlerFunction,
         *,
         port: int,
         host: str = "127.0.0.1",

@@ -30,7 +30,7 @@ _SETTINGS = {
     "app_inbox_url": "APP_INBOX_URL",
 }
 """Options that can also be set by an environment variable."""
-SIMULATED_PROVIDERS = {
+DISPLAY_NAME_BY_SIMULATED_PROVIDER = {
     "graph": "Microsoft 365",
     "gmail": "Gmail",
     "imap": "a mail server over IMAP",
@@ -60,8 +60,8 @@ class Options:
     mbox: path of an mbox file, Maildir, folder or message, which fills the simulated mailbox. None:
         the mail is generated.
     messages: number of messages to generate.
-    simulated_provider: a key of SIMULATED_PROVIDERS. With `imap` the simulators also serve IMAP,
-        and mailboxes are connected by password.
+    simulated_provider: a key of DISPLAY_NAME_BY_SIMULATED_PROVIDER. With `imap` the simulators also
+        serve IMAP, and mailboxes are connected by password.
     imap_port: port of the simulated IMAP server. An account's stored address contains this port. So
         the accounts of an earlier start work only if the port is the same.
     latency: latency of the simulators, `none` or `real`.
@@ -189,7 +189,7 @@ def parse_command_line(
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     chosen = vars(parser.parse_args(arguments))
-    if chosen["simulated_provider"] not in SIMULATED_PROVIDERS:
+    if chosen["simulated_provider"] not in DISPLAY_NAME_BY_SIMULATED_PROVIDER:
         parser.exit(1, f"{_unknown_provider(chosen['simulated_provider'])}\n")
     for option, setting in _SETTINGS.items():
         chosen[option] = chosen.get(option) or environment.get(setting) or None
@@ -235,7 +235,9 @@ def _require_usable(options: Options) -> None:
 
 
 def _unknown_provider(name: str) -> str:
-    *others, last = (f"{each} ({title})" for each, title in SIMULATED_PROVIDERS.items())
+    *others, last = (
+        f"{each} ({title})" for each, title in DISPLAY_NAME_BY_SIMULATED_PROVIDER.items()
+    )
     known = f"{', '.join(others)} or {last}"
     return f"There is no simulated provider {name!r}: PROVIDER (--provider) is {known}."
 
@@ -285,7 +287,7 @@ def _add_provider(parser: argparse.ArgumentParser) -> None:
         "--provider",
         dest="simulated_provider",
         default="graph",
-        metavar=f"{{{','.join(SIMULATED_PROVIDERS)}}}",
+        metavar=f"{{{','.join(DISPLAY_NAME_BY_SIMULATED_PROVIDER)}}}",
         help="what the simulated mailbox is connected as; default: %(default)s",
     )
     add(

@@ -274,7 +274,7 @@ class Stack:
             make_aws_client=lambda service: make_aws_client(service, self.aws_url),
             api_url=self.api_url,
             aws_endpoint_url=self.aws_url,
-            accepts_requests_without_token=self.options.is_dev_login_in_effect,
+            api_accepts_requests_without_token=self.options.is_dev_login_in_effect,
             get_user_token_or_none=self.token,
             simulated_provider_access_settings=self.provider if self.simulator_process else None,
             event_bus_name=EVENT_BUS_NAME,

@@ -97,11 +97,11 @@ class RepeatedPages:
     def __init__(self, pages: int) -> None:
         self._pages = pages
         self._texts: list[bytes] = []
-        self._read = connection.read_body_unless_too_large  # type: ignore[attr-defined]
+        self._read = connection.read_body_or_none_if_too_large  # type: ignore[attr-defined]
 
     def install(self) -> None:
         """Have the client of Microsoft Graph receive these pages."""
-        connection.read_body_unless_too_large = self._receive  # type: ignore[attr-defined]
+        connection.read_body_or_none_if_too_large = self._receive  # type: ignore[attr-defined]
         exchange = connection.GraphConnection._exchange
 
         def repeated(

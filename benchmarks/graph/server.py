@@ -101,7 +101,7 @@ class BenchmarkServer:
                 {
                     "address": mailbox.address,
                     "userId": mailbox.user_id,
-                    "token": simulators.issue_access_token(mailbox, lifetime_s=seconds),
+                    "token": simulators.issue_microsoft_access_token(mailbox, lifetime_s=seconds),
                 }
                 for mailbox in self.mailboxes
             ],

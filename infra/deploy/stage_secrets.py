@@ -22,7 +22,7 @@ from infra.secret_fields import (
     names_of_stage_secrets,
 )
 from infra.setting_formats import PLACEHOLDER_VALUE_PATTERN
-from infra.settings import StageSettings, read_whole_settings_file
+from infra.settings import StageSettings, read_settings_file
 from mailsync.errors import SettingMissing
 from mailsync.settings import MIN_HS256_KEY_BYTES, Settings
 
@@ -44,7 +44,7 @@ def read_secrets_of_settings_file(path: Path) -> dict[str, str]:
     Raises:
         ValueError: a value is not a text, or a file is missing or empty.
     """
-    part = read_whole_settings_file(path).get("secrets", {})
+    part = read_settings_file(path).get("secrets", {})
     if not isinstance(part, dict) or not all(isinstance(each, str) for each in part.values()):
         raise ValueError(f'The part "secrets" of {path} must be an object of texts.')
     return {name: _text(name, value, path.parent) for name, value in part.items()}

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailsync.decisions.due import EXECUTION_DIED_ERROR_NAME, EXECUTION_STOPPED_ERROR_NAME
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics_after_handler
-from mailsync.runs.trigger import open_sync_starter
+from mailsync.runs.trigger import create_sync_starter
 from mailsync.store.connection import open_database
 from mailsync.store.run_store import RunStore
 
@@ -25,5 +25,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:
     cause = (
         EXECUTION_STOPPED_ERROR_NAME if ended["status"] == "ABORTED" else EXECUTION_DIED_ERROR_NAME
     )
-    open_sync_starter().fail_run_of_dead_execution(account_id, run_id, ended["name"], cause)
+    create_sync_starter().fail_run_of_dead_execution(account_id, run_id, ended["name"], cause)
     return {"closed": True}

@@ -9,7 +9,7 @@ from mailsync.log import logger
 from mailsync.metrics import emit_metrics_after_handler
 from mailsync.model import RunRef
 from mailsync.runs.step_functions import machine_arn_of_execution
-from mailsync.runs.trigger import open_sync_starter
+from mailsync.runs.trigger import create_sync_starter
 from mailsync.store.connection import open_database
 from mailsync.store.successor_store import SuccessorStore
 
@@ -22,7 +22,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str | No
     store = SuccessorStore(open_database())
     successor = store.hand_over_run(run, event["executionName"], arn)
     if successor:
-        starter = open_sync_starter(machine_arn_of_execution(arn))
+        starter = create_sync_starter(machine_arn_of_execution(arn))
         starter.start_successor_execution(run.account_id, run.run_id, successor)
     logger.info("run_handed_over", successor=successor)
     return {"successor": successor}

@@ -18,7 +18,7 @@ PURGE_BUDGET_S = 40.0
 @logger.inject_lambda_context(clear_state=True)
 @emit_metrics_after_handler
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    swept = RateLimitStore(open_database()).delete_expired_rows_of_all_kinds()
+    swept = RateLimitStore(open_database()).delete_expired_limits_sign_ins_and_keys()
     return {
         "purged": purge_accounts_marked_for_deletion(
             AccountControlStore(open_database()), PURGE_BUDGET_S

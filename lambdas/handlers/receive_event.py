@@ -9,7 +9,7 @@ from mailsync.events.incoming import SyncOrSelfTestEventReceiver
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics_after_handler
 from mailsync.runs.step_functions import StepFunctions
-from mailsync.runs.trigger import open_sync_starter
+from mailsync.runs.trigger import create_sync_starter
 from mailsync.settings import load_settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import open_database
@@ -20,5 +20,7 @@ from mailsync.store.connection import open_database
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     settings = load_settings()
     accounts = AccountStore(open_database())
-    receiver = SyncOrSelfTestEventReceiver(accounts, open_sync_starter(), StepFunctions(), settings)
+    receiver = SyncOrSelfTestEventReceiver(
+        accounts, create_sync_starter(), StepFunctions(), settings
+    )
     return receiver.handle_event(event, self_test_arn=settings.self_test_state_machine_arn)

@@ -8,7 +8,7 @@ from mailsync.decisions.due import DUE_MAILBOX_CLAIM_LIFETIME_S, MAX_DUE_MAILBOX
 from mailsync.log import logger
 from mailsync.metrics import emit_metrics_after_handler
 from mailsync.runs.batches import DueCheckInvoker
-from mailsync.runs.trigger import open_sync_starter
+from mailsync.runs.trigger import create_sync_starter
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.queue_store import DueMailboxQueueStore
@@ -26,5 +26,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     batches = DueCheckInvoker(queue, load_settings().sync_accounts_function_arn).invoke_async(due)
     stale = runs.find_stale_runs(MAX_STALE_RUNS_RECOVERED_PER_TICK)
     logger.info("tick", stale=len(stale), due=len(due), batches=batches)
-    open_sync_starter().recover_stale_runs(stale)
+    create_sync_starter().recover_stale_runs(stale)
     return {"stale": len(stale), "due": len(due)}

@@ -10,7 +10,7 @@ from mailsync.response_body import (
     ACCEPT_ENCODING,
     MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL,
     UnreadableBody,
-    read_body_unless_too_large,
+    read_body_or_none_if_too_large,
 )
 from mailsync.retry_after import parse_retry_after_s
 
@@ -66,7 +66,7 @@ def send_json_request(
             http.stream(method, url, headers=headers, data=form, json=body) as response,
         ):
             encoding = response.headers.get("Content-Encoding")
-            content = read_body_unless_too_large(
+            content = read_body_or_none_if_too_large(
                 response.iter_raw(), encoding, MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL
             )
     except (httpx.HTTPError, httpx.InvalidURL, UnreadableBody) as error:

@@ -59,8 +59,7 @@ def _act(settings: Settings, options: argparse.Namespace) -> str:
     if options.fill:
         with closing(Database(settings)) as database:
             filled = sum(
-                1
-                for _ in PlacementBackfillStore(database).yield_accounts_after_creating_placements()
+                1 for _ in PlacementBackfillStore(database).create_placements_account_by_account()
             )
         return f"filled {filled} accounts"
     versions = plan_migrations(settings) if options.plan else apply_migrations(settings)

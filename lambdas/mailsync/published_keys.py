@@ -16,7 +16,7 @@ from mailsync.response_body import (
     ACCEPT_ENCODING,
     MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL,
     UnreadableBody,
-    read_body_unless_too_large,
+    read_body_or_none_if_too_large,
 )
 
 PUBLIC_KEY_ALGORITHMS = ("RS256", "ES256")
@@ -119,7 +119,7 @@ class PublishedKeySet:
         )
         with client as http, http.stream("GET", self._url, headers=headers) as response:
             encoding = response.raise_for_status().headers.get("Content-Encoding")
-            body = read_body_unless_too_large(
+            body = read_body_or_none_if_too_large(
                 response.iter_raw(), encoding, MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL
             )
         if body is None:

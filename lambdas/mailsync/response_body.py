@@ -24,7 +24,7 @@ class UnreadableBody(Exception):
     """Error: the body of an HTTP response has another encoding than requested, or is damaged."""
 
 
-def read_body_unless_too_large(
+def read_body_or_none_if_too_large(
     raw: Iterable[bytes],
     encoding: str | None,
     limit_bytes: int,

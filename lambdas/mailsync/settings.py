@@ -181,7 +181,7 @@ class Settings(SettingsSection):
         return auth
 
     @property
-    def database_login_of_functions(self) -> DatabaseLogin | None:
+    def database_login_to_create(self) -> DatabaseLogin | None:
         """Return the database login that migrations create for the Lambda functions.
 
         None: migrations create no login; the operator creates it.
@@ -212,7 +212,7 @@ class Settings(SettingsSection):
         required settings."""
         return tuple(each for each in implemented_providers() if not self._missing_of(each))
 
-    def require_enabled_provider(self, provider: ProviderName) -> None:
+    def require_provider_is_enabled(self, provider: ProviderName) -> None:
         """Raise SettingMissing if this stage lacks a setting that the provider needs."""
         registration = find_provider(provider)
         if registration and (missing := self._missing_of(registration)):

@@ -13,7 +13,7 @@ from localdev.containers.settings import replace_template_environment_values
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
 from localdev.private_files import write_private_file
 
-SYNTHESISED_STAGE_NAME = "dev"
+TEMPLATE_STAGE_NAME = "dev"
 LOCAL_PROCESSOR_ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[
     platform.machine()
 ]
@@ -32,15 +32,15 @@ class LocalTemplate:
     def __init__(self, assembly: Path) -> None:
         shutil.rmtree(assembly, ignore_errors=True)
         stages = json.loads(CDK_JSON_FILE.read_text())["context"]["stages"]
-        stages[SYNTHESISED_STAGE_NAME]["architecture"] = LOCAL_PROCESSOR_ARCHITECTURE
+        stages[TEMPLATE_STAGE_NAME]["architecture"] = LOCAL_PROCESSOR_ARCHITECTURE
         # `sam local` finds the code by these metadata. The CDK CLI enables them too.
         metadata = {"aws:cdk:enable-asset-metadata": True}
-        context = {"stage": SYNTHESISED_STAGE_NAME, "stages": stages, **metadata}
+        context = {"stage": TEMPLATE_STAGE_NAME, "stages": stages, **metadata}
         MailsyncApp(outdir=str(assembly), context=context).synth()
         self._assembly = assembly
         self.file = assembly / "local.template.json"
         self._document = json.loads(
-            (assembly / f"Mailsync-{SYNTHESISED_STAGE_NAME}-Sync.template.json").read_text()
+            (assembly / f"Mailsync-{TEMPLATE_STAGE_NAME}-Sync.template.json").read_text()
         )
 
     def write_template_with_local_values(

@@ -24,7 +24,7 @@ from botocore.credentials import Credentials
 from werkzeug.datastructures import EnvironHeaders
 
 from localdev.engine.aws_resources import LOCAL_CREDENTIALS
-from localdev.engine.definition import find_non_lambda_task_resources
+from localdev.engine.definition import find_resources_other_than_lambda
 from localdev.guard import PROGRAMS_ONLY_GUARD
 
 INVOKE_PATH_PATTERN = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?$")
@@ -126,7 +126,7 @@ def _denial(environ: WsgiEnviron, headers: EnvironHeaders, body: bytes) -> str |
 
 def _denied_definition(body: bytes) -> str | None:
     try:
-        foreign = find_non_lambda_task_resources(json.loads(body)["definition"])
+        foreign = find_resources_other_than_lambda(json.loads(body)["definition"])
     except (ValueError, TypeError, LookupError):
         return None  # moto says what is wrong with it
     if not foreign:

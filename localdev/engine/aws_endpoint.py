@@ -189,4 +189,4 @@ def _events_beside(moto: WsgiApplication, bus: EventBus) -> WsgiApplication:
 
 def _headers(result: InvocationResult) -> list[tuple[str, str]]:
     standard = {"Content-Type": "application/json", "Content-Length": str(len(result.payload))}
-    return list({**standard, **result.headers}.items())
+    return list({**standard, **result.invoke_http_headers}.items())

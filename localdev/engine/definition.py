@@ -58,7 +58,7 @@ def _wait_s(name: str, value: float, scale: float) -> int:
     return max(least, math.floor(value * scale))
 
 
-def find_non_lambda_task_resources(definition: str) -> set[str]:
+def find_resources_other_than_lambda(definition: str) -> set[str]:
     """Return the resources other than Lambda functions that the definition's tasks call.
 
     Raises ValueError when the definition is not JSON.

@@ -46,7 +46,7 @@ class FunctionResultOrError:
     is_error: bool = False
 
     @classmethod
-    def from_error(cls, error_type: str, message: str) -> "FunctionResultOrError":
+    def from_error_type(cls, error_type: str, message: str) -> "FunctionResultOrError":
         document = {"errorType": error_type, "errorMessage": message}
         return cls(json.dumps(document).encode(), is_error=True)
 
@@ -129,7 +129,7 @@ class ExecutionEnvironment:
         except queue.Empty:
             self._kill()
             message = f"RequestId: {invocation.request_id} Error: Task timed out after "
-            outcome = FunctionResultOrError.from_error(
+            outcome = FunctionResultOrError.from_error_type(
                 "Sandbox.Timedout", f"{message}{invocation.timeout_s:.2f} seconds"
             )
         self._current = None
@@ -229,7 +229,7 @@ class ExecutionEnvironment:
         status = self._process.returncode
         how = f"signal: {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: {how}"
-        return FunctionResultOrError.from_error("Runtime.ExitError", message)
+        return FunctionResultOrError.from_error_type("Runtime.ExitError", message)
 
 
 def _out_of_memory(invocation: _Invocation) -> FunctionResultOrError:
@@ -238,13 +238,13 @@ def _out_of_memory(invocation: _Invocation) -> FunctionResultOrError:
     Source: awslabs/aws-deployment-framework #758.
     """
     message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: signal: killed"
-    return FunctionResultOrError.from_error("Runtime.OutOfMemory", message)
+    return FunctionResultOrError.from_error_type("Runtime.OutOfMemory", message)
 
 
 def _within_limit(outcome: FunctionResultOrError) -> FunctionResultOrError:
     if len(outcome.payload_json) <= MAX_FUNCTION_RESPONSE_BYTES:
         return outcome
-    return FunctionResultOrError.from_error(
+    return FunctionResultOrError.from_error_type(
         "Function.ResponseSizeTooLarge",
         "Response payload size exceeded maximum allowed payload size "
         f"({MAX_FUNCTION_RESPONSE_BYTES} bytes).",

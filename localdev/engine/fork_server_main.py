@@ -43,7 +43,7 @@ class ForkRequestHandler:
         # therefore writes a byte to a socket, which `select` sees.
         self._signals, self._wakeup = socket.socketpair()
 
-    def serve_or_return_request_in_child(self) -> dict[str, Any] | None:
+    def fork_process_per_request(self) -> dict[str, Any] | None:
         """Fork a process for each request, until the channel is closed.
 
         The method returns in several processes. In each forked process it returns the request that
@@ -166,7 +166,7 @@ def main(modules: list[str]) -> None:
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     _preload(modules)
-    if request := ForkRequestHandler(channel).serve_or_return_request_in_child():
+    if request := ForkRequestHandler(channel).fork_process_per_request():
         _run(request)
 
 

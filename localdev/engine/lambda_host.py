@@ -31,12 +31,12 @@ class InvocationResult:
 
     invoke_http_status: int
     payload: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    invoke_http_headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
         """Return whether the function did not run or ended with an error."""
-        return self.invoke_http_status >= 300 or "X-Amz-Function-Error" in self.headers
+        return self.invoke_http_status >= 300 or "X-Amz-Function-Error" in self.invoke_http_headers
 
 
 class LambdaHost:

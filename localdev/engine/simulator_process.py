@@ -92,11 +92,11 @@ class SimulatorProcess:
 
     The process prints one JSON line when it is ready; `wait_until_ready` reads the line.
 
-    own_mail_loading_report: after `wait_until_ready`, the report on loading the user's own mail.
+    user_mail_loading_report: after `wait_until_ready`, the report on loading the user's own mail.
         None: no mail was given, or the mail was loaded at an earlier start.
     """
 
-    own_mail_loading_report: MailLoadingReport | None = None
+    user_mail_loading_report: MailLoadingReport | None = None
 
     def __init__(self, arguments: list[str], *, root: Path, log: Path) -> None:
         self._arguments = arguments
@@ -122,7 +122,7 @@ class SimulatorProcess:
             ready = json.loads(line)
             if "failed" in ready:
                 raise StartFailed(ready["failed"])
-            self.own_mail_loading_report = (
+            self.user_mail_loading_report = (
                 MailLoadingReport.from_json(ready["mail"]) if ready["mail"] else None
             )
             self._ports = [

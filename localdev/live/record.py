@@ -248,7 +248,7 @@ def _percentiles(seconds: Sequence[float]) -> JsonObject:
     return {"p50": at(0.5), "p95": at(0.95), "max": at(1)} if ordered else {}
 
 
-def parse_allowed_words_by_field(*texts: str) -> Iterator[tuple[str, frozenset[str]]]:
+def parse_allowed_word_lines(*texts: str) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield pairs of a field name and its allowed words, for
     `RecordableNamesAndWords.allowed_words_by_field`.
 

@@ -28,7 +28,7 @@ from localdev.simulators.folders import FolderMoveRefused, FolderNotFound
 from localdev.simulators.gmail.control import (
     build_gmail_control_api_actions,
     build_gmail_mailbox_actions,
-    find_label_folder_number,
+    find_or_create_folder_number_of_label_id,
 )
 from localdev.simulators.gmail.control import find_message_number as number_of_gmail_message
 from localdev.simulators.gmail.errors import GmailError
@@ -156,7 +156,7 @@ class ControlApiHandler:
     def _number_of_folder(self, mailbox: Mailbox, text: str) -> int | None:
         presented = self._imap and ImapMailbox(mailbox, self._imap.options_for_mailbox(mailbox))
         number = find_folder_number(presented, text) if presented else None
-        return number or find_label_folder_number(self._gmail, mailbox, text)
+        return number or find_or_create_folder_number_of_label_id(self._gmail, mailbox, text)
 
     def _revoke(self, mailbox: Mailbox, **number: int) -> JsonObject:
         return {"revoked": self._consents.revoke_consents_of_user(mailbox.user_id, **number)}
@@ -192,13 +192,15 @@ class ControlApiHandler:
         """Return all messages of a `folder` of a `mailbox`, newest first."""
         mailbox = self._service.find_mailbox(arguments["mailbox"])
         folder = self._with_graph_ids(mailbox, arguments)["folder"]
-        return [asdict(message) for message in OutlookMailbox(mailbox).list_messages(folder)]
+        return [
+            asdict(message) for message in OutlookMailbox(mailbox).list_messages_in_folder(folder)
+        ]
 
     def _add_mailbox(self, arguments: JsonObject) -> JsonObject:
         return {"id": self._service.find_or_create_mailbox(**arguments).user_id}
 
     def _set_behaviour(self, arguments: JsonObject) -> JsonObject:
-        self._service.set_behaviour_switches(**arguments)
+        self._service.set_microsoft_behaviour_switches(**arguments)
         return asdict(self._service.behaviour)
 
     def _set_latency(self, arguments: JsonObject) -> JsonObject:

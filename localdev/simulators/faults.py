@@ -21,7 +21,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-ResponseForgery = Literal[
+ResponseForgeryKind = Literal[
     "empty",
     "ever empty",
     "same link",
@@ -42,7 +42,7 @@ ResponseForgery = Literal[
 ]
 ImapErrorStatus = Literal["NO", "BAD", "BYE"]
 ConnectionCutPoint = Literal["before answer", "mid body"]
-UNKNOWN_ERROR_CODE = "UnknownError"
+DEFAULT_FAULT_CODE = "UnknownError"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ class Fault:
 
     status: int | None = None
     imap: ImapErrorStatus | None = None
-    code: str = UNKNOWN_ERROR_CODE
+    code: str = DEFAULT_FAULT_CODE
     message: str = ""
     retry_after: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -107,13 +107,13 @@ class Fault:
     delay_s: float = 0
     cut: ConnectionCutPoint | None = None
     truncate_json: bool = False
-    page: ResponseForgery | None = None
+    page: ResponseForgeryKind | None = None
     about: Collection[str] = ()
     off_by: int = 1
 
     def __post_init__(self) -> None:
         known = (
-            self.page in (None, *get_args(ResponseForgery))
+            self.page in (None, *get_args(ResponseForgeryKind))
             and self.cut in (None, *get_args(ConnectionCutPoint))
             and self.imap in (None, *get_args(ImapErrorStatus))
         )

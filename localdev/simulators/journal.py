@@ -73,7 +73,7 @@ class MailboxChangeJournal:
         self._mailbox_id = mailbox_id
 
     @property
-    def newest_change_number(self) -> int:
+    def newest_global_change_number(self) -> int:
         """Return the newest change number in the data folder, 0 if there is none. All mailboxes of
         the data folder share one series of numbers."""
         row = self._database.fetch_row("SELECT coalesce(max(number), 0) AS number FROM change")

@@ -72,7 +72,7 @@ class SharedSimulatorState:
         self.token_faults = FaultScript()
         self.log = RequestLog()
 
-    def set_behaviour_switches(self, **values: Any) -> None:
+    def set_microsoft_behaviour_switches(self, **values: Any) -> None:
         """Set switches of `MicrosoftBehaviour` by name. Raises TypeError for an unknown switch."""
         self.behaviour = replace(self.behaviour, **values)
 

@@ -146,7 +146,7 @@ class Simulators:
             address, display_name or address.partition("@")[0].title()
         )
 
-    def issue_access_token(
+    def issue_microsoft_access_token(
         self,
         mailbox: Mailbox,
         *,

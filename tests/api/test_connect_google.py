@@ -229,7 +229,7 @@ def test_a_renamed_address_is_taken_over_by_the_account_of_its_subject(
 def test_the_address_under_another_subject_is_somebody_else(google: Simulators, sql: Sql) -> None:
     sign_in(google)
     before = subject(google)
-    google.google.accounts.give_address_to_another_account(ANN)
+    google.google.accounts.replace_oidc_subject(ANN)
 
     sign_in(google)
 

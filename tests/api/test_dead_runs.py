@@ -13,7 +13,7 @@ from mailsync.errors import SettingMissing
 from mailsync.model import AccountId, RunId
 from mailsync.runs.batches import SyncAccountsLambdaClient
 from mailsync.runs.step_functions import StepFunctions
-from mailsync.runs.trigger import open_sync_starter
+from mailsync.runs.trigger import create_sync_starter
 from mailsync.settings import load_settings
 from mailsync.store.connection import Database
 from mailsync.store.run_store import RunStore
@@ -38,7 +38,7 @@ def end_execution(run_id: str) -> None:
 
 
 def test_a_check_hands_its_run_over_to_an_execution(api: Api, account_id: AccountId) -> None:
-    open_sync_starter().start_execution_for_run_of_check(
+    create_sync_starter().start_execution_to_finish_check_run(
         account_id, RunId("of-a-check"), "schedule"
     )
 
@@ -99,7 +99,7 @@ def test_the_schedule_closes_a_dead_run_though_another_cannot_be_recovered(
     end_execution(second)
     sql(SILENT)
     sql("UPDATE mailsync.sync_runs SET heartbeat_at = '2026-01-01' WHERE id = :it", it=first)
-    trigger = open_sync_starter()
+    trigger = create_sync_starter()
     status = trigger._step_functions.find_execution_status
 
     def refuses(arn: str) -> str | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from mailsync.model import AccountId, RunId, SyncScope, SyncType
-from mailsync.runs.trigger import open_sync_starter
+from mailsync.runs.trigger import create_sync_starter
 from mailsync.store.check_store import Check, CheckStore, UnchangedMailboxCheckResult
 from mailsync.store.connection import Database
 from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
@@ -40,7 +40,7 @@ def test_from_its_request_until_its_end_a_run_is_queued_or_syncing(
     api: Api, account_id: AccountId, database: Database, sql: Sql, trigger: str
 ) -> None:
     scope = SyncScope(SyncType.MANUAL)
-    run = open_sync_starter().start_sync(account_id, scope, trigger, "order-1")
+    run = create_sync_starter().start_sync(account_id, scope, trigger, "order-1")
     assert statuses(api, account_id, sql) == {"queued"}
     for key in ("order-1", "order-2"):
         assert start(api, account_id, key).json["runId"] == run.id

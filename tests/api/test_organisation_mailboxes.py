@@ -125,7 +125,7 @@ def test_an_unreadable_mailbox_is_refused_in_a_sentence(
     faults: list[FaultRule],
     sentence: str,
 ) -> None:
-    microsoft.service.set_behaviour_switches(**switches)
+    microsoft.service.set_microsoft_behaviour_switches(**switches)
     microsoft.service.faults.add_rules(*faults)
 
     refused = api(CONNECT_FOR_ORGANISATION, body={**BODY, "emailAddress": address}, admin=True)
@@ -135,7 +135,7 @@ def test_an_unreadable_mailbox_is_refused_in_a_sentence(
 
 
 def test_an_organisation_must_consent(api: Api, microsoft: Simulators, sql: Sql) -> None:
-    microsoft.service.set_behaviour_switches(tenant_consented=False)
+    microsoft.service.set_microsoft_behaviour_switches(tenant_consented=False)
 
     refused = api(CONNECT_FOR_ORGANISATION, body=BODY, admin=True)
 

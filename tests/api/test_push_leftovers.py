@@ -149,7 +149,7 @@ def test_a_failed_or_incomplete_list_prevents_no_subscription(
 ) -> None:
     """What is replaced is known by its id, so it needs no list."""
     monkeypatch.setattr("mailsync.providers.retry_budget.MAX_PAUSES_PER_REQUEST", 0)
-    subscribed.microsoft.service.set_behaviour_switches(subscriptions_per_page=1)
+    subscribed.microsoft.service.set_microsoft_behaviour_switches(subscriptions_per_page=1)
     subscribed.inject_fault("PATCH", ONE, GONE["404"])
     subscribed.inject_fault("GET", LIST, fault, times=None)
 
@@ -162,7 +162,7 @@ def test_a_failed_or_incomplete_list_prevents_no_subscription(
 
 def test_subscriptions_of_other_stages_mailboxes_and_users_stay(subscribed: Subscribed) -> None:
     """Wherever they stand in a list of many pages."""
-    subscribed.microsoft.service.set_behaviour_switches(subscriptions_per_page=1)
+    subscribed.microsoft.service.set_microsoft_behaviour_switches(subscriptions_per_page=1)
     subscribed.inject_fault("PATCH", ONE, GONE["404"])
     subscribed.sign_in("another user of the application")
     assert tick() == {"renewed": 2, "failed": 0}

@@ -12,7 +12,7 @@ from handlers.mark_failed import handler as mark_failed
 from mailsync.errors import StoreUnavailable
 from mailsync.model import AccountId, RunId, RunRef, SyncScope, SyncType
 from mailsync.runs.step_functions import StepFunctions
-from mailsync.runs.trigger import open_sync_starter
+from mailsync.runs.trigger import create_sync_starter
 from mailsync.store.connection import Database, open_database
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
@@ -67,7 +67,7 @@ def test_the_schedule_starts_the_successor(
     run: RunRef, successor: str, database: Database, sql: Sql
 ) -> None:
     sql(SILENT)
-    open_sync_starter().recover_stale_runs(RunStore(database).find_stale_runs(10))
+    create_sync_starter().recover_stale_runs(RunStore(database).find_stale_runs(10))
 
     assert executions()[successor]["status"] == "RUNNING"
     assert sql(RUN) == [["running", None]]
@@ -100,9 +100,9 @@ def test_a_run_that_is_handed_over_while_its_execution_is_looked_up_stays_open(
     sql(SILENT)
 
     if recovers:
-        open_sync_starter().recover_stale_runs(RunStore(database).find_stale_runs(10))
+        create_sync_starter().recover_stale_runs(RunStore(database).find_stale_runs(10))
     else:
-        joined = open_sync_starter().start_sync(
+        joined = create_sync_starter().start_sync(
             run.account_id, SyncScope(SyncType.AUTOMATIC), "api"
         )
         assert joined.id == run.run_id
@@ -141,7 +141,7 @@ def test_a_run_that_is_handed_over_while_it_is_closed_stays_open(
 def test_a_dead_successor_frees_the_mailbox(
     api: Api, run: RunRef, successor: str, database: Database, sql: Sql
 ) -> None:
-    open_sync_starter().start_successor_execution(run.account_id, run.run_id, successor)
+    create_sync_starter().start_successor_execution(run.account_id, run.run_id, successor)
     assert begin(database, run, successor)
     arn = executions()[successor]["executionArn"]
     kill_execution(arn)
@@ -158,7 +158,7 @@ def test_stopping_the_sync_stops_the_successor(
     api: Api, run: RunRef, successor: str, sql: Sql, is_begun: bool
 ) -> None:
     database = open_database()
-    open_sync_starter().start_successor_execution(run.account_id, run.run_id, successor)
+    create_sync_starter().start_successor_execution(run.account_id, run.run_id, successor)
     if is_begun:
         assert begin(database, run, successor)
 

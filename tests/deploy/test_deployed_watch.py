@@ -51,15 +51,15 @@ def test_alarms_watch_the_errors_of_their_group(sync: Template) -> None:
 
 def groups_with_an_alarm() -> list[tuple[str, ...]]:
     from infra.sync_alarms import (
-        DEFECT_ERROR_NAMES,
         INCOMPLETE_DEPLOYMENT_ERROR_NAMES,
         INTERRUPTED_RUN_ERROR_NAMES,
+        MAILBOX_PROBLEM_OR_DEFECT_ERROR_NAMES,
         OUTAGE_ERROR_NAMES,
     )
 
     return [
         INCOMPLETE_DEPLOYMENT_ERROR_NAMES,
-        DEFECT_ERROR_NAMES,
+        MAILBOX_PROBLEM_OR_DEFECT_ERROR_NAMES,
         OUTAGE_ERROR_NAMES,
         INTERRUPTED_RUN_ERROR_NAMES,
     ]

@@ -82,7 +82,7 @@ def removed(mirror: Mirror) -> None:
 def said_to_be_gone(mirror: Mirror) -> None:
     wait_s = mirror.removal_store.read_hidden_mail_and_schedule_rechecks(
         mirror.run
-    ).deletion_confirmation_delay_s
+    ).min_time_between_gone_reports_s
     ids = mirror.removal_store.hidden_message_ids_due_for_recheck(mirror.run, "", 100)
     mirror.removal_store.mark_gone_or_delete_if_marked(mirror.run, ids, wait_s)
 
@@ -230,6 +230,8 @@ def test_a_check_dates_the_comparisons_it_has_made(synced: Mirror) -> None:
     listing = MessageListing((ListedMessage(RemoteId("F1-0000"), False),), 1)
     check = check_of(synced)
 
-    end(synced, check, message_listing_by_folder_id={synced.first: listing, FolderId(999): listing})
+    end(
+        synced, check, compared_listing_by_folder_id={synced.first: listing, FolderId(999): listing}
+    )
 
     assert synced.rows(COMPARED) == [[True, 1, 1], [False, None, None]]

@@ -14,7 +14,7 @@ def store(mirror: Mirror, folder: FolderId, *keys: str) -> None:
     remote_id = mirror.folder(folder).ref.remote_id
     named = {"move_invariant_fingerprint": SAME}
     messages = (
-        a_message(each, remote_id, remote_id_after_move=RemoteId(each), **named) for each in keys
+        a_message(each, remote_id, current_remote_id=RemoteId(each), **named) for each in keys
     )
     mirror.apply(folder, *map(Upsert, messages))
 
@@ -111,7 +111,7 @@ def test_a_message_that_was_requested_by_its_former_key_keeps_its_present_one(
     late = a_message(
         "a:1",
         "F1",
-        remote_id_after_move=RemoteId("a:1"),
+        current_remote_id=RemoteId("a:1"),
         move_invariant_fingerprint=SAME,
         is_read=True,
     )
@@ -149,7 +149,7 @@ def test_each_message_that_was_first_seen_with_the_same_key_has_an_id_of_its_own
         given.append(new_id)
         named = {
             "move_invariant_fingerprint": str(UUID(int=number)),
-            "remote_id_after_move": RemoteId("a:1"),
+            "current_remote_id": RemoteId("a:1"),
         }
         mirror.apply(mirror.first, Upsert(a_message(new_id, "F1", **named)))
         mirror.apply(mirror.first, void_id_prefix="a:")

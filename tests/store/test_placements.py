@@ -292,9 +292,9 @@ def test_the_contract_step_waits_for_every_account(mirror: Mirror, settings: Set
         apply_schema_contraction(settings)
     assert mirror.one(FOR_THE_VERSION_BEFORE) == [3, True]
 
-    assert list(
-        PlacementBackfillStore(mirror.database).yield_accounts_after_creating_placements()
-    ) == [mirror.run.account_id]
+    assert list(PlacementBackfillStore(mirror.database).create_placements_account_by_account()) == [
+        mirror.run.account_id
+    ]
     for _ in range(2):
         apply_schema_contraction(settings)
     assert mirror.one(FOR_THE_VERSION_BEFORE) == [0, False]

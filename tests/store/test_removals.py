@@ -33,7 +33,7 @@ def say_gone(mirror: Mirror, names: Collection[str]) -> int:
     """The provider says that they are gone, as a sync asks it; return how many are deleted."""
     wait_s = mirror.removal_store.read_hidden_mail_and_schedule_rechecks(
         mirror.run
-    ).deletion_confirmation_delay_s
+    ).min_time_between_gone_reports_s
     return mirror.removal_store.mark_gone_or_delete_if_marked(
         mirror.run, [RemoteId(each) for each in names], wait_s
     )
@@ -210,7 +210,7 @@ def test_most_of_a_mailbox_is_deleted_by_a_second_answer_a_day_after_the_first(
         removal = mirror.removal_store.read_hidden_mail_and_schedule_rechecks(mirror.run)
         assert removal.is_unconfirmed_mass_removal
         assert (
-            removal.deletion_confirmation_delay_s
+            removal.min_time_between_gone_reports_s
             == MIN_TIME_FROM_MASS_REMOVAL_TO_DELETION.total_seconds()
         )
         assert f"{len(gone)} of {len(gone)} messages" in removal.explanation_for_user

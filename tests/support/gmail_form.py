@@ -5,7 +5,7 @@ from typing import Any
 
 from localdev.simulators.folders import Folder, FolderNumberOrRole
 from localdev.simulators.gmail.behaviour import GmailBehaviour
-from localdev.simulators.gmail.ids import make_thread_id_from_seed
+from localdev.simulators.gmail.ids import make_thread_id_from_key
 from localdev.simulators.gmail.labels import GmailLabel, GmailLabels
 from localdev.simulators.gmail.mailbox import GmailMailbox
 from localdev.simulators.mailbox import Mailbox
@@ -52,7 +52,7 @@ class GmailForm:
         (listed,) = self._gmail.find_messages_without_contents([message.message_number])
         return {
             "folders": sorted(to_folder_ids(map(RemoteId, listed.label_ids))),
-            "conversation": make_thread_id_from_seed(message.thread_key),
+            "conversation": make_thread_id_from_key(message.thread_key),
             "is draft": "DRAFT" in listed.label_ids,
             "importance": "high" if "IMPORTANT" in listed.label_ids else "normal",
             "categories": [],

@@ -5,15 +5,15 @@ from typing import Any
 
 from localdev.mail.modified_utf7 import decode_modified_utf7
 from localdev.simulators.folders import Folder
-from localdev.simulators.gmail.ids import make_numeric_thread_id_from_seed
+from localdev.simulators.gmail.ids import make_numeric_thread_id_from_key
 from localdev.simulators.imap.flags import flags_of_message
 from localdev.simulators.imap.gmail import GmailMailboxView
-from localdev.simulators.imap.options import GMAIL_EXTENSIONS, ImapOptions
+from localdev.simulators.imap.options import GMAIL_SERVER_EXTENSIONS, ImapOptions
 from localdev.simulators.mailbox import Mailbox
 from localdev.simulators.message import Message
 from tests.support.imap_form import ImapForm
 
-GMAIL_OPTIONS = ImapOptions(extensions=GMAIL_EXTENSIONS)
+GMAIL_OPTIONS = ImapOptions(extensions=GMAIL_SERVER_EXTENSIONS)
 
 
 class GmailImapForm(ImapForm):
@@ -56,7 +56,7 @@ class GmailImapForm(ImapForm):
         return {
             **super().fields(message),
             "folders": sorted(map(self.folder_id, folders)),
-            "conversation": format(make_numeric_thread_id_from_seed(message.thread_key), "x"),
+            "conversation": format(make_numeric_thread_id_from_key(message.thread_key), "x"),
             "importance": "high" if message.mail_item.importance == "high" else "normal",
         }
 

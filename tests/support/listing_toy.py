@@ -22,7 +22,7 @@ from mailsync.model import (
     Page,
     RemoteId,
 )
-from mailsync.providers import ProviderLimits
+from mailsync.providers import ProviderTuning
 from tests.support.toy_provider import ToyProvider
 
 ALL_MAIL = RemoteId("ALL_MAIL")
@@ -33,7 +33,7 @@ class ListingToy(ToyProvider):
     """do_counts_cost: counts are read of the labels that are wanted. has_all_mail: there is a
     folder of all mail."""
 
-    provider_limits = ProviderLimits(
+    provider_tuning = ProviderTuning(
         messages_per_fetch=10,
         max_messages_in_batch_of_small_folders=100,
         max_feed_read_interval_while_pending_s=5.0,
@@ -73,7 +73,9 @@ class ListingToy(ToyProvider):
     ) -> Page:
         self.request()
         journal = self.mailbox.journal
-        kind, since, *place = (cursor or f"list {journal.newest_change_number} 99999 0").split()
+        kind, since, *place = (
+            cursor or f"list {journal.newest_global_change_number} 99999 0"
+        ).split()
         if journal.has_position_expired(int(since), None):
             raise CursorExpired("The position has expired.")
         if kind == "list":

@@ -24,7 +24,7 @@ from mailsync.model import (
     Page,
     RemoteId,
 )
-from mailsync.providers import AccessTokenSource, ProviderLimits, ProviderTraits
+from mailsync.providers import AccessTokenSource, ProviderTraits, ProviderTuning
 from mailsync.registry import RegisteredProvider
 from tests.support.toy_form import to_message
 
@@ -42,7 +42,7 @@ MOVES = "SELECT count(*) FROM change WHERE message = ? AND kind = 'moved' AND nu
 
 
 class ToyProvider:
-    provider_limits = ProviderLimits(
+    provider_tuning = ProviderTuning(
         messages_per_fetch=10,
         max_messages_in_batch_of_small_folders=100,
         feeds_to_read_per_connection=3,
@@ -81,7 +81,9 @@ class ToyProvider:
         self.request()
         label = self._label(feed.folder) if feed.folder else None
         journal = self.mailbox.journal
-        kind, since, *place = (cursor or f"list {journal.newest_change_number} 99999 0").split()
+        kind, since, *place = (
+            cursor or f"list {journal.newest_global_change_number} 99999 0"
+        ).split()
         if journal.has_position_expired(int(since), label):
             raise CursorExpired("The position has expired.")
         if kind == "list":
@@ -130,10 +132,10 @@ class ToyProvider:
         )
         return model.MessageListing(entries, len(entries))
 
-    def set_next_feed(self, feed: FeedRef | None) -> None:
+    def note_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def note_groups_before_fetch(self, groups: Mapping[RemoteId, str]) -> None:
         pass
 
     def fetch_messages(
@@ -149,7 +151,7 @@ class ToyProvider:
         return [found.get(each, MessageNotFoundByIdResult(each)) for each in ids]
 
     def message_id(self, number: int) -> RemoteId:
-        return self._ids_since(number, self.mailbox.journal.newest_change_number)[-1]
+        return self._ids_since(number, self.mailbox.journal.newest_global_change_number)[-1]
 
     def _changes(
         self, number: int, may_end: bool, since: int, label: int | None
@@ -170,7 +172,7 @@ class ToyProvider:
         return int(folder.remote_id)
 
     def _ids_since(self, number: int, change: int) -> list[RemoteId]:
-        newest = self.mailbox.journal.newest_change_number
+        newest = self.mailbox.journal.newest_global_change_number
         ends = () if self.provider_traits.do_ids_survive_moves else (change, newest)
         moves = [self.mailbox.database.fetch_rows(MOVES, number, end)[0][0] for end in ends]
         first, last = moves or (0, 0)

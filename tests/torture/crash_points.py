@@ -56,7 +56,9 @@ class CrashPoints(Stage):
         # What a check reads must fit on a page, so that the check stores all of it.
         is_stored_by_check = self._dies == "check" and self._scenario.max_events is None
         page = sys.maxsize if is_stored_by_check else PAGE
-        self.service.set_behaviour_switches(largest_page=page, requests_per_window=sys.maxsize)
+        self.service.set_microsoft_behaviour_switches(
+            largest_page=page, requests_per_window=sys.maxsize
+        )
         self.limit_gmail_pages(min(page, 500))
         self._scenario.prepare(self)
         self._numbers = row_numbers(self.tables)

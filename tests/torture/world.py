@@ -215,7 +215,7 @@ class World:
                 AccessToken(token, datetime.now(UTC) + lifetime), renewal_grant="unused"
             )
             return lambda account_id: tokens.seal_tokens_for_account(account_id, key)
-        token = self.simulators.issue_access_token(
+        token = self.simulators.issue_microsoft_access_token(
             mailbox, lifetime_s=int(lifetime.total_seconds())
         )
         access = AccessToken(token, datetime.now(UTC) + lifetime)

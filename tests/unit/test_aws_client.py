@@ -86,13 +86,15 @@ def test_an_endpoint_is_the_one_of_botocore(
 ) -> None:
     monkeypatch.setenv("AWS_REGION", region)
     name = {"states": "stepfunctions"}.get(
-        service.endpoint_and_signing_name, service.endpoint_and_signing_name
+        service.name_in_endpoint_and_signature, service.name_in_endpoint_and_signature
     )
 
     client = Session().create_client(name, region)
 
-    assert client.meta.endpoint_url == choose_aws_endpoint_url(service.endpoint_and_signing_name)
-    assert client.meta.service_model.signing_name == service.endpoint_and_signing_name
+    assert client.meta.endpoint_url == choose_aws_endpoint_url(
+        service.name_in_endpoint_and_signature
+    )
+    assert client.meta.service_model.signing_name == service.name_in_endpoint_and_signature
     assert client.meta.service_model.metadata["targetPrefix"] == service.x_amz_target_prefix
     assert client.meta.service_model.metadata["jsonVersion"] == service.json_protocol_version
 

@@ -60,8 +60,8 @@ def test_the_server_has_both_commands_before_it_answers_one(
     assert (first_set, second_set) == ("1:2", "3")
 
     server.say(*rows(1, 2), f"{first} OK", *rows(3), f"{second} OK")
-    assert [uid for uid, _ in pipeline.run_command(FIRST)] == [1, 2]
-    assert [uid for uid, _ in pipeline.run_command(SECOND)] == [3]
+    assert [uid for uid, _ in pipeline.iter_command_responses(FIRST)] == [1, 2]
+    assert [uid for uid, _ in pipeline.iter_command_responses(SECOND)] == [3]
     assert pipeline.sent_count == 2
 
 
@@ -73,8 +73,8 @@ def test_what_comes_among_the_responses_to_an_earlier_command_is_kept_for_the_la
     (first, _), (second, _) = server.receive(), server.receive()
     server.say(*rows(1, 3, 2), f"{first} OK", f"{second} OK")
 
-    assert [uid for uid, _ in pipeline.run_command(FIRST)] == [1, 2]
-    assert [uid for uid, _ in pipeline.run_command(SECOND)] == [3]
+    assert [uid for uid, _ in pipeline.iter_command_responses(FIRST)] == [1, 2]
+    assert [uid for uid, _ in pipeline.iter_command_responses(SECOND)] == [3]
 
 
 def test_a_later_command_may_end_before_an_earlier_one(
@@ -86,8 +86,8 @@ def test_a_later_command_may_end_before_an_earlier_one(
     server.say(*rows(1, 3), f"{second} OK", *rows(2), f"{first} OK")
     server.client.settimeout(0.5)
 
-    assert [uid for uid, _ in pipeline.run_command(FIRST)] == [1, 2]
-    assert [uid for uid, _ in pipeline.run_command(SECOND)] == [3]
+    assert [uid for uid, _ in pipeline.iter_command_responses(FIRST)] == [1, 2]
+    assert [uid for uid, _ in pipeline.iter_command_responses(SECOND)] == [3]
 
 
 def test_another_command_drops_what_was_sent_ahead(server: Server, pipeline: FetchPipeline) -> None:
@@ -95,7 +95,7 @@ def test_another_command_drops_what_was_sent_ahead(server: Server, pipeline: Fet
     tag, _ = server.receive()
     server.say(*rows(1, 2), f"{tag} OK", *rows(9), f"{_next(tag)} OK")
 
-    assert [uid for uid, _ in pipeline.run_command(OTHER)] == [9]
+    assert [uid for uid, _ in pipeline.iter_command_responses(OTHER)] == [9]
 
 
 def test_a_rejection_of_a_dropped_command_raises_nothing(
@@ -105,7 +105,7 @@ def test_a_rejection_of_a_dropped_command_raises_nothing(
     tag, _ = server.receive()
     server.say(f"{tag} NO busy", *rows(9), f"{_next(tag)} OK")
 
-    assert [uid for uid, _ in pipeline.run_command(OTHER)] == [9]
+    assert [uid for uid, _ in pipeline.iter_command_responses(OTHER)] == [9]
 
 
 def test_a_rejection_is_raised_where_the_command_is_read(
@@ -116,7 +116,7 @@ def test_a_rejection_is_raised_where_the_command_is_read(
     server.say(f"{tag} NO [LIMIT] busy")
 
     with pytest.raises(IMAP4.error, match="LIMIT"):
-        list(pipeline.run_command(FIRST))
+        list(pipeline.iter_command_responses(FIRST))
     assert not pipeline.is_reading
 
 

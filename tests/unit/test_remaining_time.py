@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from mailsync.decisions.remaining_time import (
+    MAX_BURST_PERIODS_IF_QUOTA_LIMITS,
     MIN_PAGES_FOR_ESTIMATE,
     MIN_READING_TIME_FOR_ESTIMATE_S,
-    MIN_SLOW_BURST_DURATION_IN_PERIODS,
-    PENDING_MAIL_FETCH_BURST_PERIOD_S,
+    PENDING_MESSAGE_FETCH_BURST_PERIOD_S,
     QuotaStatus,
     ReadingProgress,
     estimate_remaining_s,
@@ -151,7 +151,7 @@ def _backfill(
             now, stored, used = now + 1 / per_second, stored + 1, used + 20
             yield now, stored, QuotaStatus(per_minute, 0, None, messages - stored, 20 * stored)
         for _ in range(
-            math.ceil(PENDING_MAIL_FETCH_BURST_PERIOD_S - 1 - (now - began))
+            math.ceil(PENDING_MESSAGE_FETCH_BURST_PERIOD_S - 1 - (now - began))
             if stored < messages
             else 0
         ):
@@ -182,7 +182,7 @@ def test_with_a_quota_the_estimate_is_right_from_the_tenth_part_on(
         off_s = abs((estimate_s or 0) - (ends_at - then))
         if off_s > max(
             0.2 * (ends_at - then),
-            PENDING_MAIL_FETCH_BURST_PERIOD_S * MIN_SLOW_BURST_DURATION_IN_PERIODS,
+            PENDING_MESSAGE_FETCH_BURST_PERIOD_S * MAX_BURST_PERIODS_IF_QUOTA_LIMITS,
         ):
             wrong.append((stored, estimate_s, ends_at - then))
 

@@ -67,7 +67,7 @@ def differences(
     rows = {RemoteId(name): row for name, row in stored.items()}
     found = compare_listing_with_rows(entries, rows, frozenset(map(RemoteId, quarantined.split())))
     assert found.is_mirror_equal_to_listing == (
-        replace(found, listed_messages_with_unstored_version=()) == ListingDifference()
+        replace(found, listed_messages_stored_without_version=()) == ListingDifference()
     )
     return {name: value for name in ListingDifference.__slots__ if (value := getattr(found, name))}
 
@@ -82,7 +82,7 @@ def test_ids_are_compared_in_both_directions_and_by_their_state() -> None:
 
     assert found == {
         "unstored_remote_ids": ("missing",),
-        "differing_remote_ids": ("edited", "misread"),
+        "remote_ids_with_differing_state": ("edited", "misread"),
         "unlisted_remote_ids": ("surplus",),
     }
 
@@ -90,8 +90,10 @@ def test_ids_are_compared_in_both_directions_and_by_their_state() -> None:
 def test_what_is_hidden_or_elsewhere_is_shown_again_where_it_is_listed() -> None:
     away = replace(ROW, is_placed_in_compared_folder=False)
 
-    assert differences(listed("m1"), m1=away) == {"unplaced_remote_ids": ("m1",)}
-    assert differences(listed("m1", version="newer"), m1=away) == {"differing_remote_ids": ("m1",)}
+    assert differences(listed("m1"), m1=away) == {"stored_but_unplaced_remote_ids": ("m1",)}
+    assert differences(listed("m1", version="newer"), m1=away) == {
+        "remote_ids_with_differing_state": ("m1",)
+    }
     assert differences(m1=away) == {}
 
 
@@ -106,18 +108,20 @@ def test_a_row_of_a_release_without_versions_is_equal_if_it_was_not_modified_sin
     unversioned = ListedMessage(RemoteId("m1"), True, None, A_MOMENT)
 
     assert differences(listed("m1"), m1=before) == {
-        "listed_messages_with_unstored_version": (listed("m1"),)
+        "listed_messages_stored_without_version": (listed("m1"),)
     }
     assert differences(listed("m1"), m1=replace(before, remote_modified_at=LATER)) == {
-        "differing_remote_ids": ("m1",)
+        "remote_ids_with_differing_state": ("m1",)
     }
     assert differences(listed("m1"), m1=replace(before, remote_modified_at=None)) == {
-        "differing_remote_ids": ("m1",)
+        "remote_ids_with_differing_state": ("m1",)
     }
-    assert differences(listed("m1", is_read=False), m1=before) == {"differing_remote_ids": ("m1",)}
+    assert differences(listed("m1", is_read=False), m1=before) == {
+        "remote_ids_with_differing_state": ("m1",)
+    }
     assert differences(unversioned, m1=ROW) == {}
     assert differences(unversioned, m1=replace(ROW, remote_modified_at=LATER)) == {
-        "differing_remote_ids": ("m1",)
+        "remote_ids_with_differing_state": ("m1",)
     }
 
 
@@ -202,7 +206,7 @@ COUNTS = st.integers(-3, 9)
 def mended(rows: Rows, entries: list[ListedMessage], difference: ListingDifference) -> Rows:
     """The rows after what differs was fetched, shown, or hidden, and versions were saved."""
     known = {each.remote_id: each for each in entries}
-    fetched = difference.unstored_remote_ids + difference.differing_remote_ids
+    fetched = difference.unstored_remote_ids + difference.remote_ids_with_differing_state
     after = {
         **rows,
         **{
@@ -212,11 +216,11 @@ def mended(rows: Rows, entries: list[ListedMessage], difference: ListingDifferen
             for each in fetched
         },
     }
-    for remote_id in difference.unplaced_remote_ids:
+    for remote_id in difference.stored_but_unplaced_remote_ids:
         after[remote_id] = replace(after[remote_id], is_placed_in_compared_folder=True)
     for remote_id in difference.unlisted_remote_ids:
         after[remote_id] = replace(after[remote_id], is_placed_in_compared_folder=False)
-    for entry in difference.listed_messages_with_unstored_version:
+    for entry in difference.listed_messages_stored_without_version:
         after[entry.remote_id] = replace(
             after[entry.remote_id], remote_version=entry.remote_version
         )
@@ -243,15 +247,15 @@ def test_each_message_differs_in_one_way_at_most(
     found = compare_listing_with_rows(entries, rows, quarantined)
     ways = (
         found.unstored_remote_ids
-        + found.differing_remote_ids
-        + found.unplaced_remote_ids
+        + found.remote_ids_with_differing_state
+        + found.stored_but_unplaced_remote_ids
         + found.unlisted_remote_ids
     )
 
     assert len(set(ways)) == len(ways)
     assert not set(found.unstored_remote_ids) & (rows.keys() | quarantined)
     assert {
-        each.remote_id for each in found.listed_messages_with_unstored_version
+        each.remote_id for each in found.listed_messages_stored_without_version
     } <= rows.keys() - set(ways)
 
 

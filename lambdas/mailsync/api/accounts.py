@@ -36,7 +36,7 @@ from mailsync.api.removal_models import (
 from mailsync.api.sync_status import to_folder_selection
 from mailsync.decisions.verify import ListingContradictionKind
 from mailsync.model import AccountId, FolderId, RunId
-from mailsync.runs.trigger import open_sync_starter
+from mailsync.runs.trigger import create_sync_starter
 from mailsync.store.account_store import AccountRow, AccountStore, ListingContradictionRow
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
@@ -149,7 +149,7 @@ def _account_of_caller(account_id: UUID) -> AccountOfRequestingUser:
 
 def _stop_run(run_id: RunId | None) -> None:
     if run_id is not None:
-        open_sync_starter().stop_execution_of_closed_run(run_id)
+        create_sync_starter().stop_execution_of_closed_run(run_id)
 
 
 def _detail(account: AccountOfRequestingUser) -> AccountDetail:

@@ -47,7 +47,7 @@ from mailsync.api.sign_in import UNFINISHED_SIGN_IN_LIFETIME_S, SignInFlow
 from mailsync.api.sign_in_cookie import make_sign_in_cookie, read_sign_in_cookie
 from mailsync.api.sign_in_errors import (
     SIGN_IN_RESPONSE_PRIVACY_HEADERS,
-    build_application_redirect_url,
+    build_app_inbox_url,
     sign_in_error_response,
 )
 from mailsync.credentials.identity import import_identity_platform, require_oauth_access_of_provider
@@ -124,16 +124,16 @@ def finish_sign_in(provider: str) -> Response[str]:
     consent = platform.parse_admin_consent_redirect(event.query_string_parameters)
     if consent is not None:
         return make_admin_consent_response(consent, event)
-    build_application_redirect_url()  # raises SettingMissing before a mailbox is connected
+    build_app_inbox_url()  # raises SettingMissing before a mailbox is connected
     secure = _is_secure(api_base_url(event, settings))
     cookie = read_sign_in_cookie(event, secure=secure)
     ended = _sign_in_flow(settings, provider).finish_sign_in(event.query_string_parameters, cookie)
     if isinstance(ended, ConnectedAccount):
         _note_connected(event, ended)
-        location = build_application_redirect_url(accountId=ended.account_id)
+        location = build_app_inbox_url(accountId=ended.account_id)
     else:
         write_audit_record(event, "connection_pending", ended.user_id)
-        location = build_application_redirect_url(connection=ended.confirmation_token)
+        location = build_app_inbox_url(connection=ended.confirmation_token)
     return _redirect(location, [make_sign_in_cookie("", secure=secure, seconds=0)])
 
 

@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Tag
 from mailsync.api import syncs
 from mailsync.api.openapi_providers import (
     MAILBOX_CONNECTION_OPERATIONS_TAG,
-    UNAUTHENTICATED_OPERATION_FIELD,
+    TEMPORARY_PUBLIC_OPERATION_KEY,
     build_provider_path_items,
 )
 from mailsync.api.openapi_responses import (
@@ -88,7 +88,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     if "304" in described:
         _describe_conditional_requests(operation)
     if path in (OPENAPI_DOCUMENT_PATH, "/api/health") or operation.pop(
-        UNAUTHENTICATED_OPERATION_FIELD, False
+        TEMPORARY_PUBLIC_OPERATION_KEY, False
     ):
         operation["security"] = []
     if path == OPENAPI_DOCUMENT_PATH:

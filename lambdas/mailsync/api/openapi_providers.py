@@ -18,7 +18,7 @@ from mailsync.providers.kit import webhook_path
 from mailsync.registry import DEFAULT_PROVIDER_OF_STORED_VALUES, RegisteredProvider
 
 MAILBOX_CONNECTION_OPERATIONS_TAG = "Connections"
-UNAUTHENTICATED_OPERATION_FIELD = "x-is-public"
+TEMPORARY_PUBLIC_OPERATION_KEY = "x-is-public"
 """Key that marks an operation that needs no token. `build_openapi_document` removes the key from
 the finished document."""
 _TEXT = {"type": "string"}
@@ -73,7 +73,7 @@ def _callback(registration: RegisteredProvider) -> dict[str, Any]:
     responses = _sign_in_responses("ConsentGiven", 400, 403, 502, public=True)
     responses["200"]["content"]["text/html"] = _PAGE
     return {
-        UNAUTHENTICATED_OPERATION_FIELD: True,
+        TEMPORARY_PUBLIC_OPERATION_KEY: True,
         "operationId": _operation_id("finish_sign_in", registration),
         "summary": "Finish the sign-in; the identity platform redirects to this route",
         "description": "Connects the mailbox, starts its first sync and redirects to the inbox"
@@ -148,7 +148,7 @@ def _password_responses() -> dict[str, Any]:
 
 def _webhook(registration: RegisteredProvider) -> dict[str, Any]:
     return {
-        UNAUTHENTICATED_OPERATION_FIELD: True,
+        TEMPORARY_PUBLIC_OPERATION_KEY: True,
         "operationId": _operation_id("notify_of_changes", registration),
         "summary": f"Receive change notifications of {registration.display_name}",
         "description": "The provider calls this route. A notification makes its mailbox due. The"

@@ -67,7 +67,7 @@ def require_provider(name: str) -> RegisteredProvider:
     found = find_provider(name)
     if found is None or found.implementation_module is None:
         raise ApiError(UNKNOWN_PROVIDER_PROBLEM)
-    require_enabled_provider(found.provider)
+    require_provider_is_enabled(found.provider)
     return found
 
 
@@ -86,7 +86,7 @@ def require_provider_with_sign_in(name: str) -> ProviderName:
     return found.provider
 
 
-def require_enabled_provider(provider: ProviderName) -> None:
+def require_provider_is_enabled(provider: ProviderName) -> None:
     """Raise an error unless this stage syncs mailboxes of the provider.
 
     Raises:
@@ -94,7 +94,7 @@ def require_enabled_provider(provider: ProviderName) -> None:
             missing setting.
     """
     try:
-        load_settings().require_enabled_provider(provider)
+        load_settings().require_provider_is_enabled(provider)
     except SettingMissing as error:
         raise ApiError(
             Problem(

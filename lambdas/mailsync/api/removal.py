@@ -20,7 +20,7 @@ from mailsync.api.caller import caller_user_id
 from mailsync.api.problems import ApiError, make_invalid_field_problem
 from mailsync.api.rate_limits import RateLimitedCall, count_against_rate_limit
 from mailsync.model import AccountId, RunId
-from mailsync.runs.trigger import open_sync_starter
+from mailsync.runs.trigger import create_sync_starter
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.sync.purge import purge_account
@@ -39,7 +39,7 @@ _SENTENCE_OF_ACCESS = {
     RevocationOutcome.GRANT_KEPT_FOR_OTHER_ACCOUNT: (
         "The access is kept, because the mailbox is connected elsewhere."
     ),
-    RevocationOutcome.ONLY_STORED_TOKENS_DELETED: (
+    RevocationOutcome.REVOCATION_UNCONFIRMED: (
         "The access was deleted here; the mail provider did not confirm its end."
     ),
 }
@@ -111,7 +111,7 @@ def _data() -> str:
 
 def _stop_run(run_id: RunId | None) -> None:
     if run_id is not None:
-        open_sync_starter().stop_execution_of_closed_run(run_id)
+        create_sync_starter().stop_execution_of_closed_run(run_id)
 
 
 def _removed(

@@ -38,7 +38,7 @@ _OAUTH_ERRORS = frozenset(
 _NOT_IN_A_DESCRIPTION = re.compile(r"[^ !#-\[\]-~]")  # RFC 6749, 4.1.2.1
 
 
-def build_application_redirect_url(**parameters: str) -> str:
+def build_app_inbox_url(**parameters: str) -> str:
     """Return the URL of the application's inbox, APP_INBOX_URL, with these query parameters added.
 
     Raises:
@@ -78,7 +78,7 @@ def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> R
     if problem.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         description += f" (request {event.request_context.request_id})"
     try:
-        location = build_application_redirect_url(
+        location = build_app_inbox_url(
             error=_oauth_error(problem),
             error_description=_NOT_IN_A_DESCRIPTION.sub("'", description),
         )

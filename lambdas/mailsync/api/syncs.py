@@ -25,7 +25,7 @@ from mailsync.errors import AccountNotConnected, SettingMissing
 from mailsync.log import logger
 from mailsync.model import AccountId, ProviderName, SyncScope, SyncType
 from mailsync.registry import implemented_providers
-from mailsync.runs.trigger import open_sync_starter
+from mailsync.runs.trigger import create_sync_starter
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
 from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
@@ -113,7 +113,7 @@ def stop_sync(account_id: Annotated[UUID, Query(alias="accountId")]) -> SyncStop
         return SyncStopped(
             account_id=account.account_id, run_id=None, message="No sync was running."
         )
-    open_sync_starter().stop_execution_of_closed_run(run_id)
+    create_sync_starter().stop_execution_of_closed_run(run_id)
     event = router.current_event
     write_audit_record(
         event, "sync_stopped", account.user_id, account_id=account.account_id, run_id=run_id
@@ -156,7 +156,7 @@ def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> EnqueuedO
         if earlier is None:
             raise
         return earlier
-    return open_sync_starter().start_sync(account.id, scope, "api", key)
+    return create_sync_starter().start_sync(account.id, scope, "api", key)
 
 
 def _caller_account(account_id: UUID) -> AccountStatus:
@@ -196,7 +196,7 @@ def _require_syncable(account: AccountStatus, scope: SyncScope) -> None:
             " mailbox of another provider."
         )
     try:
-        load_settings().require_enabled_provider(ProviderName(account.provider))
+        load_settings().require_provider_is_enabled(ProviderName(account.provider))
     except SettingMissing as error:
         raise AccountNotConnected(str(error)) from None
     if unknown := {*scope.folder_ids} - {each.id for each in account.folders}:

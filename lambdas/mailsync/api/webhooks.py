@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.problems import ApiError, Problem, register_problem_handler
-from mailsync.api.provider_paths import require_enabled_provider
+from mailsync.api.provider_paths import require_provider_is_enabled
 from mailsync.errors import ProviderRejected
 from mailsync.log import logger
 from mailsync.model import NotificationByEmailAddress, ProviderName, SubscriptionNotification
@@ -133,7 +133,7 @@ def _push_kit(name: str) -> PushKit:
         push = load_push_kit(provider)
     except ProviderRejected:
         raise ApiError(_NO_PUSH) from None
-    require_enabled_provider(provider)
+    require_provider_is_enabled(provider)
     return push
 
 

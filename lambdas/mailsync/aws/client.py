@@ -33,12 +33,12 @@ _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 class AwsService:
     """A service of AWS.
 
-    endpoint_and_signing_name: the service's name in endpoints and signatures.
+    name_in_endpoint_and_signature: the service's name in endpoints and signatures.
     x_amz_target_prefix: the text before the name of the operation in the header X-Amz-Target.
     json_protocol_version: version of the AWS JSON protocol that the service speaks.
     """
 
-    endpoint_and_signing_name: str
+    name_in_endpoint_and_signature: str
     x_amz_target_prefix: str
     json_protocol_version: str = "1.1"
 
@@ -89,7 +89,7 @@ class AwsClient:
             except (OSError, HTTPException) as error:
                 name = type(error).__name__
                 failure = AwsUnavailable(
-                    name, f"{self.service.endpoint_and_signing_name} does not answer ({name})"
+                    name, f"{self.service.name_in_endpoint_and_signature} does not answer ({name})"
                 )
                 continue
             if response.status == 200:
@@ -123,7 +123,7 @@ class AwsClient:
             "content-type": f"application/x-amz-json-{service.json_protocol_version}",
             "x-amz-target": f"{service.x_amz_target_prefix}.{operation}",
         }
-        scope = CredentialScope(find_aws_region(), service.endpoint_and_signing_name)
+        scope = CredentialScope(find_aws_region(), service.name_in_endpoint_and_signature)
         signed = sign_post_request(find_aws_credentials(), scope, headers, body, datetime.now(UTC))
         try:
             connection.request("POST", "/", body, signed)
@@ -138,7 +138,8 @@ class AwsClient:
 
     def _connect(self) -> HTTPConnection:
         url = urlsplit(
-            self.endpoint_url or choose_aws_endpoint_url(self.service.endpoint_and_signing_name)
+            self.endpoint_url
+            or choose_aws_endpoint_url(self.service.name_in_endpoint_and_signature)
         )
         host = url.hostname or ""
         if url.scheme == "http" and host in _LOOPBACK_HOSTS:  # the local stack and tests

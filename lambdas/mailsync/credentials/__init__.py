@@ -296,7 +296,7 @@ def make_access_token_source(
     Raises:
         SettingMissing: the stage lacks a setting that the account's provider needs.
     """
-    settings.require_enabled_provider(account.provider)
+    settings.require_provider_is_enabled(account.provider)
     registration = find_provider(account.provider)
     if registration and registration.uses_password:
         return StoredPasswordAsTokenSource(account.id, store, vault, known)

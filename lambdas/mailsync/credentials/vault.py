@@ -84,7 +84,7 @@ class SealingContext:
         return f"{self.sealed_column}\0{self.account_or_user_id}".encode()
 
     @property
-    def accepted_aead_associated_data(self) -> tuple[bytes, ...]:
+    def aead_associated_data_of_all_releases(self) -> tuple[bytes, ...]:
         """Return all associated data that `Vault.decrypt_sealed_text` accepts for a stored value.
 
         The first is the associated data of this release. A column that existed before migration
@@ -183,7 +183,7 @@ class Vault:
         """
         cipher = self._key(sealed.key_id).aes_gcm_cipher
         nonce, ciphertext = sealed.sealed_bytes[:_NONCE_BYTES], sealed.sealed_bytes[_NONCE_BYTES:]
-        for binding in context.accepted_aead_associated_data:
+        for binding in context.aead_associated_data_of_all_releases:
             try:
                 return cipher.decrypt(nonce, ciphertext, binding).decode()
             except (InvalidTag, ValueError):

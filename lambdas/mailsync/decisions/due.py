@@ -20,10 +20,10 @@ Graph allows in ten minutes."""
 MAX_WORKERS_FOR_NOTIFIED_MAILBOXES = 4
 """The maximum number of functions that check notified mailboxes at the same time. An AWS account
 may have only 10 concurrent functions, and the scheduled checks need some of them."""
-PARALLEL_NOTIFIED_CHECKS_PER_WORKER = 10
+MAX_PARALLEL_CHECKS_PER_NOTIFIED_MAILBOX_WORKER = 10
 """The number of notified mailboxes that one function checks in parallel."""
 MAX_WAITING_MAILBOXES_COUNTED = (
-    MAX_WORKERS_FOR_NOTIFIED_MAILBOXES * PARALLEL_NOTIFIED_CHECKS_PER_WORKER
+    MAX_WORKERS_FOR_NOTIFIED_MAILBOXES * MAX_PARALLEL_CHECKS_PER_NOTIFIED_MAILBOX_WORKER
 )
 """The maximum number of waiting notified mailboxes that are counted to decide whether another
 function is needed. More mailboxes would not change the decision."""
@@ -107,7 +107,7 @@ def needs_another_check_worker(waits_s: Sequence[float], working: int) -> bool:
     if not waits_s or working == 0:
         return bool(waits_s)
     return (
-        len(waits_s) > working * PARALLEL_NOTIFIED_CHECKS_PER_WORKER
+        len(waits_s) > working * MAX_PARALLEL_CHECKS_PER_NOTIFIED_MAILBOX_WORKER
         or max(waits_s) > MAX_WAIT_BEFORE_ADDING_CHECK_WORKER_S
     )
 

@@ -4,7 +4,7 @@ before each change that a sync found."""
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-MAX_TIME_FROM_NOTIFICATION_TO_ANNOUNCED_CHANGE = timedelta(minutes=15)
+MAX_TIME_FROM_NOTIFICATION_TO_FOUND_CHANGE = timedelta(minutes=15)
 """The longest usual time between a notification and the end of the sync that finds the announced
 change."""
 
@@ -34,7 +34,7 @@ def classify_push_health(
     """Return whether the provider's notifications for a mailbox work.
 
     The last change counts as announced if the sync that found it ended at most
-    `MAX_TIME_FROM_NOTIFICATION_TO_ANNOUNCED_CHANGE` after the last notification, or at most that
+    `MAX_TIME_FROM_NOTIFICATION_TO_FOUND_CHANGE` after the last notification, or at most that
     long after the subscription was first requested.
 
     expires_at: expiry of the mailbox's push subscription. None: there is no subscription.
@@ -46,5 +46,5 @@ def classify_push_health(
     if expires_at is None or expires_at <= now:
         return PushHealth.LAPSED
     announced_at = max(filter(None, (notified_at, subscribed_at)))
-    is_announced = changed_at <= announced_at + MAX_TIME_FROM_NOTIFICATION_TO_ANNOUNCED_CHANGE
+    is_announced = changed_at <= announced_at + MAX_TIME_FROM_NOTIFICATION_TO_FOUND_CHANGE
     return PushHealth.WORKING if is_announced else PushHealth.SILENT

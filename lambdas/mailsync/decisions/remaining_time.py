@@ -18,16 +18,16 @@ QUOTA_WINDOW_S = 60.0
 """The seconds for which a quota grants its units."""
 QUOTA_SHARE_RESERVED_FOR_NEW_MAIL = 0.1
 """The share of a quota that backfills leave to new mail."""
-PENDING_MAIL_FETCH_BURSTS_PER_MINUTE = 8
+PENDING_MESSAGE_FETCH_BURSTS_PER_MINUTE = 8
 """The number of equal bursts in which a backfill uses up the quota of one minute. A backfill is the
 fetching of the pending messages of a mailbox. New mail is read between two bursts, so new mail
 waits for an eighth of a minute and not for a whole minute."""
-PENDING_MAIL_FETCH_BURST_PERIOD_S = QUOTA_WINDOW_S / PENDING_MAIL_FETCH_BURSTS_PER_MINUTE
+PENDING_MESSAGE_FETCH_BURST_PERIOD_S = QUOTA_WINDOW_S / PENDING_MESSAGE_FETCH_BURSTS_PER_MINUTE
 """The seconds from the start of one burst of a backfill to the start of the next burst. A burst
 consists of the requests and a pause after the requests."""
-MIN_SLOW_BURST_DURATION_IN_PERIODS = 1.25
-"""If a burst of a backfill takes longer than this factor times PENDING_MAIL_FETCH_BURST_PERIOD_S,
-the work limits the speed of the backfill, not the quota."""
+MAX_BURST_PERIODS_IF_QUOTA_LIMITS = 1.25
+"""If a burst of a backfill takes longer than this factor times
+PENDING_MESSAGE_FETCH_BURST_PERIOD_S, the work limits the speed of the backfill, not the quota."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     begins. The last burst has no pause. Otherwise the result follows from the speed so far.
 
     The work limits the backfill, not the quota, if the bursts so far took longer than
-    `MIN_SLOW_BURST_DURATION_IN_PERIODS` on average, and the reading has lasted longer than the
+    `MAX_BURST_PERIODS_IF_QUOTA_LIMITS` on average, and the reading has lasted longer than the
     periods of all bursts that have begun. Without the second condition, the start of the functions
     and the list of the messages, which take some seconds, would make the first bursts look slow.
     """
@@ -141,15 +141,15 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     burst_units = (
         quota.max_units_per_minute
         * (1 - QUOTA_SHARE_RESERVED_FOR_NEW_MAIL)
-        / PENDING_MAIL_FETCH_BURSTS_PER_MINUTE
+        / PENDING_MESSAGE_FETCH_BURSTS_PER_MINUTE
     )
     bursts_used = quota.units_used_by_run / burst_units
     bursts_begun, slowest_burst_s = (
         math.ceil(bursts_used),
-        PENDING_MAIL_FETCH_BURST_PERIOD_S * MIN_SLOW_BURST_DURATION_IN_PERIODS,
+        PENDING_MESSAGE_FETCH_BURST_PERIOD_S * MAX_BURST_PERIODS_IF_QUOTA_LIMITS,
     )
     is_slow = progress.elapsed_reading_s > max(
-        bursts_used * slowest_burst_s, bursts_begun * PENDING_MAIL_FETCH_BURST_PERIOD_S
+        bursts_used * slowest_burst_s, bursts_begun * PENDING_MESSAGE_FETCH_BURST_PERIOD_S
     )
     if not bursts_begun or is_slow:
         return at_speed_so_far_s
@@ -158,6 +158,6 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     burst_s = min(progress.elapsed_reading_s / max(1.0, bursts_used - lag), slowest_burst_s)
     bursts = math.ceil(bursts_used * (1 + quota.pending_message_count / progress.new_message_count))
     until_last_burst_s = (bursts - 1) * max(
-        burst_s, PENDING_MAIL_FETCH_BURST_PERIOD_S
+        burst_s, PENDING_MESSAGE_FETCH_BURST_PERIOD_S
     ) - progress.elapsed_reading_s
     return max(until_last_burst_s, min(at_speed_so_far_s, 1.0))

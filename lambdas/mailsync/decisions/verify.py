@@ -16,7 +16,7 @@ from mailsync.model import (
     UnreadableMessage,
 )
 
-MAX_REPAIRS_PER_FOLDER_AND_RUN = 2
+MAX_REPAIRS_OF_SAME_FOLDER_PER_RUN = 2
 """The maximum number of times that one run repairs the same folder."""
 MAX_TIME_BETWEEN_FOLDER_COMPARISONS = timedelta(days=7)
 """The longest time between two comparisons of a folder. A comparison compares the id and the
@@ -39,7 +39,7 @@ rounds."""
 def compute_max_repair_rounds(folder_count: int) -> int:
     """Return the maximum number of rounds of repairs of one run in a mailbox with `folder_count`
     folders. A round compares and repairs up to `MAX_FOLDERS_PER_REPAIR_ROUND` folders."""
-    return MAX_REPAIRS_PER_FOLDER_AND_RUN * max(
+    return MAX_REPAIRS_OF_SAME_FOLDER_PER_RUN * max(
         1, math.ceil(folder_count / MAX_FOLDERS_PER_REPAIR_ROUND)
     )
 
@@ -165,30 +165,30 @@ class ListingDifference:
     message ids.
 
     unstored_remote_ids: listed messages that are not stored; fetch them by id.
-    differing_remote_ids: listed messages whose stored state differs from the listed one; fetch
-        them by id.
+    remote_ids_with_differing_state: listed messages whose stored state differs from the listed one;
+        fetch them by id.
     unlisted_remote_ids: visible messages that the list lacks; request each by id.
-    unplaced_remote_ids: listed messages that are stored in the listed state, but hidden
+    stored_but_unplaced_remote_ids: listed messages that are stored in the listed state, but hidden
         or in another folder; make them visible in this folder.
     unlisted_quarantined_remote_ids: messages in quarantine that the list lacks.
-    listed_messages_with_unstored_version: listed messages that are stored in the listed state
+    listed_messages_stored_without_version: listed messages that are stored in the listed state
         without a version; store the version that the list names.
     """
 
     unstored_remote_ids: tuple[RemoteId, ...] = ()
     unlisted_remote_ids: tuple[RemoteId, ...] = ()
-    differing_remote_ids: tuple[RemoteId, ...] = ()
-    unplaced_remote_ids: tuple[RemoteId, ...] = ()
+    remote_ids_with_differing_state: tuple[RemoteId, ...] = ()
+    stored_but_unplaced_remote_ids: tuple[RemoteId, ...] = ()
     unlisted_quarantined_remote_ids: tuple[RemoteId, ...] = ()
-    listed_messages_with_unstored_version: tuple[ListedMessage, ...] = ()
+    listed_messages_stored_without_version: tuple[ListedMessage, ...] = ()
 
     @property
     def is_mirror_equal_to_listing(self) -> bool:
         return not (
             self.unstored_remote_ids
             or self.unlisted_remote_ids
-            or self.differing_remote_ids
-            or self.unplaced_remote_ids
+            or self.remote_ids_with_differing_state
+            or self.stored_but_unplaced_remote_ids
             or self.unlisted_quarantined_remote_ids
         )
 
@@ -221,11 +221,11 @@ def compare_listing_with_rows(
     here = {remote_id for remote_id, row in stored.items() if row.is_placed_in_compared_folder}
     return ListingDifference(
         unstored_remote_ids=tuple(missing),
-        differing_remote_ids=tuple(changed),
-        unplaced_remote_ids=tuple(returned),
+        remote_ids_with_differing_state=tuple(changed),
+        stored_but_unplaced_remote_ids=tuple(returned),
         unlisted_remote_ids=tuple(sorted(here - entries.keys())),
         unlisted_quarantined_remote_ids=tuple(sorted(quarantined - entries.keys())),
-        listed_messages_with_unstored_version=tuple(unversioned),
+        listed_messages_stored_without_version=tuple(unversioned),
     )
 
 

@@ -59,7 +59,7 @@ def parse_event(kind: str, detail: Any, settings: Settings) -> RequestedSync | I
             f"Mailboxes of {provider} cannot be synced yet; connect another one."
         )
     try:
-        settings.require_enabled_provider(provider)
+        settings.require_provider_is_enabled(provider)
     except SettingMissing as error:
         return InvalidEventResult(str(error))
     requested = detail if isinstance(detail, dict) else {}

@@ -122,7 +122,7 @@ def guess_charset_and_decode(content: bytes) -> tuple[str, str]:
     return _guess(content)
 
 
-def find_original_bytes_of_text(text: str, charset: str | None, size: int) -> bytes | None:
+def find_bytes_that_decode_to_text(text: str, charset: str | None, size: int) -> bytes | None:
     """Find the bytes from which `decode_text` made this text, for a text whose original bytes are
     not at hand. The bytes are the text encoded in the charset, or else in UTF-8.
 

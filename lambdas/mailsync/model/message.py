@@ -23,7 +23,7 @@ class Message:
     that are not mail (such as a contact in Deleted Items) lack most fields.
 
     remote_id: the provider's id of the message, or the id under which Mailsync stores the message;
-        see `remote_id_after_move`.
+        see `current_remote_id`.
     folder_remote_ids: the provider's ids of all folders that contain the message.
     preview: the beginning of the text.
     message_kind: the provider's type of the item, such as `message` or `eventMessageRequest`.
@@ -65,7 +65,7 @@ class Message:
     """UUIDs that connect the messages of a conversation: two messages that share one of them belong
     to the same conversation. Only used if the provider does not name conversations. None:
     `conversation_id` is the provider's id of the conversation."""
-    remote_id_after_move: RemoteId | None = None
+    current_remote_id: RemoteId | None = None
     """The provider's present id of the message, if the provider's ids change when a message moves;
     then `remote_id` is the id under which Mailsync stores the message. None: `remote_id` is the
     provider's present id."""
@@ -231,7 +231,7 @@ class Page:
         False: this is the last page of the round.
     next_round_is_full_sync: whether the next round must be a full sync, because `next_cursor`
         cannot be used for another round.
-    valid_message_id_prefix: the prefix of all present message ids of the folder. A stored
+    current_message_id_prefix: the prefix of all present message ids of the folder. A stored
         message of the folder with another prefix has got a new id. Empty: ids have no such prefix.
     remote_ids_of_all_messages_of_feed: the ids of all messages that exist in the feed's folder, or
         in the mailbox if the feed covers the mailbox. The provider needs this list if it knows that
@@ -250,7 +250,7 @@ class Page:
     next_cursor: Cursor
     has_more: bool
     next_round_is_full_sync: bool = False
-    valid_message_id_prefix: str = ""
+    current_message_id_prefix: str = ""
     remote_ids_of_all_messages_of_feed: frozenset[RemoteId] | None = None
     invalidated_message_id_prefix: str = ""
     possibly_changed_message_states: tuple[MessageStateUpsert, ...] = ()

@@ -57,7 +57,7 @@ class ResponseTooLarge(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderLimits:
+class ProviderTuning:
     """The numbers of a provider that determine how a sync divides its work.
 
     messages_per_fetch: number of messages that one call of `fetch_messages` fetches most
@@ -67,7 +67,7 @@ class ProviderLimits:
         messages, run in one function; all other folders are left to parallel functions.
     feeds_to_read_per_connection: number of change feeds that one Lambda function reads one after
         the other over one connection. 1: a new connection costs nothing.
-    has_single_request_per_fetch_call: one call of `fetch_messages` is one request for all its
+    is_full_batch_allowed_if_shared: one call of `fetch_messages` is one request for all its
         messages. False: the provider counts a request per message, and processes several of them at
         the same time.
     max_feed_read_interval_while_pending_s: longest time in seconds between two readings of a feed's
@@ -81,7 +81,7 @@ class ProviderLimits:
     messages_per_fetch: int
     max_messages_in_batch_of_small_folders: int
     feeds_to_read_per_connection: int = 1
-    has_single_request_per_fetch_call: bool = False
+    is_full_batch_allowed_if_shared: bool = False
     max_feed_read_interval_while_pending_s: float | None = None
     messages_per_page: int = 0
 
@@ -186,7 +186,7 @@ class MailProvider(Protocol):
         ...
 
     @property
-    def provider_limits(self) -> ProviderLimits: ...
+    def provider_tuning(self) -> ProviderTuning: ...
 
     @property
     def provider_traits(self) -> ProviderTraits: ...
@@ -282,7 +282,7 @@ class MailProvider(Protocol):
         """
         ...
 
-    def set_next_feed(self, feed: FeedRef | None) -> None:
+    def note_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Note the feed whose full sync begins after the present feed was read, so that the
         provider may read it ahead. A provider that does not read ahead does nothing.
 
@@ -290,7 +290,7 @@ class MailProvider(Protocol):
         """
         ...
 
-    def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def note_groups_before_fetch(self, groups: Mapping[RemoteId, str]) -> None:
         """Note which messages belong together, before `fetch_messages` is called for them. The
         provider may fetch the messages of a group together, such as the messages of a Gmail thread.
         A provider without groups does nothing.

@@ -68,7 +68,7 @@ class SyncStarter:
             return replace(run, execution_arn=run.execution_arn or arn)
         raise StoreUnavailable("No run of this account could be started or joined; try again.")
 
-    def start_execution_for_run_of_check(
+    def start_execution_to_finish_check_run(
         self, account_id: AccountId, run_id: RunId, trigger: str
     ) -> None:
         """Start an execution that continues a run that a check has opened and could not finish."""
@@ -183,7 +183,7 @@ class SyncStarter:
         self._step_functions.start_execution(self._machine_arn, name or run_id, {**state, **of_run})
 
 
-def open_sync_starter(machine_arn: str | None = None) -> SyncStarter:
+def create_sync_starter(machine_arn: str | None = None) -> SyncStarter:
     """Return a SyncStarter with the database of this process's settings.
 
     machine_arn: ARN of the state machine. None: the ARN in the settings.

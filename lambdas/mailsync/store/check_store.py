@@ -40,7 +40,7 @@ from mailsync.store.account_store import row_to_account
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.credential_store import row_to_credentials
 from mailsync.store.folder_store import (
-    GONE_FOLDER_TIME_LIMIT_PARAMETERS_S,
+    GONE_FOLDER_SQL_TIME_LIMITS_S,
     listing_counts_to_sql_parameters,
     row_to_stored_folder,
 )
@@ -108,7 +108,7 @@ class UnchangedMailboxCheckResult:
     """
 
     new_cursor_by_feed: Mapping[StoredFeed, SealedSecret | None] = field(default_factory=dict)
-    message_listing_by_folder_id: Mapping[FolderId, MessageListing] = field(default_factory=dict)
+    compared_listing_by_folder_id: Mapping[FolderId, MessageListing] = field(default_factory=dict)
     is_list_of_folders_complete: bool = True
     folder_tree_reading_mode: FolderTreeReadingMode = FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS
 
@@ -135,7 +135,7 @@ class CheckStore:
                 account_id=account_id,
                 checker=LEASE_OWNER_OF_CHECKS,
                 seconds=CHECK_LEASE_LIFETIME_S,
-                **GONE_FOLDER_TIME_LIMIT_PARAMETERS_S,
+                **GONE_FOLDER_SQL_TIME_LIMITS_S,
             )
             if not found:
                 return None
@@ -179,7 +179,7 @@ class CheckStore:
                 next_in_s=wait_s,
                 recheck_s=float(RECHECK_DELAY_AFTER_NOTIFIED_CHECK_S),
                 cursors=_cursor_rows(end.new_cursor_by_feed),
-                compared=_compared_rows(end.message_listing_by_folder_id),
+                compared=_compared_rows(end.compared_listing_by_folder_id),
                 is_whole=end.is_list_of_folders_complete,
                 is_tree_read=end.is_list_of_folders_complete
                 and end.folder_tree_reading_mode

@@ -38,7 +38,7 @@ from mailsync.store.connection import Database, Transaction
 from mailsync.store.feed_store import columns_to_feed_position
 from mailsync.store.fence import FencedTransaction
 
-GONE_FOLDER_TIME_LIMIT_PARAMETERS_S = {
+GONE_FOLDER_SQL_TIME_LIMITS_S = {
     "confirmed_s": MIN_TIME_FROM_REMOVAL_TO_DELETION.total_seconds(),
     "choice_s": GONE_FOLDER_DESELECTION_RETENTION.total_seconds(),
 }
@@ -87,9 +87,7 @@ class FolderStore:
         that are due for another request by id, after which they may be deleted."""
         with self._database.transaction() as tx:
             known = tx.run("known_folders", account_id=account_id)
-            gone = tx.run(
-                "hidden_folders", account_id=account_id, **GONE_FOLDER_TIME_LIMIT_PARAMETERS_S
-            )
+            gone = tx.run("hidden_folders", account_id=account_id, **GONE_FOLDER_SQL_TIME_LIMITS_S)
         return tuple(map(row_to_stored_folder, known)), tuple(map(row_to_stored_folder, gone))
 
     def read_folder(self, account_id: AccountId, folder_id: FolderId) -> StoredFolder:
@@ -171,7 +169,7 @@ class FolderStore:
                 "drop_gone_folders",
                 account_id=run.account_id,
                 remote_ids=rows.to_jsonb(sorted(gone)),
-                **GONE_FOLDER_TIME_LIMIT_PARAMETERS_S,
+                **GONE_FOLDER_SQL_TIME_LIMITS_S,
             )
 
     def recount_stored_messages(

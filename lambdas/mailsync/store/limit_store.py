@@ -22,7 +22,7 @@ class RateLimitStore:
             [[wait_s]] = tx.run("take_call", user_id=user_id, kind=kind, per_hour=per_hour)
         return int(wait_s)
 
-    def delete_expired_rows_of_all_kinds(self) -> int:
+    def delete_expired_limits_sign_ins_and_keys(self) -> int:
         """Delete expired rows of four kinds, at most a thousand of each kind; return how many were
         deleted.
 

@@ -70,7 +70,7 @@ class MailStore:
         Raises:
             LeaseLost: another execution holds the lease of the mailbox.
         """
-        [counts] = page_rows.retry_write_with_savepoints(
+        [counts] = page_rows.write_then_retry_with_savepoints(
             lambda savepoints: self._apply_pages(run, [write], savepoints)
         )
         _count_stored(counts)
@@ -113,7 +113,7 @@ class MailStore:
                 counts = page_rows.save_messages(tx, run, folder, messages, savepoints=savepoints)
                 return counts + page_rows.quarantine_messages(tx, run, folder, unreadable)
 
-        counts = page_rows.retry_write_with_savepoints(write)
+        counts = page_rows.write_then_retry_with_savepoints(write)
         _count_stored(counts)
         return counts
 
@@ -157,7 +157,7 @@ class MailStore:
                 )
                 return counts
 
-        counts = page_rows.retry_write_with_savepoints(write)
+        counts = page_rows.write_then_retry_with_savepoints(write)
         _count_stored(counts)
         return counts
 

@@ -93,7 +93,7 @@ def apply_migrations(
             _prepare(migrator)
         for each in missing:
             _apply(migrator, each)
-        login = settings.database_login_of_functions
+        login = settings.database_login_to_create
         if login:
             migrator.run(build_lambda_login_creation_sql(login), "The login of the functions")
     return tuple(each.version for each in missing)

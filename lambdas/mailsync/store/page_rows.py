@@ -35,7 +35,7 @@ WriteFunctionResult = TypeVar("WriteFunctionResult")
 MessageOrItsStateChange = TypeVar("MessageOrItsStateChange", Message, MessageStateUpsert)
 
 
-def retry_write_with_savepoints(
+def write_then_retry_with_savepoints(
     write: Callable[[bool], WriteFunctionResult],
 ) -> WriteFunctionResult:
     """Call `write(False)`. If Postgres rejects a value, call `write(True)`, which sets a savepoint
@@ -205,10 +205,10 @@ def _key_row(message: Message) -> JsonRow:
     """Return the message's values for the statement `save_keys`, by name. Return {} if the message
     needs no key."""
     is_conversation_ours = needs_conversation_id(message)
-    if not (message.remote_id_after_move or is_conversation_ours):
+    if not (message.current_remote_id or is_conversation_ours):
         return {}
     return {
-        "remote_key": message.remote_id_after_move or message.remote_id,
+        "remote_key": message.current_remote_id or message.remote_id,
         "fingerprint": message.move_invariant_fingerprint,
         "own_conversation_id": message.conversation_id if is_conversation_ours else None,
     }

@@ -31,7 +31,7 @@ class PlacementBackfillStore:
             )
         return bool(filled) and filled[0][0] is not None
 
-    def yield_accounts_after_creating_placements(self) -> Iterator[AccountId]:
+    def create_placements_account_by_account(self) -> Iterator[AccountId]:
         """Create all missing placements, account by account, also for accounts that are never
         synced. Yield the id of each account when its placements are complete."""
         with self._database.transaction() as tx:

@@ -20,7 +20,7 @@ from threading import Lock
 from typing import Any
 
 from mailsync.decisions.remaining_time import (
-    PENDING_MAIL_FETCH_BURSTS_PER_MINUTE,
+    PENDING_MESSAGE_FETCH_BURSTS_PER_MINUTE,
     QUOTA_SHARE_RESERVED_FOR_NEW_MAIL,
     QuotaStatus,
 )
@@ -39,7 +39,7 @@ MAX_PROJECT_QUOTA_SHARDS_TRIED = 3
 QUOTA_UNITS_PER_BLOCK = 200
 """The number of units that one transaction takes as a block, unless one request needs more."""
 QUOTA_WINDOW_S = 60.0
-TAKEN_UNITS_LIFETIME_IN_QUOTA_WINDOWS = 1 / 60
+UNIT_BLOCK_LIFETIME_PER_WINDOW = 1 / 60
 """The lifetime of a block of units, as a share of the window. A function uses the units of a block
 within one to two times this time, and gives the others back."""
 MAX_SINGLE_SLEEP_S = 1.0
@@ -201,7 +201,7 @@ class MailboxQuota:
         """Raise ProviderThrottled if this function has used its part of the quota for a backfill.
         The pause lasts until the quota allows the units that the function has used so far."""
         limit = _limit(self._limits.mailbox_units_per_minute, is_backfill=True)
-        if self._backfill_units < max(1, limit // PENDING_MAIL_FETCH_BURSTS_PER_MINUTE):
+        if self._backfill_units < max(1, limit // PENDING_MESSAGE_FETCH_BURSTS_PER_MINUTE):
             return
         allowed_s = self._backfill_units / limit * self._limits.window_s
         passed_s = time.monotonic() - self._opened_at + WORKFLOW_WAIT_STATE_OVERHEAD_S
@@ -268,9 +268,9 @@ class MailboxQuota:
             units=wanted.units,
             block=wanted.block,
             awaited=max(
-                wanted.units, limit // PENDING_MAIL_FETCH_BURSTS_PER_MINUTE if is_patient else 0
+                wanted.units, limit // PENDING_MESSAGE_FETCH_BURSTS_PER_MINUTE if is_patient else 0
             ),
-            hold_s=self._limits.window_s * TAKEN_UNITS_LIFETIME_IN_QUOTA_WINDOWS,
+            hold_s=self._limits.window_s * UNIT_BLOCK_LIFETIME_PER_WINDOW,
             window_s=self._limits.window_s,
         )
         return _Grant(bucket_id, *grant)

@@ -81,7 +81,7 @@ class MailPendingDeletionSummary:
         )
 
     @property
-    def deletion_confirmation_delay_s(self) -> float:
+    def min_time_between_gone_reports_s(self) -> float:
         """Return the minimum seconds between the provider's first and second response that a
         message is gone. After the second response the message is deleted."""
         after = (
@@ -96,7 +96,7 @@ class MailPendingDeletionSummary:
         """Return the earliest time at which a sync may delete a hidden message. Before the deletion
         the sync requests the message by id once more. None: no message is reported as gone."""
         return (
-            self.first_reported_gone_at + timedelta(seconds=self.deletion_confirmation_delay_s)
+            self.first_reported_gone_at + timedelta(seconds=self.min_time_between_gone_reports_s)
             if self.first_reported_gone_at
             else None
         )
@@ -232,14 +232,14 @@ def schedule_recheck_before_deletion(
     tx: Transaction, account_id: AccountId, removal: MailPendingDeletionSummary
 ) -> None:
     """Set the time of the second request by id for each message of the account that the provider
-    has reported as gone: `MailPendingDeletionSummary.deletion_confirmation_delay_s` after the first
-    report."""
+    has reported as gone: `MailPendingDeletionSummary.min_time_between_gone_reports_s` after the
+    first report."""
     limit = MAX_RECHECKS_SCHEDULED_PER_STATEMENT
     scheduled = limit
     while scheduled == limit:
         scheduled = tx.run_returning_row_count(
             "schedule_removal",
             account_id=account_id,
-            wait_s=removal.deletion_confirmation_delay_s,
+            wait_s=removal.min_time_between_gone_reports_s,
             limit=limit,
         )

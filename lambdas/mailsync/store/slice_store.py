@@ -169,7 +169,7 @@ class SliceStore:
                 following = None if next_for is None else _claim(tx, feed.ref.id, next_for)
                 return SliceStoringResult(counts, len(named), following)
 
-        stored = page_rows.retry_write_with_savepoints(write)
+        stored = page_rows.write_then_retry_with_savepoints(write)
         if written := stored.written_row_counts.inserted + stored.written_row_counts.updated:
             add_to_metric(MESSAGES_STORED, written)
         return stored

@@ -41,7 +41,7 @@ from mailsync.errors import (
 )
 
 READ_ONLY_SQLSTATE = "25006"
-NAMES_OF_STEPS_BEFORE_FIRST_STATEMENT = frozenset({"login", "begin"})
+LOGIN_AND_BEGIN_STEP_NAMES = frozenset({"login", "begin"})
 """The names that stand for the two steps before the first statement, login and BEGIN. A pooler logs
 in to the server at BEGIN, or later."""
 
@@ -84,7 +84,7 @@ def error_from_postgres_fields(fields: Mapping[str, str], statement: str) -> Mai
 
     fields: the fields of the server's ErrorResponse, by letter (PostgreSQL docs, 55.8).
     statement: the name of the statement that failed, or one of
-        `NAMES_OF_STEPS_BEFORE_FIRST_STATEMENT`.
+        `LOGIN_AND_BEGIN_STEP_NAMES`.
     """
     state, words = fields.get("C", "none"), fields.get("M", "")
     is_of_pooler = fields.get("R", "") in _POOLERS_ROUTINES
@@ -105,7 +105,7 @@ def error_from_postgres_fields(fields: Mapping[str, str], statement: str) -> Mai
     passes = _UNAVAILABLE.fullmatch(state) or (is_of_pooler and state == _INTERNAL)
     if (
         passes
-        or statement in NAMES_OF_STEPS_BEFORE_FIRST_STATEMENT
+        or statement in LOGIN_AND_BEGIN_STEP_NAMES
         or _is_stale_plan(state, words, fields.get("R", ""))
     ):
         return StoreUnavailable(f"The database could not finish '{statement}' (SQLSTATE {state}).")
@@ -132,9 +132,7 @@ def _refused_login(state: str, words: str, statement: str) -> str | None:
             " session mode."
         )
     is_refused = _LOGIN.fullmatch(state) or _LOGIN_WORDS.search(words)
-    if is_refused or (
-        statement in NAMES_OF_STEPS_BEFORE_FIRST_STATEMENT and state == _NO_RIGHT_TO_CONNECT
-    ):
+    if is_refused or (statement in LOGIN_AND_BEGIN_STEP_NAMES and state == _NO_RIGHT_TO_CONNECT):
         return (
             f"The database rejects the login (SQLSTATE {state}); check user, password and database"
             " name."

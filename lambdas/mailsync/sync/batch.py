@@ -19,7 +19,7 @@ from mailsync.model import AccountId, RunId
 from mailsync.providers.kit import load_provider_kit
 from mailsync.providers.response_memory import ResponseMemoryBudget
 from mailsync.providers.retry_budget import RetryBudget
-from mailsync.runs.trigger import open_sync_starter
+from mailsync.runs.trigger import create_sync_starter
 from mailsync.settings import Settings, load_settings
 from mailsync.store.check_store import RUN_TRIGGER_NAME_OF_CHECKS, Check
 from mailsync.store.connection import Database
@@ -135,11 +135,13 @@ def get_queue_of_free_workers() -> "SimpleQueue[CheckWorker]":
 @cache
 def _workers() -> "SimpleQueue[CheckWorker]":
     settings, kms = load_settings(), KmsDataKeyClient()
-    trigger, starting = open_sync_starter(), Lock()
+    trigger, starting = create_sync_starter(), Lock()
 
     def start(account_id: AccountId, run_id: RunId) -> None:
         with starting:
-            trigger.start_execution_for_run_of_check(account_id, run_id, RUN_TRIGGER_NAME_OF_CHECKS)
+            trigger.start_execution_to_finish_check_run(
+                account_id, run_id, RUN_TRIGGER_NAME_OF_CHECKS
+            )
 
     memory = ResponseMemoryBudget(
         own_bytes=WORKER_RESPONSE_BYTES, large_bytes=SHARED_RESPONSE_BYTES, wait_s=SHARED_WAIT_S

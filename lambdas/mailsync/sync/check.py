@@ -275,7 +275,7 @@ class _Work:
             return self._hand_over(check, "ids to compare")
         end = UnchangedMailboxCheckResult(
             new_cursor_by_feed=_cursors(mailbox, check, seen),
-            message_listing_by_folder_id=compared,
+            compared_listing_by_folder_id=compared,
             is_list_of_folders_complete=seen.folder_listing.is_whole_tree
             and seen.folder_listing.has_fetched_all_counts,
             folder_tree_reading_mode=seen.tree_reading_mode,

@@ -116,7 +116,7 @@ def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
         with suppress(FolderGone):  # raised where it is read
             feed = mailbox.feed_store.read_feed(mailbox.run_ref.account_id, each)
             starting = feed.ref if feed.position.sealed_cursor is None else None
-    mailbox.provider.set_next_feed(starting)
+    mailbox.provider.note_feed_to_read_ahead(starting)
 
 
 def sync_feed(
@@ -126,7 +126,7 @@ def sync_feed(
     feed if it has more changes, with a pause if the provider requests one or if a transient failure
     follows a stored page. After a round (one pass over the feed) that an earlier sync began, read
     another round. While messages are pending, read new changes before them every
-    `ProviderLimits.max_feed_read_interval_while_pending_s` seconds.
+    `ProviderTuning.max_feed_read_interval_while_pending_s` seconds.
 
     Raises:
         CursorExpired: the cursor is invalid, or the pages of the round do not end.
@@ -244,7 +244,7 @@ class _NewsClock:
     def __init__(self, provider: MailProvider) -> None:
         self.has_stored_pending = False
         self._interval_s = (
-            provider.provider_limits.max_feed_read_interval_while_pending_s
+            provider.provider_tuning.max_feed_read_interval_while_pending_s
         )  # None: after all pending messages
         # One list of the folder then has the messages that all pages of the round name.
         self._is_round_read_first = isinstance(provider, CompleteMessageLister)
@@ -354,7 +354,7 @@ def _fetch_names(mailbox: Mailbox, feed: StoredFeed) -> Page | None:
     if not isinstance(provider, TimeSliceReader):
         return None
     return provider.fetch_first_page_of_message_ids(
-        feed.ref, limit=compute_initial_page_size(mailbox.provider.provider_limits)
+        feed.ref, limit=compute_initial_page_size(mailbox.provider.provider_tuning)
     )
 
 
@@ -362,7 +362,7 @@ def _fetch(mailbox: Mailbox, feed: StoredFeed, *, is_sliced: bool) -> Page:
     """Fetch a page in the size that last worked: halved after a failure, then growing back."""
     if is_sliced and (names := _fetch_names(mailbox, feed)):
         return names
-    position, largest = feed.position, compute_initial_page_size(mailbox.provider.provider_limits)
+    position, largest = feed.position, compute_initial_page_size(mailbox.provider.provider_tuning)
     size = min(position.messages_per_page or largest, largest)
     try:
         page = mailbox.provider.fetch_feed_page(

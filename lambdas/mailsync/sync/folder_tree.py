@@ -153,7 +153,7 @@ def sync_folders(
         folders,
         listing.folders,
         page_size=DEFAULT_PAGE_SIZE,
-        max_messages=mailbox.provider.provider_limits.max_messages_in_batch_of_small_folders,
+        max_messages=mailbox.provider.provider_tuning.max_messages_in_batch_of_small_folders,
     )
     done |= _start_full_syncs(mailbox, list(starts), remaining_s)
     later = seen.feed_ids_left_to_later_sync & {each.ref.id for each in synced_feeds}

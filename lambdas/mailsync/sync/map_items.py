@@ -11,7 +11,7 @@ from mailsync.store.feed_store import FeedStore
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.slices import FEED_READING_WORKER_NUMBER, choose_feeds_to_slice
 
-MAX_FEEDS_FOR_MAP_ITEMS_WITH_FOLDERS = 2_000
+MAX_FEEDS_TO_ADD_FOLDER_IDS = 2_000
 """The maximum number of change feeds for which the items of the workflow also contain the ids of
 the folders. The workflow's state may have 256 KiB, which the ids of some 25,000 feeds fill."""
 
@@ -28,7 +28,7 @@ def split_sync_into_map_items(
     """
     sliced = choose_feeds_to_slice(mailbox, left) if can_slice else ()
     at_once = mailbox.provider.max_requests_in_flight
-    per_item = mailbox.provider.provider_limits.feeds_to_read_per_connection
+    per_item = mailbox.provider.provider_tuning.feeds_to_read_per_connection
     work = split_feeds_into_map_items([each.ref for each in left], per_item, sliced, at_once)
     return {**work, "atOnce": at_once}
 
@@ -44,7 +44,7 @@ def split_feeds_into_map_items(
     processed in parallel.
 
     Each item also has the ids of the feeds' folders, for people who look at an execution. These ids
-    are left out if there are more than `MAX_FEEDS_FOR_MAP_ITEMS_WITH_FOLDERS` feeds. The workflow
+    are left out if there are more than `MAX_FEEDS_TO_ADD_FOLDER_IDS` feeds. The workflow
     definition of the previous version reads `folderIds`.
 
     If feeds are read in slices, further items are added for workers that only fetch slices. The
@@ -62,7 +62,7 @@ def split_feeds_into_map_items(
         # Large folders stay alone in their items, so that small folders do not wait for them.
         half = MAX_ITEMS_PER_MAP_STATE // 2
         parts = parts[:half] + [feeds[half * per_item + start :: half] for start in range(half)]
-    named = feeds if len(feeds) <= MAX_FEEDS_FOR_MAP_ITEMS_WITH_FOLDERS else ()
+    named = feeds if len(feeds) <= MAX_FEEDS_TO_ADD_FOLDER_IDS else ()
     items = [_map_item(part, None, has_names=bool(named)) for part in parts]
     if sliced_ids:
         items = _with_slices(

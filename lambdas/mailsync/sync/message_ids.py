@@ -36,7 +36,7 @@ from mailsync.model import (
     UnreadableMessage,
     Upsert,
 )
-from mailsync.providers import MailProvider, ProviderLimits, ProviderTraits
+from mailsync.providers import MailProvider, ProviderTraits, ProviderTuning
 from mailsync.storable import to_storable_text
 from mailsync.store.connection import Database
 from mailsync.store.message_key_store import (
@@ -79,8 +79,8 @@ class StableIdProviderWrapper:
         return self._provider.used_quota_units
 
     @property
-    def provider_limits(self) -> ProviderLimits:
-        return self._provider.provider_limits
+    def provider_tuning(self) -> ProviderTuning:
+        return self._provider.provider_tuning
 
     @property
     def provider_traits(self) -> ProviderTraits:
@@ -141,10 +141,10 @@ class StableIdProviderWrapper:
         entries = (replace(each, remote_id=ids[each.remote_id]) for each in listing.messages)
         return replace(listing, messages=tuple(entries))
 
-    def set_next_feed(self, feed: FeedRef | None) -> None:
-        self._provider.set_next_feed(feed)
+    def note_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
+        self._provider.note_feed_to_read_ahead(feed)
 
-    def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def note_groups_before_fetch(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: a provider whose ids change names no groups."""
 
     def fetch_messages(
@@ -184,7 +184,7 @@ class StableIdProviderWrapper:
             )
         arrivals = [
             ArrivalUnderUnknownProviderKey(
-                key, it, feed.folder.id if feed.folder else None, page.valid_message_id_prefix
+                key, it, feed.folder.id if feed.folder else None, page.current_message_id_prefix
             )
             for feed, page in pages
             for key, it in _arrivals(page.changes)
@@ -245,7 +245,7 @@ class StableIdProviderWrapper:
                 newest, None, limit=MAX_MESSAGES_SEARCHED_FOR_MOVES
             )
             arrivals = [
-                ArrivalUnderUnknownProviderKey(key, it, folder.id, page.valid_message_id_prefix)
+                ArrivalUnderUnknownProviderKey(key, it, folder.id, page.current_message_id_prefix)
                 for key, it in _arrivals(page.changes)
                 if key not in known
             ]
@@ -282,7 +282,7 @@ def _of_id(
     present = found.internet_message_id
     if internet_message_id and present and to_storable_text(present) != internet_message_id:
         return MessageNotFoundByIdResult(remote_id)
-    return replace(found, remote_id=remote_id, remote_id_after_move=key)
+    return replace(found, remote_id=remote_id, current_remote_id=key)
 
 
 def _first_key(remote_id: RemoteId) -> RemoteId:
@@ -310,5 +310,5 @@ def _valid_keys(pages: Iterable[Page]) -> frozenset[RemoteId]:
 def _with_id(change: MessageChange, ids: Mapping[RemoteId, RemoteId]) -> MessageChange:
     if isinstance(change, Upsert):
         key = change.remote_id
-        return Upsert(replace(change.message, remote_id=ids[key], remote_id_after_move=key))
+        return Upsert(replace(change.message, remote_id=ids[key], current_remote_id=key))
     return replace(change, remote_id=ids[change.remote_id])

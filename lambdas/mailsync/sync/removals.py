@@ -51,7 +51,7 @@ def delete_or_show_hidden_messages(
                 deleted += mailbox.removal_store.mark_gone_or_delete_if_marked(
                     mailbox.run_ref,
                     gone,
-                    removal.deletion_confirmation_delay_s,
+                    removal.min_time_between_gone_reports_s,
                     do_ids_survive_moves=mailbox.provider.provider_traits.do_ids_survive_moves,
                 )
     if deleted:
@@ -114,5 +114,5 @@ def split_ids_into_fetch_batches(
 ) -> Iterator[Sequence[RemoteId]]:
     """Split message ids into batches of the size that the provider serves most efficiently in one
     call."""
-    size = mailbox.provider.provider_limits.messages_per_fetch
+    size = mailbox.provider.provider_tuning.messages_per_fetch
     return (ids[start : start + size] for start in range(0, len(ids), size))

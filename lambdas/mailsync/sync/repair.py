@@ -62,16 +62,16 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     listing, difference = compare_folder(mailbox, folder, has_flags=has_flags)
     if mailbox.provider.provider_traits.is_listing_cheaper_than_fetching:
         difference = _adopt_listing(mailbox, folder, listing, difference)
-    if difference.unplaced_remote_ids:
+    if difference.stored_but_unplaced_remote_ids:
         mailbox.removal_store.show_messages_again(
             run,
             folder_id,
-            difference.unplaced_remote_ids,
+            difference.stored_but_unplaced_remote_ids,
             is_only_folder=mailbox.provider.provider_traits.has_one_folder_per_message,
         )
     if gone := difference.unlisted_quarantined_remote_ids:
         mailbox.quarantine_store.remove_messages_from_quarantine(run, gone, folder_id)
-    wanted = difference.unstored_remote_ids + difference.differing_remote_ids
+    wanted = difference.unstored_remote_ids + difference.remote_ids_with_differing_state
     listed = {entry.remote_id: entry.is_read for entry in listing.messages}
     left: list[MessageContradictingListing] = []
     asked = 0
@@ -83,8 +83,8 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
         folder_id=folder_id,
         missing=len(difference.unstored_remote_ids),
         surplus=len(difference.unlisted_remote_ids),
-        changed=len(difference.differing_remote_ids),
-        returned=len(difference.unplaced_remote_ids),
+        changed=len(difference.remote_ids_with_differing_state),
+        returned=len(difference.stored_but_unplaced_remote_ids),
         left=len(left),
     )
     if asked == len(wanted) + len(difference.unlisted_remote_ids):
@@ -126,7 +126,8 @@ def _adopt_listing(
                 is_flagged=entries[each].is_flagged,
                 importance=entries[each].importance,
             )
-            for each in difference.differing_remote_ids + difference.unplaced_remote_ids
+            for each in difference.remote_ids_with_differing_state
+            + difference.stored_but_unplaced_remote_ids
         ],
         None if is_all_mail else all_mail,
     )
@@ -145,7 +146,10 @@ def _adopt_listing(
         leaving -= _shown_ids(mailbox, folder, leaving)
     unlisted = tuple(each for each in difference.unlisted_remote_ids if each not in leaving)
     return replace(
-        difference, differing_remote_ids=(), unplaced_remote_ids=(), unlisted_remote_ids=unlisted
+        difference,
+        remote_ids_with_differing_state=(),
+        stored_but_unplaced_remote_ids=(),
+        unlisted_remote_ids=unlisted,
     )
 
 
@@ -198,8 +202,8 @@ def compare_folder(
         mail.stored_message_states(run, folder.ref.id, ids),
         mailbox.quarantine_store.quarantined_ids_of_folder(run, folder.ref.id),
     )
-    if difference.listed_messages_with_unstored_version:
-        mail.save_listed_message_versions(run, difference.listed_messages_with_unstored_version)
+    if difference.listed_messages_stored_without_version:
+        mail.save_listed_message_versions(run, difference.listed_messages_stored_without_version)
     _require_credible(mailbox, folder, listing, difference)
     return listing, difference
 

@@ -31,13 +31,13 @@ class RevocationOutcome(StrEnum):
 
     REVOKED: the identity platform has confirmed that the tokens no longer work.
     GRANT_KEPT_FOR_OTHER_ACCOUNT: the tokens still work, because another account uses the mailbox.
-    ONLY_STORED_TOKENS_DELETED: Mailsync has deleted its copies of the tokens. The identity platform
+    REVOCATION_UNCONFIRMED: Mailsync has deleted its copies of the tokens. The identity platform
         has not confirmed that the tokens no longer work.
     """
 
     REVOKED = "revoked"
     GRANT_KEPT_FOR_OTHER_ACCOUNT = "kept for other connections"
-    ONLY_STORED_TOKENS_DELETED = "forgotten"
+    REVOCATION_UNCONFIRMED = "forgotten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,7 @@ class Revocation:
         revoking.join(REVOCATION_TIMEOUT_S)
         is_revoked = ended == [True]
         logger.info("grant_revoked" if is_revoked else "grant_forgotten", account_id=account.id)
-        return (
-            RevocationOutcome.REVOKED
-            if is_revoked
-            else RevocationOutcome.ONLY_STORED_TOKENS_DELETED
-        )
+        return RevocationOutcome.REVOKED if is_revoked else RevocationOutcome.REVOCATION_UNCONFIRMED
 
     def _revoke(self, ended: list[bool]) -> None:
         account, settings = self.account, load_settings()
@@ -82,7 +78,7 @@ class Revocation:
             oauth = require_oauth_access_of_provider(account.provider)
             platform = import_identity_platform(oauth)
             if grant is not None:
-                ended.append(platform.revoke_all_grants_of_user(settings, oauth, grant))
+                ended.append(platform.try_to_revoke_all_grants_of_user(settings, oauth, grant))
         except Exception as failure:
             cause = type(failure).__name__
             logger.warning("grant_not_revoked", account_id=account.id, cause=cause)

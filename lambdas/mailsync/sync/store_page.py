@@ -21,7 +21,7 @@ from mailsync.model import (
     UnreadableMessage,
     WrittenRowCounts,
 )
-from mailsync.providers import ProviderLimits, ResponseTooLarge, TimeSliceReader
+from mailsync.providers import ProviderTuning, ResponseTooLarge, TimeSliceReader
 from mailsync.store.page_rows import MAX_BODY_CHARS, count_body_chars
 from mailsync.store.page_writes import PageWrite
 from mailsync.sync.listed_contents import (
@@ -41,7 +41,7 @@ equals the maximum length of one body. Measured: 100 bodies of 3 million charact
 while they are stored."""
 
 
-def compute_initial_page_size(limits: ProviderLimits) -> int:
+def compute_initial_page_size(limits: ProviderTuning) -> int:
     """Return the number of messages per page to request if no page has failed."""
     return max(DEFAULT_PAGE_SIZE, limits.messages_per_page)
 
@@ -322,7 +322,7 @@ def store_pending_messages(
     groups = mailbox.feed_store.next_pending_message_ids(feed.id, DEFAULT_PAGE_SIZE)
     wanted = tuple(groups)
     known = {each: it for each, it in groups.items() if it}
-    mailbox.provider.set_conversations_of_messages(known)
+    mailbox.provider.note_groups_before_fetch(known)
     requests_before = mailbox.provider.used_quota_units
     with mailbox.treating_requests_as_backfill():
         plan, pause = _completed(mailbox, PagePlan(), wanted, one_by_one=True)
@@ -356,8 +356,8 @@ def _completed(
     """
     fetched: list[Message | MessageNotFoundByIdResult | UnreadableMessage] = []
     pause: ProviderThrottled | None = None
-    limits, chars = mailbox.provider.provider_limits, 0
-    is_alone = one_by_one and not limits.has_single_request_per_fetch_call
+    limits, chars = mailbox.provider.provider_tuning, 0
+    is_alone = one_by_one and not limits.is_full_batch_allowed_if_shared
     at_once = 1 if is_alone else limits.messages_per_fetch
     while (
         len(fetched) < min(len(wanted), compute_initial_page_size(limits))
@@ -367,7 +367,7 @@ def _completed(
         try:
             found = mailbox.provider.fetch_messages(batch, one_by_one=one_by_one)
         except ResponseTooLarge:
-            if is_alone or at_once == 1 or not limits.has_single_request_per_fetch_call:
+            if is_alone or at_once == 1 or not limits.is_full_batch_allowed_if_shared:
                 break
             at_once //= 2
             continue

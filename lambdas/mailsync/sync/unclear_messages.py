@@ -15,13 +15,13 @@ class MessagesToRequestById:
     provider still has them or can deliver them.
 
     quarantined_ids_due_for_retry: ids of messages in quarantine whose next attempt is due.
-    hidden_messages_summary: the numbers of messages that readers no longer see, and that are
+    hidden_mail_summary: the numbers of messages that readers no longer see, and that are
         deleted once the provider has confirmed that they are gone.
     has_hidden_messages_to_request_by_id: whether such a confirmation is due.
     """
 
     quarantined_ids_due_for_retry: tuple[RemoteId, ...]
-    hidden_messages_summary: MailPendingDeletionSummary
+    hidden_mail_summary: MailPendingDeletionSummary
     has_hidden_messages_to_request_by_id: bool
 
     @property

@@ -14,7 +14,7 @@ from mailsync.decisions.folders import (
 from mailsync.decisions.verify import (
     MAX_DUE_FOLDERS_COMPARED_PER_RUN,
     MAX_FOLDERS_PER_REPAIR_ROUND,
-    MAX_REPAIRS_PER_FOLDER_AND_RUN,
+    MAX_REPAIRS_OF_SAME_FOLDER_PER_RUN,
     compute_max_repair_rounds,
     do_counts_match_provider,
     find_folders_due_for_comparison,
@@ -43,17 +43,18 @@ class RemainingVerification:
     every field except `differences_sentence` is empty, False or 0.
 
     folder_ids_to_compare: folders whose message ids must be compared with the provider's.
-    unsynced_folder_count: number of folders that could not be synced.
-    has_new_folders: whether the workflow must return to the state `sync-folders`: a folder's full
-        sync is not complete, or the mail of gone and deselected folders is not removed yet.
+    failed_sync_folder_count: number of folders that could not be synced.
+    must_sync_folders_again: whether the workflow must return to the state `sync-folders`: a
+        folder's full sync is not complete, or the mail of gone and deselected folders is not
+        removed yet.
     unrepaired_folder_count: number of folders that still differ after the last repair round.
     differences_sentence: sentence about the unverified folders. Only meaningful if
         `unrepaired_folder_count` is not 0.
     """
 
     folder_ids_to_compare: tuple[FolderId, ...] = ()
-    unsynced_folder_count: int = 0
-    has_new_folders: bool = False
+    failed_sync_folder_count: int = 0
+    must_sync_folders_again: bool = False
     unrepaired_folder_count: int = 0
     differences_sentence: str = ""
 
@@ -63,8 +64,8 @@ class RemainingVerification:
         return {
             "folderIds": list(self.folder_ids_to_compare),
             "differing": len(self.folder_ids_to_compare),
-            "failedFolders": self.unsynced_folder_count,
-            "hasNewFolders": self.has_new_folders,
+            "failedFolders": self.failed_sync_folder_count,
+            "hasNewFolders": self.must_sync_folders_again,
             "unverified": self.unrepaired_folder_count,
             "message": self.differences_sentence,
             "handOver": False,
@@ -74,8 +75,8 @@ class RemainingVerification:
     def is_done(self) -> bool:
         return not (
             self.folder_ids_to_compare
-            or self.unsynced_folder_count
-            or self.has_new_folders
+            or self.failed_sync_folder_count
+            or self.must_sync_folders_again
             or self.unrepaired_folder_count
         )
 
@@ -123,10 +124,10 @@ def recount_messages_and_verify_folders(
         if not remove_stored_unmirrored_mail(
             mailbox, mailbox, lambda: has_time_for_more_folders(remaining_s())
         ):
-            return RemainingVerification(has_new_folders=True)
+            return RemainingVerification(must_sync_folders_again=True)
         unclear = find_messages_to_request_by_id(mailbox, mailbox)
     retry_quarantined_messages(mailbox, unclear.quarantined_ids_due_for_retry, remaining_s)
-    delete_or_show_hidden_messages(mailbox, unclear.hidden_messages_summary, remaining_s)
+    delete_or_show_hidden_messages(mailbox, unclear.hidden_mail_summary, remaining_s)
     with mailbox.begin_transaction(run) as stores:
         return _verify(mailbox, stores, tree, reading)
 
@@ -216,7 +217,7 @@ def _classify(
     new = [each for each, folder in counted.items() if not folder.is_full_sync_complete]
     if new and may_repair:
         stores.run_folder_store.increment_repair_round_count(run)
-        return RemainingVerification(unsynced_folder_count=failed, has_new_folders=True)
+        return RemainingVerification(failed_sync_folder_count=failed, must_sync_folders_again=True)
     by_counts = frozenset(each for each, folder in counted.items() if _is_equal(folder))
     equal = stores.folder_store.mark_verified_by_counts(run, sorted(by_counts))
     verified = _with_offsets(mailbox, stores, counted, steady, equal)
@@ -238,7 +239,7 @@ def _classify(
     if mismatched:
         add_to_metric(FOLDERS_LEFT_UNVERIFIED, len(mismatched))
     return RemainingVerification(
-        unsynced_folder_count=failed,
+        failed_sync_folder_count=failed,
         unrepaired_folder_count=len(mismatched),
         differences_sentence=_sentence(counted[each] for each in mismatched),
     )
@@ -361,7 +362,7 @@ def _sentence(mismatched: Iterable[FolderWithCounts]) -> str:
         folder.stored_and_remote_counts.min_differing_message_count for folder in mismatched
     ]
     return (
-        f"After {MAX_REPAIRS_PER_FOLDER_AND_RUN} repairs the mirror still differs from the provider"
-        f" (folders: {len(differences)}, messages: {sum(differences) or 'unknown'}). The stored"
-        " mail stays readable, and the next sync compares it again."
+        f"After {MAX_REPAIRS_OF_SAME_FOLDER_PER_RUN} repairs the mirror still differs from the"
+        f" provider (folders: {len(differences)}, messages: {sum(differences) or 'unknown'})."
+        " The stored mail stays readable, and the next sync compares it again."
     )

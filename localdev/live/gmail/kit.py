@@ -126,7 +126,7 @@ class GmailRelay(HttpRelay):
         if isinstance(upstream, GmailUpstream):
             self.lambda_environment_variables = {
                 **self.lambda_environment_variables,
-                **upstream.additional_lambda_environment_variables,
+                **upstream.quota_environment_variables,
             }
         return super().add_upstream_and_make_relay_token(upstream, recorder)
 

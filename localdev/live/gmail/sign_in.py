@@ -52,10 +52,10 @@ _PAGE = "docs/live.md says how to register an OAuth client for this."
 class GmailUpstream(HttpProviderUpstream):
     """The Gmail API with a user's tokens.
 
-    additional_lambda_environment_variables: settings of the functions for this provider.
+    quota_environment_variables: settings of the functions for this provider.
     """
 
-    additional_lambda_environment_variables: Mapping[str, str] = field(default_factory=dict)
+    quota_environment_variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> GmailUpstream:
@@ -78,7 +78,7 @@ def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> Gmai
         base_url=gmail_url,
         tls_context=settings.provider_tls_context(),
         get_access_token=sign_in.get_access_token,
-        additional_lambda_environment_variables=limits,
+        quota_environment_variables=limits,
     )
 
 
@@ -112,7 +112,7 @@ def make_signed_in_simulated_upstream(
         base_url=simulators.gmail_url,
         tls_context=trust,
         get_access_token=sign_in.get_access_token,
-        additional_lambda_environment_variables={"GOOGLE_IDENTITY_URL": google.base_url},
+        quota_environment_variables={"GOOGLE_IDENTITY_URL": google.base_url},
     )
 
 

@@ -10,11 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from localdev.live.record import (
-    ExchangeToRecord,
-    RecordableNamesAndWords,
-    parse_allowed_words_by_field,
-)
+from localdev.live.record import ExchangeToRecord, RecordableNamesAndWords, parse_allowed_word_lines
 from localdev.live.relay import ReceivedResponse, RelayedRequest
 
 MAILBOX_PATH_PREFIX = "/gmail/v1/users/me/"
@@ -34,7 +30,7 @@ RECORDABLE_NAMES_AND_WORDS = RecordableNamesAndWords(
     field_name_pattern=re.compile(r"[A-Za-z][A-Za-z_]{0,39}|@type"),
     fields_with_user_defined_keys=frozenset(("metadata",)),
     allowed_words_by_field=dict(
-        parse_allowed_words_by_field(
+        parse_allowed_word_lines(
             "reason: ACCESS_TOKEN_SCOPE_INSUFFICIENT API_KEY_INVALID RATE_LIMIT_EXCEEDED"
             " SERVICE_DISABLED accessNotConfigured authError backendError badRequest"
             " dailyLimitExceeded domainPolicy failedPrecondition forbidden internalError invalid"

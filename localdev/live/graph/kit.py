@@ -20,7 +20,7 @@ from localdev.live.record import (
     ExchangeToRecord,
     RecordableNamesAndWords,
     Recorder,
-    parse_allowed_words_by_field,
+    parse_allowed_word_lines,
 )
 from localdev.live.relay import (
     HttpProviderUpstream,
@@ -74,7 +74,7 @@ _RECORDABLE_VOCABULARY = RecordableNamesAndWords(
     ),
     fields_with_user_defined_keys=frozenset(("extensions", "customSecurityAttributes")),
     allowed_words_by_field=dict(
-        parse_allowed_words_by_field(
+        parse_allowed_word_lines(
             *_ERROR_CODES,
             "@odata.type: #microsoft.graph.message #microsoft.graph.mailFolder"
             " #microsoft.graph.mailSearchFolder #microsoft.graph.eventMessage"
@@ -198,7 +198,7 @@ class GraphLiveComparisonKit:
                 replace(each, folder=("Archive",))
                 for each in generate_mail_items(_ARCHIVED, owner=_ADDRESS, seed=3)
             )
-            simulators.service.set_behaviour_switches(public_clients_allowed=True)
+            simulators.service.set_microsoft_behaviour_switches(public_clients_allowed=True)
             simulators.service.latency = LATENCY_BY_NAME[latency]
             # Graph may throttle the real mailbox, so the record needs the form of this error.
             throttled = Fault(status=429, code="ApplicationThrottled", retry_after=1)

@@ -12,8 +12,8 @@ from localdev.live.imap.relay import (
     ImapRelay,
     ImapUpstream,
     UpstreamConnection,
-    is_token_of_server_with_labels,
-    port_of_relay_token,
+    is_relay_token_of_gmail_server,
+    relay_port_of_token,
 )
 from localdev.live.imap.words import RECORDABLE_NAMES_AND_WORDS
 from localdev.live.kit import LiveComparisonFailed, SimulatedProvider
@@ -47,9 +47,9 @@ class ImapLiveComparisonKit:
     def store_account_with_relay_token(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
-        has_labels = is_token_of_server_with_labels(token)
+        has_labels = is_relay_token_of_gmail_server(token)
         address = ImapMailboxLocation(
-            "localhost", port_of_relay_token(token), RELAY_USER_NAME, has_labels
+            "localhost", relay_port_of_token(token), RELAY_USER_NAME, has_labels
         )
         return store.connect_account(
             user_id=DEMO_USER_ID,

@@ -88,7 +88,7 @@ class ImapRelay:
     def lambda_environment_variables(self) -> dict[str, str]:
         """Return the environment variables with which the functions reach the mail servers through
         the relay."""
-        servers = ",".join(f"localhost:{port_of_relay_token(each)}" for each in self._listeners)
+        servers = ",".join(f"localhost:{relay_port_of_token(each)}" for each in self._listeners)
         return {"IMAP_SERVERS": servers, "CA_BUNDLE": str(self.ca_file)}
 
     def add_upstream_and_make_relay_token(self, upstream: ImapUpstream, recorder: Recorder) -> str:
@@ -255,7 +255,7 @@ class UpstreamConnection:
         )
 
 
-def port_of_relay_token(token: str) -> int:
+def relay_port_of_token(token: str) -> int:
     """Return the relay's port for connections with this password."""
     return int(token.partition("-")[0])
 
@@ -290,7 +290,7 @@ def _has_labels(upstream: ImapUpstream, recorder: Recorder) -> bool:
     return False
 
 
-def is_token_of_server_with_labels(token: str) -> bool:
+def is_relay_token_of_gmail_server(token: str) -> bool:
     """Return whether the mail server behind this password of the relay has Gmail's IMAP
     extensions."""
     return token.split("-")[1] == _WITH_LABELS

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from localdev.live.record import RecordableNamesAndWords, parse_allowed_words_by_field
+from localdev.live.record import RecordableNamesAndWords, parse_allowed_word_lines
 from mailsync.providers.imap.responses import ImaplibUntaggedResponse, parse_fetch
 
 _CAPABILITIES = (
@@ -53,7 +53,7 @@ RECORDABLE_NAMES_AND_WORDS = RecordableNamesAndWords(
     field_name_pattern=re.compile("|".join(re.escape(each) for each in _FIELD_NAMES)),
     fields_with_user_defined_keys=frozenset(),
     allowed_words_by_field=dict(
-        parse_allowed_words_by_field(
+        parse_allowed_word_lines(
             f"CODE: {_CODES}",
             "FLAG: \\seen \\answered \\flagged \\deleted \\draft \\recent \\noselect \\noinferiors"
             " \\haschildren \\hasnochildren \\marked \\unmarked \\nonexistent \\subscribed \\remote"

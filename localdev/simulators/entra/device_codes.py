@@ -60,7 +60,7 @@ class DeviceCodeStore:
             )
         return row is not None
 
-    def redeem_device_code(self, device_code: str) -> str:
+    def consent_id_of_device_code(self, device_code: str) -> str:
         """Return the id of the consent that the person gave.
 
         Raises:

@@ -175,7 +175,7 @@ class EntraServer:
         fault = self._authorize_fault(query | {"response_type": "code"})
         if fault:
             return fault
-        self._service.set_behaviour_switches(tenant_consented=True)
+        self._service.set_microsoft_behaviour_switches(tenant_consented=True)
         granted = {
             "admin_consent": "True",
             "tenant": ORGANISATION_TENANT_ID,
@@ -243,7 +243,9 @@ class EntraServer:
                 )
                 return self._user_tokens(tenant, consent_id, nonce)
             case grant if grant == DEVICE_CODE_GRANT_TYPE:
-                consent_id = self.device_codes.redeem_device_code(form.get("device_code", ""))
+                consent_id = self.device_codes.consent_id_of_device_code(
+                    form.get("device_code", "")
+                )
                 return self._user_tokens(tenant, consent_id, None)
             case "refresh_token":
                 consent_id = self.consents.consent_id_of_refresh_token(

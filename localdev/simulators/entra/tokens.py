@@ -58,7 +58,7 @@ class TokenSigner:
             "ver": "2.0",
             "uti": make_random_claim_value(),
         }
-        return self._key.sign({**claims, **always}, lifetime_s=lifetime_s)
+        return self._key.sign_token({**claims, **always}, lifetime_s=lifetime_s)
 
     def verify_token(self, token: str, *, audience: str = GRAPH_AUDIENCE) -> BearerClaims:
         """Verify an access token and return its claims. Raises AccessTokenRefusedError."""

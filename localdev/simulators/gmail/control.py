@@ -10,7 +10,7 @@ from typing import Any
 from localdev.mail.item import MailItem
 from localdev.simulators.gmail.ids import is_well_formed_id
 from localdev.simulators.gmail.labels import SYSTEM_LABEL_IDS
-from localdev.simulators.gmail.owner import GmailMailboxEditor, folder_number_of_label
+from localdev.simulators.gmail.owner import GmailMailboxEditor, find_or_create_label_folder_number
 from localdev.simulators.gmail.server import GmailServer
 from localdev.simulators.gmail.tokens import READONLY_SCOPE
 from localdev.simulators.mailbox import Mailbox
@@ -114,14 +114,16 @@ def find_message_number(server: GmailServer, mailbox: Mailbox, text: str) -> int
     )
 
 
-def find_label_folder_number(server: GmailServer, mailbox: Mailbox, text: str) -> int | None:
+def find_or_create_folder_number_of_label_id(
+    server: GmailServer, mailbox: Mailbox, text: str
+) -> int | None:
     """Return the number of the folder of the label with this id. Create the folder if a system
     label has no folder yet.
 
     Return None if no label has the id, or if the label is a field of a message, such as UNREAD.
     """
     if text in SYSTEM_LABEL_IDS or text.startswith("Label_"):
-        return folder_number_of_label(server.open_gmail_mailbox(mailbox), text)
+        return find_or_create_label_folder_number(server.open_gmail_mailbox(mailbox), text)
     return None
 
 

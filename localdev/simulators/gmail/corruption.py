@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from localdev.simulators.faults import UNKNOWN_ERROR_CODE, Fault
+from localdev.simulators.faults import DEFAULT_FAULT_CODE, Fault
 from localdev.simulators.gmail.call import GmailCall, GmailResult
 from localdev.simulators.gmail.errors import GmailError
 from localdev.simulators.gmail.ids import make_new_token_for_same_page
@@ -41,7 +41,7 @@ def build_gmail_error_from_fault(fault: Fault) -> GmailError:
     """
     assert fault.status is not None
     reason, message = _REASON_BY_STATUS.get(fault.status, ("backendError", "Backend Error"))
-    if fault.code != UNKNOWN_ERROR_CODE:
+    if fault.code != DEFAULT_FAULT_CODE:
         reason = fault.code
     message = fault.message or message
     if fault.retry_after is not None:

@@ -16,7 +16,7 @@ from localdev.simulators.gmail.ids import (
     change_number_of_history_id,
     make_history_id_of_change,
     make_message_id_of_change,
-    make_thread_id_from_seed,
+    make_thread_id_from_key,
 )
 from localdev.simulators.gmail.labels import LABEL_IDS_OUTSIDE_ALL_MAIL
 from localdev.simulators.gmail.mailbox import GmailMailbox, message_flags_to_label_ids
@@ -85,7 +85,7 @@ class History:
         find = gmail.simulated_mailbox.folders.find_folder
         self._outside = {find(RETAINED).number, find(PURGED).number}
 
-    def is_history_id_invalid(self, start: int) -> bool:
+    def is_history_id_out_of_range(self, start: int) -> bool:
         """Return whether `history.list` must reject this historyId with 404: the history after it
         is no longer kept, or the id is higher than the present historyId of the mailbox.
 
@@ -170,7 +170,7 @@ class History:
 
     def _state(self, past: _Past, number: int) -> _State:
         version = past.version_at(number)
-        thread = make_thread_id_from_seed(version[1]) if version else ""
+        thread = make_thread_id_from_key(version[1]) if version else ""
         if version is None or not past.exists or past.placements & self._outside:
             return _State(None, thread, frozenset())
         labels = self._gmail.labels.find_label_ids_even_of_deleted_folders(

@@ -38,21 +38,21 @@ def is_well_formed_id(text: str) -> bool:
     return _MESSAGE_ID.fullmatch(text) is not None
 
 
-def make_numeric_thread_id_from_seed(thread_id_seed: str) -> int:
+def make_numeric_thread_id_from_key(thread_id_seed: str) -> int:
     """Return the thread id with this seed as a number."""
     digest = sha256(thread_id_seed.encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:8]) >> 2
 
 
 @lru_cache(maxsize=100_000)
-def make_thread_id_from_seed(thread_id_seed: str) -> str:
+def make_thread_id_from_key(thread_id_seed: str) -> str:
     """Return the thread id with this seed, as 16 hexadecimal digits."""
-    found = f"{make_numeric_thread_id_from_seed(thread_id_seed):016x}"
+    found = f"{make_numeric_thread_id_from_key(thread_id_seed):016x}"
     _SEED_BY_THREAD_ID[found] = thread_id_seed
     return found
 
 
-def find_cached_seed_of_thread_id(text: str) -> str | None:
+def find_cached_thread_key(text: str) -> str | None:
     """Return the seed of a thread id, from the memory of this process. Return None if this process
     has not made the thread id yet.
 

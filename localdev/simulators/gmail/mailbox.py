@@ -13,12 +13,12 @@ from localdev.simulators.gmail.behaviour import GmailBehaviour
 from localdev.simulators.gmail.errors import GmailError, invalid_argument_error, not_found_error
 from localdev.simulators.gmail.ids import (
     change_number_of_message_id,
-    find_cached_seed_of_thread_id,
+    find_cached_thread_key,
     is_well_formed_id,
     make_history_id_of_change,
     make_message_id_of_change,
     make_message_page_token,
-    make_thread_id_from_seed,
+    make_thread_id_from_key,
     parse_message_page_token,
 )
 from localdev.simulators.gmail.labels import (
@@ -95,10 +95,10 @@ class GmailMailbox:
     @property
     def newest_history_id(self) -> int:
         """Return the present historyId of the mailbox."""
-        return make_history_id_of_change(self.newest_change_number)
+        return make_history_id_of_change(self.newest_change_number_in_history)
 
     @property
-    def newest_change_number(self) -> int:
+    def newest_change_number_in_history(self) -> int:
         """Return the number of the change from which `newest_history_id` is made: the newest change
         of a message that the history does not omit, or a later expiry of the history. Return 0 if
         the mailbox has no such change."""
@@ -142,9 +142,9 @@ class GmailMailbox:
         Raises:
             GmailError: 404 if no message has the id, 400 if the text has not the form of an id.
         """
-        return self.find_messages([self.find_message_number(text)])[0]
+        return self.find_messages_by_number([self.find_message_number(text)])[0]
 
-    def find_messages(self, numbers: Sequence[int]) -> list[GmailMessage]:
+    def find_messages_by_number(self, numbers: Sequence[int]) -> list[GmailMessage]:
         """Return the messages with these numbers, in the order of `numbers`. Leave out messages
         that do not exist or that their owner deleted permanently."""
         found = {
@@ -262,11 +262,11 @@ class GmailMailbox:
         """
         if not is_well_formed_id(text):
             raise invalid_argument_error("Invalid id value")
-        seed = find_cached_seed_of_thread_id(text) or self._find_thread_id_seed(text)
+        seed = find_cached_thread_key(text) or self._find_thread_id_seed(text)
         rows = self._rows("AND v.thread = ? ORDER BY m.received_at, m.number", seed)
         if not rows:
             raise not_found_error()
-        return self.find_messages([row["number"] for row in rows])
+        return self.find_messages_by_number([row["number"] for row in rows])
 
     def _find_thread_id_seed(self, text: str) -> str | None:
         rows = self._database.fetch_rows(
@@ -274,7 +274,7 @@ class GmailMailbox:
             self.simulated_mailbox.user_id,
         )
         return next(
-            (row["thread"] for row in rows if make_thread_id_from_seed(row["thread"]) == text), None
+            (row["thread"] for row in rows if make_thread_id_from_key(row["thread"]) == text), None
         )
 
     def _selection(
@@ -326,7 +326,7 @@ class GmailMailbox:
         return MessageWithoutContents(
             message_number=row["number"],
             id=make_message_id_of_change(row["id_number"]),
-            thread_id=make_thread_id_from_seed(row["thread"]),
+            thread_id=make_thread_id_from_key(row["thread"]),
             label_ids=tuple(sorted(labels)),
             received_at=row["received_at"],
         )
@@ -359,7 +359,7 @@ class GmailMailbox:
         with database.transaction():
             if database.fetch_row(known, user_id):
                 return
-            newest = self.newest_change_number
+            newest = self.newest_change_number_in_history
             database.execute_write("INSERT INTO gmail_mailbox VALUES (?, ?)", user_id, newest)
             database.execute_write(INSERT_MESSAGE_IDS_SQL, user_id)
             database.execute_write(

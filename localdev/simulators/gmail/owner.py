@@ -210,7 +210,7 @@ class GmailMailboxEditor:
     def omit_changes_from_history(self) -> Iterator[None]:
         """Leave the changes that are made in the `with` block out of Gmail's history. No other
         thread may change the mailbox meanwhile."""
-        newest = self._mailbox.journal.newest_change_number
+        newest = self._mailbox.journal.newest_global_change_number
         yield
         self._database.execute_write(
             "INSERT INTO gmail_hidden_change SELECT number FROM change"
@@ -260,7 +260,7 @@ class GmailMailboxEditor:
         return None
 
 
-def folder_number_of_label(gmail: GmailMailbox, text: str) -> int | None:
+def find_or_create_label_folder_number(gmail: GmailMailbox, text: str) -> int | None:
     """Return the number of a label's folder. Create the folder if a system label has no folder yet.
     Return None if no such label exists, or if the label is a field of a message, such as UNREAD.
 

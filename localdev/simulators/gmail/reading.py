@@ -96,7 +96,7 @@ def list_history(call: GmailCall) -> GmailResult:
         )
     history = History(gmail)
     start = _start_history_id(call)
-    if history.is_history_id_invalid(start):
+    if history.is_history_id_out_of_range(start):
         raise not_found_error()
     records = history.list_records_after_id(_history_position(call, start), until=held)
     page = records[: call.read_page_size()]

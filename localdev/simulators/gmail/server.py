@@ -84,7 +84,7 @@ class GmailServer:
     def withhold_new_history_records(self, mailbox: Mailbox, seconds: float) -> None:
         """Let `history.list` report no new changes of the mailbox for some seconds. The profile and
         push notifications name the historyId of new changes all the same."""
-        newest = self.open_gmail_mailbox(mailbox).newest_change_number
+        newest = self.open_gmail_mailbox(mailbox).newest_change_number_in_history
         self._held[mailbox.user_id] = (newest, time.monotonic() + seconds)
 
     def __call__(self, request: Request) -> Response:

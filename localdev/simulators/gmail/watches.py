@@ -202,7 +202,7 @@ class PushNotificationSender:
             if now < self._last_at.get(user_id, -1e9) + behaviour.push_interval_s:
                 continue
             gmail = self._open(Mailbox(self._server.service.database, user_id))
-            newest = gmail.newest_change_number
+            newest = gmail.newest_change_number_in_history
             if newest <= row["announced"]:
                 continue
             gmail.simulated_mailbox.database.execute_write(

@@ -64,7 +64,7 @@ class AccountDirectory:
             self.find_account(user).simulator_user_id,
         )
 
-    def give_address_to_another_account(self, user: str) -> None:
+    def replace_oidc_subject(self, user: str) -> None:
         """Give the mailbox's account another subject, as if its address now belonged to another
         account. Raises UserNotFound."""
         self._service.database.execute_write(

@@ -31,4 +31,4 @@ class PushTokenSigner:
             "email": email,
             "email_verified": True,
         }
-        return self._key.sign({**ordinary, **claims}, lifetime_s=_LIFETIME_S)
+        return self._key.sign_token({**ordinary, **claims}, lifetime_s=_LIFETIME_S)

@@ -286,7 +286,7 @@ class GoogleIdentityServer:
             **({"nonce": nonce} if nonce else {}),
         }
         now = time.time() + self.behaviour.clock_offset_s
-        return self._key.sign(claims, lifetime_s=3600, now=now)
+        return self._key.sign_token(claims, lifetime_s=3600, now=now)
 
     def _revoke(self, request: Request) -> Response:
         form = dict(parse_qsl(request.query_string)) | dict(parse_qsl(request.body.decode()))

@@ -18,7 +18,7 @@ from localdev.http_server import Request, Response
 from localdev.simulators.graph.errors import bad_request_error
 
 MAX_BATCH_REQUESTS = 20
-MAX_CONCURRENT_REQUESTS = 4
+MAX_CONCURRENT_BATCH_REQUESTS = 4
 
 HttpRequestHandler = Callable[[Request], Response]
 
@@ -30,7 +30,7 @@ def serve_batch(request: Request, serve: HttpRequestHandler) -> dict[str, Any]:
     malformed.
     """
     run = partial(_run, outer=request, serve=serve)
-    with ThreadPoolExecutor(MAX_CONCURRENT_REQUESTS) as pool:
+    with ThreadPoolExecutor(MAX_CONCURRENT_BATCH_REQUESTS) as pool:
         return {"responses": list(pool.map(run, _items(request.body)))}
 
 

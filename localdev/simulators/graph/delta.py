@@ -55,7 +55,7 @@ def read_or_create_delta_cursor(call: GraphCall, owner_id: str, folder: int | No
             if not k.endswith("token")
         }
         return call.delta_link_issuer.create_first_delta_cursor(
-            owner_id, options, journal.newest_change_number
+            owner_id, options, journal.newest_global_change_number
         )
     return call.delta_link_issuer.open_delta_token(
         token,
@@ -68,7 +68,7 @@ def read_or_create_delta_cursor(call: GraphCall, owner_id: str, folder: int | No
 def serve_delta_page(call: GraphCall, feed: DeltaFeed, cursor: DeltaCursor) -> GraphResult:
     """Return one page of a delta round. The page has a `nextLink` if another page follows, or the
     `deltaLink` of the next round."""
-    newest = call.mailbox.simulated_mailbox.journal.newest_change_number
+    newest = call.mailbox.simulated_mailbox.journal.newest_global_change_number
     until = cursor.up_to_change_number
     size = min(
         call.prefer_header.page_size or DEFAULT_PAGE_SIZE, call.behaviour_switches.largest_page

@@ -105,7 +105,7 @@ class OutlookMailbox:
             raise MessageNotFound(message_id)
         return number
 
-    def list_messages(self, folder: str) -> list[OutlookMessage]:
+    def list_messages_in_folder(self, folder: str) -> list[OutlookMessage]:
         """Return all messages of a folder, newest first."""
         return self.convert_to_outlook_messages(
             self.simulated_mailbox.list_messages_in_folders(

@@ -29,7 +29,9 @@ class SigningKey:
     def public_key(self) -> rsa.RSAPublicKey:
         return self._key.public_key()
 
-    def sign(self, claims: dict[str, Any], *, lifetime_s: int, now: float | None = None) -> str:
+    def sign_token(
+        self, claims: dict[str, Any], *, lifetime_s: int, now: float | None = None
+    ) -> str:
         """Return a signed token with the claims. The token also has `iat` (now) and `exp` (after
         `lifetime_s`), unless `claims` contains other values for them.
 

@@ -144,7 +144,7 @@ def _changes_since(
 def _close(session: Session, command: Command) -> Iterator[UntaggedResponse | str]:
     selected, mailbox = session.require_open_folder(), session.require_logged_in_mailbox()
     if command.verb == "CLOSE" and not selected.is_read_only:
-        mailbox.expunge_messages(selected.folder, _deleted(mailbox, selected))
+        mailbox.remove_messages_from_folder(selected.folder, _deleted(mailbox, selected))
     session.selected = None
     yield f"{command.verb.capitalize()} completed."
 
@@ -158,7 +158,7 @@ def _expunge(session: Session, command: Command) -> Iterator[UntaggedResponse | 
             selected.uids
         )
         deleted = [each for each in deleted if each.uid in set(wanted)]
-    mailbox.expunge_messages(selected.folder, deleted)
+    mailbox.remove_messages_from_folder(selected.folder, deleted)
     yield from session.generate_folder_change_responses(may_expunge=True)
 
 
@@ -195,7 +195,9 @@ def _store(session: Session, command: Command) -> Iterator[UntaggedResponse | st
             if limit is not None and fresh.get(each.uid, each).mod_seq > limit:
                 modified.append(each.uid if is_uid_command(command) else number)
             else:
-                mailbox.change_flags(each, lambda present: _result(operation, present, flags))
+                mailbox.change_message_flags(
+                    each, lambda present: _result(operation, present, flags)
+                )
     silent = {each.uid for _, each in chosen} if is_silent else set()
     yield from _stored(session, silent, by_uid=is_uid_command(command))
     if modified:

@@ -161,9 +161,9 @@ def _logged_in(
 ) -> str:
     backend = session.backend
     if token is not None:
-        mailbox = backend.find_mailbox_of_token(user_name, token)
+        mailbox = backend.authenticate_by_token(user_name, token)
     else:
-        mailbox = backend.find_mailbox(user_name, password or "")
+        mailbox = backend.authenticate_by_password(user_name, password or "")
     session.options = backend.options_for_mailbox(mailbox)
     session.mailbox = ImapMailbox(mailbox, session.options)
     session.wire.max_literal_bytes = MAX_LITERAL_BYTES

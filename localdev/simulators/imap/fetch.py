@@ -22,7 +22,7 @@ from localdev.simulators.imap.mime_parts import (
     extract_numbered_section,
     format_body_structure,
     format_envelope,
-    parse_parts,
+    parse_part_tree,
 )
 from localdev.simulators.imap.number_set import parse_sequence_set
 from localdev.simulators.imap.options import GMAIL_CAPABILITY
@@ -50,7 +50,7 @@ _EXTENSION = {"MODSEQ": "CONDSTORE", "EMAILID": "OBJECTID", "THREADID": "OBJECTI
 _EXTENSION |= dict.fromkeys(("X-GM-MSGID", "X-GM-THRID", "X-GM-LABELS"), GMAIL_CAPABILITY)
 _OF_PARTS: dict[str, Callable[[bytes], bytes]] = {
     "ENVELOPE": format_envelope,
-    "BODYSTRUCTURE": lambda raw: format_body_structure(parse_parts(raw)),
+    "BODYSTRUCTURE": lambda raw: format_body_structure(parse_part_tree(raw)),
 }
 """For each item that describes the message, the function that makes its value from the message's
 bytes."""
@@ -105,7 +105,7 @@ def _fetch(session: Session, command: Command) -> Iterator[UntaggedResponse | st
         exists = not has_parts or mailbox.is_listed_message_still_there(message, selected.folder)
         is_gone |= not exists
         if marks_read and exists:
-            mailbox.change_flags(message, lambda present: present | {"\\Seen"})
+            mailbox.change_message_flags(message, lambda present: present | {"\\Seen"})
         yield FetchResponse(number, message.uid, _values(mailbox, message, items, exists=exists))
     yield from session.generate_folder_change_responses(may_expunge=by_uid, with_uid=by_uid)
     if is_gone:

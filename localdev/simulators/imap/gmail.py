@@ -17,7 +17,7 @@ from typing import Any
 from localdev.mail.item import MailItem
 from localdev.mail.modified_utf7 import encode_modified_utf7
 from localdev.simulators.folders import PURGED, RETAINED, Folder
-from localdev.simulators.gmail.ids import FIRST_MESSAGE_ID, make_numeric_thread_id_from_seed
+from localdev.simulators.gmail.ids import FIRST_MESSAGE_ID, make_numeric_thread_id_from_key
 from localdev.simulators.imap.folder_state import (
     GmailMessageAttributes,
     MessageWithoutContents,
@@ -149,7 +149,7 @@ class GmailMailboxView:
         named |= {"\\Important"} if row["importance"] == "high" else set()
         values = GmailMessageAttributes(
             FIRST_MESSAGE_ID + seen.contents,
-            make_numeric_thread_id_from_seed(row["thread"]),
+            make_numeric_thread_id_from_key(row["thread"]),
             tuple(sorted(named)),
         )
         return MessageWithoutContents(

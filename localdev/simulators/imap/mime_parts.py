@@ -43,7 +43,7 @@ class Part:
         return self.headers.get_content_type() == "message/rfc822" and bool(self.children)
 
 
-def parse_parts(raw: bytes, *, depth: int = 0) -> Part:
+def parse_part_tree(raw: bytes, *, depth: int = 0) -> Part:
     """Parse a message or a MIME part, with all parts inside.
 
     depth: number of parts that enclose this part. Parts at MAX_DEPTH are not split.
@@ -53,9 +53,9 @@ def parse_parts(raw: bytes, *, depth: int = 0) -> Part:
     body = extract_message_section(raw, "TEXT")
     if depth < MAX_DEPTH and headers.get_content_maintype() == "multipart":
         pieces = _split(body, _attempt(headers.get_boundary) or "")
-        children = tuple(parse_parts(piece, depth=depth + 1) for piece in pieces)
+        children = tuple(parse_part_tree(piece, depth=depth + 1) for piece in pieces)
     elif depth < MAX_DEPTH and headers.get_content_type() == "message/rfc822":
-        children = (parse_parts(body, depth=depth + 1),)
+        children = (parse_part_tree(body, depth=depth + 1),)
     return Part(raw, headers, children)
 
 
@@ -65,7 +65,7 @@ def extract_numbered_section(raw: bytes, name: str, fields: Iterable[str] = ()) 
     match = re.fullmatch(r"(\d+(?:\.\d+)*)(?:\.(.+))?", name)
     if match is None:
         return b""
-    part = parse_parts(raw)
+    part = parse_part_tree(raw)
     for level, number in enumerate(match[1].split(".")):
         found = _child(part, int(number), is_message=level == 0)
         if found is None:

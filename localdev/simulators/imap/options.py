@@ -14,7 +14,7 @@ EXTENSIONS_EXCEPT_CONDSTORE_QRESYNC = tuple(
 GMAIL_CAPABILITY = "X-GM-EXT-1"
 """Capability name of Gmail's IMAP extensions. A server that offers it shows the mailbox as Gmail
 does; see the module `gmail`."""
-GMAIL_EXTENSIONS = (
+GMAIL_SERVER_EXTENSIONS = (
     *("LITERAL+", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "ESEARCH"),
     *("SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "CONDSTORE", "UTF8=ACCEPT", GMAIL_CAPABILITY),
     *("AUTH=PLAIN", "AUTH=XOAUTH2", "AUTH=OAUTHBEARER"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from localdev.simulators.faults import UNKNOWN_ERROR_CODE, Fault
+from localdev.simulators.faults import DEFAULT_FAULT_CODE, Fault
 from localdev.simulators.imap.command import BadCommand, Command
 from localdev.simulators.imap.commands_session import STARTTLS_OK_ALREADY_SENT_SENTINEL
 from localdev.simulators.imap.corruption import corrupt_responses
@@ -137,5 +137,5 @@ def _reply_of_fault(fault: Fault) -> str | None:
     None if the fault replaces no response."""
     if fault.imap is None:
         return None
-    code = f"[{fault.code}] " if fault.code != UNKNOWN_ERROR_CODE else ""
+    code = f"[{fault.code}] " if fault.code != DEFAULT_FAULT_CODE else ""
     return f"{fault.imap} {code}{fault.message or 'The simulator injects a fault.'}"

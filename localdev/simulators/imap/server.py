@@ -130,7 +130,7 @@ class ImapServer:
         default = self.current_options
         return self.options_by_user_id.get(mailbox.user_id, default) if mailbox else default
 
-    def find_mailbox(self, user_name: str, password: str) -> Mailbox:
+    def authenticate_by_password(self, user_name: str, password: str) -> Mailbox:
         """Return the mailbox of a user. Raises CommandRejectedError if the user name or password is
         wrong."""
         is_right = hmac.compare_digest(password.encode(), self.password.encode())
@@ -142,7 +142,7 @@ class ImapServer:
             raise CommandRejectedError("Authentication failed.", "AUTHENTICATIONFAILED")
         return mailbox
 
-    def find_mailbox_of_token(self, user_name: str, token: str) -> Mailbox:
+    def authenticate_by_token(self, user_name: str, token: str) -> Mailbox:
         """Return the mailbox of a user. Raises CommandRejectedError if the user does not exist, or
         if the access token is not valid, is not the user's, or lacks the scope for IMAP."""
         try:

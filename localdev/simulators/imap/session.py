@@ -38,11 +38,11 @@ class ImapServerInterface(Protocol):
         in."""
         ...
 
-    def find_mailbox(self, user_name: str, password: str) -> Mailbox:
+    def authenticate_by_password(self, user_name: str, password: str) -> Mailbox:
         """Return the mailbox of a user who logs in with a password. Raises CommandRejectedError."""
         ...
 
-    def find_mailbox_of_token(self, user_name: str, token: str) -> Mailbox:
+    def authenticate_by_token(self, user_name: str, token: str) -> Mailbox:
         """Return the mailbox of a user who logs in with an OAuth token. Raises
         CommandRejectedError."""
         ...

@@ -101,7 +101,7 @@ class ImapMailbox:
         raw = self.read_message_bytes(listed)
         return None if raw is None else len(raw)
 
-    def change_flags(
+    def change_message_flags(
         self, listed: MessageWithoutContents, change: Callable[[frozenset[str]], frozenset[str]]
     ) -> None:
         """Change the flags of a message. Write nothing if the flags stay the same or the message no
@@ -198,7 +198,7 @@ class ImapMailbox:
                 moved.append((each.uid, self._uid(each.message_number, target)))
         return moved
 
-    def expunge_messages(
+    def remove_messages_from_folder(
         self, folder: ImapFolder, messages: Sequence[MessageWithoutContents]
     ) -> None:
         """Remove messages from the folder. Delete a message that is then in no folder.

@@ -97,7 +97,7 @@ def test_an_organisations_token_is_kept_sealed_and_requested_again_at_its_end(
         "SELECT access_sealed, refused_at FROM mailsync.email_credentials"
     )
     assert first.token.encode() not in access
-    microsoft.service.set_behaviour_switches(tenant_consented=False)
+    microsoft.service.set_microsoft_behaviour_switches(tenant_consented=False)
     age_token(sql)
     with pytest.raises(AccessRevoked):
         opened[2].get_token_after_refusal(first)

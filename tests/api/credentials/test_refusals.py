@@ -5,7 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from mailsync.credentials.identity import SignInRejected, entra_codes
-from mailsync.credentials.identity.entra_codes import ADVICE_BY_SUBERROR, MEANING_BY_AADSTS_CODE
+from mailsync.credentials.identity.entra_codes import (
+    ADVICE_BY_SUBERROR,
+    KIND_AND_ADVICE_BY_AADSTS_CODE,
+)
 from mailsync.credentials.identity.entra_errors import (
     to_app_only_access_error,
     to_renewal_error,
@@ -131,12 +134,12 @@ def test_a_suberror_classifies_an_unknown_number_as_never_final(suberror: str | 
 def test_each_number_stands_once_in_the_table() -> None:
     table = entra_codes._TABLE
 
-    assert sum(len(numbers) for *_, numbers in table) == len(MEANING_BY_AADSTS_CODE)
+    assert sum(len(numbers) for *_, numbers in table) == len(KIND_AND_ADVICE_BY_AADSTS_CODE)
     assert {kind for kind, *_ in table} == set(ErrorKind)
 
 
 def test_every_number_is_a_failure_with_a_name_and_a_sentence_of_its_own() -> None:
-    for number, (_, advice) in MEANING_BY_AADSTS_CODE.items():
+    for number, (_, advice) in KIND_AND_ADVICE_BY_AADSTS_CODE.items():
         for failure in (to_renewal_error, to_sign_in_error):
             text = str(failure(refused("invalid_grant", number)))
             assert f"AADSTS{number}" in text

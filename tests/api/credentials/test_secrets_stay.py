@@ -167,7 +167,7 @@ SENDERS: dict[str, Send] = {
     "redeem a Google refresh token": lambda platform: google.refresh_tokens(
         platform.app, GOOGLE_OAUTH, "1//0token"
     ),
-    "revoke a Google grant": lambda platform: google.revoke_all_grants_of_user(
+    "revoke a Google grant": lambda platform: google.try_to_revoke_all_grants_of_user(
         platform.app, GOOGLE_OAUTH, "1//0token"
     ),
     "end a watch of Gmail": _watch,

@@ -117,7 +117,7 @@ def test_hidden_mail_and_hidden_folders_are_not_there(
             "UPDATE mailsync.emails SET removed_at = now() WHERE id = :id", id=first["id"]
         )
         assert queries.list_messages(folder, (None, MAX_ROW_ID), 50) == others
-        assert queries.read_account(ADA).hidden_mail.hidden_message_count == 1
+        assert queries.read_account_status(ADA).hidden_mail.hidden_message_count == 1
         for ask in (queries.read_message, queries.read_subject_and_bodies):
             with pytest.raises(RowNotFound):
                 ask(first["id"])
@@ -125,7 +125,7 @@ def test_hidden_mail_and_hidden_folders_are_not_there(
 
     assert (
         queries.list_all_folders_of_account(ADA),
-        queries.read_account(ADA).hidden_mail.gone_mirrored_folder_count,
+        queries.read_account_status(ADA).hidden_mail.gone_mirrored_folder_count,
     ) == ([], 1)
     with pytest.raises(RowNotFound):
         queries.list_messages(folder, (None, MAX_ROW_ID), 50)
@@ -184,8 +184,8 @@ def test_paging_shows_every_account_that_matches_once_and_how_many_these_are(
 def test_what_does_not_exist_is_said_to_be_missing(queries: DashboardQueries) -> None:
     for ask in (
         lambda: queries.read_run("r1"),
-        lambda: queries.read_account("no uuid"),
-        lambda: queries.read_account(ADA),
+        lambda: queries.read_account_status("no uuid"),
+        lambda: queries.read_account_status(ADA),
         lambda: queries.list_messages(1, (None, MAX_ROW_ID), 7),
         lambda: queries.read_message(1),
         lambda: queries.read_subject_and_bodies(1),

@@ -105,7 +105,7 @@ def test_a_failure_has_lambda_s_name_and_the_next_call_works(
 ) -> None:
     response = call(host, **event)
 
-    assert (response.invoke_http_status, response.headers["X-Amz-Function-Error"]) == (
+    assert (response.invoke_http_status, response.invoke_http_headers["X-Amz-Function-Error"]) == (
         200,
         "Unhandled",
     )
@@ -167,7 +167,7 @@ def test_an_environment_that_died_while_idle_is_replaced(host: LambdaHost) -> No
 def test_an_unknown_function_is_refused(host: LambdaHost) -> None:
     unknown = host.invoke("nobody", b"{}")
 
-    assert (unknown.invoke_http_status, unknown.headers) == (
+    assert (unknown.invoke_http_status, unknown.invoke_http_headers) == (
         404,
         {"X-Amzn-Errortype": "ResourceNotFoundException"},
     )

@@ -39,7 +39,7 @@ def test_what_is_odd_and_what_is_left_out_is_named(tmp_path: Path) -> None:
     for name in odd:
         (mail / name).write_bytes(ODD)
     with running(tmp_path, mail) as process:
-        report = process.own_mail_loading_report
+        report = process.user_mail_loading_report
 
     assert report is not None
     assert list(report.terminal_lines(mail, log)) == [
@@ -110,5 +110,5 @@ def test_one_message_is_loaded_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "one.eml").write_bytes(GOOD)
 
     with running(tmp_path, tmp_path / "one.eml") as process:
-        assert process.own_mail_loading_report
-        assert process.own_mail_loading_report.loaded_count == 1
+        assert process.user_mail_loading_report
+        assert process.user_mail_loading_report.loaded_count == 1

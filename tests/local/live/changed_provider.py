@@ -39,7 +39,9 @@ def changed_provider(folder: Path) -> Iterator[Simulators]:
         simulators.service.faults.add_rules(
             FaultRule(fault=throttled, path="/messages/delta.*body", in_batch=False)
         )
-        simulators.service.set_behaviour_switches(token_lifetime_s=600, public_clients_allowed=True)
+        simulators.service.set_microsoft_behaviour_switches(
+            token_lifetime_s=600, public_clients_allowed=True
+        )
         server = Server(lambda request: _changed(simulators, request), port=0).start()
         simulators.graph.base_url = f"http://127.0.0.1:{server.port}/v1.0"
         try:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from localdev.live.imap.kit import KIT
-from localdev.live.imap.relay import ImapUpstream, is_token_of_server_with_labels
+from localdev.live.imap.relay import ImapUpstream, is_relay_token_of_gmail_server
 from localdev.live.record import Recorder
 from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.imap.options import ImapOptions
@@ -37,4 +37,4 @@ def test_the_account_is_read_with_labels_if_the_server_has_them(
                 upstream, Recorder(KIT.recordable_names_and_words)
             )
 
-    assert is_token_of_server_with_labels(token) is expected
+    assert is_relay_token_of_gmail_server(token) is expected

@@ -171,7 +171,7 @@ def run_here(
     patch.chdir(folder)
     with Simulators(folder / "provider") as simulators:
         simulators.find_or_create_mailbox(OWNER)
-        simulators.service.set_behaviour_switches(public_clients_allowed=public)
+        simulators.service.set_microsoft_behaviour_switches(public_clients_allowed=public)
         simulators.service.database.execute_write(
             "CREATE TRIGGER granted AFTER INSERT ON device_code BEGIN"
             f" UPDATE device_code SET scope = scope || ' {granted}'; END"
@@ -213,7 +213,7 @@ def personal_values(mailbox: Mailbox) -> Iterator[str]:
     yield from (mailbox.user_id, mailbox.address, mailbox.display_name)
     for folder in outlook.folders.list_all_folders():
         yield from (folder.id, folder.display_name)
-        for message in outlook.list_messages(folder.id):
+        for message in outlook.list_messages_in_folder(folder.id):
             shown = message.properties
             yield from (message.immutable_id, message.mutable_id, message.change_key)
             yield from (shown["conversationId"], shown["internetMessageId"], shown["webLink"])

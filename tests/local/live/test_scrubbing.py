@@ -20,7 +20,7 @@ PHONE = 4915112345678
 @pytest.fixture
 def simulators(tmp_path: Path) -> Iterator[Simulators]:
     with Simulators(tmp_path) as started:
-        started.service.set_behaviour_switches(public_clients_allowed=True)
+        started.service.set_microsoft_behaviour_switches(public_clients_allowed=True)
         yield started
 
 

@@ -309,8 +309,8 @@ class ProviderContract:
         assert server.provider.used_quota_units > before
         assert server.provider.max_requests_in_flight >= 1
         assert min(
-            server.provider.provider_limits.messages_per_fetch,
-            server.provider.provider_limits.max_messages_in_batch_of_small_folders,
+            server.provider.provider_tuning.messages_per_fetch,
+            server.provider.provider_tuning.max_messages_in_batch_of_small_folders,
         )
         assert server.provider.remaining_provider_pause_s == 0
 

@@ -17,7 +17,7 @@ from mailsync.credentials.identity.entra import request_app_only_tokens
 from mailsync.errors import ProviderUnavailable
 from mailsync.model import FeedId, FeedRef, FolderId, FolderRef, RemoteId
 from mailsync.published_keys import PublishedKeySet
-from mailsync.response_body import UnreadableBody, read_body_unless_too_large
+from mailsync.response_body import UnreadableBody, read_body_or_none_if_too_large
 from mailsync.settings import Settings
 from tests.api.credentials.identity_platform import CLIENT_ID, IdentityPlatform
 from tests.providers.contract.scripted_graph import ScriptedGraph
@@ -112,12 +112,12 @@ def test_a_packed_body_is_read_as_it_was_however_it_is_cut(
     pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
     whole = body * 50 * members
 
-    assert bytes(read_body_unless_too_large(pieces, "gzip", len(whole)) or b"") == whole
-    assert bytes(read_body_unless_too_large([packed], "GZIP ", len(whole)) or b"") == whole
+    assert bytes(read_body_or_none_if_too_large(pieces, "gzip", len(whole)) or b"") == whole
+    assert bytes(read_body_or_none_if_too_large([packed], "GZIP ", len(whole)) or b"") == whole
     if whole:
-        assert read_body_unless_too_large(pieces, "gzip", len(whole) - 1) is None
+        assert read_body_or_none_if_too_large(pieces, "gzip", len(whole) - 1) is None
     with pytest.raises(UnreadableBody):
-        read_body_unless_too_large([packed[:-1]], "gzip", len(whole))
+        read_body_or_none_if_too_large([packed[:-1]], "gzip", len(whole))
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ def test_a_packed_body_is_read_as_it_was_however_it_is_cut(
 )
 def test_what_was_not_asked_for_is_not_unpacked(encoding: str, body: bytes) -> None:
     with pytest.raises(UnreadableBody):
-        read_body_unless_too_large([body], encoding, 100)
+        read_body_or_none_if_too_large([body], encoding, 100)
 
 
 def test_what_is_held_is_told_before() -> None:
     told: list[int] = []
 
-    read_body_unless_too_large([b"ab", b"c"], None, 3, hold=told.append)
+    read_body_or_none_if_too_large([b"ab", b"c"], None, 3, hold=told.append)
 
     assert told == [2, 1]

@@ -226,7 +226,7 @@ def test_a_message_that_exceeds_the_memory_is_set_aside(
 def test_messages_after_texts_that_exceed_the_memory_are_left_to_the_next_call(
     gmail: ScriptedGmail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "MAX_TEXT_CHARS_PER_CALL", 1)
+    monkeypatch.setattr(bodies, "MIN_TEXT_CHARS_TO_END_CALL", 1)
     monkeypatch.setattr(bodies, "TARGET_QUOTA_UNITS_PER_MESSAGE_BATCH", units.GET_MESSAGE_COST)
     gmail.script(messages__a=answer(raw_message()), messages__b=answer(raw_message("b")))
 

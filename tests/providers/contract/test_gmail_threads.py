@@ -55,7 +55,7 @@ def script_thread(gmail: ScriptedGmail, items: Sequence[Mapping[str, Any]]) -> N
     gmail.script(threads__t=answer({"id": "t", "historyId": "9", "messages": items}))
     gmail.script(**{f"messages__{each}": answer(raw_message(each, mail(each))) for each in IDS})
     page = gmail.mailbox.fetch_feed_page(FEED, MessageListCursor(7).to_text(), limit=100)
-    gmail.mailbox.set_conversations_of_messages(
+    gmail.mailbox.note_groups_before_fetch(
         {each.remote_id: each.conversation_id for each in page.changes
          if isinstance(each, PlacementOrFlagChange) and each.conversation_id}
     )  # fmt: skip

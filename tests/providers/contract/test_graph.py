@@ -43,7 +43,7 @@ class SignedTokens:
         return self.issue(self.lifetime_s)
 
     def issue(self, lifetime_s: int) -> AccessToken:
-        token = self._simulators.issue_access_token(self._mailbox, lifetime_s=lifetime_s)
+        token = self._simulators.issue_microsoft_access_token(self._mailbox, lifetime_s=lifetime_s)
         self._access = AccessToken(token, datetime.now(UTC) + timedelta(seconds=LIFETIME_S))
         return self._access
 

@@ -14,7 +14,7 @@ from mailsync.model import AccessToken, Cursor, FeedId, FeedRef, FolderId, Folde
 from mailsync.providers.graph import connection, http
 from mailsync.providers.graph.provider import (
     MIN_PAGE_SIZE_TO_READ_AHEAD,
-    PROVIDER_LIMITS,
+    PROVIDER_TUNING,
     GraphMailbox,
 )
 from mailsync.providers.response_memory import ResponseMemoryBudget
@@ -199,7 +199,7 @@ def two_pages(graph: ScriptedGraph, *, before_second: Callable[[], object]) -> N
 
 
 def test_the_pages_of_a_sync_that_meets_no_failure_are_large_enough() -> None:
-    assert compute_initial_page_size(PROVIDER_LIMITS) >= MIN_PAGE_SIZE_TO_READ_AHEAD
+    assert compute_initial_page_size(PROVIDER_TUNING) >= MIN_PAGE_SIZE_TO_READ_AHEAD
 
 
 def test_no_request_is_in_flight_after_the_end(graph: ScriptedGraph) -> None:

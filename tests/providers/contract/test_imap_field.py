@@ -136,7 +136,7 @@ def test_a_token_that_expires_in_mid_session_is_renewed_and_all_is_stored(tmp_pa
         imap.current_options = ImapOptions(extensions=("SASL-IR", "AUTH=XOAUTH2", "ENABLE"))
 
         def issue() -> AccessToken:
-            token = simulators.issue_access_token(
+            token = simulators.issue_microsoft_access_token(
                 mailbox, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
             )
             return AccessToken(token, datetime(2100, 1, 1, tzinfo=UTC))

@@ -19,7 +19,7 @@ from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavail
 from mailsync.model import FeedId, FeedRef, FolderTreeReadingMode
 from mailsync.providers.imap import logout, wire
 from mailsync.providers.imap.failures import parse_requested_pause_s
-from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS
+from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS_TO_OPEN
 from mailsync.providers.imap.messages import FLAGS_FETCH_ITEMS
 from mailsync.providers.imap.pieces import MESSAGE_PIECE_BYTES
 from mailsync.providers.imap.provider import MAX_FAILED_FEEDS_PER_FETCH_CALL
@@ -205,8 +205,8 @@ def test_a_server_with_too_many_connections_gets_fewer(played: Played) -> None:
     with pytest.raises(ProviderThrottled):
         played.listed()
     assert (before, played.client.max_requests_in_flight) == (
-        DEFAULT_MAX_CONNECTIONS,
-        DEFAULT_MAX_CONNECTIONS - 1,
+        DEFAULT_MAX_CONNECTIONS_TO_OPEN,
+        DEFAULT_MAX_CONNECTIONS_TO_OPEN - 1,
     )
 
 

@@ -91,7 +91,7 @@ def test_the_simulated_server_checks_tokens_as_well(tmp_path: Path, mechanism: s
         mailbox, imap = simulators.find_or_create_mailbox("ann@example.org"), simulators.imap
         assert imap
         imap.current_options = ImapOptions(extensions=("SASL-IR", f"AUTH={mechanism}", "ENABLE"))
-        token = simulators.issue_access_token(
+        token = simulators.issue_microsoft_access_token(
             mailbox, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
         )
         with connection(imap.tls_port, imap.certificate) as refused, pytest.raises(LoginRefused):

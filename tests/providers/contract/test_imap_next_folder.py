@@ -38,7 +38,7 @@ def sent(played: Played, start: str) -> int:
 
 
 def read_inbox_with_work_next(played: Played) -> None:
-    played.client.set_next_feed(WORK)
+    played.client.note_feed_to_read_ahead(WORK)
     assert read(played, INBOX) == ALL
     wait_until(lambda: sent(played, 'EXAMINE "Work"') == 1)
 
@@ -74,7 +74,7 @@ def test_a_folder_that_is_read_once_more_stays_open(played: Played) -> None:
     played.client = open_imap_mailbox(
         server.port, server.certificate, played.mailbox.address, PASSWORD
     )
-    played.client.set_next_feed(WORK)
+    played.client.note_feed_to_read_ahead(WORK)
     page = played.client.fetch_feed_page(INBOX, first.next_cursor, limit=2)
     assert played.fetched([it.remote_id for it in page.changes]) == ALL[:1]
     played.client.close()
@@ -91,7 +91,7 @@ def test_no_folder_is_opened_without_a_note(played: Played) -> None:
 
 def test_who_returns_to_the_former_folder_reads_no_message_of_the_next(played: Played) -> None:
     ids = played.listed()
-    played.client.set_next_feed(WORK)
+    played.client.note_feed_to_read_ahead(WORK)
     assert played.fetched(ids) == ALL
     wait_until(lambda: sent(played, 'EXAMINE "Work"') == 1)
 
@@ -104,7 +104,7 @@ def test_who_returns_to_the_former_folder_reads_no_message_of_the_next(played: P
 @pytest.mark.parametrize("command", [OPENED, "^UID SEARCH", BODY])
 def test_a_failure_ahead_costs_no_message(played: Played, reply: bytes | str, command: str) -> None:
     ids = played.listed()
-    played.client.set_next_feed(WORK)
+    played.client.note_feed_to_read_ahead(WORK)
     before = [] if command != BODY else [Rule(BODY, lambda found: found)]
     played.server.rules += [*before, Rule(command, reply)]  # type: ignore[arg-type]
 

@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 def graph_client(simulators: Simulators, mailbox: Mailbox, **headers: str) -> httpx.Client:
-    bearer = f"Bearer {simulators.issue_access_token(mailbox)}"
+    bearer = f"Bearer {simulators.issue_microsoft_access_token(mailbox)}"
     return httpx.Client(
         base_url=simulators.graph_url,
         headers={"Authorization": bearer, **headers},

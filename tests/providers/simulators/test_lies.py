@@ -66,7 +66,7 @@ def test_changes_may_be_swallowed_for_good(
     ids: list[str],
 ) -> None:
     """All of them, those of some messages, the removals alone, and the others alone."""
-    simulators.service.set_behaviour_switches(largest_page=2)
+    simulators.service.set_microsoft_behaviour_switches(largest_page=2)
     _, link = delta_round(graph, INBOX_DELTA)
     for page, about, reported in (
         ("nothing", [], []),
@@ -144,7 +144,7 @@ def test_an_earlier_answer_may_be_served_again(
     ids: list[str],
 ) -> None:
     """To a list, to delta with its old link, and to a message by its id."""
-    simulators.service.set_behaviour_switches(answers_kept=3)
+    simulators.service.set_microsoft_behaviour_switches(answers_kept=3)
     _, link = delta_round(graph, INBOX_DELTA)
     mailbox.change_message_fields(numbers[0], subject="changed")
     for path in (LIST, f"/me/messages/{ids[0]}", link):
@@ -172,7 +172,7 @@ def test_a_rule_may_concern_items_of_batches_alone(
 
 
 def test_a_national_cloud_has_no_delta(simulators: Simulators, graph: httpx.Client) -> None:
-    simulators.service.set_behaviour_switches(has_delta=False)
+    simulators.service.set_microsoft_behaviour_switches(has_delta=False)
 
     for path in (INBOX_DELTA, "/me/mailFolders/delta"):
         assert error_of(graph.get(path)) == (400, "BadRequest")

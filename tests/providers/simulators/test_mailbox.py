@@ -45,7 +45,7 @@ def test_a_message_under_three_labels_is_one_message_that_each_of_them_counts(
 
 
 def test_every_change_is_one_entry_with_a_number_that_grows(mailbox: Mailbox) -> None:
-    since = mailbox.journal.newest_change_number
+    since = mailbox.journal.newest_global_change_number
     number = mailbox.deliver_message(a_mail())
     inbox, archive = (mailbox.folders.find_folder(role).number for role in ("inbox", "archive"))
     mailbox.move_message(number, "archive")
@@ -91,14 +91,14 @@ def test_a_copy_shares_the_content_until_one_of_them_changes(mailbox: Mailbox) -
 
 def test_a_change_that_fails_leaves_neither_a_journal_entry_nor_a_change(mailbox: Mailbox) -> None:
     number = mailbox.deliver_message(a_mail())
-    newest = mailbox.journal.newest_change_number
+    newest = mailbox.journal.newest_global_change_number
 
     with pytest.raises(TypeError):
         mailbox.change_message_fields(number, no_such_field=1)
     with pytest.raises(MessageNotInFolder):
         mailbox.remove_message_from_folder(number, "archive")
 
-    assert mailbox.journal.newest_change_number == newest
+    assert mailbox.journal.newest_global_change_number == newest
 
 
 def test_graph_refuses_a_mailbox_with_a_message_in_two_folders(mailbox: Mailbox) -> None:
@@ -106,7 +106,7 @@ def test_graph_refuses_a_mailbox_with_a_message_in_two_folders(mailbox: Mailbox)
     mailbox.add_message_to_folder(number, "archive")
 
     with pytest.raises(ValueError, match="exactly one folder"):
-        OutlookMailbox(mailbox).list_messages("inbox")
+        OutlookMailbox(mailbox).list_messages_in_folder("inbox")
 
 
 @pytest.mark.parametrize("kind", ["mailFolders", "messages"])
@@ -150,7 +150,7 @@ def test_a_mailbox_that_is_created_again_has_the_user_and_nothing_else_of_the_ol
 
 
 def test_positions_expire_in_one_folder_or_in_all(mailbox: Mailbox) -> None:
-    journal, issued = mailbox.journal, mailbox.journal.newest_change_number
+    journal, issued = mailbox.journal, mailbox.journal.newest_global_change_number
     inbox, archive = (mailbox.folders.find_folder(role).number for role in ("inbox", "archive"))
 
     mailbox.expire_cursors("inbox")
@@ -159,4 +159,4 @@ def test_positions_expire_in_one_folder_or_in_all(mailbox: Mailbox) -> None:
     ]
     mailbox.expire_cursors()
     assert journal.has_position_expired(issued, archive)
-    assert not journal.has_position_expired(journal.newest_change_number, archive)
+    assert not journal.has_position_expired(journal.newest_global_change_number, archive)

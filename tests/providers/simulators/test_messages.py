@@ -71,7 +71,7 @@ def test_a_move_is_refused_as_graph_refuses_it(
     foreign = OutlookForm(simulators.find_or_create_mailbox("grace@example.com"))
     message = form.message_id(mailbox.deliver_message(a_mail()))
     url = f"/me/messages/{message}/move"
-    reader = simulators.issue_access_token(mailbox, scope="Mail.Read")
+    reader = simulators.issue_microsoft_access_token(mailbox, scope="Mail.Read")
 
     def move(url: str, destination: object = "archive", **headers: str) -> httpx.Response:
         return graph.post(url, json={"destinationId": destination}, headers=headers)
@@ -91,7 +91,7 @@ def test_bad_and_expired_tokens_and_foreign_mailboxes_are_refused(
     simulators: Simulators, graph: httpx.Client, mailbox: Mailbox
 ) -> None:
     other = simulators.find_or_create_mailbox("grace@example.com")
-    expired = simulators.issue_access_token(mailbox, lifetime_s=-1)
+    expired = simulators.issue_microsoft_access_token(mailbox, lifetime_s=-1)
 
     for token in ("garbage", "a.b.c", expired):
         refused = graph.get("/me", headers={"Authorization": f"Bearer {token}"})
@@ -103,7 +103,10 @@ def test_bad_and_expired_tokens_and_foreign_mailboxes_are_refused(
 def test_a_token_that_was_accepted_expires_and_serves_no_other_audience(
     simulators: Simulators, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    signer, token = simulators._signer, simulators.issue_access_token(mailbox, lifetime_s=60)
+    signer, token = (
+        simulators._signer,
+        simulators.issue_microsoft_access_token(mailbox, lifetime_s=60),
+    )
     assert signer.verify_token(token).user_id == mailbox.user_id
 
     with pytest.raises(AccessTokenRefusedError, match="audience"):

@@ -29,7 +29,7 @@ class Device:
     """A program without a secret that signs in with a code, by msal."""
 
     def __init__(self, simulators: Simulators, *, allowed: bool = True) -> None:
-        simulators.service.set_behaviour_switches(public_clients_allowed=allowed)
+        simulators.service.set_microsoft_behaviour_switches(public_clients_allowed=allowed)
         session = requests.Session()
         session.trust_env = False
         session.verify = str(simulators.ca_bundle)

@@ -75,7 +75,7 @@ def test_the_application_lists_those_of_all_mailboxes_page_by_page_and_no_secret
 ) -> None:
     for each in simulators.notifier.list_active_subscriptions():
         simulators.notifier.make_subscriptions_expire_now(each["mailbox_id"])
-    simulators.service.set_behaviour_switches(subscriptions_per_page=2)
+    simulators.service.set_microsoft_behaviour_switches(subscriptions_per_page=2)
     bob = simulators.find_or_create_mailbox("bob@example.com")
     expected = [subscribe(graph, subscriber)["id"] for _ in range(3)]
     with app_client(simulators) as app:
@@ -98,7 +98,7 @@ def test_a_list_can_be_neither_filtered_nor_read_without_the_right_to_read_mail(
     simulators: Simulators, graph: httpx.Client
 ) -> None:
     assert error_of(graph.get("/subscriptions?$top=5")) == (400, "BadRequest")
-    simulators.service.set_behaviour_switches(app_roles=["User.Read.All"])
+    simulators.service.set_microsoft_behaviour_switches(app_roles=["User.Read.All"])
     with app_client(simulators) as app:
         assert error_of(app.get("/subscriptions")) == (403, "ErrorAccessDenied")
 
@@ -108,7 +108,7 @@ def test_a_subscription_and_what_it_has_not_delivered_survive_a_restart(
 ) -> None:
     with Simulators(tmp_path) as before:
         mailbox = before.find_or_create_mailbox("ada@example.com")
-        before.service.set_behaviour_switches(notification_retry_s=0.3)
+        before.service.set_microsoft_behaviour_switches(notification_retry_s=0.3)
         with graph_client(before, mailbox) as graph:
             created = subscribe(graph, subscriber)
         subscriber.statuses.append(503)

@@ -43,7 +43,7 @@ def test_so_many_connections_pass_and_the_next_ones_are_refused(
     limit: int, width: int, slow: Simulators, mailbox: Mailbox
 ) -> None:
     """Four, or two where other apps take the rest."""
-    slow.service.set_behaviour_switches(requests_in_flight=limit)
+    slow.service.set_microsoft_behaviour_switches(requests_in_flight=limit)
 
     assert statuses(slow, mailbox, width) == [200] * limit + [429] * (width - limit)
 
@@ -51,7 +51,7 @@ def test_so_many_connections_pass_and_the_next_ones_are_refused(
 def test_the_window_counts_refused_requests_too(
     simulators: Simulators, graph: httpx.Client
 ) -> None:
-    simulators.service.set_behaviour_switches(requests_per_window=3)
+    simulators.service.set_microsoft_behaviour_switches(requests_per_window=3)
 
     answers = [graph.get("/me").status_code for _ in range(5)]
 

@@ -65,7 +65,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
 def simulators(running: Simulators) -> Iterator[Simulators]:
     defaults = running.service.behaviour, running.service.latency
     # All tests of a process together ask for more than Graph allows one mailbox in ten minutes.
-    running.service.set_behaviour_switches(
+    running.service.set_microsoft_behaviour_switches(
         retry_after_s=SHORT_PAUSE_S, requests_per_window=sys.maxsize
     )
     yield running

@@ -39,7 +39,7 @@ def listing_of(world: World, folder: str, *, without: frozenset[str]) -> str:
             "isRead": each.is_read,
             "lastModifiedDateTime": each.properties["lastModifiedDateTime"],
         }
-        for each in OutlookMailbox(world.remote).list_messages(folder)
+        for each in OutlookMailbox(world.remote).list_messages_in_folder(folder)
         if each.immutable_id not in without
     ]
     return json.dumps({"@odata.count": len(entries), "value": entries})

@@ -27,7 +27,7 @@ class GroupedToy(RecordedToy):
             ),
         )
 
-    def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def note_groups_before_fetch(self, groups: Mapping[RemoteId, str]) -> None:
         self.noted |= groups
 
 

@@ -54,7 +54,7 @@ class ProfileWorld(World):
         assert self.simulators.imap
         if self.profile.options.has_extension("AUTH=PLAIN"):
             return AccessToken(self.simulators.imap.password, NO_EXPIRY)
-        token = self.simulators.issue_access_token(
+        token = self.simulators.issue_microsoft_access_token(
             self.remote, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
         )
         return AccessToken(token, datetime.now(UTC) + timedelta(hours=1))

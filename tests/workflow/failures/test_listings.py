@@ -131,8 +131,8 @@ def test_news_come_before_the_rest_of_a_backfill(
     listed: ListedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mailsync.sync.store_page.DEFAULT_PAGE_SIZE", 5)
-    limits = ListingToy.provider_limits
-    monkeypatch.setattr(ListingToy, "provider_limits", _with_interval(limits, 0.0))
+    limits = ListingToy.provider_tuning
+    monkeypatch.setattr(ListingToy, "provider_tuning", _with_interval(limits, 0.0))
     fetch, arrived = RecordedToy.fetch_messages, list[int]()
 
     def delivering(toy: RecordedToy, ids: Sequence[RemoteId], **_: object) -> Any:

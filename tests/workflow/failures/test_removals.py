@@ -249,7 +249,7 @@ def test_mail_of_a_hidden_folder_is_not_counted_twice(synced: World) -> None:
     removals.mark_gone_or_delete_if_marked(
         run,
         gone,
-        removals.read_hidden_mail_and_schedule_rechecks(run).deletion_confirmation_delay_s,
+        removals.read_hidden_mail_and_schedule_rechecks(run).min_time_between_gone_reports_s,
     )
 
     assert len(gone) == 24

@@ -48,7 +48,7 @@ def fill(world: World, messages: int) -> None:
 def test_several_workers_fetch_one_folder_and_none_of_its_messages_twice(world: World) -> None:
     fill(world, 200)
     world.at_once = True
-    world.simulators.service.set_behaviour_switches(largest_page=40)
+    world.simulators.service.set_microsoft_behaviour_switches(largest_page=40)
     assert world.mirrors(SyncType.FULL)
 
     records = world.simulators.service.log.records()

@@ -82,7 +82,7 @@ class SimulatedAccess:
         return self.get_current_token()
 
     def _issue(self) -> AccessToken:
-        token = self._simulators.issue_access_token(self._remote, lifetime_s=LIFETIME_S)
+        token = self._simulators.issue_microsoft_access_token(self._remote, lifetime_s=LIFETIME_S)
         return AccessToken(token, datetime.now(UTC) + timedelta(seconds=LIFETIME_S))
 
 
@@ -148,7 +148,7 @@ class World:
         self.simulators.service.faults.remove_all_rules()
 
     def switch(self, **switches: Any) -> None:
-        self.simulators.service.set_behaviour_switches(**switches)
+        self.simulators.service.set_microsoft_behaviour_switches(**switches)
 
     def sync(self, sync_type: SyncType = SyncType.AUTOMATIC) -> str:
         """Runs the workflow once; `completed`, or the name under which it failed."""

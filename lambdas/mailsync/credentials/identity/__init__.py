@@ -118,7 +118,9 @@ class IdentityPlatform(Protocol):
         """
         ...
 
-    def revoke_all_grants_of_user(self, settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
+    def try_to_revoke_all_grants_of_user(
+        self, settings: Settings, oauth: OAuthAccess, grant: str
+    ) -> bool:
         """Revoke all tokens that the user's account at the platform has granted to the application,
         including the tokens of other connections of the same account.
 

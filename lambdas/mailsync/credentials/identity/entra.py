@@ -39,7 +39,7 @@ from mailsync.response_body import (
     ACCEPT_ENCODING,
     MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL,
     UnreadableBody,
-    read_body_unless_too_large,
+    read_body_or_none_if_too_large,
 )
 from mailsync.retry_after import parse_retry_after_s
 from mailsync.settings import Settings, is_https_or_loopback_url
@@ -162,7 +162,7 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
         return TokenSet(_access(response), renewal_grant=cache.serialize())
 
 
-def revoke_all_grants_of_user(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
+def try_to_revoke_all_grants_of_user(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
     """Return False: Microsoft's identity platform cannot revoke a single refresh token."""
     return False
 
@@ -258,7 +258,9 @@ class _HttpClient:
             raw = response.raw.stream(_READ_BYTES, decode_content=False)
             encoding = response.headers.get("Content-Encoding")
             try:
-                body = read_body_unless_too_large(raw, encoding, MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL)
+                body = read_body_or_none_if_too_large(
+                    raw, encoding, MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL
+                )
             except (UnreadableBody, HTTPError) as error:
                 raise ValueError(type(error).__name__) from None
         if body is None:

@@ -171,7 +171,7 @@ _TABLE: tuple[tuple[ErrorKind, str, tuple[int, ...]], ...] = (
         (50011, 70003, 70004, 70007, 90004, 90014, 90023, 90100, 900144, 900971),
     ),
 )
-MEANING_BY_AADSTS_CODE: Mapping[int, ErrorKindAndAdvice] = {
+KIND_AND_ADVICE_BY_AADSTS_CODE: Mapping[int, ErrorKindAndAdvice] = {
     number: (kind, advice) for kind, advice, numbers in _TABLE for number in numbers
 }
 """The error kind and the advice for each AADSTS code of Microsoft. The key is the number, such as
@@ -194,7 +194,7 @@ VALID_GRANT_BLOCKED."""
 
 DEFAULT_GRANT_BLOCKED_ADVICE = "connect the mailbox again"
 """The advice for a blocked grant if neither the code nor the suberror of the response is listed."""
-MEANING_BY_OAUTH_ERROR: Mapping[str, ErrorKindAndAdvice] = {
+KIND_AND_ADVICE_BY_OAUTH_ERROR: Mapping[str, ErrorKindAndAdvice] = {
     "invalid_grant": (ErrorKind.VALID_GRANT_BLOCKED, DEFAULT_GRANT_BLOCKED_ADVICE),
     "interaction_required": (ErrorKind.VALID_GRANT_BLOCKED, DEFAULT_GRANT_BLOCKED_ADVICE),
     "login_required": (ErrorKind.VALID_GRANT_BLOCKED, DEFAULT_GRANT_BLOCKED_ADVICE),
@@ -206,8 +206,9 @@ MEANING_BY_OAUTH_ERROR: Mapping[str, ErrorKindAndAdvice] = {
 }
 """The error kind and the advice for OAuth errors. An OAuth error that is not in this table means
 that the app registration is wrong."""
-MEANING_OF_UNLISTED_ERROR: ErrorKindAndAdvice = (
+KIND_AND_ADVICE_OF_UNLISTED_ERROR: ErrorKindAndAdvice = (
     ErrorKind.FAULTY_APP_REGISTRATION,
     "look the number up at https://login.microsoftonline.com/error and check the registration",
 )
-"""The error kind and the advice for an OAuth error that is not in `MEANING_BY_OAUTH_ERROR`."""
+"""The error kind and the advice for an OAuth error that is not in `KIND_AND_ADVICE_BY_OAUTH_ERROR`.
+"""

@@ -15,9 +15,9 @@ from mailsync.credentials.identity import SignInRejected
 from mailsync.credentials.identity.entra_codes import (
     ADVICE_BY_SUBERROR,
     DEFAULT_GRANT_BLOCKED_ADVICE,
-    MEANING_BY_AADSTS_CODE,
-    MEANING_BY_OAUTH_ERROR,
-    MEANING_OF_UNLISTED_ERROR,
+    KIND_AND_ADVICE_BY_AADSTS_CODE,
+    KIND_AND_ADVICE_BY_OAUTH_ERROR,
+    KIND_AND_ADVICE_OF_UNLISTED_ERROR,
 )
 from mailsync.credentials.identity.error_kind import ErrorKind, ErrorKindAndAdvice
 from mailsync.errors import (
@@ -56,7 +56,7 @@ def to_sign_in_error(response: Mapping[str, Any], retry_after_s: float | None = 
             "The sign-in was cancelled or access was denied. No mailbox was connected; start the"
             " sign-in again and allow the app to read mail.",
         )
-    if advice in (DEFAULT_GRANT_BLOCKED_ADVICE, MEANING_OF_UNLISTED_ERROR[1]):
+    if advice in (DEFAULT_GRANT_BLOCKED_ADVICE, KIND_AND_ADVICE_OF_UNLISTED_ERROR[1]):
         advice = "try again, or show this code to your administrator"
     return SignInRejected(
         error, f"Microsoft refused the sign-in ({_error_label(response)}): {advice}."
@@ -134,9 +134,11 @@ def _classify(response: Mapping[str, Any]) -> ErrorKindAndAdvice:
     credentials. AADSTS50012: ...".
     """
     for number in reversed(_codes(response)):
-        if number in MEANING_BY_AADSTS_CODE:
-            return MEANING_BY_AADSTS_CODE[number]
-    kind, advice = MEANING_BY_OAUTH_ERROR.get(_oauth_error(response), MEANING_OF_UNLISTED_ERROR)
+        if number in KIND_AND_ADVICE_BY_AADSTS_CODE:
+            return KIND_AND_ADVICE_BY_AADSTS_CODE[number]
+    kind, advice = KIND_AND_ADVICE_BY_OAUTH_ERROR.get(
+        _oauth_error(response), KIND_AND_ADVICE_OF_UNLISTED_ERROR
+    )
     if kind is ErrorKind.VALID_GRANT_BLOCKED:
         advice = ADVICE_BY_SUBERROR.get(str(response.get("suberror")), advice)
     return kind, advice

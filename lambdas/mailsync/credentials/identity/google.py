@@ -142,7 +142,7 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
     return TokenSet(_access(document), renewal_grant=kept, email_address=_address(document))
 
 
-def revoke_all_grants_of_user(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
+def try_to_revoke_all_grants_of_user(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
     """Revoke all tokens that the Google account has granted to the app, including the tokens of
     other connections of the same account. Return whether Google confirmed the revocation.
 

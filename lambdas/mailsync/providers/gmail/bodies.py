@@ -33,20 +33,20 @@ from mailsync.providers.gmail.messages import (
 MIN_WANTED_MESSAGES_PER_THREAD = units.GET_THREAD_COST // units.GET_MESSAGE_COST + 1
 """The number of wanted messages of a thread from which on requesting the whole thread costs less
 than requesting the messages."""
-MIN_THREAD_FETCH_SUCCESS_SHARE = 0.67
+MIN_SHARE_OF_MESSAGES_FROM_THREADS = 0.67
 """The minimum success share of thread requests: the share of the wanted messages that a requested
 thread has supplied, so that the raw message need not be requested. Below this share, threads save
 nothing, and messages are requested one by one."""
 MIN_MESSAGES_TO_JUDGE_THREAD_FETCHES = 30
 """The number of wanted messages in requested threads from which on
-MIN_THREAD_FETCH_SUCCESS_SHARE applies."""
+MIN_SHARE_OF_MESSAGES_FROM_THREADS applies."""
 MIN_UNANSWERED_MESSAGES_TO_BLAME_MAILBOX = 5
 """The number of messages without a response from which on the mailbox counts as the cause, if no
 message of the group was fetched."""
 TARGET_QUOTA_UNITS_PER_MESSAGE_BATCH = MAX_REQUESTS_IN_FLIGHT * units.GET_MESSAGE_COST
 """The quota units of a group of messages that are fetched at the same time. The next group is
 fetched after this group."""
-MAX_TEXT_CHARS_PER_CALL = 8 * 2**20
+MIN_TEXT_CHARS_TO_END_CALL = 8 * 2**20
 """The number of characters of all texts together from which on a call fetches no further group of
 messages."""
 _Result = Message | MessageNotFoundByIdResult | UnreadableMessage
@@ -81,8 +81,8 @@ class MessageReader:
     ) -> Sequence[_Result]:
         """Fetch messages by id; return one result per id, in the order of the ids.
 
-        If Gmail requests a pause during the call, or the texts exceed MAX_TEXT_CHARS_PER_CALL, only
-        the results for the first ids are returned, at least one.
+        If Gmail requests a pause during the call, or the texts exceed MIN_TEXT_CHARS_TO_END_CALL,
+        only the results for the first ids are returned, at least one.
 
         is_shared: other workers send requests to the mailbox too, so send fewer at the same time.
 
@@ -93,7 +93,7 @@ class MessageReader:
         try:
             for part in self._divide(ids):
                 self._fetch_part(part, found, is_shared=is_shared)
-                if sum(map(_text_chars, found.values())) > MAX_TEXT_CHARS_PER_CALL:
+                if sum(map(_text_chars, found.values())) > MIN_TEXT_CHARS_TO_END_CALL:
                     break
         except ProviderThrottled:
             if ids[0] not in found:
@@ -161,7 +161,7 @@ class MessageReader:
     def _are_threads_worthwhile(self) -> bool:
         if self._wanted_count < MIN_MESSAGES_TO_JUDGE_THREAD_FETCHES:
             return True
-        return self._certain_count >= MIN_THREAD_FETCH_SUCCESS_SHARE * self._wanted_count
+        return self._certain_count >= MIN_SHARE_OF_MESSAGES_FROM_THREADS * self._wanted_count
 
     def _fetch_raw(
         self, ids: Sequence[RemoteId], found: dict[RemoteId, _Result], *, is_shared: bool

@@ -32,7 +32,7 @@ from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 from mailsync.providers.tls import http_tls_context
 from mailsync.registry import GOOGLE
-from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_unless_too_large
+from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_or_none_if_too_large
 
 MAX_REQUESTS_IN_FLIGHT = 10
 """The maximum number of concurrent requests to a mailbox. Gmail limits them for all applications of
@@ -130,7 +130,7 @@ class GmailClient:
 
     def close(self) -> None:
         self._http.close()
-        self._body_reader.close()
+        self._body_reader.release_memory()
 
     def sleep_if_retry_budget_allows(self, seconds: float) -> bool:
         """Sleep and return True. Return False without sleeping if the budget does not allow the
@@ -354,9 +354,9 @@ class ResponseBodyReader:
 
         held.callback(lambda: self._release(size))
         encoding = streamed.headers.get("Content-Encoding")
-        return read_body_unless_too_large(streamed.iter_raw(), encoding, limit_bytes, hold=hold)
+        return read_body_or_none_if_too_large(streamed.iter_raw(), encoding, limit_bytes, hold=hold)
 
-    def close(self) -> None:
+    def release_memory(self) -> None:
         """Release all memory of this mailbox."""
         if self._memory:
             self._memory.close()

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from mailsync.mime import ParsedMessage
-from mailsync.mime.charsets import find_original_bytes_of_text
+from mailsync.mime.charsets import find_bytes_that_decode_to_text
 from mailsync.mime.headers import MAX_HEADER_FIELDS, HeaderSection
 from mailsync.mime.message import parse_message_from_parts
 from mailsync.mime.parts import MAX_PART_NESTING_DEPTH, MimePart, build_part
@@ -127,7 +127,7 @@ def _content(item: Mapping[str, Any], part: MimePart) -> bytes | None:
         text = decode_base64url(body, "data").decode("utf-8")
     except UnicodeDecodeError:
         raise _Uncertain from None
-    content = find_original_bytes_of_text(text, part.charset, size)
+    content = find_bytes_that_decode_to_text(text, part.charset, size)
     if content is None or _HEADER_IN_TEXT.match(content) or _STRAY_BYTES.search(content):
         raise _Uncertain
     return content

@@ -28,7 +28,7 @@ from mailsync.model import (
     StoredFolder,
     UnreadableMessage,
 )
-from mailsync.providers import AccessTokenSource, ProviderLimits, ProviderTraits
+from mailsync.providers import AccessTokenSource, ProviderTraits, ProviderTuning
 from mailsync.providers.gmail import units
 from mailsync.providers.gmail.bodies import MessageReader
 from mailsync.providers.gmail.cursor import HistoryCursor, MessageListCursor, parse_cursor
@@ -49,10 +49,10 @@ from mailsync.providers.quota import QuotaUnitSource
 from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
-PROVIDER_LIMITS = ProviderLimits(
+PROVIDER_TUNING = ProviderTuning(
     messages_per_fetch=100,
     max_messages_in_batch_of_small_folders=150,
-    has_single_request_per_fetch_call=True,  # the client divides the messages of a call itself
+    is_full_batch_allowed_if_shared=True,  # the client divides the messages of a call itself
     max_feed_read_interval_while_pending_s=5.0,
 )
 MAX_HISTORY_RECORDS_PER_PAGE = 500
@@ -73,7 +73,7 @@ class GmailMailbox:
     used_quota_units: units of the quota that this object has used.
     """
 
-    provider_limits = PROVIDER_LIMITS
+    provider_tuning = PROVIDER_TUNING
     provider_traits = ProviderTraits(
         has_feed_per_folder=False,
         has_one_folder_per_message=False,
@@ -169,10 +169,10 @@ class GmailMailbox:
         with _believed():
             return self._lists.list_folder_messages(folder, has_flags=has_flags)
 
-    def set_next_feed(self, feed: FeedRef | None) -> None:
+    def note_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def note_groups_before_fetch(self, groups: Mapping[RemoteId, str]) -> None:
         self._messages.thread_of.update({each: RemoteId(it) for each, it in groups.items()})
 
     def fetch_messages(

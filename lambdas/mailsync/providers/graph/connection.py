@@ -22,7 +22,7 @@ from mailsync.providers.graph.errors import (
 from mailsync.providers.graph.responses import parse_http_response
 from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.tls import http_tls_context
-from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_unless_too_large
+from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_or_none_if_too_large
 
 MAX_READ_AHEAD_BYTES = 8 * 2**20
 """The size limit of a decompressed page that is requested ahead. If the page before it is larger
@@ -57,7 +57,7 @@ class GraphRequest:
     content: Any = None
     quota_cost: int = 1
 
-    def can_use_response_to(self, other: "GraphRequest") -> bool:
+    def has_same_response_as(self, other: "GraphRequest") -> bool:
         """Return whether this request and the other one have the same response: method, path, page
         size and content are equal. Their `max_response_bytes` may differ."""
         mine = (self.method, self.path, self.page_size, self.content)
@@ -136,7 +136,7 @@ class GraphConnection:
         if self._ahead is None:
             return None
         sent, reading = self._ahead
-        is_sent = sent.can_use_response_to(request)
+        is_sent = sent.has_same_response_as(request)
         if not is_sent and request.page_size is None:
             return None
         self._ahead = None
@@ -198,7 +198,7 @@ class GraphConnection:
         content: bytearray | None = None
         try:
             encoding = streamed.headers.get("Content-Encoding")
-            content = read_body_unless_too_large(
+            content = read_body_or_none_if_too_large(
                 streamed.iter_raw(), encoding, limit_bytes, hold=hold
             )
         except _MemoryFull:

@@ -46,8 +46,8 @@ from mailsync.model import (
 from mailsync.providers import (
     AccessTokenSource,
     FeedUnreadableError,
-    ProviderLimits,
     ProviderTraits,
+    ProviderTuning,
     ResponseTooLarge,
 )
 from mailsync.providers.graph import http as graph_http
@@ -87,7 +87,7 @@ from mailsync.providers.graph.slices import build_time_slice_request, read_time_
 from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
 
-PROVIDER_LIMITS = ProviderLimits(
+PROVIDER_TUNING = ProviderTuning(
     messages_per_fetch=graph_http.MAX_BATCH_REQUESTS, max_messages_in_batch_of_small_folders=1_000
 )
 MIN_PAGE_SIZE_TO_READ_AHEAD = 100
@@ -105,7 +105,7 @@ class GraphMailbox:
     user: id or address of the mailbox's user. None: the person who granted the access token.
     """
 
-    provider_limits = PROVIDER_LIMITS
+    provider_tuning = PROVIDER_TUNING
     provider_traits = ProviderTraits()
 
     def __init__(
@@ -222,10 +222,10 @@ class GraphMailbox:
         first = self._first_link(folder, GraphFeedKind.LIST, MESSAGES_WITH_CONTENTS_PER_LIST_PAGE)
         return iter_pages_of_complete_messages(self._graph, first.path, self._error_in(folder))
 
-    def set_next_feed(self, feed: FeedRef | None) -> None:
+    def note_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Do nothing: no feed is read ahead."""
 
-    def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def note_groups_before_fetch(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: each message is fetched by its own id."""
 
     def fetch_messages(

@@ -50,7 +50,7 @@ iCloud also ask for a short pause if they cannot read a message. After a longer 
 call fails."""
 
 
-def fetch_items_of_listed_messages(
+def fetch_items_and_retry_missing(
     connection: ImapConnection,
     uids: Sequence[int],
     items: str,

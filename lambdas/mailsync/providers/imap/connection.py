@@ -17,7 +17,7 @@ from mailsync.providers.imap.login import LoginCredentials, Session, log_in
 from mailsync.providers.imap.logout import LOGOUT_TIMEOUT_S, close_without_logout, log_out
 from mailsync.providers.imap.open_folder import OpenFolder, read_open_folder
 from mailsync.providers.imap.pipeline import FetchPipeline
-from mailsync.providers.imap.responses import FetchResponseItems, join_fetch_responses, parse_search
+from mailsync.providers.imap.responses import FetchResponseItems, merge_fetch_items, parse_search
 from mailsync.providers.imap.transport import (
     InsecureOrUnreachableServerError,
     ServerExchangeDeadline,
@@ -166,7 +166,7 @@ class ImapConnection:
     def fetch_items_by_uid(self, uids: Iterable[int], items: str) -> dict[int, FetchResponseItems]:
         """Return the FETCH items of each message, by UID. A message is left out if the server does
         not send its flags."""
-        return join_fetch_responses(self.iter_fetched_items(uids, items))
+        return merge_fetch_items(self.iter_fetched_items(uids, items))
 
     def iter_fetched_items(
         self, uids: Iterable[int], items: str
@@ -213,7 +213,7 @@ class ImapConnection:
     def _changed(
         self, uid_set: str, items: str, modifiers: str
     ) -> tuple[dict[int, FetchResponseItems], list[range]]:
-        found = join_fetch_responses(self._fetched(uid_set, items, modifiers))
+        found = merge_fetch_items(self._fetched(uid_set, items, modifiers))
         ranges = [
             each
             for line in inline_response_literals(self._imap.untagged_responses.get("VANISHED", []))
@@ -279,7 +279,7 @@ class ImapConnection:
         self._wait_for_reading()
         with self._failures("FETCH"):
             try:
-                yield from self._pipeline.run_command((uid_set, items, *modifiers))
+                yield from self._pipeline.iter_command_responses((uid_set, items, *modifiers))
             finally:
                 self.is_broken |= self._pipeline.is_reading  # the rest is still to come
 

@@ -29,15 +29,15 @@ _PAUSE_TEXTS: tuple[tuple[str, float], ...] = (
 _PAUSES = tuple((re.compile(text, re.IGNORECASE), pause_s) for text, pause_s in _PAUSE_TEXTS)
 
 
-class TooManyConnectionsCause(Exception):
+class TooManyConnectionsError(Exception):
     """The cause of a ProviderThrottled error: the server has too many connections to this
     mailbox."""
 
 
-def connection_limit_error_from_text(text: str) -> TooManyConnectionsCause | None:
+def connection_limit_error_from_text(text: str) -> TooManyConnectionsError | None:
     """Return the cause of a requested pause if the refusal's text names too many connections.
     Return None for any other text."""
-    return TooManyConnectionsCause() if re.search(_CONNECTION_LIMIT, text, re.IGNORECASE) else None
+    return TooManyConnectionsError() if re.search(_CONNECTION_LIMIT, text, re.IGNORECASE) else None
 
 
 def parse_requested_pause_s(text: str) -> float | None:

@@ -20,7 +20,7 @@ from mailsync.model import (
     RemoteId,
     UnreadableMessage,
 )
-from mailsync.providers.imap.bodies import fetch_items_of_listed_messages, parse_message_size_bytes
+from mailsync.providers.imap.bodies import fetch_items_and_retry_missing, parse_message_size_bytes
 from mailsync.providers.imap.changes import (
     MAX_REMOVED_UIDS_PER_RESPONSE,
     are_uids_renumbered,
@@ -137,7 +137,7 @@ class FolderReader:
         for start in range(0, len(uids), self._window):
             window = uids[start : start + self._window]
             uid_next = self.opened.uid_next
-            found |= fetch_items_of_listed_messages(
+            found |= fetch_items_and_retry_missing(
                 self._connection, window, FLAGS_FETCH_ITEMS, uid_next=uid_next
             )
         return found
@@ -160,7 +160,7 @@ class FolderReader:
         window = listed.shorten_to_max_batch_bytes(self.sizes)
         items = {uid: items[uid] for uid in window.page_uids if uid in items}
         self.sizes = {uid: self.sizes[uid] for uid in items}
-        self.ahead.remember_listed_page(window, self.sizes)
+        self.ahead.set_current_page(window, self.sizes)
         has_more = window.start_index > 0
         after = replace(
             position,
@@ -172,7 +172,7 @@ class FolderReader:
             (*self._state_changes(items), *self._unreadable()),
             after.to_cursor(),
             has_more,
-            valid_message_id_prefix=self._id_prefix,
+            current_message_id_prefix=self._id_prefix,
             remote_ids_of_all_messages_of_feed=self._listed_ids()
             if position.is_renumbered and not has_more
             else None,
@@ -321,7 +321,7 @@ class FolderReader:
         try:
             found = self.ahead.take_listing_that_was_read_ahead(
                 uids
-            ) or fetch_items_of_listed_messages(
+            ) or fetch_items_and_retry_missing(
                 self._connection, uids, items, uid_next=uid_next, and_if_there=and_if_there
             )
         except ProviderUnavailable:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from mailsync.errors import CursorExpired, ProviderRejected, ProviderUnavailable
 from mailsync.model import Page, RemoteId
-from mailsync.providers.imap.bodies import fetch_items_of_listed_messages
+from mailsync.providers.imap.bodies import fetch_items_and_retry_missing
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.folder_reader import MESSAGES_PER_WINDOW, FolderReader
 from mailsync.providers.imap.gmail_cursor import (
@@ -74,7 +74,7 @@ def fetch_gmail_items_by_uid(
     for start in range(0, len(uids), MESSAGES_PER_WINDOW):
         window = uids[start : start + MESSAGES_PER_WINDOW]
         uid_next = reader.opened.uid_next
-        part = fetch_items_of_listed_messages(connection, window, items, uid_next=uid_next)
+        part = fetch_items_and_retry_missing(connection, window, items, uid_next=uid_next)
         if lacking := [
             uid for uid, each in part.items() if not has_gmail_id_and_labels(each, items)
         ]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mailsync.providers.imap.address import TLS_PORT
 
-DEFAULT_MAX_CONNECTIONS = 3
+DEFAULT_MAX_CONNECTIONS_TO_OPEN = 3
 """The maximum number of simultaneous connections to a mailbox on a server that is not in
 KNOWN_SERVERS."""
 
@@ -34,7 +34,7 @@ class KnownServer:
     sign_in_advice: str
     accepts_passwords: bool = True
     port: int = TLS_PORT
-    max_connections: int = DEFAULT_MAX_CONNECTIONS
+    max_connections_to_open: int = DEFAULT_MAX_CONNECTIONS_TO_OPEN
 
 
 def _create_at(url: str) -> str:
@@ -77,7 +77,11 @@ _NETEASE = (
 )
 KNOWN_SERVERS = (
     KnownServer(
-        "Gmail", "imap.gmail.com", ("gmail.com", "googlemail.com"), _GMAIL, max_connections=5
+        "Gmail",
+        "imap.gmail.com",
+        ("gmail.com", "googlemail.com"),
+        _GMAIL,
+        max_connections_to_open=5,
     ),
     KnownServer(
         "Outlook",
@@ -104,9 +108,9 @@ KNOWN_SERVERS = (
             *("yahoo.com.mx", "yahoo.com.ph", "yahoo.com.sg", "yahoo.com.tw", "yahoo.com.vn"),
         ),
         _YAHOO,
-        max_connections=2,
+        max_connections_to_open=2,
     ),
-    KnownServer("Yahoo", "export.imap.mail.yahoo.com", (), _YAHOO, max_connections=2),
+    KnownServer("Yahoo", "export.imap.mail.yahoo.com", (), _YAHOO, max_connections_to_open=2),
     KnownServer("iCloud", "imap.mail.me.com", ("icloud.com", "me.com", "mac.com"), _ICLOUD),
     KnownServer(
         "Fastmail",
@@ -130,7 +134,7 @@ KNOWN_SERVERS = (
         "imap.aol.com",
         ("aol.com", "aim.com", "aol.de", "aol.co.uk"),
         _AOL,
-        max_connections=2,
+        max_connections_to_open=2,
     ),
     KnownServer(
         "Mail.ru",

@@ -76,7 +76,7 @@ class LoginRefused(Exception):
         self.wants_app_password = wants_app_password
 
 
-class NoUsableLoginCause(Exception):
+class NoUsableLoginError(Exception):
     """Error: the server offers no login that Mailsync can use. The text is a sentence for the
     person who connects the mailbox."""
 
@@ -151,7 +151,7 @@ def log_in(imap: Any, host: str, login: LoginCredentials) -> Session:
     if imap.state != "NONAUTH":  # PREAUTH: whose mailbox this is cannot be known
         raise ProviderUnavailable(
             f"The mail server {host} lets everybody in without a login. Stored mail stays readable."
-        ) from NoUsableLoginCause(f"{host} lets everybody in without a login.")
+        ) from NoUsableLoginError(f"{host} lets everybody in without a login.")
     offered = frozenset(imap.capabilities)
     _sign_in(imap, host, login, offered)
     # The list before the login is shorter, and proxies change it.
@@ -232,7 +232,7 @@ def _sign_in(imap: Any, host: str, login: LoginCredentials, offered: frozenset[s
             raise ProviderUnavailable(
                 f"The mail server {host} did not accept the login and named no reason that Mailsync"
                 " knows. Stored mail stays readable; the sync is retried."
-            ) from NoUsableLoginCause(
+            ) from NoUsableLoginError(
                 f"{host} did not accept the login and named no reason that Mailsync knows: check"
                 " the user name and the password, and whether IMAP is switched on for the mailbox."
             )
@@ -294,7 +294,7 @@ def _commands(
         kind = "access tokens" if login.is_token else "passwords"
         raise ProviderUnavailable(
             f"The mail server {host} accepts no {kind}. Stored mail stays readable."
-        ) from NoUsableLoginCause(f"{host} accepts no {kind}.")
+        ) from NoUsableLoginError(f"{host} accepts no {kind}.")
     yield from found
 
 

@@ -19,7 +19,7 @@ from mailsync.providers.imap.known_servers import (
     find_known_server,
     find_server_of_address,
 )
-from mailsync.providers.imap.login import LoginRefused, NoUsableLoginCause
+from mailsync.providers.imap.login import LoginRefused, NoUsableLoginError
 from mailsync.providers.imap.servers import ImapSettings
 from mailsync.providers.imap.transport import (
     InsecureOrUnreachableServerError,
@@ -102,7 +102,7 @@ def _sign_in(
             raise kind(advice) from None
         except ProviderUnavailable as failure:
             # QQ says one sentence to a wrong password and to a busy system.
-            if known and isinstance(failure.__cause__, NoUsableLoginCause):
+            if known and isinstance(failure.__cause__, NoUsableLoginError):
                 raise PasswordRejected(advice) from None
             raise
         try:
@@ -136,7 +136,7 @@ def _explained(address: ImapMailboxLocation, deadline: ServerExchangeDeadline) -
         cause = failure.__cause__
         if deadline.has_passed or isinstance(cause, TimeoutError):
             raise MailServerUnusable(slow) from None
-        if isinstance(cause, InsecureOrUnreachableServerError | NoUsableLoginCause):
+        if isinstance(cause, InsecureOrUnreachableServerError | NoUsableLoginError):
             raise MailServerUnusable(str(cause)) from None
         if cause is None:
             raise

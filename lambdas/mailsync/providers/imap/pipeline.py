@@ -46,12 +46,12 @@ class FetchPipeline:
 
     def send_command(self, arguments: FetchCommandArguments) -> None:
         """Send a command, unless a command with equal arguments is waiting for its responses. A
-        later `run_command` with these arguments returns the responses."""
+        later `iter_command_responses` with these arguments returns the responses."""
         if any(arguments == each.arguments for each in self._sent):
             return
         self._sent.append(self._start(arguments))
 
-    def run_command(
+    def iter_command_responses(
         self, arguments: FetchCommandArguments
     ) -> Iterator[tuple[int, FetchResponseItems]]:
         """Yield a UID and FETCH items for each response to a command, as soon as the response

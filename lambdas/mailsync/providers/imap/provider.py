@@ -32,13 +32,13 @@ from mailsync.model import (
     StoredFolder,
     UnreadableMessage,
 )
-from mailsync.providers import AccessTokenSource, ProviderLimits, ProviderTraits
+from mailsync.providers import AccessTokenSource, ProviderTraits, ProviderTuning
 from mailsync.providers.imap.address import ImapMailboxLocation
 from mailsync.providers.imap.bodies import MessageReader
 from mailsync.providers.imap.changes import is_folder_unchanged
 from mailsync.providers.imap.connection import ImapConnection
 from mailsync.providers.imap.cursor import parse_cursor
-from mailsync.providers.imap.failures import TooManyConnectionsCause
+from mailsync.providers.imap.failures import TooManyConnectionsError
 from mailsync.providers.imap.folder_commands import list_folders, read_folder_statuses
 from mailsync.providers.imap.folder_reader import (
     MESSAGES_PER_SMALL_WINDOW,
@@ -52,7 +52,7 @@ from mailsync.providers.imap.ids import (
     to_folder_id,
     to_folder_name,
 )
-from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS, find_known_server
+from mailsync.providers.imap.known_servers import DEFAULT_MAX_CONNECTIONS_TO_OPEN, find_known_server
 from mailsync.providers.imap.listing import INBOX_NAME, FolderList, ListedFolder, is_inbox
 from mailsync.providers.imap.login import LoginRefused
 from mailsync.providers.imap.messages import listed_message_from_fetch_items
@@ -80,12 +80,12 @@ class ImapMailbox:
     """A mailbox on an IMAP server; implements `MailProvider`. It connects to the server at its
     first request."""
 
-    provider_limits = ProviderLimits(
+    provider_tuning = ProviderTuning(
         messages_per_fetch=MESSAGES_PER_PAGE,
         messages_per_page=MESSAGES_PER_PAGE,
         max_messages_in_batch_of_small_folders=2_000,
         feeds_to_read_per_connection=20,
-        has_single_request_per_fetch_call=True,
+        is_full_batch_allowed_if_shared=True,
     )
     provider_traits = ProviderTraits(do_ids_survive_moves=False)
 
@@ -115,7 +115,7 @@ class ImapMailbox:
         self._budget, self._memory = budget or RetryBudget(), memory
         self._earlier_requests = 0
         known = find_known_server(address.host)
-        most = known.max_connections if known else DEFAULT_MAX_CONNECTIONS
+        most = known.max_connections_to_open if known else DEFAULT_MAX_CONNECTIONS_TO_OPEN
         self.max_requests_in_flight = min(max_in_flight or most, most)
 
     @property
@@ -257,12 +257,12 @@ class ImapMailbox:
         )
         return MessageListing(tuple(entries), reader.opened.message_count)
 
-    def set_next_feed(self, feed: FeedRef | None) -> None:
+    def note_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
         """Note the folder that is opened once the messages of the present folder were read."""
         folder = feed.folder if feed else None
         self._next.folder_name = to_folder_name(folder.remote_id) if folder else None
 
-    def set_conversations_of_messages(self, groups: Mapping[RemoteId, str]) -> None:
+    def note_groups_before_fetch(self, groups: Mapping[RemoteId, str]) -> None:
         """Do nothing: each message is fetched by its UID."""
 
     def fetch_messages(
@@ -361,7 +361,7 @@ class ImapMailbox:
             try:
                 self._connection = self._signed_in()
             except ProviderThrottled as failure:
-                if isinstance(failure.__cause__, TooManyConnectionsCause):
+                if isinstance(failure.__cause__, TooManyConnectionsError):
                     self.max_requests_in_flight = max(1, self.max_requests_in_flight - 1)
                 raise
         return self._connection

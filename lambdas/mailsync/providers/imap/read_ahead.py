@@ -113,7 +113,7 @@ class ReadAhead:
         listed, self._listed = self._listed, {}
         return listed if listed.keys() == set(uids) else None
 
-    def remember_listed_page(self, window: FolderUidPage, sizes: Mapping[int, int]) -> None:
+    def set_current_page(self, window: FolderUidPage, sizes: Mapping[int, int]) -> None:
         """Note the page that the sync has just listed, so that the messages of the page may be
         requested.
 

@@ -190,7 +190,7 @@ class _FetchParser:
         return literal
 
 
-def join_fetch_responses(
+def merge_fetch_items(
     responses: Iterable[tuple[int, FetchResponseItems]],
 ) -> dict[int, FetchResponseItems]:
     """Return the items of each message by UID. The server may send the items of one message in

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from localdev.engine.dev_login import DEMO_USER_ID
-from localdev.http_server import HttpRequestHandler, Request, Response, Server
+from localdev.http_server import Request, RequestHandlerFunction, Response, Server
 from localdev.simulators.entra.certificates import open_server_tls_context
 from tests.local.dashboard.browser.browsed_stack import BrowsedStack
 from tests.local.dashboard.browser.conftest import WAIT_MS
@@ -47,12 +47,12 @@ class Hosts:
 @pytest.fixture(scope="module")
 def serve(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[HttpRequestHandler], int]]:
+) -> Iterator[Callable[[RequestHandlerFunction], int]]:
     """Starts an application under https and returns its port."""
     tls, _ = open_server_tls_context(tmp_path_factory.mktemp("tls"))
     servers: list[Server] = []
 
-    def start(application: HttpRequestHandler) -> int:
+    def start(application: RequestHandlerFunction) -> int:
         servers.append(Server(application, port=0, tls=tls, guard=None).start())
         return servers[-1].port
 
@@ -69,7 +69,7 @@ def tossed() -> list[str]:
 
 @pytest.fixture(scope="module")
 def hosts(
-    mirror: BrowsedStack, serve: Callable[[HttpRequestHandler], int], tossed: list[str]
+    mirror: BrowsedStack, serve: Callable[[RequestHandlerFunction], int], tossed: list[str]
 ) -> Iterator[Hosts]:
     """The real API as a deployment has it, under https and its own host name."""
 

@@ -6,7 +6,7 @@ from localdev.mail.generate import generate_mail_items
 from localdev.simulators import Simulators
 from localdev.simulators.gmail.owner import GmailMailboxEditor
 from localdev.simulators.imap.gmail import GmailMailboxView
-from localdev.simulators.imap.options import GMAIL_EXTENSIONS, ImapOptions
+from localdev.simulators.imap.options import GMAIL_SERVER_EXTENSIONS, ImapOptions
 from tests.providers.simulators.gmail.client import WITH_TRASH, GmailClient
 from tests.support.mail import a_mail
 
@@ -148,7 +148,7 @@ def test_messages_and_threads_have_the_numbers_that_imap_shows(
     mailbox.change_message_fields(edited, subject="edited before Gmail served it")
     kept = mailbox.deliver_message(a_mail("kept"))
     owner = GmailMailboxEditor(mailbox)
-    view = GmailMailboxView(mailbox, ImapOptions(extensions=GMAIL_EXTENSIONS))
+    view = GmailMailboxView(mailbox, ImapOptions(extensions=GMAIL_SERVER_EXTENSIONS))
     inbox = mailbox.folders.find_folder("inbox").number
 
     for _ in range(2):

@@ -17,7 +17,7 @@ from tests.support.scripted_imap import ScriptedImap
 
 @pytest.fixture
 def access_token(simulators: Simulators, mailbox: Mailbox) -> str:
-    return simulators.issue_access_token(
+    return simulators.issue_microsoft_access_token(
         mailbox, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
     )
 

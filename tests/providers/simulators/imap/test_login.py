@@ -20,7 +20,7 @@ from tests.support.mail import a_mail
 
 @pytest.fixture
 def token(simulators: Simulators, mailbox: Mailbox) -> str:
-    return simulators.issue_access_token(
+    return simulators.issue_microsoft_access_token(
         mailbox, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
     )
 
@@ -82,8 +82,8 @@ def test_a_token_must_be_of_the_user_and_for_imap(
     imap: ImapServer, simulators: Simulators, mailbox: Mailbox, token: str
 ) -> None:
     other = simulators.find_or_create_mailbox(f"other.{mailbox.address}")
-    for_graph = simulators.issue_access_token(mailbox)
-    expired = simulators.issue_access_token(
+    for_graph = simulators.issue_microsoft_access_token(mailbox)
+    expired = simulators.issue_microsoft_access_token(
         mailbox, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE, lifetime_s=-1
     )
     attempts = [(mailbox.address, for_graph), (mailbox.address, expired), (other.address, token)]

@@ -21,7 +21,7 @@ from localdev.simulators.imap.mime_parts import (
     extract_numbered_section,
     format_body_structure,
     format_envelope,
-    parse_parts,
+    parse_part_tree,
 )
 from localdev.simulators.imap.options import ImapOptions
 from localdev.simulators.imap.store import ImapMailbox
@@ -176,7 +176,7 @@ def test_sections_of_anything(raw: bytes) -> None:
 @settings(max_examples=400, deadline=None)
 @given(st.lists(FRAGMENTS | st.binary(max_size=4), max_size=25).map(b"".join))
 def test_the_parts_of_anything(raw: bytes) -> None:
-    part = parse_parts(raw)
+    part = parse_part_tree(raw)
     for value in (format_envelope(raw), format_body_structure(part)):
         [parsed] = parse_words(value)
         assert isinstance(parsed, tuple)
@@ -188,8 +188,8 @@ def test_the_parts_of_anything(raw: bytes) -> None:
 def test_a_message_of_many_levels_is_described_quickly(nesting: str) -> None:
     level = f"Content-Type: {nesting}\r\n\r\n--b\r\n".encode()
     began = time.monotonic()
-    assert format_body_structure(parse_parts(level * 5000))
-    assert format_body_structure(parse_parts(level + b"\r\n--b\r\n\r\nx" * 50_000))
+    assert format_body_structure(parse_part_tree(level * 5000))
+    assert format_body_structure(parse_part_tree(level + b"\r\n--b\r\n\r\nx" * 50_000))
     assert time.monotonic() - began < 10
 
 
