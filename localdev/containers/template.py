@@ -22,11 +22,10 @@ CA_BUNDLE_FILE_NAME = "provider-ca.pem"
 
 
 class LocalTemplate:
-    """The CloudFormation template of stage `dev`, synthesised for this machine's processor into the
-    folder `assembly`.
+    """The template that `sam local` reads: the CloudFormation template of stage `dev`, with values
+    for this machine. The constructor synthesises the stage into the folder `assembly`.
 
-    file: the template with local values that `sam local` reads; `write_template_with_local_values`
-        writes it.
+    file: path of the template. `write_template_with_local_values` writes it.
     """
 
     def __init__(self, assembly: Path) -> None:

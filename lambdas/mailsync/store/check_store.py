@@ -58,17 +58,18 @@ RUN_TRIGGER_NAME_OF_CHECKS = "schedule"
 class Check:
     """The state of a mailbox at the beginning of a check.
 
-    is_mailbox_fully_verified: whether the last sync verified every folder without a contradiction,
-        no message or folder is due for a request by its id, no mail of an unmirrored folder is
-        stored, and no fallback feed is due for a switch to the preferred feed.
+    is_mailbox_fully_verified: whether nothing is left to do from the last sync. It verified every
+        folder without a contradiction. No message or folder must be requested by its id now. No
+        mail of an unmirrored folder is stored. No folder is read by a substitute feed that must be
+        replaced now.
     has_push_notifications: whether the mailbox has a push subscription that has not expired, and a
         notification arrived within the last day.
     time_since_last_stored_change_s: seconds since a sync last changed a row.
-    time_since_last_sync_s: seconds since the last sync. 0: there was no sync yet.
-    folder_tree_read_at: when every listed folder was last read (mode ALL_LISTED_FOLDERS or
-        LISTED_AND_HIDDEN_FOLDERS). None: never.
-    hidden_remote_folders_read_at: when hidden folders were last looked for (mode
-        LISTED_AND_HIDDEN_FOLDERS). None: never.
+    time_since_last_sync_s: seconds since the last sync, or 0 if there was no sync yet.
+    folder_tree_read_at: when every folder that the provider lists was last read
+        (FolderTreeReadingMode ALL_LISTED_FOLDERS or LISTED_AND_HIDDEN_FOLDERS). None: never.
+    hidden_remote_folders_read_at: when the folders that the provider hides were last read
+        (FolderTreeReadingMode LISTED_AND_HIDDEN_FOLDERS). None: never.
     successive_failed_sync_count: number of failed syncs since the last successful one.
     message_counts_by_folder_id: for each folder, the stored counts, and the provider's counts when
         the folder tree was last read.

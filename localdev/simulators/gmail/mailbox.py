@@ -205,8 +205,8 @@ class GmailMailbox:
     def count_messages_and_threads(
         self, label_ids: Collection[str], *, includes_spam_trash: bool
     ) -> dict[str, int]:
-        """Return the counts of the messages that have all of the labels, by Gmail's names:
-        messages, unread messages, threads, and threads with an unread message."""
+        """Count the messages that have all labels in `label_ids`, and their threads. The keys of
+        the result are Gmail's: messagesTotal, messagesUnread, threadsTotal and threadsUnread."""
         where, values = self._selection(label_ids, includes_spam_trash=includes_spam_trash)
         row = self._database.fetch_row(
             f"{_COUNTS} AND NOT {_IS_PLACED} {where}",

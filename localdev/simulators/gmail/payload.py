@@ -1,7 +1,7 @@
 """Make the JSON of a message's parts in the form of `format=full`.
 
-The module uses the mail parser of Python's standard library. The product has a parser of its own,
-so an error of one parser does not hide the same error of the other.
+The module uses the mail parser of Python's standard library, and Mailsync uses a parser of its own.
+With one parser on both sides, no test would notice an error of this parser.
 Texts are converted to UTF-8; `charset` and `size` remain those of the original text. Encoded words
 in headers are decoded. Sources: Gmail API documentation, reference of `users.messages`;
 openclaw/gogcli #446.

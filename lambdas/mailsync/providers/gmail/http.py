@@ -86,11 +86,11 @@ class GmailClient:
     base_url: scheme and host of the API.
     budget: seconds for pauses before retries of throttled and failed requests.
     quota: allowance of the mailbox and the project. None: no limit.
-    on_units: function that is called with the units of the sent requests.
+    on_units: function that is called with the quota units that sent requests have cost.
     max_in_flight: maximum number of concurrent requests. The client lowers it, not below 1, if
         Gmail refuses requests as too many at once.
-    memory: memory share against which each response is counted until it is converted. None: no
-        limit.
+    memory: the mailbox's share of the memory for responses. Each response counts against it until
+        its messages are parsed. None: no limit.
 
     During a pause that Gmail requested, `get` and `get_concurrently` raise ProviderThrottled.
     """
