@@ -39,9 +39,9 @@ def account_details_json(
     """Return the JSON of one account: sync status, all folders, and the messages with problems.
 
     The folders include folders that are not mirrored. A folder's member `isUneven` is true if the
-    provider's message count differs from the mirror's (stored and quarantined messages plus
-    `countOffset`). It is false while a full sync of the folder is pending or running, and for
-    folders that are not mirrored.
+    provider's message count differs from the number of stored and quarantined messages plus
+    `countOffset`, by which the provider is known to count too many. It is false while a full sync
+    of the folder is pending or running, and for folders that are not mirrored.
 
     differences: messages for which the provider contradicted itself when the message's folder was
         last compared. For example, the provider's list of the folder contained the message, and in

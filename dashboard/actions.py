@@ -69,8 +69,8 @@ class DashboardActions:
         return self.request_api("DELETE", "/api/email/sync", params={"accountId": account_id})
 
     def _rerun(self, fields: JsonObject) -> JsonObject:
-        """Repeat an earlier run: start a full sync for a full sync, a self-test for a self-test,
-        else a manual sync."""
+        """Repeat an earlier run: start another self-test if the run was a self-test, another full
+        sync of the mailbox if it was a full sync, else a manual sync."""
         run_id = require_json_text_member(fields, "runId")
         if self._executions.find_execution(
             self._executions.build_execution_arn(SELF_TEST_WORKFLOW.name, run_id)

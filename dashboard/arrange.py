@@ -30,8 +30,9 @@ def _longest_path(states: Mapping[str, State], path: tuple[str, ...]) -> tuple[s
     """Return the longest continuation of `path` to a successful end of the workflow. If there is no
     such continuation, return the longest one to any other state.
 
-    Paths follow no error transitions and visit no state twice. Of equally long paths, the function
-    returns the path through the later transition; the last transition of a Choice is its Default.
+    Paths follow no error transitions and visit no state twice. If two paths are equally long, the
+    function returns the path through the transition that comes later in the state's transitions.
+    The last transition of a Choice is its Default.
     """
     ways = [way for way in states[path[-1]].transitions if way.kind != "catch"]
     paths = [

@@ -52,7 +52,7 @@ class DashboardDataChangeWatcher:
         version.
 
         The version is a number that grows when a poll finds changed data in the database, the
-        executions or the event bus. A page sends the version that it shows as `since`.
+        executions or the event bus. The page that waits shows the data of the version `since`.
         """
         deadline = time.monotonic() + MAX_LONG_POLL_DURATION_S
         while (version := self._look()) == since and time.monotonic() < deadline:

@@ -107,9 +107,9 @@ class MailboxConnectionActions:
 def start_sign_in(sources: DashboardSources, provider: str | None) -> Response:
     """Start a sign-in at the mail provider through the API; return the redirect to the provider.
 
-    The response also sets the API's sign-in cookie, because a browser sends cookies of localhost to
-    each of its ports. If the API starts no sign-in, the response leads to the list of accounts,
-    which shows the reason.
+    The response also sets the API's sign-in cookie. A browser sends a cookie of localhost to all
+    ports of localhost, so the API receives the cookie too. If the API starts no sign-in, the
+    response is a redirect to the list of accounts, which shows the reason.
 
     provider: stored name of the mail provider. None: the first provider with a sign-in.
 

@@ -1,6 +1,7 @@
 """Find a deployed stage for the dashboard through its CloudFormation stacks, with plain boto3.
 
-The AWS user of the process needs permission to describe the two stacks and to read executions.
+The AWS user of the process needs permission to describe the stage's two stacks and to read
+executions.
 
 The environment variable DASHBOARD_DATABASE_URL contains a read-only database login. Without this
 variable the dashboard uses the database login of the stage's functions, which the database secret
@@ -82,9 +83,10 @@ def _outputs(stack: str) -> dict[str, str]:
 
 
 def _database_secret(outputs: Mapping[str, str]) -> dict[str, Any]:
-    """Return the non-empty fields DATABASE_URL and DATABASE_CA_BUNDLE of the stage's secrets. A
-    value of the single secret ("SettingsSecretArn") replaces the database secret's value, as in
-    `load_settings`. A stage with an Aurora database has no such fields."""
+    """Return the non-empty fields DATABASE_URL and DATABASE_CA_BUNDLE of the stage's secrets; empty
+    for a stage with an Aurora database. If the stage still has the single secret of the previous
+    release ("SettingsSecretArn"), its values replace the database secret's values, as in
+    `load_settings`."""
     found: dict[str, Any] = {}
     for name in ("DatabaseSecretArn", "SettingsSecretArn"):
         secret = _secret(outputs[name]) if name in outputs else {}

@@ -47,7 +47,7 @@ def merge_newest_events(
 ) -> list[EventListItem]:
     """Return the newest events that the product sent or received: newest first, at most `limit`.
 
-    sent: events of the outbox table. The caller has selected those of the page.
+    sent: events of the outbox table that belong to the requested page of the list.
     seen: all events that the event bus accepted. The function skips events that the product put on
         the bus, because `sent` contains them.
     below: the function skips received events that are not older than this time.
@@ -65,7 +65,11 @@ def _received(event: dict[str, Any]) -> EventListItem:
 
 
 def _result(function: str | None, outcome: Any) -> tuple[str, str | None]:
-    """Return outcome and reason of a received event for the list."""
+    """Return `outcome` and `reason` of the EventListItem of a received event.
+
+    function: name of the function that the event invoked. None: no rule has the event's type.
+    outcome: result of this function. None: the function still runs.
+    """
     if function is None:
         return "ignored", "No rule of the bus has this type, so no function received the event."
     if outcome is None:

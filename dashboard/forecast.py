@@ -29,8 +29,8 @@ class ExpectedEvent:
 
 
 def build_step_label(step: Step, folders: Mapping[int, str]) -> str:
-    """Return the name of the step's state, such as `mark-syncing`. For a state inside a Map, the
-    folder's name follows, such as `sync-folder: Inbox`.
+    """Return the name of the step's state, such as `mark-syncing`. If the state is inside a
+    Map and works on one folder, the folder's name follows, as in `sync-folder: Inbox`.
 
     folders: names of the folders by id.
     """

@@ -68,7 +68,7 @@ class _Reader:
     """Collects the steps of an execution from its history events, one event at a time.
 
     owner: the step to which each event belongs, by the event's id.
-    frame: the step of the Map that contains each event, by the event's id; None outside Maps.
+    frame: the step of the Map in which each event happened, by the event's id; None outside Maps.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -126,8 +126,9 @@ def _folder_id(given: Mapping[str, Any]) -> int | None:
     Return None if the input names no folder: the feed covers the whole mailbox, or the mailbox has
     so many feeds that the input contains no folder ids.
 
-    The input contains one `folderId`, or in `folders` the folders of several feeds in the order of
-    reading. `page.feeds` contains the feeds that remain; the state works on the first of them.
+    The input contains either one `folderId`, or the list `folders` with the folders of several
+    feeds, in the order in which the feeds are read. `page.feeds` lists the feeds that are not yet
+    up to date; the state works on the folder of the first of them.
     """
     folders: list[int] = given.get("folders", [])
     left = given.get("page", {}).get("feeds", [])

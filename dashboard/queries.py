@@ -120,7 +120,8 @@ class DashboardQueries:
     ) -> list[JsonObject]:
         """Return the runs that match the filters, newest first, at most `limit`.
 
-        `before` is the creation time and id of a run; only older runs are returned.
+        account_id, status, trigger: filters; None matches every run.
+        before: creation time and id of a run; only older runs are returned.
         """
         if not is_uuid_or_none(account_id):
             return []

@@ -93,9 +93,12 @@ class RunReader:
         }
 
     def _mail_progress(self, run: JsonObject, folders: list[RunFolderRow]) -> JsonObject | None:
-        """Return `done` and `total` of an open run, as numbers of messages, and its speed; None for
-        a closed run. For a full sync of all folders, `done` is the number of messages that the run
-        has read. For any other sync, it is the number of messages in the mirror."""
+        """Return the progress of an open run: `done` and `total` in messages, `rate` in messages
+        per second, and `etaSeconds`. Return None for a closed run.
+
+        For a full sync of all folders, `done` is the number of messages that the run has read. For
+        any other sync, `done` is the number of messages in the mirror and in quarantine.
+        """
         if run["finishedAt"]:
             return None
         mail = account_status_json(
@@ -161,9 +164,9 @@ class RunReader:
 
 
 def _mark_stopped(steps: list[Step]) -> None:
-    """Set the status `cancelled` in the steps that the cancellation of a run ends: the unfinished
-    steps, and the steps that failed because the cancellation took the lease. The execution may not
-    have stopped yet."""
+    """Set the status `cancelled` in those steps of a cancelled run that are unfinished or that
+    failed because the cancellation took the lease. A step can be unfinished because Step Functions
+    may not have stopped the execution yet."""
     for step in steps:
         lost_lease = step.status == "failed" and step.error == LeaseLost.__name__
         if lost_lease or step.finished_at is None:
@@ -171,8 +174,8 @@ def _mark_stopped(steps: list[Step]) -> None:
 
 
 def _had_steps(run: JsonObject) -> bool:
-    """Return whether the run has a Step Functions execution. A scheduled sync that one Lambda
-    function does has none."""
+    """Return whether the run has a Step Functions execution. A scheduled sync that the Lambda
+    function `sync-accounts` does alone has no execution."""
     return (run["executionArn"] or "").startswith("arn:")
 
 

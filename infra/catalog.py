@@ -305,7 +305,7 @@ _LOW_THROTTLE = RouteThrottle(requests_per_second=10, burst_limit=20)
 
 
 def _public_route(route_key: str, function_name: str) -> Route:
-    """Return a route without a token, which accepts few requests."""
+    """Return a route whose requests need no token. Its throttle is lower than the default."""
     return Route(
         route_key=route_key, function_name=function_name, is_public=True, throttle=_LOW_THROTTLE
     )

@@ -20,11 +20,11 @@ an invocation of the run closer of this age."""
 
 
 class ExecutionEndRules(Construct):
-    """EventBridge rules that invoke the run closer and the outbox publisher when an execution of
-    `mailbox-sync` ends.
+    """EventBridge rules that invoke the functions `close-run` and `publish-events` when an
+    execution of `mailbox-sync` ends.
 
-    Step Functions may lose an event; functions that run on a schedule then do the work. So an event
-    is retried for ten minutes at most.
+    Step Functions may lose an event; scheduled functions later do the work of a lost event. So
+    EventBridge and Lambda retry an event for ten minutes at most.
 
     lost: the dead-letter queue of events that were too old or that failed. SyncSchedules creates
         this queue and uses it for scheduled invocations too.

@@ -1,4 +1,5 @@
-"""Build PrivateNetwork: the VPC of the stage's database and of the functions that use it."""
+"""Build PrivateNetwork: the VPC of the stage's Aurora database and of the functions that reach the
+database or a mail provider."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
@@ -19,14 +20,15 @@ include a zone without RDS Proxy. A zone id names the same zone in every AWS acc
 
 class PrivateNetwork(Construct):
     """A VPC in at least three availability zones. The database cannot open connections to the
-    internet. The functions reach only the proxy and, on the internet, the TCP ports that AWS and
-    the mail providers use.
+    internet. The functions in the VPC reach only the database's RDS Proxy and, on the internet, the
+    TCP ports that AWS and the mail providers use.
 
     One NAT gateway, in the first zone, serves all zones. If the gateway's zone fails, no mailbox is
     synced until the zone recovers; a gateway in each zone would triple the price.
 
     provider_ports: TCP ports of the mail providers' servers, by the provider's title.
-    zone_ids: ids of the availability zones. Empty: the first three zones of the region.
+    zone_ids: ids of the availability zones. Empty: the first three zones of the region, or the
+        zones that `_ZONE_IDS_OF_REGION` lists for it.
     """
 
     def __init__(

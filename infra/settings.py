@@ -37,7 +37,7 @@ class StageSettings:
     aurora_min_acu, aurora_max_acu: capacity limits of Aurora Serverless, in units of about 2 GiB,
         multiples of 0.5 from 0.5 to 256.
     aurora_zone_ids: ids of at least three availability zones for the database and the functions,
-        such as euw1-az1. Empty: the first three zones of the region. Fixed once deployed.
+        such as euw1-az1. Empty: three zones of the region. Cannot be changed once deployed.
     architecture: "arm64" or "x86_64" of the functions; `sam local invoke` on a PC needs x86_64.
     schedule_enabled: whether the schedules run, so that due mailboxes are synced.
     log_retention: a member of CDK's RetentionDays, such as ONE_MONTH.
@@ -51,14 +51,14 @@ class StageSettings:
     microsoft_client_id: client id of the app registration in Microsoft Entra. None: the single
         secret contains the id, or the stage syncs no mailboxes of Microsoft 365.
     google_client_id: id of the OAuth client at Google. None: the stage syncs no mailboxes of Gmail.
-    google_pubsub_topic, google_push_service_account, google_push_audience: the Pub/Sub topic of
-        Gmail's notifications, and how Pub/Sub authenticates (docs/deploy.md). None: no pushes.
+    google_pubsub_topic, google_push_service_account, google_push_audience: Pub/Sub topic of Gmail's
+        notifications, and how Pub/Sub authenticates (docs/deploy.md). None: no notifications.
     gmail_units_per_minute, gmail_project_units_per_minute: quotas of the Google project, for one
         mailbox and for all mailboxes (docs/deploy.md). None: the quotas of a new project.
     imap_servers: mail servers of mailboxes over IMAP (docs/imap.md). None: no such mailboxes.
     graph_url: URL of Microsoft Graph with its version; national clouds have other URLs.
     microsoft_authority: URL of the identity platform with its tenant.
-    microsoft_tenants: organisations (tenant ids, with commas) whose mailboxes admins may connect.
+    microsoft_tenants: ids, with commas, of the tenants whose mailboxes administrators may connect.
     jwt_jwks_url: URL of the keys that verify the application's JWT. None: JWT_SECRET verifies it.
     jwt_audience: accepted `aud` claims of the JWT, separated by commas; "*" accepts any. Required
         with jwt_jwks_url. None: the claim is not checked.
@@ -131,7 +131,7 @@ class StageSettings:
         """Return the validated settings of the stage `name`.
 
         Raises:
-            ValueError: there is no such stage, or its name or a setting is unknown or invalid.
+            ValueError: the stage is not in `stages`, or its name or one of its settings is invalid.
         """
         _require_name_of_stack(name)
         if name not in stages:
@@ -265,9 +265,9 @@ def _is_capacity(least: float, most: float) -> bool:
 def read_stage_part_of_settings_file(path: Path) -> Mapping[str, Any]:
     """Return the settings in the part `stage` of the file.
 
-    If the file does not contain the setting `single_secret`, it is False here: the stage then has
-    no single secret, only the separate secrets that `FIELD_NAMES_BY_SECRET` lists. The default of
-    `StageSettings` is True.
+    If the file does not contain `single_secret`, this function adds the setting with the value
+    False: the stage has only the separate secrets that `FIELD_NAMES_BY_SECRET` lists. Without the
+    addition the setting would have the default of `StageSettings`, which is True.
 
     Raises:
         ValueError: see `read_settings_file`.
@@ -312,5 +312,5 @@ def _object_without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, An
 
 
 def _without_null(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings without those that are null, which have their default."""
+    """Return the settings whose value is not null. The others get their default value later."""
     return {name: value for name, value in settings.items() if value is not None}

@@ -127,8 +127,8 @@ class StageSecrets:
         """Add a secret whose field JWT_SECRET gets a generated key; the other fields are empty.
 
         An operator whose application already signs JWTs with HS256 replaces the generated key with
-        the application's key. Do not change the properties of the secret in this method: AWS would
-        generate another key in every stage.
+        the application's key. Do not change the properties that this method's code gives to the
+        secret: after a change AWS would generate another key in every stage.
         """
         generator = secretsmanager.SecretStringGenerator(
             secret_string_template=json.dumps(dict.fromkeys(empty_fields, "")),

@@ -54,9 +54,10 @@ class StatefulStack(cdk.Stack):
     def allow_function_to_migrate_schema(self, function: LambdaFunctionConstruct) -> None:
         """Let the function migrate the database schema.
 
-        With an Aurora database, the function may read the password of the functions' login, which
-        it sets; `allow_connecting_to_database` gives it the owner's login. With a database of the
-        operator, it may read the URL with the owner's login.
+        With an Aurora database, this method lets the function read the password of the login
+        `mailsync_functions`, because the function sets this password in the database. The owner's
+        login comes from `allow_connecting_to_database`. With a database of the operator, this
+        method lets the function read the database URL with the owner's login.
         """
         if self._database:
             self._database.allow_reading_functions_login_password(function)

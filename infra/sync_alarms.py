@@ -202,8 +202,8 @@ def _of_mailboxes(product: CloudWatchMetricFactory) -> Iterator[AlarmSpec]:
 def _of_backlog(product: CloudWatchMetricFactory, *, has_clock: bool) -> Iterator[AlarmSpec]:
     """Yield the alarms on late work: due mailboxes that are not checked, and unpublished events.
 
-    With schedules, missing data raises the alarm on due mailboxes as well: the function that
-    measures the backlog does not run.
+    has_clock: whether the stage's schedules run. If they do, missing data also raises the alarm on
+        due mailboxes, because the scheduled function `measure-backlog` then does not run.
     """
     yield AlarmSpec(
         name="Overdue",
@@ -249,8 +249,8 @@ def _of_dead_letters(
 
 
 def _of_functions(functions: LambdaFunctions, api: SyncApi) -> Iterator[AlarmSpec]:
-    """Yield the alarms on the scheduled functions, on the run closer and on the API; a failure in a
-    workflow appears as a failed run.
+    """Yield the alarms on the scheduled functions, on `close-run` and on the API. Functions of a
+    workflow need no alarm here, because their failure appears as a failed run.
 
     The next scheduled invocation does the work of a failed one, so one or two failures raise no
     alarm. Lambda drops a throttled invocation after the interval of its schedule.

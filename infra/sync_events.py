@@ -14,8 +14,8 @@ from infra.sync_functions import LambdaFunctionConstruct, LambdaFunctions
 
 
 class SyncEventBus(Construct):
-    """The event bus of the stage. It accepts events from sources in this AWS account that IAM
-    allows.
+    """The event bus of the stage. It accepts events from senders in this AWS account that have the
+    IAM permission to put events on the bus.
 
     An event that cannot be delivered or handled goes to a dead-letter queue.
     """

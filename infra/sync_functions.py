@@ -155,8 +155,8 @@ def _role(scope: Construct, log_group: logs.LogGroup) -> iam.Role:
 def _place(
     spec: catalog.Function, network: PrivateNetwork | None, role: iam.Role
 ) -> dict[str, Any]:
-    """Return the VPC properties of the function; empty if the function needs neither database nor
-    provider.
+    """Return the VPC properties of the function. Empty: the stage has no VPC (`network` is None),
+    or the function needs neither the database nor a provider.
 
     A function outside the VPC, such as the authorizer, starts faster.
     """
@@ -171,10 +171,11 @@ def _place(
 
 
 def _allow_network(role: iam.Role) -> None:
-    """Allow the Lambda service to manage network interfaces under this role, and deny it to the
+    """Allow the Lambda service to manage network interfaces under this role, but deny this to the
     function's code.
 
-    Only requests of the function's code have `lambda:SourceFunctionArn`.
+    The denial applies to requests with the condition key `lambda:SourceFunctionArn`. Only requests
+    of the function's code have this key.
     """
     from_code = {"Null": {"lambda:SourceFunctionArn": "false"}}
     role.add_to_policy(iam.PolicyStatement(actions=_NETWORK_ACTIONS, resources=["*"]))

@@ -19,9 +19,9 @@ number of failures in this time, so an alarm on this number ends without an oper
 class SyncSchedules(Construct):
     """The EventBridge schedules of the stage. A tick is one invocation of a function by a schedule.
 
-    A tick waits no longer than the interval of its schedule. By default EventBridge would try for
-    24 hours, and Lambda's queue of asynchronous invocations would keep a tick for 6 hours. So after
-    an outage each function runs once or twice, and not once for each minute of the outage. Lambda
+    A tick waits no longer than the interval of its schedule. So after an outage each function runs
+    once or twice, and not once for each minute of the outage. (By default EventBridge would try for
+    24 hours, and Lambda's queue of asynchronous invocations would keep a tick for 6 hours.) Lambda
     does not retry a failed tick; the next tick of the schedule does the work.
 
     lost_ticks: the dead-letter queue of ticks that were too old or that failed.

@@ -100,8 +100,8 @@ def _stay_up(stack: Stack, signals: StopSignals) -> int:
 
 
 def welcome_text(stack: Stack) -> str:
-    """Connect the first simulated mailbox, if there is one. Return the addresses of the stack, and
-    commands to try; indented lines can be pasted."""
+    """Connect the first simulated mailbox, if there is one. Return a text for the terminal with the
+    addresses of the stack, and with commands to try; indented commands can be pasted."""
     token = stack.token()
     account = connect(stack.api_url, stack.provider, token) if stack.simulator_process else None
     account_id = account.id if account else "ACCOUNT_ID"
@@ -153,7 +153,8 @@ def _gmail_address(stack: Stack) -> str:
 
 
 def _imap_address(stack: Stack, address: str) -> str:
-    """Return how another IMAP client, such as Thunderbird, reaches the simulated server."""
+    """Return lines for the terminal that say how an IMAP client, such as Thunderbird, reaches the
+    simulated IMAP server."""
     provider, server = stack.provider, f"{IMAP_HOST}:{stack.provider.imap_port}"
     certificates = provider.ca_bundle
     return f"""  IMAP       {server} with TLS, user {address}, password {provider.imap_password}
@@ -191,9 +192,10 @@ def _aws_command(stack: Stack) -> str:
 
 
 def _database(stack: Stack) -> str:
-    """Return the URL of the stack's own database.
+    """Return the URL of the database, to be printed on the terminal.
 
-    Return a phrase for the developer's own database, because its URL may contain a password.
+    If the stack uses the developer's own database, return a phrase instead of the URL, because the
+    URL may contain a password.
     """
     if stack.postgres_server is None:
         return "the one that you gave"

@@ -100,7 +100,7 @@ _SHOWN = (
 def _watch(account: DemoAccount, estimates: EtaRecord | None = None) -> dict[str, Any]:
     """Show a progress bar per folder until the open run ends; return the account's last status.
 
-    estimates: gets each status that is read. None: nothing is recorded.
+    estimates: record to which each status that is read is added. None: nothing is recorded.
     """
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=rich_console) as progress:
@@ -137,7 +137,8 @@ def _print_quarantine(stack: Stack) -> None:
 
 
 def _query(stack: Stack, sql: str) -> list[list[Any]]:
-    """Run a query with the schema in the search path, as the application's reading role has it."""
+    """Run a query with Mailsync's schema in the search path, which the application's reading role
+    has too; return the rows."""
     connection = connect_database(Settings({"DATABASE_URL": stack.database_url}))
     try:
         connection.run("SET search_path = mailsync, public")

@@ -106,8 +106,8 @@ def _first_mailbox(provider: ProviderSettings) -> str:
 
 
 def simulator(provider: ProviderSettings, method: str, action: str, **fields: Any) -> Any:
-    """Send a request to the simulators' control API, `/_sim/ACTION`; return the JSON of the
-    response.
+    """Send a request to `/_sim/ACTION` of the simulators' control API; return the parsed JSON of
+    the response.
 
     fields: members of the request's JSON body.
     """

@@ -1,4 +1,8 @@
-"""Report what the demo's first sync used of a provider's quota, and whether its ETA was right."""
+"""Report how much of the provider's quota the demo's first sync used, and how accurate its ETAs
+were.
+
+An ETA is the API's estimate of the seconds until a first sync has stored all messages.
+"""
 
 import math
 from collections.abc import Iterator
@@ -31,8 +35,8 @@ class _Reading:
 
 @dataclass(slots=True)
 class EtaRecord:
-    """Records the ETAs that the API reported during a first sync, to compare them with the time
-    that the sync then took."""
+    """Records the ETAs that the API reports during a first sync. After the sync it compares each
+    ETA with the seconds that the sync then really needed."""
 
     sync_status_readings: list[_Reading] = field(default_factory=list)
 
@@ -40,6 +44,7 @@ class EtaRecord:
         """Record the ETA and the message counts of a sync status.
 
         now: time at which the status was read, in seconds of the monotonic clock.
+        status: response of the API to a request for the sync status.
         """
         numbers = (status[name] for name in ("syncProgress", "syncTotal", "etaSeconds"))
         self.sync_status_readings.append(_Reading(now, *numbers))
@@ -64,8 +69,8 @@ class EtaRecord:
         ]
 
     def report_lines(self) -> Iterator[str]:
-        """Yield two lines for the demo's report: some ETAs beside the true times, and how many ETAs
-        were accurate. Yield nothing if no ETA can be compared."""
+        """Yield two lines for the demo's report: some ETAs, each with the seconds that the sync
+        then needed, and how many ETAs were accurate. Yield nothing if no ETA can be compared."""
         shown = self.share_eta_and_actual_remaining_s()
         if not shown:
             return
@@ -83,17 +88,18 @@ class EtaRecord:
 
 
 def is_eta_accurate(eta_s: int | None, true_s: float) -> bool:
-    """Return whether an ETA differs from the true time by at most a fifth of the true time, or by
-    at most a second. Return False if the ETA is None."""
+    """Return whether an ETA differs from `true_s`, the seconds that the sync then needed, by at
+    most a fifth of `true_s` or by at most a second. Return False if the ETA is None."""
     return eta_s is not None and abs(eta_s - true_s) <= max(
         ALLOWED_RELATIVE_ETA_ERROR * true_s, ALLOWED_ETA_ERROR_S
     )
 
 
 def quota_report_lines(stack: Stack, account: DemoAccount, estimates: EtaRecord) -> Iterator[str]:
-    """Yield lines about the quota of the simulated provider: the units that the provider counted,
-    the requests that it refused, the ETAs, and the time that a first sync takes with the provider's
-    real quota. Yield nothing if the provider has no quota."""
+    """Yield lines for the demo's report about the quota of the simulated provider: the units that
+    the provider counted, the requests that it refused, the accuracy of the ETAs in `estimates`, and
+    the time that a first sync takes with the quota of the real provider. Yield nothing if the
+    provider has no quota."""
     provider = ProviderName(str(account.status()["provider"]))
     registered = find_provider(provider)
     if registered is None or registered.quota_settings is None:

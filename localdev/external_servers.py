@@ -59,7 +59,7 @@ class ExternalDatabase:
     """How to reach the developer's own Postgres database.
 
     url: URL for the functions, the value of DATABASE_URL.
-    migration_url: URL with the role that owns the schema. Empty: `url`.
+    migration_url: URL with the role that owns the schema. Empty: migrations use `url`.
     ca_bundle_path_or_pem: path or PEM text of the CA certificates of the server. Empty: not set.
     """
 
@@ -109,8 +109,8 @@ def read_external_provider(
     app's credentials from `environment`. Return None if neither URL is given.
 
     Raises:
-        UnusableOption: one of the two URLs is missing, the credentials are missing, or a file
-            cannot be used.
+        UnusableOption: one of the two URLs or the credentials are missing, a setting is malformed,
+            or the file that MICROSOFT_CLIENT_CERTIFICATE or CA_BUNDLE names cannot be used.
     """
     if not graph_url and not authority:
         return None
@@ -164,8 +164,8 @@ def read_external_database_settings(
 
 
 def read_jwt_secret(environment: Mapping[str, str]) -> str | None:
-    """Return the key with which the application signs its tokens. Return None if JWT_SECRET is not
-    set.
+    """Return JWT_SECRET, the key with which the developer's application signs the tokens of its
+    users. Return None if JWT_SECRET is not set.
 
     Raises:
         UnusableOption: the key is too short.
@@ -179,8 +179,8 @@ def read_jwt_secret(environment: Mapping[str, str]) -> str | None:
 
 
 def _ca_bundle(environment: Mapping[str, str], name: str) -> str:
-    """Return the value of a setting for CA certificates: the absolute path of a file, or PEM text.
-    Return "" if the setting is not set."""
+    """Return the CA certificates that the setting `name` gives: the absolute path of a file, or PEM
+    text. Return "" if the setting is not set. Raises UnusableOption."""
     value = environment.get(name, "").strip()
     if not value:
         return ""
@@ -196,8 +196,8 @@ def _ca_bundle(environment: Mapping[str, str], name: str) -> str:
 
 
 def _certificate(environment: Mapping[str, str]) -> str:
-    """Return the PEM text of the app's certificate and private key. Return "" if the setting is not
-    set."""
+    """Return the PEM text of the app's certificate and private key, or "" if
+    MICROSOFT_CLIENT_CERTIFICATE is not set. Raises UnusableOption."""
     name = "MICROSOFT_CLIENT_CERTIFICATE"
     value = environment.get(name, "").strip()
     if value and not value.startswith("-----BEGIN"):

@@ -59,8 +59,9 @@ RequestHandlerFunction = Callable[[Request], Response]
 def require_free_port(port: int) -> None:
     """Raise OSError if a program listens on this port of `localhost`. Port 0 is always free.
 
-    Listening on 127.0.0.1 succeeds beside a program on ::1 (as development servers of web pages
-    are), and on macOS beside one on all addresses. Clients of `localhost` would reach that program.
+    A server can listen on 127.0.0.1 even if another program listens on ::1, as development servers
+    of web pages do, and on macOS even if another program listens on all addresses. Clients that
+    connect to `localhost` would then reach the other program.
     """
     for host in ("127.0.0.1", "::1") if port else ():
         try:
@@ -74,8 +75,8 @@ class Server(ThreadingHTTPServer):
     """An HTTP server that passes its requests to one application, from `start` until `stop`. `port`
     is the actual port, also if port 0 (any free port) was requested.
 
-    guard: decides which requests reach the application; by default only those of programs. None:
-        all requests do.
+    guard: decides which requests reach the application. The default guard accepts only requests of
+        programs. None: all requests reach the application.
 
     Raises:
         OSError: the port is in use (at construction).

@@ -51,7 +51,8 @@ class Options:
     api_port, aws_port, dashboard_port: ports of the API, of the local AWS services and of the
         dashboard.
 
-    graph_url, authority: URLs of Graph and of the identity platform. None: the simulators' URLs.
+    graph_url, authority: URLs of the developer's own Graph and of its identity platform. None: the
+        stack runs the simulators.
     database_url: URL of the developer's own database. None: the stack runs a Postgres server.
     environment: settings of the developer's own servers and of the API; see
         `external_servers.ENVIRONMENT_VARIABLES_HELP`.

@@ -30,8 +30,8 @@ def open_private_file_for_appending(file: Path) -> IO[bytes]:
 def redirect_logging_to_private_file(file: Path) -> Iterator[None]:
     """Write the records of `logging` to the file inside the `with` block.
 
-    Without a handler Python prints warnings and errors on the terminal; for a failed execution moto
-    logs the workflow's whole definition.
+    Otherwise Python would print warnings and errors on the terminal, such as the whole definition
+    of a workflow, which moto logs when an execution fails.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with io.TextIOWrapper(open_private_file_for_appending(file), write_through=True) as out:

@@ -13,8 +13,8 @@ def reserve_port() -> Iterator[int]:
     block runs.
 
     This function binds a socket to the port and does not listen. On Linux, a program that sets
-    SO_REUSEADDR can listen on the port all the same. On other systems it could not, so there the
-    function closes its socket first, and another program may take the port.
+    SO_REUSEADDR can listen on the port all the same. On other systems no program could listen
+    there, so the function closes its socket first, and another program may take the port.
     """
     with socket.socket() as reserving:
         reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

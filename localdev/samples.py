@@ -1,9 +1,9 @@
 """Fill an account's ids into the sample events of `events/`, and check the functions' results.
 
-The events belong together: `mark-syncing` takes the lease that the later functions need, one folder
-is read from its beginning, `repair-folder` compares it, `recalculate-counts` verifies it, and
-`mark-complete` closes the run. `folder-failed` comes after the verification, because a failed
-folder is not verified.
+The functions run in the order of EXPECTED_RESULT_BY_LAMBDA_NAME. `mark-syncing` takes the lease
+that the later functions need. The next functions read one folder from its beginning,
+`repair-folder` compares the folder, `recalculate-counts` verifies it, and `mark-complete` closes
+the run. `folder-failed` comes after the verification, because a failed folder is not verified.
 """
 
 import json

@@ -144,7 +144,7 @@ def changed_database_kind_problems(
     """Yield a sentence if the stage is deployed with one kind of database and the settings name the
     other kind: "aurora" or "external".
 
-    outputs: outputs of the deployed stateful stack, by name. Empty if it is not deployed yet.
+    outputs: outputs of the deployed stateful stack, by name. Empty: the stack is not deployed yet.
     """
     deployed = "aurora" if "DatabaseArn" in outputs else "external"
     if outputs and deployed != stage.database:

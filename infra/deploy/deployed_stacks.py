@@ -1,5 +1,5 @@
-"""Check the deployed stacks of a stage: their account and region, and whether CloudFormation would
-accept an update."""
+"""Check the deployed stacks of a stage: whether they are in the AWS account and region of the
+present deployment, and whether CloudFormation would accept an update."""
 
 import json
 from collections.abc import Iterator
@@ -53,7 +53,8 @@ def unprotect_stack_of_failed_creation(account: AwsAccount, stack: str) -> bool:
 
 
 def changed_account_or_region_problems(account: AwsAccount, outputs_file: Path) -> Iterator[str]:
-    """Yield a sentence if the last deployment of the stage went to another AWS account or region.
+    """Yield a sentence if the last deployment of the stage went to another AWS account or region
+    than `account`.
 
     outputs_file: file in which the last deployment from this folder wrote the outputs of the
         stacks. The account and region are read from the ARNs in the file. There is no problem if

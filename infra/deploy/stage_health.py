@@ -34,7 +34,8 @@ def wait_for_health(api_url: str, *, patience_s: float = HEALTH_TIMEOUT_S) -> No
 
 
 def _fetch_health(api_url: str) -> str | None:
-    """Return what the route responds if it does not report health, else None."""
+    """Return None if the route reports health, else a short text with the response, or with the
+    reason why there was no response."""
     try:
         with urllib.request.urlopen(f"{api_url}/api/health", timeout=30) as response:  # noqa: S310
             status = json.load(response).get("status")

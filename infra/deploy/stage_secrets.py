@@ -68,7 +68,8 @@ class StageSecretValues:
     """The values of a stage's secrets, from the settings file and from the deployed secrets.
 
     settings_file_secrets_by_field: values in the settings file, by field name.
-    deployed_values_by_secret: values by field name, for each deployed secret by its name.
+    deployed_values_by_secret: for each deployed secret, by the secret's name, the values by field
+        name.
     """
 
     stage_settings: StageSettings
@@ -99,8 +100,9 @@ class StageSecretValues:
         return found
 
     def find_problems(self) -> Iterator[str]:
-        """Yield a sentence for each value that is unknown, unused, an example, missing or invalid,
-        and if the deployment would lose values of the single secret."""
+        """Yield a sentence for each field that is unknown, unused or missing, and for each value
+        that is an example or invalid. Also yield a sentence if the deployment would lose values of
+        the previous release's single secret."""
         expected = _fields_of_stage(self.stage_settings)
         for field, value in self.settings_file_secrets_by_field.items():
             if field not in _EVERY_FIELD:
@@ -179,7 +181,7 @@ def _certificate_problems(values: ValuesByFieldName) -> Iterator[str]:
 def read_deployed_secret_values(
     account: AwsAccount, outputs: Mapping[str, str]
 ) -> dict[str, dict[str, str]]:
-    """Return the values by field name of each deployed secret, by the name of the secret.
+    """Return, for each deployed secret by name, the secret's values by field name.
 
     outputs: outputs of the deployed stateful stack, by name. They contain the secrets' ARNs.
 
@@ -251,8 +253,8 @@ def _filled(values: ValuesByFieldName) -> dict[str, str]:
 
 
 def _is_placeholder(value: str) -> bool:
-    """Return whether the value is still an example value. In a URL with a login, the function
-    checks user and host; of passwords only "PASSWORD" counts, because any other may be real."""
+    """Return whether the value is still an example value. A URL with a login is an example if its
+    user or host is, or if its password is "PASSWORD"; any other password may be real."""
     if "://" not in value:
         return PLACEHOLDER_VALUE_PATTERN.fullmatch(value) is not None
     before, _, after = value.rpartition("@")

@@ -137,7 +137,7 @@ class Deployment:
         return version
 
     def _migrate(self, values: StageSecretValues) -> None:
-        """Migrate the operator's database. `migrate-database` migrates an Aurora database."""
+        """Migrate an external database; `migrate-database` in AWS migrates an Aurora database."""
         if self.stage_settings.database == "external":
             applied = migrate_database_and_create_login(values.merge_values_of_all_secrets())
             _report(f"Migrations applied: {', '.join(applied) or 'none, the schema is current'}.")

@@ -1,5 +1,5 @@
 """State `folder-failed`: records the error of a failed change feed on the feed's folders and in the
-run, and returns the other feeds of the same Map item."""
+run. Returns the feeds of the Map item that still have to be read, without the failed feed."""
 
 from typing import Any
 

@@ -1,7 +1,6 @@
 """State `mark-complete`: closes the run and releases the lease of the mailbox. If a folder is not
-verified, the state closes the run as failed and fails with VerificationFailed. `proven` in the
-output is false if a message is still pending, because the provider named the message and then
-reported it as gone."""
+verified, the run is closed as failed and the state fails with VerificationFailed. `proven` in the
+output: false if a message that the provider named, and then reported as gone, is still pending."""
 
 from typing import Any
 

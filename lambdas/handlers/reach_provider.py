@@ -1,8 +1,9 @@
 """State `reach-provider` of the self-test: verifies that the servers of the stage's mail providers
 respond.
 
-The `status` in the output is the highest HTTP status of the responses. It is 0 if no request was
-sent, because each account of the stage's providers names its own server.
+The `status` in the output is the highest HTTP status of the responses. The state sends no request
+to a provider whose accounts each name their own server, and `status` is 0 if the stage has no other
+provider.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Schedule `start-due-syncs`: starts checks of due mailboxes; starts or closes stale runs."""
+"""Schedule `start-due-syncs`: starts checks of due mailboxes; recovers runs without a heartbeat."""
 
 from typing import Any
 

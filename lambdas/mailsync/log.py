@@ -1,5 +1,5 @@
-"""Define the logger of all modules. It writes JSON lines, each with a constant event name. The
-values in a line are ids, counts and names, such as error names, and no mail.
+"""Define the logger of all modules. It writes JSON lines, each with a constant event name. A
+line contains ids, counts and names, such as error names, but no mail.
 
 This module applies POWERTOOLS_LOG_LEVEL, the `log_level` of the stage, in the process. Lambda's own
 log level is at most INFO. A higher level would drop the metrics, because Lambda treats a line

@@ -163,8 +163,16 @@ def set_all_gauge_metrics(
     contradicted: int,
     to_reconnect: int,
 ) -> None:
-    """Report the current values of all metrics that are levels and not sums. Only the Lambda
-    function `measure-backlog` calls this, once per invocation."""
+    """Report the current values of all gauge metrics. Only the Lambda function `measure-backlog`
+    calls this function, once per invocation.
+
+    due: number of due mailboxes.
+    overdue_s: seconds for which the longest waiting mailbox or run is overdue.
+    unpublished_s: age of the oldest event in the outbox, in seconds.
+    quarantined: number of messages in quarantine.
+    contradicted: number of messages about which the provider contradicts itself.
+    to_reconnect: number of accounts that wait until their user connects them again.
+    """
     add_to_metric(DUE_MAILBOXES, due)
     add_to_metric(LONGEST_MAILBOX_OR_RUN_OVERDUE_TIME, overdue_s)
     add_to_metric(OLDEST_UNPUBLISHED_EVENT_AGE, unpublished_s)
@@ -185,7 +193,9 @@ def add_failed_run_to_metrics(error: str, *, closes_account: bool = False) -> No
 
 
 def to_error_dimension_value(error: str) -> str:
-    """Return the value of the metric dimension `error` for the error name of a failed run."""
+    """Return the value of the metric dimension `error` for the error name of a failed run: the name
+    itself if ERROR_DIMENSION_VALUES contains it, `FunctionFailed` for an error name of Lambda or
+    Step Functions, else `Unexpected`."""
     if error.startswith(_PLATFORM):
         return FUNCTION_FAILED_ERROR_NAME
     return error if error in ERROR_DIMENSION_VALUES else UNEXPECTED_ERROR_NAME

@@ -60,8 +60,8 @@ class PublishedKeySet:
 
     @property
     def has_keys(self) -> bool:
-        """Return whether any key is known. False: the key set was not fetched yet or contains no
-        usable key, or the issuer is unavailable."""
+        """Return whether any key is known. False: the key set was not fetched yet, contains no
+        usable key, or was dropped because the issuer has been unavailable for too long."""
         return bool(self._keys)
 
     def find_key_for_jwt(self, key_id: str | None) -> jwt.PyJWK | None:

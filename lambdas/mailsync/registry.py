@@ -23,7 +23,7 @@ class UrlSetting:
 
 @dataclass(frozen=True, slots=True)
 class NumberSetting:
-    """The name and the default of a setting that holds a whole number from 1."""
+    """The name and the default of a setting that holds a whole number of at least 1."""
 
     name: str
     default: int
@@ -35,8 +35,8 @@ class QuotaSettings:
     units per minute.
 
     mailbox_units_per_minute_setting: limit of one mailbox.
-    project_units_per_minute_setting: limit of all mailboxes together. The provider counts them in
-        the project in which the application is registered.
+    project_units_per_minute_setting: limit of all mailboxes together. The provider counts the
+        units in the project in which the application is registered.
     """
 
     mailbox_units_per_minute_setting: NumberSetting

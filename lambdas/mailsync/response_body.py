@@ -36,7 +36,7 @@ def read_body_or_none_if_too_large(
     Returns None as soon as the decompressed body exceeds `limit_bytes`, without reading the rest.
 
     raw: the body in chunks, as received.
-    encoding: value of Content-Encoding.
+    encoding: value of the header Content-Encoding. None: no header.
     hold: called with the size in bytes of each decompressed chunk before the chunk is kept. An
         exception that `hold` raises ends the reading.
 

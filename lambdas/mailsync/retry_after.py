@@ -8,7 +8,8 @@ MAX_RETRY_AFTER_S = 3600.0
 
 
 def parse_retry_after_s(header: str | None, *, now: datetime | None = None) -> float | None:
-    """Return the seconds that a `Retry-After` header requests, from 0 to 3600.
+    """Return the seconds that a `Retry-After` header requests. A number below 0 becomes 0, a number
+    above 3600 becomes 3600.
 
     Returns None if the header is missing or malformed. Accepts both forms of RFC 9110, section
     10.2.3, and fractions of seconds, which providers send although the RFC does not allow them.

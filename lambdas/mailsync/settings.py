@@ -34,7 +34,7 @@ raised when a missing or malformed setting is first needed.
     GMAIL_UNITS_PER_MINUTE   units of quota that one mailbox may use in a minute (default: 6000;
                              Google Cloud projects from before May 2026 have 15000)
     GMAIL_PROJECT_UNITS_PER_MINUTE   units that all mailboxes may use together (default: 1200000)
-    CA_BUNDLE                PEM file that verifies providers (default: the system's authorities)
+    CA_BUNDLE                PEM of the providers' certificate authorities (default: the system's)
     TOKEN_KEY_ARN            KMS key that encrypts the data key of stored tokens
     MAILBOX_SYNC_ARN         state machine of a sync
     TEST_SYNC_ARN            state machine of the self-test

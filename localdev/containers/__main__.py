@@ -67,7 +67,8 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 @contextmanager
 def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
-    """Run a local stack that containers can reach; fill `template` with its addresses."""
+    """Run a local stack that containers can reach; write `template` with the addresses and secrets
+    of the stack."""
     chosen = Options(
         data=data / "stack",
         api_port=0,
@@ -99,7 +100,10 @@ def _stack(data: Path, host: str, template: LocalTemplate) -> Iterator[Stack]:
 
 
 def _connected(stack: Stack) -> DemoAccount:
-    """Connect a mailbox and wait until its first sync by the local stack has completed."""
+    """Connect a mailbox, and wait until the local stack's first sync of the mailbox has ended.
+
+    Raises StartFailed after SYNC_TIMEOUT_S.
+    """
     account = connect(stack.api_url, stack.provider, stack.token())
     deadline = time.monotonic() + SYNC_TIMEOUT_S
     while account.status()["runId"] is not None:

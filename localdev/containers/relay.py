@@ -2,8 +2,8 @@
 
 The servers of the local stack listen only on loopback, which containers cannot reach. On Linux the
 relay listens on the address of Docker's bridge, which only containers and this machine can reach.
-Docker Desktop itself forwards to the loopback address of its host, from an address that this
-machine does not have; the relay then does nothing.
+With Docker Desktop the relay does nothing: Docker Desktop itself forwards the containers'
+connections to loopback, and the address to which containers connect is not one of this machine.
 """
 
 import contextlib

@@ -137,7 +137,7 @@ def _is_error(result: bytes) -> bool:
 def _environment() -> dict[str, str]:
     """Return this process's environment without AWS credentials.
 
-    With them `sam local` would check the credentials before each call.
+    If `sam local` had AWS credentials, it would check them before each call.
     """
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {**own, "SAM_CLI_TELEMETRY": "0"}

@@ -73,7 +73,8 @@ class LocalTemplate:
         )
 
     def _functions(self) -> dict[str, Any]:
-        """Return the template's functions except CDK's own, which calls the migration function."""
+        """Return Mailsync's functions in the template by their logical ids, without the function
+        that the CDK adds to call the migration function."""
         return {
             key: each
             for key, each in self._document["Resources"].items()

@@ -3,7 +3,8 @@
 A request must be signed with the credentials that the stack makes at its start, and name one of the
 permitted actions: those that the stack and its documented examples use. None of these actions
 starts a container. Without this limit, moto (the AWS simulator behind the endpoint) would start
-containers for AWS Batch, and for functions that moto runs itself. Workflows may call only Lambda.
+containers for AWS Batch, and for functions that moto runs itself. State machines may call only
+Lambda.
 
 Source: AWS IAM User Guide, "AWS Signature Version 4 for API requests".
 """
@@ -83,6 +84,8 @@ def restrict_to_signed_requests(
 
     A permitted request is signed with `LOCAL_CREDENTIALS`, does not come from a web page, and names
     a permitted action. Responses have no CORS headers.
+
+    port: function that returns the port at which the application is served.
     """
 
     def response(environ: WsgiEnviron, start: WsgiStartResponse) -> Iterable[bytes]:

@@ -45,8 +45,8 @@ _START_EXECUTION = "AWSStepFunctions.StartExecution"
 
 
 class FunctionInvokerInterface(Protocol):
-    """Interface of what runs functions for the Invoke API. `function` is a function's name or
-    ARN."""
+    """Interface of the object that runs Lambda functions for the Invoke API, such as a LambdaHost.
+    `function` is a function's name or ARN."""
 
     def invoke(self, function: str, payload: bytes, /) -> InvocationResult: ...
 
@@ -57,12 +57,13 @@ class AwsEndpoint:
     """The local AWS endpoint. It listens on loopback from construction until `stop`; `url` is a
     value for AWS_ENDPOINT_URL.
 
-    All executions of this process invoke the functions of the newest endpoint, whichever endpoint
-    started them. `stop` makes the endpoint before it the newest again, so the newest endpoint must
-    be stopped first.
+    If a process has several endpoints, the Step Functions executions of all of them invoke the
+    functions of the endpoint that was made last. `stop` restores the endpoint that was made before,
+    so endpoints must be stopped in reverse order.
 
+    host: runs the functions.
     port: 0 for any free port.
-    bus: gets the events that moto accepts.
+    bus: gets the events that moto accepts. None: no event is delivered.
 
     Raises StartFailed when the port is in use.
     """
@@ -103,7 +104,8 @@ class AwsEndpoint:
 
 
 def _invoke_at(factory: Any, port: str) -> None:
-    """Let moto's executions invoke functions through clients of this factory, at this port."""
+    """Let moto's Step Functions executions invoke functions at the local port `port`, through the
+    boto3 clients that `factory` makes."""
     boto_client.boto3 = factory  # type: ignore[attr-defined]
     os.environ["MOTO_PORT"] = port
 
@@ -156,7 +158,8 @@ def _invocations_before(moto: WsgiApplication, host: FunctionInvokerInterface) -
 
 
 def _forgetting(moto: WsgiApplication) -> WsgiApplication:
-    """Wrap moto so that executions start one after another, and each start deletes old ones."""
+    """Wrap moto so that Step Functions executions start one after another, and so that each start
+    deletes old executions that have ended."""
     starting = threading.Lock()
 
     def application(environ: WsgiEnviron, start: WsgiStartResponse) -> Iterable[bytes]:

@@ -21,7 +21,8 @@ class CorsPolicy:
         self._origins = frozenset(origins)
 
     def preflight_response(self, request: Request) -> Response | None:
-        """Return the response if the request is a CORS preflight, of any route; else None."""
+        """Return the response to a CORS preflight request, for any path. Return None for any other
+        request, and for every request if no origin is allowed."""
         asks = "origin" in request.headers and "access-control-request-method" in request.headers
         if not (self._origins and request.method == "OPTIONS" and asks):
             return None

@@ -1,5 +1,5 @@
-"""Development login: the API treats a request from this machine without a token as a request of the
-demo user.
+"""Development login: if a request comes from this machine and has no token, the API treats it as a
+request of the demo user.
 
 Tokens of the demo user are signed with a secret in the data folder.
 """

@@ -69,7 +69,8 @@ class _Invocation:
 class ExecutionEnvironment:
     """A local execution environment: a process that runs one invocation of its function at a time.
 
-    runtime: main program of the process; it gets the name of the handler.
+    runtime: path of the main program of the process. The program gets the name of the handler as
+        its argument.
     is_reusable: whether the process is alive, so that it can run another invocation.
     """
 

@@ -30,7 +30,7 @@ class RecentBusEvent:
     """An event that the local event bus accepted, with the result of its delivery.
 
     function: the function that a rule of the catalog invoked. None: no rule matched the event.
-    outcome: result of the function. `{"lost": ...}`: the last attempt failed too, with this error.
+    outcome: result of the function. `{"lost": ERROR}`: every attempt failed, the last with ERROR.
         None: the attempts have not ended, or no rule matched the event.
     """
 
@@ -107,7 +107,8 @@ def _envelope(event: RecentBusEvent) -> dict[str, Any]:
 
 
 def _moment(sent: float | str | None) -> str:
-    """Return the time of the event: SDKs send seconds since 1970, some AWS CLI versions a text."""
+    """Return the time of an event as text. `sent` is the time in the request: seconds since 1970
+    from SDKs, text from some versions of the AWS CLI. None: the present time."""
     if isinstance(sent, str):
         return sent
     moment = datetime.fromtimestamp(sent, UTC) if sent is not None else datetime.now(UTC)

@@ -9,11 +9,13 @@ class StartFailed(Exception):
 
     @classmethod
     def for_port_in_use(cls, port: int, option: str) -> "StartFailed":
-        """Return the failure for a port that another program uses; `option` is `--api-port` or
-        such."""
+        """Return the failure for a port that another program uses.
+
+        option: the command-line option that sets this port, such as `--api-port`.
+        """
         variable = option.strip("-").replace("-", "_").upper()
         return cls(f"Port {port} is in use: give another {option} (make dev {variable}=N).")
 
 
 class DataFolderInUse(StartFailed):
-    """Another stack uses the data folder. A stack may try another data folder."""
+    """Another stack uses the data folder. The caller may try another data folder."""

@@ -4,10 +4,10 @@ On Linux one fork server serves all Lambda hosts of this process. The program of
 `fork_server_main.py`. The fork server imports libraries and no code of a function, so it need not
 be restarted when that code changes.
 
-In two cases each function's process is a new Python interpreter instead: on other systems, and if
-the function's settings or code would choose other libraries or another interpreter than the fork
-server has. macOS can fork, but `urllib` loads frameworks of Apple that do not work in a forked
-process.
+In two cases each function's process is a new Python interpreter instead of a forked process: on
+systems other than Linux, and if the function's settings or code would choose other libraries or
+another interpreter than the fork server has. macOS can fork, but `urllib` loads frameworks of Apple
+that do not work in a forked process.
 """
 
 import atexit

@@ -33,7 +33,11 @@ class MalformedFunctionResult(Exception):
 def build_request_event(
     request: Request, route_key: str, parameters: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the Lambda event for a request to a route. As on AWS, empty members are left out."""
+    """Return the Lambda event for a request to a route. As on AWS, empty members are left out.
+
+    route_key: the route's method and path pattern, as in the route table of the HTTP API.
+    parameters: values of the placeholders in the route's path, by name.
+    """
     headers = _joined((name.lower(), value) for name, value in request.headers.items())
     cookies = [each.strip() for each in headers.pop("cookie", "").split(";") if each.strip()]
     headers["x-forwarded-for"] = request.client_address
@@ -60,8 +64,8 @@ def build_request_event(
 
 
 def build_authorizer_event(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the event for the Lambda authorizer: the Lambda event of the request, without the
-    body, and the members that only authorizers get."""
+    """Return the event for the Lambda authorizer: the Lambda event of the request, but without the
+    body and with the members that only authorizers get."""
     method, path = event["requestContext"]["http"]["method"], event["rawPath"]
     shown = {
         name: value for name, value in event.items() if name not in ("body", "isBase64Encoded")

@@ -1,7 +1,7 @@
 """Let moto's Step Functions import modules of the package `moto.batch` quickly.
 
 Importing this module puts an empty package in the place of `moto.batch`, so that Python does not
-run the `__init__` of `moto.batch`. That would import moto's EC2, which takes 0.7 s. The local stack
+run the `__init__` of `moto.batch`, which would import moto's EC2 in 0.7 s. The local stack
 runs no tasks of AWS Batch or EC2.
 """
 

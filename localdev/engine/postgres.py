@@ -90,8 +90,8 @@ class Postgres:
         return f"postgresql://{login}@/{self._database}?host={quote(str(self._socket_folder))}"
 
     def tcp_url_for_login(self, login: str) -> str:
-        """Return the URL with which a login connects over TCP, with its password: the owner's
-        login, or one that `create_login_if_missing` has created."""
+        """Return the URL, with a password, with which a database login connects over TCP. `login`
+        is `postgres` or a login that `create_login_if_missing` has created."""
         address = f"localhost:{self._tcp_port}/{self._database}"
         return f"postgresql://{login}:{self._password}@{address}"
 
@@ -256,6 +256,8 @@ class Postgres:
 
 def lock_data_folder(folder: Path, *, what: str) -> IO[bytes]:
     """Lock the folder until the returned file is closed or this process ends.
+
+    what: kind of the folder, for the error messages, such as `data`.
 
     Raises DataFolderInUse when another process has locked the folder, and StartFailed when the
     folder cannot be written.

@@ -21,8 +21,8 @@ _LINE = re.compile(
 class InvocationReport:
     """The duration, billed duration and memory of one invocation.
 
-    `billed_ms` includes the start of the environment, for its first invocation. `peak_memory_mb` is
-    the most memory that the environment's process has used so far.
+    For the first invocation of an execution environment, `billed_ms` includes the environment's
+    start. `peak_memory_mb` is the most memory that the environment's process has used so far.
     """
 
     duration_ms: float
@@ -38,8 +38,12 @@ class InvocationReport:
 def format_report_line(
     request_id: str, *, duration_s: float, init_s: float, memory_mb: int, used_mb: int
 ) -> str:
-    """Return the REPORT line of an invocation; `init_s` is 0 if the environment was running
-    before."""
+    """Return the REPORT line of an invocation.
+
+    init_s: seconds that the start of the execution environment took. 0: it was already running.
+    memory_mb: the function's memory limit.
+    used_mb: the most memory that the environment's process has used so far.
+    """
     parts = [
         f"REPORT RequestId: {request_id}",
         f"Duration: {duration_s * 1000:.2f} ms",

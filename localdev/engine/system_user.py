@@ -2,8 +2,8 @@
 because Postgres refuses to run as root.
 
 The system user may be unable to enter the folders above the data folder, and the stack does not
-change their permissions. The server's files are then in a folder under /var/lib, which exists as
-long as the data folder.
+change their permissions. The server's files are then in a folder under /var/lib. After the data
+folder has been deleted, the next start of such a stack deletes the folder under /var/lib.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Sync your own mailbox and a simulated one, and print how their providers differ (docs/live.md).
 
-The run reads only. It deletes the mail that it has stored when it ends.
+The program only reads from your mailbox. When it ends, it deletes the mail that it has stored.
 """
 
 import signal
@@ -107,7 +107,7 @@ def _throw_away_folder() -> Iterator[Path]:
     """Yield the path of a data folder that does not exist yet. At the end delete the folder with
     all mail, even after an error.
 
-    The mail of a run that was killed is deleted at the next start.
+    If the program is killed, its next start deletes the mail.
     """
     data = LIVE_COMPARISON_DATA_FOLDER.resolve() / "stack"
     with lock_data_folder(LIVE_COMPARISON_DATA_FOLDER, what="data"):
@@ -135,7 +135,8 @@ def _report(
     outcomes: Mapping[str, MailboxSyncOutcome],
     out: Path,
 ) -> None:
-    """Write both records and their differences to the file `out`, and print the differences."""
+    """Write the records of the real provider and of the simulator, and their differences, to the
+    file `out`; print the differences."""
     records = {name: recorder.summarise_responses() for name, recorder in recorders.items()}
     differences = find_differences(records[LIVE], records[SIMULATOR])
     unmet = find_simulator_only_requests(records[LIVE], records[SIMULATOR])

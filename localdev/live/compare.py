@@ -15,8 +15,9 @@ def find_differences(live: JsonObject, simulated: JsonObject) -> list[str]:
     simulator's. If several kinds of requests have the same difference, one line names all of these
     kinds.
 
-    A response or field that only the simulator sent is no difference, because it may depend on the
-    mailbox: perhaps no request was throttled, or the mailbox has no drafts.
+    It is no difference if only the simulator sent a response, because the response may depend on
+    the mailbox: perhaps no request was throttled. For the same reason it is no difference if only
+    the simulator sent a field, unless the simulator sent the field in every such object.
 
     live, simulated: records of the real provider and of the simulator, see
         `Recorder.summarise_responses`.
@@ -57,7 +58,7 @@ def _differences(status: str, live: JsonObject, simulated_by_status: JsonObject)
 
 def _members(what: str, live: JsonObject, simulated: JsonObject) -> Iterator[str]:
     """Yield the differences of headers or fields, in the order of their paths. The fields of an
-    object are compared only if both records contain such an object."""
+    object are compared only if both records contain an object at the same path."""
     met = [{_parent(path) for path in members} for members in (live, simulated)]
     for path in sorted({*live, *simulated}):
         each, before = live.get(path), simulated.get(path)

@@ -42,8 +42,8 @@ class SimulatedProvider:
 class ProviderRelayInterface(Protocol):
     """Interface of the relay between Mailsync and the providers; a context manager.
 
-    http_base_url_or_empty: URL of the relay for Mailsync. Empty: Mailsync needs only
-        `lambda_environment_variables`.
+    http_base_url_or_empty: URL at which Mailsync reaches the relay over HTTP. Empty: the relay
+        does not use HTTP.
     lambda_environment_variables: environment variables with which the functions reach
         the relay. They are complete when all upstreams are added.
     """

@@ -1,7 +1,8 @@
 """Record the forms, page sizes and latencies of a provider's responses, without their values.
 
-A record contains only words of this module, words and names that a vocabulary allows, and numbers
-as classes such as `51–100`. So a record cannot contain mail, addresses, ids or tokens.
+A record contains only words of this module, names and words that the provider's
+RecordableNamesAndWords allow, and numbers as classes such as `51–100`. So a record cannot contain
+mail, addresses, ids or tokens.
 """
 
 import math
@@ -40,8 +41,8 @@ class RecordableNamesAndWords:
     allowed_words_by_field: the allowed words of enumerations, by field name or lower-case header
         name. The record names the words of errors and headers. The words of other responses depend
         on the mail, so the record says only whether they are allowed words.
-    names_of_fields_with_recorded_size: names of the fields and headers whose length or number is
-        compared.
+    names_of_fields_with_recorded_size: names of the fields and headers whose size is recorded as a
+        class: the length of a text, or the value of a number.
     """
 
     field_name_pattern: re.Pattern[str]

@@ -79,7 +79,7 @@ class HttpProviderUpstream:
 
 
 class HttpRelayKitInterface(Protocol):
-    """Interface of what the relay needs of a provider with an HTTP API.
+    """Interface that the kit of a provider with an HTTP API implements for the relay.
 
     error_probe_paths: paths of requests that the provider rejects. The relay sends them to record
         errors.

@@ -1,5 +1,5 @@
-"""Sync a mailbox with Mailsync through the relay, which records the provider's responses: a
-first sync, a scheduled check and a verification."""
+"""Run a first sync, a scheduled check and a verification of a mailbox with Mailsync. The requests
+go through the relay, which records the provider's responses."""
 
 import time
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def sync_and_check_mailbox(
     change_mailbox: Callable[[], None],
 ) -> MailboxSyncOutcome:
     """Run a first sync of one mailbox and, if it completes, a scheduled check. Then let the relay
-    send requests that provoke errors.
+    send requests that provoke errors. Return how the sync and the check ended.
 
     token: the relay's token or password for the mailbox.
     limit_s: seconds after which the function stops waiting for the first sync.
@@ -101,8 +101,8 @@ def _wait(account: DemoAccount, limit_s: float) -> dict[str, Any]:
 
 
 def _check(stack: Stack, account: DemoAccount) -> str:
-    """Make a check and a comparison of the mailbox due, and invoke the function that the schedule
-    invokes. Wait until the check has ended; return how it ended."""
+    """Make the mailbox due for a check that also compares the ids of its messages, and invoke
+    `start-due-syncs`, as the schedule does. Wait until the check has ended; return how it ended."""
     print("  scheduled check, with a comparison of ids", flush=True)
     with closing(connect(Settings({"DATABASE_URL": stack.database_url}))) as tables:
         before = tables.run(_LAST_CHECK, id=account.id)
@@ -121,6 +121,7 @@ def _check(stack: Stack, account: DemoAccount) -> str:
 
 
 def _result(status: dict[str, Any]) -> str:
-    """Return how a run ended: `completed`, or `failed` and the name of the error."""
+    """Return how the account's last sync ended: the sync status, such as `completed`, and in
+    parentheses the name of the last error, if there is one."""
     error = status["lastError"]
     return str(status["syncStatus"]) + (f" ({error['name']})" if error else "")

@@ -105,7 +105,8 @@ def _mail(
 
 
 def _answered(chance: random.Random, item: MailItem) -> MailItem:
-    """Return the message as a reply in one of the five threads of its day."""
+    """Return the message as a reply in one of the five threads of the day on which it was
+    received."""
     thread = f"{item.received_at:%Y-%m-%d} {chance.randint(1, 5)}"
     return replace(item, subject=f"Re: {item.subject}", conversation=thread)
 

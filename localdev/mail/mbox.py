@@ -2,8 +2,9 @@
 
 A line that starts with "From " separates messages, but can also be a line of a body. Writers quote
 such body lines (mboxo: `>From `; mboxrd: one more `>`), give the body's length (mboxcl, mboxcl2:
-Content-Length), or do neither. So such a line counts as a separator only if it looks like one and a
-header follows. A Content-Length counts only if the message really ends there.
+Content-Length), or do neither. So a "From " line counts as a separator only if it has the form of a
+separator (sender, date) and a header follows. A Content-Length counts only if the message really
+ends there.
 
 Sources: RFC 4155; mbox(5) of qmail; Jonathan de Boyne Pollard, "mbox is a family of formats".
 """
@@ -76,7 +77,7 @@ def split_mbox(content: BytesOrMmap) -> Iterator[MboxMessage]:
     """Yield the messages of an mbox file.
 
     A first message without its "From " line is included. Other text before the first message is
-    skipped; the first message's offset then is not 0.
+    skipped; `byte_offset_in_file` of the first message is then not 0.
     """
     if content.find(b"\n") < 0:
         content = content[:].replace(b"\r", b"\n")

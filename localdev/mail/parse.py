@@ -18,8 +18,9 @@ def parse_mail(raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True
 def parse_mail_and_find_malformations(
     raw: bytes, *, folder: tuple[str, ...] = (), is_read: bool = True
 ) -> tuple[MailItem, tuple[str, ...]]:
-    """Parse a message; return it with phrases that say what is malformed in it, such as "has no
-    date". A mail item has one body: the HTML, as in Exchange, or the text."""
+    """Parse a message (RFC 5322); return it, and phrases that say what is malformed in it, such as
+    "has no date". The body of the mail item is the message's HTML, as in Exchange, or the text if
+    the message has no HTML."""
     mail = parse_message(raw)
     received_at = _received_at(raw) or mail.sent_at
     undated = () if received_at else ("has no date that can be read, so it is of 1970",)

@@ -4,8 +4,8 @@ When the simulators are ready, the program prints one JSON line on stdout. The l
 URLs, the ports, and the secrets of the control API and of the application. `mail` is the report on
 the mail of --mbox. With `--provider imap` the line also contains the password of all mailboxes:
 SIMULATOR_IMAP_PASSWORD, or a random password. If --mbox has no message that can be loaded, the line
-contains only the sentence `failed`, and the process exits with 1. The program names malformed
-messages and messages that it did not load on stderr, one per line.
+contains only the sentence `failed`, and the process exits with 1. On stderr the program names, one
+per line, the messages that it did not load and the malformed messages that it loaded.
 """
 
 import argparse

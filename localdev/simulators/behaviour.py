@@ -33,8 +33,8 @@ class MicrosoftBehaviour:
         device code. In Entra, a setting of the app registration decides this.
     tenant_consented: whether an administrator has granted the application its permissions.
     app_roles: permissions of the application without a user.
-    app_mailboxes: addresses of the mailboxes that the application without a user may read. None:
-        all mailboxes.
+    app_mailboxes: addresses of the mailboxes that the application may read when it acts without a
+        user. None: all mailboxes.
     subscriptions_per_page: maximum number of subscriptions on a page.
     notifications_lost: whether new change notifications are dropped and never sent.
     notification_retry_s: seconds until a notification that was not accepted is first sent again.

@@ -1,4 +1,4 @@
-"""Apply injected faults to the body of a response, in the same way for every provider over HTTP."""
+"""Apply injected faults to the body of a response, in the same way for every simulated HTTP API."""
 
 from dataclasses import replace
 

@@ -5,8 +5,9 @@ Requests carry the control secret as a bearer token; without it the response is 
 state. `DELETE` clears the request log or the faults. Every `POST` takes and returns one JSON
 object. A 400 response says what is wrong.
 
-Messages and folders are named by Graph's ids and well-known names, or by Gmail's ids. While the
-IMAP server runs, they may also be named as IMAP names them; see `localdev.simulators.imap.owner`.
+A request names messages and folders by Graph's ids and well-known names, or by Gmail's ids. While
+the IMAP server runs, a request may also use the names that IMAP has for messages and folders; see
+`localdev.simulators.imap.owner`.
 """
 
 import hmac

@@ -19,9 +19,9 @@ class SimulatorDatabase:
     commits together with the outermost transaction.
 
     schema: statements that create the tables unless they exist.
-    earlier: tables to drop with their contents if an earlier release wrote the file. A key is a
-        pair of a table and a column of that table, which only files of that release have. The value
-        is the names of the tables to drop.
+    earlier: tables to drop, with their contents, from files that an earlier release of the
+        simulators wrote. A key is a pair (table, column): a file that has this column is from that
+        release. The value is the names of the tables to drop.
     """
 
     def __init__(

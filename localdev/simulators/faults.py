@@ -5,11 +5,13 @@ Graph and Gmail inject every kind of fault but `imap`; Gmail's forgeries are in 
 For the IMAP server, a rule's `method` is compared with the command, such as "UID FETCH". A rule's
 `path` is searched in a text of the open folder, the command and its arguments, such as
 "INBOX UID FETCH 1:* (FLAGS)".
-The token endpoint of Microsoft's identity platform, and all endpoints of Google's except the
-sign-in page, have fault rules of their own and send an error for every fault: `status` (None: 503),
-`code` as OAuth's error, and `message`; or `body`. `retry_after` and `headers` add headers. `cut`
-closes the connection without a response. All other fields have no effect. For Microsoft, `message`
-starts with the AADSTS number, as "AADSTS50196: ...".
+
+The identity platforms of Microsoft and Google share a second list of fault rules. It applies to
+Microsoft's token endpoint and to all endpoints of Google except the sign-in page. There a fault
+with `cut` closes the connection without a response. Every other fault becomes an error response
+with `status` (None: 503). Its body is `body`, or else OAuth's JSON with `code` as the error and
+`message` as the description. `retry_after` and `headers` add headers. All other fields have no
+effect. For Microsoft, `message` starts with the AADSTS number, as "AADSTS50196: ...".
 """
 
 import math
@@ -57,7 +59,8 @@ class Fault:
     retry_after: seconds in the error's header `Retry-After`; Gmail names the time in the message
         instead. None: no such header.
     headers: further headers of the error response.
-    body: body that replaces the right body, such as "" for an empty 503. None: the body stays.
+    body: body that replaces that of the error response or of the right response, such as "" for an
+        empty 503. None: the body stays.
     html: whether an HTML page with `message` replaces the body.
     delay_s: seconds before the response. A delay beyond the client's time-out simulates a server
         that never responds.

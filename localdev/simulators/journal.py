@@ -18,7 +18,7 @@ class ChangeKind(StrEnum):
     MESSAGE_CHANGED: the named fields of a message have new values.
     FOLDER_CREATED_OR_CHANGED: a folder is new, or has another name or parent.
     FOLDER_REMOVED: a folder was removed.
-    CURSORS_EXPIRED: cursors of change feeds that were issued before this entry became invalid.
+    CURSORS_EXPIRED: cursors of change feeds are invalid if they were issued before this entry.
     """
 
     MESSAGE_ADDED_TO_FOLDER = "added"
@@ -36,11 +36,10 @@ class JournalEntry:
 
     change_number: the change number, which grows with every change of the mailbox.
     message_number: number of the message that changed. None: no message changed.
-    folder_number: number of a folder. If a message was added or moved to a folder, this folder; if
-        a message was removed from a folder, None. If fields of a message changed, the message's
-        folder, or None if the message is in several folders or in none. If a folder itself changed,
-        that folder. If cursors expired (CURSORS_EXPIRED), the folder whose cursors they are, or
-        None for the cursors of all folders.
+    folder_number: number of a folder, by `kind`. Message added or moved: the folder that the
+        message came into. Message removed: None. Message changed: its folder, or None if the
+        message is in several folders or in none. Folder changed or removed: that folder. Cursors
+        expired: the folder whose cursors expired, or None if those of all folders expired.
     source_folder_number: number of the folder that a message left. None: the message left no
         folder.
     placement_change_number, source_placement_change_number: numbers of the message's placements in
@@ -83,8 +82,8 @@ class MailboxChangeJournal:
         """Leave a gap in the change numbers, so that the next change has at least the number
         `until`.
 
-        The UIDs of the IMAP simulator are change numbers, and the UIDs of some real servers begin
-        near 743,000,000.
+        The UIDs of the IMAP simulator are change numbers. With a gap they can be as high as the
+        UIDs of some real servers, which begin near 743,000,000.
         """
         self._database.execute_write(
             "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'change'", until - 1
@@ -101,7 +100,8 @@ class MailboxChangeJournal:
         source_placement: int | None = None,
         fields: frozenset[str] = frozenset(),
     ) -> int:
-        """Write an entry for a change; return its change number.
+        """Write an entry for a change; return its change number. The parameters are the fields of
+        JournalEntry.
 
         placement: placement number of a changed message in `folder`. A message that comes into a
             folder gets the number of this entry as its placement number.

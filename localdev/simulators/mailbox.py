@@ -68,8 +68,9 @@ class Mailbox:
         return found[0]
 
     def read_original_message_bytes(self, blob_number: int) -> bytes | None:
-        """Return the bytes of a message as it was received (RFC 5322), by the number of its
-        content. Return None if the bytes were not kept, or the content was changed or deleted."""
+        """Return the bytes of a message as it was received (RFC 5322). `blob_number` is the
+        message's `content_blob_id`. Return None if the bytes were not kept, or the content was
+        changed or deleted."""
         row = self.database.fetch_row("SELECT content FROM original WHERE blob = ?", blob_number)
         return bytes(row["content"]) if row else None
 
@@ -93,7 +94,7 @@ class Mailbox:
         """Return the messages of the folders, newest first. A message that is in several of these
         folders appears once.
 
-        older_than: `received_at_sort_key` of a message; return only messages that follow it.
+        older_than: `received_at_sort_key` of a message; return only messages older than this one.
         since: text of `format_utc_seconds`; return only messages received then or later.
         skip: number of messages to leave out at the beginning.
         limit: maximum number of messages to return. -1: no limit.

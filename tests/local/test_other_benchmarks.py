@@ -17,6 +17,7 @@ pytestmark = pytest.mark.long
     [
         "many_mailboxes --mailboxes 2 --messages 10",
         "removals --messages 1000",
+        "placements --pages 3 --accounts 2 --messages 300",
         "graph.cpu --messages 200 --part 100",
         "imap.idle --messages 30 --folders 2 --inbox 10 --checks 1",
         "due_queue --accounts 200 --due 50 --claim 10 --times 2 --ticks 2",

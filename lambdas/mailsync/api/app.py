@@ -1,4 +1,4 @@
-"""Map requests to the functions of the routes of the Lambda function `api`.
+"""Map requests that the Lambda function `api` receives to the Python functions of its routes.
 
 The routes are divided into groups by the beginning of their path. Each group has a resolver of its
 own. When a process starts, it imports only the routes of `/api/email/sync`, because most requests

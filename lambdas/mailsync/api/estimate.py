@@ -21,8 +21,8 @@ first_sync_estimate_router = APIGatewayHttpRouter()  # type: ignore[no-untyped-c
 
 @first_sync_estimate_router.get(f"{ACCOUNT_PATH}/estimate")
 def show_first_sync_estimate(account_id: str) -> Response[str]:
-    """Return the number of messages in the mailbox, and the time, the requests and the money that
-    a first sync of all these messages would take.
+    """Return the number of messages in the mailbox. Also return the seconds, the requests and the
+    US dollars that a first sync of all these messages would take.
 
     Raises:
         AccountNotFound: the caller has no such account.

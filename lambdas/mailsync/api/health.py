@@ -54,6 +54,7 @@ def start_self_test_execution() -> SelfTestStarted:
     responses=describe_responses({200: Health}, public=True),
 )
 def show_health() -> Health:
-    """Return 200 if the database accepts writes and has the schema of this version."""
+    """Return 200 if the database accepts writes and has the schema of this version; else raise an
+    error, to which the API responds with a problem."""
     require_writable_migrated_database(open_database())
     return Health()

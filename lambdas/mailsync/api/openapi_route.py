@@ -1,4 +1,4 @@
-"""Define the route of the OpenAPI document."""
+"""Define the route that returns the OpenAPI document of the API."""
 
 import json
 from functools import cache

@@ -49,7 +49,8 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 @router.delete(ACCOUNT_PATH)
 def disconnect_or_purge_account(account_id: str) -> Response[str]:
-    """Disconnect the account and keep its mail, or purge the account: delete it with its mail.
+    """Disconnect the account and keep its mail, or purge the account: delete it with its mail. The
+    query parameter `data` of the request says which; without the parameter the mail is kept.
 
     A purge deletes what it can within `MAX_MAIL_DELETION_S_PER_REQUEST`; the scheduled function
     `purge-accounts` deletes the rest. If the request fails before it has changed the account, the
@@ -89,8 +90,8 @@ def parse_account_and_caller_ids(
 ) -> AccountOfRequestingUser:
     """Return the account id of the request's path together with the caller's user id.
 
-    This function does not check whether the account exists and belongs to the caller. The store
-    checks it when it reads or changes the account.
+    This function does not check that the account exists and belongs to the caller. The store checks
+    this when it reads or changes the account.
 
     Raises:
         ApiError: the account id in the path is not a UUID (422).

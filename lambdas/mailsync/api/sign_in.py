@@ -109,8 +109,8 @@ class _Mailbox:
 
 
 class SignInFlow:
-    """Does the steps of a sign-in at one provider: begin, finish, and confirm in a stage with
-    `confirm_connections`.
+    """Begins and finishes sign-ins at one provider. In a stage with the setting
+    `confirm_connections`, it also connects a mailbox when the user confirms the mailbox.
 
     The methods raise:
         ProviderRejected, ProviderThrottled, ProviderUnavailable: no mailbox was connected.
@@ -179,8 +179,8 @@ class SignInFlow:
         only once.
 
         Raises:
-            ApiError: no mailbox of this provider and this user is stored under the token (404). A
-                mailbox of another user or provider is deleted from the store.
+            ApiError: no mailbox of this provider and this user is stored under the token (404). If
+                the token belongs to another user or provider, its stored mailbox is deleted.
         """
         pending = self._credentials.pop_unconfirmed_mailbox(_hash(token))
         if pending is None or pending.user_id != user_id:
@@ -235,8 +235,8 @@ class SignInFlow:
 def _provider_of(kept: Mapping[str, Any]) -> ProviderName:
     """Return the provider that a stored sign-in or mailbox names.
 
-    Earlier releases had only one provider and stored no name. If the name is missing, return that
-    provider.
+    Earlier releases had only one provider and stored no provider name. If the name is missing,
+    return the provider of these releases.
     """
     return ProviderName(kept.get("provider", DEFAULT_PROVIDER_OF_STORED_VALUES))
 

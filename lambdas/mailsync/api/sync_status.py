@@ -54,10 +54,12 @@ def to_sync_status_view(account: AccountStatus, now: datetime) -> SyncStatusView
 
 
 def _progress(account: AccountStatus) -> tuple[int, int]:
-    """Return the number of processed messages and the number of expected messages. Processed
-    messages are stored or in quarantine. The expected number follows from the provider's corrected
-    counts. If the provider has a quota and messages are pending, it is the sum of the processed and
-    the pending messages.
+    """Return the number of processed messages and the number of expected messages.
+
+    Processed messages are stored or in quarantine. The expected number is the sum of the provider's
+    counts of the folders, without the messages that the provider is known to count in excess. But
+    if the provider has a quota and messages are pending, the expected number is the sum of the
+    processed and the pending messages.
 
     During a full sync the provider's counts can lag behind the stored messages. Then the expected
     number is raised to the processed number, so that the progress never exceeds 100 %. If a message

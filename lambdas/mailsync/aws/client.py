@@ -152,8 +152,8 @@ class AwsClient:
 
 @cache
 def _tls_context(ca_bundle: str | None) -> ssl.SSLContext:
-    """Return the TLS context that all clients share: reading the certificate authorities takes
-    longer than a request."""
+    """Return the TLS context. All clients share it, because reading the certificate authorities
+    takes longer than a request."""
     return ssl.create_default_context(cafile=ca_bundle)
 
 

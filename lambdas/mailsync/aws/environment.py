@@ -41,7 +41,8 @@ def find_aws_credentials() -> AwsCredentials:
 
 
 def choose_aws_endpoint_url(service: str) -> str:
-    """Return the URL of a service. If AWS_ENDPOINT_URL is set, it is the URL of every service."""
+    """Return the URL of AWS_ENDPOINT_URL, which applies to every service. If this variable is not
+    set, return the URL of the service in the region of this process."""
     if url := os.environ.get("AWS_ENDPOINT_URL"):
         return url
     region = find_aws_region()

@@ -361,8 +361,8 @@ def _stored(account_id: AccountId, credentials: Credentials, vault: Vault) -> Ac
 
 
 def _is_usable(stored: AccessToken, credentials: Credentials, refused: AccessToken | None) -> bool:
-    """Return whether to use the stored token. Return False if the mail provider has rejected this
-    token, and the token is old enough to be renewed."""
+    """Return False if `stored` is the token that the mail provider has rejected (`refused`) and is
+    old enough to be renewed, else True. `refused` is None if no token was rejected."""
     if refused is None or stored.token != refused.token:
         return True
     issued_at = credentials.access_token_issued_at

@@ -39,8 +39,8 @@ _KEY_REJECTED_CODES = frozenset(
 
 
 class SealedColumn(StrEnum):
-    """The database columns that hold sealed (encrypted) values. Each stored value is bound to the
-    text of its column here, so never edit these texts."""
+    """The database columns that hold sealed (encrypted) values. Each stored value is bound to
+    the text that this class has for the value's column, so never edit these texts."""
 
     GRANT = "email_credentials.grant_sealed"
     ACCESS_TOKEN = "email_credentials.access_sealed"  # noqa: S105

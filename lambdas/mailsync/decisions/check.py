@@ -60,11 +60,12 @@ def classify_work_found_by_check(
     pages: for each change feed that the check has read, the feed's next page.
     waiting: change feeds that this check did not read; a later check reads them.
     moved: provider ids of folders whose counts at the provider changed since the last check.
-    counts: the counts of the mirrored folders that the listing contains.
+    counts: for each mirrored folder in `listing` whose counts were fetched, the stored and the
+        provider's counts.
 
-    The result NOTHING_NEW means that the mailbox is verified as well. So it has four conditions:
-    `is_fully_verified` is true, no change feed reports a change, the folder tree is
-    unchanged, and each stored count equals the provider's current count.
+    The result NOTHING_NEW also means that the check has verified the mailbox. The function returns
+    NOTHING_NEW only if `is_fully_verified` is true, no change feed reports a change, the folder
+    tree is unchanged, and each stored count equals the provider's current count.
     """
     folders = tuple(folders)
     known = {folder.ref.remote_id for folder in folders}

@@ -11,9 +11,9 @@ class ThreadKeysOfConversation:
     conversation share (`Message.thread_keys`).
 
     thread_keys: the keys of all these messages, in the order of the messages.
-    stored_conversation_ids: ids of the stored conversations that contain one of the keys, in
-        ascending order. Several ids: the keys show that the stored conversations are one
-        conversation. Empty: no key is stored, so the keys form a new conversation.
+    stored_conversation_ids: ids of the stored conversations that contain at least one of the keys,
+        in ascending order. Several ids: these stored conversations are really one conversation and
+        must be joined. Empty: no key is stored, so the keys form a new conversation.
     """
 
     thread_keys: tuple[str, ...]

@@ -117,15 +117,15 @@ def seconds_until_sync_after_failure(*, failures: int, cause: str | None, jitter
 
     failures: number of runs that failed in a row, including the last run.
     cause: error name of the last run. None: the account is closed. A check of a closed account
-        requests an access token, and ends if there is none.
+        requests an access token, and ends if it gets no token.
     jitter: random number from 0 to below 1. It changes the result by at most a tenth, so that
         mailboxes that failed together are not synced together.
 
     The interval doubles with each failure. Its maximum is a day. If only some folders failed, the
     maximum is 15 minutes. If only some folders were not verified, the maximum is an hour.
 
-    Return 0 if the execution of the last run died and no earlier run failed, because the mailbox
-    did not cause this failure.
+    Return 0 if the execution of the last run died and the run before it did not fail, because the
+    mailbox did not cause the death of the execution.
     """
     if cause == EXECUTION_DIED_ERROR_NAME and failures <= 1:
         return 0.0
@@ -140,7 +140,7 @@ def seconds_until_sync_after_success(
     """Return the seconds until the next scheduled sync of a mailbox after a successful sync.
 
     has_news: whether a notification, or a person's confirmation of a removal, arrived during the
-        sync. The sync may have missed the change, so the result is 0.
+        sync. True: the sync may have missed it, so the result is 0.
     is_pushed: whether the provider sends notifications of changes. Notifications can be lost, so
         scheduled syncs continue, every SYNC_INTERVAL_OF_SUBSCRIBED_MAILBOX_S seconds.
     unchanged_for_s: seconds since a sync last changed a row. Without notifications, the interval is

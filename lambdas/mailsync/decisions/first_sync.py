@@ -13,8 +13,8 @@ class FirstSyncCostRates:
     messages_per_s: number of messages that Mailsync stores per second if no quota limits it.
     fixed_quota_units_per_sync: units of the provider's quota that a first sync of an empty mailbox
         uses.
-    quota_units_per_message: units of the quota that each message adds. The real number is lower
-        where one request brings several messages.
+    quota_units_per_message: units of the quota that each message adds. The real number is lower if
+        one request fetches several messages.
     fixed_aws_cost_usd_per_sync, aws_cost_usd_per_message: list price of the executions and
         functions on AWS, in US dollars.
     time_to_first_message_s: seconds from the start of the sync until the first message is stored.

@@ -29,8 +29,8 @@ messages are about 10 MB, and as many as a provider sends with four pages at a t
 class FolderTreeDiff:
     """The changes that the stored folder tree needs to become equal to the provider's folder tree.
 
-    new_and_changed_folders: folders that are new, renamed or moved, or whose role or hidden mark
-        has changed.
+    new_and_changed_folders: folders that are new, renamed or moved, or whose role or
+        `is_hidden_at_provider` has changed.
     gone_folder_ids: stored folders to hide, because the provider answered a request by their id
         with "not found". A folder that is only missing from the listing is neither changed nor
         gone.
@@ -129,7 +129,8 @@ def find_folders_with_changed_counts(
 
 
 def sort_folders_by_last_change(folders: Iterable[StoredFolder]) -> tuple[StoredFolder, ...]:
-    """Return the folders ordered by the time of their last change, the most recent first."""
+    """Return the folders ordered by the time of their last change, the most recent first. Folders
+    without such a time come last."""
     return tuple(
         sorted(
             folders,
@@ -174,8 +175,8 @@ def batch_small_folders_for_full_sync(
     page_size: int,
     max_messages: int,
 ) -> Iterator[tuple[StoredFeed, ...]]:
-    """Yield batches of small folders' change feeds, so that the full syncs of a batch start
-    together.
+    """Yield batches of change feeds of small folders. The caller starts the full syncs of the feeds
+    of one batch together.
 
     A small folder has fewer messages than `page_size`, so its mail fits on one page. Only folders
     whose full sync has not stored a page yet are in the batches. The smallest folders come first.
@@ -219,7 +220,8 @@ def batch_small_folders_for_full_sync(
 
 
 def _is_untouched(position: FeedPosition) -> bool:
-    """Return whether a full sync with the preferred kind of feed runs and has stored no page."""
+    """Return whether the full sync of a feed is running, has stored no page, and reads the kind of
+    feed that the provider's code tries first."""
     return (
         position.is_full_sync_running
         and position.sealed_cursor is None

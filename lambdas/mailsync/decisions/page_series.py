@@ -18,8 +18,8 @@ was sent twice is normal, and a list that shifts while it is read repeats items.
 class EndlessPagingDetector:
     """The pages of one list, or of one round of a change feed, in the order in which they are read.
 
-    The items of one earlier page are remembered, however long the list is: those of page 1, then of
-    page 2, 4, 8 and so on. So a cycle of any number of pages is found (Brent's algorithm).
+    The object remembers the item ids of only one earlier page, however long the list is: page 1,
+    then page 2, 4, 8 and so on. So it finds a cycle of any number of pages (Brent's algorithm).
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,8 @@ class EndlessPagingDetector:
 
     @property
     def is_endless(self) -> bool:
-        """Return whether more pages were repeated, or successively empty, than the limits allow."""
+        """Return whether the list probably never ends: more than MAX_REPEATED_PAGES pages repeated
+        earlier items, or more than MAX_EMPTY_PAGES pages in succession were empty."""
         return (
             self._empty_page_count > MAX_EMPTY_PAGES
             or self._repeated_page_count > MAX_REPEATED_PAGES

@@ -33,9 +33,9 @@ def classify_push_health(
 ) -> PushHealth:
     """Return whether the provider's notifications for a mailbox work.
 
-    The last change counts as announced if the sync that found it ended at most
-    `MAX_TIME_FROM_NOTIFICATION_TO_FOUND_CHANGE` after the last notification, or at most that
-    long after the subscription was first requested.
+    The last change counts as announced if the sync that found the change ended at most
+    `MAX_TIME_FROM_NOTIFICATION_TO_FOUND_CHANGE` after the last notification or after the first
+    request for a subscription.
 
     expires_at: expiry of the mailbox's push subscription. None: there is no subscription.
     subscribed_at: when Mailsync first requested a subscription for the mailbox.

@@ -87,9 +87,9 @@ def estimate_remaining_s(
     no message is missing, or if the speed so far allows no estimate.
 
     missing: number of messages that the run still has to store.
-    missing_in_largest_folder: number of missing messages in the folder that lacks most. The pages
-        of one folder are read one after the other. So the run may end with only this folder, and
-        then it reads as fast as one folder can be read.
+    missing_in_largest_folder: number of missing messages in the folder with the most of them. The
+        pages of one folder are read one after the other. So the run may end with only this folder,
+        and then it reads as fast as one folder can be read.
     quota: the provider's quota for the mailbox. The time in which the run waits for new units is
         part of the estimate. None: the provider has no quota.
 
@@ -125,15 +125,19 @@ def estimate_remaining_s(
 
 
 def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
-    """Return the estimated seconds until the pending messages are fetched.
+    """Return the estimated seconds until the pending messages are fetched (the backfill). A
+    backfill takes the quota of a minute in equal bursts; a burst consists of requests and then a
+    pause.
 
-    If the quota limits the backfill, the result is the time until the last burst of the backfill
-    begins. The last burst has no pause. Otherwise the result follows from the speed so far.
+    If the quota limits the speed of the backfill, the result is the time until the last burst
+    begins, because no pause follows the last requests. If the work limits the speed, the result is
+    computed from the speed so far.
 
-    The work limits the backfill, not the quota, if the bursts so far took longer than
-    `MAX_BURST_PERIODS_IF_QUOTA_LIMITS` on average, and the reading has lasted longer than the
-    periods of all bursts that have begun. Without the second condition, the start of the functions
-    and the list of the messages, which take some seconds, would make the first bursts look slow.
+    The work limits the speed if two conditions hold: the bursts so far took longer than
+    `MAX_BURST_PERIODS_IF_QUOTA_LIMITS` periods on average, and the reading has lasted longer than
+    the periods of all bursts that have begun. Without the second condition, the start of the
+    functions and the list of the messages, which take some seconds, would make the first bursts
+    look slow.
     """
     at_speed_so_far_s = (
         quota.pending_message_count * progress.elapsed_reading_s / progress.new_message_count

@@ -43,7 +43,7 @@ def choose_feeds_to_read_in_slices(
 
     left: the feeds that are not up to date.
     totals: for each feed, the provider's number of messages in the feed's folder.
-    begun: feeds that have slices from earlier. They are chosen whatever their size.
+    begun: ids of the feeds that have slices already. They are chosen whatever their size.
     max_in_flight: number of workers, one for each request that the provider accepts at a time.
     """
     share = sum(totals.get(feed.ref.id, 0) for feed in left) / max_in_flight
@@ -62,7 +62,8 @@ def choose_feeds_to_read_in_slices(
 
 
 def should_use_slices_after_first_slice(stored: int, claimed: int) -> bool:
-    """Return whether a full sync goes on with slices after its first slice.
+    """Return whether a full sync goes on with slices after its first slice: whether at least the
+    fraction `MIN_NEWLY_STORED_SHARE_OF_FIRST_SLICE` of the slice's messages was stored.
 
     stored: number of messages that the first slice brought and that the worker stored.
     claimed: number of messages that the first slice should have brought.

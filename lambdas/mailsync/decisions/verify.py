@@ -37,8 +37,10 @@ rounds."""
 
 
 def compute_max_repair_rounds(folder_count: int) -> int:
-    """Return the maximum number of rounds of repairs of one run in a mailbox with `folder_count`
-    folders. A round compares and repairs up to `MAX_FOLDERS_PER_REPAIR_ROUND` folders."""
+    """Return the maximum number of repair rounds of one run in a mailbox with `folder_count`
+    folders. In a repair round, the run compares and repairs at most `MAX_FOLDERS_PER_REPAIR_ROUND`
+    folders. The maximum lets the run repair each folder `MAX_REPAIRS_OF_SAME_FOLDER_PER_RUN`
+    times."""
     return MAX_REPAIRS_OF_SAME_FOLDER_PER_RUN * max(
         1, math.ceil(folder_count / MAX_FOLDERS_PER_REPAIR_ROUND)
     )

@@ -2,8 +2,8 @@
 
 EventBridge delivers an event at least once. The idempotency key of the run that an event starts
 contains the event's id, and the execution of the self-test has the event's id as its name. So a
-second delivery of the same event starts nothing. An invalid event is logged and raises no error,
-because Lambda would retry the event in vain.
+second delivery of the same event starts nothing. An invalid event is logged and raises no error:
+after an error Lambda would retry the event in vain.
 """
 
 from collections.abc import Mapping
@@ -74,8 +74,8 @@ def parse_event(kind: str, detail: Any, settings: Settings) -> RequestedSync | I
 class SyncOrSelfTestEventReceiver:
     """Starts the sync or the self-test that an event requests.
 
-    Raises:
-        SettingMissing, StoreUnavailable, AwsError: Lambda retries the event.
+    `handle_event` raises:
+        SettingMissing, StoreUnavailable, AwsError: Lambda must retry the event.
     """
 
     def __init__(

@@ -178,7 +178,8 @@ def _is_body(part: MimePart, is_first: bool) -> bool:
 
 
 def _is_unused_alternative(part: MimePart) -> bool:
-    """Return whether the part is another form of the body, such as AMP or an invitation."""
+    """Return whether the part is an alternative form of the body, such as AMP or an invitation.
+    Such a part is neither body nor attachment."""
     return (
         part.parent_content_type == "multipart/alternative"
         and part.content_type.startswith("text/")
@@ -188,7 +189,7 @@ def _is_unused_alternative(part: MimePart) -> bool:
 
 
 def _shown_in(html: str) -> set[str]:
-    """Return the ids of the attachments that the HTML shows."""
+    """Return the Content-IDs of the attachments that the HTML shows inline (`cid:` URLs)."""
     if "cid:" not in html.lower():  # which is a fifth of the cost of the pattern
         return set()
     found = islice(_CONTENT_REFERENCE.finditer(html), MAX_ATTACHMENTS)

@@ -200,8 +200,8 @@ def _to_shift_jis(content: bytes) -> bytes:
 
 @cache
 def _shifted_pairs() -> Sequence[bytes]:
-    """Return the bytes in Shift_JIS of each character of JIS X 0208, by its two bytes in this
-    machine's order."""
+    """Return a table from JIS X 0208 to Shift_JIS. The index is the two bytes of a character in JIS
+    X 0208 as a number in this machine's byte order. The value is the bytes in Shift_JIS."""
     return [_shifted(*pair.to_bytes(2, sys.byteorder)) for pair in range(65_536)]
 
 
@@ -249,8 +249,8 @@ def _is_utf_8(content: bytes) -> bool:
 
 
 def _is_mostly_utf_8(content: bytes) -> bool:
-    """Return whether more bytes above 127 form characters of UTF-8 than do not: the text is damaged
-    or was cut within a character."""
+    """Return whether most bytes above 127 form characters of UTF-8. The content is then UTF-8 that
+    is damaged, or that was cut within a character."""
     sample = content[:_SAMPLE_BYTES]
     valid = sum(len(each) for each in _CHARACTER.findall(sample))
     high = len(sample) - len(sample.translate(None, bytes(range(128, 256))))

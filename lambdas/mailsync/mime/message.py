@@ -41,8 +41,8 @@ class ParsedMessage:
     sent_at: None: the message has no readable date.
     body_text: all plain texts that are not attachments, joined. None: there is no plain text.
     body_html: all HTML texts that are not attachments, joined. None: there is no HTML text.
-    has_attachments: whether there are attachments that the body does not show inline, as at
-        Microsoft Graph.
+    has_attachments: whether there are attachments that the body does not show inline. Microsoft
+        Graph's `hasAttachments` has this meaning, too.
     importance: `low`, `normal` or `high`.
     message_kind: `message`; for invitations a name of Microsoft Graph, such as
         `eventMessageRequest`; `signed` or `encrypted` (S/MIME, PGP); `report` (delivery reports,
@@ -129,8 +129,8 @@ def find_internet_message_id(raw: bytes) -> str | None:
 
 
 def _normalised(raw: bytes) -> bytes:
-    """Return the message without a byte order mark and blank lines at its start, and with line ends
-    that contain a line feed."""
+    """Return the message without a byte order mark and blank lines at its start. If its lines end
+    with a carriage return alone, replace each one by a line feed."""
     start = _LEADING.match(raw, 0, _MAX_LEADING_BYTES).end()  # type: ignore[union-attr]
     raw = raw[start:] if start else raw
     return raw.replace(b"\r", b"\n") if b"\r" in raw and b"\n" not in raw else raw
@@ -144,8 +144,8 @@ class _Fields:
         self._has_too_many = False
 
     def addresses(self, name: str) -> tuple[Address, ...]:
-        """Return the addresses of all fields of this name. An address without a display name gets
-        the address as its name, as at Microsoft Graph."""
+        """Return the addresses of all fields of this name. If an address has no display name, its
+        name is the address itself, as Microsoft Graph returns it."""
         found = parse_addresses(self._header.join_undecoded_values(name), limit=MAX_ADDRESSES + 1)
         self._has_too_many |= len(found) > MAX_ADDRESSES
         return tuple(

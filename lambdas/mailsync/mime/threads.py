@@ -11,7 +11,7 @@ MAX_THREAD_KEYS_PER_MESSAGE = 100
 
 def make_thread_keys(message: ParsedMessage) -> tuple[str, ...]:
     """Return a message's thread keys. Two messages with a common key belong to one conversation, so
-    a conversation is a connected component.
+    a conversation is a connected component of messages.
 
     The keys are UUIDs made from message ids: the message's own id, and the ids in References. If
     References has no usable id, the first id in In-Reply-To is used. The subject is not used.

@@ -116,8 +116,8 @@ class MessageToFetchById:
 
     @property
     def can_be_fetched_in_slice(self) -> bool:
-        """Return whether a worker can fetch the message with a slice (`TimeSlice`): the page
-        reports when the message arrived, and its version."""
+        """Return whether a worker can fetch the message with a slice (`TimeSlice`): whether the
+        page reports both the message's time of arrival and its version."""
         state = self.listed_message
         return (
             self.received_at is not None and state is not None and state.remote_version is not None
@@ -306,6 +306,7 @@ class PagePlan:
     pending_message_ids: ids of messages to store as pending; their contents are fetched later. The
         reason is that the page only lists ids, or that the contents would need too much memory.
     message_ids_to_stamp_with_generation: ids of stored messages that the page of a full sync lists.
+        Their placements get the generation of the full sync.
     conversation_id_by_pending_message_id: `PlacementOrFlagChange.conversation_id` of the pending
         messages that have one.
     messages_to_fetch_in_slices: changes of the pending messages that workers fetch in slices

@@ -44,8 +44,8 @@ class AccessTokenSource(Protocol):
 class FeedUnreadableError(Exception):
     """The provider cannot deliver a page of the change feed, even a page of a single message.
 
-    The caller reads the folder again from its beginning through the provider's next fallback feed.
-    The workflow never receives this error.
+    The caller then starts a new full sync of the folder or mailbox with the provider's next kind of
+    feed (`MailProvider.fetch_feed_page`, `fallback`). The workflow never receives this error.
     """
 
 
@@ -67,9 +67,10 @@ class ProviderTuning:
         messages, run in one function; all other folders are left to parallel functions.
     feeds_to_read_per_connection: number of change feeds that one Lambda function reads one after
         the other over one connection. 1: a new connection costs nothing.
-    is_full_batch_allowed_if_shared: one call of `fetch_messages` is one request for all its
-        messages. False: the provider counts a request per message, and processes several of them at
-        the same time.
+    is_full_batch_allowed_if_shared: a call of `fetch_messages` may fetch several messages while
+        other workers use the mailbox, because the client never sends too many requests at the same
+        time. False: the provider processes the messages of a call as concurrent requests, so the
+        caller then fetches one message per call.
     max_feed_read_interval_while_pending_s: longest time in seconds between two readings of a feed's
         changes while messages of the feed are pending. None: the changes are read only after all
         pending messages were fetched.
@@ -113,8 +114,8 @@ class ProviderTraits:
 
 @runtime_checkable
 class CompleteMessageLister(Protocol):
-    """Interface of a provider that can list the complete messages of a folder. Many messages of a
-    folder then cost one request per page instead of one per message."""
+    """Interface of a provider's client that can list the complete messages of a folder. Fetching
+    many messages of a folder then costs one request per page instead of one request per message."""
 
     def iter_pages_of_complete_messages(
         self, folder: FolderRef
@@ -133,9 +134,10 @@ class CompleteMessageLister(Protocol):
 
 @runtime_checkable
 class TimeSliceReader(Protocol):
-    """Interface of a provider from which several workers can fetch the messages of one folder at
-    the same time, each worker a span of time (a slice). The folder's change feed then only names
-    the messages. Every method may raise the errors of `MailProvider`."""
+    """Interface of a provider's client with which several workers can fetch the messages of one
+    folder at the same time. Each worker fetches the messages of a span of time (a slice). The
+    folder's change feed then only names the messages. Every method may raise the errors of
+    `MailProvider`."""
 
     def fetch_first_page_of_message_ids(self, feed: FeedRef, *, limit: int) -> Page | None:
         """Fetch the first page of a full sync of a folder. The pages of this full sync name
@@ -160,8 +162,8 @@ class TimeSliceReader(Protocol):
         own, may call this method for one folder at the same time.
 
         part: the slice.
-        following: the slice of the next call. The provider may request it while the caller stores
-            the messages of this call. None: not known yet.
+        following: the slice of the next call. The client may request it while the caller stores the
+            messages of this call. None: not known yet.
 
         Returns None if the provider rejects this request and responds to others.
         """
@@ -181,8 +183,7 @@ class MailProvider(Protocol):
 
     @property
     def used_quota_units(self) -> int:
-        """Return the number of requests that this object has sent, in units of the provider's
-        quota."""
+        """Return the units of the provider's quota that the requests of this object have used."""
         ...
 
     @property
@@ -207,7 +208,7 @@ class MailProvider(Protocol):
         feed needs.
 
         The caller calls this method before `list_folders`, for a mailbox of which nothing is
-        stored. In the same round trip, the provider may also send requests whose responses
+        stored. In the same round trip, the client may also send requests whose responses
         `list_folders` will use. If the request for the Inbox fails, no error is raised.
 
         limit: maximum number of messages.
@@ -263,7 +264,7 @@ class MailProvider(Protocol):
 
         positions: feeds with their cursors. None as a cursor: fetch the first page of a full sync.
         limit: approximate number of messages of each page.
-        following: the positions of the next call. The provider may request their pages while the
+        following: the positions of the next call. The client may request their pages while the
             caller stores the pages of this call.
 
         Returns pages by feed id. A feed whose page fails is missing in the result; a call of
@@ -283,8 +284,9 @@ class MailProvider(Protocol):
         ...
 
     def note_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
-        """Note the feed whose full sync begins after the present feed was read, so that the
-        provider may read it ahead. A provider that does not read ahead does nothing.
+        """Note the feed whose full sync begins after the present feed was read. The client may then
+        fetch the first page of the noted feed early. A client that does not read ahead does
+        nothing.
 
         feed: None: no feed follows.
         """
@@ -292,8 +294,8 @@ class MailProvider(Protocol):
 
     def note_groups_before_fetch(self, groups: Mapping[RemoteId, str]) -> None:
         """Note which messages belong together, before `fetch_messages` is called for them. The
-        provider may fetch the messages of a group together, such as the messages of a Gmail thread.
-        A provider without groups does nothing.
+        client may fetch the messages of a group together, such as the messages of a Gmail thread. A
+        client without groups does nothing.
 
         groups: group of each message (`PlacementOrFlagChange.conversation_id`), by message id.
         """
@@ -313,7 +315,7 @@ class MailProvider(Protocol):
         memory limit.
 
         one_by_one: send fewer requests at the same time, because other workers use the mailbox too;
-            most providers send one at a time.
+            most clients then send one at a time.
 
         Raises:
             ResponseTooLarge: request fewer ids at a time; never raised for a single id.

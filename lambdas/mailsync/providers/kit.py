@@ -176,9 +176,9 @@ class ProviderKit(Protocol):
     ) -> MailProvider:
         """Return a client for the account's mailbox.
 
-        memory: memory share against which the client counts the provider's responses. It is needed
-            if one Lambda function opens several mailboxes. A call of the client raises
-            ProviderUnavailable if the share has no room for a response. None: no limit.
+        memory: the mailbox's share of the memory for responses, if one Lambda function opens
+            several mailboxes. A call of the client raises ProviderUnavailable if a response does
+            not fit into the share. None: no limit.
         quota: the quota from which the client takes units before each request. None: no limit.
         """
         ...

@@ -5,17 +5,18 @@ from typing import Protocol
 
 
 class QuotaUnitSource(Protocol):
-    """Interface from which a provider takes quota units before it sends a request.
+    """Interface through which a provider's client takes quota units before it sends a request.
 
-    Each unit is taken from two quotas: the mailbox's, and that of the application's project at the
-    provider. All functions share them.
+    Each unit is taken from two quotas: the mailbox's quota, and the quota of the application's
+    project at the provider. All Lambda functions share these quotas.
     """
 
     def take_units(self, units: int, *, is_backfill: bool = False) -> None:
         """Take units from the allowance of the mailbox and of the project, before a request is
         sent.
 
-        is_backfill: the request fetches old mail, so it must leave the reserve for new mail.
+        is_backfill: the request fetches old mail. It must leave a reserve, a tenth of the quota, to
+            requests for new mail.
 
         Raises:
             ProviderThrottled: the units are not available within a short time. The error's

@@ -19,7 +19,7 @@ class ResponseMemoryBudget:
         self.large = Lock()
 
     def create_share_for_mailbox(self) -> "ResponseMemoryShare":
-        """Return a new memory share, against which the responses of one mailbox are counted."""
+        """Return a new share of this memory, which counts the responses of one mailbox."""
         return ResponseMemoryShare(self)
 
 

@@ -32,8 +32,9 @@ class RetryBudget:
         self._left_s = total_s
 
     def sleep_if_budget_allows(self, requested_s: float | None, repeat: int) -> bool:
-        """Sleep before a retry and return True; return False without sleeping if the pause would
-        exceed the budget or a limit.
+        """Sleep before a retry and return True. Return False without sleeping if the pause would
+        exceed the rest of the budget or `MAX_PAUSE_WITHOUT_WAIT_STATE_S`, or if the request was
+        retried `MAX_PAUSES_PER_REQUEST` times.
 
         requested_s: pause that the provider requested, in seconds. None: the request must not be
             retried.

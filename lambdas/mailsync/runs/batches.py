@@ -1,4 +1,5 @@
-"""Invoke the function `sync-accounts` for due mailboxes, in batches, or for notified mailboxes.
+"""Invoke the function `sync-accounts` for due mailboxes, in batches, or for notified mailboxes
+(mailboxes for which the provider has sent a notification).
 
 Postgres is the queue. `start-due-syncs` claims due mailboxes there before it invokes
 `sync-accounts`; notified mailboxes are claimed by the invoked function itself. If an invocation is

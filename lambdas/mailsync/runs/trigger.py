@@ -24,8 +24,8 @@ _MAX_ATTEMPTS = 3
 
 
 class SyncStarter:
-    """Starts syncs of mailboxes, joins syncs that are running, recovers stale runs, and stops
-    executions."""
+    """Starts syncs of mailboxes, joins syncs that are running, recovers stale runs (open runs
+    without a recent heartbeat), and stops executions."""
 
     def __init__(self, runs: RunStore, step_functions: StepFunctions, machine_arn: str) -> None:
         self._runs = runs
@@ -44,6 +44,10 @@ class SyncStarter:
 
         A joined run may sync another scope than `scope`; `EnqueuedOrExistingRun.sync_scope` has the
         scope of the joined run.
+
+        trigger: what requested the sync, such as `event`; stored with a new run.
+        idempotency_key: key of the request. If the key was used before, the run of the earlier
+            request is returned. None: the request has no key.
 
         Raises:
             StoreUnavailable: several runs in succession ended before they could be joined.
@@ -137,8 +141,9 @@ class SyncStarter:
         execution_name: str,
         cause: str = EXECUTION_DIED_ERROR_NAME,
     ) -> None:
-        """Close a run whose execution ended without recording an outcome, as failed with the error
-        name `cause`; release its lease. A run that this execution has handed over stays open."""
+        """Close a run whose execution ended without recording an outcome; release the run's lease.
+        The run is closed as failed, with the error name `cause`. If the execution has handed the
+        run over to a successor, the run stays open."""
         logger.warning("run_closed", account_id=account_id, run_id=run_id, cause=cause)
         self._runs.fail_run(
             account_id,

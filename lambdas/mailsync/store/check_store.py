@@ -58,10 +58,10 @@ RUN_TRIGGER_NAME_OF_CHECKS = "schedule"
 class Check:
     """The state of a mailbox at the beginning of a check.
 
-    is_mailbox_fully_verified: whether nothing is left to do from the last sync. It verified every
+    is_mailbox_fully_verified: whether the last sync left nothing to do. The sync verified every
         folder without a contradiction. No message or folder must be requested by its id now. No
-        mail of an unmirrored folder is stored. No folder is read by a substitute feed that must be
-        replaced now.
+        mail of an unmirrored folder is stored. No feed must return now to its first kind
+        (`FeedStore.switch_fallback_feeds_to_preferred_kind`).
     has_push_notifications: whether the mailbox has a push subscription that has not expired, and a
         notification arrived within the last day.
     time_since_last_stored_change_s: seconds since a sync last changed a row.

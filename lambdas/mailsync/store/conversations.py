@@ -3,8 +3,8 @@ functions work in the caller's transaction.
 
 A conversation is a connected component of Message-IDs: each message connects its own Message-ID
 with the Message-IDs in its header References. If a message connects two conversations, the later
-conversation becomes part of the earlier conversation, whose id remains. The two stay connected,
-even if the message is deleted.
+conversation becomes part of the earlier conversation, whose id remains. The two conversations stay
+connected, even if the message is deleted.
 """
 
 import hashlib

@@ -93,7 +93,7 @@ class ConnectionParameters:
 
 
 class _Rejected(Exception):
-    """The sentence that follows the setting's name; it never quotes the URL."""
+    """Error: the URL is rejected. Its text follows the setting's name and never quotes the URL."""
 
 
 def parse_database_url(url: str, setting: str) -> ConnectionParameters:

@@ -81,9 +81,9 @@ class FeedStore:
         """Delete the feed's cursor and start a new full sync of the feed. Return how many full
         syncs of the feed this run has started in this way.
 
-        fallback: number of the provider's alternative feed to read from now on. A provider may
-            offer several feeds of one folder or mailbox; 0 is the preferred feed, and the number
-            grows with each feed that fails. None: keep the stored number.
+        fallback: index of the kind of feed to read from now on. A provider may offer several kinds
+            of feed for one folder or mailbox: 0 is the kind that is tried first, and the index
+            grows with each kind that fails. None: keep the stored index.
         """
         with FencedTransaction(self._database, run) as tx:
             tx.run(
@@ -93,10 +93,11 @@ class FeedStore:
         return int(counted[0][0]) if counted else 0
 
     def switch_fallback_feeds_to_preferred_kind(self, run: RunRef) -> None:
-        """Start a full sync with the provider's preferred feed for each folder or mailbox whose
-        preferred feed failed at least a day ago, so that an alternative feed is read now.
+        """Return to the kind of feed that the provider's code tries first: start a full sync with
+        this kind in each change feed for which a kind failed more than a day ago and another kind
+        has been read since then.
 
-        A feed stays as it is during a round, and while a folder of the feed has a message in
+        A feed does not change during a round, and while a folder of the feed has a message in
         quarantine with the cause `unanswered`.
         """
         with FencedTransaction(self._database, run) as tx:
@@ -104,8 +105,8 @@ class FeedStore:
 
     def restart_full_syncs(self, run: RunRef, folder_ids: Sequence[FolderId]) -> None:
         """Restart the full sync of the feeds of these folders, or of all feeds of the account if
-        `folder_ids` is empty, with the provider's preferred kind of feed. Further calls in the same
-        run change nothing."""
+        `folder_ids` is empty. The full sync reads the kind of feed that is tried first (index 0).
+        Further calls in the same run change nothing."""
         named = rows.to_jsonb(folder_ids) if folder_ids else None
         with FencedTransaction(self._database, run) as tx:
             tx.run("restart_full_syncs", account_id=run.account_id, run_id=run.run_id, ids=named)

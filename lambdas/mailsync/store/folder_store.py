@@ -162,8 +162,9 @@ class FolderStore:
             tx.run("save_tree_reading", account_id=run.account_id, is_thorough=is_thorough)
 
     def delete_folders_reported_gone_twice(self, run: RunRef, gone: Iterable[RemoteId]) -> None:
-        """Delete each folder of `gone` that contains no mail and that the provider has reported
-        as gone twice. A deselected folder is kept longer."""
+        """Delete each folder of `gone` that contains no mail and that the provider has reported as
+        gone twice. A deselected folder is kept longer, so that it is still deselected if it comes
+        back."""
         with FencedTransaction(self._database, run) as tx:
             tx.run(
                 "drop_gone_folders",
@@ -185,8 +186,9 @@ class FolderStore:
 
         is_message_in_one_folder: whether each message is in only one folder. False: also count the
             messages of the account, because the counts of its folders add up to more.
-        has_unread_counts: whether this verification did not read the provider's counts of some
-            folders. The run then verifies only the other folders, not the whole mailbox.
+        has_unread_counts: whether this verification has not fetched the provider's counts of some
+            folders. The run then verifies only the folders with fetched counts, not the whole
+            mailbox.
         counts_every_folder: whether to count folders without a change, too.
         """
         with FencedTransaction(self._database, run) as tx:

@@ -134,8 +134,8 @@ class LeaseStore:
 
 
 def _close_stale_run(tx: Transaction, account_id: AccountId, run_id: RunId) -> list[str]:
-    """Close the account's other open run, after the execution of `run_id` has taken its lease.
-    Return the error names of closed runs."""
+    """Close the account's other open run, after the execution of `run_id` has taken the account's
+    lease. Return the error name of the closed run; an empty list if there was none."""
     overtaken = tx.run("close_stale_run", account_id=account_id, run_id=run_id)
     for stale, error in overtaken:
         add_outbox_event(tx, account_id, "sync.failed", stale, error=error)

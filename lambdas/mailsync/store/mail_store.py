@@ -32,8 +32,8 @@ from mailsync.store.page_writes import PageWrite
 from mailsync.store.placement_changes import ClassifiedPlacementChanges
 
 MESSAGES_PER_DELETE_BATCH = 2000
-"""The number of messages that one transaction deletes together with their bodies: about a second of
-work."""
+"""The number of messages that one query selects for deletion. Deleting them together with their
+bodies takes about a second."""
 
 
 class MailStore:
@@ -45,8 +45,8 @@ class MailStore:
     def remove_batch_of_stored_unmirrored_mail(self, run: RunRef) -> int:
         """Process the next messages in folders that are not mirrored. Delete messages that are only
         in unselected folders. Take messages out of folders that no longer exist at the provider.
-        Return the number of processed messages, at most MESSAGES_PER_DELETE_BATCH; 0 if no such
-        message is left."""
+        Return the number of processed messages; 0 if no such message is left. The number is at most
+        twice MESSAGES_PER_DELETE_BATCH, because two queries select messages."""
         with FencedTransaction(self._database, run) as tx:
             locked = tx.run(
                 "lock_dropped", account_id=run.account_id, limit=MESSAGES_PER_DELETE_BATCH
@@ -79,14 +79,17 @@ class MailStore:
     def write_pages(
         self, run: RunRef, writes: Sequence[PageWrite]
     ) -> tuple[WrittenRowCounts | None, ...]:
-        """Write one page of each of several feeds in one transaction. `write_page` writes one page.
+        """Write one page of each of several feeds in one transaction. Return the numbers of written
+        rows of each page; None for a page that was not written because another worker has moved the
+        cursor.
 
-        The statements for cursors and counts are then sent once, not once for each page.
+        This costs fewer round trips than calls of `write_page`: the statements for cursors and
+        counts are sent once, not once for each page.
 
         Raises:
             LeaseLost: another execution holds the lease of the mailbox.
-            StoreRejected: Postgres rejects a statement; nothing was written. `write_page` tells
-                which page is at fault, and puts a message that is rejected into quarantine.
+            StoreRejected: Postgres rejects a statement; nothing was written. The caller can then
+                write each page with `write_page`, which puts a rejected message into quarantine.
         """
         all_counts = self._apply_pages(run, writes, savepoints=False)
         for counts in all_counts:

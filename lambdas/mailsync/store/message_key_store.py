@@ -114,7 +114,8 @@ class ProviderMessageKeyStore:
         return ids
 
     def _owners_of_ids(self, run: RunRef, ids: Collection[RemoteId]) -> dict[RemoteId, int]:
-        """Return the row ids of stored messages that have these ids and other keys."""
+        """Return, by message id, the row id of each stored message that has one of these ids and
+        whose key is now another one."""
         if not ids:
             return {}
         with self._database.transaction() as tx:

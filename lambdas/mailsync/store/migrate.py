@@ -219,7 +219,7 @@ def _locked(migrator: _Migrator) -> Iterator[None]:
 
 
 def _applied(migrator: _Migrator) -> dict[str, str | None]:
-    """Return the checksum of each applied version; None for those that dbmate applied."""
+    """Return the checksum of each applied version; None for a version that dbmate has applied."""
     exists = "SELECT to_regclass('mailsync.schema_migrations') IS NOT NULL"
     if migrator.run(exists, _LIST) == [[False]]:
         return {}

@@ -201,8 +201,8 @@ def _ids_in_changed_folders(write: PageWrite) -> tuple[RemoteId, ...]:
 
 
 def _count_row(write: PageWrite, counts: WrittenRowCounts) -> JsonRow:
-    """Return the values of a page for the statement `count_pages`. `is_shown`: the statement also
-    updates the folder's message count."""
+    """Return the values of a page for the statement `count_pages`. The value `is_shown` says
+    whether the statement also updates the message count of the page's folder."""
     is_news = not write.feed.position.is_full_sync_running
     row = _counts(write.feed.ref, counts, write.request_count, has_more=write.page.has_more)
     return {

@@ -89,7 +89,8 @@ class QuotaLimitSettings(SettingsSection):
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The units to take from a bucket: at least `units`, and at most `block` if that is more."""
+    """The units to take from a quota's row: at least `units`, and at most `block` if that is more.
+    Units for a backfill leave the reserve for new mail."""
 
     units: int
     block: int
@@ -98,8 +99,9 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Grant:
-    """Units that were taken from one bucket. They can be used for `usable_s` seconds, until the
-    time `until` of the database's clock. 0 units: units are available after `wait_s` seconds."""
+    """Units that were taken from the row `bucket_id` of a quota. They can be used for `usable_s`
+    seconds, until the time `until` of the database's clock. If `units` is 0, none were taken, and
+    units are available after `wait_s` seconds."""
 
     bucket_id: int
     units: int
@@ -165,8 +167,9 @@ class MailboxQuota:
 
         Raises:
             ProviderThrottled: the pause would be longer than MAX_SINGLE_SLEEP_S, or all pauses
-                together longer than MAX_TOTAL_SLEEP_S, or this function has used its part of the
-                quota for a backfill. No unit was taken.
+                together longer than MAX_TOTAL_SLEEP_S, or this object has taken the units of one
+                burst of a backfill, an eighth of the units that backfills may take per minute. No
+                unit was taken.
         """
         is_backfill = is_backfill or self._is_backfilling
         with self._lock:
@@ -198,8 +201,9 @@ class MailboxQuota:
             self._block = None
 
     def _require_part_of_backfill(self) -> None:
-        """Raise ProviderThrottled if this function has used its part of the quota for a backfill.
-        The pause lasts until the quota allows the units that the function has used so far."""
+        """Raise ProviderThrottled if this object has taken the units of one burst of a backfill, an
+        eighth of the units that backfills may take per minute. The pause lasts until the quota per
+        minute has granted the units that were taken so far."""
         limit = _limit(self._limits.mailbox_units_per_minute, is_backfill=True)
         if self._backfill_units < max(1, limit // PENDING_MESSAGE_FETCH_BURSTS_PER_MINUTE):
             return
@@ -253,7 +257,11 @@ class MailboxQuota:
     def _take_of(
         self, tx: Transaction, slot: int, wanted: "_Wanted", *, is_project: bool
     ) -> "_Grant":
-        """Take units of one bucket."""
+        """Take units from one row of a quota, and return them.
+
+        slot: number of the row. The project's quota is divided among `PROJECT_QUOTA_SHARD_COUNT`
+            rows; the mailbox's quota has only row 0.
+        """
         bucket = self._bucket(is_project=is_project)
         [[bucket_id, paused_s]] = tx.run("lock_quota", **bucket, slot=slot)
         if paused_s:
@@ -331,7 +339,8 @@ def quota_statuses_of_accounts(
 
 
 def _limit(units: int, *, is_backfill: bool) -> int:
-    """Return the part of a limit that may be used: a backfill leaves the reserve to new mail."""
+    """Return how many units of a limit may be used: all, or for a backfill nine tenths, because a
+    backfill leaves a reserve to new mail."""
     return int(units * (1 - QUOTA_SHARE_RESERVED_FOR_NEW_MAIL)) if is_backfill else units
 
 

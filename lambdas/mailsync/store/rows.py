@@ -178,15 +178,16 @@ def _addresses(addresses: Iterable[Address]) -> list[dict[str, Any]]:
 
 
 def _storable(value: Any) -> Any:
-    """Return texts, alone and in lists, in their storable form; other values unchanged."""
+    """Return a text, or the texts of a list, without what Postgres cannot store
+    (`to_storable_text`). Return other values unchanged."""
     if isinstance(value, list):
         return [_storable(each) for each in value]
     return to_storable_text(value) if isinstance(value, str) else value
 
 
 def _body_json(text: str | None) -> bytes:
-    """Return a body in its storable form, as JSON. The encoding to JSON fails if a text without NUL
-    is not storable, so most texts need no further test."""
+    """Return a body as JSON that Postgres can store. If a text without NUL cannot be stored, its
+    encoding to JSON fails, so most texts need no other test."""
     if text is not None and "\0" not in text:
         if len(text) >= _MIN_LARGE_CHARS and not text.isascii():
             return encode_basestring(to_storable_text(text)).encode()

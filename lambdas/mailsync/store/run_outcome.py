@@ -88,8 +88,8 @@ def has_run_stored_all_pending_messages(tx: Transaction, run: RunRef) -> bool:
 
 
 def _fail_run_with_unverified_folders(tx: Transaction, run: RunRef, folders: int) -> None:
-    """Close a run as failed because `folders` of its folders (their number) could not be
-    verified."""
+    """Close a run as failed because some folders could not be verified; `folders` is their
+    number."""
     [[owner]] = tx.run("lease_owner", account_id=run.account_id)
     fail_run(
         tx,
@@ -117,7 +117,9 @@ def fail_run(
     run has an outcome already or another execution goes on with the run. The caller counts the
     failure in the metrics after the commit.
 
-    execution_name: execution that ended. None: the caller has checked that it holds the lease.
+    owner: ARN of an execution, or LEASE_OWNER_OF_CHECKS.
+    execution_name: name of the execution that ended. None: the caller has checked that it holds the
+        lease.
     """
     held = tx.run("lock_account_of_run", run_id=run_id)
     if execution_name is not None and tx.run(

@@ -94,7 +94,7 @@ class RunStore:
         return found
 
     def _show_open_run(self, account_id: AccountId) -> None:
-        """Set the account's column `sync_status`, unless its run has ended.
+        """Set the account's column `sync_status` to `syncing`, unless the account's run has ended.
 
         This is a transaction of its own: a lock of the account after the insertion of a run would
         deadlock with `take_lease`, which locks the account first.
@@ -196,7 +196,8 @@ class RunStore:
         *,
         execution_name: str | None = None,
     ) -> None:
-        """Close the run as failed with this error name; release the lease if `owner` holds it.
+        """Close the run as failed with this error name. Release the lease of the mailbox if the
+        execution with the ARN `owner` holds it.
 
         If the run has an outcome already, or the execution has handed it over meanwhile, neither
         the run nor its account changes.
@@ -241,7 +242,8 @@ class RunStore:
 
 
 def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedOrExistingRun | None:
-    """Return the run of the key, and lock the key until the transaction ends."""
+    """Return the run of an earlier request with this Idempotency-Key, or None if the key is new.
+    Lock the key until the transaction ends."""
     tx.run("lock_key", account_id=account_id, key=key)
     found = tx.run("find_run_by_key", account_id=account_id, key=key)
     if not found:

@@ -4,12 +4,12 @@ Postgres takes defaults from `ALTER ROLE ... SET`, `ALTER DATABASE ... SET` and 
 a pooled session keeps what an earlier client has set. The driver requests text formats, so some
 settings change what is read: with `DateStyle = 'SQL, DMY'` day and month are swapped without an
 error. So the message that begins a transaction sets, for this transaction only, every setting that
-changes a value, the meaning of a statement, or the effect of an error. This works through a pooler
-in transaction mode and costs no round trip (measured: 80 us of a transaction).
+changes a value, the meaning of a statement, or whether an error ends the session. This works
+through a pooler in transaction mode and costs no round trip (measured: 80 us of a transaction).
 
-Not set: `role` and `session_replication_role` (they decide what the login may do, and only a
-superuser can give the second one to a login), planner costs, memory, and what the server logs.
-Read-only mode is never overridden: the person who set it wants nothing to be written.
+Not set: `role` (it decides what the login may do), `session_replication_role` (it decides which
+triggers run, and only a superuser can set it for a login), planner costs, memory, and what the
+server logs. Read-only mode is never overridden: the person who set it wants nothing to be written.
 """
 
 from collections.abc import Mapping

@@ -103,7 +103,8 @@ class SliceStore:
     def claim_slices(
         self, run: RunRef, feed_id: FeedId, claimant: SliceClaimant, count: int
     ) -> list[TimeSlice]:
-        """Claim up to `count` slices, the newest messages first."""
+        """Claim up to `count` slices, the newest messages first; return an empty list if none is
+        free."""
         with FencedTransaction(self._database, run) as tx:
             claimed = [_claim(tx, feed_id, claimant) for _ in range(count)]
         return [each for each in claimed if each]
@@ -176,7 +177,8 @@ class SliceStore:
 
 
 def _claim(tx: Transaction, feed_id: FeedId, claimant: SliceClaimant) -> TimeSlice | None:
-    """Claim a slice, once other workers' claims are committed.
+    """Wait until the claims of other workers are committed, and then claim a slice. None: no slice
+    is free.
 
     Two workers that claim at the same time would each skip rows that the other worker has locked.
     Both slices would then cover the same span of time, and the response to each slice would lack
@@ -200,8 +202,8 @@ def _claim(tx: Transaction, feed_id: FeedId, claimant: SliceClaimant) -> TimeSli
 def _named(
     tx: Transaction, run: RunRef, feed: StoredFeed, messages: Sequence[Message]
 ) -> list[Message]:
-    """Return the messages that are pending in the same version. Lock the feed: no other transaction
-    stores a page of the feed until this transaction ends."""
+    """Return those of the fetched messages that are pending in exactly the fetched version. Lock
+    the feed: no other transaction stores a page of the feed until this transaction ends."""
     shared = tx.run("share_feed", account_id=run.account_id, feed_id=feed.ref.id)
     if not shared or not messages:
         return []

@@ -1,5 +1,5 @@
-"""Write the states of stored messages, and their folders if the page names all of them. All
-functions work in the caller's transaction."""
+"""Write the states of stored messages, and the folders of a message if the page names all its
+folders. All functions work in the caller's transaction."""
 
 from collections.abc import Sequence
 

@@ -81,8 +81,8 @@ class MailboxStores:
         """Yield the stores for a `with` block. All statements of the block are one transaction,
         which checks the lease once.
 
-        The block must not send requests to the provider, catch errors of the stores, or close a
-        run, because its changes are stored only when the block ends.
+        The changes of the block are stored only when the block ends. So the block must not send
+        requests to the provider, catch errors of the stores, or close a run.
 
         Raises:
             LeaseLost: another execution holds the lease of the mailbox.

@@ -67,9 +67,9 @@ class CheckBatchReport:
 def check_batch_of_mailboxes(
     account_ids: Sequence[AccountId], remaining_s: Callable[[], float]
 ) -> CheckBatchReport:
-    """Check each mailbox of a batch: look for changes, and store small ones. Release the claims on
-    mailboxes for which too little time remains, so that another batch checks them. Return how the
-    checks ended."""
+    """Check each mailbox of a batch: look for changes, and store them if they are few. Release the
+    claims on mailboxes for which too little time remains, so that another batch checks them. Return
+    how the checks ended."""
     with ThreadPoolExecutor(MAX_CHECKS_IN_PARALLEL) as pool:
         all_checked = list(
             pool.map(lambda each: check_mailbox_with_free_worker(each, remaining_s), account_ids)

@@ -51,7 +51,8 @@ class RemainingFeeds:
     """The result of reading change feeds: which feeds remain, and whether to pause first.
 
     remaining_feed_ids: the feeds that are not up to date yet.
-    pause_before_next_page_s: pause that the provider requested before the next page, in seconds.
+    pause_before_next_page_s: seconds for which the workflow must wait before the next page, because
+        the provider requested it or a request failed. 0: no pause.
     """
 
     remaining_feed_ids: tuple[FeedId, ...] = ()
@@ -110,7 +111,8 @@ def sync_feeds(
 
 
 def _note_next_feed(mailbox: Mailbox, following: Sequence[FeedId]) -> None:
-    """Announce the next feed to the provider if the feed's full sync has stored no page yet."""
+    """Announce the next feed to the provider's client, which may read it ahead, if the feed's full
+    sync has stored no page yet. Otherwise announce that no feed follows."""
     starting: FeedRef | None = None
     for each in following:
         with suppress(FolderGone):  # raised where it is read
@@ -125,7 +127,7 @@ def sync_feed(
     """Store pages of a feed until the feed is up to date or the time budget is spent. Return the
     feed if it has more changes, with a pause if the provider requests one or if a transient failure
     follows a stored page. After a round (one pass over the feed) that an earlier sync began, read
-    another round. While messages are pending, read new changes before them every
+    another round. While messages are pending, interrupt fetching them to read new changes every
     `ProviderTuning.max_feed_read_interval_while_pending_s` seconds.
 
     Raises:
@@ -180,8 +182,9 @@ def _has_effect(counts: WrittenRowCounts | None) -> bool:
 def _store_before_page(
     mailbox: Mailbox, feed: StoredFeed, news: "_NewsClock", remaining_s: Callable[[], float]
 ) -> RemainingFeeds | None:
-    """Store the pending messages that come before the next page. Return None if the page comes
-    first. The result has the feed if a pause must come before further messages, else no feed.
+    """Fetch and store pending messages if that comes before the next page of the feed. Return None
+    if the page comes first; nothing was fetched. Otherwise the result has the feed if the caller
+    must pause before it fetches more, and no feed if it may go on at once.
 
     A full sync in slices first requests the ids of all messages, so that other workers have slices
     to fetch.
@@ -205,8 +208,9 @@ def _store_before_page(
 
 
 def _are_slices_useful(mailbox: Mailbox, feed: StoredFeed, counts: WrittenRowCounts | None) -> bool:
-    """Return whether a full sync goes on with slices after its first page was stored. If not,
-    restart the full sync: pages with contents then cost less than a request for each message."""
+    """Return whether a full sync goes on with slices after its first page was stored. For this,
+    store the first slice. If slices are not useful, restart the full sync without slices: its pages
+    contain the messages, which then costs less than a request for each message."""
     if feed.position.sealed_cursor is not None or not counts or not counts.pending:
         return True
     if store_first_slice(mailbox, feed):
@@ -234,11 +238,13 @@ def _store_page(
 
 
 class _NewsClock:
-    """When the changes of a feed were last read to the end of a round, and when they are due again.
+    """Remembers when a feed was last read to the end of a round, and decides when the feed is read
+    again while messages of the feed are pending. The interval between the two readings is
+    `ProviderTuning.max_feed_read_interval_while_pending_s`.
 
-    has_stored_pending: whether pending messages were stored since the last page. New changes are
-        due again only if this is true. Otherwise pending messages would wait for ever if a round
-        takes longer than the interval.
+    has_stored_pending: whether pending messages were stored since the last page. The feed is read
+        again only if this is true. Otherwise pending messages would wait for ever if a round takes
+        longer than the interval.
     """
 
     def __init__(self, provider: MailProvider) -> None:
@@ -253,11 +259,12 @@ class _NewsClock:
 
     @property
     def is_read(self) -> bool:
-        """Return whether a round that began within the interval has ended."""
+        """Return whether a round has ended that began less than the interval ago. Return False if
+        the provider has no interval."""
         return self._read_from is not None and not self._is_over(self._read_from)
 
     def is_due(self, position: FeedPosition) -> bool:
-        """Return whether the changes come before the next pending messages."""
+        """Return whether to read the feed before fetching further pending messages."""
         if self._interval_s is None:
             return (
                 self._is_round_read_first

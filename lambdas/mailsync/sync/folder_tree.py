@@ -76,8 +76,8 @@ def read_folder_tree_and_feed_pages(
     """Read the folder tree at the provider, and the next page of each change feed whose full sync
     has ended.
 
-    In a large mailbox, some feeds are left to a later sync. A feed that fails, or that exceeds
-    `MAX_FEEDS_READ_PER_SNAPSHOT`, has no page in the result.
+    In a large mailbox, some feeds are left to a later sync. The result has no page of a feed that
+    fails, and pages of at most `MAX_FEEDS_READ_PER_SNAPSHOT` feeds.
 
     known: the stored folders.
     reading: how much of the folder tree to read.
@@ -197,8 +197,8 @@ def _start_full_syncs(
     mailbox: Mailbox, batches: Sequence[Sequence[StoredFeed]], remaining_s: Callable[[], float]
 ) -> frozenset[FeedId]:
     """Read and store the first page of each feed, batch by batch, as long as there is time; return
-    the feeds that are then up to date. While a batch is stored, the provider may read the next
-    batch."""
+    the feeds that are then up to date. While this function stores a batch, the provider's client
+    may already fetch the pages of the next batch."""
     done: frozenset[FeedId] = frozenset()
     positions = [[(feed.ref, None) for feed in batch] for batch in batches]
     requested_at = time.monotonic()
@@ -293,7 +293,8 @@ def _apply(
 
 
 def _positions(mailbox: Mailbox, feeds: Sequence[StoredFeed]) -> Iterator[tuple[FeedRef, Cursor]]:
-    """Yield the cursors; feeds that need a full sync are left to `sync-folder`."""
+    """Yield each feed that has a cursor, with its decrypted cursor. Feeds that need a full sync are
+    left to `sync-folder`."""
     for feed in feeds:
         with suppress(CursorExpired):
             cursor = mailbox.decrypt_cursor(feed)

@@ -34,8 +34,9 @@ _MAX_NAMED_PER_PAGE = 20
 def can_read_pending_messages_from_list(position: FeedPosition) -> bool:
     """Return whether the pending messages of a feed may be read from pages of the folder's list.
 
-    Return False during a full sync, and after the provider's preferred feed of the folder has
-    failed. In both cases the messages are pending because a page that contains them fails.
+    Return False during a full sync, and after a kind of feed has failed for the folder
+    (`FeedPosition.feed_kind_index`). In both cases the messages are pending because a page that
+    contains them fails.
     """
     return not position.is_full_sync_running and position.feed_kind_index == 0
 

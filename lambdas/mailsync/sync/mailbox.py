@@ -237,8 +237,8 @@ def _fill_placements(database: Database, account_id: AccountId) -> None:
 
 @contextmanager
 def save_provider_throttling_on_exit(mailbox: Mailbox) -> Iterator[None]:
-    """Store the limits that the provider has reported when the `with` block ends, also if the block
-    raises ProviderThrottled."""
+    """When the `with` block ends, also with a ProviderThrottled error, store the limits that the
+    provider has reported since the mailbox was opened."""
     try:
         yield
     except ProviderThrottled as failure:

@@ -44,8 +44,9 @@ def split_feeds_into_map_items(
     processed in parallel.
 
     Each item also has the ids of the feeds' folders, for people who look at an execution. These ids
-    are left out if there are more than `MAX_FEEDS_TO_ADD_FOLDER_IDS` feeds. The workflow
-    definition of the previous version reads `folderIds`.
+    are left out if there are more than `MAX_FEEDS_TO_ADD_FOLDER_IDS` feeds. The result also has
+    `folderIds`, the ids of all folders, which only the previous release's workflow definition
+    reads.
 
     If feeds are read in slices, further items are added for workers that only fetch slices. The
     field `slice` of an item is the number of its worker: `FEED_READING_WORKER_NUMBER` if the
@@ -75,9 +76,10 @@ def _with_slices(
     items: Sequence[dict[str, Any]], sliced: Sequence[FeedRef], max_in_flight: int
 ) -> list[dict[str, Any]]:
     """Add one item for each worker that only fetches slices. The order of the result is: the items
-    up to the last sliced feed; as many items of the smallest folders as there are such workers; the
-    added items; all other items, joined in pairs. Reading the smallest folders takes about as long
-    as the provider needs to name the first messages of the sliced feeds."""
+    up to the last feed that is read in slices; as many items of the smallest folders as items are
+    added; the added items; all other items, joined in pairs. Reading the smallest folders takes
+    about as long as the provider needs to name the first messages of the feeds that are read in
+    slices."""
     of_feed = [any(feed.id in item["feeds"] for feed in sliced) for item in items]
     begun = len(of_feed) - of_feed[::-1].index(True)
     first, others = items[:begun], items[begun:]
@@ -95,8 +97,9 @@ def _with_slices(
 
 
 def _in_pairs(items: Sequence[dict[str, Any]], workers: int) -> list[dict[str, Any]]:
-    """Join items in pairs, so that the added items cause no additional state transitions. In a
-    mailbox with many folders join more items, so that each worker gets four joined items."""
+    """Join items in pairs, so that the items that `_with_slices` adds cause no additional state
+    transitions. In a mailbox with many folders join more items, so that each worker gets four
+    joined items."""
     pairs = min(math.ceil(len(items) / 2), 4 * workers)
     count = max(1, math.ceil(pairs / workers)) * workers
     return [_joined(items[start::count]) for start in range(min(count, len(items)))]
@@ -121,7 +124,7 @@ def feed_ids_of_state_input(state: Mapping[str, Any], feeds: FeedStore) -> tuple
     is being read first.
 
     The input names a folder instead of feeds if a person has invoked the Lambda function, or if the
-    previous version started the execution. The result is then the feed of this folder.
+    previous release started the execution. The result is then the feed of this folder.
 
     Raises:
         FolderGone: the account has no such folder.

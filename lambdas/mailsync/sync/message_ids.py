@@ -58,7 +58,7 @@ class StableIdProviderWrapper:
     messages ids that stay.
 
     run: the run that holds the lease of the mailbox.
-    keys: the store of the wrapped provider's present ids.
+    keys: the store of message keys. A key is the present id of a message at the wrapped provider.
     removals: the store that hides removed messages.
     """
 
@@ -205,7 +205,8 @@ class StableIdProviderWrapper:
         }
 
     def _with_removals(self, feed: FeedRef, page: Page) -> Page:
-        """Return the page with the removals that only its complete list of ids shows."""
+        """If the page has a complete list of the folder's ids, return the page with a removal added
+        for each stored message that the list lacks. Otherwise return the page unchanged."""
         if page.remote_ids_of_all_messages_of_feed is None or feed.folder is None:
             return page
         stored = self._keys.message_keys_in_folder(self._run, feed.folder.id)
@@ -216,8 +217,8 @@ class StableIdProviderWrapper:
         return replace(page, changes=(*removed, *page.changes))
 
     def _with_changed_states(self, feed: FeedRef, page: Page) -> Page:
-        """Return the page with its compared states turned into changes. States whose version is
-        already stored are left out."""
+        """Return the page with those of its `possibly_changed_message_states` added to its changes
+        that are really new: the messages that are not stored in the listed version."""
         if not page.possibly_changed_message_states or feed.folder is None:
             return page
         versions = {
@@ -237,8 +238,8 @@ class StableIdProviderWrapper:
         self, folder: FolderRef, listed: Sequence[RemoteId], known: Mapping[RemoteId, RemoteId]
     ) -> Mapping[RemoteId, RemoteId]:
         """Return the ids of stored messages that have moved into the folder, by their new keys.
-        Only the folder's newest messages are searched. Their arrival may not be on a page yet,
-        although an earlier page has reported that they left another folder."""
+        Only the folder's newest messages are searched. The arrival of such a message may not be on
+        a page yet, although an earlier page has reported that the message left another folder."""
         newest = FeedRef(FeedId(0), folder)
         with suppress(ProviderRejected, ProviderUnavailable):  # then they are fetched
             page = self._provider.fetch_feed_page(
@@ -272,8 +273,9 @@ def wrap_provider_for_stable_message_ids(
 def _of_id(
     remote_id: RemoteId, key: RemoteId, found: _FetchResult, internet_message_id: str | None
 ) -> _FetchResult:
-    """Return what was fetched under a key, with the id of the message. If the provider has given
-    the key to another message, as its Message-ID shows, the message of this id is gone.
+    """Return the result of fetching a key, with the message's id in place of the key. If the
+    fetched message has another Message-ID than the stored one, the provider has given the key to
+    another message: return that the message with this id was not found.
 
     internet_message_id: the stored Message-ID. None: none is stored.
     """

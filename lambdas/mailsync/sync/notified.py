@@ -27,7 +27,8 @@ def check_notified_mailboxes(
 ) -> CheckBatchReport:
     """Check the notified mailboxes until none is left or too little time remains; return a report.
 
-    holder: the name under which the function holds a slot.
+    holder: name under which this function holds its slot, the permit of `NotifiedMailboxQueueStore`
+        to check such mailboxes. The slot is released at the end.
     """
     all_checked: list[CheckReport] = []
     slot: str | None = holder

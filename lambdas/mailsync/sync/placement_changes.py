@@ -81,8 +81,8 @@ def _is_mirrored(mailbox: Mailbox, remote_id: RemoteId) -> bool:
 
 
 def _ids_in_mirrored_folders(mailbox: Mailbox, feed: FeedRef) -> Sequence[RemoteId]:
-    """Return the ids of the messages of the mirrored folders that are not stored or are hidden,
-    each id once."""
+    """List the mirrored folders at the provider. Return the ids of those listed messages that are
+    hidden or not stored, each id once."""
     ids: dict[RemoteId, None] = {}
     for folder in mailbox.folder_store.read_existing_folders(mailbox.run_ref.account_id):
         if folder.is_mirrored:

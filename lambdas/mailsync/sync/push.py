@@ -223,7 +223,8 @@ class _Renewal:
         self._end_leftovers(named=replaced if replaced != subscription.remote_id else None)
 
     def _open(self, secret: str) -> Subscription:
-        """Create a subscription; if the provider rejects it, end leftovers and try once more.
+        """Create a subscription. If the provider rejects it, end the leftover subscriptions of the
+        mailbox and try once more.
 
         A provider may limit the number of subscriptions of a mailbox, or allow only one for each
         URL.
@@ -236,7 +237,8 @@ class _Renewal:
         return self.push.subscribe(self.callback_url, secret, self._until())
 
     def _end_leftovers(self, *, named: RemoteId | None) -> int:
-        """End leftover subscriptions; return how many. Failures are logged."""
+        """End leftover subscriptions of the mailbox, and the subscription `named` unless it is
+        None. Return how many were ended. Failures are logged."""
         if self.push_kit.has_one_subscription_per_mailbox:
             return 0  # a new one has replaced it, and its end would end that one
         urls = list({self.claim.callback_url_of_subscription, self.callback_url})

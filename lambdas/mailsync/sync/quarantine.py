@@ -15,8 +15,8 @@ for the next run."""
 def retry_quarantined_messages(
     mailbox: Mailbox, due: Sequence[RemoteId], remaining_s: Callable[[], float]
 ) -> None:
-    """Fetch these messages in quarantine again. Each message has a request of its own, because some
-    messages are very large.
+    """Fetch the messages `due`, which are in quarantine, again. Each message has a request of its
+    own, because some messages are very large.
 
     Each message is then stored, or kept in the quarantine with its new cause, or removed from the
     quarantine because it is gone or in no mirrored folder.

@@ -62,7 +62,8 @@ def delete_or_show_hidden_messages(
 def iterate_over_fetched_messages(
     mailbox: Mailbox, ids: Sequence[RemoteId], *, one_by_one: bool = False
 ) -> Iterator[Sequence[MessageFetchResult]]:
-    """Fetch messages by id, and yield the results in parts. Each part fits into the memory limit.
+    """Fetch messages by id, and yield the results in the order of the ids, several at a time. The
+    results that are yielded together fit into the memory limit.
 
     one_by_one: whether to have only one request in flight at a time.
     """

@@ -3,9 +3,10 @@
 At such a provider, a renamed folder disappears under its old id and appears under a new id. Each
 message has a number in its folder, which is part of its key. A new folder is taken for a renamed
 folder if the messages with the same numbers have the same fingerprints in both folders. Two
-different folders may use the same numbers by chance, and a copied folder has the same fingerprints,
-but only a renamed folder has both. A folder without stored mail, such as a deselected
-folder, is recognised by its name if its parent folder is recognised as renamed.
+different folders may use the same numbers by chance, and a copied folder has the same fingerprints
+under other numbers. Only a renamed folder has the same fingerprints under the same numbers. A
+folder without stored mail, such as a deselected folder, is recognised by its name if its parent
+folder is recognised as renamed.
 """
 
 from collections.abc import Mapping, Sequence

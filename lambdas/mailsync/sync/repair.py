@@ -49,9 +49,9 @@ def repair_folder(mailbox: Mailbox, folder_id: FolderId, remaining_s: Callable[[
     and the provider's counts of the folder agree. If no time is left for some messages, they stay
     as they are, and the folder does not count as compared.
 
-    If this run also compares the folder of all mail, that comparison covers the flags of these
-    messages. This function then compares only the ids. The next verification compares the folder
-    again unless its counts agree.
+    If this run also compares the folder of all mail, that comparison covers the flags of this
+    folder's messages. This function then compares only the ids of this folder. The next
+    verification compares this folder again unless its counts agree with the provider's.
 
     Raises:
         ProviderUnavailable: the list is incomplete.
@@ -108,10 +108,10 @@ def _adopt_listing(
     """Store the placements, and the flags if the list has any, of stored messages as the list shows
     them, without requesting the messages. Return the differences that remain.
 
-    Take messages that the list lacks out of the folder if the list is as long as the provider
-    counts. Out of the folder of all mail, take only those that are in trash or junk. The caller
-    requests the others by id. A message that is then in no folder is hidden, and requested by its
-    id before it is deleted.
+    If the list has as many messages as the provider counts, take the stored messages that the list
+    lacks out of the folder. Out of the folder of all mail, always take only the messages that are
+    in trash or junk. The caller requests the remaining unlisted messages by id. A message that is
+    then in no folder is hidden, and is requested by id before it is deleted.
     """
     all_mail = mailbox.provider.provider_traits.all_mail_folder_id
     is_all_mail = folder.ref.remote_id == all_mail
@@ -156,7 +156,8 @@ def _adopt_listing(
 def _shown_ids(
     mailbox: Mailbox, folder: StoredFolder, ids: Collection[RemoteId]
 ) -> frozenset[RemoteId]:
-    """Return the ids of those messages that are in any folder, and so are not hidden."""
+    """Return those of the message ids `ids` whose messages are in any folder, and so are not
+    hidden."""
     changes = [PlacementOrFlagChange(each) for each in ids]
     found = mailbox.mail_store.classify_changes_by_stored_state(
         mailbox.run_ref, folder.feed.ref, changes, None
@@ -241,7 +242,12 @@ def _mended(
     surplus: Sequence[RemoteId],
     remaining_s: Callable[[], float],
 ) -> Iterator[Sequence[MessageFetchResult]]:
-    """Repair batch by batch, with the provider's response for each message; yield each batch."""
+    """Request messages by id batch by batch, and store the responses, while time remains. Yield the
+    responses of each batch.
+
+    wanted: ids of listed messages that are not stored, or are stored in another state.
+    surplus: ids of stored messages that the list lacks.
+    """
     for batch in split_ids_into_fetch_batches(mailbox, wanted):
         if not has_time_to_fetch_message_batch(remaining_s()):
             return

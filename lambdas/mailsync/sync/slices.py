@@ -34,8 +34,8 @@ _MAX_PAUSE_S = 0.4
 class SliceWorker:
     """Fetches and stores slices of one feed, with one request in flight.
 
-    While the worker stores a slice, the provider already reads the next slice. The worker has then
-    claimed both slices.
+    While the worker stores a slice, the provider's client already requests the next slice. The
+    worker has then claimed both slices.
 
     number: number of the worker among the workers of the feed.
     is_single: whether the worker fetches only one slice.
@@ -188,8 +188,8 @@ def choose_feeds_to_slice(mailbox: Mailbox, left: Sequence[StoredFeed]) -> tuple
 
 
 def store_first_slice(mailbox: Mailbox, feed: StoredFeed) -> bool:
-    """Store the first slice of a full sync. Return whether further slices are worth their
-    requests; True if no slice was free."""
+    """Store the first slice of a full sync. Return whether the full sync should go on with slices
+    (`should_use_slices_after_first_slice`). Return True if no slice was free."""
     found = SliceWorker(
         mailbox, feed, FEED_READING_WORKER_NUMBER, is_single=True
     ).store_next_slice()

@@ -62,8 +62,8 @@ def store_page(
     contents do not fit into the memory are left pending, and `store_pending_messages` stores them
     later.
 
-    requested_at: when the page was requested, on the monotonic clock; it dates the state that the
-        feed had. An earlier time is allowed.
+    requested_at: value of the monotonic clock when the page was requested, or an earlier value. The
+        page shows the state of the feed at this time.
     one_by_one: whether to have one request in flight at a time for messages that the page only
         names, because other functions send requests to the mailbox at the same time.
     has_time: returns whether there is time to hide more messages that a full sync did not see.
@@ -90,7 +90,7 @@ def store_pages(
 
     The result lacks feeds for which no time was left, and feeds whose page the provider or the
     database rejects. If the database rejects a transaction of several pages, each page is stored
-    alone. Raises any other error of the provider, after storing the pages before it.
+    alone. Raises any other error of the provider, after storing the pages before the failed page.
 
     requested_at: see `store_page`.
     has_time: returns whether there is time for another page.
@@ -132,7 +132,7 @@ def _is_swept(mailbox: Mailbox, write: PageWrite, has_time: Callable[[], bool]) 
 
 
 def _needs_stored_state(page: Page, plan: PagePlan) -> bool:
-    """Return whether the writes of a page depend on rows that the pages before it may change."""
+    """Return whether the writes of a page depend on rows that earlier pages may change."""
     return bool(
         page.has_only_message_ids
         or page.remote_ids_of_all_messages_of_feed is not None
@@ -182,7 +182,8 @@ def _prepare(
     *,
     one_by_one: bool = False,
 ) -> PageWrite:
-    """Return the write of a page, with the contents that the page lacks and the sealed cursor."""
+    """Return the PageWrite of a page: its planned writes with the fetched contents that the page
+    lacks, and its encrypted cursor."""
     unchanged = _unchanged(mailbox, feed.ref, plan)
     if page.has_only_message_ids:
         plan = plan_writes_of_id_only_page(mailbox, feed.ref, page, plan)
@@ -277,7 +278,8 @@ def _unchanged(mailbox: Mailbox, feed: FeedRef, plan: PagePlan) -> tuple[RemoteI
 
 
 def _with_listed_removals(mailbox: Mailbox, feed: FeedRef, page: Page, plan: PagePlan) -> PagePlan:
-    """Return the plan with the removals that only the complete list of a mailbox's ids shows."""
+    """If the page has a complete list of the mailbox's ids, add the removal of each stored message
+    that the list lacks to the plan. Return the plan."""
     if page.remote_ids_of_all_messages_of_feed is None or feed.folder is not None:
         return plan
     named = {each.remote_id for each in plan.state_upserts}

@@ -61,11 +61,11 @@ def remove_stored_unmirrored_mail(
     """Delete the stored mail of folders that the user has deselected, and hide the mail of folders
     that no longer exist. Return whether all such mail was removed.
 
-    The mail is removed in parts. If a message moved from such a folder to a mirrored folder, the
+    The mail is removed in batches. If a message moved from such a folder to a mirrored folder, the
     provider may not have reported the move. The verification then finds that the message is
     missing, and fetches it.
 
-    has_time: returns whether there is time for another part. The next call removes the mail for
+    has_time: returns whether there is time for another batch. The next call removes the mail for
         which no time was left.
     """
     removed = 0

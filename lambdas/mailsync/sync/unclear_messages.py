@@ -15,9 +15,9 @@ class MessagesToRequestById:
     provider still has them or can deliver them.
 
     quarantined_ids_due_for_retry: ids of messages in quarantine whose next attempt is due.
-    hidden_mail_summary: the numbers of messages that readers no longer see, and that are
-        deleted once the provider has confirmed that they are gone.
-    has_hidden_messages_to_request_by_id: whether such a confirmation is due.
+    hidden_mail_summary: numbers of the hidden messages, which are deleted after the provider has
+        confirmed that they are gone.
+    has_hidden_messages_to_request_by_id: whether some hidden messages must be requested by id now.
     """
 
     quarantined_ids_due_for_retry: tuple[RemoteId, ...]

@@ -90,7 +90,8 @@ def recount_messages_and_verify_folders(
     """Count the stored messages of every folder, and compare the counts with the provider's current
     counts. Return the work that remains until the mailbox is verified.
 
-    reading: how much of the folder tree to read. Folders without counts in it are not verified.
+    reading: how much of the folder tree to read. Folders whose counts are not fetched by this
+        reading are not verified.
     synced: result of `sync_folders`, if the same function has just called it. None: read the
         stored folders from the database.
 
@@ -134,7 +135,8 @@ def recount_messages_and_verify_folders(
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """The folders before and after the provider's tree was read and stored, and its listing."""
+    """The stored folders before (`before`) and after (`known`) the provider's folder tree was read
+    and stored, and the provider's listing of the tree."""
 
     before: Sequence[StoredFolder]
     known: Sequence[StoredFolder]
@@ -299,12 +301,12 @@ def _with_offsets(
     equal: folders whose counts or message ids this run has found equal to the provider's.
 
     If a folder equals its complete list but the provider counts another number, the provider's
-    count is wrong. The difference is stored, so that later syncs need not compare the folder. If
-    the provider does not say that its list is complete, the difference must be seen twice. A
+    count is wrong. The difference is stored, so that later syncs need not compare the folder. A
     difference is also explained if the list has as many messages as the provider counts, and the
-    provider contradicted itself about at least as many messages as differ. A folder whose
-    count at the provider has changed since the last reading also counts as verified; the next sync
-    compares its count.
+    provider contradicted itself about at least as many messages as differ. If the provider does not
+    say that its list is complete, the first comparison only stores the difference, and a second
+    comparison that finds the same difference verifies the folder. A folder of `equal` that is not
+    in `steady` counts as verified; the next sync compares its counts.
     """
     off = {
         each: counted[each]

@@ -12,8 +12,8 @@ from mailsync.log import logger
 
 
 class HandOverToSuccessorDue(Exception):
-    """The execution must hand its run over to a successor execution, so the state does no more
-    work."""
+    """Error: the execution must hand its run over to a successor execution, so the present state of
+    the workflow does no more work."""
 
 
 def make_remaining_seconds_function(context: LambdaContext) -> Callable[[], float]:

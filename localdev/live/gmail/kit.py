@@ -126,7 +126,7 @@ class GmailRelay(HttpRelay):
         if isinstance(upstream, GmailUpstream):
             self.lambda_environment_variables = {
                 **self.lambda_environment_variables,
-                **upstream.quota_environment_variables,
+                **upstream.further_lambda_environment_variables,
             }
         return super().add_upstream_and_make_relay_token(upstream, recorder)
 
@@ -158,8 +158,9 @@ def _change_mailbox(mailbox: Mailbox) -> None:
 
 
 def _stack_options(simulators: Simulators) -> Mapping[str, Any]:
-    """Return options of a stack that starts no simulators. The stack has no Microsoft account, so
-    it does not use the URLs of `simulators`."""
+    """Return options of a stack that starts no simulators of its own. The options must name a Graph
+    and an identity platform. They name those of `simulators`, to which the stack sends no request,
+    because it has no Microsoft account."""
     return {
         "graph_url": simulators.graph_url,
         "authority": simulators.entra_authority_url,

@@ -50,17 +50,18 @@ _PAGE = "docs/live.md says how to register an OAuth client for this."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GmailUpstream(HttpProviderUpstream):
-    """The Gmail API with a user's tokens.
+    """The Gmail API or its simulator, with a user's tokens, as an upstream of the relay.
 
-    quota_environment_variables: settings of the functions for this provider.
+    further_lambda_environment_variables: environment variables that the functions need for this
+        provider: the quota of the Google project, or the URL of the simulated identity platform.
     """
 
-    quota_environment_variables: Mapping[str, str] = field(default_factory=dict)
+    further_lambda_environment_variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> GmailUpstream:
-    """Print a URL at which the user signs in; return a connection to the Gmail API
-    that has the user's tokens.
+    """Print a URL at which the user signs in; return the Gmail API as an upstream of the relay,
+    with the user's tokens.
 
     Raises:
         LiveComparisonFailed: a setting is missing, or the sign-in failed.
@@ -78,18 +79,18 @@ def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> Gmai
         base_url=gmail_url,
         tls_context=settings.provider_tls_context(),
         get_access_token=sign_in.get_access_token,
-        quota_environment_variables=limits,
+        further_lambda_environment_variables=limits,
     )
 
 
 def make_signed_in_simulated_upstream(
     simulators: Simulators, address: str, recorder: Recorder
 ) -> GmailUpstream:
-    """Sign in to a simulated mailbox by the functions that sign in a user; return the simulated
-    Gmail API with the mailbox's tokens.
+    """Sign in to the simulated mailbox `address` without a person; return the simulated Gmail API
+    as an upstream of the relay, with the mailbox's tokens.
 
-    The functions' settings name the simulated identity platform, so that the functions never reach
-    Google's.
+    The sign-in sends the token requests that `let_user_sign_in` sends, so that `recorder` gets
+    responses to compare. It sends them to the simulated identity platform and never to Google's.
     """
     google = simulators.google
     settings = Settings(
@@ -112,13 +113,13 @@ def make_signed_in_simulated_upstream(
         base_url=simulators.gmail_url,
         tls_context=trust,
         get_access_token=sign_in.get_access_token,
-        quota_environment_variables={"GOOGLE_IDENTITY_URL": google.base_url},
+        further_lambda_environment_variables={"GOOGLE_IDENTITY_URL": google.base_url},
     )
 
 
 def _quota_settings(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the quota settings of the Google project that `environment` contains. Raises
-    SettingMissing if a value is malformed."""
+    """Return those settings of the Google project's quota that `environment` contains, by name.
+    Raises SettingMissing if a value is malformed."""
     registered = find_provider(GOOGLE)
     assert registered
     assert registered.quota_settings
@@ -141,9 +142,10 @@ class _BrowserSignIn:
         self._grant, self._token, self._ends_at = "", "", 0.0
 
     def run(self, open_page: Callable[[str], object]) -> None:
-        """Wait until Google has sent the browser back, and request the tokens.
+        """Open Google's sign-in page, wait until Google has sent the browser back, and request the
+        tokens.
 
-        open_page: called with the URL of Google's page.
+        open_page: function that opens the page; it gets the page's URL.
 
         Raises:
             LiveComparisonFailed: the user did not sign in, Google rejected the sign-in or sent no
@@ -226,8 +228,8 @@ class _Landing:
         return f"http://127.0.0.1:{self._server.port}/"
 
     def wait(self) -> dict[str, str]:
-        """Return the query of the user's sign-in. Raises LiveComparisonFailed if there is none in
-        time."""
+        """Wait until Google sends the browser back; return the parameters in the query of the URL.
+        Raises LiveComparisonFailed after SIGN_IN_TIMEOUT_S."""
         try:
             return self._queries.get(timeout=SIGN_IN_TIMEOUT_S)
         except Empty:

@@ -1,4 +1,4 @@
-"""Describe requests to the Gmail API in fixed words, and list the words that a record may have.
+"""Describe requests to the Gmail API in fixed words, and list the words that a record may contain.
 
 Sources of the words: Gmail API documentation, reference of `users` and "Resolve errors"; Google
     Identity documentation, "OAuth 2.0 for Mobile & Desktop Apps"; Google Cloud documentation,
@@ -75,8 +75,8 @@ def build_exchange_to_record(
     """Return the exchange to record for a request and its response.
 
     The exchange has an item count only if another page follows, because the size of the last page
-    depends on the mailbox. The token of the next page is moved into a list `following`, because
-    the mailbox also decides whether there is a next page.
+    depends on the mailbox. The token of the next page is moved into a list `following`, which is
+    empty on the last page. So a mailbox with a single page causes no difference.
     """
     document = received.json_body
     items: Any = None
@@ -132,9 +132,9 @@ def _asked_items(target: str) -> int | None:
 
 
 def _without_mail(document: Any) -> Any:
-    """Return the document without differences that depend on the mail and not on Gmail. All parts
-    of a message are in one list without nesting. All ids of Gmail's own labels are replaced by one
-    word, so that they have the same length."""
+    """Return the document in a form that does not depend on the mail. All parts of a message are in
+    one list without nesting. One word replaces every id of Gmail's own labels, so that all these
+    ids have the same length."""
     if not isinstance(document, dict):
         return document
     lists = {

@@ -231,7 +231,7 @@ def _change_mailbox(mailbox: Mailbox) -> None:
 
 def _stack_options(simulators: Simulators, relay_url: str) -> Mapping[str, Any]:
     """Return options of a stack that uses the relay as Graph, and the simulated identity platform.
-    The stack gets no tokens there, because the relay holds the user's tokens."""
+    The stack gets no tokens from this platform, because the relay holds the user's tokens."""
     environment = {
         "MICROSOFT_CLIENT_ID": "held-by-the-relay",
         "MICROSOFT_CLIENT_SECRET": "held-by-the-relay",

@@ -33,8 +33,8 @@ _PAGE = "docs/live.md says how to register an application for this."
 
 
 def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> HttpProviderUpstream:
-    """Print a code for the user to enter at Microsoft; return a connection to Graph that
-    has the user's tokens.
+    """Print a code for the user to enter at Microsoft; return Graph as an upstream of the relay,
+    with the user's tokens.
 
     Raises:
         LiveComparisonFailed: a setting is missing, or the sign-in failed.
@@ -60,8 +60,12 @@ def let_user_sign_in(environment: Mapping[str, str], recorder: Recorder) -> Http
 def make_signed_in_simulated_upstream(
     simulators: Simulators, user_id: str, recorder: Recorder
 ) -> HttpProviderUpstream:
-    """Sign in to a simulated mailbox by the functions that sign in a user; return the simulated
-    Graph with the mailbox's tokens."""
+    """Sign in to the simulated mailbox of `user_id` without a person; return the simulated Graph as
+    an upstream of the relay, with the mailbox's tokens.
+
+    The sign-in sends the requests that `let_user_sign_in` sends, so that `recorder` gets responses
+    to compare.
+    """
     bundle = str(simulators.ca_bundle)
     sign_in = _DeviceSignIn(CLIENT_ID, simulators.entra_authority_url, bundle, recorder)
     sign_in.run(lambda code: simulators.entra.device_codes.approve_sign_in(code, user_id))

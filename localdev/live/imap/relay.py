@@ -185,8 +185,8 @@ class UpstreamConnection:
 
         line: the command with its tag.
         continuation: line to send when the server asks for the continuation of the command.
-        client: connection to which the responses are passed on as they arrive. None: return the
-            responses.
+        client: connection to which the responses are passed on as they arrive; the method then
+            returns b"". None: the method returns the responses.
         """
         tag, _, command = line.strip().partition(b" ")
         self._server.sendall(line)
@@ -212,10 +212,11 @@ class UpstreamConnection:
         return b"".join(received)
 
     def _read_response(self, take: Callable[[bytes], object]) -> ImaplibUntaggedResponse:
-        """Read a response of the server; return its records. A record of a literal has the size of
-        the literal as text in place of the contents.
+        """Read one response of the server; return it in the form of imaplib, but with the size of a
+        literal, as text, in place of the literal's contents.
 
-        take: function that gets the bytes of the response as they arrive.
+        take: function that gets the bytes of the response as they arrive, except a continuation
+            request.
         """
         records: list[bytes | tuple[bytes, bytes]] = []
         while True:
@@ -312,7 +313,8 @@ def _has_token(arguments: bytes, token: str, client: ssl.SSLSocket, lines: IO[by
 
 
 def _only_reads(command: bytes) -> bool:
-    """Return whether a command changes nothing on the server, not even flags or subscriptions."""
+    """Return whether a command changes nothing on the server, not even flags or subscriptions.
+    Return False for an unknown command and for a command that ends with a literal."""
     words = command.upper().split()
     verb = words[1] if words[:1] == [b"UID"] and len(words) > 1 else words[0] if words else b""
     marks_as_read = _MARKS_AS_READ.search(command.upper())

@@ -1,4 +1,5 @@
-"""Describe IMAP commands and responses in fixed words, and list the words that a record may have.
+"""Describe IMAP commands and responses in fixed words, and list the words that a record may
+contain.
 
 Sources of the words: RFC 9051, RFC 3501, RFC 5530, RFC 7162, RFC 8474; the IANA registry "IMAP
     Capabilities"; Gmail IMAP Extensions.
@@ -73,8 +74,8 @@ _CODE = re.compile(r"\[([A-Za-z0-9-]+) ?([^\]]*)\]")
 
 
 def redact_command(text: str) -> str:
-    """Return a command without its tag in fixed words. Placeholders replace names of folders, UIDs
-    and numbers. `{word}` replaces every word that is not listed."""
+    """Return the IMAP command `text`, which has no tag, in fixed words. Placeholders replace names
+    of folders, UIDs and numbers. `{word}` replaces every word that a record may not contain."""
     verb, _, arguments = text.partition(" ")
     if verb.upper() in ("LOGIN", "AUTHENTICATE", "ID"):
         return verb.upper()

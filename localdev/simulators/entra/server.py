@@ -167,7 +167,8 @@ class EntraServer:
         return Response(200, b"Close this window.", {"Content-Type": "text/plain; charset=utf-8"})
 
     def _admin_consent(self, tenant: str, request: Request) -> Response:
-        """Consent as an administrator; the redirect has no code.
+        """Consent to the application as the administrator of the tenant. The redirect to the
+        application contains no authorization code.
 
         Source: v2-admin-consent.
         """

@@ -1,4 +1,6 @@
-"""Serve `messages.attachments.get`. `data` is not padded (openclaw/gogcli #922)."""
+"""Serve `messages.attachments.get`. The response has the content in `data`, as base64url without
+padding (openclaw/gogcli #922).
+"""
 
 from base64 import urlsafe_b64encode
 

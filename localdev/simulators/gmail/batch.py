@@ -82,7 +82,8 @@ def _is_message(item: object) -> bool:
 
 
 def _part(item: Message, *, outer: Request) -> BatchPart:
-    """Return the request of a part. A request without the header Authorization gets the batch's."""
+    """Return the request in a part of a batch. A request without the header Authorization gets this
+    header from `outer`, the HTTP request of the batch."""
     content = item.get_payload(decode=True)
     line, _, rest = (content if isinstance(content, bytes) else b"").partition(b"\n")
     words = line.decode("latin-1").split()

@@ -2,8 +2,9 @@
 connections and forged responses.
 
 A forgery (`Fault.page`) changes the list of a response (messages, history records, labels or
-threads), or a single object. `Fault.about` contains ids of messages or labels. The forgery `earlier
-changes` lowers `historyId` by `Fault.off_by`, and `renumbered` raises `historyId` by it.
+threads), or a single object. `Fault.about` contains the ids of the messages or labels to forge. The
+forgery `earlier changes` lowers `historyId` by `Fault.off_by`; the forgery `renumbered` raises
+`historyId` by `Fault.off_by`.
 """
 
 from collections.abc import Mapping

@@ -77,7 +77,7 @@ class _Past:
 
 
 class History:
-    """Reads Gmail's history of one mailbox."""
+    """Makes the history records of one simulated mailbox, in the form of Gmail's `history.list`."""
 
     def __init__(self, gmail: GmailMailbox) -> None:
         self._gmail = gmail

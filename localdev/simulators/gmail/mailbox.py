@@ -99,9 +99,9 @@ class GmailMailbox:
 
     @property
     def newest_change_number_in_history(self) -> int:
-        """Return the number of the change from which `newest_history_id` is made: the newest change
-        of a message that the history does not omit, or a later expiry of the history. Return 0 if
-        the mailbox has no such change."""
+        """Return the number of the newest change in Gmail's history, from which `newest_history_id`
+        is made. It is a change of a message or an expiry of the history. Changes that the history
+        omits do not count. Return 0 if the mailbox has no such change."""
         row = self._database.fetch_row(
             "SELECT number FROM change WHERE mailbox_id = ?"
             " AND (message IS NOT NULL OR kind = 'cursors expired')"

@@ -180,6 +180,6 @@ def _too_many_at_once(behaviour: GmailBehaviour) -> GmailError:
 
 
 def build_retry_after_sentence(seconds: float) -> str:
-    """Return the text "Retry after TIME" of Google's errors, with the time after these seconds."""
+    """Return the sentence "Retry after TIME" of Google's errors. TIME is `seconds` from now."""
     until = datetime.now(UTC) + timedelta(seconds=seconds)
     return f"Retry after {until.isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"

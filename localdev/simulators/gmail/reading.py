@@ -120,7 +120,8 @@ def _start_history_id(call: GmailCall) -> int:
 
 
 def _history_position(call: GmailCall, start: int) -> int:
-    """Return the id of the record after which the page begins."""
+    """Return the id of the history record after which the requested page begins: the id in the
+    request's page token, or `start` if the request has no page token."""
     token = call.read_text_parameter("pageToken")
     if token is None:
         return start

@@ -47,7 +47,7 @@ _HEADERS = {"Content-Type": "application/json; charset=UTF-8", "Cache-Control": 
 @dataclass(slots=True)
 class _Visit:
     """Facts about a request that the request log records: the mailbox, and the number of the
-    mailbox's other requests in flight."""
+    mailbox's other requests that were in flight when the request arrived."""
 
     mailbox: Mailbox | None = None
     in_flight: int = 0

@@ -1,6 +1,7 @@
 """Make the JSON of a message in the formats `full`, `metadata`, `minimal` and `raw`.
 
-`raw` is padded (openclaw/gogcli #922). A message without labels has no `labelIds`.
+In the format `raw`, the message is base64url with padding (openclaw/gogcli #922). A message without
+labels has no `labelIds`.
 Source: Gmail API documentation, reference of `users.messages`.
 """
 
@@ -35,7 +36,8 @@ def message_to_json(
     form: the format, one of `MESSAGE_FORMATS`.
     metadata_headers: names of the header fields in the format `metadata`. Empty: all fields.
     attachment_ids: makes new ids for the attachments in the format `full`.
-    max_inline_bytes: largest size of a text that has `data`. A larger text has an attachment id.
+    max_inline_bytes: largest size of a text part whose `data` is in the message. A larger text part
+        has an attachment id instead.
     """
     document: dict[str, Any] = {
         "id": message.id,

@@ -106,10 +106,12 @@ class PushNotificationSender:
     """Posts push notifications about changed mailboxes to `GmailBehaviour.push_url`, on a thread
     that runs from `start` to `stop`. A push that is not accepted is posted again.
 
-    sign_push_token: returns the token of a push for its URL. None: pushes have no token.
-    deliveries: the newest attempts, with the keys `about`, `historyId` and `status`. A status of
-        None: there was no response. For a push of `post_push_notification`, `about` is the user id.
-        For a push about a change, `about` is the push's message id, and `historyId` is None.
+    sign_push_token: function that takes the URL to which a push is posted, and returns the bearer
+        token of the push. None: pushes have no token.
+    deliveries: the newest attempts to post a push, with the keys `about`, `historyId` and `status`.
+        A status of None: there was no response. For a push of `post_push_notification`, `about` is
+        the user id. For every other push, `about` is the id of the Pub/Sub message, and `historyId`
+        is None.
     """
 
     def __init__(self, server: "GmailServer") -> None:

@@ -147,12 +147,16 @@ class ConsentStore(consents.ConsentStore):
     def end_all_consents_of_user(
         self, user_id: str, end: GrantEndReason = GrantEndReason.REVOKED
     ) -> int:
-        """Reject all tokens of the user from now on; return the number of consents."""
+        """Reject all tokens of the user from now on; return the number of the user's consents,
+        ended before or now.
+
+        end: the reason, which determines Google's error.
+        """
         return self._refuse_consents(user_id, str(end))
 
     def restore_ended_consents_of_user(self, user_id: str) -> int:
-        """Accept the user's tokens again after `end_all_consents_of_user`; return the number of
-        consents.
+        """Accept the user's tokens again after `end_all_consents_of_user`; return the number of the
+        user's consents.
 
         This simulates that the user has authenticated again, as an organisation may demand.
         """
@@ -164,9 +168,9 @@ class ConsentStore(consents.ConsentStore):
             self._write(f"DELETE FROM {{}}{table}")
 
     def end_all_consents_of_token_owner(self, token: str) -> bool:
-        """End all tokens of the account to which a refresh or access token belongs.
+        """End all tokens of the account to which a refresh or access token belongs; return True.
 
-        Return False if the token is unknown or its consent has ended.
+        Do nothing and return False if the token is unknown or its consent has ended.
         """
         for table in ("refresh_token", "access_token"):
             row = self._row(f"SELECT consent_id FROM {{}}{table} WHERE value = ?", token)

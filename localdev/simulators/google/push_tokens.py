@@ -13,7 +13,7 @@ _LIFETIME_S = 3600
 
 
 class PushTokenSigner:
-    """Signs push tokens with the key that Google's key set contains."""
+    """Signs push tokens with the private key whose public key is in Google's key set."""
 
     def __init__(self, key: SigningKey) -> None:
         self._key = key

@@ -156,8 +156,8 @@ class MessageFeed:
         )
 
     def _is_oldest(self, arrival: FolderMessageEvent) -> bool:
-        """Return whether the message was received earlier than every message that was in the folder
-        when it arrived and is there still. Return False if there is no such message."""
+        """Return whether the arriving message was received before each message that was already in
+        the folder and is still in it. Return False if the folder has no such message."""
         row = self._mailbox.database.fetch_row(
             "SELECT (SELECT received_at FROM message WHERE number = ?) < min(received_at) AS oldest"
             " FROM placement WHERE folder = ? AND number < ?",

@@ -10,8 +10,8 @@ from localdev.simulators.mailbox import MessageNotFound
 
 
 def list_messages(call: GraphCall) -> GraphResult:
-    """Return a page of messages of the folder in the path, or of the whole mailbox without one. The
-    page begins after the first `$skip` messages."""
+    """Return a page of messages of the folder that the path names, or of the whole mailbox if the
+    path names no folder. The page begins after the first `$skip` messages."""
     folders, path = _scope(call)
     top = call.odata_query.get_integer_option(
         "top", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_LIST_PAGE_SIZE

@@ -41,8 +41,8 @@ JsonObject = dict[str, Any]
 
 
 class Notifier:
-    """Sends change notifications to subscribers from `start` to `stop`. The database stores unsent
-    notifications, so the simulators send them after a restart.
+    """Sends change notifications to subscribers. The sending begins with `start` and ends with
+    `stop`. The database stores unsent notifications, so the simulators send them after a restart.
 
     deliveries: the newest requests to subscribers: `at` (seconds since 1970), `url`, `items` (the
         number of notifications) and `status` of the response. Status 0: there was no response.

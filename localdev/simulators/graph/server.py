@@ -221,7 +221,8 @@ class GraphServer:
             raise GraphError(404, "Request_ResourceNotFound", message) from None
 
     def _check_app(self, bearer: BearerClaims, mailbox: Mailbox, rest: list[str]) -> None:
-        """Check an app without a user: its roles, and whether it may read the mailbox."""
+        """Raise GraphError 403 unless the application, which acts without a user, has the required
+        roles and may read the mailbox."""
         allowed = self._service.behaviour.app_mailboxes
         if not rest:
             if not bearer.has_any_scope_or_role(*_READING_USERS):

@@ -265,7 +265,8 @@ def _expires_at(wanted: Mapping[str, Any]) -> float:
 
 
 def _shake_hands(url: str) -> None:
-    """Raise GraphError 400 unless the endpoint returns the validation token as plain text."""
+    """Post a validation token to a notification URL. Raise GraphError 400 if the response is not
+    this token as plain text, or if the URL has another scheme than https (http on loopback)."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise _invalid("The notification URL's scheme must be https.")

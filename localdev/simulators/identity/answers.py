@@ -19,13 +19,17 @@ def html_page_response(page: bytes) -> Response:
 
 
 def error_page_response(sentence: str, status: int = 400) -> Response:
-    """Return a page with an error text. Such an error must not redirect the browser to the
-    application, because the redirect address has not been verified."""
+    """Return a page with an error text. A platform shows this page if it has not verified the
+    redirect address, so that it must not redirect the browser to the application."""
     return Response(status, sentence.encode(), {"Content-Type": "text/plain; charset=utf-8"})
 
 
 def redirect_to_application_response(query: dict[str, str], parameters: dict[str, str]) -> Response:
-    """Redirect the browser to the application, with the state of its authorize request."""
+    """Return a redirect of the browser to the application. The URL has `parameters`, and `state` if
+    the authorize request had it.
+
+    query: parameters of the application's authorize request.
+    """
     if "state" in query:
         parameters = {**parameters, "state": query["state"]}
     target = query["redirect_uri"]
@@ -34,8 +38,9 @@ def redirect_to_application_response(query: dict[str, str], parameters: dict[str
 
 
 def build_injected_fault_response(fault: Fault, document: Any) -> Response:
-    """Return the response of an identity platform's endpoint for a fault: the fault's `body`, or
-    `document` as JSON. The status is 503 if the fault has none.
+    """Return the error response of an identity platform's endpoint for a fault. The body is the
+    fault's `body`; if that is None, `document` as JSON. The status is the fault's `status`; if that
+    is None, 503.
 
     If the fault has `cut`, the response closes the connection without sending anything.
     """

@@ -108,7 +108,10 @@ class ConsentStore(ABC):
         self, code: str, *, redirect_uri: str, verifier: str | None
     ) -> tuple[str, str | None]:
         """Return the id of the consent to which an authorization code belongs, and the nonce of the
-        sign-in request. The code cannot be used again, even if this call rejects it.
+        sign-in request (None: the request had no nonce). The code cannot be used again, even if
+        this call rejects it.
+
+        verifier: PKCE code verifier. None: the sign-in request had no code challenge.
 
         Raises:
             the platform's error: the code is unknown, used or expired, or belongs to another
@@ -170,8 +173,8 @@ class ConsentStore(ABC):
         )
 
     def _refuse_consents(self, user_id: str, refusal: int | str) -> int:
-        """End all consents of the user, so that their tokens are rejected; return the number of
-        consents.
+        """End all consents of the user, so that their tokens are rejected; return the number of the
+        user's consents.
 
         refusal: reason, for `build_ended_consent_exception`. 0: make the consents valid again.
         """

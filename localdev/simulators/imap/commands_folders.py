@@ -196,8 +196,8 @@ def _status_response(
 
 
 def folder_object_id(folder: ImapFolder) -> str:
-    """Return the value of MAILBOXID for a folder (RFC 8474). Renaming a folder does not change
-    it."""
+    """Return the value of MAILBOXID for a folder (RFC 8474). The value stays when the folder is
+    renamed."""
     return f"F{folder.simulated_folder.number}"
 
 

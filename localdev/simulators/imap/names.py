@@ -84,8 +84,8 @@ def matches_list_pattern(name: str, pattern: str, separator: str) -> bool:
     """Return whether a pattern of LIST matches a folder's name. `*` matches any text; `%` matches
     text without a separator.
 
-    The time is at most proportional to the square of the name's length. The time of a regular
-    expression could grow exponentially.
+    The run time is at most proportional to the square of the name's length. With a regular
+    expression, the run time could grow exponentially.
     """
     ends = {0}
     for part in re.findall(r"[*%]+|[^*%]+", capitalize_inbox(pattern, separator)):

@@ -27,8 +27,8 @@ class SequenceSet:
     def filter_numbers(self, numbers: Sequence[int]) -> list[int]:
         """Return the numbers that belong to the set, in ascending order.
 
-        numbers: the numbers in the folder, in ascending order. The time depends on their count and
-            not on the width of the ranges.
+        numbers: the numbers in the folder, in ascending order. The run time of the method depends
+            on the length of this sequence and not on the width of the set's ranges.
         """
         highest = numbers[-1] if numbers else 0
         found: set[int] = set()

@@ -1,4 +1,6 @@
-"""Define how the simulated IMAP server differs from others: capabilities, prefix and separator."""
+"""Define the options with which the simulated IMAP server behaves as different mail servers do:
+capabilities, and the prefix and separator of folder names.
+"""
 
 from dataclasses import dataclass
 

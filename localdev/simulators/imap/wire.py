@@ -97,8 +97,8 @@ class ClientConnection:
             self.flush()
 
     def send_partial_line(self, part: bytes) -> None:
-        """Send the beginning of a line, without a line break, at once. The caller then closes the
-        connection, as a fault demands that cuts a response."""
+        """Send the beginning of a line at once, without a line break. The caller then closes the
+        connection, to inject a fault that cuts a response."""
         self._pending += part
         self.flush()
 

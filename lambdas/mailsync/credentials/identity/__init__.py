@@ -113,8 +113,8 @@ class IdentityPlatform(Protocol):
         renewal, and the account's email address if the platform names the address.
 
         Raises:
-            AccessRevoked: the platform rejected the grant. If `is_final` is true, the user must
-                sign in again. Else the platform may accept the grant later.
+            AccessRevoked: the platform rejected the grant, or `grant` is None. If `is_final` is
+                true, the user must sign in again. Else the platform may accept the grant later.
         """
         ...
 

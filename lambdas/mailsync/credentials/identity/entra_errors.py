@@ -128,7 +128,8 @@ def to_app_only_access_error(
 
 
 def _classify(response: Mapping[str, Any]) -> ErrorKindAndAdvice:
-    """Return the meaning of the last listed code, else of the suberror or OAuth's error.
+    """Return the meaning of the response's last AADSTS code that `entra_codes` lists. Without a
+    listed code, return the meaning of OAuth's error, with the advice for the suberror if any.
 
     Microsoft puts the specific code behind the general one, as in "AADSTS70002: Error validating
     credentials. AADSTS50012: ...".
@@ -150,7 +151,7 @@ def _oauth_error(response: Mapping[str, Any]) -> str:
 
 
 def _codes(response: Mapping[str, Any]) -> list[int]:
-    """Return the AADSTS codes; a redirect has them in its description only."""
+    """Return the AADSTS codes of a response; those of a redirect are read from its description."""
     listed = response.get("error_codes")
     if isinstance(listed, list):
         return [each for each in listed if isinstance(each, int)]

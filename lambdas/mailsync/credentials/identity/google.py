@@ -121,7 +121,7 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
 
     Raises:
         AccessRevoked: Google rejected the refresh token, or an administrator blocked the app. If
-            `is_final` is true, the user must sign in again. Else Google may accept it later.
+            `is_final` is true, the user must sign in again. Else Google may accept the token later.
         ProviderRejected: Google rejected the OAuth client.
         ProviderThrottled: Google requested a pause.
         ProviderUnavailable: Google is unavailable.

@@ -128,9 +128,9 @@ def to_renewal_error(response: JsonResponse) -> MailsyncError:
     """Return the exception for a failed renewal of an access token.
 
     Only for `invalid_grant` and for a block by an administrator the result is AccessRevoked, which
-    closes the account. AccessRevoked is final (`is_final`) if Google reports that the token has
-    expired or was revoked. After any other AccessRevoked, scheduled checks send the grant again;
-    their interval doubles from ten minutes to a day.
+    closes the account. AccessRevoked is final (`is_final`) if Google reports that the refresh token
+    has expired or was revoked. After any other AccessRevoked, scheduled checks send the refresh
+    token again; the interval between these checks doubles from ten minutes to a day.
     """
     label, (kind, advice) = _label(response), _classify(response)
     if kind is ErrorKind.GRANT_ENDED:
@@ -168,8 +168,8 @@ def make_no_response_error(cause: str) -> ProviderUnavailable:
 
 
 def _classify(response: JsonResponse) -> ErrorKindAndAdvice:
-    """Return the meaning of an error response. The status decides before the body: a gateway can
-    repeat an old body, and only a 4xx says something about the grant."""
+    """Return the meaning of an error response. The body counts only if the status is a 4xx other
+    than 429: with another status a gateway may have sent an old body."""
     error = _oauth_error(response.json_body)
     if response.status == 429:
         return _MEANING_BY_OAUTH_ERROR["rate_limit_exceeded"]

@@ -54,7 +54,11 @@ _Result = Message | MessageNotFoundByIdResult | UnreadableMessage
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Messages that are fetched at the same time: wanted messages by thread, and others."""
+    """Messages that one step of `MessageReader.fetch_messages` fetches.
+
+    threads: ids of the wanted messages of each thread that is requested as a whole, by thread id.
+    alone: ids of the messages that are requested one by one.
+    """
 
     threads: dict[RemoteId, tuple[RemoteId, ...]] = field(default_factory=dict)
     alone: list[RemoteId] = field(default_factory=list)
@@ -102,8 +106,9 @@ class MessageReader:
         return [found[each] for each in ids[:end]]
 
     def _divide(self, ids: Sequence[RemoteId]) -> Iterator["_Part"]:
-        """Yield the messages in parts of about `TARGET_QUOTA_UNITS_PER_MESSAGE_BATCH`. If the quota
-        is used up, the messages of the earlier parts are not lost."""
+        """Divide the messages into parts that cost about `TARGET_QUOTA_UNITS_PER_MESSAGE_BATCH`
+        quota units each. The parts are fetched one after the other, so if the quota is used up, the
+        messages of the earlier parts are not lost."""
         wanted: dict[RemoteId, dict[RemoteId, None]] = defaultdict(dict)
         for each in ids:
             wanted[self.thread_of.get(each, each)][each] = None
@@ -186,13 +191,13 @@ class MessageReader:
             found[remote_id] = self._failed_message(remote_id, response)
 
     def _require_mailbox(self, failed: Sequence[GmailResponse], *, has_success: bool) -> None:
-        """Raise the error of the failed responses if it concerns the mailbox, and not single
-        messages.
+        """Raise an error if the failed responses show that the mailbox cannot be read, and not only
+        single messages.
 
-        A failure concerns the mailbox in three cases. Gmail's reason says so. Gmail refused (403)
-        `MIN_REFUSED_REQUESTS_TO_BLAME_MAILBOX` messages; one is enough if no message was fetched.
-        No message was fetched, and `MIN_UNANSWERED_MESSAGES_TO_BLAME_MAILBOX` messages may succeed
-        later, or a request for the profile fails too.
+        Three cases show this. Gmail's reason says that all requests to the mailbox are refused.
+        Gmail refused (403) `MIN_REFUSED_REQUESTS_TO_BLAME_MAILBOX` messages; one is enough if no
+        message was fetched. No message was fetched, and `MIN_UNANSWERED_MESSAGES_TO_BLAME_MAILBOX`
+        messages may succeed later, or a request for the profile fails too.
         """
         for each in sorted(failed, key=lambda each: each.is_throttled):
             if each.is_refusal_of_whole_mailbox:

@@ -4,7 +4,7 @@ module interprets the API's reasons and messages.
 Gmail responds to requests beyond a quota with 429 or with 403. Only the reason tells such a 403
 from a missing permission. Gmail names the time of the next attempt in the error's text ("Retry
 after ...Z") or in its details, never in a header (Gmail API documentation, "Resolve errors";
-captures of allodia-eu/email-calendar-sync-engine).
+recorded responses in the GitHub repository allodia-eu/email-calendar-sync-engine).
 """
 
 import re
@@ -86,7 +86,8 @@ _SENTENCE_BY_TEXT = {
 class GmailResponse:
     """The response of the Gmail API to one request.
 
-    status: HTTP status, or one of the constants of this module.
+    status: HTTP status, or MISSING_RESPONSE_STATUS, TOO_LARGE_RESPONSE_STATUS or
+        UNSENT_REQUEST_STATUS.
     body: the JSON object of the response. Empty: the response is not JSON.
     responded_at: time of the response, from the header Date; the Lambda function's clock if the
         header is missing.

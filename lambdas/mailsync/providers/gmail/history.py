@@ -101,7 +101,8 @@ def _apply(record: Mapping[str, Any], found: dict[RemoteId, _NetChange]) -> None
 def _entries(
     record: Mapping[str, Any], name: str, found: dict[RemoteId, _NetChange]
 ) -> Iterator[tuple[_NetChange, Mapping[str, Any], tuple[RemoteId, ...]]]:
-    """Yield the net change, the message and the changed labels of each entry of a typed list."""
+    """Yield the net change, the message and the changed labels of each entry in the list `name` of
+    a record, such as `labelsAdded`. A net change that `found` lacks is added to it."""
     for entry in read_object_list(record, name):
         message = entry.get("message")
         if not isinstance(message, dict):

@@ -176,7 +176,8 @@ class GmailClient:
         return results
 
     def _note_refusals(self, failed: Sequence[Any]) -> float:
-        """Report an exhausted quota, or lower the concurrency. Return the seconds to wait."""
+        """Store an exhausted quota's pause, or lower `max_in_flight`. Return the seconds to
+        wait."""
         throttled = [each for each in failed if each.is_throttled]
         exhausted = [each for each in throttled if not each.is_concurrency_limit_exceeded]
         if len(exhausted) < len(throttled):
@@ -324,7 +325,7 @@ class ResponseBodyReader:
     """Reads the bodies of responses. Several threads read at the same time, but only one of them a
     large body.
 
-    memory: memory share against which the bodies are counted. None: no limit.
+    memory: the mailbox's share of the memory for responses. None: no limit.
     """
 
     def __init__(self, memory: ResponseMemoryShare | None) -> None:
@@ -393,5 +394,5 @@ def _has_status(result: object, *statuses: int) -> bool:
 
 
 def _kind(request: GmailRequest) -> str:
-    """Return the first part of the path, which has no id."""
+    """Return the first segment of the path for the log; it contains no id."""
     return request.path.partition("/")[0]

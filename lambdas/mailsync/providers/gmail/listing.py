@@ -155,8 +155,9 @@ class MessageListReader:
         return parse_label_counts(response.body)
 
     def _ids(self, selection: tuple[tuple[str, str], ...]) -> frozenset[RemoteId] | None:
-        """Return the ids of all messages of a selection. None: the API rejects the selection, as it
-        does after its label was deleted."""
+        """Return the ids of all messages that the query parameters `selection` select, such as
+        those of a label. None: the API rejects the parameters, as it does after the label was
+        deleted."""
         ids: set[RemoteId] = set()
         for response in self._pages(selection):
             if response.is_invalid_argument or response.is_not_found:

@@ -70,7 +70,7 @@ class GraphConnection:
     thread.
 
     timeout_s: time limit of a single read.
-    memory: memory share against which responses are counted until `close`. None: no limit.
+    memory: limits the bytes that responses hold in memory until `close`. None: no limit.
     total_decompressed_response_bytes: decompressed size of all responses so far.
     """
 

@@ -54,7 +54,8 @@ class GraphFeedKind(Enum):
         """Return the number of entries to request per page of a feed of this kind.
 
         Entries without bodies are small, so the result for a feed without bodies is ten times
-        `limit`. A limit below 100 follows a failed page, and is returned unchanged.
+        `limit`. A `limit` below 100 is returned unchanged: the caller lowers `limit` after a page
+        has failed.
 
         limit: number of entries of a page of complete messages.
         """

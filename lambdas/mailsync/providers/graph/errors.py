@@ -22,8 +22,8 @@ from mailsync.errors import (
 
 
 class RequestedResourceKind(Enum):
-    """The object that a failed request named: the mailbox, or a stored link of a folder. The
-    meaning of an error depends on it."""
+    """The object that a failed request named: the mailbox, or a stored link to a page of a
+    folder's feed. The meaning of an error depends on this object."""
 
     MAILBOX = "the mailbox"
     STORED_PAGE_LINK = "a stored link of a folder"
@@ -180,8 +180,9 @@ def to_mailsync_error(response: GraphResponse, target: RequestedResourceKind) ->
 def _is_expired(response: GraphResponse, target: RequestedResourceKind) -> bool:
     """Return whether the response means that a stored link has expired.
 
-    A request for a stored link consists of the link alone, so status 400 rejects the link. In a
-    full mailbox the link counts as expired too: the full sync that follows reads plain lists.
+    A request for a stored link consists of the link alone, so status 400 rejects the link. If
+    Graph reports that the mailbox is full, the link counts as expired too: the full sync that
+    follows reads plain lists.
     """
     if response.error_code.lower() in _EXPIRED or response.status == 410:
         return True

@@ -96,7 +96,7 @@ def read_folder_tree(
     """Read all folders of the mailbox except search folders.
 
     known: the stored folders, the most recently changed folder first.
-    responses: earlier responses by path (`build_first_tree_request_paths`). Others are requested.
+    responses: by path (`build_first_tree_request_paths`). A path without response is requested.
 
     Raises:
         ProviderThrottled: Graph throttled a request.
@@ -138,14 +138,14 @@ class _Tree:
             self._read_children(parents)
 
     def read_roles(self) -> Mapping[RemoteId, Role]:
-        """Return the roles of folders by folder id. Return the stored roles without a request if
-        no listed folder is new and the listed folders (if none: the stored ones) have each role. In
-        a LIKELY_CHANGED_FOLDERS reading only the Inbox must have its role. A
-        LISTED_AND_HIDDEN_FOLDERS reading always requests the roles.
+        """Return the roles of folders by folder id. Request the roles, unless the stored roles
+        suffice: no listed folder is new, and each role belongs to a listed folder (if no folder was
+        listed: to a stored folder). In a LIKELY_CHANGED_FOLDERS reading only the role of the Inbox
+        must belong to a folder. A LISTED_AND_HIDDEN_FOLDERS reading always requests the roles.
 
-        A role that no folder has, such as after a failed request, is requested again in the next
-        reading of another kind than LIKELY_CHANGED_FOLDERS: without its role a folder is not
-        protected as a permanent one."""
+        A failed request may leave a role without a folder. The next reading of another kind than
+        LIKELY_CHANGED_FOLDERS then requests the roles again, because a folder without its role is
+        not protected as a permanent folder."""
         known = {remote_id: folder.role for remote_id, folder in self._known.items()}
         shown = {key for key, entry in self._entries.items() if not _is_search_folder(entry)}
         is_quick = self._reading is FolderTreeReadingMode.LIKELY_CHANGED_FOLDERS

@@ -1,9 +1,9 @@
 """Send requests to Microsoft Graph: one connection, one access token, one base URL.
 
-Every request has a path relative to the base URL, also for links that Graph returned, so no link
-can send the access token to another host. Each request has the header `Prefer:
-IdType="ImmutableId"`: a request without it would mix two kinds of ids (Microsoft Graph docs,
-"Obtain immutable identifiers for Outlook resources").
+Every request, also a request for a link that Graph returned, has a path relative to the base URL.
+So no link can send the access token to another host. Each request has the header `Prefer:
+IdType="ImmutableId"`: a request without this header would mix two kinds of ids (Microsoft Graph
+docs, "Obtain immutable identifiers for Outlook resources").
 """
 
 import time
@@ -70,7 +70,7 @@ class GraphClient:
     max_in_flight: maximum number of concurrent requests. The client lowers it, not below 1, if
         Graph rejects requests as too many at once.
     limit_bytes: maximum size of a response. None: `MAX_RESPONSE_BYTES`.
-    memory: memory share against which responses are counted until `close`. None: no limit.
+    memory: limits the bytes that responses hold in memory until `close`. None: no limit.
     total_decompressed_response_bytes: decompressed size of all responses so far.
 
     If no complete response arrives, or a response with status 200 is no JSON object, the returned
@@ -129,8 +129,8 @@ class GraphClient:
         """Send a GET request and return its response.
 
         page_size: maximum number of entries of a requested page. A failed request for a page is
-            retried only if Graph throttled it and named a pause: after another failure a smaller
-            page may succeed. None: the request is not for a page; it is retried.
+            retried only if Graph throttled it and named a pause; after any other failure the caller
+            may request a smaller page. None: the request is not for a page; it is retried.
         is_one_message: the response is a single message, so its size limit is
             `MAX_SINGLE_MESSAGE_RESPONSE_BYTES`.
 
@@ -216,8 +216,8 @@ class GraphClient:
 
     def _get_with_retries(self, paths: Sequence[str], page_size: int | None) -> list[GraphResponse]:
         """Send the paths as batches, and retry only the failed items. If Graph throttles a part of
-        the items, send fewer at once from then on. After an attempt that leaves fewer items
-        throttled, the count of retries starts again at 0."""
+        the items, send fewer at once from then on. If a retry has fewer throttled items than the
+        attempt before, the count of retries starts again at 0."""
         responses = self._send_batches(paths, page_size)
         repeat = 0
         while pauses := _pauses_s(responses, retries=page_size is None):

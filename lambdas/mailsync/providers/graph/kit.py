@@ -1,5 +1,5 @@
-"""Open mailboxes and push subscriptions of Microsoft Graph, and find mailboxes of organisations:
-the provider's kit.
+"""Implement the interfaces through which the common code opens mailboxes and push subscriptions of
+Microsoft Graph, and checks mailboxes of organisations (`ProviderKit`, `PushKit`).
 
 The webhook imports this module at each cold start, so the module imports modules with an HTTP
 client only when they are needed.
@@ -71,8 +71,7 @@ class GraphPushKit:
 
 
 class GraphKit:
-    """The part of this package through which the common code opens mailboxes of Microsoft 365;
-    implements `ProviderKit`."""
+    """Opens mailboxes of Microsoft 365 for the common code; implements `ProviderKit`."""
 
     push_kit = GraphPushKit()
     first_sync_cost_rates = FirstSyncCostRates(
@@ -127,8 +126,8 @@ KIT = GraphKit()
 
 
 def _user(account: Account) -> str | None:
-    """Return the user id for paths if the access token is one of the application. Return None if
-    it is a person's token."""
+    """Return the user id for paths of requests if the application's own access token is used.
+    Return None if the token is a person's; the paths then begin with `/me`."""
     from mailsync.providers.graph.owner import parse_user_id_of_remote_account
 
     return (

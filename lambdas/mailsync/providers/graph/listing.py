@@ -50,11 +50,11 @@ def list_messages(
 def iter_pages_of_complete_messages(
     graph: GraphClient, path: str, error_of: Callable[[GraphResponse], MailsyncError]
 ) -> Iterator[Sequence[Message | UnreadableMessage]]:
-    """Yield the complete messages of a list, page by page. The list ends early if a message may
-    have caused a page to fail; see `CompleteMessageLister`.
+    """Yield the complete messages of a list, page by page. If a page fails and one of its messages
+    may be the cause, the iteration ends without an error; see `CompleteMessageLister`.
 
     path: path of the first page.
-    error_of: function that returns the error to raise for another failure.
+    error_of: function that returns the error to raise for any other failed response.
     """
     for response in _pages(graph, path):
         if (

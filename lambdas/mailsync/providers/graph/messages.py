@@ -163,7 +163,8 @@ def _fields(item: JsonObject) -> dict[str, Any]:
 
 
 def _body(value: Any) -> dict[str, str | None]:
-    """Return the body as HTML or as text; Exchange names which one it has."""
+    """Return the fields `body_html` and `body_text` of `Message`. One of them is None: Exchange
+    names the type of the body, HTML or text."""
     try:
         content = _of(str, _of(dict, value, {}).get("content"), None)
         is_text = _of(str, _of(dict, value, {}).get("contentType"), "").lower() == "text"

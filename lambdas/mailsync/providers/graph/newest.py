@@ -2,9 +2,9 @@
 
 One batch contains three kinds of requests: the Inbox by its well-known name, the Inbox's newest
 messages, and the requests with which the reading of the folder tree begins. Graph works on four
-items of a batch at a time. So the whole batch takes hardly longer than the request for the
-messages, which is its first item (Microsoft Graph docs, "Combine multiple HTTP requests using JSON
-batching", "List messages").
+items of a batch at a time. So the whole batch takes hardly longer than its first item, the request
+for the messages (Microsoft Graph docs, "Combine multiple HTTP requests using JSON batching", "List
+messages").
 """
 
 from collections.abc import Mapping
@@ -62,7 +62,8 @@ def fetch_newest_mail_and_folder_tree(
 def _newest_mail(
     folder: GraphResponse, listed: GraphResponse, limit: int
 ) -> NewestInboxMessages | None:
-    """Return the Inbox with the messages that name it as their folder."""
+    """Return the Inbox with at most `limit` messages that name the Inbox as their folder. Return
+    None if the response `folder` does not contain the Inbox."""
     try:
         inbox = to_remote_folder(folder.body, Role.INBOX) if folder.has_status_200 else None
     except ProviderUnavailable:

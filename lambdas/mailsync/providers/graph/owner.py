@@ -51,7 +51,8 @@ _MISSING_USER = frozenset({"Request_ResourceNotFound", "ErrorInvalidUser"})
 class MailboxOwner:
     """The user to whom a mailbox belongs.
 
-    email_address: primary email address, or the sign-in name of a user without one.
+    email_address: the user's primary email address. A user without an email address has the sign-in
+        name here.
     """
 
     user_id: str

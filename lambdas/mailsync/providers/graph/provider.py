@@ -281,7 +281,7 @@ class GraphMailbox:
         return self._page_before_next(link, response, limit)
 
     def _retry_single_message(self, link: FeedPageLink, failed: GraphResponse) -> GraphResponse:
-        """Request a failed page of a single message again, if the mailbox responds to a request.
+        """Check that the mailbox responds; then request the failed page of one message again.
 
         Raises:
             FeedUnreadableError: the page fails again, and another kind of feed is left to try.

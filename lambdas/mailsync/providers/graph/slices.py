@@ -59,8 +59,8 @@ def read_time_slice(
     following: the request for the next slice, which is sent ahead. None: the next slice is not
         known yet.
     folder_id: id of the folder.
-    require_mailbox: function that sends a simple request to the mailbox. If the mailbox does not
-        respond to it, the function raises the error of the failed response.
+    require_mailbox: function that takes the failed response and sends a simple request to the
+        mailbox. If this request fails too, the function raises the error of the failed response.
 
     Returns None if this page fails twice although the mailbox responds, or if the page is
     malformed.

@@ -65,8 +65,8 @@ class GraphPush:
         self._is_app_only = user is not None
 
     def subscribe(self, callback_url: str, secret: str, until: datetime) -> Subscription:
-        """Create a subscription to changes of messages. It does not report changes of folders;
-        scheduled checks find them."""
+        """Create a subscription to changes of messages. The subscription does not report changes of
+        folders; scheduled checks find those."""
         wanted = {
             "changeType": "created,updated,deleted",
             "resource": f"{self._graph.mailbox}/messages",
@@ -94,8 +94,8 @@ class GraphPush:
         return None if is_another or leads_elsewhere else _expiry(response)
 
     def find_subscriptions(self, callback_urls: Sequence[str]) -> Iterator[Sequence[RemoteId]]:
-        """Yield the ids of the mailbox's subscriptions, for each page of Graph's list; see
-        `PushProvider`.
+        """Yield the ids of the mailbox's subscriptions that notify one of `callback_urls`, for each
+        page of Graph's list; see `PushProvider`.
 
         With a person's token, Graph lists the subscriptions of this person. With an app-only token,
         it lists the application's subscriptions of every mailbox, also those that were created with

@@ -87,8 +87,9 @@ def fetch_items_and_retry_missing(
 def _fetch_in_parts(
     connection: ImapConnection, uids: Sequence[int], items: str
 ) -> dict[int, FetchResponseItems]:
-    """Fetch items of messages; halve a request that the server rejects, down to one message, of
-    which then only the state is requested."""
+    """Fetch items of messages. If the server rejects a request, split the request into halves, down
+    to single messages. If the server rejects a request for a single message, request only the
+    message's flags."""
     if len(uids) == 1 and items != FLAGS_FETCH_ITEMS:
         with suppress(ProviderRejected):
             return connection.fetch_items_by_uid(uids, items)
@@ -224,7 +225,8 @@ class MessageReader:
         self._found[uid] = to_message_or_unreadable(self._place(uid), items)
 
     def _has_paused(self, failure: ProviderThrottled) -> bool:
-        """Return whether this function has slept as long as the server asks.
+        """Sleep as long as the server asks, and return True. Return False without sleeping if the
+        retry budget does not allow the pause.
 
         Raises:
             ProviderThrottled: the pause has no length, or is too long to be caused by a message.
@@ -252,7 +254,7 @@ class MessageReader:
         """Return why a message cannot be read; None if it is gone.
 
         Raises:
-            failure: the server delivers no other message either.
+            failure: the server delivers no other message either, or the memory is full.
         """
         if failure and isinstance(failure.__cause__, ResponseMemoryExceeded):
             raise failure

@@ -56,8 +56,8 @@ class ImapConnection:
         *,
         memory: ResponseMemoryShare | None = None,
     ) -> None:
-        """deadline: ends the connection when it passes. memory: counts received literals until
-        `release_memory_of_received_literals`."""
+        """deadline: time at which the connection ends. memory: counts and limits the bytes of
+        literals until `release_memory_of_received_literals`. None for either: no limit."""
         self._command_count = 0
         self.is_broken = self.is_disconnected_by_server = False
         self._host, self._secret = address.host, ""
@@ -195,9 +195,9 @@ class ImapConnection:
         """Return the items of the messages that changed after a mod-sequence, by UID, and the
         ranges of UIDs that were removed (VANISHED).
 
-        below: the first UID that is not requested, such as UIDNEXT. A number is sent: with `*`, the
-            highest UID that still exists, the removal of higher UIDs would not be reported
-            (cyrusimap/cyrus-imapd #6071).
+        below: the first UID that is not requested, such as UIDNEXT. The command does not use `*`:
+            this is the highest UID that still exists, so the server would not report that higher
+            UIDs were removed (cyrusimap/cyrus-imapd #6071).
 
         If the server rejects the request for removed UIDs, this connection no longer requests them
         (cyrusimap/cyrus-imapd #4787).

@@ -35,8 +35,8 @@ class TooManyConnectionsError(Exception):
 
 
 def connection_limit_error_from_text(text: str) -> TooManyConnectionsError | None:
-    """Return the cause of a requested pause if the refusal's text names too many connections.
-    Return None for any other text."""
+    """Return the exception to attach as cause to a ProviderThrottled error if the text of the
+    server's refusal says that too many connections are open. Return None for any other text."""
     return TooManyConnectionsError() if re.search(_CONNECTION_LIMIT, text, re.IGNORECASE) else None
 
 

@@ -276,8 +276,8 @@ class FolderReader:
         return _Reported(flags, vanished, compares_flags=is_silent)
 
     def _confirmed(self, vanished: Iterable[range], below: int) -> Sequence[int] | None:
-        """Return the UIDs that the server reports as removed and that its list lacks. None: the
-        server reports so many UIDs that the whole folder must be listed."""
+        """Return the UIDs that the server reports as removed and that a search no longer finds.
+        None: the server reports so many UIDs that the whole folder must be listed."""
         known = clip_uid_ranges_to_uids_below(vanished, below)
         if count_uids(known) > MAX_REMOVED_UIDS_PER_RESPONSE:
             return None
@@ -300,8 +300,8 @@ class FolderReader:
         return states, left[0] if left else None
 
     def _listed_ids(self) -> frozenset[RemoteId] | None:
-        """Return the ids of all messages. None if the server contradicts its own count; the
-        verification then decides."""
+        """Return the ids of all messages. Return None if the number of listed messages is not the
+        server's count; the verification then finds the removed messages."""
         uids = self.list_all_uids(again=True)
         if len(uids) != self.opened.message_count:
             return None

@@ -38,14 +38,14 @@ def to_remote_folders(
 ) -> tuple[RemoteFolder, ...]:
     """Return the folders with their counts, names and parents.
 
-    A folder that cannot hold mail is not in `listed`. If such a folder is between two others, the
-    name of the lower folder contains its name: with `a` and `a/b/c` alone, the name of `a/b/c` is
-    `b/c`, below `a`. Children of the inbox are shown at the top level, because many servers keep
-    all folders below the inbox (RFC 2342).
+    A folder that cannot hold mail is not in `listed`. If such a folder is between two listed
+    folders, the display name of the lower folder contains the name of the missing folder: if only
+    `a` and `a/b/c` are listed, `a/b/c` is shown as `b/c` below `a`. Children of the inbox are shown
+    at the top level, because many servers keep all folders below the inbox (RFC 2342).
 
     listed: the folders that can hold mail.
     statuses: STATUS values by folder name. The counts of a folder without values are None.
-    prefixes: beginnings of folder names that are not shown.
+    prefixes: beginnings of folder names, such as `[Gmail]/`, which the display names omit.
     """
     names = {each.name for each in listed}
     roles = _roles(listed)
@@ -92,8 +92,9 @@ def _split(
 
 
 def _roles(listed: Sequence[ListedFolder]) -> Mapping[bytes, Role]:
-    """Return the roles by name, each role once: special use counts more than a usual name, and the
-    first name in the alphabet more than another."""
+    """Return the role of each folder that has a role, by folder name. No two folders have the same
+    role: a folder with a special-use attribute precedes a folder with a usual name, and among
+    several such folders the first in the alphabet gets the role."""
     listed = sorted(listed, key=lambda each: each.name)
     roles = {each.name: Role.INBOX for each in listed if is_inbox(each.name)}
     for of in (_special_use, _usual_name):

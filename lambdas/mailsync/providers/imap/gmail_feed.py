@@ -245,8 +245,8 @@ class GmailFeedReader:
         ]
 
     def _listed_ids(self) -> frozenset[RemoteId] | None:
-        """Return the ids of all messages of the mailbox. None if the server contradicts its own
-        count; the verification then decides."""
+        """Return the ids of all messages of the mailbox. Return None if the number of listed
+        messages is not the server's count; the verification then finds the removed messages."""
         ids: set[RemoteId] = set()
         for name in self._folders.folder_names_covering_all_messages:
             reader = self._open_folder(name, True)

@@ -36,8 +36,8 @@ class GmailSpecialFolderNames:
     """The names of the folders of a Gmail mailbox that have a special meaning.
 
     all_mail_name: the folder with every message that is neither in the trash nor in junk.
-    trash_and_junk_names: the trash and the junk folder; a folder that the server does not show is
-        missing.
+    trash_and_junk_names: the trash and the junk folder, without a folder that the server does not
+        show.
     names_by_special_use: folder names by attribute, such as `\\sent`.
     """
 

@@ -139,8 +139,8 @@ class GmailImapMailbox(ImapMailbox):
     def _require_sources(
         self, position: GmailMailboxPosition, folders: GmailSpecialFolderNames
     ) -> None:
-        """Check that each folder of the position is in the list of folders, or is really hidden:
-        the server then refuses the folder's STATUS.
+        """Check that each folder of the position is in the list of folders. A folder may be missing
+        in the list only if the folder is hidden: the server then refuses the folder's STATUS.
 
         Raises:
             ProviderUnavailable: the list lacks a folder that exists.
@@ -155,8 +155,8 @@ class GmailImapMailbox(ImapMailbox):
             )
 
     def _is_unchanged(self, position: GmailMailboxPosition) -> bool:
-        """Return whether nothing happened, according to the last list of folders. Each list is used
-        once."""
+        """Return whether the mailbox is unchanged since `position`, according to the last list of
+        folders. Each list is used for one call only."""
         statuses, self._statuses = self._statuses, {}
         sources = (
             [to_folder_id(each) for each in self._folders.folder_names_covering_all_messages]

@@ -1,7 +1,7 @@
 """List the servers of well-known mail providers, and what a person must switch on there.
 
-The servers are found by the domain of the address. A provider's own domains are listed; a domain of
-a customer is not looked up, so the person names the server of such a mailbox.
+A server is found by the domain of an email address. Only the providers' own domains are listed. For
+an address in a domain of its owner, the person who connects the mailbox names the server.
 """
 
 from collections.abc import Mapping
@@ -24,8 +24,9 @@ class KnownServer:
         IMAP on.
     accepts_passwords: False: the server accepts no password of any kind; `sign_in_advice` says what
         to do instead.
-    max_connections: maximum number of connections that Mailsync opens to a mailbox at the same
-        time. The person's own programs need connections as well: Gmail accepts 15, Yahoo a few.
+    max_connections_to_open: maximum number of connections that Mailsync opens to a mailbox at the
+        same time. The person's own mail programs need connections as well: Gmail accepts 15
+        connections in all, Yahoo a few.
     """
 
     provider_display_name: str

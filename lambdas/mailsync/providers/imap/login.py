@@ -95,9 +95,9 @@ class LoginCredentials:
 
 
 class _Exchange:
-    """Answers the continuation requests of one command, each with the next answer. After the last
-    one it answers with an empty line, which confirms the error that a server explains in base64
-    JSON (RFC 7628, section 3.2.3)."""
+    """Answers the server's continuation requests during one command: the first request with the
+    first of `answers`, and so on. Every further request gets an empty line: a server may explain an
+    error in such a request (base64 JSON), and the client must confirm it (RFC 7628, 3.2.3)."""
 
     def __init__(self, abort: type[Exception], *answers: bytes) -> None:
         self._abort = abort
@@ -163,10 +163,10 @@ def log_in(imap: Any, host: str, login: LoginCredentials) -> Session:
 
 
 def _switch_on(imap: Any, capabilities: frozenset[str]) -> list[tuple[str, bytes]]:
-    """Send ID and ENABLE; return names and tags.
+    """Send ID and ENABLE if the server offers them; return the name and tag of each sent command.
 
-    They share the round trip of the next command: ID has no effect on it (RFC 2971), and ENABLE may
-    be pipelined with it (RFC 9051, section 6.3.1).
+    ID and ENABLE share the round trip of the command that follows: ID has no effect on other
+    commands (RFC 2971), and ENABLE may be pipelined with them (RFC 9051, section 6.3.1).
 
     163.com and QQ open no folder without ID (OfflineIMAP/offlineimap #696); iCloud shows
     HIGHESTMODSEQ only if ENABLE came before the first folder.

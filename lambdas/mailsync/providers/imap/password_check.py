@@ -123,7 +123,8 @@ def _sign_in(
 
 @contextmanager
 def _explained(address: ImapMailboxLocation, deadline: ServerExchangeDeadline) -> Iterator[None]:
-    """Turn failures that the person can correct into sentences."""
+    """Turn failures in the `with` block that the person can correct into MailServerUnusable. Its
+    text is a sentence for the person."""
     where = f"{address.host} at port {address.port}"
     slow = f"{where} did not answer in time: correct the server or the port, or try again later."
     try:

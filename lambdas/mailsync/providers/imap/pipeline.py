@@ -35,7 +35,7 @@ class FetchPipeline:
     read in the order of the commands. No two of these commands name the same message.
 
     sent_count: number of commands sent so far.
-    is_reading: whether only a part of the responses to a command was read.
+    is_reading: whether the responses to a command have been read only in part.
     """
 
     def __init__(self, imap: SizeLimitedImap) -> None:

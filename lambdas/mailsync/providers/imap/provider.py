@@ -141,7 +141,8 @@ class ImapMailbox:
     ) -> FolderListing:
         """List the folders of the mailbox's owner, at every depth, with their counts.
 
-        `fetch_next_page_of_each_feed` opens only folders whose STATUS values have changed.
+        The STATUS values of the folders are kept for the next `fetch_next_page_of_each_feed`, which
+        opens only folders whose values have changed.
         """
         connection = self._connected()
         listed = list_folders(connection)
@@ -170,8 +171,8 @@ class ImapMailbox:
         )
 
     def _shown(self, listed: FolderList) -> tuple[Sequence[ListedFolder], Collection[bytes]]:
-        """Return the listed folders that are mirrored, and the beginnings of names that are not
-        shown."""
+        """Return the listed folders that are mirrored, and the beginnings of folder names that the
+        display names omit."""
         return [each for each in listed.own_folders if each.is_selectable], listed.personal_prefixes
 
     def _counted(self, name: bytes, status: Mapping[str, int] | str) -> Mapping[str, int] | str:
@@ -239,8 +240,8 @@ class ImapMailbox:
         return pages
 
     def _page_without_changes(self, feed: FeedRef, cursor: Cursor | None) -> Page | None:
-        """Return an empty page if the folder's status says that nothing changed. Each status is
-        used once."""
+        """Return an empty page if the folder's STATUS values in the last list show no change, else
+        None. The values of a list are used once."""
         name = to_folder_name(feed.folder.remote_id) if feed.folder else b""
         status = self._statuses.pop(name, {})
         if cursor and is_folder_unchanged(parse_cursor(cursor), status, time.time()):
@@ -258,7 +259,7 @@ class ImapMailbox:
         return MessageListing(tuple(entries), reader.opened.message_count)
 
     def note_feed_to_read_ahead(self, feed: FeedRef | None) -> None:
-        """Note the folder that is opened once the messages of the present folder were read."""
+        """Note the folder to open as soon as the messages of the present folder have been read."""
         folder = feed.folder if feed else None
         self._next.folder_name = to_folder_name(folder.remote_id) if folder else None
 
@@ -310,7 +311,7 @@ class ImapMailbox:
         """Return a connection on which the folder is open.
 
         Raises:
-            CursorExpired: the server has numbered its messages anew.
+            CursorExpired: the server has numbered the folder's messages anew.
         """
         if self._opened(name).opened.uid_validity != uid_validity:
             raise CursorExpired("The server has numbered the messages of the folder anew.")
@@ -324,11 +325,11 @@ class ImapMailbox:
     def _opened(self, name: bytes, *, again: bool = False, with_uids: bool = False) -> FolderReader:
         """Return the reader of a folder; open the folder first if it is not open.
 
-        again: open the folder also if it is open, so that the reader has the present numbers.
+        again: open the folder even if it is open, so that the reader has the present counts.
         with_uids: if the folder must be opened, list its messages in the same round trip.
 
         Raises:
-            FolderGone: the server refuses the status of the folder as well.
+            FolderGone: the server refuses to open the folder, and also refuses its STATUS.
         """
         connection = self._connected()
         self._open = self._next.take_reader_opened_ahead(name) or self._open

@@ -80,8 +80,8 @@ class FolderUidPage:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """The response for one page. listed: the received list items of the page after it.
-    following: the next page, if its messages were requested."""
+    """The response for one page. listed: FETCH items from the list of the next page, by UID.
+    following: the part of the next page whose messages were requested. None: none were."""
 
     received: ReceivedMessages
     listed: dict[int, FetchResponseItems] = field(default_factory=dict)
@@ -132,9 +132,10 @@ class ReadAhead:
     def take_messages_then_read_ahead(
         self, uids: Sequence[int]
     ) -> Iterator[ReceivedMessages | None]:
-        """Yield the messages of this page that the server has sent. If they were not read ahead,
-        request them now, together with the next list. Yield None if the method requests nothing:
-        the caller fetches only a part of the page, or the page is the last or a large one.
+        """Yield the messages of this page that the server has sent. If the messages were not read
+        ahead, request them now, together with the list of the next page. Yield None if the method
+        requests nothing: the caller fetches only a part of the page, or the page is the last page
+        or a large page.
 
         In the body of the `with` statement, the caller fetches the messages that the yielded object
         lacks. After the body, a thread begins to read the next page.
@@ -170,8 +171,8 @@ class ReadAhead:
         return reading[1]()
 
     def _read(self, window: FolderUidPage) -> _Step:
-        """Read the messages of the page `window`. Before, read the list of the page after it, and
-        request the messages of that page too."""
+        """Read the list of the page after `window`, and request the messages of that page. Then
+        read the messages of the page `window`."""
         connection, following = self._connection, window.build_next_older_page()
         with suppress(
             *SERVER_FAILURE_EXCEPTION_TYPES
@@ -191,9 +192,9 @@ class ReadAhead:
         self, window: FolderUidPage
     ) -> tuple[dict[int, FetchResponseItems], FolderUidPage | None]:
         """Read the list of the page `window`, and then request the messages of the page and the
-        list of the page after it. Return the list items by UID, and the part of the page whose
-        messages were requested. None: no messages were requested. If the server fails, the items
-        are empty.
+        list of the page after `window`. Return the list items by UID, and the part of `window`
+        whose messages were requested. The part is None if no messages were requested. If the
+        server fails, the items are empty.
 
         If several mailboxes share the memory, no messages are requested here.
         """

@@ -117,6 +117,7 @@ def _may_be_placeholder(raw: bytes) -> bool:
 
 
 def _header_end(raw: bytes) -> int:
-    """Return the end of the header, where a pattern need not look further."""
+    """Return the position at which the message's header ends. Return the length of `raw` if the
+    header has no end."""
     end = raw.find(b"\r\n\r\n")
     return len(raw) if end < 0 else end

@@ -24,7 +24,7 @@ class RequestedPause:
     def guard_requests(self) -> Iterator[None]:
         """Guard the requests in a `with` block: raise ProviderThrottled before the block if the
         pause has not ended yet. If the block raises ProviderThrottled, start the pause that the
-        error names."""
+        error names, and raise the error again."""
         if left_s := self.remaining_s:
             raise ProviderThrottled(
                 "The pause that the mail server requested is not over.", retry_after_s=left_s

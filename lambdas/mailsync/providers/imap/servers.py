@@ -1,8 +1,9 @@
 """Decide to which mail servers Mailsync connects, and find their addresses.
 
-A person names the server of a mailbox, so the name is checked against requests to the stage's own
-network (server-side request forgery): its addresses must be public, unless the operator lists the
-server. The connection then goes to a checked address, because a second look-up could give another.
+A person names the server of a mailbox, and could name a computer in the stage's own network
+(server-side request forgery). So all IP addresses of the server must be public, unless the operator
+lists the server. Mailsync then connects to one of the IP addresses that it has checked, because a
+second look-up of the name could return another address.
 """
 
 import re

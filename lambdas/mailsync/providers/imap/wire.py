@@ -48,12 +48,13 @@ class ResponseTooLongError(IMAP4.abort):
 
 
 class ResponseMemoryExceeded(IMAP4.abort):
-    """Error: the function has no memory for a literal, because other mailboxes use it. The
-    connection can no longer be used."""
+    """Error: the Lambda function has no memory left for a literal, because other mailboxes use the
+    memory. The connection can no longer be used."""
 
 
 class _TimedSocket(io.RawIOBase):
-    """Reads from a socket until a deadline. Each received byte extends the deadline."""
+    """Reads from a socket until a deadline. The deadline moves by one second for each
+    MIN_BYTES_PER_S bytes that are received."""
 
     def __init__(self, connected: socket.socket, limit_bytes: int) -> None:
         self._socket = connected
