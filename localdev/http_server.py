@@ -75,8 +75,8 @@ class Server(ThreadingHTTPServer):
     """An HTTP server that passes its requests to one application, from `start` until `stop`. `port`
     is the actual port, also if port 0 (any free port) was requested.
 
-    guard: decides which requests reach the application. The default guard accepts only requests of
-        programs. None: all requests reach the application.
+    guard: decides which requests reach the application. The default guard rejects the requests of
+        browsers. None: all requests reach the application.
 
     Raises:
         OSError: the port is in use (at construction).

@@ -302,7 +302,9 @@ class PagePlan:
         stored.
     message_ids_to_remove_from_folder: ids of messages to take out of the feed's folder.
     unreadable_messages: messages to put into quarantine.
-    state_upserts, placement_or_flag_changes: changes to apply to stored messages.
+    state_upserts: stored messages whose folders and flags become those of the complete new state.
+    placement_or_flag_changes: stored messages that enter or leave single folders, or of which
+        single flags change.
     pending_message_ids: ids of messages to store as pending; their contents are fetched later. The
         reason is that the page only lists ids, or that the contents would need too much memory.
     message_ids_to_stamp_with_generation: ids of stored messages that the page of a full sync lists.
@@ -312,7 +314,8 @@ class PagePlan:
     messages_to_fetch_in_slices: changes of the pending messages that workers fetch in slices
         (`TimeSlice`).
     possibly_gone_message_ids: ids of messages that the provider did not find, if this does not
-        prove that they are gone (`MessageNotFoundByIdResult.is_certainly_gone` is False).
+        prove that they are gone (`MessageNotFoundByIdResult.is_certainly_gone` is False). They are
+        stored as pending, so that they are requested again.
     """
 
     upserts: tuple[Message, ...] = ()

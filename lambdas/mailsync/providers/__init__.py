@@ -304,11 +304,12 @@ class MailProvider(Protocol):
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False
     ) -> Sequence[Message | MessageNotFoundByIdResult | UnreadableMessage]:
-        """Fetch messages by id; return one result per id, in the order of the ids.
+        """Fetch messages by id. Return one result for each of the first ids, in the order of the
+        ids.
 
-        If the provider requests a pause during the call, or the memory limit is reached, the call
-        may return only the results that it has: those for the first ids, at least for one id. After
-        a requested pause, the next call raises ProviderThrottled.
+        The results cover all ids, unless the provider requests a pause during the call or the
+        memory limit is reached. They cover at least one id. After a requested pause, the next call
+        raises ProviderThrottled.
 
         The result for a message is an UnreadableMessage with the cause `unanswered` if only the
         request for this message fails, and with the cause `too_large` if the message exceeds the
@@ -318,7 +319,8 @@ class MailProvider(Protocol):
             most clients then send one at a time.
 
         Raises:
-            ResponseTooLarge: request fewer ids at a time; never raised for a single id.
+            ResponseTooLarge: one response for several messages exceeds the memory limit. The caller
+                must request fewer ids at a time. Never raised for a single id.
         """
         ...
 

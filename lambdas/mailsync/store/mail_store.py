@@ -135,7 +135,8 @@ class MailStore:
 
         plan: the writes of these messages. `PagePlan.possibly_gone_message_ids` has the
             messages that the provider reports as gone without certainty.
-        fetched: the ids of the other fetched messages.
+        fetched: the ids of all messages of this call that the provider answered for, except those
+            in `PagePlan.possibly_gone_message_ids`.
         request_count: number of requests to the provider that fetched the messages.
         has_more: whether pending messages of the feed remain.
         """

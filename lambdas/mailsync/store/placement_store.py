@@ -32,8 +32,9 @@ class PlacementBackfillStore:
         return bool(filled) and filled[0][0] is not None
 
     def create_placements_account_by_account(self) -> Iterator[AccountId]:
-        """Create all missing placements, account by account, also for accounts that are never
-        synced. Yield the id of each account when its placements are complete."""
+        """Create all missing placements, account by account. Include accounts that no sync reads
+        any more, such as disconnected ones. Yield the id of each account when its placements are
+        complete."""
         with self._database.transaction() as tx:
             found = tx.run("unfilled_accounts")
         for (account_id,) in found:

@@ -1,4 +1,5 @@
-"""Open the notifications of Gmail mailboxes and parse Pub/Sub's requests to the webhook.
+"""Manage the push subscriptions of Gmail mailboxes, and parse the requests that Pub/Sub sends to
+the webhook.
 
 The webhook imports this module at each cold start, so the module imports modules with an HTTP
 client only when they are needed.
