@@ -18,7 +18,7 @@ from dashboard.changes import DashboardDataChangeWatcher
 from dashboard.connections import connectable_providers_json
 from dashboard.events import merge_newest_events
 from dashboard.executions import ExecutionReader
-from dashboard.functions import functions_json, workflow_page_json
+from dashboard.functions import functions_json, workflow_entry_json
 from dashboard.queries import MAX_ROW_ID, DashboardQueries, is_uuid_or_none
 from dashboard.runs import RunReader
 from dashboard.sources import DashboardSources
@@ -89,7 +89,7 @@ class DataRoutes:
 
     def _functions(self, _: UrlQueryValueByName) -> Any:
         workflows = [
-            workflow_page_json(each.name, self._executions.read_state_graph(each.name))
+            workflow_entry_json(each.name, self._executions.read_state_graph(each.name))
             for each in WORKFLOWS
         ]
         return {"workflows": workflows, "functions": functions_json()}

@@ -43,7 +43,7 @@ _CALLED_WHEN = {
 }
 
 
-def workflow_page_json(name: str, scope: StateGraph) -> JsonObject:
+def workflow_entry_json(name: str, scope: StateGraph) -> JsonObject:
     return {
         "name": name,
         "purpose": _PURPOSES[name],
