@@ -44,14 +44,14 @@ def connectable_providers_json(sources: DashboardSources) -> JsonObject:
     return {
         "signIns": [
             {
-                "provider": each.provider,
+                "provider": each.provider_name,
                 "title": each.display_name,
                 "url": sign_in_url(sources, each) if is_direct else None,
             }
             for each in local_providers_with_sign_in(sources)
         ],
         "passwordProviders": [
-            {"provider": each.provider, "title": each.display_name, **server}
+            {"provider": each.provider_name, "title": each.display_name, **server}
             for each in _enabled_providers(sources)
             if each.uses_password
         ],
@@ -64,11 +64,11 @@ def local_providers_with_sign_in(sources: DashboardSources) -> list[RegisteredPr
     simulated = sources.simulated_provider_access_settings
     first = simulated.sign_in_provider_name if simulated else None
     found = [each for each in _enabled_providers(sources) if not each.uses_password]
-    return sorted(found, key=lambda each: each.provider != first)
+    return sorted(found, key=lambda each: each.provider_name != first)
 
 
 def sign_in_url(sources: DashboardSources, registered: RegisteredProvider) -> str:
-    return f"{sources.api_url}{sign_in_path(registered.provider)}"
+    return f"{sources.api_url}{sign_in_path(registered.provider_name)}"
 
 
 def _enabled_providers(sources: DashboardSources) -> tuple[RegisteredProvider, ...]:
@@ -121,7 +121,7 @@ def start_sign_in(sources: DashboardSources, provider: str | None) -> Response:
     if token is None:
         raise ActionFailed(404, "Only the dashboard of a local stack connects mailboxes.")
     offered = local_providers_with_sign_in(sources)
-    registered = next((each for each in offered if provider in (None, each.provider)), None)
+    registered = next((each for each in offered if provider in (None, each.provider_name)), None)
     if registered is None:
         return _sign_in_failed("This stack has no such provider with a sign-in.")
     try:

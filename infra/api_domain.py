@@ -41,6 +41,6 @@ def redirect_uri_outputs(api_url: str) -> Iterator[tuple[str, str]]:
     that the operator enters in the app registration."""
     for each in implemented_providers():
         if each.oauth_access:
-            is_first = each.provider == DEFAULT_PROVIDER_OF_STORED_VALUES
-            name = "RedirectUri" if is_first else f"RedirectUri{each.provider.capitalize()}"
-            yield name, f"{api_url}/api/auth/{each.provider}/callback"
+            is_first = each.provider_name == DEFAULT_PROVIDER_OF_STORED_VALUES
+            name = "RedirectUri" if is_first else f"RedirectUri{each.provider_name.capitalize()}"
+            yield name, f"{api_url}/api/auth/{each.provider_name}/callback"

@@ -314,7 +314,7 @@ def _public_route(route_key: str, function_name: str) -> Route:
 def api_routes_of_provider(provider: RegisteredProvider) -> Iterator[Route]:
     """Yield the API's routes for one mail provider: the routes that connect mailboxes, and the
     route that receives the provider's notifications if the provider sends any."""
-    name = provider.provider
+    name = provider.provider_name
     oauth = provider.oauth_access
     if oauth:
         yield Route(route_key=f"GET /api/auth/{name}", function_name="connect")

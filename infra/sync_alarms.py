@@ -184,11 +184,11 @@ def _of_mailboxes(product: CloudWatchMetricFactory) -> Iterator[AlarmSpec]:
     # An average over providers would hide that one of them refuses half of its requests.
     for registration in implemented_providers():
         yield AlarmSpec(
-            name=f"Throttled{registration.provider.title()}",
+            name=f"Throttled{registration.provider_name.title()}",
             metric=product.percentage_metric_of_provider(
                 metrics.PROVIDER_THROTTLES,
                 metrics.PROVIDER_REQUESTS,
-                registration.provider,
+                registration.provider_name,
                 of_at_least=100,
                 period=_LONG,
             ),

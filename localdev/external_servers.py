@@ -49,7 +49,7 @@ API_SETTING_NAMES_FROM_ENVIRONMENT = "API_LIMITS", "CONFIRM_CONNECTIONS"
 _CREDENTIALS = "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE"
 
 
-class UnusableOption(Exception):
+class UnusableOptionError(Exception):
     """An option or setting has a value that cannot work. The message names the option and says what
     to do."""
 
@@ -84,7 +84,7 @@ def read_external_mail_servers(environment: Mapping[str, str]) -> ExternalMailSe
     """Return the developer's own IMAP servers. Return None if IMAP_SERVERS is not set.
 
     Raises:
-        UnusableOption: IMAP_SERVERS is malformed, or CA_BUNDLE is not a file of certificates.
+        UnusableOptionError: IMAP_SERVERS is malformed, or CA_BUNDLE is not a file of certificates.
     """
     servers = environment.get(IMAP_SERVERS_SETTING_NAME, "").strip()
     if not servers:
@@ -92,7 +92,7 @@ def read_external_mail_servers(environment: Mapping[str, str]) -> ExternalMailSe
     try:
         _ = Settings(environment).read_settings_section(ImapSettings).allowed_servers
     except SettingMissing as wrong:
-        raise UnusableOption(str(wrong)) from None
+        raise UnusableOptionError(str(wrong)) from None
     given = _ca_bundle(environment, "CA_BUNDLE")
     file = given or ssl.get_default_verify_paths().cafile or certifi.where()
     is_text = file.startswith("-----BEGIN")
@@ -109,23 +109,24 @@ def read_external_provider(
     app's credentials from `environment`. Return None if neither URL is given.
 
     Raises:
-        UnusableOption: one of the two URLs or the credentials are missing, a setting is malformed,
-            or the file that MICROSOFT_CLIENT_CERTIFICATE or CA_BUNDLE names cannot be used.
+        UnusableOptionError: one of the two URLs or the credentials are missing, a setting is
+            malformed, or the file that MICROSOFT_CLIENT_CERTIFICATE or CA_BUNDLE names cannot be
+            used.
     """
     if not graph_url and not authority:
         return None
     if not graph_url or not authority:
-        raise UnusableOption(
+        raise UnusableOptionError(
             "--graph-url (GRAPH_URL) and --authority (MICROSOFT_AUTHORITY) belong together: give"
             f" {'--graph-url' if authority else '--authority'} too, or neither for the simulators."
         )
     if not environment.get("MICROSOFT_CLIENT_ID"):
-        raise UnusableOption(
+        raise UnusableOptionError(
             "--graph-url and --authority need an app registration: set MICROSOFT_CLIENT_ID, and"
             " MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE."
         )
     if not any(environment.get(each) for each in _CREDENTIALS):
-        raise UnusableOption(
+        raise UnusableOptionError(
             "MICROSOFT_CLIENT_ID needs the secret or the certificate of that app registration: set"
             " MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE."
         )
@@ -143,7 +144,7 @@ def read_external_provider(
             control_secret=environment.get("SIMULATOR_SECRET", CONTROL_SECRET),
         )
     except SettingMissing as wrong:
-        raise UnusableOption(str(wrong)) from None
+        raise UnusableOptionError(str(wrong)) from None
 
 
 def read_external_database_settings(
@@ -152,7 +153,7 @@ def read_external_database_settings(
     """Return how to reach the developer's own database. Return None if `url` is None or empty.
 
     Raises:
-        UnusableOption: DATABASE_CA_BUNDLE is not a file of certificates.
+        UnusableOptionError: DATABASE_CA_BUNDLE is not a file of certificates.
     """
     if not url:
         return None
@@ -168,19 +169,19 @@ def read_jwt_secret(environment: Mapping[str, str]) -> str | None:
     users. Return None if JWT_SECRET is not set.
 
     Raises:
-        UnusableOption: the key is too short.
+        UnusableOptionError: the key is too short.
     """
     if not environment.get("JWT_SECRET", "").strip():
         return None
     try:
         return Settings(environment).jwt_secret
     except SettingMissing as wrong:
-        raise UnusableOption(str(wrong)) from None
+        raise UnusableOptionError(str(wrong)) from None
 
 
 def _ca_bundle(environment: Mapping[str, str], name: str) -> str:
     """Return the CA certificates that the setting `name` gives: the absolute path of a file, or PEM
-    text. Return "" if the setting is not set. Raises UnusableOption."""
+    text. Return "" if the setting is not set. Raises UnusableOptionError."""
     value = environment.get(name, "").strip()
     if not value:
         return ""
@@ -189,7 +190,7 @@ def _ca_bundle(environment: Mapping[str, str], name: str) -> str:
     try:
         ssl.create_default_context(cafile=path or None, cadata=value if is_text else None)
     except (OSError, ValueError):
-        raise UnusableOption(
+        raise UnusableOptionError(
             f"{name} must name a PEM file of certificates, and {path or 'its text'} is none."
         ) from None
     return path or value
@@ -197,13 +198,13 @@ def _ca_bundle(environment: Mapping[str, str], name: str) -> str:
 
 def _certificate(environment: Mapping[str, str]) -> str:
     """Return the PEM text of the app's certificate and private key, or "" if
-    MICROSOFT_CLIENT_CERTIFICATE is not set. Raises UnusableOption."""
+    MICROSOFT_CLIENT_CERTIFICATE is not set. Raises UnusableOptionError."""
     name = "MICROSOFT_CLIENT_CERTIFICATE"
     value = environment.get(name, "").strip()
     if value and not value.startswith("-----BEGIN"):
         value = _file(value, name).read_text(errors="replace")
     if value and not ("BEGIN CERTIFICATE" in value and "PRIVATE KEY-----" in value):
-        raise UnusableOption(
+        raise UnusableOptionError(
             f"{name} must be the PEM of the app's certificate and its private key, or the name of"
             " its file."
         )
@@ -211,12 +212,12 @@ def _certificate(environment: Mapping[str, str]) -> str:
 
 
 def _file(value: str, name: str) -> Path:
-    """Return the file's absolute path; raise UnusableOption when it is missing or unreadable."""
+    """Return the absolute path of the file; raise UnusableOptionError if it cannot be read."""
     path = Path(value).expanduser().absolute()
     try:
         path.open("rb").close()
     except OSError as error:
-        raise UnusableOption(
+        raise UnusableOptionError(
             f"{name} names {path}, which cannot be read ({error.strerror})."
         ) from None
     return path

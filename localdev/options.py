@@ -16,7 +16,7 @@ from localdev.external_servers import (
     IMAP_SERVERS_SETTING_NAME,
     ExternalDatabase,
     ExternalMailServers,
-    UnusableOption,
+    UnusableOptionError,
     read_external_database_settings,
     read_external_mail_servers,
     read_external_provider,
@@ -122,7 +122,7 @@ class Options:
     @property
     def external_mail_server_settings(self) -> ExternalMailServers | None:
         """Return the developer's own IMAP servers. Return None if `environment` names no servers.
-        Raises UnusableOption."""
+        Raises UnusableOptionError."""
         return read_external_mail_servers(self.environment)
 
     @property
@@ -137,19 +137,19 @@ class Options:
     @property
     def jwt_secret(self) -> str | None:
         """Return the key with which the developer's application signs its tokens. Return None if
-        `environment` has no key, so that the stack makes a key. Raises UnusableOption."""
+        `environment` has no key, so that the stack makes a key. Raises UnusableOptionError."""
         return read_jwt_secret(self.environment)
 
     @property
     def external_provider_settings(self) -> ProviderSettings | None:
         """Return how to reach the developer's own mail provider. Return None if the stack runs the
-        simulators. Raises UnusableOption."""
+        simulators. Raises UnusableOptionError."""
         return read_external_provider(self.graph_url, self.authority, self.environment)
 
     @property
     def external_database_settings(self) -> ExternalDatabase | None:
         """Return how to reach the developer's own database. Return None if the stack runs a
-        Postgres server. Raises UnusableOption."""
+        Postgres server. Raises UnusableOptionError."""
         return read_external_database_settings(self.database_url, self.environment)
 
 
@@ -205,7 +205,7 @@ def parse_command_line(
     made = Options(**options, environment=environment)
     try:
         _require_usable(made)
-    except UnusableOption as wrong:
+    except UnusableOptionError as wrong:
         parser.error(str(wrong))
     return chosen["command"], made
 
@@ -217,14 +217,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _require_usable(options: Options) -> None:
-    """Raise UnusableOption for options that cannot work."""
+    """Raise UnusableOptionError for options that cannot work."""
     if options.external_provider_settings and options.mbox:
-        raise UnusableOption(
+        raise UnusableOptionError(
             "--mbox fills the simulated mailbox, and with --graph-url (GRAPH_URL) there is none:"
             " leave one of them out."
         )
     if options.external_provider_settings and options.simulated_provider != "graph":
-        raise UnusableOption(
+        raise UnusableOptionError(
             "--provider chooses what the simulated mailbox is connected as, and with --graph-url"
             " (GRAPH_URL) there is none: leave one of them out."
         )

@@ -128,7 +128,7 @@ ERROR_DIMENSION_VALUES = tuple(
     )
 )
 """All values of the dimension `error`."""
-PROVIDER_DIMENSION_VALUES = tuple(each.provider for each in implemented_providers())
+PROVIDER_DIMENSION_VALUES = tuple(each.provider_name for each in implemented_providers())
 """All values of the dimension `provider`."""
 _DIMENSION_VALUES = {
     None: 1,

@@ -83,7 +83,7 @@ class RegisteredProvider:
     quota_settings: settings with the provider's limits. None: the provider has no limits of units.
     """
 
-    provider: ProviderName
+    provider_name: ProviderName
     display_name: str
     sync_request_event_type: str
     implementation_module: str | None = None
@@ -163,7 +163,7 @@ def implemented_providers() -> tuple[RegisteredProvider, ...]:
 
 def find_provider(name: str) -> RegisteredProvider | None:
     """Return the provider with this stored name. None: no provider has the name."""
-    return next((each for each in REGISTERED_PROVIDERS if each.provider == name), None)
+    return next((each for each in REGISTERED_PROVIDERS if each.provider_name == name), None)
 
 
 def find_provider_of_sync_event(event_type: str) -> RegisteredProvider | None:

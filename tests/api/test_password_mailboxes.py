@@ -89,7 +89,7 @@ def connect(**body: Any) -> ApiResponse:
 @pytest.fixture
 def connected() -> Account:
     account_id = AccountId(connect().json["accountId"])
-    return Account(account_id, POST.provider, "active")
+    return Account(account_id, POST.provider_name, "active")
 
 
 @pytest.fixture

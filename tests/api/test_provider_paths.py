@@ -52,7 +52,7 @@ def ask(function: str, route: str, **parts: Any) -> ApiResponse:
 def test_a_provider_that_this_release_cannot_sync_is_not_found(
     microsoft: object, sql: Sql, provider: str, function: str, route: str
 ) -> None:
-    body = {"connection": "x", "tenantId": OTHER.provider, "emailAddress": "a@example.org"}
+    body = {"connection": "x", "tenantId": OTHER.provider_name, "emailAddress": "a@example.org"}
 
     response = ask(function, route.format(provider), body=body, admin=True)
 

@@ -195,7 +195,7 @@ class World:
             return {"provider": ProviderName("imap"), "provider_account_id": address.to_remote_id()}
         if kind == GMAIL_API:
             return {"provider": GOOGLE, "provider_account_id": mailbox.user_id}
-        provider = TOY.provider if kind in TOY_KINDS else ProviderName("microsoft")
+        provider = TOY.provider_name if kind in TOY_KINDS else ProviderName("microsoft")
         return {"provider": provider, "provider_account_id": mailbox.user_id}
 
     def _sealing(

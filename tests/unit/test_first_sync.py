@@ -36,7 +36,7 @@ def test_a_first_sync_takes_as_long_as_the_slower_of_speed_and_quota(
 def test_every_provider_states_what_its_first_sync_costs() -> None:
     """The issue's measure for Gmail: at most 20.1 units for a message of a mailbox of 10,000."""
     for each in implemented_providers():
-        cost = load_provider_kit(each.provider).first_sync_cost_rates
+        cost = load_provider_kit(each.provider_name).first_sync_cost_rates
         assert 0 < cost.fixed_aws_cost_usd_per_sync + 10_000 * cost.aws_cost_usd_per_message < 0.1
         assert cost.messages_per_s > 0
     gmail = load_provider_kit(GOOGLE).first_sync_cost_rates
@@ -62,7 +62,7 @@ def test_the_record_of_a_sync_says_which_estimates_were_right() -> None:
 def test_the_page_shows_what_the_estimate_says() -> None:
     page = (ROOT / "docs" / "cost.md").read_text()
     for registered in implemented_providers():
-        cost = load_provider_kit(registered.provider).first_sync_cost_rates
+        cost = load_provider_kit(registered.provider_name).first_sync_cost_rates
         per_minute = (
             registered.quota_settings.mailbox_units_per_minute_setting.default
             if registered.quota_settings

@@ -167,10 +167,10 @@ def connect_without_user_sign_in(provider: str) -> Response[str]:
     granted."""
     event, registration = router.current_event, require_provider(provider)
     if registration.oauth_access is None:
-        return _connect_with_password(event, registration.provider)
+        return _connect_with_password(event, registration.provider_name)
     if registration.oauth_access.app_only_token_resource_url_setting is None:
         raise ApiError(UNKNOWN_PROVIDER_PROBLEM)
-    return _connect_organisation_mailbox(event, registration.provider)
+    return _connect_organisation_mailbox(event, registration.provider_name)
 
 
 def _connect_with_password(event: APIGatewayProxyEventV2, provider: ProviderName) -> Response[str]:

@@ -29,7 +29,7 @@ def build_provider_path_items(providers: Iterable[RegisteredProvider]) -> dict[s
     """Return the OpenAPI operations of the routes of these providers, by path and method."""
     paths: dict[str, Any] = {}
     for registration in providers:
-        provider = registration.provider
+        provider = registration.provider_name
         if registration.oauth_access:
             paths[sign_in_path(provider)] = {"get": _sign_in(registration)}
             paths[sign_in_callback_path(provider)] = {"get": _callback(registration)}
@@ -52,8 +52,8 @@ def _operation_id(name: str, registration: RegisteredProvider) -> str:
     The ids of `DEFAULT_PROVIDER_OF_STORED_VALUES`, the only provider of the first release, have no
     suffix.
     """
-    is_first = registration.provider == DEFAULT_PROVIDER_OF_STORED_VALUES
-    return name if is_first else f"{name}_{registration.provider}"
+    is_first = registration.provider_name == DEFAULT_PROVIDER_OF_STORED_VALUES
+    return name if is_first else f"{name}_{registration.provider_name}"
 
 
 def _sign_in(registration: RegisteredProvider) -> dict[str, Any]:

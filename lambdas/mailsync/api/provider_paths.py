@@ -52,7 +52,7 @@ def find_sign_in_path_of_named_or_first_provider(path: str) -> str | None:
     if found := _SIGN_IN.match(path):
         return found[0]
     enabled = load_settings().enabled_providers()
-    return next((sign_in_path(each.provider) for each in enabled if each.oauth_access), None)
+    return next((sign_in_path(each.provider_name) for each in enabled if each.oauth_access), None)
 
 
 def require_provider(name: str) -> RegisteredProvider:
@@ -67,7 +67,7 @@ def require_provider(name: str) -> RegisteredProvider:
     found = find_provider(name)
     if found is None or found.implementation_module is None:
         raise ApiError(UNKNOWN_PROVIDER_PROBLEM)
-    require_provider_is_enabled(found.provider)
+    require_provider_is_enabled(found.provider_name)
     return found
 
 
@@ -83,7 +83,7 @@ def require_provider_with_sign_in(name: str) -> ProviderName:
     found = require_provider(name)
     if found.uses_password:
         raise ApiError(UNKNOWN_PROVIDER_PROBLEM)
-    return found.provider
+    return found.provider_name
 
 
 def require_provider_is_enabled(provider: ProviderName) -> None:

@@ -190,7 +190,7 @@ def _require_syncable(account: AccountStatus, scope: SyncScope) -> None:
     """
     if account.status != "active":
         raise make_cannot_sync_error(account.status)
-    if account.provider not in {each.provider for each in implemented_providers()}:
+    if account.provider not in {each.provider_name for each in implemented_providers()}:
         raise AccountNotConnected(
             f"Mailboxes of {account.provider} cannot be synced yet, so no mail is stored; connect a"
             " mailbox of another provider."

@@ -53,7 +53,7 @@ def parse_event(kind: str, detail: Any, settings: Settings) -> RequestedSync | I
     registration = find_provider_of_sync_event(kind)
     if registration is None:
         return InvalidEventResult("This detail type is unknown, so no sync was started.")
-    provider = registration.provider
+    provider = registration.provider_name
     if registration.implementation_module is None:
         return InvalidEventResult(
             f"Mailboxes of {provider} cannot be synced yet; connect another one."

@@ -46,7 +46,11 @@ from mailsync.model import (
 from mailsync.store.check_store import Check, CheckStore, UnchangedMailboxCheckResult
 from mailsync.store.connection import Database
 from mailsync.store.placement_store import PlacementBackfillStore
-from mailsync.sync.folder_tree import MailboxSnapshot, read_folder_tree_and_feed_pages, sync_folders
+from mailsync.sync.folder_tree import (
+    MailboxSnapshot,
+    read_folder_tree_and_next_pages_of_feeds,
+    sync_folders,
+)
 from mailsync.sync.mailbox import (
     Mailbox,
     require_no_provider_pause,
@@ -239,7 +243,7 @@ class _Work:
             whole_at=check.folder_tree_read_at,
             thorough_at=check.hidden_remote_folders_read_at,
         )
-        seen = read_folder_tree_and_feed_pages(
+        seen = read_folder_tree_and_next_pages_of_feeds(
             mailbox, check.stored_folders, reading, since_s=check.time_since_last_sync_s
         )
         counts = dict(_counts(check, seen))

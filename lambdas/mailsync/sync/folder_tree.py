@@ -66,7 +66,7 @@ class MailboxSnapshot:
     feed_ids_left_to_later_sync: frozenset[FeedId]
 
 
-def read_folder_tree_and_feed_pages(
+def read_folder_tree_and_next_pages_of_feeds(
     mailbox: Mailbox,
     known: Sequence[StoredFolder],
     reading: FolderTreeReadingMode,
@@ -234,7 +234,7 @@ def _snapshot(
         else FolderTreeReadingMode.ALL_LISTED_FOLDERS
     )
     since_s = 0.0 if sync_type is SyncType.AUTOMATIC else float("inf")
-    return read_folder_tree_and_feed_pages(mailbox, known, reading, since_s=since_s)
+    return read_folder_tree_and_next_pages_of_feeds(mailbox, known, reading, since_s=since_s)
 
 
 def _moved_silently(folders: Sequence[StoredFolder], seen: MailboxSnapshot) -> Collection[FolderId]:

@@ -81,9 +81,9 @@ def renew_due_subscriptions(
 def _push_kits() -> Iterator[tuple[ProviderName, PushKit]]:
     settings = load_settings()
     for registration in settings.enabled_providers():
-        push_kit = load_provider_kit(registration.provider).push_kit
+        push_kit = load_provider_kit(registration.provider_name).push_kit
         if push_kit is not None and push_kit.is_configured(settings):
-            yield registration.provider, push_kit
+            yield registration.provider_name, push_kit
 
 
 def end_subscriptions_of_account(own: AccountOfRequestingUser) -> None:

@@ -219,7 +219,7 @@ def test_no_request_is_in_flight_after_the_end(graph: ScriptedGraph) -> None:
 def test_the_end_does_not_wait_long_for_a_page_that_nobody_needs(
     graph: ScriptedGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "MAX_CLOSE_WAIT_S", 0.05)
+    monkeypatch.setattr(connection, "MAX_WAIT_FOR_UNNEEDED_RESPONSE_S", 0.05)
     released = threading.Event()
     two_pages(graph, before_second=lambda: released.wait(WAIT_S))
 

@@ -23,13 +23,13 @@ SELECT m.message_id, p.generation FROM mailsync.email_placements p
 
 def at_tree(patch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """It happens when the newest messages are stored, and the folder tree is not yet."""
-    read = folder_tree.read_folder_tree_and_feed_pages
+    read = folder_tree.read_folder_tree_and_next_pages_of_feeds
 
     def read_later(*args: Any, **fields: Any) -> object:
         happens()
         return read(*args, **fields)
 
-    patch.setattr(folder_tree, "read_folder_tree_and_feed_pages", read_later)
+    patch.setattr(folder_tree, "read_folder_tree_and_next_pages_of_feeds", read_later)
 
 
 @pytest.mark.parametrize("folders", [0, 300])

@@ -28,7 +28,7 @@ MAX_READ_AHEAD_BYTES = 8 * 2**20
 """The size limit of a decompressed page that is requested ahead. If the page before it is larger
 than this limit, nothing is requested ahead. In memory the text of a response takes up to four times
 its size, and two responses are held at the same time."""
-MAX_CLOSE_WAIT_S = 10.0
+MAX_WAIT_FOR_UNNEEDED_RESPONSE_S = 10.0
 """The maximum time in seconds for which `close` waits for a response that is no longer needed. It
 must be less than `RESERVED_TIME_BEFORE_LAMBDA_TIMEOUT_S`, in which a function must return."""
 _CONNECT_TIMEOUT_S = 10.0
@@ -96,9 +96,9 @@ class GraphConnection:
 
     def close(self) -> None:
         """Close the connection. First wait for the response to a request that was sent ahead, for
-        at most `MAX_CLOSE_WAIT_S`."""
+        at most `MAX_WAIT_FOR_UNNEEDED_RESPONSE_S`."""
         if self._ahead:
-            self._ahead[1].wait(MAX_CLOSE_WAIT_S)
+            self._ahead[1].wait(MAX_WAIT_FOR_UNNEEDED_RESPONSE_S)
         self._http.close()
         if self._memory:
             self._memory.close()
