@@ -31,7 +31,7 @@ _SERVED_BY_SINGLE_SECRET = (
 )
 
 
-class StageSecret(Construct):
+class RetainedSecret(Construct):
     """A secret whose values the operator provides. The secret is retained when its stack is
     deleted.
 
@@ -111,7 +111,7 @@ class StageSecrets:
         if self._single and capability in _SERVED_BY_SINGLE_SECRET:
             self._single.allow_reading(function)
 
-    def add_empty_secret(self, name: str, variable: str, description: str) -> StageSecret:
+    def add_empty_secret(self, name: str, variable: str, description: str) -> RetainedSecret:
         """Add a secret whose fields are empty. The operator fills the fields in; later deployments
         do not overwrite them."""
         empty = cdk.SecretValue.unsafe_plain_text("")
@@ -123,7 +123,7 @@ class StageSecrets:
 
     def add_generated_secret(
         self, name: str, variable: str, description: str, *empty_fields: str
-    ) -> StageSecret:
+    ) -> RetainedSecret:
         """Add a secret whose field JWT_SECRET gets a generated key; the other fields are empty.
 
         An operator whose application already signs JWTs with HS256 replaces the generated key with
@@ -138,8 +138,8 @@ class StageSecrets:
         )
         return self._add(name, variable, description, generate_secret_string=generator)
 
-    def _add(self, name: str, variable: str, description: str, **properties: Any) -> StageSecret:
-        secret = StageSecret(
+    def _add(self, name: str, variable: str, description: str, **properties: Any) -> RetainedSecret:
+        secret = RetainedSecret(
             self._stack, name, variable=variable, description=description, **properties
         )
         cdk.CfnOutput(self._stack, f"{name}SecretArn", description=description, value=secret.arn)

@@ -19,7 +19,7 @@ from mailsync.model import AccountId
 from mailsync.providers.response_memory import ResponseMemoryBudget
 from mailsync.store.connection import Database
 from mailsync.sync import batch
-from mailsync.sync.check import CheckReport, CheckWorker, check_account
+from mailsync.sync.check import CheckOutcomeAndCost, CheckWorker, check_account
 from tests.support.dovecot import readable_folder
 
 MAX_CPU_S = 0.05
@@ -64,7 +64,7 @@ def _options() -> argparse.Namespace:
 
 def _measure(worker: CheckWorker, account_id: AccountId, checks: int) -> int:
     cpu_s: list[float] = []
-    reports: list[CheckReport] = []
+    reports: list[CheckOutcomeAndCost] = []
     shares = Shares()
     for number in range(checks + 2):
         if number == 2:

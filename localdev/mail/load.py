@@ -42,7 +42,7 @@ _COMPRESSIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class MailFileProblem:
+class MailFileProblemDescription:
     """A problem with a message of the user's mail files.
 
     location: the file and, in an mbox file, the message's number and position in bytes.
@@ -66,8 +66,8 @@ class LazilyLoadedMail:
     """
 
     items: Iterator[MailItem]
-    problems_of_skipped_mail: list[MailFileProblem] = field(default_factory=list)
-    problems_of_loaded_mail: list[MailFileProblem] = field(default_factory=list)
+    problems_of_skipped_mail: list[MailFileProblemDescription] = field(default_factory=list)
+    problems_of_loaded_mail: list[MailFileProblemDescription] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,12 @@ def _items(path: Path, loaded: LazilyLoadedMail, *, keeps_originals: bool) -> It
     files = _folder if path.is_dir() else _single_file
     for mail in files(path, loaded.problems_of_skipped_mail):
         if not mail.content.strip():
-            loaded.problems_of_skipped_mail.append(MailFileProblem(mail.source, "empty message"))
+            loaded.problems_of_skipped_mail.append(
+                MailFileProblemDescription(mail.source, "empty message")
+            )
         elif not has_mail_header(mail.content):
             loaded.problems_of_skipped_mail.append(
-                MailFileProblem(mail.source, f"it has {_NO_HEADER}")
+                MailFileProblemDescription(mail.source, f"it has {_NO_HEADER}")
             )
         elif item := _item(mail, loaded):
             yield (
@@ -121,21 +123,23 @@ def _item(mail: _RawMail, loaded: LazilyLoadedMail) -> MailItem | None:
         # The standard library's parsers raise undocumented errors on malformed bytes. One such
         # message must not prevent the loading of the others.
         loaded.problems_of_skipped_mail.append(
-            MailFileProblem(mail.source, f"{type(failure).__name__}: {failure}")
+            MailFileProblemDescription(mail.source, f"{type(failure).__name__}: {failure}")
         )
         return None
     if odd := [each for each in (mail.oddity, *oddities) if each]:
-        loaded.problems_of_loaded_mail.append(MailFileProblem(mail.source, "; ".join(odd)))
+        loaded.problems_of_loaded_mail.append(
+            MailFileProblemDescription(mail.source, "; ".join(odd))
+        )
     return item
 
 
-def _single_file(path: Path, problems: list[MailFileProblem]) -> Iterator[_RawMail]:
+def _single_file(path: Path, problems: list[MailFileProblemDescription]) -> Iterator[_RawMail]:
     return _messages(path, path.name, (), problems)
 
 
-def _folder(path: Path, problems: list[MailFileProblem]) -> Iterator[_RawMail]:
+def _folder(path: Path, problems: list[MailFileProblemDescription]) -> Iterator[_RawMail]:
     def unreadable(error: OSError) -> None:
-        problems.append(MailFileProblem(_shown(error.filename), _unreadable(error)))
+        problems.append(MailFileProblemDescription(_shown(error.filename), _unreadable(error)))
 
     for name, folders, files in os.walk(path, onerror=unreadable):
         folders.sort()
@@ -144,7 +148,9 @@ def _folder(path: Path, problems: list[MailFileProblem]) -> Iterator[_RawMail]:
         for link in (each for each in folders if (parent / each).is_symlink()):
             source = "/".join([*parts, _shown(link)])
             problems.append(
-                MailFileProblem(source, "it is a link to a folder, which is not followed")
+                MailFileProblemDescription(
+                    source, "it is a link to a folder, which is not followed"
+                )
             )
         read = _maildir_message if _is_maildir_part(parent) else _file_of_folder
         for file in sorted(files):
@@ -157,7 +163,7 @@ def _is_maildir_part(folder: Path) -> bool:
 
 
 def _file_of_folder(
-    path: Path, source: str, parts: tuple[str, ...], problems: list[MailFileProblem]
+    path: Path, source: str, parts: tuple[str, ...], problems: list[MailFileProblemDescription]
 ) -> Iterator[_RawMail]:
     if path.suffix.lower() == ".eml":
         yield from _messages(path, source, parts, problems)
@@ -165,30 +171,30 @@ def _file_of_folder(
     # A Maildir also contains files of the mail server, and messages in delivery (`tmp`).
     is_of_maildir = (path.parent / "cur").is_dir() or (path.parent.parent / "cur").is_dir()
     if not is_of_maildir and not path.name.startswith("."):
-        problems.append(MailFileProblem(source, "its name does not end with .eml"))
+        problems.append(MailFileProblemDescription(source, "its name does not end with .eml"))
 
 
 def _maildir_message(
-    path: Path, source: str, parts: tuple[str, ...], problems: list[MailFileProblem]
+    path: Path, source: str, parts: tuple[str, ...], problems: list[MailFileProblemDescription]
 ) -> Iterator[_RawMail]:
     flags = _FLAGS.search(path.name)
     is_read = flags is not None and "S" in flags[1]
     try:
         content = strip_bom_and_blank_lines(_regular(path).read_bytes())
     except OSError as error:
-        problems.append(MailFileProblem(source, _unreadable(error)))
+        problems.append(MailFileProblemDescription(source, _unreadable(error)))
         return
     yield _RawMail(source, content, _maildir_folder(parts[:-1]), is_read)
 
 
 def _messages(
-    path: Path, source: str, folder: tuple[str, ...], problems: list[MailFileProblem]
+    path: Path, source: str, folder: tuple[str, ...], problems: list[MailFileProblemDescription]
 ) -> Iterator[_RawMail]:
     """Yield the messages of an mbox file, or the one message of any other file."""
     try:
         with _regular(path).open("rb") as file:
             if not os.fstat(file.fileno()).st_size:
-                problems.append(MailFileProblem(source, "empty message"))
+                problems.append(MailFileProblemDescription(source, "empty message"))
                 return
             with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
                 packed = [
@@ -196,30 +202,35 @@ def _messages(
                 ]
                 if packed:
                     cause = f"it is compressed ({packed[0]}): unpack it first"
-                    problems.append(MailFileProblem(source, cause))
+                    problems.append(MailFileProblemDescription(source, cause))
                 elif path.suffix.lower() == ".eml" and not is_mbox(content):
                     yield _RawMail(source, strip_bom_and_blank_lines(content), folder)
                 else:
                     yield from _mbox(content, source, folder, problems)
     except OSError as error:
-        problems.append(MailFileProblem(source, _unreadable(error)))
+        problems.append(MailFileProblemDescription(source, _unreadable(error)))
 
 
 def _mbox(
-    content: BytesOrMmap, source: str, folder: tuple[str, ...], problems: list[MailFileProblem]
+    content: BytesOrMmap,
+    source: str,
+    folder: tuple[str, ...],
+    problems: list[MailFileProblemDescription],
 ) -> Iterator[_RawMail]:
     number = 0
     for number, piece in enumerate(split_mbox(content), start=1):
         if number == 1 and not (is_mbox(content) or has_mail_header(content)):
             before = f"{source} (bytes 0 to {piece.byte_offset_in_file})"
-            problems.append(MailFileProblem(before, 'it stands before the first "From " line'))
+            problems.append(
+                MailFileProblemDescription(before, 'it stands before the first "From " line')
+            )
         status = _STATUS.search(piece.content[:20_000])
         is_read = status is None or b"R" in status[1]
         name = f"{source}#{number} (byte {piece.byte_offset_in_file})"
         yield _RawMail(name, piece.content, folder, is_read, piece.malformation_description)
     if not number:
         cause = f'it has no line that begins with "From ", and {_NO_HEADER}'
-        problems.append(MailFileProblem(source, cause))
+        problems.append(MailFileProblemDescription(source, cause))
 
 
 def _regular(path: Path) -> Path:

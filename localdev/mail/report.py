@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from localdev.mail.load import MailFileProblem
+from localdev.mail.load import MailFileProblemDescription
 
 MAX_EXAMPLE_PROBLEMS = 5  # of each kind; the log has all
 
@@ -27,7 +27,10 @@ class MailLoadingReport:
 
     @classmethod
     def from_loaded_count_and_problems(
-        cls, stored: int, problems: Sequence[MailFileProblem], oddities: Sequence[MailFileProblem]
+        cls,
+        stored: int,
+        problems: Sequence[MailFileProblemDescription],
+        oddities: Sequence[MailFileProblemDescription],
     ) -> "MailLoadingReport":
         return cls(
             loaded_count=stored,

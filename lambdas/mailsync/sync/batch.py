@@ -26,7 +26,7 @@ from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.store.queue_store import DueMailboxQueueStore
 from mailsync.store.quota_store import open_mailbox_quota
-from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_account
+from mailsync.sync.check import CheckOutcome, CheckOutcomeAndCost, CheckWorker, check_account
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.message_ids import wrap_provider_for_stable_message_ids
 
@@ -49,18 +49,18 @@ class CheckBatchReport:
     checks that found nothing new."""
 
     outcomes: dict[str, int]
-    requests: int
-    statements: int
-    seconds: float
+    idle_request_count: int
+    idle_database_round_trip_count: int
+    idle_duration_s: float
 
     @classmethod
-    def from_checks(cls, all_checked: Sequence[CheckReport]) -> "CheckBatchReport":
+    def from_checks(cls, all_checked: Sequence[CheckOutcomeAndCost]) -> "CheckBatchReport":
         idle = [each for each in all_checked if each.outcome is CheckOutcome.NOTHING_NEW]
         return cls(
             outcomes=dict(Counter(str(each.outcome) for each in all_checked)),
-            requests=sum(each.request_count for each in idle),
-            statements=sum(each.database_round_trip_count for each in idle),
-            seconds=round(sum(each.duration_s for each in idle), 3),
+            idle_request_count=sum(each.request_count for each in idle),
+            idle_database_round_trip_count=sum(each.database_round_trip_count for each in idle),
+            idle_duration_s=round(sum(each.duration_s for each in idle), 3),
         )
 
 
@@ -87,11 +87,11 @@ def check_batch_of_mailboxes(
 
 def check_mailbox_with_free_worker(
     account_id: AccountId, remaining_s: Callable[[], float]
-) -> CheckReport:
+) -> CheckOutcomeAndCost:
     """Check a mailbox with a free worker of this process; return a report. If too little time
     remains, check nothing and report `TOO_LITTLE_TIME`."""
     if remaining_s() < MIN_REMAINING_TIME_FOR_CHECK_S:
-        return CheckReport(CheckOutcome.TOO_LITTLE_TIME)
+        return CheckOutcomeAndCost(CheckOutcome.TOO_LITTLE_TIME)
     workers = get_queue_of_free_workers()
     worker = workers.get()
     try:
@@ -100,16 +100,16 @@ def check_mailbox_with_free_worker(
         workers.put(worker)
 
 
-def log_batch_report(all_checked: Sequence[CheckReport]) -> CheckBatchReport:
+def log_batch_report(all_checked: Sequence[CheckOutcomeAndCost]) -> CheckBatchReport:
     """Return a report about all checks of an invocation: their outcomes and their cost. Also log
     the report."""
     report = CheckBatchReport.from_checks(all_checked)
     logger.info(
         "batch_checked",
         outcomes=report.outcomes,
-        idle_requests=report.requests,
-        idle_statements=report.statements,
-        idle_seconds=report.seconds,
+        idle_requests=report.idle_request_count,
+        idle_statements=report.idle_database_round_trip_count,
+        idle_seconds=report.idle_duration_s,
     )
     return report
 

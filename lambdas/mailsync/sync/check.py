@@ -88,7 +88,7 @@ class CheckOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CheckReport:
+class CheckOutcomeAndCost:
     """The outcome of the check of one mailbox, and the cost of the check.
 
     request_count: number of requests to the provider.
@@ -122,7 +122,7 @@ class CheckWorker:
 
 def check_account(
     worker: CheckWorker, account_id: AccountId, remaining_s: Callable[[], float]
-) -> CheckReport:
+) -> CheckOutcomeAndCost:
     """Check a mailbox, and sync it if the check finds few changes. Return how the check ended;
     never raise an error.
 
@@ -136,7 +136,7 @@ def check_account(
     except Exception as failure:
         logger.exception("check_lost", account_id=account_id, cause=type(failure).__name__)
         outcome = CheckOutcome.FAILED_WITHOUT_DATABASE_RECORD
-    checked = CheckReport(
+    checked = CheckOutcomeAndCost(
         outcome,
         work.requests,
         worker.database.sent_statement_count - before,

@@ -16,7 +16,7 @@ from mailsync.sync.batch import (
     check_mailbox_with_free_worker,
     log_batch_report,
 )
-from mailsync.sync.check import CheckReport
+from mailsync.sync.check import CheckOutcomeAndCost
 
 MAX_PAUSE_BEFORE_NEXT_CLAIM_S = 1.0
 """The maximum seconds until a function with a free thread claims again while a check is running."""
@@ -30,7 +30,7 @@ def check_notified_mailboxes(
     holder: name under which this function holds its slot, the permit of `NotifiedMailboxQueueStore`
         to check such mailboxes. The slot is released at the end.
     """
-    all_checked: list[CheckReport] = []
+    all_checked: list[CheckOutcomeAndCost] = []
     slot: str | None = holder
     while slot:
         try:
@@ -48,9 +48,9 @@ def check_notified_mailboxes(
 
 def _drain(
     queue: NotifiedMailboxQueueStore, holder: str, remaining_s: Callable[[], float]
-) -> list[CheckReport]:
-    all_checked: list[CheckReport] = []
-    running: set[Future[CheckReport]] = set()
+) -> list[CheckOutcomeAndCost]:
+    all_checked: list[CheckOutcomeAndCost] = []
+    running: set[Future[CheckOutcomeAndCost]] = set()
     with ThreadPoolExecutor(MAX_CHECKS_IN_PARALLEL) as pool:
         while remaining_s() >= MIN_REMAINING_TIME_FOR_CHECK_S:
             free = MAX_CHECKS_IN_PARALLEL - len(running)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from localdev.mail.item import MailItem
-from localdev.mail.load import MailFileProblem, load_mail_lazily
+from localdev.mail.load import MailFileProblemDescription, load_mail_lazily
 
 FIRST = b"From: a@example.com\nSubject: first\nDate: Fri, 1 May 2026 12:00:00 +0000\n\n"
 SECOND = b"From: b@example.com\nSubject: second\nDate: Fri, 1 May 2026 12:00:00 +0000\n\n"
@@ -15,7 +15,7 @@ SENTENCE = b"From my point of view\nthis is no header.\n"
 
 def loaded(
     tmp_path: Path, content: bytes
-) -> tuple[list[MailItem], list[MailFileProblem], list[MailFileProblem]]:
+) -> tuple[list[MailItem], list[MailFileProblemDescription], list[MailFileProblemDescription]]:
     path = tmp_path / "box"
     path.write_bytes(content)
     found = load_mail_lazily(path)

@@ -95,8 +95,8 @@ def test_a_batch_tells_what_came_of_its_mailboxes_and_what_checks_cost(one_worke
     tally = check_batch_of_mailboxes([one_worker.account_id, NOBODY], remaining_s=lambda: 180)
 
     assert tally.outcomes == {"idle": 1, "busy": 1}
-    assert (tally.requests, tally.statements) == (5, 7)
-    assert 0 < tally.seconds < 30
+    assert (tally.idle_request_count, tally.idle_database_round_trip_count) == (5, 7)
+    assert 0 < tally.idle_duration_s < 30
 
 
 def test_a_database_that_is_away_fails_no_batch(

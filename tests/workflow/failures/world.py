@@ -33,7 +33,7 @@ from mailsync.store.check_store import Check
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
 from mailsync.sync import mailbox
-from mailsync.sync.check import CheckOutcome, CheckReport, CheckWorker, check_account
+from mailsync.sync.check import CheckOutcome, CheckOutcomeAndCost, CheckWorker, check_account
 from mailsync.sync.mailbox import Mailbox
 from mailsync.sync.message_ids import wrap_provider_for_stable_message_ids
 from tests.support import comparison
@@ -174,7 +174,7 @@ class World:
         assert self.sync(sync_type) == "completed"
         return self.is_mirrored()
 
-    def check(self) -> CheckReport:
+    def check(self) -> CheckOutcomeAndCost:
         """One check of `sync-accounts`; `started` keeps the runs that it leaves to an execution."""
         return check_account(self.worker, self.account_id, lambda: 150.0)
 
@@ -188,7 +188,7 @@ class World:
         assert self.check().outcome is CheckOutcome.HANDED_TO_EXECUTION
         return self.resume(self.started[-1])
 
-    def check_to_the_end(self) -> CheckReport:
+    def check_to_the_end(self) -> CheckOutcomeAndCost:
         """Checks, and the executions that they ask for, until one asks for none."""
         while (checked := self.check()).outcome is CheckOutcome.HANDED_TO_EXECUTION:
             assert self.resume(self.started[-1]) == "completed"
