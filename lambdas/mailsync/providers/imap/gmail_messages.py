@@ -1,4 +1,4 @@
-"""Convert what a server with Gmail's extensions sends of messages. Pure functions."""
+"""Convert the FETCH items of a server with Gmail's extensions to messages. Pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

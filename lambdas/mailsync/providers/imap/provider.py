@@ -264,7 +264,7 @@ class ImapMailbox:
         self._next.folder_name = to_folder_name(folder.remote_id) if folder else None
 
     def note_groups_before_fetch(self, groups: Mapping[RemoteId, str]) -> None:
-        """Do nothing: each message is fetched by its UID."""
+        """Do nothing: each message is fetched alone, by its UID, also if messages form a group."""
 
     def fetch_messages(
         self, ids: Sequence[RemoteId], *, one_by_one: bool = False

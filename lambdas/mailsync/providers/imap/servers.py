@@ -39,7 +39,7 @@ class ImapSettings(SettingsSection):
         every server with a public IP address too, on the ports of IMAP.
 
         Raises:
-            SettingMissing: the setting is missing or has another form.
+            SettingMissing: the setting is missing or malformed.
         """
         entries = [each.strip().lower() for each in self._required("IMAP_SERVERS").split(",")]
         listed = [each for each in entries if each != ANY_PUBLIC_SERVER_SETTING_VALUE]
