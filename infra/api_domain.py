@@ -40,7 +40,7 @@ def redirect_uri_outputs(api_url: str) -> Iterator[tuple[str, str]]:
     """Yield, for each provider with a sign-in, the name of the stack output and the redirect URI
     that the operator enters in the app registration."""
     for each in implemented_providers():
-        if each.oauth_access:
+        if each.oauth_settings:
             is_first = each.provider_name == DEFAULT_PROVIDER_OF_STORED_VALUES
             name = "RedirectUri" if is_first else f"RedirectUri{each.provider_name.capitalize()}"
             yield name, f"{api_url}/api/auth/{each.provider_name}/callback"

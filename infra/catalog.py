@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mailsync.registry import REGISTERED_PROVIDERS, RegisteredProvider, implemented_providers
 
-STATE_MACHINE_FOLDER = Path(__file__).resolve().parent.parent / "statemachine"
+STATE_MACHINE_DEFINITION_FOLDER = Path(__file__).resolve().parent.parent / "statemachine"
 AWS_PARTITION_PLACEHOLDER = "Partition"
 """Name of the placeholder in ASL files for the AWS partition, such as `aws` or `aws-cn`."""
 
@@ -86,7 +86,7 @@ class Workflow:
 
     @property
     def asl_text(self) -> str:
-        return (STATE_MACHINE_FOLDER / self.asl_file_name).read_text()
+        return (STATE_MACHINE_DEFINITION_FOLDER / self.asl_file_name).read_text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +315,7 @@ def api_routes_of_provider(provider: RegisteredProvider) -> Iterator[Route]:
     """Yield the API's routes for one mail provider: the routes that connect mailboxes, and the
     route that receives the provider's notifications if the provider sends any."""
     name = provider.provider_name
-    oauth = provider.oauth_access
+    oauth = provider.oauth_settings
     if oauth:
         yield Route(route_key=f"GET /api/auth/{name}", function_name="connect")
         callback = f"GET /api/auth/{name}/callback"

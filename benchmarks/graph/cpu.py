@@ -29,7 +29,7 @@ from localdev.stack import FUNCTIONS_DATABASE_LOGIN_NAME
 from mailsync.model import AccessToken
 from mailsync.providers.graph import connection
 from mailsync.providers.graph.errors import GraphResponse
-from mailsync.providers.graph.responses import parse_http_response
+from mailsync.providers.graph.responses import to_graph_response
 from mailsync.settings import Settings
 from mailsync.store.mail_store import MailStore
 from mailsync.store.migrate import apply_migrations
@@ -111,7 +111,7 @@ class RepeatedPages:
             if not number:
                 return exchange(client, access, request)
             content = self._page(int(number))
-            return parse_http_response(200, {}, content), len(content)
+            return to_graph_response(200, {}, content), len(content)
 
         connection.GraphConnection._exchange = repeated  # type: ignore[method-assign, assignment]
 

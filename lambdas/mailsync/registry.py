@@ -44,7 +44,7 @@ class QuotaSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class OAuthAccess:
+class OAuthSettings:
     """How the application obtains access tokens for a provider.
 
     identity_platform_module_name: module of `mailsync.credentials.identity` that requests the
@@ -72,7 +72,7 @@ class RegisteredProvider:
         cannot sync the provider's mailboxes.
     api_url_setting: setting with the URL of the provider's API. None: each account names its own
         server.
-    oauth_access: how access tokens are obtained. None: the provider's mailboxes are opened with a
+    oauth_settings: how access tokens are obtained. None: the provider's mailboxes are opened with a
         password.
     required_setting_names: settings without which a stage syncs none of the provider's mailboxes.
     tcp_ports_of_provider_servers: TCP ports of the provider's servers. A stage with its own network
@@ -88,7 +88,7 @@ class RegisteredProvider:
     sync_request_event_type: str
     implementation_module: str | None = None
     api_url_setting: UrlSetting | None = None
-    oauth_access: OAuthAccess | None = None
+    oauth_settings: OAuthSettings | None = None
     required_setting_names: tuple[str, ...] = ()
     tcp_ports_of_provider_servers: tuple[int, ...] = (HTTPS_PORT,)
     sends_notifications: bool = False
@@ -98,7 +98,7 @@ class RegisteredProvider:
     @property
     def uses_password(self) -> bool:
         """Return whether the provider's mailboxes are opened with a password."""
-        return self.oauth_access is None
+        return self.oauth_settings is None
 
 
 MICROSOFT, GOOGLE, IMAP = ProviderName("microsoft"), ProviderName("google"), ProviderName("imap")
@@ -115,7 +115,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         "email/microsoft.sync",
         implementation_module="mailsync.providers.graph.kit",
         api_url_setting=GRAPH_URL_SETTING,
-        oauth_access=OAuthAccess(
+        oauth_settings=OAuthSettings(
             "entra",
             ("Mail.Read", "User.Read"),
             app_only_token_resource_url_setting=GRAPH_URL_SETTING,
@@ -129,7 +129,7 @@ REGISTERED_PROVIDERS: tuple[RegisteredProvider, ...] = (
         "email/gmail.sync",
         implementation_module="mailsync.providers.gmail.kit",
         api_url_setting=GMAIL_URL_SETTING,
-        oauth_access=OAuthAccess(
+        oauth_settings=OAuthSettings(
             "google",
             ("openid", "email", "https://www.googleapis.com/auth/gmail.readonly"),
             can_revoke_grants=True,

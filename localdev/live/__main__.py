@@ -142,7 +142,7 @@ def _report(
     unmet = find_simulator_only_requests(records[LIVE], records[SIMULATOR])
     document = {
         "version": REPORT_VERSION,
-        "provider": kit.provider,
+        "provider": kit.provider_name,
         "outcomes": {name: asdict(outcome) for name, outcome in outcomes.items()},
         "differences": differences,
         "unmet": unmet,

@@ -74,7 +74,7 @@ class ProviderRelayInterface(Protocol):
 class LiveComparisonKit(Protocol):
     """Interface of the kit that a mail provider supplies for the comparison with its simulator."""
 
-    provider: ProviderName
+    provider_name: ProviderName
     recordable_names_and_words: RecordableNamesAndWords
 
     def open_relay(self, folder: Path) -> ProviderRelayInterface:

@@ -6,7 +6,7 @@ from mailsync.decisions.verify import ListingContradictionKind, MessageContradic
 from mailsync.model import AccountId, FolderId, MessageListing, RemoteId, RunRef
 from mailsync.store.connection import Database
 from mailsync.store.credential_store import CredentialStore
-from mailsync.store.folder_store import MAX_STORED_LISTING_CONTRADICTIONS, FolderStore
+from mailsync.store.folder_store import MAX_STORED_LISTING_CONTRADICTIONS_PER_FOLDER, FolderStore
 from mailsync.store.queue_store import DueMailboxQueueStore
 from tests.api.conftest import Connect
 from tests.api.requests import Api, Sql
@@ -59,7 +59,7 @@ def test_an_account_shows_a_hundred_differing_ids_of_each_folder(
 
     assert [each["differing"] for each in shown["folders"]] == [250, 1]
     assert [each["messageId"] for each in shown["differences"]][:2] == ["m000", "m001"]
-    assert len(shown["differences"]) == MAX_STORED_LISTING_CONTRADICTIONS + 1
+    assert len(shown["differences"]) == MAX_STORED_LISTING_CONTRADICTIONS_PER_FOLDER + 1
     assert shown["differences"][-1].items() >= {"folderId": second, "cause": "surplus"}.items()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailsync.model import AccountId, RunId, SyncScope, SyncType
+from mailsync.model import AccountId, RunId, SyncType, SyncTypeAndFolders
 from mailsync.runs.trigger import create_sync_starter
 from mailsync.store.check_store import Check, CheckStore, UnchangedMailboxCheckResult
 from mailsync.store.connection import Database
@@ -39,7 +39,7 @@ def statuses(api: Api, account_id: AccountId, sql: Sql) -> set[str]:
 def test_from_its_request_until_its_end_a_run_is_queued_or_syncing(
     api: Api, account_id: AccountId, database: Database, sql: Sql, trigger: str
 ) -> None:
-    scope = SyncScope(SyncType.MANUAL)
+    scope = SyncTypeAndFolders(SyncType.MANUAL)
     run = create_sync_starter().start_sync(account_id, scope, trigger, "order-1")
     assert statuses(api, account_id, sql) == {"queued"}
     for key in ("order-1", "order-2"):

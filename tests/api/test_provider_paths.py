@@ -22,7 +22,7 @@ OTHER = RegisteredProvider(
     "email/other.sync",
     implementation_module="mailsync.providers.graph.kit",
     api_url_setting=GRAPH_URL_SETTING,
-    oauth_access=OAUTH,
+    oauth_settings=OAUTH,
     sends_notifications=True,
 )
 
@@ -105,7 +105,9 @@ def test_a_mailbox_that_waits_is_confirmed_at_its_provider(
 def test_a_provider_without_app_only_access_has_no_route_for_organisations(
     microsoft: Simulators, monkeypatch: pytest.MonkeyPatch, sql: Sql
 ) -> None:
-    personal = replace(OTHER, oauth_access=replace(OAUTH, app_only_token_resource_url_setting=None))
+    personal = replace(
+        OTHER, oauth_settings=replace(OAUTH, app_only_token_resource_url_setting=None)
+    )
     monkeypatch.setattr(registry, "REGISTERED_PROVIDERS", (personal,))
     path = "POST /api/email/accounts/other"
 

@@ -10,7 +10,7 @@ import pytest
 from handlers.close_run import handler as close_run
 from handlers.mark_failed import handler as mark_failed
 from mailsync.errors import StoreUnavailable
-from mailsync.model import AccountId, RunId, RunRef, SyncScope, SyncType
+from mailsync.model import AccountId, RunId, RunRef, SyncType, SyncTypeAndFolders
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import create_sync_starter
 from mailsync.store.connection import Database, open_database
@@ -103,7 +103,7 @@ def test_a_run_that_is_handed_over_while_its_execution_is_looked_up_stays_open(
         create_sync_starter().recover_stale_runs(RunStore(database).find_stale_runs(10))
     else:
         joined = create_sync_starter().start_sync(
-            run.account_id, SyncScope(SyncType.AUTOMATIC), "api"
+            run.account_id, SyncTypeAndFolders(SyncType.AUTOMATIC), "api"
         )
         assert joined.id == run.run_id
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mailsync.errors import LeaseLost
-from mailsync.model import AccountId, RunId, RunRef, SyncScope, SyncType
+from mailsync.model import AccountId, RunId, RunRef, SyncType, SyncTypeAndFolders
 from mailsync.store.backlog_store import Backlog, BacklogStore
 from mailsync.store.connection import Database
 from mailsync.store.queue_store import DueMailboxQueueStore
@@ -75,7 +75,7 @@ def test_a_run_that_nobody_begins_is_overdue_although_its_mailbox_was_put_off(
 ) -> None:
     """So it is when executions cannot be started."""
     assert DueMailboxQueueStore(database).claim_due_mailboxes(10, 600) == (account_id,)
-    runs.enqueue_run(account_id, RunId("run-1"), SyncScope(SyncType.AUTOMATIC), "schedule")
+    runs.enqueue_run(account_id, RunId("run-1"), SyncTypeAndFolders(SyncType.AUTOMATIC), "schedule")
     one(database, LONG_AGO)
 
     assert 900 <= backlog.measure_backlog().overdue_s < 930

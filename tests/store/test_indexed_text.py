@@ -14,8 +14,8 @@ from mailsync.model import (
     RemoteId,
     RunId,
     RunRef,
-    SyncScope,
     SyncType,
+    SyncTypeAndFolders,
     UnreadableMessage,
     Upsert,
     WrittenRowCounts,
@@ -83,7 +83,7 @@ def a_run_of_the_longest_names(database: Database) -> RunRef:
         provider_account_id=f"{MAX_ID}.00000000-0000-0000-0000-000000000000",
         email_address="ann@example.org",
     )
-    run_id, scope = RunId("r" * 80), SyncScope(SyncType.INITIAL)
+    run_id, scope = RunId("r" * 80), SyncTypeAndFolders(SyncType.INITIAL)
     for seed in (1, 2):  # the second joins
         RunStore(database).enqueue_run(account_id, run_id, scope, "api", noise(255, seed))
     return begin_run(database, account_id, run_id)

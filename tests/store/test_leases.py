@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from mailsync.errors import AccountNotFound, LeaseLost
-from mailsync.model import AccountId, RunId, RunRef, SyncScope, SyncType
+from mailsync.model import AccountId, RunId, RunRef, SyncType, SyncTypeAndFolders
 from mailsync.settings import Settings
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database
@@ -19,7 +19,7 @@ from tests.support.builders import connect_account
 
 EXPIRE = "UPDATE mailsync.email_accounts SET lease_until = now() - interval '1 second' RETURNING 1"
 
-MANUAL = SyncScope(SyncType.MANUAL)
+MANUAL = SyncTypeAndFolders(SyncType.MANUAL)
 
 
 def begin(database: Database, account_id: AccountId, name: str) -> int | None:
@@ -80,7 +80,10 @@ def test_of_two_requests_with_one_key_the_second_waits_to_be_answered_like_the_f
             assert wait([asked], timeout=0.5).done == set()
         answer = asked.result(timeout=10)
 
-    assert (answer.id, answer.sync_scope_of_idempotency_key) == ("a", SyncScope(SyncType.FULL))
+    assert (answer.id, answer.sync_scope_of_idempotency_key) == (
+        "a",
+        SyncTypeAndFolders(SyncType.FULL),
+    )
 
 
 def test_the_initial_sync_is_complete_only_when_every_folder_was_proven(mirror: Mirror) -> None:

@@ -247,7 +247,7 @@ def worker_of(mirror: Mirror, feed: StoredFeed, reader: Reader) -> SliceWorker:
         slice_store=mirror.slice_store,
         run_ref=mirror.run,
         provider=reader,
-        feed_reading_log=SimpleNamespace(add_feed=lambda _: None),
+        feed_reading_log=SimpleNamespace(record_stored_page_of_feed=lambda _: None),
     )
     return SliceWorker(mailbox, feed, WORKER.worker_index)
 

@@ -21,7 +21,7 @@ from infra.catalog import MAILBOX_SYNC_WORKFLOW
 from mailsync.decisions import freshness, successor
 from mailsync.decisions import slices as decisions_of_slices
 from mailsync.decisions.budget import has_time_for_page
-from mailsync.model import AccountId, SyncScope, SyncType
+from mailsync.model import AccountId, SyncType, SyncTypeAndFolders
 from mailsync.providers import retry_budget
 from mailsync.runs import trigger as workflow
 from mailsync.runs.step_functions import execution_arn
@@ -175,7 +175,7 @@ def _start(order: Order) -> None:
         state = {"accountId": order.account_id, "syncType": sync_type, "trigger": "torture"}
         _engine.start_execution(MACHINE_ARN, str(uuid.uuid4()), state)
     else:
-        _trigger().start_sync(AccountId(order.account_id), SyncScope(sync_type), "torture")
+        _trigger().start_sync(AccountId(order.account_id), SyncTypeAndFolders(sync_type), "torture")
 
 
 def _sync_type(order: Order) -> SyncType:

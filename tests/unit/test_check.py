@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.decisions.check import CheckResult, classify_work_found_by_check
+from mailsync.decisions.check import WorkFoundByCheck, classify_work_found_by_check
 from mailsync.decisions.folders import FolderTreeDiff
 from mailsync.decisions.verify import FolderCounts
 from mailsync.model import (
@@ -40,7 +40,7 @@ def folder(
     return a_known_folder(number, f"F{number}", position=position, is_mirrored=selected, role=role)
 
 
-def result(**seen: Any) -> CheckResult:
+def result(**seen: Any) -> WorkFoundByCheck:
     """The result of a check of two folders that sees nothing else than usual but this."""
     usual = {
         "is_fully_verified": True,
@@ -56,18 +56,18 @@ def result(**seen: Any) -> CheckResult:
 
 
 def test_nothing_is_new_where_nothing_changed_and_everything_agrees() -> None:
-    assert result() is CheckResult.NOTHING_NEW
-    assert result(folders=()) is CheckResult.NOTHING_NEW
+    assert result() is WorkFoundByCheck.NOTHING_NEW
+    assert result(folders=()) is WorkFoundByCheck.NOTHING_NEW
 
 
 def test_a_folder_that_is_not_mirrored_is_not_read() -> None:
     unselected = folder(3, selected=False, full_sync_running=True)
 
-    assert result(folders=(folder(1), folder(2), unselected)) is CheckResult.NOTHING_NEW
+    assert result(folders=(folder(1), folder(2), unselected)) is WorkFoundByCheck.NOTHING_NEW
 
 
 def test_a_folder_that_waits_for_its_turn_is_not_missed() -> None:
-    assert result(pages={1: a_page()}, waiting=(2,)) is CheckResult.NOTHING_NEW
+    assert result(pages={1: a_page()}, waiting=(2,)) is WorkFoundByCheck.NOTHING_NEW
 
 
 SMALL_SYNCS: dict[str, dict[str, object]] = {
@@ -84,7 +84,7 @@ SMALL_SYNCS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("seen", SMALL_SYNCS.values(), ids=SMALL_SYNCS.keys())
 def test_what_stands_on_the_pages_is_a_small_sync(seen: dict[str, object]) -> None:
-    assert result(**seen) is CheckResult.CHECK_CAN_STORE_ALL_CHANGES
+    assert result(**seen) is WorkFoundByCheck.CHECK_CAN_STORE_ALL_CHANGES
 
 
 EXECUTIONS: dict[str, dict[str, object]] = {
@@ -111,4 +111,4 @@ EXECUTIONS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("seen", EXECUTIONS.values(), ids=EXECUTIONS.keys())
 def test_what_takes_more_than_a_page_needs_an_execution(seen: dict[str, object]) -> None:
-    assert result(**seen) is CheckResult.NEEDS_EXECUTION
+    assert result(**seen) is WorkFoundByCheck.NEEDS_EXECUTION

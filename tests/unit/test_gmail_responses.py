@@ -20,7 +20,7 @@ from mailsync.providers.gmail.labels import (
     convert_labels_to_folders,
     parse_labels,
 )
-from mailsync.providers.gmail.responses import MalformedResponse, parse_http_response
+from mailsync.providers.gmail.responses import MalformedResponse, to_gmail_response
 
 NOW = datetime(2026, 9, 20, 15, 16, tzinfo=UTC)
 BANDWIDTH = "User-rate limit exceeded.  Retry after {} (Forwarding rules)"
@@ -79,7 +79,7 @@ def test_a_403_without_a_reason_of_the_quota_is_no_pause(error: Mapping[str, Any
 
 
 def test_times_are_those_of_the_server() -> None:
-    response = parse_http_response(200, {"Date": "Sun, 20 Sep 2026 15:16:00 GMT"}, bytearray(b"{}"))
+    response = to_gmail_response(200, {"Date": "Sun, 20 Sep 2026 15:16:00 GMT"}, bytearray(b"{}"))
 
     assert response.responded_at == NOW
 

@@ -104,7 +104,7 @@ def test_in_19_of_20_runs_every_estimate_is_as_exact_as_stated(mailbox: str) -> 
 
 
 MEASURED = ReadingProgress(
-    new_message_count=2_000,
+    newly_stored_message_count=2_000,
     stored_page_count=MIN_PAGES_FOR_ESTIMATE,
     elapsed_reading_s=MIN_READING_TIME_FOR_ESTIMATE_S,
     sum_of_folder_reading_times_s=60.0,
@@ -120,8 +120,8 @@ MEASURED = ReadingProgress(
         ({"stored_page_count": MIN_PAGES_FOR_ESTIMATE - 1}, 8_000, None),
         ({"elapsed_reading_s": MIN_READING_TIME_FOR_ESTIMATE_S - 1}, 8_000, None),
         ({"is_paused_by_provider": True}, 8_000, None),
-        ({"new_message_count": 900, "reread_message_count": 1_100}, 8_000, None),
-        ({"new_message_count": 0}, 8_000, None),
+        ({"newly_stored_message_count": 900, "reread_message_count": 1_100}, 8_000, None),
+        ({"newly_stored_message_count": 0}, 8_000, None),
     ],
     ids=[
         *("measured", "one folder is left", "nothing is missing", "too few pages", "too short"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mailsync.api.problems import Problem
 from mailsync.credentials.vault import SealingKey, Vault
-from mailsync.model import AccountId, Credentials, ProviderName, RunId, SyncScope, SyncType
+from mailsync.model import AccountId, Credentials, ProviderName, RunId, SyncType, SyncTypeAndFolders
 from mailsync.providers.kit import MailboxIdentity, MailboxUnreadableError
 from mailsync.runs.trigger import SyncStarter
 from mailsync.store.credential_store import CredentialStore
@@ -58,7 +58,9 @@ class AccountConnector:
             email_address=mailbox.email_address,
             seal=lambda account_id: seal(account_id, key),
         )
-        run = self.sync_starter.start_sync(account_id, SyncScope(SyncType.INITIAL), "connect")
+        run = self.sync_starter.start_sync(
+            account_id, SyncTypeAndFolders(SyncType.INITIAL), "connect"
+        )
         return ConnectedAccount(user_id, account_id, mailbox.email_address, run.id)
 
 

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from mailsync.api.html_pages import make_html_or_json_success_response
 from mailsync.api.problems import ApiError, Problem
-from mailsync.api.sign_in_errors import make_page_link_to_application
+from mailsync.api.sign_in_errors import make_link_to_application
 from mailsync.credentials.identity import AdminConsent
 
 _TITLE = "Your organisation agreed to the app"
@@ -35,5 +35,5 @@ def make_admin_consent_response(
             )
         )
     return make_html_or_json_success_response(
-        _TITLE, consent.text_to_show_admin, event, make_page_link_to_application(event.path)
+        _TITLE, consent.text_to_show_admin, event, make_link_to_application(event.path)
     )

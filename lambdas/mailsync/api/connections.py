@@ -166,9 +166,9 @@ def connect_without_user_sign_in(provider: str) -> Response[str]:
     """Connect a mailbox with its password, or with the app-only access that its organisation
     granted."""
     event, registration = router.current_event, require_provider(provider)
-    if registration.oauth_access is None:
+    if registration.oauth_settings is None:
         return _connect_with_password(event, registration.provider_name)
-    if registration.oauth_access.app_only_token_resource_url_setting is None:
+    if registration.oauth_settings.app_only_token_resource_url_setting is None:
         raise ApiError(UNKNOWN_PROVIDER_PROBLEM)
     return _connect_organisation_mailbox(event, registration.provider_name)
 

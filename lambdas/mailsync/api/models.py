@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from mailsync.api.documented_values import AccountIdFieldType, RunStatusFieldType
-from mailsync.model import FolderId, SyncScope, SyncType
+from mailsync.model import FolderId, SyncType, SyncTypeAndFolders
 
 
 class CamelModel(BaseModel):
@@ -54,13 +54,13 @@ class SyncRequest(CamelModel):
             raise ValueError("folders need the syncType full")
         return self
 
-    def to_sync_scope(self) -> SyncScope:
+    def to_sync_scope(self) -> SyncTypeAndFolders:
         """Return the type of the sync and its folders. A request that names folders is a full sync
         of those folders."""
         if not self.folders:
-            return SyncScope(self.sync_type)
+            return SyncTypeAndFolders(self.sync_type)
         folder_ids = tuple(FolderId(folder_id) for folder_id in sorted({*self.folders}))
-        return SyncScope(SyncType.FULL, folder_ids)
+        return SyncTypeAndFolders(SyncType.FULL, folder_ids)
 
 
 class SyncAccepted(CamelModel):

@@ -30,13 +30,13 @@ def build_provider_path_items(providers: Iterable[RegisteredProvider]) -> dict[s
     paths: dict[str, Any] = {}
     for registration in providers:
         provider = registration.provider_name
-        if registration.oauth_access:
+        if registration.oauth_settings:
             paths[sign_in_path(provider)] = {"get": _sign_in(registration)}
             paths[sign_in_callback_path(provider)] = {"get": _callback(registration)}
             paths[confirm_connection_path(provider)] = {"post": _confirmation(registration)}
         if (
-            registration.oauth_access
-            and registration.oauth_access.app_only_token_resource_url_setting
+            registration.oauth_settings
+            and registration.oauth_settings.app_only_token_resource_url_setting
         ):
             paths[connect_mailbox_path(provider)] = {"post": _organisation(registration)}
         if registration.uses_password:

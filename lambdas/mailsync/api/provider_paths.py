@@ -52,7 +52,7 @@ def find_sign_in_path_of_named_or_first_provider(path: str) -> str | None:
     if found := _SIGN_IN.match(path):
         return found[0]
     enabled = load_settings().enabled_providers()
-    return next((sign_in_path(each.provider_name) for each in enabled if each.oauth_access), None)
+    return next((sign_in_path(each.provider_name) for each in enabled if each.oauth_settings), None)
 
 
 def require_provider(name: str) -> RegisteredProvider:

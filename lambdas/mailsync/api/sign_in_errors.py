@@ -48,7 +48,7 @@ def build_app_inbox_url(**parameters: str) -> str:
     return f"{inbox}{'&' if urlsplit(inbox).query else '?'}{urlencode(parameters)}"
 
 
-def make_page_link_to_application(path: str) -> PageLink | None:
+def make_link_to_application(path: str) -> PageLink | None:
     """Return the link from an HTML page back to the application.
 
     If APP_INBOX_URL is not set, the link leads to the sign-in of the provider that `path` names.
@@ -72,7 +72,7 @@ def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> R
         write_audit_record(event, "sign_in_failed", problem=problem.type_urn_suffix)
     if not _ends_in_application(problem, event):
         return problem_to_html_or_json_response(
-            problem, event, make_page_link_to_application(event.path)
+            problem, event, make_link_to_application(event.path)
         )
     description = problem.detail
     if problem.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -84,7 +84,7 @@ def sign_in_error_response(problem: Problem, event: APIGatewayProxyEventV2) -> R
         )
     except SettingMissing:
         return problem_to_html_or_json_response(
-            problem, event, make_page_link_to_application(event.path)
+            problem, event, make_link_to_application(event.path)
         )
     return Response(
         HTTPStatus.FOUND, headers={**SIGN_IN_RESPONSE_PRIVACY_HEADERS, "Location": location}

@@ -70,7 +70,7 @@ def _progress(account: AccountStatus) -> tuple[int, int]:
     folders = account.folders
     if account.quota_status and account.quota_status.pending_message_count:
         # The full sync has listed the ids of all messages. It counts the folders at its end.
-        done = (account.message_count or 0) + account.reading_progress.new_message_count
+        done = (account.message_count or 0) + account.reading_progress.newly_stored_message_count
         return done, done + account.quota_status.pending_message_count
     stored = sum(each.stored_total for each in folders)
     progress = stored + sum(each.quarantined_total for each in folders)
@@ -79,10 +79,12 @@ def _progress(account: AccountStatus) -> tuple[int, int]:
         surplus = max(0, stored - account.message_count)
         total -= surplus
         # Messages of the open run are in no count until it ends.
-        progress = min(progress - surplus + account.reading_progress.new_message_count, total)
+        progress = min(
+            progress - surplus + account.reading_progress.newly_stored_message_count, total
+        )
     elif account.quota_status:
         # The contents of all messages are fetched, and nothing is counted yet.
-        progress = account.reading_progress.new_message_count
+        progress = account.reading_progress.newly_stored_message_count
         total = max(total, progress)
     if any(each.is_full_sync_running for each in folders):
         total = max(total, progress)
@@ -94,7 +96,7 @@ def _rate(account: AccountStatus, now: datetime) -> float:
     has started."""
     if account.open_run_started_at is None:
         return 0.0
-    return account.reading_progress.new_message_count / max(
+    return account.reading_progress.newly_stored_message_count / max(
         (now - account.open_run_started_at).total_seconds(), 1.0
     )
 

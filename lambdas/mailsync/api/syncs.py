@@ -23,7 +23,7 @@ from mailsync.api.status_models import SyncStatusView
 from mailsync.api.sync_status import to_sync_status_view
 from mailsync.errors import AccountNotConnected, SettingMissing
 from mailsync.log import logger
-from mailsync.model import AccountId, ProviderName, SyncScope, SyncType
+from mailsync.model import AccountId, ProviderName, SyncType, SyncTypeAndFolders
 from mailsync.registry import implemented_providers
 from mailsync.runs.trigger import create_sync_starter
 from mailsync.settings import load_settings
@@ -139,7 +139,9 @@ def show_sync_status(
     return Response(HTTPStatus.OK, APPLICATION_JSON, view, headers)
 
 
-def _run(account: AccountStatus, scope: SyncScope, key: str | None) -> EnqueuedOrExistingRun:
+def _run(
+    account: AccountStatus, scope: SyncTypeAndFolders, key: str | None
+) -> EnqueuedOrExistingRun:
     """Start a run, or join the open run of the account; return the run. If the Idempotency-Key
     `key` was used before, return the run of the earlier request.
 
@@ -174,13 +176,13 @@ def _caller_account(account_id: UUID) -> AccountStatus:
     return account
 
 
-def _message(run: EnqueuedOrExistingRun, scope: SyncScope) -> str:
+def _message(run: EnqueuedOrExistingRun, scope: SyncTypeAndFolders) -> str:
     if run.status in _MESSAGES and scope.sync_type is SyncType.FULL and run.sync_scope != scope:
         return _OTHER_SCOPE
     return _MESSAGES.get(run.status, _ENDED)
 
 
-def _require_syncable(account: AccountStatus, scope: SyncScope) -> None:
+def _require_syncable(account: AccountStatus, scope: SyncTypeAndFolders) -> None:
     """Raise an error unless the account can be synced with this scope.
 
     Raises:

@@ -24,7 +24,7 @@ take 44 s. A check has 90 s (`batch.MIN_REMAINING_TIME_FOR_CHECK_S`), so the pro
 twice as long."""
 
 
-class CheckResult(Enum):
+class WorkFoundByCheck(Enum):
     """How much work a check found in a mailbox.
 
     NOTHING_NEW: no work. The check has also verified the mailbox: all counts equal the provider's
@@ -50,7 +50,7 @@ def classify_work_found_by_check(
     waiting: Collection[FeedId],
     moved: Collection[RemoteId],
     counts: Iterable[FolderCounts],
-) -> CheckResult:
+) -> WorkFoundByCheck:
     """Return how much work a check of a mailbox found.
 
     is_fully_verified: whether the last sync verified every folder.
@@ -72,15 +72,15 @@ def classify_work_found_by_check(
     feeds = distinct_feeds_of_folders(folder for folder in folders if folder.is_mirrored)
     seen = [pages.get(feed.ref.id) for feed in feeds if feed.ref.id not in waiting]
     if any(folder.remote_id not in known for folder in plan.new_and_changed_folders):
-        return CheckResult.NEEDS_EXECUTION
+        return WorkFoundByCheck.NEEDS_EXECUTION
     if listing.failure_reason_by_folder_remote_id or find_reason_of_incomplete_listing(
         listing, folders
     ):
-        return CheckResult.NEEDS_EXECUTION
+        return WorkFoundByCheck.NEEDS_EXECUTION
     if any(_is_unfinished(feed) for feed in feeds):
-        return CheckResult.NEEDS_EXECUTION
+        return WorkFoundByCheck.NEEDS_EXECUTION
     if any(page is None or page.has_more for page in seen):
-        return CheckResult.NEEDS_EXECUTION
+        return WorkFoundByCheck.NEEDS_EXECUTION
     is_same = not (
         plan.new_and_changed_folders
         or plan.gone_folder_ids
@@ -88,8 +88,8 @@ def classify_work_found_by_check(
         or any(page.changes for page in seen if page)
     )
     if is_fully_verified and is_same and all(do_counts_match_provider(count) for count in counts):
-        return CheckResult.NOTHING_NEW
-    return CheckResult.CHECK_CAN_STORE_ALL_CHANGES
+        return WorkFoundByCheck.NOTHING_NEW
+    return WorkFoundByCheck.CHECK_CAN_STORE_ALL_CHANGES
 
 
 def _is_unfinished(feed: StoredFeed) -> bool:

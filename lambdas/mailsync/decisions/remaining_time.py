@@ -59,7 +59,7 @@ class QuotaStatus:
 class ReadingProgress:
     """What a run has read so far. All numbers are 0 before the run's first page.
 
-    new_message_count: number of messages that the run stored for the first time.
+    newly_stored_message_count: number of messages that the run stored for the first time.
     reread_message_count: number of messages that the run read although they were stored already.
     stored_page_count: number of pages that the run has stored.
     elapsed_reading_s: seconds since the run began to read its first folder.
@@ -68,7 +68,7 @@ class ReadingProgress:
     is_paused_by_provider: whether the provider has requested a pause that has not ended.
     """
 
-    new_message_count: int = 0
+    newly_stored_message_count: int = 0
     reread_message_count: int = 0
     stored_page_count: int = 0
     elapsed_reading_s: float = 0.0
@@ -99,27 +99,27 @@ def estimate_remaining_s(
     later. The estimate is too high after a pause that has ended, because the pause counts as
     reading time.
     """
-    if quota and quota.pending_message_count and progress.new_message_count:
+    if quota and quota.pending_message_count and progress.newly_stored_message_count:
         return math.ceil(_seconds_of_quota(progress, quota))
     is_measured = (
         progress.stored_page_count >= MIN_PAGES_FOR_ESTIMATE
         and progress.elapsed_reading_s >= MIN_READING_TIME_FOR_ESTIMATE_S
     )
-    read = progress.new_message_count + progress.reread_message_count
+    read = progress.newly_stored_message_count + progress.reread_message_count
     if (
         missing <= 0
         or not is_measured
         or progress.is_paused_by_provider
-        or not progress.new_message_count
+        or not progress.newly_stored_message_count
     ):
         return None
     if progress.reread_message_count > read * MAX_REREAD_MESSAGE_SHARE_FOR_ETA:
         return None
-    together_s = missing * progress.elapsed_reading_s / progress.new_message_count
+    together_s = missing * progress.elapsed_reading_s / progress.newly_stored_message_count
     alone_s = (
         missing_in_largest_folder
         * progress.sum_of_folder_reading_times_s
-        / progress.new_message_count
+        / progress.newly_stored_message_count
     )
     return math.ceil(max(together_s, alone_s))
 
@@ -140,7 +140,9 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     look slow.
     """
     at_speed_so_far_s = (
-        quota.pending_message_count * progress.elapsed_reading_s / progress.new_message_count
+        quota.pending_message_count
+        * progress.elapsed_reading_s
+        / progress.newly_stored_message_count
     )
     burst_units = (
         quota.max_units_per_minute
@@ -160,7 +162,9 @@ def _seconds_of_quota(progress: ReadingProgress, quota: QuotaStatus) -> float:
     # The pause of a burst follows its work, so the time lags behind the units within a burst.
     lag = (bursts_used - math.floor(bursts_used)) / 2
     burst_s = min(progress.elapsed_reading_s / max(1.0, bursts_used - lag), slowest_burst_s)
-    bursts = math.ceil(bursts_used * (1 + quota.pending_message_count / progress.new_message_count))
+    bursts = math.ceil(
+        bursts_used * (1 + quota.pending_message_count / progress.newly_stored_message_count)
+    )
     until_last_burst_s = (bursts - 1) * max(
         burst_s, PENDING_MESSAGE_FETCH_BURST_PERIOD_S
     ) - progress.elapsed_reading_s

@@ -12,7 +12,7 @@ from typing import Any
 
 from mailsync.errors import AccountNotConnected, AccountNotFound, SettingMissing
 from mailsync.log import logger
-from mailsync.model import AccountId, ProviderName, SyncScope, SyncType
+from mailsync.model import AccountId, ProviderName, SyncType, SyncTypeAndFolders
 from mailsync.registry import find_provider_of_sync_event
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import SyncStarter
@@ -126,7 +126,7 @@ class SyncOrSelfTestEventReceiver:
                 " event type of that provider."
             )
         run = self._trigger.start_sync(
-            account.id, SyncScope(requested.sync_type), "event", f"event:{event_id}"
+            account.id, SyncTypeAndFolders(requested.sync_type), "event", f"event:{event_id}"
         )
         logger.info("sync_asked", account_id=account.id, run_id=run.id, status=run.status)
         return {"runId": run.id, "status": run.status}

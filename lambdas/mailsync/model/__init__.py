@@ -53,7 +53,7 @@ from mailsync.model.message import (
     Upsert,
     WrittenRowCounts,
 )
-from mailsync.model.run import RunRef, SyncScope, SyncType
+from mailsync.model.run import RunRef, SyncType, SyncTypeAndFolders
 from mailsync.model.slice import TimeSlice, TimeSlicePage
 
 __all__ = [
@@ -101,8 +101,8 @@ __all__ = [
     "StoredFolder",
     "Subscription",
     "SubscriptionNotification",
-    "SyncScope",
     "SyncType",
+    "SyncTypeAndFolders",
     "TimeSlice",
     "TimeSlicePage",
     "UnreadableMessage",

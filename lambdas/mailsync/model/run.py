@@ -18,7 +18,7 @@ class SyncType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SyncScope:
+class SyncTypeAndFolders:
     """What a run syncs: the type of the sync and, for a full sync, the folders.
 
     folder_ids: sorted ids of the folders to which a `full` sync is limited. Empty: all folders.

@@ -14,7 +14,7 @@ from mailsync.decisions.due import EXECUTION_DIED_ERROR_NAME, EXECUTION_STOPPED_
 from mailsync.decisions.open_run import ActionForExistingRun, choose_action_for_existing_run
 from mailsync.errors import SettingMissing, StoreUnavailable
 from mailsync.log import logger
-from mailsync.model import AccountId, RunId, SyncScope, SyncType
+from mailsync.model import AccountId, RunId, SyncType, SyncTypeAndFolders
 from mailsync.runs.step_functions import StepFunctions, execution_arn
 from mailsync.settings import load_settings
 from mailsync.store.connection import open_database
@@ -35,7 +35,7 @@ class SyncStarter:
     def start_sync(
         self,
         account_id: AccountId,
-        scope: SyncScope,
+        scope: SyncTypeAndFolders,
         trigger: str,
         idempotency_key: str | None = None,
     ) -> EnqueuedOrExistingRun:

@@ -45,7 +45,7 @@ GONE_FOLDER_SQL_TIME_LIMITS_S = {
 """Time limits in seconds, as parameters of SQL statements about folders that are gone at the
 provider. `confirmed_s`: the minimum time between the two reports that a folder is gone.
 `choice_s`: how long a user's deselection of the folder is kept."""
-MAX_STORED_LISTING_CONTRADICTIONS = 100
+MAX_STORED_LISTING_CONTRADICTIONS_PER_FOLDER = 100
 """The maximum number of message ids that are stored per folder as examples of contradictions of the
 provider. The number of all contradictions is stored as well."""
 
@@ -252,7 +252,7 @@ class FolderStore:
                     folder_id=folder_id,
                     number=len(left),
                     differences=rows.listing_contradictions_json(
-                        left[:MAX_STORED_LISTING_CONTRADICTIONS]
+                        left[:MAX_STORED_LISTING_CONTRADICTIONS_PER_FOLDER]
                     ),
                 )
 

@@ -7,7 +7,7 @@ from mailsync.decisions.due import VERIFICATION_FAILED_ERROR_NAME
 from mailsync.decisions.open_run import MIN_HEARTBEAT_AGE_OF_STALE_RUN_S
 from mailsync.errors import LeaseLost, StoreRejected
 from mailsync.metrics import RUNS_COMPLETED, add_failed_run_to_metrics, add_to_metric
-from mailsync.model import AccountId, FolderId, RunId, RunRef, SyncScope, SyncType
+from mailsync.model import AccountId, FolderId, RunId, RunRef, SyncType, SyncTypeAndFolders
 from mailsync.store.account_store import AccountStore
 from mailsync.store.connection import Database, Transaction
 from mailsync.store.rows import to_jsonb
@@ -36,8 +36,8 @@ class EnqueuedOrExistingRun:
     execution_arn: str | None
     execution_name: str
     status: str
-    sync_scope: SyncScope
-    sync_scope_of_idempotency_key: SyncScope | None = None
+    sync_scope: SyncTypeAndFolders
+    sync_scope_of_idempotency_key: SyncTypeAndFolders | None = None
     has_stale_heartbeat: bool = False
 
     @property
@@ -69,7 +69,7 @@ class RunStore:
         self,
         account_id: AccountId,
         run_id: RunId,
-        scope: SyncScope,
+        scope: SyncTypeAndFolders,
         trigger: str,
         idempotency_key: str | None = None,
     ) -> EnqueuedOrExistingRun:
@@ -107,7 +107,7 @@ class RunStore:
         self,
         account_id: AccountId,
         run_id: RunId,
-        scope: SyncScope,
+        scope: SyncTypeAndFolders,
         trigger: str,
         idempotency_key: str | None,
     ) -> EnqueuedOrExistingRun | None:
@@ -154,7 +154,7 @@ class RunStore:
         with self._database.transaction() as tx:
             tx.run("forget_joined_key", account_id=account_id, run_id=run_id, key=key)
 
-    def read_sync_scope_and_repair_round_count(self, run: RunRef) -> tuple[SyncScope, int]:
+    def read_sync_scope_and_repair_round_count(self, run: RunRef) -> tuple[SyncTypeAndFolders, int]:
         """Return the scope of the run (what the run syncs), and the number of rounds in which the
         run has compared and repaired folders so far."""
         with self._database.transaction() as tx:
@@ -263,10 +263,12 @@ def _open_run(row: list[Any]) -> EnqueuedOrExistingRun:
     )
 
 
-def _columns(scope: SyncScope) -> dict[str, Any]:
+def _columns(scope: SyncTypeAndFolders) -> dict[str, Any]:
     folder_ids = to_jsonb(scope.folder_ids) if scope.folder_ids else None
     return {"sync_type": scope.sync_type, "folder_ids": folder_ids}
 
 
-def _wish(sync_type: str, folder_ids: list[int] | None) -> SyncScope:
-    return SyncScope(SyncType(sync_type), tuple(FolderId(each) for each in folder_ids or ()))
+def _wish(sync_type: str, folder_ids: list[int] | None) -> SyncTypeAndFolders:
+    return SyncTypeAndFolders(
+        SyncType(sync_type), tuple(FolderId(each) for each in folder_ids or ())
+    )

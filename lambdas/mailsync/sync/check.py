@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from mailsync.decisions.check import (
     MAX_MAILBOX_FOLDERS_FOR_CHECK,
-    CheckResult,
+    WorkFoundByCheck,
     classify_work_found_by_check,
 )
 from mailsync.decisions.folders import diff_folders
@@ -257,9 +257,9 @@ class _Work:
             moved=seen.folder_ids_with_changed_counts,
             counts=counts.values(),
         )
-        if result is CheckResult.NOTHING_NEW:
+        if result is WorkFoundByCheck.NOTHING_NEW:
             return self._end(check, mailbox, seen, counts)
-        if result is CheckResult.NEEDS_EXECUTION:
+        if result is WorkFoundByCheck.NEEDS_EXECUTION:
             return self._hand_over(check, "more than a page")
         if not self._worker.store_of_checks.create_run_of_check(check):
             return CheckOutcome.LEASE_UNAVAILABLE

@@ -54,7 +54,7 @@ class FeedReadingLog:
     ids_of_feeds_read_from_start: set[FeedId] = field(default_factory=set)
     ids_of_feeds_read_from_cursor: set[FeedId] = field(default_factory=set)
 
-    def add_feed(self, feed: StoredFeed) -> None:
+    def record_stored_page_of_feed(self, feed: StoredFeed) -> None:
         """Record that a page of the feed was stored. A feed whose full sync ends and is followed by
         another round counts as read from its beginning."""
         if feed.position.is_full_sync_running:

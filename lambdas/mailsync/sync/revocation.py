@@ -95,7 +95,7 @@ def prepare_revocation(account_id: AccountId) -> Revocation | None:
     try:
         account = AccountStore(database).read_account(account_id)
         registration = find_provider(account.provider)
-        oauth = registration.oauth_access if registration else None
+        oauth = registration.oauth_settings if registration else None
         if oauth is None or not oauth.can_revoke_grants:
             return None
         return Revocation(account, CredentialStore(database).read_credentials(account_id))

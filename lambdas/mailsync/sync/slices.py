@@ -85,7 +85,7 @@ class SliceWorker:
         self._claimed = (
             [*others, stored.next_claimed_slice] if stored.next_claimed_slice else others
         )
-        mailbox.feed_reading_log.add_feed(feed)
+        mailbox.feed_reading_log.record_stored_page_of_feed(feed)
         logger.info(
             "slice_stored",
             **feed.ref.log_fields,

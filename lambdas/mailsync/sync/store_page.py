@@ -206,7 +206,7 @@ def _prepare(
 def _note_stored(mailbox: Mailbox, write: PageWrite, counts: WrittenRowCounts | None) -> None:
     if counts is None:
         return
-    mailbox.feed_reading_log.add_feed(write.feed)
+    mailbox.feed_reading_log.record_stored_page_of_feed(write.feed)
     if write.page.changes:
         logger.info(
             "page_synced",

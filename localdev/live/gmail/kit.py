@@ -50,7 +50,7 @@ class GmailLiveComparisonKit:
     """Compares the Gmail API with its simulator; implements `LiveComparisonKit` and
     `HttpRelayKitInterface`."""
 
-    provider = GOOGLE
+    provider_name = GOOGLE
     recordable_names_and_words = RECORDABLE_NAMES_AND_WORDS
     error_probe_paths: tuple[str, ...] = (
         *(f"{MAILBOX_PATH_PREFIX}messages/{each}?format=raw" for each in _REFUSED),
@@ -67,7 +67,7 @@ class GmailLiveComparisonKit:
     def store_account_with_relay_token(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
-        return store_account_with_relay_token(self.provider, store, key, token)
+        return store_account_with_relay_token(self.provider_name, store, key, token)
 
     def is_read_only_request(self, request: RelayedRequest) -> bool:
         return request.method == "GET" and request.path_and_query.startswith(MAILBOX_PATH_PREFIX)

@@ -26,14 +26,14 @@ from mailsync.credentials.identity.google_settings import GoogleSettings
 from mailsync.errors import SettingMissing
 from mailsync.google_addresses import ID_TOKEN_ISSUERS
 from mailsync.json_request import JsonResponse
-from mailsync.registry import GMAIL_URL_SETTING, GOOGLE, OAuthAccess, find_provider
+from mailsync.registry import GMAIL_URL_SETTING, GOOGLE, OAuthSettings, find_provider
 from mailsync.settings import Settings
 from mailsync.store.quota_store import QuotaLimitSettings
 
 SIGN_IN_TIMEOUT_S = 600
 """Seconds for which the program waits for the user's sign-in."""
 READ_MAIL_SCOPE = "https://www.googleapis.com/auth/gmail.readonly"
-_ACCESS = OAuthAccess("google", (READ_MAIL_SCOPE,))
+_ACCESS = OAuthSettings("google", (READ_MAIL_SCOPE,))
 _ABOUT_THE_USER = frozenset(
     (
         *("openid", "email", "profile"),

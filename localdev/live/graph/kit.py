@@ -111,7 +111,7 @@ class GraphLiveComparisonKit:
     """Compares Microsoft Graph with its simulator; implements `LiveComparisonKit` and
     `HttpRelayKitInterface`."""
 
-    provider = MICROSOFT
+    provider_name = MICROSOFT
     recordable_names_and_words = _RECORDABLE_VOCABULARY
     error_probe_paths: tuple[str, ...] = (
         "/me?$select=id",
@@ -127,7 +127,7 @@ class GraphLiveComparisonKit:
     def store_account_with_relay_token(
         self, store: CredentialStore, key: SealingKey, token: str
     ) -> AccountId:
-        return store_account_with_relay_token(self.provider, store, key, token)
+        return store_account_with_relay_token(self.provider_name, store, key, token)
 
     def is_read_only_request(self, request: RelayedRequest) -> bool:
         if request.method == "POST" and request.path_and_query == _BATCH_PATH:

@@ -83,8 +83,8 @@ class _DeviceSignIn:
     ) -> None:
         registration = find_provider(MICROSOFT)
         assert registration
-        assert registration.oauth_access
-        self._scopes = list(registration.oauth_access.scopes)
+        assert registration.oauth_settings
+        self._scopes = list(registration.oauth_settings.scopes)
         self._lock = Lock()
         self._client_id, self._authority = client_id, authority
         self._http = _RecordingHttp(ca_bundle, recorder)

@@ -38,7 +38,7 @@ _PAGE = "docs/live.md says how to run this."
 class ImapLiveComparisonKit:
     """Compares a mail server with the simulated one; implements `LiveComparisonKit`."""
 
-    provider = ProviderName("imap")
+    provider_name = ProviderName("imap")
     recordable_names_and_words = RECORDABLE_NAMES_AND_WORDS
 
     def open_relay(self, folder: Path) -> ImapRelay:
@@ -53,7 +53,7 @@ class ImapLiveComparisonKit:
         )
         return store.connect_account(
             user_id=DEMO_USER_ID,
-            provider=self.provider,
+            provider=self.provider_name,
             provider_account_id=address.to_remote_id(),
             email_address="mailbox@localhost",
             seal=lambda account_id: seal_password(account_id, token, key),

@@ -38,7 +38,7 @@ COMMAND_HANDLERS: dict[str, CommandHandler] = (
     | FETCH_COMMAND_HANDLERS
     | SEARCH_COMMAND_HANDLERS
 )
-READING_SCOPES = (f"{OUTLOOK_AUDIENCE}/IMAP.AccessAsUser.All",)
+SCOPES_THAT_PERMIT_IMAP = (f"{OUTLOOK_AUDIENCE}/IMAP.AccessAsUser.All",)
 MAX_RESPONSE_DELAY_S = 86_400.0
 _KEPT = 100_000
 _PRIVATE_VERBS = ("LOGIN", "AUTHENTICATE", "APPEND")
@@ -150,7 +150,9 @@ class ImapServer:
             mailbox = self.service.find_mailbox(user_name)
         except (AccessTokenRefusedError, UserNotFound):
             raise CommandRejectedError("AUTHENTICATE failed.", "AUTHENTICATIONFAILED") from None
-        if claims.user_id != mailbox.user_id or not claims.has_any_scope_or_role(*READING_SCOPES):
+        if claims.user_id != mailbox.user_id or not claims.has_any_scope_or_role(
+            *SCOPES_THAT_PERMIT_IMAP
+        ):
             raise CommandRejectedError("AUTHENTICATE failed.", "AUTHENTICATIONFAILED")
         return mailbox
 

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Mapping
 from io import BytesIO
 
-from infra.catalog import STATE_MACHINE_FOLDER, WORKFLOWS
+from infra.catalog import STATE_MACHINE_DEFINITION_FOLDER, WORKFLOWS
 from localdev import samples
 from mailsync.store.statements import load_sql_statements
 from tests.deploy.previous import ARCHIVE, SEALED
@@ -19,7 +19,7 @@ def present() -> dict[str, str]:
     files["queries.sql"] = "\n".join(headed)
     for workflow in WORKFLOWS:
         files[f"statemachine/{workflow.asl_file_name}"] = (
-            STATE_MACHINE_FOLDER / workflow.asl_file_name
+            STATE_MACHINE_DEFINITION_FOLDER / workflow.asl_file_name
         ).read_text()
         for name, state in states(workflow):
             if state["Type"] == "Task":

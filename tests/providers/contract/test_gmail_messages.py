@@ -318,10 +318,10 @@ def test_a_large_message_is_read_without_a_copy_of_its_text(
 ) -> None:
     monkeypatch.setattr(responses, "_CHUNK_CHARS", 8)
     content = bytearray(json.dumps({**extra, "raw": f"8J-YgFhZWg{padding}", "id": "a"}).encode())
-    usual = responses.parse_http_response(200, {}, bytearray(content)).body
+    usual = responses.to_gmail_response(200, {}, bytearray(content)).body
     monkeypatch.setattr(responses, "_MIN_LARGE_BYTES", 1)
 
-    large = responses.parse_http_response(200, {}, content).body
+    large = responses.to_gmail_response(200, {}, content).body
 
     assert isinstance(large["raw"], memoryview) == ("payload" not in extra)
     decoded = [responses.decode_base64url(each, "raw") for each in (usual, large)]

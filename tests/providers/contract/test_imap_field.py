@@ -11,7 +11,7 @@ import pytest
 from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import ImapOptions
-from localdev.simulators.imap.server import READING_SCOPES
+from localdev.simulators.imap.server import SCOPES_THAT_PERMIT_IMAP
 from mailsync.errors import AccessRevoked, ProviderThrottled, ProviderUnavailable
 from mailsync.model import (
     AccessToken,
@@ -137,7 +137,7 @@ def test_a_token_that_expires_in_mid_session_is_renewed_and_all_is_stored(tmp_pa
 
         def issue() -> AccessToken:
             token = simulators.issue_microsoft_access_token(
-                mailbox, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
+                mailbox, scope=SCOPES_THAT_PERMIT_IMAP[0], audience=OUTLOOK_AUDIENCE
             )
             return AccessToken(token, datetime(2100, 1, 1, tzinfo=UTC))
 

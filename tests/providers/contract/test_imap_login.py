@@ -17,7 +17,7 @@ from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.entra.certificates import open_server_tls_context
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import ImapOptions
-from localdev.simulators.imap.server import READING_SCOPES
+from localdev.simulators.imap.server import SCOPES_THAT_PERMIT_IMAP
 from mailsync.errors import ProviderRejected, ProviderThrottled, ProviderUnavailable
 from mailsync.model import AccessToken, FolderTreeReadingMode
 from mailsync.providers.imap import address as address_module
@@ -92,7 +92,7 @@ def test_the_simulated_server_checks_tokens_as_well(tmp_path: Path, mechanism: s
         assert imap
         imap.current_options = ImapOptions(extensions=("SASL-IR", f"AUTH={mechanism}", "ENABLE"))
         token = simulators.issue_microsoft_access_token(
-            mailbox, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
+            mailbox, scope=SCOPES_THAT_PERMIT_IMAP[0], audience=OUTLOOK_AUDIENCE
         )
         with connection(imap.tls_port, imap.certificate) as refused, pytest.raises(LoginRefused):
             refused.login(mailbox.address, "no token", is_token=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from mailsync.errors import AccessRevoked, LeaseLost
-from mailsync.model import AccountId, RunId, SyncScope, SyncType
+from mailsync.model import AccountId, RunId, SyncType, SyncTypeAndFolders
 from mailsync.runs.step_functions import StepFunctions
 from mailsync.runs.trigger import SyncStarter
 from mailsync.store.check_store import Check, CheckStore, UnchangedMailboxCheckResult
@@ -329,7 +329,7 @@ def a_trigger(world: World) -> SyncStarter:
 
 
 def request_sync(world: World) -> EnqueuedOrExistingRun:
-    scope = SyncScope(SyncType.MANUAL)
+    scope = SyncTypeAndFolders(SyncType.MANUAL)
     return a_trigger(world).start_sync(world.account_id, scope, "api")
 
 

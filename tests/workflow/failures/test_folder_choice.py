@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailsync.model import FolderId, RunId, SyncScope, SyncType
+from mailsync.model import FolderId, RunId, SyncType, SyncTypeAndFolders
 from mailsync.store.control_store import AccountControlStore, AccountOfRequestingUser
 from mailsync.store.lease_store import LeaseStore
 from mailsync.store.run_store import RunStore
@@ -146,7 +146,7 @@ def test_a_choice_stops_the_run_so_that_each_has_one_selection(synced: World) ->
 
 def test_only_the_folders_that_were_named_are_walked_again(synced: World) -> None:
     number = FolderId(folder_ids(synced)["Archive"])
-    scope = SyncScope(SyncType.FULL, (number,))
+    scope = SyncTypeAndFolders(SyncType.FULL, (number,))
     run_id = RunId("chosen")
     RunStore(synced.database).enqueue_run(synced.account_id, run_id, scope, "api")
 

@@ -15,7 +15,7 @@ from localdev.mail.generate import generate_mail_items
 from localdev.simulators import SimulatedImapServerSettings, Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import GMAIL_CAPABILITY
-from localdev.simulators.imap.server import READING_SCOPES
+from localdev.simulators.imap.server import SCOPES_THAT_PERMIT_IMAP
 from mailsync.credentials import FixedAccessTokenSource
 from mailsync.model import NO_EXPIRY, AccessToken, SyncType
 from mailsync.providers import MailProvider
@@ -55,7 +55,7 @@ class ProfileWorld(World):
         if self.profile.options.has_extension("AUTH=PLAIN"):
             return AccessToken(self.simulators.imap.password, NO_EXPIRY)
         token = self.simulators.issue_microsoft_access_token(
-            self.remote, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
+            self.remote, scope=SCOPES_THAT_PERMIT_IMAP[0], audience=OUTLOOK_AUDIENCE
         )
         return AccessToken(token, datetime.now(UTC) + timedelta(hours=1))
 

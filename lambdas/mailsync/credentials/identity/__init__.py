@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 from mailsync.credentials.token_set import TokenSet
 from mailsync.errors import ProviderRejected
 from mailsync.model import ProviderName
-from mailsync.registry import OAuthAccess, find_provider
+from mailsync.registry import OAuthSettings, find_provider
 from mailsync.settings import Settings
 
 
@@ -81,7 +81,7 @@ class IdentityPlatform(Protocol):
     """
 
     def begin_sign_in(
-        self, settings: Settings, oauth: OAuthAccess, redirect_uri: str
+        self, settings: Settings, oauth: OAuthSettings, redirect_uri: str
     ) -> dict[str, Any]:
         """Start a sign-in by the OAuth authorization code flow with PKCE.
 
@@ -93,7 +93,7 @@ class IdentityPlatform(Protocol):
     def finish_sign_in(
         self,
         settings: Settings,
-        oauth: OAuthAccess,
+        oauth: OAuthSettings,
         flow: Mapping[str, Any],
         query: Mapping[str, str],
     ) -> SignInResult:
@@ -108,7 +108,9 @@ class IdentityPlatform(Protocol):
         """
         ...
 
-    def refresh_tokens(self, settings: Settings, oauth: OAuthAccess, grant: str | None) -> TokenSet:
+    def refresh_tokens(
+        self, settings: Settings, oauth: OAuthSettings, grant: str | None
+    ) -> TokenSet:
         """Request a new access token with the grant. Return the new token, the grant for the next
         renewal, and the account's email address if the platform names the address.
 
@@ -119,7 +121,7 @@ class IdentityPlatform(Protocol):
         ...
 
     def try_to_revoke_all_grants_of_user(
-        self, settings: Settings, oauth: OAuthAccess, grant: str
+        self, settings: Settings, oauth: OAuthSettings, grant: str
     ) -> bool:
         """Revoke all tokens that the user's account at the platform has granted to the application,
         including the tokens of other connections of the same account.
@@ -136,7 +138,7 @@ class IdentityPlatform(Protocol):
         ...
 
     def request_app_only_tokens(
-        self, settings: Settings, oauth: OAuthAccess, organisation_id: str
+        self, settings: Settings, oauth: OAuthSettings, organisation_id: str
     ) -> TokenSet:
         """Request an app-only access token of an organisation. The token is valid for every mailbox
         that the organisation lets the application read.
@@ -157,14 +159,14 @@ class IdentityPlatform(Protocol):
         ...
 
 
-def import_identity_platform(oauth: OAuthAccess) -> IdentityPlatform:
+def import_identity_platform(oauth: OAuthSettings) -> IdentityPlatform:
     """Import and return the module of the identity platform that `oauth` names. The modules of
     other platforms are not imported, so that the function starts faster."""
     module = import_module(f"{__name__}.{oauth.identity_platform_module_name}")
     return cast(IdentityPlatform, module)
 
 
-def require_oauth_access_of_provider(provider: ProviderName) -> OAuthAccess:
+def require_oauth_access_of_provider(provider: ProviderName) -> OAuthSettings:
     """Return how the provider's mailboxes are opened by OAuth: the identity platform that issues
     the access tokens, and the scopes of the access tokens.
 
@@ -173,6 +175,6 @@ def require_oauth_access_of_provider(provider: ProviderName) -> OAuthAccess:
             provider.
     """
     registration = find_provider(provider)
-    if registration is None or registration.oauth_access is None:
+    if registration is None or registration.oauth_settings is None:
         raise ProviderRejected(f"Accounts of provider '{provider}' cannot be synced yet.")
-    return registration.oauth_access
+    return registration.oauth_settings

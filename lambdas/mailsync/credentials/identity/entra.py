@@ -34,7 +34,7 @@ from mailsync.errors import (
     SettingMissing,
 )
 from mailsync.model import AccessToken
-from mailsync.registry import OAuthAccess
+from mailsync.registry import OAuthSettings
 from mailsync.response_body import (
     ACCEPT_ENCODING,
     MAX_BYTES_OF_RESPONSE_WITHOUT_MAIL,
@@ -66,7 +66,7 @@ _PEM = re.compile(
 )
 
 
-def begin_sign_in(settings: Settings, oauth: OAuthAccess, redirect_uri: str) -> dict[str, Any]:
+def begin_sign_in(settings: Settings, oauth: OAuthSettings, redirect_uri: str) -> dict[str, Any]:
     """Start a sign-in by the OAuth authorization code flow with PKCE.
 
     Returns the flow, a JSON object that `finish_sign_in` needs; its `auth_uri` is the URL to
@@ -88,7 +88,7 @@ def begin_sign_in(settings: Settings, oauth: OAuthAccess, redirect_uri: str) -> 
 
 
 def finish_sign_in(
-    settings: Settings, oauth: OAuthAccess, flow: Mapping[str, Any], query: Mapping[str, str]
+    settings: Settings, oauth: OAuthSettings, flow: Mapping[str, Any], query: Mapping[str, str]
 ) -> SignInResult:
     """Exchange the authorization code for tokens. The identity platform appended the code to the
     URL to which it redirected the browser.
@@ -135,7 +135,7 @@ def finish_sign_in(
         )
 
 
-def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) -> TokenSet:
+def refresh_tokens(settings: Settings, oauth: OAuthSettings, grant: str | None) -> TokenSet:
     """Request a new access token with the grant. Return the new token and the grant for the next
     renewal.
 
@@ -162,7 +162,7 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
         return TokenSet(_access(response), renewal_grant=cache.serialize())
 
 
-def try_to_revoke_all_grants_of_user(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
+def try_to_revoke_all_grants_of_user(settings: Settings, oauth: OAuthSettings, grant: str) -> bool:
     """Return False: Microsoft's identity platform cannot revoke a single refresh token."""
     return False
 
@@ -191,7 +191,7 @@ def parse_admin_consent_redirect(query: Mapping[str, str]) -> AdminConsent | Non
 
 
 def request_app_only_tokens(
-    settings: Settings, oauth: OAuthAccess, organisation_id: str
+    settings: Settings, oauth: OAuthSettings, organisation_id: str
 ) -> TokenSet:
     """Request an app-only access token of an organisation. The token is valid for every mailbox
     that the organisation lets the application read.

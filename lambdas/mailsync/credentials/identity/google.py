@@ -30,7 +30,7 @@ from mailsync.google_addresses import ID_TOKEN_ISSUERS, MAX_CLOCK_SKEW_FOR_GOOGL
 from mailsync.json_request import JsonRequestFailed, JsonResponse, send_json_request
 from mailsync.log import logger
 from mailsync.model import AccessToken
-from mailsync.registry import OAuthAccess
+from mailsync.registry import OAuthSettings
 from mailsync.settings import Settings
 
 REQUEST_TIMEOUT_S = 15.0
@@ -38,7 +38,7 @@ _ALL_OF_GMAIL = "https://mail.google.com/"
 _NO_APP_ONLY_ACCESS = "Google issues no app-only tokens to Mailsync; each user connects a mailbox."
 
 
-def begin_sign_in(settings: Settings, oauth: OAuthAccess, redirect_uri: str) -> dict[str, Any]:
+def begin_sign_in(settings: Settings, oauth: OAuthSettings, redirect_uri: str) -> dict[str, Any]:
     """Start a sign-in by the OAuth authorization code flow with PKCE. Sends no request.
 
     Google issues a refresh token only for `access_type=offline`, and at a second consent only with
@@ -71,7 +71,7 @@ def begin_sign_in(settings: Settings, oauth: OAuthAccess, redirect_uri: str) -> 
 
 
 def finish_sign_in(
-    settings: Settings, oauth: OAuthAccess, flow: Mapping[str, Any], query: Mapping[str, str]
+    settings: Settings, oauth: OAuthSettings, flow: Mapping[str, Any], query: Mapping[str, str]
 ) -> SignInResult:
     """Exchange the authorization code for tokens. Google appended the code to the URL to which it
     redirected the browser.
@@ -115,7 +115,7 @@ def finish_sign_in(
     return SignInResult(claims["sub"], address, TokenSet(access, renewal_grant=grant))
 
 
-def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) -> TokenSet:
+def refresh_tokens(settings: Settings, oauth: OAuthSettings, grant: str | None) -> TokenSet:
     """Request a new access token with the refresh token. Return the new token, the grant for the
     next renewal, and the present email address of the account.
 
@@ -142,7 +142,7 @@ def refresh_tokens(settings: Settings, oauth: OAuthAccess, grant: str | None) ->
     return TokenSet(_access(document), renewal_grant=kept, email_address=_address(document))
 
 
-def try_to_revoke_all_grants_of_user(settings: Settings, oauth: OAuthAccess, grant: str) -> bool:
+def try_to_revoke_all_grants_of_user(settings: Settings, oauth: OAuthSettings, grant: str) -> bool:
     """Revoke all tokens that the Google account has granted to the app, including the tokens of
     other connections of the same account. Return whether Google confirmed the revocation.
 
@@ -158,7 +158,7 @@ def require_operator_allows_organisation(settings: Settings, organisation_id: st
 
 
 def request_app_only_tokens(
-    settings: Settings, oauth: OAuthAccess, organisation_id: str
+    settings: Settings, oauth: OAuthSettings, organisation_id: str
 ) -> TokenSet:
     raise ProviderRejected(_NO_APP_ONLY_ACCESS)
 
@@ -185,7 +185,7 @@ def _require_own_response(flow: Mapping[str, Any], query: Mapping[str, str]) -> 
         )
 
 
-def _require_scopes(oauth: OAuthAccess, document: Mapping[str, Any]) -> None:
+def _require_scopes(oauth: OAuthSettings, document: Mapping[str, Any]) -> None:
     """Raise SignInRejected unless the user granted every API scope. On Google's page each scope has
     a box that the user may leave unticked.
 

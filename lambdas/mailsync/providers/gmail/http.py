@@ -26,7 +26,7 @@ from mailsync.providers.gmail.errors import (
     UNSENT_REQUEST_STATUS,
     GmailResponse,
 )
-from mailsync.providers.gmail.responses import MalformedResponse, parse_http_response
+from mailsync.providers.gmail.responses import MalformedResponse, to_gmail_response
 from mailsync.providers.quota import QuotaUnitSource
 from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.retry_budget import RetryBudget
@@ -310,7 +310,7 @@ class _Wave:
             return GmailResponse(MISSING_RESPONSE_STATUS)
         if content is None:
             return GmailResponse(TOO_LARGE_RESPONSE_STATUS)
-        response = parse_http_response(streamed.status_code, streamed.headers, content)
+        response = to_gmail_response(streamed.status_code, streamed.headers, content)
         if not response.has_status_200:
             logger.warning(
                 "gmail_refused",

@@ -58,7 +58,7 @@ PROVIDER_TUNING = ProviderTuning(
 MAX_HISTORY_RECORDS_PER_PAGE = 500
 """The maximum number of records on a page of the history (Gmail API documentation,
 "users.history.list")."""
-MIN_MESSAGE_LIMIT_FOR_FULL_PAGES = 50
+MIN_REQUESTED_MESSAGES_FOR_FULL_PAGES = 50
 """The value of `limit` from which on pages have as many ids as Gmail allows, because a page without
 contents is small. Callers set a lower limit after failures, and then get pages of `limit` ids."""
 HISTORY_RETRY_PAUSE_S = 2.0
@@ -278,7 +278,7 @@ def _history_error(response: GmailResponse) -> MailsyncError:
 
 
 def _page_size(limit: int, largest: int) -> int:
-    return largest if limit >= MIN_MESSAGE_LIMIT_FOR_FULL_PAGES else max(1, limit)
+    return largest if limit >= MIN_REQUESTED_MESSAGES_FOR_FULL_PAGES else max(1, limit)
 
 
 def _require_feed_of_mailbox(feed: FeedRef) -> None:

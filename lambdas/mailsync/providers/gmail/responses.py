@@ -32,9 +32,7 @@ class MalformedResponse(Exception):
     field. Callers translate it into ProviderUnavailable."""
 
 
-def parse_http_response(
-    status: int, headers: Mapping[str, str], content: bytearray
-) -> GmailResponse:
+def to_gmail_response(status: int, headers: Mapping[str, str], content: bytearray) -> GmailResponse:
     """Return an HTTP response as a GmailResponse. If the HTTP status is 200 and the body is not a
     JSON object, the result has MISSING_RESPONSE_STATUS."""
     parse = _parse_large if len(content) >= _MIN_LARGE_BYTES else _parse

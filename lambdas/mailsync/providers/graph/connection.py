@@ -19,7 +19,7 @@ from mailsync.providers.graph.errors import (
     TOO_LARGE_RESPONSE_STATUS,
     GraphResponse,
 )
-from mailsync.providers.graph.responses import parse_http_response
+from mailsync.providers.graph.responses import to_graph_response
 from mailsync.providers.response_memory import ResponseMemoryShare
 from mailsync.providers.tls import http_tls_context
 from mailsync.response_body import ACCEPT_ENCODING, UnreadableBody, read_body_or_none_if_too_large
@@ -174,7 +174,7 @@ class GraphConnection:
         if content is None:
             logger.warning("graph_answer_too_large", client_request_id=request_id)
             return GraphResponse(TOO_LARGE_RESPONSE_STATUS), 0
-        response = parse_http_response(streamed.status_code, streamed.headers, content)
+        response = to_graph_response(streamed.status_code, streamed.headers, content)
         if not response.has_status_200:
             logger.warning(
                 "graph_refused",

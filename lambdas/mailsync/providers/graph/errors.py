@@ -22,10 +22,10 @@ from mailsync.errors import (
 
 
 class RequestedResourceKind(Enum):
-    """The object that a failed request named: the mailbox, or a stored link to a page of a
-    folder's feed. The meaning of an error depends on this object."""
+    """What a failed request named: something in the mailbox, such as a folder or a message, or a
+    stored link to a page of a folder's feed. The meaning of an error depends on this."""
 
-    MAILBOX = "the mailbox"
+    IN_MAILBOX = "the mailbox"
     STORED_PAGE_LINK = "a stored link of a folder"
 
 

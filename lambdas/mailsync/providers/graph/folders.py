@@ -163,7 +163,7 @@ class _Tree:
         for path, role in zip(paths, _ALIASES.values(), strict=True):
             response = responses[path]
             if response.is_throttled:
-                raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
+                raise to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX)
             if response.has_status_200 and isinstance(remote_id := response.body.get("id"), str):
                 roles[RemoteId(remote_id)] = role
         # If the request for a role failed, the stored folder keeps the role.
@@ -202,7 +202,7 @@ class _Tree:
                 return True
             response = self._get(path, page_size=FOLDERS_PER_PAGE)
             if response.is_throttled:
-                raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
+                raise to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX)
             try:
                 path = self._add(response)
             except _FAULTS as fault:
@@ -270,7 +270,7 @@ class _Tree:
             following = {}
             for parent, response in zip(paths.values(), responses, strict=True):
                 if response.is_throttled:
-                    raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
+                    raise to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX)
                 try:
                     if link := self._add(response):
                         following[link] = parent
@@ -287,7 +287,7 @@ class _Tree:
             ProviderUnavailable, ProviderRejected, CursorExpired: the response has no page.
         """
         if not response.has_status_200:
-            raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
+            raise to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX)
         for entry in parse_object_list(response, "value"):
             if "@removed" not in entry:
                 remote_id = read_object_id(entry)
@@ -304,7 +304,7 @@ class _Tree:
             could contain it.
         """
         if response.is_throttled:
-            raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
+            raise to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX)
         was_listed = self._entries.pop(remote_id, None)
         if remote_id in self._gone:
             self._failures.pop(remote_id, None)
@@ -318,7 +318,7 @@ class _Tree:
             sentence = (
                 _OTHER_FOLDER
                 if response.has_status_200
-                else str(to_mailsync_error(response, RequestedResourceKind.MAILBOX))
+                else str(to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX))
             )
             self._failures.setdefault(remote_id, sentence)
             if was_listed:

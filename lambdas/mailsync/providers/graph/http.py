@@ -268,7 +268,7 @@ class GraphClient:
         if response.status == TOO_LARGE_RESPONSE_STATUS:
             return [response] * len(paths)
         if not response.has_status_200:
-            raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
+            raise to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX)
         answers = parse_object_list(response, "responses")
         found = {each.get("id"): parse_batch_item(each) for each in answers}
         _count_throttles(found.values())
@@ -298,7 +298,7 @@ class GraphClient:
         if self.remaining_provider_pause_s:
             raise to_mailsync_error(
                 GraphResponse(429, retry_after_s=self.remaining_provider_pause_s),
-                RequestedResourceKind.MAILBOX,
+                RequestedResourceKind.IN_MAILBOX,
             )
         access = self._access.get_current_token()
         response = self._send(access, request)

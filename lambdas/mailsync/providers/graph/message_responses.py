@@ -35,7 +35,7 @@ def read_message_response(
     if response.is_requested_object_missing:
         return MessageNotFoundByIdResult(remote_id)
     if response.is_throttled or response.status == 401:
-        raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
+        raise to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX)
     return None
 
 
@@ -44,5 +44,5 @@ def to_unreadable_message(remote_id: RemoteId, response: GraphResponse) -> Unrea
     mailbox responds to other requests, so the message is the cause."""
     cause = "too_large" if response.status == TOO_LARGE_RESPONSE_STATUS else "unanswered"
     return UnreadableMessage(
-        remote_id, cause, str(to_mailsync_error(response, RequestedResourceKind.MAILBOX))
+        remote_id, cause, str(to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX))
     )

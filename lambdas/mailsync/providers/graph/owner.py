@@ -111,7 +111,7 @@ def _not_found(response: GraphResponse) -> Exception:
         return MailboxUnreadableError(_UNKNOWN)
     if response.status == 403:
         return MailboxUnreadableError(_HIDDEN)
-    return to_mailsync_error(response, RequestedResourceKind.MAILBOX)
+    return to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX)
 
 
 def _not_read(response: GraphResponse) -> Exception:
@@ -119,4 +119,4 @@ def _not_read(response: GraphResponse) -> Exception:
         return MailboxUnreadableError(_INACTIVE)
     if response.status == 403:
         return MailboxUnreadableError(_OUT_OF_SCOPE if _POLICY in str(response.body) else _DENIED)
-    return to_mailsync_error(response, RequestedResourceKind.MAILBOX)
+    return to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX)

@@ -277,7 +277,7 @@ class GraphMailbox:
             listed = self._graph.get(link.path, is_one_message=limit == 1)
             response = listed if listed.has_status_200 else response
         if not response.has_status_200:
-            raise self._page_error(folder, response, RequestedResourceKind.MAILBOX)
+            raise self._page_error(folder, response, RequestedResourceKind.IN_MAILBOX)
         return self._page_before_next(link, response, limit)
 
     def _retry_single_message(self, link: FeedPageLink, failed: GraphResponse) -> GraphResponse:
@@ -299,18 +299,18 @@ class GraphMailbox:
         either."""
         response = self._graph.get(f"{self._graph.mailbox}/mailFolders/inbox?$select=id")
         if not response.has_status_200:
-            raise to_mailsync_error(failed, RequestedResourceKind.MAILBOX)
+            raise to_mailsync_error(failed, RequestedResourceKind.IN_MAILBOX)
 
     def _error_in(self, folder: FolderRef) -> Callable[[GraphResponse], MailsyncError]:
-        return lambda response: self._page_error(folder, response, RequestedResourceKind.MAILBOX)
+        return lambda response: self._page_error(folder, response, RequestedResourceKind.IN_MAILBOX)
 
     def _page_error(
         self, folder: FolderRef, response: GraphResponse, target: RequestedResourceKind
     ) -> MailsyncError:
         """Return the error of a failed page. The folder is gone only if a request for the folder
         says so."""
-        names_id = target is RequestedResourceKind.MAILBOX and response.is_requested_object_missing
-        if response.status != 404 and not names_id:
+        named = target is RequestedResourceKind.IN_MAILBOX and response.is_requested_object_missing
+        if response.status != 404 and not named:
             return to_mailsync_error(response, target)
         found = self._graph.get(f"{self._folder(folder)}?$select=id")
         if found.has_status_200:
@@ -322,7 +322,7 @@ class GraphMailbox:
             return FolderGone(
                 f"The folder no longer exists at Microsoft Graph ({found.error_code})."
             )
-        return to_mailsync_error(found, RequestedResourceKind.MAILBOX)
+        return to_mailsync_error(found, RequestedResourceKind.IN_MAILBOX)
 
     def _page_before_next(self, link: FeedPageLink, response: GraphResponse, limit: int) -> Page:
         """Return the page, and request the next page of the round ahead (ADR 23). After a page of a

@@ -12,9 +12,7 @@ from mailsync.providers.graph.errors import MISSING_RESPONSE_STATUS, GraphRespon
 from mailsync.retry_after import parse_retry_after_s
 
 
-def parse_http_response(
-    status: int, headers: Mapping[str, str], content: bytearray
-) -> GraphResponse:
+def to_graph_response(status: int, headers: Mapping[str, str], content: bytearray) -> GraphResponse:
     """Return an HTTP response as a GraphResponse. If the HTTP status is 200 and the body is not a
     JSON object, the result has MISSING_RESPONSE_STATUS."""
     body = _parse(content)

@@ -77,7 +77,7 @@ class GraphPush:
         }
         response = self._graph.send_write_request("POST", _SUBSCRIPTIONS, wanted)
         if response.status != 201:
-            raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
+            raise to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX)
         return Subscription(read_object_id(response.body), _expiry(response))
 
     def renew_subscription(
@@ -88,7 +88,7 @@ class GraphPush:
         if response.status in _GONE:
             return None
         if not response.has_status_200:
-            raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
+            raise to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX)
         is_another = response.body.get("id", remote_id) != remote_id
         leads_elsewhere = response.body.get("notificationUrl", callback_url) != callback_url
         return None if is_another or leads_elsewhere else _expiry(response)
@@ -105,7 +105,7 @@ class GraphPush:
         for _ in range(MAX_SUBSCRIPTION_LIST_PAGES):
             response = self._graph.get(path)
             if not response.has_status_200:
-                raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
+                raise to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX)
             listed = parse_object_list(response, "value")
             yield [
                 RemoteId(each["id"])
@@ -127,7 +127,7 @@ class GraphPush:
     def unsubscribe(self, remote_id: RemoteId) -> bool:
         response = self._graph.send_write_request("DELETE", _path(remote_id))
         if response.status != 204 and response.status not in _GONE:
-            raise to_mailsync_error(response, RequestedResourceKind.MAILBOX)
+            raise to_mailsync_error(response, RequestedResourceKind.IN_MAILBOX)
         return response.status == 204
 
     def _is_of_mailbox(self, subscription: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from imapclient.exceptions import IMAPClientError
 from localdev.simulators import Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import GMAIL_CAPABILITY
-from localdev.simulators.imap.server import READING_SCOPES, ImapServer
+from localdev.simulators.imap.server import SCOPES_THAT_PERMIT_IMAP, ImapServer
 from localdev.simulators.mailbox import Mailbox
 from tests.support.imap_profiles import SERVER_PROFILES, CappedView
 from tests.support.scripted_imap import ScriptedImap
@@ -18,7 +18,7 @@ from tests.support.scripted_imap import ScriptedImap
 @pytest.fixture
 def access_token(simulators: Simulators, mailbox: Mailbox) -> str:
     return simulators.issue_microsoft_access_token(
-        mailbox, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
+        mailbox, scope=SCOPES_THAT_PERMIT_IMAP[0], audience=OUTLOOK_AUDIENCE
     )
 
 

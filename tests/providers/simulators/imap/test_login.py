@@ -11,7 +11,7 @@ from imapclient import IMAPClient
 from localdev.simulators import CLIENT_ID, CLIENT_SECRET, Simulators
 from localdev.simulators.entra.tokens import OUTLOOK_AUDIENCE
 from localdev.simulators.imap.options import ImapOptions
-from localdev.simulators.imap.server import READING_SCOPES, ImapServer
+from localdev.simulators.imap.server import SCOPES_THAT_PERMIT_IMAP, ImapServer
 from localdev.simulators.mailbox import Mailbox
 from tests.support.dovecot import PASSWORD
 from tests.support.imap_client import RawImap
@@ -21,7 +21,7 @@ from tests.support.mail import a_mail
 @pytest.fixture
 def token(simulators: Simulators, mailbox: Mailbox) -> str:
     return simulators.issue_microsoft_access_token(
-        mailbox, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE
+        mailbox, scope=SCOPES_THAT_PERMIT_IMAP[0], audience=OUTLOOK_AUDIENCE
     )
 
 
@@ -54,7 +54,7 @@ def test_the_identity_platform_issues_tokens_for_imap(
         "client_id": CLIENT_ID,
         "redirect_uri": "http://localhost/callback",
         "response_type": "code",
-        "scope": f"{READING_SCOPES[0]} offline_access",
+        "scope": f"{SCOPES_THAT_PERMIT_IMAP[0]} offline_access",
     }
     trust = ssl.create_default_context(cafile=simulators.ca_bundle)
     with httpx.Client(base_url=simulators.entra_authority_url, verify=trust) as browser:
@@ -84,7 +84,7 @@ def test_a_token_must_be_of_the_user_and_for_imap(
     other = simulators.find_or_create_mailbox(f"other.{mailbox.address}")
     for_graph = simulators.issue_microsoft_access_token(mailbox)
     expired = simulators.issue_microsoft_access_token(
-        mailbox, scope=READING_SCOPES[0], audience=OUTLOOK_AUDIENCE, lifetime_s=-1
+        mailbox, scope=SCOPES_THAT_PERMIT_IMAP[0], audience=OUTLOOK_AUDIENCE, lifetime_s=-1
     )
     attempts = [(mailbox.address, for_graph), (mailbox.address, expired), (other.address, token)]
     with RawImap(imap.tls_port, imap.certificate) as client:
