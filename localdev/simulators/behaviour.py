@@ -9,7 +9,7 @@ class MicrosoftBehaviour:
     """Switches of the simulated Graph and identity platform. The defaults are the behaviour that
     clients have observed.
 
-    largest_page: maximum number of messages on a page of delta.
+    largest_page: maximum number of items on a page of delta. Other lists ignore it.
     generations_kept: number of the newest delta links of each chain that stay valid. A chain is the
         series of links that one first request started.
     requests_in_flight, requests_per_window: limits of concurrent requests, and of requests in ten
