@@ -3,7 +3,7 @@
 `python -m tests.support.reading_sample SEED` prints forty public names, twenty docstrings and ten
 paragraphs of the documentation; the seed is the hash of the commit that is judged. The reader
 explains each name from the name alone in a sentence, and says whether he would bet four to one that
-the sentence is right; somebody else holds the sentences against the code. Of the texts he says
+the sentence is right. A second person compares the sentences with the code. Of the texts he says
 which he understood at first reading.
 """
 

@@ -303,8 +303,7 @@ class PagePlan:
     message_ids_to_remove_from_folder: ids of messages to take out of the feed's folder.
     unreadable_messages: messages to put into quarantine.
     state_upserts: stored messages whose folders and flags become those of the complete new state.
-    placement_or_flag_changes: stored messages that enter or leave single folders, or of which
-        single flags change.
+    placement_or_flag_changes: changes of single folders or single flags of stored messages.
     pending_message_ids: ids of messages to store as pending; their contents are fetched later. The
         reason is that the page only lists ids, or that the contents would need too much memory.
     message_ids_to_stamp_with_generation: ids of stored messages that the page of a full sync lists.

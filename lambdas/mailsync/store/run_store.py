@@ -159,7 +159,7 @@ class RunStore:
         run has compared and repaired folders so far."""
         with self._database.transaction() as tx:
             sync_type, rounds, folder_ids = tx.run("run_settings", run_id=run.run_id)[0]
-        return _wish(sync_type, folder_ids), rounds
+        return _sync_type_and_folders(sync_type, folder_ids), rounds
 
     def complete_or_fail_run(self, run: RunRef, *, requests: int = 0) -> bool | None:
         """Close the run as completed if every folder is verified, else as failed. Return whether a
@@ -249,13 +249,15 @@ def _run_of_key(tx: Transaction, account_id: AccountId, key: str) -> EnqueuedOrE
     if not found:
         return None
     *run, sync_type, folder_ids = found[0]
-    return replace(_open_run(run), sync_scope_of_idempotency_key=_wish(sync_type, folder_ids))
+    return replace(
+        _open_run(run), sync_scope_of_idempotency_key=_sync_type_and_folders(sync_type, folder_ids)
+    )
 
 
 def _open_run(row: list[Any]) -> EnqueuedOrExistingRun:
     run_id, execution_arn, execution_name, status, heartbeat_age_s, sync_type, folder_ids = row
     scope, is_stale = (
-        _wish(sync_type, folder_ids),
+        _sync_type_and_folders(sync_type, folder_ids),
         heartbeat_age_s > MIN_HEARTBEAT_AGE_OF_STALE_RUN_S,
     )
     return EnqueuedOrExistingRun(
@@ -268,7 +270,7 @@ def _columns(scope: SyncTypeAndFolders) -> dict[str, Any]:
     return {"sync_type": scope.sync_type, "folder_ids": folder_ids}
 
 
-def _wish(sync_type: str, folder_ids: list[int] | None) -> SyncTypeAndFolders:
+def _sync_type_and_folders(sync_type: str, folder_ids: list[int] | None) -> SyncTypeAndFolders:
     return SyncTypeAndFolders(
         SyncType(sync_type), tuple(FolderId(each) for each in folder_ids or ())
     )

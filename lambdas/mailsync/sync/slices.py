@@ -1,4 +1,4 @@
-"""Fetch the messages of a large folder with several workers, each of which claims slices. This is
+"""Fetch the messages of a large folder with several workers. Each worker claims slices. This is
 the work of the Map items that have a number in `slice`: `FEED_READING_WORKER_NUMBER` for the worker
 that reads the change feed, larger numbers for the workers that only fetch slices."""
 

@@ -1,4 +1,4 @@
-"""Serve JSON batches (`$batch`). A batch contains up to twenty requests, of which four run at a
+"""Serve JSON batches (`$batch`). A batch contains up to twenty requests. Four of them run at a
 time.
 
 Source: Microsoft Graph docs, json-batching and throttling-limits.

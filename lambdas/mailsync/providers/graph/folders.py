@@ -34,8 +34,8 @@ MIN_UNSTORABLE_MESSAGE_COUNT = 2**31
 
 FOLDERS_PER_PAGE = 200
 MAX_CHILD_FOLDER_LISTS_PER_QUICK_READ = 20
-"""The maximum number of folders of which a quick reading (LIKELY_CHANGED_FOLDERS) lists the child
-folders, if the delta feed of folders cannot be used."""
+"""The maximum number of folders whose child folders a quick reading (LIKELY_CHANGED_FOLDERS) lists,
+if the delta feed of folders cannot be used."""
 MAX_PRECAUTIONARY_CHILD_FOLDER_REQUESTS = 2_000
 """The maximum number of lists of child folders that a LISTED_AND_HIDDEN_FOLDERS reading requests
 only as a precaution, without a sign that the delta feed left out a child. Each list is a request.
